@@ -1,0 +1,58 @@
+"""rung: one AutoML system for models, hyperparameters and network architectures.
+
+Names are looked up when first used, so that `import rung` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+__version__: Final = "0.1.0"
+
+_HOMES: Final = {
+    "AutoClassifier": "rung.tabular",
+    "AutoRegressor": "rung.tabular",
+    "Categorical": "rung.space.domains",
+    "Choice": "rung.space.domains",
+    "Constant": "rung.space.domains",
+    "Float": "rung.space.domains",
+    "Infeasible": "rung.errors",
+    "Integer": "rung.space.domains",
+    "Ordinal": "rung.space.domains",
+    "Space": "rung.space.domains",
+    "Stopped": "rung.errors",
+    "Study": "rung.study",
+    "load": "rung.tabular",
+    "tune": "rung.study",
+}
+
+__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # the names above, kept in one place
+
+if TYPE_CHECKING:
+    from rung.errors import Infeasible as Infeasible
+    from rung.errors import Stopped as Stopped
+    from rung.space.domains import Categorical as Categorical
+    from rung.space.domains import Choice as Choice
+    from rung.space.domains import Constant as Constant
+    from rung.space.domains import Float as Float
+    from rung.space.domains import Integer as Integer
+    from rung.space.domains import Ordinal as Ordinal
+    from rung.space.domains import Space as Space
+    from rung.study import Study as Study
+    from rung.study import tune as tune
+    from rung.tabular import AutoClassifier as AutoClassifier
+    from rung.tabular import AutoRegressor as AutoRegressor
+    from rung.tabular import load as load
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rung' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

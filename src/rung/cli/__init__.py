@@ -1,0 +1,1 @@
+"""The rung command: it parses, calls and prints; nothing imports it."""

@@ -1,0 +1,50 @@
+"""The exceptions that rung raises on purpose.
+
+    RungError
+    ├── UserError           what was given cannot be used; the command exits with 2
+    │   ├── SpaceError      a search space, or a configuration that is not in it
+    │   ├── StudyError      a study that is missing, exists otherwise, or is asked for nonsense
+    │   ├── StorageError    a storage that cannot be opened, read or written
+    │   │   └── LeaseError  another process writes this study
+    │   └── DataError       a table, a target or a model file
+    ├── Infeasible          raised by an objective: this configuration has no value
+    └── Stopped             raised inside an objective at its next report when it is told to stop
+"""
+
+from __future__ import annotations
+
+
+class RungError(Exception):
+    """Every exception that rung raises on purpose."""
+
+
+class UserError(RungError):
+    """What was given cannot be used: the message says what is wrong, where, and what to do."""
+
+
+class SpaceError(UserError):
+    """A search space that is not valid, or a configuration that is not in it."""
+
+
+class StudyError(UserError):
+    """A study that does not exist, exists with other settings, or is asked for nonsense."""
+
+
+class StorageError(UserError):
+    """A storage that cannot be opened, read or written."""
+
+
+class LeaseError(StorageError):
+    """Another process writes this study, or took it over."""
+
+
+class DataError(UserError):
+    """A table, a target column or a model file that cannot be used."""
+
+
+class Infeasible(RungError):
+    """Raise it in an objective to say that this configuration has no value, and why."""
+
+
+class Stopped(RungError):
+    """Raised inside an objective, at its next report, when its job is told to stop."""

@@ -1,0 +1,1 @@
+"""Where jobs run: in line, in local processes, on a virtual clock."""

@@ -1,0 +1,74 @@
+"""What a scheduler is: frozen settings, a fold, and one pure method that returns a frozen decision."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from rung.trials.events import Identity, JobStarted
+from rung.trials.history import History, Result
+
+
+class Decision(msgspec.Struct, frozen=True, gc=False):
+    """What the study does next."""
+
+
+class Start(Decision):
+    """Start a new configuration and run it up to `until`.
+
+    At each of `gates` (resources below `until`) its report waits for the scheduler's word.
+    `parent` is a trial whose latest checkpoint the new one starts from (population based training).
+    """
+
+    until: int
+    bracket: int = 0
+    gates: tuple[int, ...] = ()
+    parent: int | None = None
+
+
+class Resume(Decision):
+    """Run `trial` further, up to `until`."""
+
+    trial: int
+    until: int
+    gates: tuple[int, ...] = ()
+
+
+class Stop(Decision):
+    """Stop the running `trial` for good."""
+
+    trial: int
+
+
+class Wait(Decision):
+    """Nothing can run until something that runs has ended."""
+
+
+class Done(Decision):
+    """Nothing runs, and nothing will."""
+
+
+class Scheduler(Protocol):
+    """Decides which trial runs next and how far.
+
+    A scheduler is a frozen dataclass of settings. Its state is a fold of the log that the history keeps
+    (`history.scheduler`); `initial` and `fold` may be missing where none is needed (see
+    `rung.trials.history.Folding`). `next` reads the history only, changes nothing, and costs O(log n).
+
+    The contract, tested for all: it starts a configuration only if `history.may_start`; a result of `inf`
+    counts as worst and is never promoted; ties go to the older trial; it returns `Wait` only while
+    something runs (or waits to run again), and `Done` only when nothing can ever be started or resumed.
+    """
+
+    def initial(self, identity: Identity) -> Any:
+        """The state before the first job."""
+
+    def fold(self, state: Any, item: JobStarted | Result) -> Any:
+        """The state after a job has started or a result has come (may change `state` in place)."""
+
+    def next(self, history: History) -> Decision:
+        """What to do now."""
+
+    def may_resume(self, history: History, trial: int) -> bool:
+        """Whether `trial`, which is paused, can still be promoted: its checkpoint is kept as long."""

@@ -1,0 +1,1 @@
+"""How a study survives: the places where its log and its files lie."""

@@ -1,0 +1,1 @@
+"""The loop, tune(), and what it returns."""

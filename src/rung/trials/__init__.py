@@ -1,0 +1,1 @@
+"""What happened: the events of a study, the history that is their fold, and their codec."""

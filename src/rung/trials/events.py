@@ -1,0 +1,236 @@
+"""The events of a study, as frozen values: the one type that travels from worker to log to history.
+
+A study's log is a sequence of these, first `StudyCreated`. Times are seconds since the epoch by the
+executor's clock (virtual in a simulation); no decision reads them. Resources are whole numbers of the
+study's unit (epochs, rows, ...); a study without a resource uses the single rung 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from rung.space.values import Values
+
+FORMAT: Final = 1  # of the log; a log of any earlier format stays readable
+
+class Record(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """A frozen value of the log."""
+
+
+class Spec(Record):
+    """A sampler or a scheduler as the log names it: its name and its settings."""
+
+    name: str
+    settings: Mapping[str, Any] = {}
+
+
+class Resource(Record):
+    """What a larger evaluation spends more of: name, smallest (r) and largest (R) amount."""
+
+    name: str
+    minimum: int
+    maximum: int
+
+
+class Identity(Record):
+    """What makes a study this study: calling again with the same resumes it, with another is an error."""
+
+    space: Mapping[str, Any]  # the JSON form, see rung.space.to_json
+    metric: str
+    mode: str  # "min" or "max"
+    resource: Resource | None
+    eta: int
+    sampler: Spec
+    scheduler: Spec
+    seed: int
+    door: str = "tune"  # or "fit", "search"
+    task: Mapping[str, Any] = {}  # what a door adds: the table's fingerprint, the target, ...
+
+
+class Limits(Record):
+    """When a study ends, and what a job may take. They may change between sessions.
+
+    `seconds` is wall time spent running, `total_resource` in the study's unit, `target` in the metric's
+    own sense (not minimised), `trial_seconds` and `trial_memory` (bytes) hold for one job.
+    """
+
+    trials: int | None = None
+    seconds: float | None = None
+    total_resource: int | None = None
+    target: float | None = None
+    retries: int = 3
+    trial_seconds: float | None = None
+    trial_memory: int | None = None
+
+    @property
+    def ends(self) -> bool:
+        """Whether anything here ends a study."""
+        return any(x is not None for x in (self.trials, self.seconds, self.total_resource, self.target))
+
+
+class Origin(Record):
+    """Where a configuration came from: `model` tells whether a model made it, from results at `fidelity`."""
+
+    sampler: str
+    model: bool = False
+    fidelity: int | None = None
+    parent: int | None = None
+
+
+class Failure(StrEnum):
+    """Why a job gave no result."""
+
+    ERROR = "error"  # the objective raised; not tried again
+    INFEASIBLE = "infeasible"  # the objective said that this configuration has no value
+    TIMEOUT = "timeout"  # longer than the limit on one job
+    MEMORY = "memory"  # more memory than the limit on one job
+    LOST = "lost"  # the worker died or never answered; tried again up to `Limits.retries` times
+    INTERRUPTED = "interrupted"  # the study itself was stopped or died; tried again, not counted
+
+
+class Event(Record, tag_field="kind", tag=True):
+    """One thing that happened."""
+
+
+class StudyCreated(Event):
+    identity: Identity
+    version: str  # of rung
+    time: float = 0.0
+    format: int = FORMAT
+
+
+class LimitsChanged(Event):
+    limits: Limits
+    time: float = 0.0
+
+
+class SessionStarted(Event):
+    """A process took the study up."""
+
+    host: str
+    pid: int
+    executor: str
+    workers: int
+    objective: str | None = None  # a fingerprint of the objective's code
+    time: float = 0.0
+
+
+class SessionEnded(Event):
+    reason: str
+    time: float = 0.0
+
+
+class JobStarted(Event):
+    """Run `trial` from `start` up to `until`; the first job of a trial brings its configuration.
+
+    `gates` are resources on the way at which the report waits for the scheduler's word.
+    """
+
+    trial: int
+    until: int
+    start: int = 0
+    attempt: int = 0
+    values: Values | None = None
+    origin: Origin | None = None
+    bracket: int = 0
+    gates: tuple[int, ...] = ()
+    checkpoint: str | None = None
+    time: float = 0.0
+
+
+class Reported(Event):
+    """The objective told its metrics at a resource."""
+
+    trial: int
+    resource: int
+    metrics: Mapping[str, Any]
+    attempt: int = 0
+    time: float = 0.0
+
+
+class CheckpointSaved(Event):
+    """The trial can go on from `resource`; `path` is a folder below the study's own, or the caller's text."""
+
+    trial: int
+    resource: int
+    path: str
+    attempt: int = 0
+    time: float = 0.0
+
+
+class JobFinished(Event):
+    """The objective returned; `metrics`, if it returned any, belong to the job's `until`."""
+
+    trial: int
+    attempt: int = 0
+    metrics: Mapping[str, Any] | None = None
+    time: float = 0.0
+
+
+class JobFailed(Event):
+    trial: int
+    failure: Failure
+    message: str = ""
+    attempt: int = 0
+    time: float = 0.0
+
+
+class JobStopped(Event):
+    """The objective obeyed a stop."""
+
+    trial: int
+    attempt: int = 0
+    time: float = 0.0
+
+
+class TrialStopped(Event):
+    """The scheduler stops a running trial for good."""
+
+    trial: int
+    time: float = 0.0
+
+
+class StopDecided(Event):
+    """The study starts no more jobs in this session, and why: a budget, a target, a request, an interrupt."""
+
+    reason: str
+    time: float = 0.0
+
+
+class Requested(Event):
+    """The writer took up another process's request (pause, stop, enqueue, note)."""
+
+    request: str
+    data: Mapping[str, Any] = {}
+    time: float = 0.0
+
+
+class Recorded(Event):
+    """What a door adds to its study: out-of-fold predictions, alphas, prunings, a method's own choices."""
+
+    topic: str
+    data: Mapping[str, Any]
+    trial: int | None = None
+    time: float = 0.0
+
+
+AnyEvent = (
+    StudyCreated
+    | LimitsChanged
+    | SessionStarted
+    | SessionEnded
+    | JobStarted
+    | Reported
+    | CheckpointSaved
+    | JobFinished
+    | JobFailed
+    | JobStopped
+    | TrialStopped
+    | StopDecided
+    | Requested
+    | Recorded
+)
