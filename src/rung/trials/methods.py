@@ -1,0 +1,149 @@
+"""Tables of named methods (samplers, schedulers): by name, by spec or by object, loaded when first used.
+
+A method is a frozen dataclass whose fields are its settings, JSON-able each, so that a `Spec` (its name and
+its settings) goes to the log and comes back as an equal object. Methods of others are found by entry points;
+their own objects, too, survive the log: their name there is `module:Class`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, NamedTuple
+
+import msgspec
+
+from rung.errors import StudyError
+from rung.trials.events import Spec
+
+
+class Method(msgspec.Struct, frozen=True):
+    """One row of a table: `path` is "module:Class", `line` says in one line what it does."""
+
+    name: str
+    kind: str
+    path: str
+    line: str
+    paper: str = ""
+
+
+class Family(NamedTuple):
+    """All methods of one kind.
+
+    Attributes:
+        kind: what messages call one, "scheduler" or "sampler".
+        verb: the method that every one of them has, "next" or "suggest".
+        group: the entry points' group that plug-ins use.
+        table: our own, by name.
+    """
+
+    kind: str
+    verb: str
+    group: str
+    table: Mapping[str, Method]
+
+
+def known(family: Family) -> dict[str, Method]:
+    """Our own methods and the installed plug-ins' by name; loads none of them.
+
+    A plug-in that takes one of our names is left out, with a warning.
+    """
+    found = dict(family.table)
+    for point in entry_points(group=family.group):
+        if point.name in family.table:
+            _warn(f"the plug-in {point.value!r} is left out: rung has a {family.kind} {point.name!r} already")
+        else:
+            package = point.dist.name if point.dist else "an installed package"
+            found[point.name] = Method(point.name, family.kind, point.value, f"a plug-in of {package}")
+    return found
+
+
+def make(family: Family, given: Any) -> Any:
+    """The method that a name, a `Spec` or an object of it stands for.
+
+    Raises:
+        StudyError: an unknown name (the message has the closest), a setting that it lacks or of a wrong
+            type or value, or an object that isn't of this kind.
+    """
+    if isinstance(given, str):
+        return _build(_load(family, given), Spec(given), family)
+    if isinstance(given, Spec):
+        return _build(_load(family, given.name), given, family)
+    if isinstance(given, type) or not callable(getattr(given, family.verb, None)):
+        raise StudyError(
+            f"{given!r} is no {family.kind}: give a name ({', '.join(family.table)}) "
+            f"or an object with a method `{family.verb}`"
+        )
+    return given
+
+
+def spec_of(family: Family, method: Any) -> Spec:
+    """The name and the settings of `method`: `make` turns them into an equal one.
+
+    Raises:
+        StudyError: it is not a dataclass, so that the log cannot keep its settings.
+    """
+    cls = type(method)
+    if not dataclasses.is_dataclass(method):
+        raise StudyError(
+            f"the {family.kind} {cls.__qualname__} is not a dataclass, so its settings cannot be kept: "
+            "make it a frozen dataclass whose fields are its settings"
+        )
+    path = f"{cls.__module__}:{cls.__qualname__}"
+    name = next((row.name for row in known(family).values() if row.path == path), path)
+    settings = {field.name: getattr(method, field.name) for field in dataclasses.fields(method) if field.init}
+    return Spec(name, msgspec.to_builtins(settings))
+
+
+def _load(family: Family, name: str) -> type:
+    """The class of this name; "module:Class" is imported as it stands.
+
+    What a log names is imported, so it must be a dataclass of this kind, not just anything callable.
+    """
+    row = family.table.get(name) or known(family).get(name)
+    if row is None and ":" not in name:
+        raise StudyError(_unknown(family.kind, name, list(known(family))))
+    path = row.path if row else name
+    try:
+        cls = _resolve(path)
+    except Exception as error:  # noqa: BLE001  # whatever another package's import raises
+        if name not in family.table:
+            _warn(f"the {family.kind} {name!r} cannot be loaded ({type(error).__name__}: {error})")
+        raise StudyError(f"the {family.kind} {name!r} cannot be loaded from {path!r}: {error}") from error
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls) and hasattr(cls, family.verb)):
+        raise StudyError(f"{path!r} is no {family.kind}: it must be a dataclass with a method `{family.verb}`")
+    return cls
+
+
+def _resolve(path: str) -> Any:
+    module, _, name = path.partition(":")
+    target: Any = import_module(module)
+    for part in name.split("."):
+        target = getattr(target, part)
+    return target
+
+
+def _build(cls: type, spec: Spec, family: Family) -> Any:
+    names = [field.name for field in dataclasses.fields(cls) if field.init]
+    for key in spec.settings:
+        if key not in names:
+            what = f"setting of the {family.kind} {spec.name!r}"
+            raise StudyError(_unknown(what, key, names))
+    try:
+        return msgspec.convert(dict(spec.settings), cls)
+    except (msgspec.ValidationError, ValueError) as error:
+        raise StudyError(f"the {family.kind} {spec.name!r} cannot be made: {error}") from error
+
+
+def _unknown(what: str, name: str, names: list[str]) -> str:
+    close = get_close_matches(name, names, n=1, cutoff=0.4)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown {what} {name!r}: {hint}" + (f"known are {', '.join(names)}" if names else "it has none")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, RuntimeWarning, stacklevel=3)
