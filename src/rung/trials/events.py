@@ -162,6 +162,13 @@ class CheckpointSaved(Event):
     time: float = 0.0
 
 
+class CheckpointDeleted(Event):
+    """The trial's checkpoint is given up: nothing can need it any more. Logged before the folder goes."""
+
+    trial: int
+    time: float = 0.0
+
+
 class JobFinished(Event):
     """The objective returned; `metrics`, if it returned any, belong to the job's `until`."""
 
@@ -226,6 +233,7 @@ AnyEvent = (
     | JobStarted
     | Reported
     | CheckpointSaved
+    | CheckpointDeleted
     | JobFinished
     | JobFailed
     | JobStopped

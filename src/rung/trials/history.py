@@ -158,6 +158,7 @@ class History:
         self.clock = Clock()
         self.stopping: str | None = None  # why no more jobs start in this session
         self.exhausted = False  # the sampler has no configuration left
+        self.objective: str | None = None  # fingerprint of the code that ran last
         self.length = 0  # events folded
         self._latest = array("d")  # by trial, the minimised value there
         self._lost: dict[int, int] = {}  # trial -> lost attempts of its present job
@@ -176,6 +177,7 @@ class History:
             ev.JobStarted: self._job_started,
             ev.Reported: self._reported,
             ev.CheckpointSaved: self._checkpoint_saved,
+            ev.CheckpointDeleted: self._checkpoint_deleted,
             ev.JobFinished: self._job_finished,
             ev.JobFailed: self._job_failed,
             ev.JobStopped: self._job_stopped,
@@ -260,6 +262,7 @@ class History:
 
     def _session_started(self, event: ev.SessionStarted) -> None:
         self.clock.start(event.time)
+        self.objective = event.objective or self.objective
         self.stopping = None
         self.exhausted = False
 
@@ -324,6 +327,9 @@ class History:
         latest = self.checkpoints.get(event.trial)
         if latest is None or event.resource >= latest.resource:
             self.checkpoints[event.trial] = Checkpoint(event.resource, event.path)
+
+    def _checkpoint_deleted(self, event: ev.CheckpointDeleted) -> None:
+        self.checkpoints.pop(event.trial, None)
 
     def _job_finished(self, event: ev.JobFinished) -> None:
         self.clock.last = event.time
