@@ -1,0 +1,64 @@
+# rung's tasks. `make demo` and `make test` work from a fresh clone with Python 3.11 or newer and pip.
+
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+PIP     := $(BIN)/python -m pip --disable-pip-version-check -q
+DEV     := dev,configspace,boost
+PYTEST  ?= $(BIN)/python -m pytest
+
+# The first Python that is new enough and can make environments; say `make PYTHON=...` for another.
+PYTHON  ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
+    $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
+
+.PHONY: help demo test long check fmt wheel lowest clean
+
+help:
+	@echo "make demo    a search on a real table, under 30 seconds of budget"
+	@echo "make test    the whole test suite"
+	@echo "make check   ruff, mypy --strict, import-linter"
+	@echo "make long    the tests that take longer"
+	@echo "make fmt     format the code"
+	@echo "make wheel   build dist/rung-*.whl"
+	@echo "make lowest  the test suite with the oldest dependencies that are allowed (needs uv)"
+	@echo "make clean   remove what was built, the environment too"
+
+$(VENV)/.core: pyproject.toml
+	@test -n "$(PYTHON)" || { echo "rung needs Python 3.11 or newer with the venv module; install it, or name one: make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	@echo "Setting up $(VENV) with $(PYTHON): about a minute, once."
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.core
+	@echo "Adding what the tests need: about a minute, once."
+	@$(PIP) install -e '.[$(DEV)]'
+	@touch $@
+
+demo: $(VENV)/.core
+	$(BIN)/rung fit examples/data/census.csv --target income --budget 30 --holdout 20%
+
+test: $(VENV)/.dev
+	$(PYTEST) -m "not long" $(ARGS)
+
+long: $(VENV)/.dev
+	$(PYTEST) -m long $(ARGS)
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict
+	$(BIN)/lint-imports --no-cache
+
+fmt: $(VENV)/.dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(VENV)/.dev
+	$(BIN)/python -m build --wheel --outdir dist .
+
+lowest:
+	.ci/lowest
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,72 @@
+"""What `import rung` and `rung --help` cost, and which names are public."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+import rung
+
+HEAVY = (
+    "numpy",
+    "scipy",
+    "sklearn",
+    "pandas",
+    "torch",
+    "ray",
+    "sqlalchemy",
+    "alembic",
+    "lightgbm",
+    "msgspec",
+    "plotly",
+)
+HELP = "import contextlib, io\nfrom rung.cli import main\nwith contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main(%r)"
+
+
+def modules_after(code: str) -> set[str]:
+    """The top-level modules that a fresh interpreter has loaded after `code`."""
+    script = (
+        f"import json, sys\n{code}\nprint(json.dumps(sorted({{n.partition('.')[0] for n in sys.modules}})))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import rung", *(HELP % ([*command, "--help"],) for command in ([], ["tune"], ["fit"], ["show"]))],
+)
+def test_nothing_heavy_is_loaded(code: str) -> None:
+    assert not modules_after(code).intersection(HEAVY)
+
+
+def test_import_loads_nothing_of_others() -> None:
+    others = {
+        name
+        for name in modules_after("import rung") - modules_after("pass")
+        if name not in sys.stdlib_module_names
+    }
+    assert others == {"rung"}
+
+
+def test_names_are_looked_up_when_first_used() -> None:
+    assert "numpy" in modules_after("import rung\nrung.Study")
+
+
+def test_public_names() -> None:
+    assert set(rung.__all__) == {
+        "AutoClassifier", "AutoRegressor", "Categorical", "Choice", "Constant", "Float", "Infeasible",
+        "Integer", "Ordinal", "Space", "Stopped", "Study", "__version__", "load", "tune",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", rung.__all__)
+def test_every_public_name_is_there(name: str) -> None:
+    assert getattr(rung, name) is getattr(rung, name)
+    assert name in dir(rung)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Flaot'"):
+        rung.Flaot  # noqa: B018
