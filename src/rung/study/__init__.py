@@ -1,1 +1,20 @@
-"""The loop, tune(), and what it returns."""
+"""The loop, `tune()`, named methods, when to stop, and what was found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rung.study.result import Result as Result
+    from rung.study.study import Study as Study
+    from rung.study.tune import tune as tune
+
+_HOMES = {"Result": "rung.study.result", "Study": "rung.study.study", "tune": "rung.study.tune"}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rung.study' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

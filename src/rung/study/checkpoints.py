@@ -1,0 +1,81 @@
+"""Which checkpoints are kept: those that a job can still start from, and the incumbent's, always."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rung.storage.checkpoints import CheckpointStore
+from rung.trials.events import CheckpointDeleted, CheckpointSaved, Event
+from rung.trials.states import TrialState
+
+if TYPE_CHECKING:
+    from rung.study.study import Study
+
+_EVERY = 32  # checkpoints saved between two looks at all of them
+
+
+class Keeper:
+    """Deletes checkpoints that nothing can need. Giving a trial's latest one up is an event, logged first."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._saved = 0
+        self._doomed: list[str] = []  # given up in the log, or superseded: their folders go at the next sweep
+        self._latest: dict[int, str] = {t: c.path for t, c in study.history.checkpoints.items()}
+        self._store: CheckpointStore | None = None
+
+    def sweep(self, events: Sequence[Event], now: float) -> list[Event]:
+        """Look at what was saved just now; returns the (folded) events that give checkpoints up."""
+        self._delete()
+        for event in events:
+            if isinstance(event, CheckpointSaved):
+                self._saved += 1
+                self._supersede(event)
+        if self._saved < _EVERY:
+            return []
+        self._saved = 0
+        return self._give_up(now)
+
+    def sweep_all(self, now: float) -> list[Event]:
+        """The last look of a session, after its last event was logged."""
+        self._delete()
+        return self._give_up(now) if self._latest else []
+
+    def _supersede(self, event: CheckpointSaved) -> None:
+        earlier = self._latest.get(event.trial)
+        history = self._study.history
+        best = history.incumbent
+        kept = best is not None and best.trial == event.trial and best.resource >= event.resource
+        if earlier is not None and earlier != event.path and not kept:
+            self._doomed.append(earlier)
+        self._latest[event.trial] = event.path
+
+    def _give_up(self, now: float) -> list[Event]:
+        history = self._study.history
+        given_up: list[Event] = []
+        for trial in list(history.checkpoints):
+            if not self._needed(trial):
+                self._doomed.append(history.checkpoints[trial].path)
+                self._latest.pop(trial, None)
+                event = CheckpointDeleted(trial, now)
+                history.fold(event)
+                given_up.append(event)
+        return given_up
+
+    def _needed(self, trial: int) -> bool:
+        history, scheduler = self._study.history, self._study.writer.scheduler
+        if history.incumbent is not None and history.incumbent.trial == trial:
+            return True
+        state = history.states[trial]
+        if state in (TrialState.RUNNING, TrialState.INTERRUPTED):
+            return True
+        return state == TrialState.PAUSED and scheduler.may_resume(history, trial)
+
+    def _delete(self) -> None:
+        if self._doomed:
+            if self._store is None:
+                self._store = CheckpointStore(self._study.folder)
+            for path in self._doomed:
+                self._store.delete(path)
+            self._doomed.clear()

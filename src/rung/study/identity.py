@@ -1,0 +1,110 @@
+"""What makes a study this study, and what differs from another that has its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from rung.errors import StudyError, UserError
+from rung.trials.events import Identity, Resource
+
+
+def make_resource(given: object) -> Resource | None:
+    """The resource that `("epoch", 1, 81)`, `"epoch:1:81"`, a `Resource` or None stands for.
+
+    Raises:
+        StudyError: anything else, or bounds that are no whole numbers with 1 <= smallest <= largest.
+    """
+    if given is None or isinstance(given, Resource):
+        return given
+    parts = given.split(":") if isinstance(given, str) else given
+    if not isinstance(parts, Sequence) or len(parts) != 3:
+        raise StudyError(
+            f"resource {given!r} is not understood: write name:smallest:largest, such as epoch:1:81"
+        )
+    name, low, high = parts
+    bounds = [_whole(bound, given) for bound in (low, high)]
+    if not 1 <= bounds[0] <= bounds[1]:
+        raise StudyError(f"resource {given!r}: the smallest must be at least 1 and at most the largest")
+    return Resource(str(name), *bounds)
+
+
+def _whole(bound: object, given: object) -> int:
+    try:
+        number = float(bound)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = 0.5
+    if number != int(number):
+        raise StudyError(
+            f"resource {given!r}: {bound!r} is no whole number; count in smaller units, "
+            "as in ('slice', 1, 512) for fractions of the data from 1/512"
+        )
+    return int(number)
+
+
+def check_settings(metric: str, mode: str, eta: int, seed: int) -> None:
+    """Refuse what no study can have.
+
+    Raises:
+        StudyError: naming the setting.
+    """
+    if not metric or not isinstance(metric, str):
+        raise StudyError(f"metric {metric!r} is no name: give the name under which the objective reports it")
+    if mode not in ("min", "max"):
+        raise StudyError(f"mode {mode!r} is neither 'min' nor 'max'")
+    if not isinstance(eta, int) or isinstance(eta, bool) or eta < 2:
+        raise StudyError(f"eta {eta!r} is no whole number of at least 2: one in eta trials is promoted")
+    if not isinstance(seed, int) or isinstance(seed, bool):
+        raise StudyError(f"seed {seed!r} is no whole number")
+
+
+def check_same(name: str, stored: Identity, asked: Identity) -> None:
+    """Refuse to go on with a study under other settings.
+
+    Raises:
+        StudyError: the message shows each setting that differs.
+    """
+    differences = list(_differences(msgspec.to_builtins(stored), msgspec.to_builtins(asked)))
+    if differences:
+        shown = "; ".join(differences[:8]) + ("; ..." if len(differences) > 8 else "")
+        raise StudyError(
+            f"study {name!r} exists with other settings ({shown}): "
+            "use these, or give the new study another name"
+        )
+
+
+def _differences(stored: Any, asked: Any, path: str = "") -> list[str]:
+    if isinstance(stored, Mapping) and isinstance(asked, Mapping):
+        keys = [*stored, *(key for key in asked if key not in stored)]
+        return [
+            line
+            for key in keys
+            for line in _differences(
+                stored.get(key, _ABSENT), asked.get(key, _ABSENT), f"{path}.{key}" if path else key
+            )
+        ]
+    if stored == asked and type(stored) is type(asked):
+        return []
+    return [f"{path} was {_shown(stored)}, now {_shown(asked)}"]
+
+
+_ABSENT = object()
+
+
+def _shown(value: object) -> str:
+    return "absent" if value is _ABSENT else repr(value)
+
+
+def count(name: str, value: object) -> int | None:
+    """A budget that counts something.
+
+    Raises:
+        UserError: it is no whole number of at least 1.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 1:
+        raise UserError(f"{name} must be a whole number of at least 1, not {value!r}")
+    return int(value)

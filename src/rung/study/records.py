@@ -1,0 +1,128 @@
+"""Every trial's record, as people read it: a fold of the log, made when somebody asks."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from rung.space.compiled import CompiledSpace
+from rung.trials import events as ev
+from rung.trials.events import Event
+from rung.trials.history import History
+from rung.trials.states import TrialState
+
+
+class Observation(msgspec.Struct, frozen=True):
+    """Metrics of a trial at a resource (None in a study without one, where the objective named none)."""
+
+    resource: int | None
+    metrics: Mapping[str, Any]
+
+
+class Timing(msgspec.Struct):
+    """What depends on the clock, the worker or the number of attempts."""
+
+    started: float
+    ended: float | None = None
+    attempts: int = 0
+    message: str = ""
+
+
+class TrialRecord(msgspec.Struct):
+    """One configuration over its whole life.
+
+    `value` is the metric at the largest resource it was observed at (None without one), in the metric's
+    own sense; `checkpoint` the folder of its latest checkpoint that is kept.
+    """
+
+    number: int
+    config: dict[str, Any]
+    state: TrialState
+    observations: list[Observation]
+    origin: ev.Origin
+    bracket: int
+    timing: Timing
+    value: float | None = None
+    checkpoint: str | None = None
+
+    @property
+    def resource(self) -> int | None:
+        """The largest resource it was observed at."""
+        return self.observations[-1].resource if self.observations else None
+
+
+def trials(events: Iterable[Event], space: CompiledSpace) -> list[TrialRecord]:
+    """The record of every trial, in order of number.
+
+    A report that came late or doubled is left out, as it is by the history.
+    """
+    fold = _Fold(space)
+    for event in events:
+        fold.take(event)
+    return fold.finish()
+
+
+class _Fold:
+    def __init__(self, space: CompiledSpace) -> None:
+        self.space = space
+        self.history = History()
+        self.records: list[TrialRecord] = []
+
+    def take(self, event: Event) -> None:
+        history = self.history
+        if isinstance(event, ev.Reported | ev.JobFinished | ev.JobFailed | ev.JobStopped):
+            running = history.running.get(event.trial)
+            if running is not None and running.job.attempt == event.attempt:
+                self._answer(event, running.job.until)
+        history.fold(event)
+        if isinstance(event, ev.JobStarted):
+            self._started(event)
+
+    def _started(self, event: ev.JobStarted) -> None:
+        if event.values is not None:
+            self.records.append(
+                TrialRecord(
+                    number=event.trial,
+                    config=self.space.to_mapping(event.values),
+                    state=TrialState.RUNNING,
+                    observations=[],
+                    origin=self.history.origins[event.trial],
+                    bracket=event.bracket,
+                    timing=Timing(event.time),
+                )
+            )
+        self.records[event.trial].timing.attempts += 1
+
+    def _answer(self, event: ev.Reported | ev.JobFinished | ev.JobFailed | ev.JobStopped, until: int) -> None:
+        record = self.records[event.trial]
+        plain = self.history.identity.resource is None
+        reached = self.history.reached[event.trial]
+        if isinstance(event, ev.Reported):
+            if plain or event.resource > reached:
+                record.observations.append(Observation(event.resource, event.metrics))
+            return
+        record.timing.ended = event.time
+        if isinstance(event, ev.JobFailed):
+            record.timing.message = event.message
+        if isinstance(event, ev.JobFinished) and event.metrics is not None and (plain or reached < until):
+            record.observations.append(Observation(None if plain else until, event.metrics))
+
+    def finish(self) -> list[TrialRecord]:
+        history = self.history
+        for record in self.records:
+            record.state = history.states[record.number]
+            checkpoint = history.checkpoints.get(record.number)
+            record.checkpoint = checkpoint.path if checkpoint else None
+            record.value = _last_value(record.observations, history)
+        return self.records
+
+
+def _last_value(observations: list[Observation], history: History) -> float | None:
+    for observation in reversed(observations):
+        value = history.minimised(observation.metrics)
+        if math.isfinite(value):
+            return -value if history.identity.mode == "max" else value
+    return None

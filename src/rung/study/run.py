@@ -1,0 +1,253 @@
+"""The one loop: ask the policies what to run, log it, hand it to the executor, log what happened, fold it.
+
+    decide ──▶ log ──▶ submit ──▶ poll ──▶ fold ──▶ decide ...
+
+Results of one round and the decisions that follow from them go to the log in one transaction, before any
+of these jobs is submitted.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rung.errors import StudyError
+from rung.executors.base import Executor, Job
+from rung.schedulers.base import Done, Wait
+from rung.space.draws import trial_seed
+from rung.study.checkpoints import Keeper
+from rung.study.decide import ended
+from rung.study.fingerprint import fingerprint
+from rung.study.result import Result
+from rung.trials import events as ev
+from rung.trials.events import Event, Failure, JobStarted
+
+if TYPE_CHECKING:
+    from rung.study.study import Study
+
+_GRACE = 30.0  # seconds that running jobs get to reach their next report and save, when told to stop
+_GRACE_AT_BUDGET = 1.0  # the same when the time is up: a budget is a promise
+_TICK = 0.5  # seconds between looks at the clock, at signals and at other processes' requests
+
+
+def run(
+    study: Study,
+    objective: Any,
+    *,
+    workers: int = 1,
+    executor: str | Executor | None = None,
+    watch: Callable[[Study, Sequence[Event]], None] | None = None,
+) -> Result:
+    """Run the study until its policies are done or a limit ends it.
+
+    Raises:
+        StudyError: no limit ends it.
+        KeyboardInterrupt: at the second Ctrl-C; the log is whole, and the study can be resumed.
+    """
+    if not study.history.limits.ends:
+        raise StudyError(
+            "this search would never end: give it a budget, such as trials=100, budget='10m', "
+            "total_resource=2000 or target=0.1"
+        )
+    engine = _engine(study, objective, workers, executor)
+    if watch is not None:
+        study.writer.watch = lambda events: watch(study, events)
+    loop = Loop(study, engine)
+    try:
+        study.writer.begin(engine.name, engine.workers, fingerprint(objective), engine.now())
+        with _interrupts(loop):
+            loop.run()
+        loop.finish()
+    finally:
+        engine.close(grace=0.0)
+        study.writer.watch = None
+    return Result(study)
+
+
+def _engine(study: Study, objective: Any, workers: int, executor: str | Executor | None) -> Executor:
+    if executor is not None and not isinstance(executor, str):
+        return executor
+    from rung.executors import make_executor
+    from rung.executors.setup import Setup
+
+    if workers < 1:
+        raise StudyError(f"workers must be at least 1, not {workers!r}")
+    name = executor or ("inline" if workers == 1 else "local")
+    limits = study.history.limits
+    return make_executor(
+        name,
+        Setup(
+            objective=objective,
+            metric=study.identity.metric,
+            workers=workers,
+            folder=study.folder,
+            trial_seconds=limits.trial_seconds,
+            trial_memory=limits.trial_memory,
+        ),
+    )
+
+
+class Loop:
+    """One session of a study on one executor."""
+
+    def __init__(self, study: Study, executor: Executor) -> None:
+        self.study = study
+        self.history = study.history
+        self.executor = executor
+        self.interrupts = 0
+        self.stop_wanted: str | None = None
+        self._cancelled_at: float | None = None
+        self._looked = time.monotonic()
+        self._keeper = Keeper(study)
+        if hasattr(executor, "absorb"):
+            executor.absorb = self._absorb  # it cannot return from `poll` in the middle of a job
+
+    def run(self) -> None:
+        """Until nothing runs and nothing will."""
+        pending: list[Event] = []
+        while True:
+            jobs, stopped = self._decide(pending)
+            self.study.writer.commit_folded(pending)
+            for trial in stopped:
+                self.executor.cancel(trial)
+            if jobs:
+                self.executor.submit(jobs)
+            if not self.history.running:
+                return
+            pending = list(self.executor.poll(self._patience()))
+            self._fold(pending)
+            self._look(pending)
+
+    def _decide(self, pending: list[Event]) -> tuple[list[Job], list[int]]:
+        """Fold the decisions that can be taken now, and add them to what is to be logged."""
+        jobs: list[Job] = []
+        stopped: list[int] = []
+        free, now, history = self.executor.free_slots, self.executor.now(), self.history
+        while True:
+            event = self.study.writer.next_event(now, only_stops=len(jobs) >= free)
+            if isinstance(event, Wait | Done):
+                break
+            history.fold(event)
+            pending.append(event)
+            if isinstance(event, JobStarted):
+                jobs.append(self._job(event))
+            elif isinstance(event, ev.TrialStopped):
+                stopped.append(event.trial)
+        if ended(history) is not None and self._cancelled_at is None:
+            self._cancel_all()
+        return jobs, stopped
+
+    def _job(self, event: JobStarted) -> Job:
+        study = self.study
+        checkpoint = None if event.checkpoint is None else str(study.folder / event.checkpoint)
+        return Job(
+            trial=event.trial,
+            until=event.until,
+            config=study.space.to_mapping(self.history.values[event.trial]),
+            start=event.start,
+            attempt=event.attempt,
+            seed=trial_seed(study.identity.seed, event.trial),
+            checkpoint=checkpoint,
+            gates=event.gates,
+            plain=study.identity.resource is None,
+        )
+
+    def _fold(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.history.fold(event)
+
+    def _absorb(self, events: Sequence[Event]) -> None:
+        """Take in what a job tells while it runs in this very thread; may cancel it."""
+        self.study.writer.commit(events)
+        for trial in self.study.writer.stop_trials(self.executor.now()):
+            self.executor.cancel(trial)
+        more: list[Event] = []
+        self._look(more)
+        self.study.writer.commit_folded(more)
+        if ended(self.history) is not None and self._cancelled_at is None:
+            self._cancel_all()
+
+    # -- the clock, signals, other processes ----------------------------------------------------------
+
+    def _patience(self) -> float:
+        """How long `poll` may wait before the loop must look at something else."""
+        limit = self.history.limits.seconds
+        if limit is None or self._cancelled_at is not None:
+            return _TICK
+        left = limit - self.history.clock.spent(self.executor.now())
+        return min(_TICK, max(0.0, left))
+
+    def _look(self, pending: list[Event]) -> None:
+        """Notice a limit that has been reached, an interrupt, and other processes' requests."""
+        now = self.executor.now()
+        limit = self.history.limits.seconds
+        if self.history.stopping is None:
+            if self.stop_wanted is not None:
+                self._add(pending, ev.StopDecided(self.stop_wanted, now))
+            elif limit is not None and self.history.clock.spent(now) >= limit:
+                self._add(pending, ev.StopDecided("budget", now))
+        if time.monotonic() - self._looked >= _TICK:
+            self._looked = time.monotonic()
+            self._requests(pending, now)
+        pending.extend(self._keeper.sweep(pending, now))
+        if self._cancelled_at is not None and time.monotonic() - self._cancelled_at > self._grace():
+            self._give_up(pending, now)
+
+    def _grace(self) -> float:
+        return _GRACE_AT_BUDGET if self.history.stopping == "budget" else _GRACE
+
+    def _requests(self, pending: list[Event], now: float) -> None:
+        for request in self.study.writer.tick():
+            data = {**request.data, "id": request.id}
+            self._add(pending, ev.Requested(request.request, data, now))
+            if request.request in ("pause", "stop") and self.history.stopping is None:
+                reason = "paused" if request.request == "pause" else "stopped"
+                self._add(pending, ev.StopDecided(reason, now))
+
+    def _add(self, pending: list[Event], event: Event) -> None:
+        self.history.fold(event)
+        pending.append(event)
+
+    def _cancel_all(self) -> None:
+        self._cancelled_at = time.monotonic()
+        for trial in list(self.history.running):
+            self.executor.cancel(trial)
+
+    def _give_up(self, pending: list[Event], now: float) -> None:
+        """Jobs that did not stop in time are ended with their processes; they run again in a next session."""
+        self.executor.close(grace=0.0)
+        for running in list(self.history.running.values()):
+            job = running.job
+            self._add(pending, ev.JobFailed(job.trial, Failure.INTERRUPTED, "did not stop", job.attempt, now))
+
+    def interrupt(self) -> None:
+        """Ctrl-C: the first asks the jobs to stop, the second stops at once."""
+        self.interrupts += 1
+        self.stop_wanted = "interrupted"
+        if self.interrupts > 1:
+            raise KeyboardInterrupt
+
+    def finish(self) -> None:
+        """Give up what no rung can need, and end the session (only when log and history agree)."""
+        now = self.executor.now()
+        self.study.writer.commit_folded(self._keeper.sweep_all(now))
+        self.study.writer.end(ended(self.history) or "done", now)
+
+
+@contextmanager
+def _interrupts(loop: Loop) -> Iterator[None]:
+    """Route SIGINT and SIGTERM to the loop, where signals can be handled: in the main thread."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    wanted = [signal.SIGINT, signal.SIGTERM]
+    earlier = {number: signal.signal(number, lambda *_: loop.interrupt()) for number in wanted}
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)

@@ -1,0 +1,107 @@
+"""`tune`: one call from an objective and a space to the best configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from rung.errors import StudyError
+from rung.executors.base import Executor
+from rung.storage.base import Storage
+from rung.study.methods import combination
+from rung.study.result import Result
+from rung.study.study import Study
+from rung.trials.events import Event
+
+
+def tune(  # noqa: PLR0913  # a door
+    objective: Callable[..., Any],
+    space: Any,
+    *,
+    metric: str = "loss",
+    mode: str = "min",
+    resource: Any = None,
+    eta: int = 3,
+    method: str | None = None,
+    sampler: Any = None,
+    scheduler: Any = None,
+    workers: int = 1,
+    executor: str | Executor | None = None,
+    trials: int | None = None,
+    budget: str | float | None = None,
+    total_resource: int | None = None,
+    target: float | None = None,
+    trial_time: str | float | None = None,
+    trial_memory: int | None = None,
+    retries: int = 3,
+    seed: int = 0,
+    storage: str | Storage = "memory",
+    study: str | None = None,
+    watch: Callable[[Study, Sequence[Event]], None] | None = None,
+    task: Mapping[str, Any] | None = None,
+) -> Result:
+    """Search `space` for the configuration with the best metric.
+
+    Calling again with the same `storage` and `study` goes on where the search stopped.
+
+    Args:
+        objective: `train(trial)`, `train(config)` or `train(config, budget)`; returns a number, a mapping
+            of metrics, or nothing if it reported. With one parameter named `trial` it gets the handle
+            (`rung.executors.handle.Trial`).
+        space: a mapping from name to domain, or a `rung.Space`.
+        metric, mode: what is optimised, "min" or "max".
+        resource: (name, smallest, largest) of what a larger evaluation spends more of.
+        eta: one in `eta` trials is promoted.
+        method: a named combination of sampler and scheduler, such as "bohb".
+        sampler, scheduler: names or objects; "kde", and "asha" with a resource, else "plain".
+        workers: how many jobs run at once.
+        executor: "inline", "local", "simulated", or an object; in line for one worker, local for more.
+        trials: start exactly this many configurations, then finish the promotions that they allow.
+        budget: wall time, in seconds or as "5m", over all sessions.
+        total_resource: the sum of all jobs' resource; a job from a to b costs b - a if a checkpoint
+            carried the trial to a, else b.
+        target: stop when the incumbent is this good.
+        trial_time, trial_memory: limits on one job (seconds or text; bytes).
+        retries: how often a job is tried again whose worker was lost.
+        seed: of everything random.
+        storage: "memory", a path, or a URL such as "sqlite:///study.db".
+        study: its name.
+        watch: called with the study and each batch of logged events.
+
+    Returns:
+        The result; `best` is None if no trial has a value.
+
+    Raises:
+        UserError: what was given cannot be used; the message says what to do.
+    """
+    if not callable(objective):
+        raise StudyError(f"the objective {objective!r} is not callable: give a function")
+    if method is not None:
+        if sampler is not None or scheduler is not None:
+            raise StudyError("give either method= or sampler= and scheduler=, not both")
+        named = combination(method)
+        sampler, scheduler = named.sampler, named.scheduler
+    opened = Study(
+        space,
+        metric=metric,
+        mode=mode,
+        resource=resource,
+        eta=eta,
+        sampler=sampler,
+        scheduler=scheduler,
+        seed=seed,
+        storage=storage,
+        study=study,
+        trials=trials,
+        budget=budget,
+        total_resource=total_resource,
+        target=target,
+        retries=retries,
+        trial_time=trial_time,
+        trial_memory=trial_memory,
+        task=task,
+    )
+    try:
+        return opened.run(objective, workers=workers, executor=executor, watch=watch)
+    finally:
+        opened.close()

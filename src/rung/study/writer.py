@@ -1,0 +1,164 @@
+"""The one writer of a study's log: it takes policies' decisions down, folds them, and holds the session."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+
+from rung.samplers.base import Sampler
+from rung.schedulers.base import Done, Scheduler, Wait
+from rung.space import compile_space, from_json
+from rung.storage.base import Log, Request, Summary
+from rung.study.decide import Decider, decide, ended, unfinished
+from rung.study.identity import check_same
+from rung.trials import events as ev
+from rung.trials.events import Event, Failure, Identity
+from rung.trials.history import History
+
+_STATES = {"paused": "paused", "interrupted": "interrupted", "closed": "idle"}  # by why a session ended
+
+Watch = Callable[[Sequence[Event]], None]
+
+
+class Writer:
+    """A study's log, opened for writing, with the history that it folds into.
+
+    Args:
+        asked: settings that the stored ones must equal.
+
+    Raises:
+        StudyError: they differ.
+    """
+
+    def __init__(
+        self, name: str, log: Log, sampler: Sampler, scheduler: Scheduler, asked: Identity | None = None
+    ) -> None:
+        self.name = name
+        self.log = log
+        self.scheduler = scheduler
+        self.history = History(scheduler, sampler)
+        self.watch: Watch | None = None
+        self._session = False
+        self._state = "idle"
+        try:
+            self.history.fold_all(log.read())
+            if asked is not None:
+                check_same(name, self.history.identity, asked)
+            self.identity = self.history.identity
+            self.space = compile_space(from_json(self.identity.space))
+            self._decider = Decider(self.space, sampler, scheduler)
+        except BaseException:
+            log.close()
+            raise
+
+    # -- decisions ------------------------------------------------------------------------------------
+
+    def next_event(self, now: float, *, only_stops: bool = False) -> Event | Wait | Done:
+        """The event that the policies decide on now, not yet logged; `only_stops` where no slot is free."""
+        return self._decider.next(self.history, now, only_stops=only_stops)
+
+    def stop_trials(self, now: float) -> list[int]:
+        """Log the scheduler's decisions to stop running trials, and name these."""
+        stopped = []
+        while isinstance(event := self.next_event(now, only_stops=True), ev.TrialStopped):
+            self.commit([event])
+            stopped.append(event.trial)
+        return stopped
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing runs and nothing will."""
+        return not self.history.running and isinstance(decide(self.history, self.scheduler), Done)
+
+    # -- the session ----------------------------------------------------------------------------------
+
+    @property
+    def in_session(self) -> bool:
+        return self._session
+
+    def begin(self, executor: str, workers: int, objective: str | None, now: float) -> None:
+        """Take the study up: what the log says is running died with its process, and runs again."""
+        history = self.history
+        events: list[Event] = [
+            ev.JobFailed(running.job.trial, Failure.INTERRUPTED, "its study died", running.job.attempt, now)
+            for running in unfinished(history)
+        ]
+        host, pid = socket.gethostname(), os.getpid()
+        events.append(ev.SessionStarted(host, pid, executor, workers, objective, now))
+        if objective and history.objective and objective != history.objective:
+            events.append(
+                ev.Recorded("objective changed", {"from": history.objective, "to": objective}, None, now)
+            )
+            warnings.warn(
+                f"the objective's code has changed since study {self.name!r} ran last; earlier results stay",
+                stacklevel=4,
+            )
+        self._session, self._state = True, "running"
+        self.commit(events)
+
+    def end(self, reason: str, now: float) -> None:
+        """End the session, which another may follow."""
+        if self._session:
+            self._session, self._state = False, _STATES.get(reason, "done")
+            self.commit([ev.SessionEnded(reason, now)])
+
+    # -- the log --------------------------------------------------------------------------------------
+
+    def commit(self, events: Sequence[Event]) -> None:
+        """Make events durable, then fold them: nothing is acted on before it is in the log."""
+        self._append(events)
+        for event in events:
+            self.history.fold(event)
+        if self.watch is not None:
+            self.watch(events)
+
+    def commit_folded(self, events: Sequence[Event]) -> None:
+        """Make events durable that are folded already: a batch whose decisions build on each other."""
+        if events:
+            self._append(events)
+            if self.watch is not None:
+                self.watch(events)
+
+    def _append(self, events: Sequence[Event]) -> None:
+        now: float = events[-1].time  # type: ignore[attr-defined]  # every event has one
+        self.log.append(events, self._summary(now))
+
+    def _summary(self, now: float) -> Summary:
+        """What a list of studies shows of this one."""
+        history = self.history
+        best = history.incumbent
+        identity = history.identity
+        return Summary(
+            door=identity.door,
+            state=self._state,
+            trials=len(history.values),
+            finished=len(history.values) - len(history.running) - len(history.retry),
+            metric=identity.metric,
+            best=best.value if best else None,
+            spent=history.spent,
+            seconds=history.clock.spent(now),
+            created=history.created,
+            updated=now,
+        )
+
+    def events(self) -> Iterator[Event]:
+        """The log, from its beginning."""
+        return self.log.read()
+
+    def tick(self) -> list[Request]:
+        """Renew the lease, and hand over what other processes ask of this study."""
+        self.log.heartbeat()
+        return self.log.requests()
+
+    @property
+    def ended(self) -> str | None:
+        """Why no further job starts (a limit, a request); None if only the policies can say."""
+        return ended(self.history)
+
+    def close(self) -> None:
+        """End the session, if one is open, and let another process write the study."""
+        self.end("closed", time.time())
+        self.log.close()
