@@ -24,7 +24,7 @@ class Result:
     @cached_property
     def trials(self) -> list[TrialRecord]:
         """Every trial's record, in order of number."""
-        records = trials(self._study.writer.events(), self._study.space)
+        records = trials(self._study.events(), self._study.space)
         for record in records:
             if record.checkpoint is not None:
                 record.checkpoint = str(self._study.folder / record.checkpoint)

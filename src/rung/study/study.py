@@ -277,6 +277,10 @@ class Study:
         if limits != self.history.limits:
             self.writer.commit([ev.LimitsChanged(limits, time.time())])
 
+    def events(self) -> Iterator[Event]:
+        """The log, from its beginning; also after `close`."""
+        return self._storage.read(self.name)
+
     @property
     def folder(self) -> Path:
         """Where its checkpoints and its workers' logs lie."""

@@ -6,7 +6,7 @@ import os
 import socket
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 from rung.samplers.base import Sampler
 from rung.schedulers.base import Done, Scheduler, Wait
@@ -143,10 +143,6 @@ class Writer:
             created=history.created,
             updated=now,
         )
-
-    def events(self) -> Iterator[Event]:
-        """The log, from its beginning."""
-        return self.log.read()
 
     def tick(self) -> list[Request]:
         """Renew the lease, and hand over what other processes ask of this study."""
