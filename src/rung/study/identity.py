@@ -66,13 +66,18 @@ def check_same(name: str, stored: Identity, asked: Identity) -> None:
     Raises:
         StudyError: the message shows each setting that differs.
     """
-    differences = list(_differences(msgspec.to_builtins(stored), msgspec.to_builtins(asked)))
+    differences = _differences(_as_logged(stored), _as_logged(asked))
     if differences:
         shown = "; ".join(differences[:8]) + ("; ..." if len(differences) > 8 else "")
         raise StudyError(
             f"study {name!r} exists with other settings ({shown}): "
             "use these, or give the new study another name"
         )
+
+
+def _as_logged(identity: Identity) -> Any:
+    """Plain data as it comes back from a log, where tuples are lists."""
+    return msgspec.msgpack.decode(msgspec.msgpack.encode(identity))
 
 
 def _differences(stored: Any, asked: Any, path: str = "") -> list[str]:
