@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from rung.trials.events import Event
+from rung.trials.events import Event, Requested
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -44,12 +44,21 @@ class Request(msgspec.Struct, frozen=True):
     data: Mapping[str, Any]
     time: float
 
+    def folded(self, time: float) -> Requested:
+        """The event that takes this request up at `time`; appending it marks the request as folded."""
+        return Requested(self.request, self.data, time=time, id=self.id)
+
 
 class Log(Protocol):
     """One study's log, open for writing by the one holder of its lease."""
 
-    key: str
-    folder: Path  # for this study's checkpoints and worker logs; made when first used
+    @property
+    def key(self) -> str:
+        """Names the study for ever."""
+
+    @property
+    def folder(self) -> Path:
+        """For this study's checkpoints and worker logs; made when first used."""
 
     def append(self, events: Sequence[Event], summary: Summary) -> None:
         """Make these events durable, all or none. Also renews the lease.
@@ -63,7 +72,12 @@ class Log(Protocol):
         """The events from number `start` on."""
 
     def requests(self) -> list[Request]:
-        """What others asked for since the last call, in order; each is handed out once it is not yet folded."""
+        """What others asked for since the last call, in order, each once.
+
+        A request stays open until an event made by its `folded` is appended: the mark is made in the same
+        transaction, so that a writer that dies in between neither loses it nor takes it up twice. Requests
+        still open are handed out again by the next writer's log.
+        """
 
     def heartbeat(self) -> None:
         """Renew the lease; called at least every few seconds while the study runs."""
@@ -75,7 +89,9 @@ class Log(Protocol):
 class Storage(Protocol):
     """A place for many studies."""
 
-    url: str
+    @property
+    def url(self) -> str:
+        """What `open_storage` takes to come back here."""
 
     def create(self, name: str, first: Sequence[Event], summary: Summary) -> Log:
         """A new study whose log begins with `first`, opened for writing.
@@ -101,7 +117,7 @@ class Storage(Protocol):
     def find(self, name: str) -> StudyRow | None: ...
 
     def folder(self, name: str) -> Path:
-        """Where the study's checkpoints and worker logs lie."""
+        """Where the study's checkpoints and worker logs lie; a reader does not make it."""
 
     def request(self, name: str, request: str, data: Mapping[str, Any]) -> None:
         """Ask something of the study's writer; it is folded in when one runs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import msgspec
@@ -11,6 +12,7 @@ from rung.trials.events import AnyEvent, Event
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(AnyEvent)
+_list_decoder = msgspec.msgpack.Decoder(list[AnyEvent])
 
 encode = _encoder.encode
 """encode(event) -> bytes"""
@@ -25,4 +27,27 @@ def decode(data: bytes) -> Event:
     try:
         return cast(Event, _decoder.decode(data))
     except msgspec.DecodeError as error:
-        raise StorageError(f"the log holds an event that this version of rung cannot read ({error})") from error
+        raise _unreadable(error) from error
+
+
+def encode_all(events: Sequence[Event]) -> bytes:
+    """Many events, one behind the other: the same bytes as `encode` of each, joined, at half the cost."""
+    count = len(events)
+    header = 1 if count < 16 else 3 if count < 65536 else 5  # MessagePack's array of `count` entries
+    return _encoder.encode(events)[header:]
+
+
+def decode_all(count: int, data: bytes | bytearray) -> list[Event]:
+    """The `count` events that lie in `data`, one behind the other.
+
+    Raises:
+        StorageError: the bytes are not that many events that this version knows.
+    """
+    try:
+        return cast("list[Event]", _list_decoder.decode(b"\xdd" + count.to_bytes(4, "big") + data))
+    except msgspec.DecodeError as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: msgspec.DecodeError) -> StorageError:
+    return StorageError(f"the log holds an event that this version of rung cannot read ({error})")

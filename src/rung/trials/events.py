@@ -209,11 +209,15 @@ class StopDecided(Event):
 
 
 class Requested(Event):
-    """The writer took up another process's request (pause, stop, enqueue, note)."""
+    """The writer took up another process's request (pause, stop, enqueue, note).
+
+    `id` is the request's number in the storage; None if the writer asked for it itself.
+    """
 
     request: str
     data: Mapping[str, Any] = {}
     time: float = 0.0
+    id: int | None = None
 
 
 class Recorded(Event):

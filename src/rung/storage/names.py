@@ -1,0 +1,39 @@
+"""The names of studies, and the sentences about names that are missing, taken or unusable."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+
+from rung.errors import StudyError
+
+_LONGEST = 200
+_SHOWN = 5  # names in a sentence
+
+
+def check_name(name: str) -> str:
+    """`name` itself, if a study may bear it.
+
+    Raises:
+        StudyError: it is empty, too long or has characters that do not print.
+    """
+    if not name.strip() or len(name) > _LONGEST or not name.isprintable():
+        raise StudyError(f"{name!r} cannot name a study: give 1 to {_LONGEST} printable characters")
+    return name
+
+
+def missing(name: str, names: Collection[str], url: str) -> StudyError:
+    """There is no study of this name; the sentence names the closest."""
+    if not names:
+        return StudyError(f"there is no study {name!r} in {url}: it has no studies")
+    close = difflib.get_close_matches(name, names, n=1)
+    if close:
+        return StudyError(f"there is no study {name!r} in {url}: did you mean {close[0]!r}?")
+    shown = ", ".join(repr(other) for other in list(names)[:_SHOWN])
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return StudyError(f"there is no study {name!r} in {url}: it has {shown}{more}")
+
+
+def taken(name: str, url: str) -> StudyError:
+    """Another study has this name."""
+    return StudyError(f"there is a study {name!r} in {url} already: choose another name, or delete that one")
