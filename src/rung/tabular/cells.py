@@ -1,0 +1,120 @@
+"""From words to values: what a column of text cells means, decided by all of its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+MISSING: Final = (
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "<NA>",
+    "NaN",
+    "nan",
+    "-nan",
+    "NaT",
+    "null",
+    "NULL",
+    "Null",
+    "?",
+)
+"""Cells that are missing wherever they stand."""
+NO_NUMBER: Final = ("None", "none", "-", "--", ".", "missing", "unknown", "Unknown")
+"""Cells that are missing too where everything else is a number; elsewhere they are words."""
+_CODE: Final = r"^[+-]?0[0-9xX]"  # a number would lose the zero (or read a hexadecimal one)
+
+
+def from_words(columns: Sequence[pa.ChunkedArray], names: Sequence[str]) -> pd.DataFrame:
+    """The frame of columns of strings: whole numbers, numbers or words each."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {name: _to_pandas(convert(words)) for name, words in zip(names, columns, strict=True)}
+    )
+
+
+def convert(words: pa.ChunkedArray) -> pa.ChunkedArray:
+    """int64, float64 or string: the narrowest type that holds every cell as it stood, blanks around it
+    aside.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    trimmed = pc.utf8_trim_whitespace(words)
+    present = _without(trimmed, MISSING)
+    if present.null_count == len(present):
+        return present
+    for cells in (present, _without(present, NO_NUMBER)):
+        numbers = _cast(cells, pa.float64())
+        if numbers is None:
+            continue
+        if numbers.null_count == len(numbers):
+            return present
+        return _narrowed(cells, numbers, present)
+    return present
+
+
+def _without(cells: pa.ChunkedArray, gone: Sequence[str]) -> pa.ChunkedArray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    mask = pc.is_in(cells, value_set=pa.array(gone, pa.string()))
+    if not pc.any(mask).as_py():
+        return cells
+    return pc.if_else(mask, pa.scalar(None, pa.string()), cells)
+
+
+def _cast(cells: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray | None:
+    """The cells as that type, None if one of them is not; a look at the first ones spares most failing
+    casts.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    try:
+        pc.cast(cells.slice(0, 64), to)
+        return pc.cast(cells, to)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _narrowed(cells: pa.ChunkedArray, numbers: pa.ChunkedArray, words: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Whole numbers if they all are, words if one of these looks like a code, else the numbers."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    whole = _cast(cells, pa.int64())
+    if whole is None:
+        return numbers
+    codes = pc.any(pc.match_substring_regex(cells, _CODE)).as_py()
+    return words if codes else whole
+
+
+def _to_pandas(column: pa.ChunkedArray) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    if pa.types.is_int64(column.type) and column.null_count:
+        return column.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    return column.to_pandas()
+
+
+def infinite_row(frame: pd.DataFrame) -> tuple[str, int] | None:
+    """Name of the first column with an infinite number, and its first such row's position; None without
+    any.
+    """
+    import numpy as np
+
+    for name in frame.columns:
+        if frame[name].dtype.kind == "f":
+            infinite = np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan))
+            if infinite.any():
+                return str(name), int(infinite.argmax())
+    return None

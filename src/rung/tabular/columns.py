@@ -1,0 +1,253 @@
+"""What each column is, found once on the training table, and how any later table is brought into that
+shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final
+
+from rung.errors import DataError
+from rung.tabular.names import closest, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Kind(StrEnum):
+    """What a column holds. Compare with `==`: a saved model's kinds come back as plain text."""
+
+    NUMBER = "number"
+    CATEGORY = "category"
+    TEXT = "text"
+    DATE = "date"
+    CONSTANT = "constant"
+    EMPTY = "empty"
+    IDENTIFIER = "identifier"
+
+
+USED: Final = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.DATE)
+_ROW_NAMES: Final = ("", "id", "index", "idx", "row", "rowid", "row_id", "row_number", "nr", "no")
+_DAYS: Final = (
+    "%m/%d/%Y",
+    "%d/%m/%Y",
+    "%d.%m.%Y",
+    "%Y/%m/%d",
+    "%m/%d/%y",
+    "%d-%b-%Y",
+    "%d %b %Y",
+    "%d %B %Y",
+)
+_TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M:%S %p")
+_FORMATS: Final = ("ISO8601", "%B %d, %Y", *(day + time for time in _TIMES for day in _DAYS))
+_SHARE: Final = 0.95  # of the cells must be numbers (or dates) for the column to be one
+_SAMPLE: Final = 5_000  # words looked at where all of them would take long
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of the training table.
+
+    Attributes:
+        distinct: number of different values, missing cells not counted.
+        missing: share of missing cells, 0 to 1.
+        format: of a date in words, as pandas takes it; None for all else.
+    """
+
+    name: str
+    kind: str
+    distinct: int
+    missing: float
+    format: str | None = None
+
+    @property
+    def used(self) -> bool:
+        """Whether models see the column."""
+        return self.kind in USED
+
+
+def infer_columns(frame: pd.DataFrame, target: str | None = None) -> tuple[Column, ...]:
+    """Every column's kind, in the frame's order, the target's left out.
+
+    Words of which at least 95 % are numbers are numbers, unless one has a leading zero; dates likewise.
+    Words with three or more parts on average that seldom repeat are text. Words of which 95 % or more are
+    different (50 rows or more), and whole numbers that count the rows, are identifiers, which no model can
+    learn from.
+    """
+    return tuple(_infer(str(name), frame[name]) for name in frame.columns if name != target)
+
+
+def column_notes(columns: Iterable[Column]) -> tuple[str, ...]:
+    """One sentence for each kind of column that models do not see."""
+    why = {
+        Kind.CONSTANT: "hold one value only",
+        Kind.EMPTY: "are empty",
+        Kind.IDENTIFIER: "name the single row",
+    }
+    groups = {kind: [c.name for c in columns if c.kind == kind] for kind in why}
+    return tuple(
+        f"left out, because they {why[kind]}: {listed(names, 'and')}"
+        for kind, names in groups.items()
+        if names
+    )
+
+
+def _infer(name: str, values: pd.Series) -> Column:
+    import pandas as pd
+
+    missing = float(values.isna().mean()) if len(values) else 1.0
+    distinct = int(_hashable(values).nunique())
+    kind: str
+    pattern = None
+    if distinct == 0:
+        kind = Kind.EMPTY
+    elif distinct == 1 and missing == 0:
+        kind = Kind.CONSTANT
+    elif pd.api.types.is_bool_dtype(values.dtype):
+        kind = Kind.CATEGORY
+    elif pd.api.types.is_numeric_dtype(values.dtype):
+        kind = Kind.IDENTIFIER if _counts_rows(name, values) else Kind.NUMBER
+    elif pd.api.types.is_datetime64_any_dtype(values.dtype):
+        kind = Kind.DATE
+    else:
+        kind, pattern = _infer_words(_words(values.dropna()), distinct)
+    return Column(name, str(kind), distinct, missing, pattern)
+
+
+def _infer_words(words: pd.Series, distinct: int) -> tuple[str, str | None]:
+    """Kind of a column of words, none of them missing, and the format if they are dates."""
+    import pandas as pd
+
+    sample = words if len(words) <= _SAMPLE else words.sample(_SAMPLE, random_state=0)
+    coded = sample.str.contains(r"^[+-]?0[0-9]", regex=True).any()
+    if not coded and pd.to_numeric(sample, errors="coerce").notna().mean() >= _SHARE:
+        return Kind.NUMBER, None
+    if (pattern := _date_format(sample)) is not None:
+        return Kind.DATE, pattern
+    parts = float(sample.str.count(r"\s+").mean()) + 1
+    if parts >= 3 and distinct > 20 and distinct > 0.01 * len(words):
+        return Kind.TEXT, None
+    return (Kind.IDENTIFIER if len(words) >= 50 and distinct >= 0.95 * len(words) else Kind.CATEGORY), None
+
+
+def _date_format(words: pd.Series) -> str | None:
+    """The first format that fits 95 % of the words, None if none does."""
+    import pandas as pd
+
+    dated = words.str.contains(r"\d", regex=True) & words.str.len().between(6, 35)
+    if dated.mean() < _SHARE:
+        return None
+    for pattern in _FORMATS:
+        if pd.to_datetime(words, format=pattern, errors="coerce", utc=True).notna().mean() >= _SHARE:
+            return pattern
+    return None
+
+
+def _counts_rows(name: str, values: pd.Series) -> bool:
+    """Whether whole numbers under a name such as `id` rise by one from row to row."""
+    plain = name.lower().startswith("unnamed: ") or name.lower().strip() in _ROW_NAMES
+    if not plain or len(values) < 20 or values.isna().any():
+        return False
+    return bool((values.astype(float).diff().iloc[1:] == 1).all())
+
+
+def _hashable(values: pd.Series) -> pd.Series:
+    """The values themselves, or their texts where one of them (a list, an array) cannot be counted."""
+    if values.dtype != object:
+        return values
+    try:
+        values.nunique()
+    except TypeError:
+        return values.map(str, na_action="ignore")
+    return values
+
+
+def prepare(frame: pd.DataFrame, columns: Iterable[Column]) -> pd.DataFrame:
+    """The used columns of any later table, in the training table's order and types, on a RangeIndex.
+
+    Numbers are float64 (NaN where missing, infinite or no number), categories and text are object columns
+    of str (None where missing; whole numbers without a decimal point), dates are datetime64[ns] without a
+    zone (NaT). Columns of the table that training did not have are ignored.
+
+    Raises:
+        DataError: a used column is missing.
+    """
+    import pandas as pd
+
+    used = [column for column in columns if column.used]
+    by_name = {str(name): i for i, name in enumerate(frame.columns)}
+    _refuse_missing([column.name for column in used if column.name not in by_name], list(by_name))
+    return pd.DataFrame(
+        {column.name: _converted(frame.iloc[:, by_name[column.name]], column) for column in used},
+        index=pd.RangeIndex(len(frame)),
+    )
+
+
+def _refuse_missing(absent: list[str], there: list[str]) -> None:
+    if not absent:
+        return
+    near = closest(absent[0], there, count=1)
+    hint = f"is it {near[0]!r}?" if near else f"the table has {listed(there, 'and')}"
+    noun = (
+        f"column {absent[0]!r} is" if len(absent) == 1 else f"columns {listed(map(repr, absent), 'and')} are"
+    )
+    raise DataError(
+        f"the model needs what it was trained on: {noun} missing from the table; add what is missing ({hint})"
+    )
+
+
+def _converted(values: pd.Series, column: Column) -> object:
+    """The array of one column in its training kind."""
+    if column.kind == Kind.NUMBER:
+        return _numbers(values)
+    if column.kind == Kind.DATE:
+        return _dates(values, column.format)
+    return _words(values).to_numpy(dtype=object)
+
+
+def _numbers(values: pd.Series) -> object:
+    import numpy as np
+    import pandas as pd
+
+    if not pd.api.types.is_numeric_dtype(values.dtype):
+        words = values.where(values.isna(), values.astype(str).str.strip())
+        values = pd.to_numeric(words, errors="coerce")
+    numbers = values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
+    numbers[~np.isfinite(numbers)] = np.nan
+    return numbers
+
+
+def _dates(values: pd.Series, pattern: str | None) -> object:
+    import pandas as pd
+
+    if pd.api.types.is_numeric_dtype(values.dtype):
+        values = values.astype("Int64").astype(str)
+    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
+        values = pd.to_datetime(
+            values.where(values.isna(), values.astype(str)),
+            format=pattern or "ISO8601",
+            errors="coerce",
+            utc=True,
+        )
+    if values.dt.tz is not None:
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    return values.astype("datetime64[ns]").to_numpy()
+
+
+def _words(values: pd.Series) -> pd.Series:
+    """Objects of str, None where missing: `3.0` as `3`, so that a number that is a code reads the same
+    everywhere.
+    """
+    import numpy as np
+    import pandas as pd
+
+    gone = values.isna().to_numpy()
+    if pd.api.types.is_float_dtype(values.dtype):
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+        if bool((numbers[~gone] % 1 == 0).all()):
+            values = values.astype("Int64")
+    words = np.array([str(value) for value in values.to_numpy(dtype=object)], dtype=object)
+    words[gone] = None
+    return pd.Series(words, dtype=object)

@@ -1,0 +1,241 @@
+"""Tables from files: CSV and TSV (also .gz) and Parquet, as pandas frames whose cells mean what they said.
+
+Text is parsed once into strings (Arrow's parser, in parallel), and each column is converted by what all of
+its cells are, so that nothing is guessed from the first rows: see `rung.tabular.cells`. Every file that
+cannot be used raises DataError with one sentence: what is wrong, where, and what to do.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import zlib
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from rung.errors import DataError
+from rung.tabular.cells import from_words, infinite_row
+from rung.tabular.faults import explain_text, line_of_row
+from rung.tabular.names import closest, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+DELIMITERS: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
+READABLE: Final = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+_MAGIC: Final = {
+    b"PK\x03\x04": "an Excel workbook or another zip file: save its sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save its sheet as CSV",
+    b"PAR1": "a Parquet file: give it the ending .parquet",
+    b"\x1f\x8b": "compressed with gzip: give it the ending .gz",
+    b"%PDF": "a PDF document: export the table as CSV",
+    b"SQLite format 3": "an SQLite database: export the table as CSV",
+}
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """The table in the file at `path`, rows in the file's order.
+
+    The ending decides on the format: .csv (commas), .tsv and .tab (tabs), each also with .gz, and .parquet
+    or .pq. Text is UTF-8 (or UTF-16 with its mark); names and cells are stripped of blanks around them. A
+    column is whole numbers (Int64 where cells are missing), numbers, or words; digits with a leading zero
+    stay words ("00501"), and so do booleans. Cells that are empty, NA, NaN, null or ? are missing.
+
+    Raises:
+        DataError: the file is missing, cannot be read, or holds no rectangular table with finite numbers.
+    """
+    place = Path(path)
+    ending = _ending(place)
+    data = _bytes(place)
+    if ending in (".parquet", ".pq"):
+        return _parquet(data, place)
+    return _text(_unpacked(data, place) if place.suffix.lower() == ".gz" else data, DELIMITERS[ending], place)
+
+
+def _ending(place: Path) -> str:
+    """The ending that names the format, such as `.csv`, lower case, without `.gz`."""
+    parts = [suffix.lower() for suffix in place.suffixes]
+    packed = bool(parts) and parts[-1] == ".gz"
+    ending = (parts[-2] if len(parts) > 1 else "") if packed else (parts[-1] if parts else "")
+    known = ending in DELIMITERS or (ending in (".parquet", ".pq") and not packed)
+    if not known and place.is_file():
+        raise DataError(
+            f"{place}: the ending {place.suffix or '(none)'} names no format that rung reads; "
+            f"save the table as one of {listed(READABLE)}"
+        )
+    return ending
+
+
+def _bytes(place: Path) -> bytes:
+    try:
+        data = place.read_bytes()
+    except FileNotFoundError:
+        _missing(place)
+    except IsADirectoryError:
+        raise DataError(f"{place} is a folder; name the table in it{_tables_in(place)}") from None
+    except PermissionError:
+        raise DataError(
+            f"{place} cannot be opened: this user may not read it; change its permissions"
+        ) from None
+    except OSError as error:
+        raise DataError(f"{place} cannot be read ({error.strerror or error}); check the path") from error
+    if not data.strip():
+        raise DataError(f"{place} is empty; a table needs a line of column names and at least one row")
+    return data
+
+
+def _missing(place: Path) -> NoReturn:
+    folder = place.parent
+    if not folder.is_dir():
+        raise DataError(f"there is no file {place}: the folder {folder} does not exist; check the path")
+    near = closest(place.name, (p.name for p in folder.iterdir() if p.is_file()), count=1)
+    hint = f"did you mean {folder / near[0]}?" if near else f"check the path{_tables_in(folder)}"
+    raise DataError(f"there is no file {place}; {hint}")
+
+
+def _tables_in(folder: Path) -> str:
+    names = sorted(p.name for p in folder.iterdir() if p.name.lower().endswith((*READABLE, ".pq", ".tab")))
+    return f" (tables there: {listed(names, 'and', 5)})" if names else ""
+
+
+def _unpacked(data: bytes, place: Path) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        what = (
+            "is cut off"
+            if isinstance(error, EOFError)
+            else "is not compressed with gzip, whatever its ending says"
+        )
+        raise DataError(f"{place} {what}; write it again, or take the ending .gz away") from error
+
+
+def _text(data: bytes, delimiter: str, place: Path) -> pd.DataFrame:
+    """The table in delimited text."""
+    import pyarrow as pa
+
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        data = data.decode("utf-16", errors="replace").encode()
+    _refuse_binary(data, place)
+    names = _names(data, delimiter, place)
+    try:
+        words = _words(data, delimiter, len(names))
+    except pa.ArrowInvalid as error:
+        raise explain_text(data, delimiter, place, str(error)) from error
+    if len(words) == 0:
+        raise DataError(f"{place} has column names and no row below them; a table needs at least one row")
+    frame = from_words(words.columns, names)
+    if (hit := infinite_row(frame)) is not None:
+        line = line_of_row(data, delimiter, hit[1])
+        raise DataError(
+            f"{place}, line {line}: column {hit[0]!r} holds an infinite number; empty the cell or put "
+            "a finite number there"
+        )
+    _refuse_empty(frame, place)
+    return frame
+
+
+def _refuse_binary(data: bytes, place: Path) -> None:
+    for magic, what in _MAGIC.items():
+        if data.startswith(magic):
+            raise DataError(f"{place} is no text but {what}")
+    if b"\0" in data[: 1 << 20]:
+        raise DataError(
+            f"{place} is a binary file (a zero byte at position {data.index(0)}), not text; "
+            f"save the table as one of {listed(READABLE)}"
+        )
+
+
+def _names(data: bytes, delimiter: str, place: Path) -> list[str]:
+    """The column names of the first line that is not empty."""
+    text = io.StringIO(data[: 1 << 20].decode("utf-8-sig", errors="replace"), newline="")
+    try:
+        first = next(row for row in csv.reader(text, delimiter=delimiter) if row)
+    except (csv.Error, StopIteration) as error:
+        raise DataError(
+            f"{place}, line 1: no line of column names can be read there; save the table again"
+        ) from error
+    _refuse_delimiter(first, delimiter, place)
+    return unique_names([name.strip() for name in first], str(place))
+
+
+def _refuse_delimiter(first: list[str], delimiter: str, place: Path) -> None:
+    if len(first) > 1:
+        return
+    words = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
+    found = [d for d in words if d != delimiter and d in first[0]]
+    if found:
+        best = max(found, key=first[0].count)
+        cure = {",": "name it .csv", "\t": "name it .tsv"}.get(best, f"save it with {words[delimiter]}")
+        raise DataError(
+            f"{place}, line 1: the cells are separated by {words[best]} ({best!r}), "
+            f"and rung expects {words[delimiter]} here; {cure}"
+        )
+
+
+def unique_names(names: list[str], where: str) -> list[str]:
+    """The names with `Unnamed: i` for empty ones.
+
+    Raises:
+        DataError: two columns have one name.
+    """
+    full = [name or f"Unnamed: {i}" for i, name in enumerate(names)]
+    twice = [name for name, count in Counter(full).items() if count > 1]
+    if twice:
+        places = [str(i + 1) for i, name in enumerate(full) if name == twice[0]]
+        raise DataError(
+            f"{where}: columns {listed(places, 'and')} are both named {twice[0]!r}; rename one of them"
+        )
+    return full
+
+
+def _words(data: bytes, delimiter: str, columns: int) -> pa.Table:
+    """All cells as strings, the line of names left out."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    names = [str(i) for i in range(columns)]
+    table = arrow_csv.read_csv(
+        pa.BufferReader(data),
+        read_options=arrow_csv.ReadOptions(column_names=names, block_size=1 << 22),
+        parse_options=arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
+        convert_options=arrow_csv.ConvertOptions(
+            column_types={name: pa.string() for name in names}, strings_can_be_null=False
+        ),
+    )
+    return table.slice(1)
+
+
+def _refuse_empty(frame: pd.DataFrame, place: Path) -> None:
+    if frame.isna().to_numpy().all():
+        raise DataError(
+            f"{place}: all cells of its {len(frame)} rows are empty; check how the table was saved"
+        )
+
+
+def _parquet(data: bytes, place: Path) -> pd.DataFrame:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(pa.BufferReader(data))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
+        raise DataError(
+            f"{place} is not a whole Parquet file ({str(error).split('.')[0]}); write it again"
+        ) from error
+    names = unique_names([str(name) for name in table.column_names], str(place))
+    if len(table) == 0 or not names:
+        raise DataError(f"{place} has no rows; a table needs at least one")
+    frame: pd.DataFrame = table.rename_columns(names).to_pandas(
+        integer_object_nulls=False, ignore_metadata=True
+    )
+    if (hit := infinite_row(frame)) is not None:
+        raise DataError(
+            f"{place}, row {hit[1] + 1}: column {hit[0]!r} holds an infinite number; empty the cell or put "
+            "a finite number there"
+        )
+    _refuse_empty(frame, place)
+    return frame

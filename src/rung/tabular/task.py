@@ -1,0 +1,223 @@
+"""What is to be predicted: a class of two, of several, or a number; guessed, and said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from rung.errors import DataError
+from rung.tabular.names import did_you_mean, listed
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import pandas as pd
+
+    Array: TypeAlias = npt.NDArray[Any]
+
+Label: TypeAlias = str | int | float | bool
+KINDS: Final = ("binary", "multiclass", "regression")
+MOST_CLASSES: Final = 20  # different whole numbers that are still taken for classes
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be predicted.
+
+    Attributes:
+        kind: "binary", "multiclass" or "regression".
+        classes: the labels as they stood in the table, sorted; of two, the second is the positive one.
+            Empty for regression.
+        why: one line that says what was taken, and how to change it.
+    """
+
+    kind: str
+    classes: tuple[Label, ...]
+    why: str
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether labels are predicted rather than numbers."""
+        return self.kind != "regression"
+
+    def encode(self, y: pd.Series) -> Array:
+        """int64 codes 0..k-1 of the labels, or float64 values: (n,).
+
+        Raises:
+            DataError: a label that is none of the classes, or a value that is no number.
+        """
+        import numpy as np
+        import pandas as pd
+
+        if not self.is_classification:
+            return np.asarray(_numeric(y), dtype=np.float64)
+        codes = np.asarray(
+            pd.Index(self.classes, dtype=object).get_indexer(pd.Index(_plain(y), dtype=object))
+        )
+        if (codes < 0).any():
+            unknown = _plain(y)[int((codes < 0).argmax())]
+            raise DataError(
+                f"{unknown!r} is none of the classes {listed(map(repr, self.classes), 'and')}; "
+                "leave such rows out or train on them too"
+            )
+        return codes.astype(np.int64)
+
+    def decode(self, codes: Array) -> Array:
+        """The labels of codes, as they stood in the table: (n,)."""
+        import numpy as np
+
+        return label_array(self.classes)[np.asarray(codes, dtype=np.int64)]
+
+
+def label_array(classes: tuple[Label, ...]) -> Array:
+    """The classes as an array of their own type, objects if they have several."""
+    import numpy as np
+
+    kinds = {type(label) for label in classes}
+    if kinds in ({int}, {bool}, {float}):
+        return np.array(classes)
+    labels = np.empty(len(classes), dtype=object)
+    labels[:] = classes
+    return labels
+
+
+def check_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows whose target is not empty, and notes about those left out.
+
+    Raises:
+        DataError: the target is no column, is empty, has one value only, or there is no other column.
+    """
+    names = [str(name) for name in frame.columns]
+    if target not in names:
+        raise DataError(f"the table has no column {target!r} to predict; {did_you_mean(target, names)}")
+    if len(names) == 1:
+        raise DataError(f"the table has no column besides {target!r}; add columns to predict it from")
+    there = frame[target].notna()
+    rows = int(there.sum())
+    if rows == 0:
+        raise DataError(
+            f"column {target!r} is empty in all {len(frame)} rows; name another --target or fill it"
+        )
+    kept = frame if rows == len(frame) else frame[there].reset_index(drop=True)
+    if kept[target].nunique() < 2:
+        raise DataError(
+            f"column {target!r} has the same value, {kept[target].iloc[0]!r}, in every row; "
+            "there is nothing to predict, so name another --target"
+        )
+    gone = len(frame) - rows
+    note = f"{gone} {'row' if gone == 1 else 'rows'} left out, because column {target!r} is empty there"
+    return kept, ((note,) if gone else ())
+
+
+def guess_task(y: pd.Series, asked: str | None = None) -> Task:
+    """The task that the target's values ask for, or the one asked for.
+
+    Two different values are binary; words, booleans and at most 20 different whole numbers (each, on
+    average, five times or more) are classes; other numbers are regression.
+
+    Raises:
+        DataError: `asked` is no task, or the values do not allow it.
+    """
+    import pandas as pd
+
+    if asked is not None and asked not in KINDS:
+        raise DataError(f"there is no task {asked!r}; it is one of {listed(KINDS)}")
+    name, distinct = str(y.name), int(y.nunique())
+    kind = asked or _guess(y, distinct)
+    numeric = pd.api.types.is_numeric_dtype(y.dtype) and not pd.api.types.is_bool_dtype(y.dtype)
+    if kind == "regression":
+        _numeric(y)
+        return Task(kind, (), _why(kind, f"{name} has {distinct} different numbers", asked, numeric))
+    if kind == "binary" and distinct > 2:
+        raise DataError(
+            f"column {name!r} has {distinct} different values, too many for a binary task; "
+            "ask for multiclass or regression"
+        )
+    classes = _classes(y)
+    return Task(kind, classes, _why(kind, f"{name} is {listed(map(str, classes), limit=4)}", asked, numeric))
+
+
+def check_classes(y: pd.Series, task: Task) -> None:
+    """Refuse classes of a single row: they can be learned from or checked on, not both.
+
+    Raises:
+        DataError: names such a class.
+    """
+    if not task.is_classification:
+        return
+    counts = y.value_counts()
+    single = [str(label) for label, count in counts.items() if count == 1]
+    if not single:
+        return
+    if len(single) > len(counts) / 2:
+        raise DataError(
+            f"column {str(y.name)!r} has {len(counts)} different values, most of them in one row only: "
+            "these are no classes; name another --target" + _or_regression(y)
+        )
+    noun = f"class {single[0]!r}" if len(single) == 1 else f"each of the classes {listed(single, 'and', 5)}"
+    raise DataError(
+        f"{noun} of column {str(y.name)!r} has one row only, which cannot be learned from and checked "
+        "too; add rows of it, merge it with another class, or remove its row"
+    )
+
+
+def _or_regression(y: pd.Series) -> str:
+    import pandas as pd
+
+    return " or ask for --task regression" if pd.api.types.is_numeric_dtype(y.dtype) else ""
+
+
+def _guess(y: pd.Series, distinct: int) -> str:
+    import pandas as pd
+
+    if distinct == 2:
+        return "binary"
+    if pd.api.types.is_datetime64_any_dtype(y.dtype):
+        raise DataError(
+            f"column {str(y.name)!r} holds dates; turn them into a number (days, say) or name another target"
+        )
+    if not pd.api.types.is_numeric_dtype(y.dtype):
+        return "multiclass"
+    whole = bool((y.astype(float) % 1 == 0).all())
+    few = distinct <= MOST_CLASSES and distinct * 5 <= len(y)
+    return "multiclass" if whole and few else "regression"
+
+
+def _why(kind: str, fact: str, asked: str | None, numeric: bool) -> str:
+    if asked:
+        return f"{kind}, as asked: {fact}"
+    other = "multiclass" if kind == "regression" else "regression"
+    return f"{kind}, because {fact}" + (f"; change it with --task {other}" if numeric else "")
+
+
+def _numeric(y: pd.Series) -> pd.Series:
+    import pandas as pd
+
+    numbers = pd.to_numeric(y, errors="coerce")
+    if numbers.isna().any():
+        bad = y[numbers.isna()].iloc[0]
+        raise DataError(
+            f"column {str(y.name)!r} holds {bad!r}, which is no number, so that regression cannot predict "
+            "it; ask for another --task or correct the cell"
+        )
+    return numbers.astype(float)
+
+
+def _classes(y: pd.Series) -> tuple[Label, ...]:
+    """The distinct labels as plain Python values, sorted."""
+    distinct = set(_plain(y.drop_duplicates()))
+    return tuple(sorted(distinct, key=lambda label: (isinstance(label, str), label)))
+
+
+def _plain(y: pd.Series) -> np.ndarray[Any, Any]:
+    """Objects of bool, int, float or str: Python's own types, which JSON holds too."""
+    import numpy as np
+    import pandas as pd
+
+    if pd.api.types.is_bool_dtype(y.dtype) or pd.api.types.is_numeric_dtype(y.dtype):
+        values = y.to_numpy(dtype=y.dtype.name.lower() if y.dtype.name[0].isupper() else None).tolist()
+    else:
+        values = [v if isinstance(v, bool | int | float) else str(v) for v in y.tolist()]
+    plain = np.empty(len(values), dtype=object)
+    plain[:] = values
+    return plain
