@@ -1,1 +1,34 @@
 """What can be searched: domains, and the compiled form that encodes and decodes batches."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+_HOMES: Final = {
+    "Space": "rung.space.domains",
+    "compile_space": "rung.space.compiled",
+    "from_configspace": "rung.space.configspace",
+    "from_json": "rung.space.schema",
+    "load_space": "rung.space.files",
+    "to_configspace": "rung.space.configspace",
+    "to_json": "rung.space.schema",
+}
+
+__all__ = [*sorted(_HOMES)]  # the names above, kept in one place
+
+if TYPE_CHECKING:
+    from rung.space.compiled import compile_space as compile_space
+    from rung.space.domains import Space as Space
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rung.space' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

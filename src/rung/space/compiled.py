@@ -1,0 +1,202 @@
+"""A space compiled to arrays, once: every sampler and model works on this form, a batch at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from rung.errors import SpaceError
+from rung.space.axes import Floats
+from rung.space.columns import Active, Columns, Raw
+from rung.space.domains import Domain, Space, as_space
+from rung.space.draws import uniforms
+from rung.space.layout import MisfitError
+from rung.space.values import INACTIVE, Value, Values
+
+BLOCK: Final = 256  # random configurations are drawn and kept in aligned blocks
+KEPT: Final = 8  # blocks
+ATTEMPTS: Final = 1000  # draws of one configuration before the forbidden statements are called too many
+
+
+class CompiledSpace:
+    """A space compiled to arrays.
+
+    A configuration is a `Values` tuple, one entry a dimension, `INACTIVE` where not active. Dimensions are
+    the parameters in the order of declaration, a choice followed by its branches' parameters.
+
+    Attributes:
+        space: what was compiled.
+        size: number of dimensions d.
+        names: by dimension, the public name; two branches may share one.
+        keys: by dimension, the full name, such as "optimizer.sgd.momentum"; unique.
+        levels: (d,) number of categories; 0 for numeric and ordinal dimensions and those of one value.
+        domains: by dimension, the domain.
+    """
+
+    def __init__(self, space: Space) -> None:
+        self.space = space
+        self._columns = Columns(space)
+        slots = self._columns.layout.slots
+        self.size: int = len(slots)
+        self.names: tuple[str, ...] = tuple(slot.name for slot in slots)
+        self.keys: tuple[str, ...] = tuple(slot.key for slot in slots)
+        self.domains: tuple[Domain, ...] = tuple(slot.domain for slot in slots)
+        self.levels: NDArray[np.int64] = np.array(
+            [axis.levels for axis in self._columns.axes], dtype=np.int64
+        )
+        self._blocks: dict[tuple[int, int], list[Values]] = {}
+
+    # -- random configurations --------------------------------------------------------------------------
+
+    def sample(self, seed: int, number: int) -> Values:
+        """The random configuration of trial `number`: a legal one, by the priors; a pure function.
+
+        Raises:
+            SpaceError: the forbidden statements leave almost nothing.
+        """
+        block = (seed, number // BLOCK)
+        rows = self._blocks.get(block)
+        if rows is None:
+            rows = self.samples(seed, block[1] * BLOCK, BLOCK)
+            while len(self._blocks) >= KEPT:
+                del self._blocks[next(iter(self._blocks))]
+            self._blocks[block] = rows
+        return rows[number % BLOCK]
+
+    def samples(self, seed: int, first: int, count: int) -> list[Values]:
+        """The random configurations of trials `first` ... `first + count - 1`, as `sample` gives them."""
+        rows: list[Values] = []
+        missing = np.arange(count)
+        for attempt in range(ATTEMPTS):
+            points = self._draw(seed, first, count, attempt)
+            if attempt:
+                points = np.ascontiguousarray(points[:, missing])
+            raw, active = self._decoded(points)
+            found = self._columns.rows(raw, active)
+            legal = self._columns.legal(raw, active, len(found))
+            if not rows:
+                rows = found
+            else:
+                for i in np.flatnonzero(legal).tolist():
+                    rows[missing[i]] = found[i]
+            missing = missing[~legal]
+            if not len(missing):
+                return rows
+        raise SpaceError(
+            f"the forbidden combinations leave almost nothing: {ATTEMPTS:,} random configurations in a row "
+            "were forbidden; narrow the parameters' ranges instead"
+        )
+
+    def _draw(self, seed: int, first: int, count: int, attempt: int) -> Floats:
+        points = np.ascontiguousarray(uniforms(seed, first, count, self.size, attempt).T)  # (d, n)
+        for j, axis in enumerate(self._columns.axes):
+            if axis.quantile is not None:
+                points[j] = axis.quantile(points[j])
+        return points
+
+    def _decoded(self, points: Floats) -> tuple[Raw, Active]:
+        raw = self._columns.raw(points)
+        return raw, self._columns.activity(raw)
+
+    # -- the unit cube ------------------------------------------------------------------------------------
+
+    def encode(self, rows: Sequence[Values]) -> Floats:
+        """The configurations in the unit cube: (n, d), NaN where not active.
+
+        Category k of m lies at (k + 1/2) / m.
+        """
+        return self._columns.encode(rows)
+
+    def decode(self, points: ArrayLike) -> list[Values]:
+        """The configurations at points of the unit cube.
+
+        What is active follows from the decoded parents. They need not be legal.
+
+        Args:
+            points: (n, d); what lies outside [0, 1] is moved to its edge, NaN means the default.
+        """
+        x = np.array(np.asarray(points, dtype=np.float64).T, order="C")  # (d, n), a copy
+        if x.ndim != 2 or len(x) != self.size:
+            raise ValueError(f"points must have the shape (n, {self.size}), not {np.shape(points)}")
+        missing = np.isnan(x)
+        if missing.any():
+            x = np.where(missing, self._columns.centres[:, None], x)
+        raw, active = self._decoded(np.clip(x, 0.0, 1.0))
+        return self._columns.rows(raw, active)
+
+    def default(self) -> Values:
+        """The configuration of all defaults (it may be forbidden)."""
+        return self.decode(np.full((1, self.size), np.nan))[0]
+
+    def activity(self, rows: Sequence[Values]) -> NDArray[np.bool_]:
+        """Where the configurations are active: (n, d)."""
+        return np.array([[v is not INACTIVE for v in row] for row in rows], dtype=np.bool_).reshape(
+            -1, self.size
+        )
+
+    def legal(self, rows: Sequence[Values]) -> NDArray[np.bool_]:
+        """Which configurations no forbidden statement meets: (n,)."""
+        if not rows or not self._columns.forbidden:
+            return np.ones(len(rows), dtype=np.bool_)
+        raw, active = self._columns.read(rows)
+        return self._columns.legal(raw, list(active), len(rows))
+
+    # -- mappings -----------------------------------------------------------------------------------------
+
+    def to_mapping(self, values: Values) -> dict[str, Value]:
+        """The configuration as a flat mapping from public name to value, only what is active."""
+        return {name: v for name, v in zip(self.names, values, strict=True) if v is not INACTIVE}  # type: ignore[misc]
+
+    def from_mapping(self, mapping: Mapping[str, Any]) -> Values:
+        """The configuration that a flat mapping means.
+
+        Raises:
+            SpaceError: a parameter is missing, unknown, not active or out of its domain, or the combination
+                is forbidden.
+        """
+        columns = self._columns
+        raw: Raw = [0] * self.size
+        active: Active = [False] * self.size
+        values: list[Any] = [INACTIVE] * self.size
+        for slot in columns.layout.order:
+            gate = columns.gates[slot]
+            if gate is None or columns.holds(gate, raw, active):
+                values[slot] = self._admitted(slot, mapping)
+                raw[slot] = columns.axes[slot].column([values[slot]]).tolist()[0]
+                active[slot] = True
+        found = tuple(values)
+        self._check_names(mapping, active)
+        if not self.legal([found])[0]:
+            raise SpaceError(f"the configuration {dict(mapping)!r} is forbidden in this space")
+        return found
+
+    def _admitted(self, slot: int, mapping: Mapping[str, Any]) -> Value:
+        name = self.names[slot]
+        if name not in mapping:
+            raise SpaceError(
+                f"the configuration has no value for parameter {self.keys[slot]!r}, which is active"
+            )
+        try:
+            value: Value = self.domains[slot].admit(mapping[name])
+        except MisfitError as problem:
+            raise SpaceError(f"parameter {self.keys[slot]!r} {problem}") from None
+        return value
+
+    def _check_names(self, mapping: Mapping[str, Any], active: Active) -> None:
+        known = {name for name, on in zip(self.names, active, strict=True) if on}
+        for name in mapping:
+            if name not in known:
+                why = "not active beside the other values" if name in self.names else "not in the space"
+                raise SpaceError(f"the configuration names parameter {name!r}, which is {why}")
+
+
+def compile_space(space: Space | Mapping[str, Any]) -> CompiledSpace:
+    """Compile a space, or the plain mapping of parameters that stands for one.
+
+    Raises:
+        SpaceError: it is not valid.
+    """
+    return CompiledSpace(as_space(space))

@@ -1,0 +1,458 @@
+"""The language of search spaces: frozen, plain values.
+
+    Space({"lr": Float(1e-5, 1e-1, log=True),
+           "optimizer": Choice({"sgd": {"momentum": Float(0, 0.99)}, "adam": {}})})
+
+Everything is checked at construction; a mistake is a `SpaceError` of one sentence. Nothing here imports
+numpy, so that these names cost nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
+from typing import Any, ClassVar
+
+from rung.errors import SpaceError
+from rung.space.layout import MisfitError, lay_out
+from rung.space.rules import Condition, Forbidden, kinds
+from rung.space.steps import Steps, number
+from rung.space.values import Value
+
+LARGEST = 2**53  # integers above it are not exact as floats
+
+
+@dataclass(frozen=True, slots=True)
+class Normal:
+    """A prior: normal around `mean` (a value of the parameter), cut off at the bounds.
+
+    `deviation` is in the parameter's scale: the value's units or, with `log`, those of its natural logarithm.
+
+    Raises:
+        SpaceError: the deviation is not positive, or either is not finite.
+    """
+
+    mean: float
+    deviation: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mean", number(self.mean, "Normal's mean"))
+        object.__setattr__(self, "deviation", number(self.deviation, "Normal's deviation"))
+        if self.deviation <= 0:
+            raise SpaceError(f"Normal's deviation must be positive, not {self.deviation!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Beta:
+    """A prior: the beta distribution over the parameter's (log) range, both parameters at least 1.
+
+    Raises:
+        SpaceError: one of them is below 1 (the density would be infinite) or not finite.
+    """
+
+    alpha: float
+    beta: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alpha", number(self.alpha, "Beta's alpha"))
+        object.__setattr__(self, "beta", number(self.beta, "Beta's beta"))
+        if min(self.alpha, self.beta) < 1:
+            raise SpaceError(f"Beta's parameters must be at least 1, not {self.alpha!r} and {self.beta!r}")
+
+
+def plain(value: object) -> Value:
+    """`value` as an exact str, int, float, bool or None (NumPy's scalars are unwrapped).
+
+    Raises:
+        MisfitError: it is none of these, or a NaN or infinite float.
+    """
+    if not isinstance(value, str | int | float | bool | None) and hasattr(value, "item"):
+        value = value.item()
+    for kind in (bool, int, float, str):
+        if isinstance(value, kind):
+            if isinstance(value, float) and not math.isfinite(value):
+                raise MisfitError(f"is {value!r}, which is not a finite number")
+            return value if type(value) is kind else kind(value)
+    if value is not None:
+        raise MisfitError(f"is {value!r}, which is not a str, int, float, bool or None")
+    return None
+
+
+def _check_bounds(domain: Float | Integer) -> None:
+    said = f"{type(domain).__name__}({domain.low!r}, {domain.high!r})"
+    if domain.low >= domain.high:
+        raise SpaceError(f"{said}: low must be below high; for a single value use Constant")
+    if domain.log and domain.low <= 0:
+        raise SpaceError(f"{said}: with log=True low must be above 0")
+    if not isinstance(domain.prior, Normal | Beta | None):
+        raise SpaceError(f"{said}: the prior must be Normal(...) or Beta(...), not {domain.prior!r}")
+    if domain.log and isinstance(domain.prior, Normal) and domain.prior.mean <= 0:
+        raise SpaceError(f"{said}: with log=True the prior's mean must be above 0")
+
+
+def _check_default(domain: Any, said: str) -> None:
+    if domain.default is not None:
+        try:
+            object.__setattr__(domain, "default", domain.admit(domain.default))
+        except MisfitError as problem:
+            raise SpaceError(f"{said}: the default {problem}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Float:
+    """A real number between `low` and `high`, both included.
+
+    Args:
+        log: even on a logarithmic scale; `low` must be positive.
+        step: only low, low + step, ... up to high; it must divide the range.
+        prior: what random sampling prefers.
+        default: the value to take where none is asked for; else the prior's mode or the range's centre.
+    """
+
+    low: float
+    high: float
+    _: KW_ONLY
+    log: bool = False
+    step: float | None = None
+    prior: Normal | Beta | None = None
+    default: float | None = None
+
+    branches: ClassVar[tuple[()]] = ()
+    ordered: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "low", number(self.low, "Float's low"))
+        object.__setattr__(self, "high", number(self.high, "Float's high"))
+        object.__setattr__(self, "log", bool(self.log))
+        _check_bounds(self)
+        said = f"Float({self.low!r}, {self.high!r})"
+        if not math.isfinite(self.high - self.low):
+            raise SpaceError(f"{said}: the range is too large for a float")
+        if self.step is not None:
+            object.__setattr__(self, "step", number(self.step, "Float's step"))
+            if self.log:
+                raise SpaceError(f"{said}: step can't go with log=True; list the values in an Ordinal")
+            self.steps()
+        _check_default(self, said)
+
+    def steps(self) -> Steps:
+        """The values that `step` leaves."""
+        assert self.step is not None
+        return Steps.between(self.low, self.high, self.step)
+
+    def admit(self, value: object) -> float:
+        """`value` as a float of this domain; `MisfitError` if it is none."""
+        given = plain(value)
+        if isinstance(given, bool) or not isinstance(given, int | float):
+            raise MisfitError(f"is {value!r}, which is not a number")
+        given = float(given)
+        if not self.low <= given <= self.high:
+            raise MisfitError(f"is {value!r}, which is not between {self.low!r} and {self.high!r}")
+        if self.step is not None:
+            steps = self.steps()
+            nearest = steps.value(steps.nearest(given))
+            if abs(nearest - given) > 1e-9 * self.step:
+                raise MisfitError(f"is {value!r}, which is not {self.low!r} plus a multiple of {self.step!r}")
+            return nearest
+        return given
+
+
+@dataclass(frozen=True, slots=True)
+class Integer:
+    """A whole number between `low` and `high`, both included; `log`, `prior` and `default` as in `Float`."""
+
+    low: int
+    high: int
+    _: KW_ONLY
+    log: bool = False
+    prior: Normal | Beta | None = None
+    default: int | None = None
+
+    branches: ClassVar[tuple[()]] = ()
+    ordered: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        for name in ("low", "high"):
+            bound = number(getattr(self, name), f"Integer's {name}")
+            if not bound.is_integer() or abs(bound) > LARGEST:
+                raise SpaceError(f"Integer's {name} must be a whole number up to 2**53, not {bound!r}")
+            object.__setattr__(self, name, int(bound))
+        object.__setattr__(self, "log", bool(self.log))
+        _check_bounds(self)
+        said = f"Integer({self.low!r}, {self.high!r})"
+        if self.high - self.low > LARGEST:
+            raise SpaceError(f"{said}: the range must not exceed 2**53")
+        _check_default(self, said)
+
+    def admit(self, value: object) -> int:
+        """`value` as an int of this domain; `MisfitError` if it is none."""
+        given = plain(value)
+        if isinstance(given, bool) or not isinstance(given, int | float) or not float(given).is_integer():
+            raise MisfitError(f"is {value!r}, which is not a whole number")
+        if not self.low <= given <= self.high:
+            raise MisfitError(f"is {value!r}, which is not between {self.low!r} and {self.high!r}")
+        return int(given)
+
+
+def _values(values: Iterable[object], said: str) -> tuple[Value, ...]:
+    """A non-empty list of different plain values (True, 1 and 1.0 differ)."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise SpaceError(f"{said} needs a list of values, not {values!r}")
+    try:
+        found = tuple(plain(value) for value in values)
+    except MisfitError as problem:
+        raise SpaceError(f"{said}: a value {problem}") from None
+    if not found:
+        raise SpaceError(f"{said} needs at least one value")
+    seen = set()
+    for value in found:
+        if (type(value), value) in seen:
+            raise SpaceError(f"{said} has the value {value!r} twice")
+        seen.add((type(value), value))
+    return found
+
+
+def _weights(prior: Iterable[float] | None, count: int, said: str) -> tuple[float, ...] | None:
+    if prior is None:
+        return None
+    weights = tuple(number(weight, f"a weight of {said}") for weight in prior)
+    if len(weights) != count:
+        raise SpaceError(f"{said} has {count} values and {len(weights)} weights; give one weight each")
+    if min(weights) < 0 or sum(weights) <= 0 or not math.isfinite(sum(weights)):
+        raise SpaceError(f"{said}: weights must not be negative, and one of them must be positive")
+    return weights
+
+
+def member(values: tuple[Value, ...], value: object) -> Value:
+    """`value` if it is one of `values` and of the same type; `MisfitError` if not."""
+    given = plain(value)
+    if not any(type(given) is type(one) and given == one for one in values):
+        raise MisfitError(f"is {value!r}, which is not one of {', '.join(map(repr, values))}")
+    return given
+
+
+class Missing:
+    """The type of `NO_DEFAULT`, where None is a value."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "NO_DEFAULT"
+
+    def __reduce__(self) -> str:
+        return "NO_DEFAULT"
+
+
+NO_DEFAULT = Missing()
+
+
+@dataclass(frozen=True, slots=True)
+class Categorical:
+    """One of several values without an order.
+
+    Args:
+        values: str, int, float, bool or None; True and 1 are different values.
+        prior: a weight for each value, in their order; they need not sum to 1.
+        default: else the value of the largest weight, the first of them.
+    """
+
+    values: tuple[Value, ...]
+    _: KW_ONLY
+    prior: tuple[float, ...] | None = None
+    default: Value | Missing = NO_DEFAULT
+    kinds: tuple[type, ...] = field(init=False, repr=False)
+
+    branches: ClassVar[tuple[()]] = ()
+    ordered: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        values: Iterable[Value],
+        *,
+        prior: Iterable[float] | None = None,
+        default: Value | Missing = NO_DEFAULT,
+    ) -> None:
+        object.__setattr__(self, "values", _values(values, "Categorical"))
+        object.__setattr__(self, "prior", _weights(prior, len(self.values), "Categorical"))
+        object.__setattr__(self, "default", _default(self.values, default, "Categorical"))
+        object.__setattr__(self, "kinds", kinds((*self.values, self.default)))
+
+    def admit(self, value: object) -> Value:
+        """`value` if it is one of these; `MisfitError` if not."""
+        return member(self.values, value)
+
+
+@dataclass(frozen=True, slots=True)
+class Ordinal:
+    """One of several values in an order, which conditions and models see; `default`: else the middle one."""
+
+    values: tuple[Value, ...]
+    _: KW_ONLY
+    default: Value | Missing = NO_DEFAULT
+    kinds: tuple[type, ...] = field(init=False, repr=False)
+
+    branches: ClassVar[tuple[()]] = ()
+    ordered: ClassVar[bool] = True
+
+    def __init__(self, values: Iterable[Value], *, default: Value | Missing = NO_DEFAULT) -> None:
+        object.__setattr__(self, "values", _values(values, "Ordinal"))
+        object.__setattr__(self, "default", _default(self.values, default, "Ordinal"))
+        object.__setattr__(self, "kinds", kinds((*self.values, self.default)))
+
+    def admit(self, value: object) -> Value:
+        """`value` if it is one of these; `MisfitError` if not."""
+        return member(self.values, value)
+
+
+def _default(values: tuple[Value, ...], default: Value | Missing, said: str) -> Value | Missing:
+    if isinstance(default, Missing):
+        return NO_DEFAULT
+    try:
+        return member(values, default)
+    except MisfitError as problem:
+        raise SpaceError(f"{said}: the default {problem}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Constant:
+    """A single value, which configurations carry."""
+
+    value: Value
+    kinds: tuple[type, ...] = field(init=False, repr=False)
+
+    branches: ClassVar[tuple[()]] = ()
+    ordered: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "value", plain(self.value))
+        except MisfitError as problem:
+            raise SpaceError(f"Constant's value {problem}") from None
+        object.__setattr__(self, "kinds", kinds((self.value,)))
+
+    def admit(self, value: object) -> Value:
+        """`value` if it is this one; `MisfitError` if not."""
+        return member((self.value,), value)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several branches, each a space of its own.
+
+    A configuration has the branch's name under the choice's own, and the branch's parameters under theirs.
+
+    Args:
+        branches: from the branch's name (text) to its `Space`, or a plain mapping, empty if it has none.
+        prior: a weight for each branch, in their order.
+        default: a branch; else that of the largest weight, the first of them.
+    """
+
+    branches: tuple[tuple[str, Space], ...]
+    _: KW_ONLY
+    prior: tuple[float, ...] | None = None
+    default: str | None = None
+
+    ordered: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        branches: Mapping[str, Space | Mapping[str, Any]] | Iterable[tuple[str, Space | Mapping[str, Any]]],
+        *,
+        prior: Iterable[float] | None = None,
+        default: str | None = None,
+    ) -> None:
+        object.__setattr__(self, "branches", tuple((name, as_space(sub)) for name, sub in _items(branches)))
+        _check_names([name for name, _ in self.branches], "Choice", "branch")
+        object.__setattr__(self, "prior", _weights(prior, len(self.branches), "Choice"))
+        object.__setattr__(self, "default", default)
+        if default is not None and default not in self.values:
+            raise SpaceError(f"Choice: the default {default!r} is not one of its branches")
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """The branches' names."""
+        return tuple(name for name, _ in self.branches)
+
+    def admit(self, value: object) -> Value:
+        """`value` if it is a branch's name; `MisfitError` if not."""
+        return member(self.values, value)
+
+
+Domain = Float | Integer | Categorical | Ordinal | Constant | Choice
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Parameters, the conditions under which they are active, and forbidden combinations.
+
+    Args:
+        parameters: from name to domain, in the order in which configurations show them.
+        conditions: `Condition`s; a name in them is one of this space or of a branch below it.
+        forbidden: `Forbidden` statements.
+
+    Raises:
+        SpaceError: two parameters of one name that can be active together, a condition or a forbidden
+            statement about something that is not there or that can't be so compared, a cycle of conditions.
+    """
+
+    parameters: tuple[tuple[str, Domain], ...]
+    conditions: tuple[Condition, ...] = ()
+    forbidden: tuple[Forbidden, ...] = ()
+
+    def __init__(
+        self,
+        parameters: Mapping[str, Domain] | Iterable[tuple[str, Domain]],
+        conditions: Iterable[Condition] = (),
+        forbidden: Iterable[Forbidden] = (),
+    ) -> None:
+        object.__setattr__(self, "parameters", tuple(_items(parameters)))
+        object.__setattr__(self, "conditions", tuple(conditions))
+        object.__setattr__(self, "forbidden", tuple(forbidden))
+        if self.parameters:
+            _check_names([name for name, _ in self.parameters], "Space", "parameter")
+        for name, domain in self.parameters:
+            if not isinstance(domain, Domain):
+                raise SpaceError(
+                    f"parameter {name!r} must be a Float, Integer, Categorical, Ordinal, Constant or Choice, "
+                    f"not {domain!r}"
+                )
+        _check_kind(self.conditions, Condition)
+        _check_kind(self.forbidden, Forbidden)
+        lay_out(self)
+
+
+def as_space(space: Space | Mapping[str, Any]) -> Space:
+    """`space` itself, or the space that a plain mapping of parameters means.
+
+    Raises:
+        SpaceError: it is neither.
+    """
+    if isinstance(space, Space):
+        return space
+    if isinstance(space, Mapping):
+        return Space(space)
+    raise SpaceError(f"a space is a Space or a mapping from names to domains, not {space!r}")
+
+
+def _items(pairs: Any) -> list[tuple[str, Any]]:
+    try:
+        return [(name, value) for name, value in (pairs.items() if isinstance(pairs, Mapping) else pairs)]
+    except (TypeError, ValueError):
+        raise SpaceError(f"a mapping from names was expected, not {pairs!r}") from None
+
+
+def _check_names(names: list[Any], said: str, what: str) -> None:
+    if not names:
+        raise SpaceError(f"{said} needs at least one {what}")
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise SpaceError(f"{said}: the name of a {what} must be text, not {name!r}")
+        if names.count(name) > 1:
+            raise SpaceError(f"{said} has the {what} {name!r} twice")
+
+
+def _check_kind(rules: Iterable[object], kind: type) -> None:
+    for rule in rules:
+        if not isinstance(rule, kind):
+            raise SpaceError(f"{kind.__name__}(...) was expected, not {rule!r}")
