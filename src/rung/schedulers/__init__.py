@@ -1,1 +1,68 @@
-"""Who runs next, and how far."""
+"""Who runs next, and how far: the table of schedulers, each loaded when it is first used."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast
+
+from rung.trials import methods
+from rung.trials.events import Spec
+from rung.trials.methods import Family, Method
+
+if TYPE_CHECKING:
+    from rung.schedulers.base import Scheduler
+
+_ROWS: Final = (
+    ("plain", "plain:Plain", "every configuration straight to the largest resource", ""),
+    (
+        "sha",
+        "sha:SuccessiveHalving",
+        "synchronous successive halving: the best one in eta of each rung goes on",
+        "Jamieson & Talwalkar 2016",
+    ),
+    (
+        "hyperband",
+        "hyperband:Hyperband",
+        "successive halving in brackets that start at different rungs",
+        "Li et al. 2018",
+    ),
+    ("asha", "asha:ASHA", "successive halving without barriers, by promotion", "Li et al. 2020"),
+    (
+        "asha-stopping",
+        "asha_stopping:ASHAStopping",
+        "successive halving without barriers or pauses, by stopping",
+        "Li et al. 2020",
+    ),
+    ("async-hyperband", "async_hyperband:AsyncHyperband", "asha in Hyperband's brackets", "Li et al. 2020"),
+)
+
+SCHEDULERS: Final[dict[str, Method]] = {
+    name: Method(name, "scheduler", f"rung.schedulers.{path}", line, paper)
+    for name, path, line, paper in _ROWS
+}
+"""Our schedulers by name; plug-ins come by entry points of the group "rung.schedulers"."""
+
+_FAMILY: Final = Family("scheduler", "next", "rung.schedulers", SCHEDULERS)
+
+
+def known_schedulers() -> dict[str, Method]:
+    """Our schedulers and the installed plug-ins' by name; loads none of them."""
+    return methods.known(_FAMILY)
+
+
+def make_scheduler(given: str | Spec | Scheduler) -> Scheduler:
+    """The scheduler that a name or a spec stands for; an object of one is returned as it is.
+
+    Raises:
+        StudyError: an unknown name (the message names the closest), settings that it lacks or refuses, or
+            an object that is no scheduler.
+    """
+    return cast("Scheduler", methods.make(_FAMILY, given))
+
+
+def spec_of(scheduler: Scheduler) -> Spec:
+    """The name and the settings of a scheduler, from which `make_scheduler` makes an equal one.
+
+    Raises:
+        StudyError: it is no dataclass, so that its settings cannot be kept.
+    """
+    return methods.spec_of(_FAMILY, scheduler)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from rung.trials.events import Identity, JobStarted
+from rung.trials.events import Identity, JobStarted, TrialStopped
 from rung.trials.history import History, Result
 
 
@@ -14,7 +14,7 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """What the study does next."""
 
 
-class Start(Decision):
+class Start(Decision, frozen=True, gc=False):
     """Start a new configuration and run it up to `until`.
 
     At each of `gates` (resources below `until`) its report waits for the scheduler's word.
@@ -27,7 +27,7 @@ class Start(Decision):
     parent: int | None = None
 
 
-class Resume(Decision):
+class Resume(Decision, frozen=True, gc=False):
     """Run `trial` further, up to `until`."""
 
     trial: int
@@ -35,18 +35,22 @@ class Resume(Decision):
     gates: tuple[int, ...] = ()
 
 
-class Stop(Decision):
+class Stop(Decision, frozen=True, gc=False):
     """Stop the running `trial` for good."""
 
     trial: int
 
 
-class Wait(Decision):
+class Wait(Decision, frozen=True, gc=False):
     """Nothing can run until something that runs has ended."""
 
 
-class Done(Decision):
+class Done(Decision, frozen=True, gc=False):
     """Nothing runs, and nothing will."""
+
+
+WAIT: Final = Wait()
+DONE: Final = Done()
 
 
 class Scheduler(Protocol):
@@ -64,8 +68,11 @@ class Scheduler(Protocol):
     def initial(self, identity: Identity) -> Any:
         """The state before the first job."""
 
-    def fold(self, state: Any, item: JobStarted | Result) -> Any:
-        """The state after a job has started or a result has come (may change `state` in place)."""
+    def fold(self, state: Any, item: JobStarted | Result | TrialStopped) -> Any:
+        """The state after a job started, a result came or a trial was stopped (may change `state` in place).
+
+        A job that runs again is told only when it first starts.
+        """
 
     def next(self, history: History) -> Decision:
         """What to do now."""

@@ -110,12 +110,14 @@ def _load(family: Family, name: str) -> type:
     path = row.path if row else name
     try:
         cls = _resolve(path)
-    except Exception as error:  # noqa: BLE001  # whatever another package's import raises
+    except Exception as error:  # whatever another package's import raises
         if name not in family.table:
             _warn(f"the {family.kind} {name!r} cannot be loaded ({type(error).__name__}: {error})")
         raise StudyError(f"the {family.kind} {name!r} cannot be loaded from {path!r}: {error}") from error
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls) and hasattr(cls, family.verb)):
-        raise StudyError(f"{path!r} is no {family.kind}: it must be a dataclass with a method `{family.verb}`")
+        raise StudyError(
+            f"{path!r} is no {family.kind}: it must be a dataclass with a method `{family.verb}`"
+        )
     return cls
 
 

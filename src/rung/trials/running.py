@@ -1,0 +1,170 @@
+"""The parts of a history: results by fidelity, jobs under way, incumbent, clock, encoded configurations."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from rung.space.values import Values
+from rung.trials.events import JobStarted
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from rung.space.compiled import CompiledSpace
+
+WORST = math.inf
+
+
+class Result(NamedTuple):
+    """A trial's value (minimised; `inf` where it has none) at a rung: at a gate, or where its job ended.
+
+    `ended` tells that the job had ended by then, so that it can be stopped no more.
+    """
+
+    trial: int
+    resource: int
+    value: float
+    bracket: int
+    ended: bool = False
+
+
+class Checkpoint(NamedTuple):
+    resource: int
+    path: str
+
+
+class Incumbent(NamedTuple):
+    """The best trial at the largest resource that any trial reached; `value` in the metric's own sense."""
+
+    trial: int
+    resource: int
+    value: float
+
+
+class Column:
+    """Results at one fidelity, in the order they came: trial numbers and minimised values."""
+
+    __slots__ = ("trials", "values")
+
+    def __init__(self) -> None:
+        self.trials = array("q")
+        self.values = array("d")
+
+    def __len__(self) -> int:
+        return len(self.trials)
+
+
+class Running:
+    """A job under way, and how far it has come."""
+
+    __slots__ = ("final", "job", "passed", "stopping")
+
+    def __init__(self, job: JobStarted, earlier: Running | None = None) -> None:
+        self.job = job
+        self.passed: int = earlier.passed if earlier else 0  # gates behind it
+        self.final: float | None = (
+            earlier.final if earlier else None
+        )  # value of the first report at or past `until`
+        self.stopping = False  # its scheduler stops it for good
+
+    @property
+    def next_gate(self) -> int:
+        """The resource of the result that comes next."""
+        job = self.job
+        return job.gates[self.passed] if self.passed < len(job.gates) else job.until
+
+
+class Clock:
+    """Wall time spent running, over all sessions; a session that died ends with its last event."""
+
+    __slots__ = ("began", "last", "seconds")
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.began: float | None = None
+        self.last = 0.0
+
+    def start(self, time: float) -> None:
+        self.stop(self.last)
+        self.began = self.last = time
+
+    def stop(self, time: float) -> None:
+        if self.began is not None:
+            self.seconds += max(0.0, time - self.began)
+            self.began = None
+
+    def spent(self, now: float) -> float:
+        """Seconds spent running at clock time `now`."""
+        return self.seconds + (max(0.0, now - self.began) if self.began is not None else 0.0)
+
+
+class Metric:
+    """The metric that a study is about, turned so that smaller is better."""
+
+    __slots__ = ("name", "sign")
+
+    def __init__(self, name: str = "", mode: str = "min") -> None:
+        self.name = name
+        self.sign = -1.0 if mode == "max" else 1.0
+
+    def minimised(self, metrics: Mapping[str, Any] | None) -> float:
+        """This metric's value, minimised; `inf` if it is missing or not a finite number."""
+        value = None if metrics is None else metrics.get(self.name)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return WORST
+        try:
+            value = self.sign * value
+        except OverflowError:  # a whole number larger than any float
+            return WORST
+        return value if -math.inf < value < math.inf else WORST
+
+
+class Best:
+    """The search for the incumbent: a larger resource first, then the smaller value, then the older trial."""
+
+    __slots__ = ("incumbent", "value")
+
+    def __init__(self) -> None:
+        self.incumbent: Incumbent | None = None
+        self.value = WORST  # of the incumbent, minimised
+
+    def consider(self, trial: int, resource: int, value: float, sign: float) -> None:
+        """Take `trial` if it is better; a value of `inf` never is."""
+        if value == WORST:
+            return
+        best = self.incumbent
+        if best is not None:
+            if resource < best.resource:
+                return
+            if resource == best.resource and (value, trial) >= (self.value, best.trial):
+                return
+        self.value = value
+        self.incumbent = Incumbent(trial, resource, sign * value)
+
+
+class Encoded:
+    """All configurations as rows of the unit cube; each is encoded once."""
+
+    __slots__ = ("_array", "_rows")
+
+    def __init__(self) -> None:
+        self._array: NDArray[np.float64] | None = None
+        self._rows = 0
+
+    def matrix(self, space: CompiledSpace, values: Sequence[Values]) -> NDArray[np.float64]:
+        """The rows of `values`, of which those already seen are taken from the last call: (n, d)."""
+        known, wanted = self._array, len(values)
+        if known is None or len(known) < wanted:
+            grown = np.empty((max(64, 2 * wanted), space.size))
+            if known is not None:
+                grown[: self._rows] = known[: self._rows]
+            known = self._array = grown
+        if self._rows < wanted:
+            known[self._rows : wanted] = space.encode(list(values[self._rows : wanted]))
+            self._rows = wanted
+        return known[:wanted]
