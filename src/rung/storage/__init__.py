@@ -16,7 +16,7 @@ _SUFFIXES: Final = (".db", ".sqlite", ".sqlite3")
 
 
 def open_storage(url: str | os.PathLike[str]) -> Storage:
-    """The storage at `url`: "memory" (a new one each time), "sqlite:///FILE", or the file itself (.db, .sqlite).
+    """The storage at `url`: "memory" (a new one each time), "sqlite:///FILE", or a bare path (.db, .sqlite).
 
     A file that does not exist yet is made when its first study is created. SQLAlchemy is imported here, and
     only for a file.
@@ -38,7 +38,9 @@ def open_storage(url: str | os.PathLike[str]) -> Storage:
 def _file(text: str) -> Path:
     """The database file that a URL or a bare path names."""
     if re.match(r"postgres(ql)?(\+\w+)?:", text):
-        raise StorageError(f"PostgreSQL is not supported yet: give a file, such as sqlite:///rung.db, not {text!r}")
+        raise StorageError(
+            f"PostgreSQL is not supported yet: give a file, such as sqlite:///rung.db, not {text!r}"
+        )
     name = text
     if text.startswith("sqlite:"):
         name = text.removeprefix("sqlite:///")
@@ -46,6 +48,6 @@ def _file(text: str) -> Path:
             raise StorageError(f"{text!r} names no file: give sqlite:///FILE, or 'memory'")
     elif "://" in text or not text.endswith(_SUFFIXES):
         raise StorageError(
-            f"{text!r} is no storage: give 'memory', sqlite:///FILE, or a file whose name ends in .db or .sqlite"
+            f"{text!r} is no storage: give 'memory', sqlite:///FILE, or a path that ends in .db or .sqlite"
         )
     return Path(name).expanduser()

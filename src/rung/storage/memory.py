@@ -1,8 +1,8 @@
 """Storage in memory: the twin of the durable ones. It lives as long as its object, for one process.
 
 Events are kept encoded, in blocks, as a durable storage would keep them: a million take about 100 MB, and
-nobody's later change to a mapping reaches the log. Files lie in a temporary folder, removed with the study, by
-`close`, when the object goes, or at the process's end.
+nobody's later change to a mapping reaches the log. Files lie in a temporary folder, removed with the study,
+by `close`, when the object goes, or at the process's end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rung.errors import LeaseError, StorageError, StudyError
+from rung.errors import LeaseError, StorageError
 from rung.storage.base import Request, StudyRow, Summary
 from rung.storage.names import check_name, missing, taken
 from rung.storage.requests import folded_ids, pack, unpack
@@ -98,7 +98,7 @@ class MemoryLog:
         study.events.extend(events)
         study.summary = summary
         if study.requests:
-            for number in folded_ids(events):
+            for _, number in folded_ids(events):
                 study.requests.pop(number, None)
 
     def read(self, start: int = 0) -> Iterator[Event]:

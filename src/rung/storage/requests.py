@@ -32,6 +32,10 @@ def unpack(data: bytes) -> dict[str, Any]:
     return _decoder.decode(data)
 
 
-def folded_ids(events: Iterable[Event]) -> list[int]:
-    """The numbers of the requests that these events take up."""
-    return [event.id for event in events if type(event) is Requested and event.id is not None]
+def folded_ids(events: Iterable[Event], start: int = 0) -> list[tuple[int, int]]:
+    """Number of the event and number of the request, for each request that these events take up."""
+    return [
+        (seq, event.id)
+        for seq, event in enumerate(events, start)
+        if type(event) is Requested and event.id is not None
+    ]
