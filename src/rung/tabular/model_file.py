@@ -1,0 +1,197 @@
+"""The model file: a zip of a manifest in JSON and skops content, so that loading runs no code of the file's.
+
+What a file may name is decided in `rung.tabular.trust`. The archive is skops' own with the manifest added, so
+that `skops.io.load` reads it too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rung import __version__
+from rung.errors import DataError
+from rung.tabular.names import listed
+from rung.tabular.trust import refused, trusted_names, uses
+
+if TYPE_CHECKING:
+    from rung.tabular.columns import Column
+    from rung.tabular.model import Model
+
+FORMAT: Final = 1
+MANIFEST: Final = "manifest.json"
+KIND: Final = "rung model"
+_LIBRARIES: Final = ("numpy", "scipy", "scikit-learn", "pandas", "skops", "lightgbm", "xgboost", "catboost")
+
+
+def save_model(model: Model, path: str | Path, manifest: Mapping[str, Any] | None = None) -> Path:
+    """Write the model to `path`, whole or not at all; `manifest` adds facts to those that every file states.
+
+    Raises:
+        DataError: the file cannot be written there.
+    """
+    place = Path(path)
+    facts = json.dumps({**_facts(model), **(manifest or {})}, indent=2, default=str, ensure_ascii=False)
+    try:
+        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file:
+            temporary = Path(file.name)
+            try:
+                _write(model, facts, file)
+                file.close()
+                temporary.chmod(0o666 & ~_umask())
+                temporary.replace(place)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise DataError(
+            f"the model cannot be written to {place} ({error.strerror or error}); give another --out"
+        ) from error
+    return place
+
+
+def _write(model: Model, facts: str, file: Any) -> None:
+    import skops.io
+
+    skops.io.dump(model, file)
+    file.flush()
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(MANIFEST, facts)
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _facts(model: Model) -> dict[str, Any]:
+    """What every manifest states."""
+    columns = [
+        {"name": c.name, "kind": c.kind, "distinct": c.distinct, "missing": c.missing} for c in model.columns
+    ]
+    return {
+        "kind": KIND,
+        "format": FORMAT,
+        "rung": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "libraries": _versions(),
+        "task": model.task.kind,
+        "target": model.target,
+        "classes": list(model.task.classes),
+        "columns": [_column_facts(column) for column in model.columns],
+    }
+
+
+def _column_facts(column: Column) -> dict[str, Any]:
+    return {
+        "name": column.name,
+        "kind": str(column.kind),
+        "distinct": column.distinct,
+        "missing": round(column.missing, 6),
+    }
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import PackageNotFoundError, version
+
+    found = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def read_manifest(path: str | Path) -> dict[str, Any]:
+    """The manifest of the model file at `path`.
+
+    Raises:
+        DataError: there is no such file, or it is no model of rung's, cut off, or of a newer format.
+    """
+    place = Path(path)
+    try:
+        with zipfile.ZipFile(place) as archive:
+            manifest = json.loads(archive.read(MANIFEST))
+    except FileNotFoundError:
+        raise DataError(f"there is no file {place}; rung fit writes one with --out {place}") from None
+    except IsADirectoryError:
+        raise DataError(f"{place} is a folder; name the model file in it") from None
+    except OSError as error:
+        raise DataError(
+            f"{place} cannot be read ({error.strerror or error}); check its permissions"
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise DataError(_no_zip(place)) from error
+    except (KeyError, ValueError) as error:
+        raise DataError(
+            f"{place} is a file of another program: no rung model; fit one with rung fit"
+        ) from error
+    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+        raise DataError(f"{place} is a file of another program: no rung model; fit one with rung fit")
+    if manifest["format"] > FORMAT:
+        raise DataError(
+            f"{place} has format {manifest['format']}, written by rung {manifest['rung']}, and this rung "
+            f"({__version__}) reads up to {FORMAT}; update it with pip install -U rung"
+        )
+    return manifest
+
+
+def _no_zip(place: Path) -> str:
+    with place.open("rb") as file:
+        start = file.read(4)
+    if start == b"PK\x03\x04":
+        return f"{place} is cut off: the end of the file is missing; copy it again or fit the model anew"
+    return f"{place} is a file of another program: no rung model; fit one with rung fit"
+
+
+def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:
+    """The model that `save_model` wrote to `path`.
+
+    Args:
+        trust: names of further classes and functions that may be looked up, such as
+        `mypackage.encoders.Encoder`.
+
+    Raises:
+        DataError: the file is no whole model of a known format, or names types that are not trusted.
+    """
+    import skops.io
+
+    read_manifest(path)
+    try:
+        schema = _schema(Path(path))
+        _refuse_untrusted(schema, trust, Path(path))
+        model: Model = skops.io.load(path, trusted=sorted({use.name for use in uses(schema)}))
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+        raise DataError(f"{path} is damaged ({error}); copy it again or fit the model anew") from error
+    except (ImportError, AttributeError) as error:
+        raise DataError(f"{path} needs what is not installed here ({error}); see the versions in it with "
+                        f"unzip -p {path} {MANIFEST}") from error  # fmt: skip
+    return model
+
+
+def _schema(place: Path) -> Any:
+    with zipfile.ZipFile(place) as archive:
+        broken = archive.testzip()
+        if broken is not None:
+            raise zipfile.BadZipFile(f"{broken} does not match its checksum")
+        return json.loads(archive.read("schema.json"))
+
+
+def _refuse_untrusted(schema: Any, trust: Sequence[str], place: Path) -> None:
+    names = refused(uses(schema), trusted_names(trust))
+    if names:
+        raise DataError(
+            f"{place} holds {listed(names, 'and', 5)}, which rung does not trust; if you know who made this file, "
+            f"load it with {' '.join(f'--trust {name}' for name in names[:5])}"
+        )
