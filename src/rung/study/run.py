@@ -202,8 +202,7 @@ class Loop:
 
     def _requests(self, pending: list[Event], now: float) -> None:
         for request in self.study.writer.tick():
-            data = {**request.data, "id": request.id}
-            self._add(pending, ev.Requested(request.request, data, now))
+            self._add(pending, request.folded(now))
             if request.request in ("pause", "stop") and self.history.stopping is None:
                 reason = "paused" if request.request == "pause" else "stopped"
                 self._add(pending, ev.StopDecided(reason, now))
