@@ -12,7 +12,7 @@ from rung.trials.history import History
 
 
 class Request(NamedTuple):
-    """What the configuration is wanted for: how far it will run first, in which bracket, from which parent."""
+    """What the configuration is for: how far it will run first, in which bracket, from which parent."""
 
     resource: int
     bracket: int = 0
@@ -31,5 +31,7 @@ class Sampler(Protocol):
     `initial` and `fold` too (see `rung.trials.history.Folding`), and reads `history.sampler`.
     """
 
-    def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion | None:
+    def suggest(
+        self, space: CompiledSpace, history: History, request: Request, rng: Rng
+    ) -> Suggestion | None:
         """The next configuration, a legal one, or None when there is none left (a grid's end)."""

@@ -1,0 +1,167 @@
+"""The model of BOHB (Falkner, Klein, Hutter 2018, Algorithm 2): kernel densities of good and bad trials.
+
+With probability rho a configuration is random. Otherwise the largest fidelity with enough results is taken;
+the densities l of its best and g of its other configurations are estimated; and of 64 points near good ones,
+the one with the highest l / g is suggested.
+
+What the paper leaves open is done so:
+- All dimensions of the space count in d, conditional ones and constants, too, as in the authors' code.
+- Ordinals and integers are continuous; a dimension of one value is no part of the model.
+- Inactive parameters are filled in as `rung.samplers.rows` says, for good and bad alike.
+- A failed trial counts among the results as the worst, but is never good: a fidelity has a model only when
+  N_min of its results have values, and the good are at most those.
+- In a split, the older trial goes first among equal values.
+- A best point that is forbidden is passed over for the next best; if all are, a random one is suggested.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.samplers.base import Request, Suggestion
+from rung.samplers.density import Density, draw, fit, ranked
+from rung.samplers.rows import Rows, rows_of
+from rung.space.compiled import CompiledSpace
+from rung.space.draws import Rng
+from rung.trials.events import Origin
+from rung.trials.history import Column, History
+
+_RANDOM: Final = Origin("kde")
+
+
+class Split(NamedTuple):
+    """Which results of a fidelity are good and which bad, as positions in its column; few may be both."""
+
+    good: NDArray[np.intp]
+    bad: NDArray[np.intp]
+
+
+class Model(NamedTuple):
+    """Densities from the results at `fidelity`, over the columns of `rows`."""
+
+    rows: Rows
+    good: Density
+    bad: Density
+    fidelity: int
+
+
+class _Kept(NamedTuple):
+    key: tuple[KdeSampler, int, int]  # settings, fidelity and number of results that the model is of
+    model: Model
+
+
+_models: WeakKeyDictionary[History, _Kept] = WeakKeyDictionary()  # a cache: it follows from the history
+
+
+@dataclass(frozen=True)
+class KdeSampler:
+    """BOHB's sampler, with the paper's defaults.
+
+    Args:
+        random_fraction: rho, the part of all suggestions that is random.
+        good_fraction: the part of a fidelity's results that is good.
+        candidates: points compared for a suggestion.
+        bandwidth_factor: how many bandwidths wide the points lie around good ones.
+        min_bandwidth: the smallest bandwidth, in the unit cube.
+        min_points: N_min; None for one more than the space has dimensions.
+
+    Raises:
+        ValueError: a setting outside its range.
+    """
+
+    random_fraction: float = 1 / 3
+    good_fraction: float = 0.15
+    candidates: int = 64
+    bandwidth_factor: float = 3.0
+    min_bandwidth: float = 1e-3
+    min_points: int | None = None
+
+    def __post_init__(self) -> None:
+        _check("random_fraction", self.random_fraction, 0.0 <= self.random_fraction <= 1.0, "from 0 to 1")
+        _check("good_fraction", self.good_fraction, 0.0 < self.good_fraction < 1.0, "between 0 and 1")
+        _check("candidates", self.candidates, self.candidates >= 1, "at least 1")
+        _check("bandwidth_factor", self.bandwidth_factor, self.bandwidth_factor > 0.0, "above 0")
+        _check("min_bandwidth", self.min_bandwidth, 0.0 < self.min_bandwidth < 0.5, "between 0 and 0.5")
+        _check("min_points", self.min_points, self.min_points is None or self.min_points >= 1, "at least 1")
+
+    def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion:
+        """A configuration near good ones, or a random one; the origin tells which, and the fidelity used."""
+        generator = rng.generator()
+        if generator.random() >= self.random_fraction:
+            model = self.model(space, history)
+            if model is not None:
+                points = draw(model.good, self.candidates, self.bandwidth_factor, generator)
+                for index in ranked(model.good, model.bad, points):
+                    values = space.decode(model.rows.decoded(points[index]))
+                    if space.legal(values)[0]:
+                        return Suggestion(values[0], Origin("kde", model=True, fidelity=model.fidelity))
+        return Suggestion(space.sample(rng.seed, rng.number), _RANDOM)
+
+    def model(self, space: CompiledSpace, history: History) -> Model | None:
+        """The model of the largest fidelity that has one; kept until another result comes."""
+        least = self.min_points or space.size + 1
+        for fidelity in sorted(history.results, reverse=True):
+            column = history.results[fidelity]
+            key = (self, fidelity, len(column))
+            kept = _models.get(history)
+            if kept is not None and kept.key == key and kept.model.rows.space is space:
+                return kept.model
+            groups = split(column, least, self.good_fraction)
+            if groups is not None:
+                model = self._fitted(space, history, fidelity, groups)
+                if model is not None:
+                    _models[history] = _Kept(key, model)
+                return model
+        return None
+
+    def _fitted(self, space: CompiledSpace, history: History, fidelity: int, groups: Split) -> Model | None:
+        rows, data = rows_of(history, space)
+        if len(rows.columns) == 0:
+            return None  # the space is a single point
+        trials = np.array(history.results[fidelity].trials)
+        good = fit(data.take(trials[groups.good], axis=1), rows.levels, self.min_bandwidth)
+        bad = fit(data.take(trials[groups.bad], axis=1), rows.levels, self.min_bandwidth)
+        return Model(rows, good, bad, fidelity)
+
+
+def split(column: Column, least: int, fraction: float) -> Split | None:
+    """The good and the bad results of a fidelity, None if they are too few for a model.
+
+    The good are the best max(`least`, `fraction` of all) that have a value, the bad the other ones, but at
+    least the `least` worst.
+    """
+    count = len(column)
+    if count < least + 2:
+        return None
+    values = np.array(column.values)
+    finite = int(np.count_nonzero(values < np.inf))
+    if finite < least:
+        return None
+    wanted = max(least, int(fraction * count + 1e-9))
+    others = max(least, count - wanted)
+    ages = np.array(column.trials)
+    good = best(values, ages, min(wanted, finite))
+    rest = good if wanted == count - others and wanted <= finite else best(values, ages, count - others)
+    return Split(np.flatnonzero(good), np.flatnonzero(~rest))
+
+
+def best(values: NDArray[np.float64], ages: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    """Which `count` of `values` (n,) are smallest; among equal ones those of smaller `ages` go first."""
+    if count == 0:
+        return np.zeros(len(values), dtype=bool)
+    last = np.partition(values, count - 1)[count - 1]
+    chosen: NDArray[np.bool_] = values < last
+    ties = np.flatnonzero(values == last)
+    missing = count - int(np.count_nonzero(chosen))
+    chosen[ties[np.argsort(ages[ties], kind="stable")[:missing]]] = True
+    return chosen
+
+
+def _check(name: str, given: object, valid: bool, range_: str) -> None:
+    if not valid:
+        raise ValueError(f"{name} must be {range_}, not {given!r}")
