@@ -99,6 +99,7 @@ class History:
         self.clock = Clock()
         self.stopping: str | None = None  # why no more jobs start in this session
         self.exhausted = False  # the sampler has no configuration left
+        self.created = 0.0  # clock time of the study's beginning
         self.objective: str | None = None  # fingerprint of the code that ran last
         self.length = 0  # events folded
         self._metric = Metric()
@@ -207,6 +208,7 @@ class History:
 
 
 def _created(history: History, event: ev.StudyCreated) -> None:
+    history.created = event.time
     identity = history.identity = event.identity
     history._metric = Metric(identity.metric, identity.mode)
     history._largest = identity.resource.maximum if identity.resource else 1
