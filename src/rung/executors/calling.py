@@ -1,0 +1,165 @@
+"""How an objective is called, and what its return or its exception becomes: the one event that ends a job.
+
+An objective with one parameter named `trial` gets the handle (`rung.executors.handle.Trial`). Any other gets
+the configuration as a plain dict and, if it has a second parameter, the budget too: the resource to reach,
+None in a study without one. Parameters with a default and keyword-only ones are left alone.
+
+| it | the job ends in |
+| --- | --- |
+| returns a number, a mapping of metrics, or nothing after it reported | `JobFinished` |
+| returns anything else, or never tells the study's metric | `JobFailed(ERROR)`, with a sentence |
+| raises `rung.Infeasible("why")` | `JobFailed(INFEASIBLE)` |
+| lets `rung.Stopped` pass | `JobStopped` |
+| raises `MemoryError`, or a library's `OutOfMemoryError` | `JobFailed(MEMORY)` |
+| calls `exit()` | `JobFailed(LOST)` |
+| raises anything else | `JobFailed(ERROR)`, the traceback in the trial's log |
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from rung.errors import Infeasible, RungError, Stopped, StudyError
+from rung.executors.base import Job
+from rung.executors.handle import Trial
+from rung.executors.metrics import as_metrics, as_number, is_number
+from rung.trials.events import Failure, JobFailed, JobFinished, JobStopped
+
+Style = Literal["trial", "config", "budget"]
+End = JobFinished | JobFailed | JobStopped
+_LONGEST = 1000  # characters of a message; all of it is in the log
+
+
+class OutOfTimeError(RungError):
+    """Raised at a report in line, where a job that takes too long cannot be killed."""
+
+
+class Objective(NamedTuple):
+    """The user's function, what it takes, and which metric a number that it returns is."""
+
+    function: Callable[..., Any]
+    style: Style
+    metric: str
+
+
+def style_of(objective: Any) -> Style:
+    """What `objective` wants to be called with.
+
+    Raises:
+        StudyError: it cannot be called with a configuration.
+    """
+    if not callable(objective):
+        raise StudyError(f"the objective must be a function, not {objective!r}")
+    try:
+        parameters = inspect.signature(objective).parameters.values()
+    except ValueError:  # some built-in functions have none that can be read
+        return "config"
+    required = [p for p in parameters if p.default is p.empty]
+    needed = [p for p in required if p.kind in _POSITIONAL]
+    kinds = {p.kind for p in required}
+    takes_one = needed or inspect.Parameter.VAR_POSITIONAL in kinds
+    if inspect.Parameter.KEYWORD_ONLY in kinds or len(needed) > 2 or not takes_one:
+        name = getattr(objective, "__name__", repr(objective))
+        raise StudyError(
+            f"the objective {name}{inspect.signature(objective)} cannot be called: "
+            "it must take (trial), (config) or (config, budget)"
+        )
+    if len(needed) == 1 and needed[0].name == "trial":
+        return "trial"
+    return "budget" if len(needed) == 2 else "config"
+
+
+_POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+
+
+def call(
+    objective: Objective, trial: Trial, job: Job, now: Callable[[], float], log: Callable[[str], object]
+) -> End:
+    """Run the job: call the objective and turn what comes of it into the event that ends the job.
+
+    Args:
+        now: the executor's clock, for the event's time.
+        log: takes the traceback of an exception, as text.
+
+    Raises:
+        KeyboardInterrupt: as it comes; how the job ends then is the executor's business.
+    """
+    try:
+        returned = _invoke(objective, trial)
+        metrics = _returned_metrics(objective, returned)
+        _check_told(objective, trial, job, metrics)
+        trial.save_now()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is an event
+        return _failed(error, job, now(), log)
+    return JobFinished(job.trial, job.attempt, metrics, now())
+
+
+def _invoke(objective: Objective, trial: Trial) -> Any:
+    if objective.style == "config":
+        return objective.function(trial.config)
+    if objective.style == "budget":
+        return objective.function(trial.config, trial.resource)
+    return objective.function(trial)
+
+
+def _returned_metrics(objective: Objective, returned: Any) -> dict[str, float] | None:
+    if returned is None:
+        return None
+    if isinstance(returned, Mapping):
+        return as_metrics(returned)
+    if is_number(returned):
+        return {objective.metric: as_number(objective.metric, returned)}
+    raise StudyError(
+        f"the objective returned a {type(returned).__name__}: "
+        "it must return a number, a mapping of metrics, or nothing if it reported"
+    )
+
+
+def _check_told(objective: Objective, trial: Trial, job: Job, metrics: Mapping[str, float] | None) -> None:
+    """The study's metric must have been told, unless a checkpoint brought the trial to its end already."""
+    told = trial.told.union(metrics or ())
+    if objective.metric in told or 0 < job.until <= job.start:
+        return
+    what = f"only {', '.join(sorted(told))}" if told else "no metric"
+    raise StudyError(f"the objective told {what}: the study's metric {objective.metric!r} is missing")
+
+
+def _failed(error: BaseException, job: Job, time: float, log: Callable[[str], object]) -> End:
+    """The end of a job whose objective raised `error`."""
+    match error:
+        case Stopped():
+            return JobStopped(job.trial, job.attempt, time)
+        case Infeasible():
+            return JobFailed(job.trial, Failure.INFEASIBLE, message_of(error), job.attempt, time)
+        case OutOfTimeError():
+            return JobFailed(job.trial, Failure.TIMEOUT, message_of(error), job.attempt, time)
+        case SystemExit():
+            message = f"the objective called exit({'' if error.code is None else error.code!r})"
+            return JobFailed(job.trial, Failure.LOST, message, job.attempt, time)
+    log(_traceback(error))
+    short_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+    failure = Failure.MEMORY if short_of_memory else Failure.ERROR
+    return JobFailed(job.trial, failure, message_of(error), job.attempt, time)
+
+
+def message_of(error: BaseException) -> str:
+    """One line: the exception's type and text; our own speak for themselves."""
+    lines = str(error).strip().splitlines()
+    text = lines[0] if lines else ""
+    if not isinstance(error, RungError):
+        text = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return text[:_LONGEST].encode("utf-8", "backslashreplace").decode()
+
+
+def _traceback(error: BaseException) -> str:
+    """The traceback without our own first frames."""
+    import traceback  # not before it is needed: a worker starts without it
+
+    frames = error.__traceback__
+    while frames is not None and frames.tb_frame.f_code.co_filename == __file__:
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames))
