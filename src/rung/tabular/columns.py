@@ -199,12 +199,12 @@ def _refuse_missing(absent: list[str], there: list[str]) -> None:
 
 
 def _converted(values: pd.Series, column: Column) -> object:
-    """The array of one column in its training kind."""
+    """The cells of one column in its training kind; words as a series, because pandas would guess a type."""
     if column.kind == Kind.NUMBER:
         return _numbers(values)
     if column.kind == Kind.DATE:
         return _dates(values, column.format)
-    return _words(values).to_numpy(dtype=object)
+    return _words(values)
 
 
 def _numbers(values: pd.Series) -> object:

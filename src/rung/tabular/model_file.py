@@ -76,9 +76,6 @@ def _umask() -> int:
 
 def _facts(model: Model) -> dict[str, Any]:
     """What every manifest states."""
-    columns = [
-        {"name": c.name, "kind": c.kind, "distinct": c.distinct, "missing": c.missing} for c in model.columns
-    ]
     return {
         "kind": KIND,
         "format": FORMAT,
@@ -191,7 +188,8 @@ def _schema(place: Path) -> Any:
 def _refuse_untrusted(schema: Any, trust: Sequence[str], place: Path) -> None:
     names = refused(uses(schema), trusted_names(trust))
     if names:
+        hint = " ".join(f"--trust {name}" for name in names[:5])
         raise DataError(
-            f"{place} holds {listed(names, 'and', 5)}, which rung does not trust; if you know who made this file, "
-            f"load it with {' '.join(f'--trust {name}' for name in names[:5])}"
+            f"{place} holds {listed(names, 'and', 5)}, which rung does not trust; if you know who made this "
+            f"file, load it with {hint}"
         )

@@ -1,0 +1,130 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from rung.errors import DataError
+from rung.tabular.columns import Column, Kind, column_notes, infer_columns, prepare
+
+N = 60
+
+
+def table() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "id": np.arange(N),
+            "number": rng.normal(size=N),
+            "digits": [str(i) if i % 30 else "unknown?" for i in range(1, N + 1)],
+            "code": [f"{i % 7:05d}" for i in range(N)],
+            "flag": [bool(i % 2) for i in range(N)],
+            "word": [("red", "green", None)[i % 3] for i in range(N)],
+            "note": [f"the {i} th row says {i * i} or so" for i in range(N)],
+            "day": [f"2024-01-{i % 28 + 1:02d}" for i in range(N)],
+            "german": [f"{i % 28 + 1}.03.2024" for i in range(N)],
+            "stamp": pd.date_range("2024", periods=N, freq="D", tz="Europe/Berlin"),
+            "uuid": [f"k{i:08x}" for i in range(N)],
+            "same": ["x"] * N,
+            "none": [None] * N,
+            "target": [i % 2 for i in range(N)],
+        }
+    )
+
+
+def test_kinds() -> None:
+    columns = {c.name: c for c in infer_columns(table(), "target")}
+    assert {name: str(c.kind) for name, c in columns.items()} == {
+        "id": "identifier",
+        "number": "number",
+        "digits": "number",
+        "code": "category",
+        "flag": "category",
+        "word": "category",
+        "note": "text",
+        "day": "date",
+        "german": "date",
+        "stamp": "date",
+        "uuid": "identifier",
+        "same": "constant",
+        "none": "empty",
+    }
+    assert columns["german"].format == "%d.%m.%Y"
+    assert columns["word"].missing == pytest.approx(1 / 3)
+    assert columns["word"].distinct == 2
+
+
+def test_notes_name_what_is_left_out() -> None:
+    notes = column_notes(infer_columns(table(), "target"))
+    assert any("id and uuid" in note for note in notes)
+    assert any("one value only: same" in note for note in notes)
+    assert any("empty: none" in note for note in notes)
+
+
+def test_day_and_month_are_told_apart_by_all_cells() -> None:
+    frame = pd.DataFrame(
+        {"us": ["01/02/2024"] * 9 + ["02/28/2024"], "uk": ["01/02/2024"] * 9 + ["28/02/2024"]}
+    )
+    formats = [c.format for c in infer_columns(frame)]
+    assert formats == ["%m/%d/%Y", "%d/%m/%Y"]
+
+
+def test_prepared_tables_have_one_shape() -> None:
+    frame = table()
+    columns = infer_columns(frame, "target")
+    ready = prepare(frame, columns)
+    assert list(ready) == ["number", "digits", "code", "flag", "word", "note", "day", "german", "stamp"]
+    assert [str(t) for t in ready.dtypes] == ["float64"] * 2 + ["object"] * 4 + ["datetime64[ns]"] * 3
+    assert np.isnan(ready["digits"][29])
+    assert ready["german"][0] == pd.Timestamp("2024-03-01")
+    assert ready["word"].tolist()[:3] == ["red", "green", None]
+    pd.testing.assert_frame_equal(prepare(ready, columns), ready)
+
+
+def test_one_row_is_prepared_as_in_the_whole() -> None:
+    frame = table()
+    columns = infer_columns(frame, "target")
+    whole = prepare(frame, columns)
+    for i in (0, 2, 29):
+        row = prepare(frame.iloc[[i]], columns)
+        pd.testing.assert_frame_equal(row, whole.iloc[[i]].reset_index(drop=True))
+
+
+def test_later_tables_may_differ() -> None:
+    frame = table()
+    columns = infer_columns(frame, "target")
+    later = frame[frame.columns[::-1]].drop(columns=["id", "target", "same", "none", "uuid"]).assign(extra=1)
+    later["number"] = later["number"].astype(str)
+    later.loc[0, "number"] = "much"
+    later.loc[1, "number"] = "inf"
+    later["code"] = 7.0
+    later["word"] = "violet"
+    later["day"] = None
+    ready = prepare(later, columns)
+    assert list(ready) == [c.name for c in columns if c.used]
+    assert np.isnan(ready["number"][[0, 1]]).all()
+    assert ready["number"][2] == pytest.approx(frame["number"][2])
+    assert set(ready["code"]) == {"7"}
+    assert ready["day"].isna().all()
+
+
+def test_nullable_types_are_normalised() -> None:
+    frame = pd.DataFrame(
+        {
+            "int": pd.array([1, None, 3], dtype="Int64"),
+            "bool": pd.array([True, None, False], dtype="boolean"),
+            "cat": pd.Categorical(["a", None, "b"]),
+            "string": pd.array(["a", None, "b"], dtype="string"),
+            "list": [[1], None, [2]],
+        }
+    )
+    ready = prepare(frame, infer_columns(frame))
+    assert ready["int"].isna().tolist() == [False, True, False]
+    assert ready["bool"].tolist() == ["True", None, "False"]
+    assert ready["cat"].tolist() == ready["string"].tolist() == ["a", None, "b"]
+    assert ready["list"].tolist() == ["[1]", None, "[2]"]
+
+
+def test_a_missing_column_is_named_with_the_closest() -> None:
+    column = Column("age", Kind.NUMBER, 9, 0.0)
+    with pytest.raises(DataError, match=r"column 'age' is missing .*is it 'Age'\?"):
+        prepare(pd.DataFrame({"Age": [1], "b": [2]}), (column,))
+    assert prepare(pd.DataFrame({"b": [2]}), (Column("age", Kind.EMPTY, 0, 1.0),)).shape == (1, 0)

@@ -1,0 +1,113 @@
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from rung.errors import DataError
+from rung.tabular.metrics import DEFAULTS, METRICS, get_metric
+from rung.tabular.task import Task
+
+BINARY = Task("binary", ("no", "yes"), "")
+MULTI = Task("multiclass", ("a", "b", "c", "d"), "")
+NUMBER = Task("regression", (), "")
+
+ORACLES = {
+    ("auc", "binary"): lambda y, p, w: sk.roc_auc_score(y, p[:, 1], sample_weight=w),
+    ("average_precision", "binary"): lambda y, p, w: sk.average_precision_score(y, p[:, 1], sample_weight=w),
+    ("precision", "binary"): lambda y, p, w: sk.precision_score(
+        y, p.argmax(1), sample_weight=w, zero_division=0
+    ),
+    ("recall", "binary"): lambda y, p, w: sk.recall_score(y, p.argmax(1), sample_weight=w, zero_division=0),
+    ("f1", "binary"): lambda y, p, w: sk.f1_score(y, p.argmax(1), sample_weight=w, zero_division=0),
+    ("brier", "binary"): lambda y, p, w: sk.brier_score_loss(y, p[:, 1], sample_weight=w),
+    ("auc_ovr", "multiclass"): lambda y, p, w: np.mean(
+        [sk.roc_auc_score(y == k, p[:, k], sample_weight=w) for k in range(4)]
+    ),
+    ("rmse", "regression"): lambda y, v, w: sk.root_mean_squared_error(y, v, sample_weight=w),
+    ("mse", "regression"): lambda y, v, w: sk.mean_squared_error(y, v, sample_weight=w),
+    ("mae", "regression"): lambda y, v, w: sk.mean_absolute_error(y, v, sample_weight=w),
+    ("mape", "regression"): lambda y, v, w: sk.mean_absolute_percentage_error(y, v, sample_weight=w),
+    ("r2", "regression"): lambda y, v, w: sk.r2_score(y, v, sample_weight=w),
+}
+for kind in ("binary", "multiclass"):
+    ORACLES |= {
+        ("log_loss", kind): lambda y, p, w: sk.log_loss(y, p, sample_weight=w, labels=range(p.shape[1])),
+        ("accuracy", kind): lambda y, p, w: sk.accuracy_score(y, p.argmax(1), sample_weight=w),
+        ("balanced_accuracy", kind): lambda y, p, w: sk.balanced_accuracy_score(
+            y, p.argmax(1), sample_weight=w
+        ),
+        ("f1_macro", kind): lambda y, p, w: sk.f1_score(
+            y, p.argmax(1), average="macro", sample_weight=w, zero_division=0
+        ),
+        ("f1_weighted", kind): lambda y, p, w: sk.f1_score(
+            y, p.argmax(1), average="weighted", sample_weight=w, zero_division=0
+        ),
+        ("mcc", kind): lambda y, p, w: sk.matthews_corrcoef(y, p.argmax(1), sample_weight=w),
+    }
+
+
+def drawn(task: Task, seed: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    n, weight = 200, rng.uniform(0.1, 3, 200)
+    if not task.is_classification:
+        return rng.normal(3, 1, n), rng.normal(3, 1, n), weight
+    k = len(task.classes)
+    p = np.round(rng.dirichlet(np.ones(k), n), 2) + 1e-3  # rounded, so that there are ties
+    return np.r_[np.arange(k), rng.integers(0, k, n - k)], p / p.sum(axis=1, keepdims=True), weight
+
+
+@pytest.mark.parametrize(("name", "kind"), ORACLES)
+@pytest.mark.parametrize("seed", range(5))
+def test_as_scikit_learn_has_it(name: str, kind: str, seed: int) -> None:
+    task = {"binary": BINARY, "multiclass": MULTI, "regression": NUMBER}[kind]
+    y, prediction, weight = drawn(task, seed)
+    metric = get_metric(name, task)
+    oracle = ORACLES[name, kind]
+    assert metric.score(y, prediction) == pytest.approx(oracle(y, prediction, None), rel=1e-9)
+    assert metric.score(y, prediction, weight) == pytest.approx(oracle(y, prediction, weight), rel=1e-9)
+
+
+def test_median_and_logarithmic_errors() -> None:
+    y, v = np.array([1.0, 2.0, 10.0]), np.array([1.5, 2.0, 4.0])
+    assert get_metric("median_absolute_error", NUMBER).score(y, v) == sk.median_absolute_error(y, v)
+    assert get_metric("rmsle", NUMBER).score(y, v) == pytest.approx(sk.root_mean_squared_log_error(y, v))
+    assert get_metric("median_absolute_error", NUMBER).score(y, v, np.array([1.0, 1.0, 9.0])) == 6.0
+
+
+def test_a_class_that_no_row_has_is_no_error() -> None:
+    y = np.array([0, 0, 2, 2, 1])
+    p = np.full((5, 4), 0.25)
+    for metric in METRICS.values():
+        if "multiclass" in metric.tasks:
+            assert np.isfinite(metric.score(y, p))
+    ones = np.zeros(3, dtype=int)
+    for metric in METRICS.values():
+        if "binary" in metric.tasks:
+            assert np.isfinite(metric.score(ones, np.full((3, 2), 0.5)))
+    assert get_metric("auc", BINARY).score(ones, np.full((3, 2), 0.5)) == 0.5
+    assert np.isfinite(get_metric("log_loss", BINARY).score(np.array([1]), np.array([[1.0, 0.0]])))
+
+
+@pytest.mark.parametrize("task", [BINARY, MULTI, NUMBER], ids=lambda t: t.kind)
+def test_losses_order_as_scores_do(task: Task) -> None:
+    y, good, _ = drawn(task, 0)
+    if task.is_classification:
+        good = np.eye(len(task.classes))[y]
+    bad = np.roll(good, 1, axis=0)
+    for metric in METRICS.values():
+        if task.kind in metric.tasks:
+            truth = good if task.is_classification else y
+            assert metric.loss(y, truth) < metric.loss(y, bad)
+            assert metric.loss(y, truth) == pytest.approx(0, abs=1e-9)
+            better = metric.score(y, truth) > metric.score(y, bad)
+            assert better is metric.greater_is_better
+
+
+def test_names() -> None:
+    assert [get_metric(None, t).name for t in (BINARY, MULTI, NUMBER)] == list(DEFAULTS.values())
+    assert get_metric("roc_auc", BINARY).name == "auc"
+    assert get_metric("neg_root_mean_squared_error", NUMBER).name == "rmse"
+    assert get_metric("Log-Loss", MULTI).name == "log_loss"
+    with pytest.raises(DataError, match=r"no metric 'acuracy'; did you mean accuracy"):
+        get_metric("acuracy", BINARY)
+    with pytest.raises(DataError, match="'rmse' is for regression and the task is binary; take one of auc, "):
+        get_metric("rmse", BINARY)

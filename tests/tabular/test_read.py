@@ -1,0 +1,162 @@
+import gzip
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rung.errors import DataError
+from rung.tabular.read import read_table
+
+
+def written(folder: Path, name: str, content: bytes | str) -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+BAD = [
+    ("a.csv", b"", "is empty"),
+    ("a.csv", b" \n\n", "is empty"),
+    ("a.csv", b"a,b\n", "no row below"),
+    ("a.csv", b"a,b\n\n\n", "no row below"),
+    ("a.csv", b"a,b\n1,2\n3\n", "line 3: 1 cell where the line of names has 2"),
+    ("a.csv", b'a,b\n"x\ny",2\n\n3,4,5\n', "line 5: 3 cells where the line of names has 2"),
+    ("a.csv", bytes(range(256)), "binary file"),
+    ("a.csv", b"PK\x03\x04rest", "Excel workbook"),
+    ("a.csv", b"PAR1rest", "Parquet file: give it the ending .parquet"),
+    ("a.csv", b"a;b;c\n1;2;3\n", "separated by semicolons"),
+    ("a.csv", b"a\tb\n1\t2\n", r"separated by tabs ('\t')"),
+    ("a.csv", b"a|b\n1|2\n", "separated by bars"),
+    ("a.tsv", b"a,b\n1,2\n", "separated by commas (','), and rung expects tabs here; name it .csv"),
+    ("a.csv", b"a,b\n,\nNA,?\n", "all cells of its 2 rows are empty"),
+    ("a.csv", b"a,b, a\n1,2,3\n", "columns 1 and 3 are both named 'a'"),
+    ("a.csv", b"a,b\n1,2\n\n3,inf\n", "line 4: column 'b' holds an infinite number"),
+    ("a.csv", b"a,b\n1,2\n3,-1e999\n", "line 3: column 'b' holds an infinite number"),
+    ("a.csv", b"a,b\n1,caf\xe9\n", "line 2: a byte there is not UTF-8 text"),
+    ("a.csv.gz", b"a,b\n1,2\n", "not compressed with gzip"),
+    ("a.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 1000)[:-12], "is cut off"),
+    ("a.parquet", b"PAR1 and no more", "not a whole Parquet file"),
+    ("a.json", b"{}", "the ending .json names no format"),
+    ("a", b"a,b\n1,2\n", "the ending (none) names no format"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "words"), BAD)
+def test_a_bad_file_gets_one_sentence(tmp_path: Path, name: str, content: bytes, words: str) -> None:
+    path = written(tmp_path, name, content)
+    with pytest.raises(DataError) as caught:
+        read_table(path)
+    message = str(caught.value)
+    assert words in message
+    assert message.startswith(str(path))
+    assert "\n" not in message
+
+
+def test_a_missing_file_is_answered_with_the_closest(tmp_path: Path) -> None:
+    written(tmp_path, "census.csv", "a,b\n1,2\n")
+    with pytest.raises(DataError, match=r"there is no file .*cencus.csv; did you mean .*census.csv\?"):
+        read_table(tmp_path / "cencus.csv")
+    with pytest.raises(DataError, match=r"check the path \(tables there: census.csv\)"):
+        read_table(tmp_path / "z.parquet")
+    with pytest.raises(DataError, match=r"the folder .*nowhere does not exist"):
+        read_table(tmp_path / "nowhere" / "a.csv")
+    with pytest.raises(DataError, match=r"is a folder; name the table in it \(tables there: census.csv\)"):
+        read_table(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
+def test_an_unreadable_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "a.csv", "a,b\n1,2\n")
+    path.chmod(0)
+    with pytest.raises(DataError, match="this user may not read it"):
+        read_table(path)
+
+
+def test_a_refused_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(DataError, match="this user may not read it"):
+        read_table(written(tmp_path, "a.csv", "a\n1\n"))
+
+
+def test_cells_mean_what_they_say(tmp_path: Path) -> None:
+    text = (
+        "\ufeffwhole, gaps ,number,code,flag,word,mixed,hex,empty\r\n"
+        "1,1, 1.5,00501,true, a b ,3,0x10,\r\n"
+        "-2,,+2e3,10001,false,None,none,0x11,NA\r\n"
+        "3,7,nan,90210,true,?,4.5,0x12,\r\n"
+    )
+    frame = read_table(written(tmp_path, "a.csv", text))
+    assert frame["whole"].dtype == np.int64
+    assert frame["gaps"].tolist() == [1, pd.NA, 7]
+    assert frame["number"].tolist()[:2] == [1.5, 2000.0]
+    assert np.isnan(frame["number"][2])
+    assert frame["code"].tolist() == ["00501", "10001", "90210"]
+    assert frame["flag"].tolist() == ["true", "false", "true"]
+    assert frame["word"].tolist()[:2] == ["a b", "None"]
+    assert frame["word"].isna().tolist() == [False, False, True]
+    assert frame["mixed"].tolist()[::2] == [3.0, 4.5]
+    assert frame["hex"].tolist() == ["0x10", "0x11", "0x12"]
+    assert frame["empty"].isna().all()
+
+
+def test_formats_agree(tmp_path: Path) -> None:
+    rows = [("k", "n"), ("x, y", "1"), ("z\nz", "2")]
+    comma = "".join(f'"{k}",{n}\n' for k, n in rows)
+    frames = [
+        read_table(written(tmp_path, "a.csv", comma)),
+        read_table(written(tmp_path, "A.CSV.GZ", gzip.compress(comma.encode()))),
+        read_table(written(tmp_path, "a.tsv", comma.replace('",', '"\t'))),
+        read_table(written(tmp_path, "utf16.csv", comma.encode("utf-16"))),
+    ]
+    frames[0].to_parquet(tmp_path / "a.parquet")
+    frames.append(read_table(tmp_path / "a.parquet"))
+    for frame in frames:
+        assert frame["k"].tolist() == ["x, y", "z\nz"]
+        assert frame["n"].tolist() == [1, 2]
+
+
+def test_parquet_is_checked_too(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pd.DataFrame({"x": [1.0, np.inf], "y": [True, False]}).to_parquet(path)
+    with pytest.raises(DataError, match="row 2: column 'x' holds an infinite number"):
+        read_table(path)
+    pd.DataFrame({"x": []}).to_parquet(path)
+    with pytest.raises(DataError, match="has no rows"):
+        read_table(path)
+    pd.DataFrame({"x": [None, None]}).to_parquet(path)
+    with pytest.raises(DataError, match="all cells"):
+        read_table(path)
+
+
+words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc"]), max_size=8).map("w{}".format)
+
+
+def quoted(cell: str) -> str:
+    return '"' + cell.replace('"', '""') + '"'
+
+
+@given(st.lists(st.tuples(words, words), min_size=1, max_size=30))
+def test_words_come_back(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+    lines = ["first,second", *(",".join(map(quoted, row)) for row in rows), ""]
+    frame = read_table(written(tmp_path_factory.mktemp("t"), "a.csv", "\n".join(lines)))
+    assert list(frame.itertuples(index=False, name=None)) == [tuple(c.strip() for c in row) for row in rows]
+
+
+@given(
+    st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1, max_size=30),
+    st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=30, max_size=30),
+)
+def test_numbers_come_back(
+    tmp_path_factory: pytest.TempPathFactory, whole: list[int], numbers: list[float]
+) -> None:
+    lines = ["whole,number", *(f"{a},{b!r}" for a, b in zip(whole, numbers, strict=False)), ""]
+    frame = read_table(written(tmp_path_factory.mktemp("t"), "a.csv", "\n".join(lines)))
+    assert frame["whole"].tolist() == whole
+    assert frame["number"].tolist() == numbers[: len(whole)]
