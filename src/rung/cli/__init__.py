@@ -1,1 +1,16 @@
 """The rung command: it parses, calls and prints; nothing imports it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line, and exit: 0 good, 1 no usable result, 2 bad input, 130 interrupted."""
+    from rung.cli.app import app  # Typer is loaded only for the command
+    from rung.cli.output import show_warnings
+
+    show_warnings()
+    app(args=None if argv is None else list(argv), prog_name="rung")
+    raise SystemExit(0)

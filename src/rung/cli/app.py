@@ -1,0 +1,107 @@
+"""The commands of `rung`, and what holds for all of them.
+
+Loads Typer and Rich only: the bodies of commands load what they need when they are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any, Final
+
+import typer
+from typer.core import TyperGroup
+
+from rung import __version__
+from rung.cli import output
+from rung.errors import UserError
+
+NO_RESULT: Final = 1
+INTERRUPTED: Final = 130
+BAD_INPUT: Final = 2
+_VOLUMES: Final = ("-q", "--quiet", "-v", "--verbose")
+
+
+class Commands(TyperGroup):
+    """All commands: turns what was wrong into a sentence and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """`-q` and `-v` may stand before or after the command's name."""
+        end = args.index("--") if "--" in args else len(args)
+        loud = [arg for arg in args[:end] if arg in _VOLUMES]
+        rest = [arg for arg in args[:end] if arg not in _VOLUMES]
+        return super().parse_args(ctx, loud + rest + args[end:])
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except UserError as error:
+            if output.verbose():
+                output.err().print_exception()
+            output.fail(str(error))
+            raise typer.Exit(BAD_INPUT) from error
+        except KeyboardInterrupt as error:
+            raise typer.Exit(INTERRUPTED) from error
+
+
+app = typer.Typer(
+    name="rung",
+    cls=Commands,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rung {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")] = False,
+) -> None:
+    """Give rung a budget. It climbs from many cheap tries to the one best model.
+
+    Exit codes: 0 good, 1 no usable result, 2 bad input, 130 interrupted.
+    """
+    output.volume.set(int(verbose) - int(quiet))
+
+
+def _hang_in() -> None:
+    """All commands, in the order in which the help shows them."""
+    from rung.cli import studies
+    from rung.cli.doctor import doctor
+    from rung.cli.methods import methods
+    from rung.cli.show import show
+    from rung.cli.tune import resume, tune
+
+    search, keep, about = "Search", "Studies", "About"
+    rows: list[tuple[str, Callable[..., None], str]] = [
+        ("tune", tune, search),
+        ("resume", resume, search),
+        ("extend", studies.extend, search),
+        ("list", studies.list_studies, keep),
+        ("show", show, keep),
+        ("export", studies.export, keep),
+        ("logs", studies.logs, keep),
+        ("audit", studies.audit, keep),
+        ("note", studies.note, keep),
+        ("pause", studies.pause, keep),
+        ("stop", studies.stop, keep),
+        ("rename", studies.rename, keep),
+        ("delete", studies.delete, keep),
+        ("methods", methods, about),
+        ("doctor", doctor, about),
+    ]
+    for name, body, panel in rows:
+        app.command(name, rich_help_panel=panel)(body)
+
+
+_hang_in()

@@ -1,0 +1,53 @@
+"""More budget for a study: its limits, and what is added to them."""
+
+from __future__ import annotations
+
+import msgspec
+
+from rung.errors import UserError
+from rung.study.durations import seconds
+from rung.trials.events import Limits
+from rung.trials.history import History
+
+
+def extended(
+    history: History,
+    trials: int | None = None,
+    budget: str | None = None,
+    total_resource: int | None = None,
+    target: float | None = None,
+) -> Limits:
+    """The study's limits with this much added to what it has spent or may spend, whichever is more.
+
+    Raises:
+        UserError: nothing was given, or a limit that the study does not have.
+    """
+    limits = history.limits
+    more = {
+        "trials": trials,
+        "seconds": None if budget is None else seconds(budget),
+        "total_resource": total_resource,
+    }
+    if target is None and all(value is None for value in more.values()):
+        raise UserError("say how much more: --trials 50, --budget 5m, --total-resource 1000 or --target 0.1")
+    spent = {"trials": len(history), "seconds": history.clock.seconds, "total_resource": history.spent}
+    changes: dict[str, float] = {} if target is None else {"target": target}
+    for name, amount in more.items():
+        if amount is not None:
+            if getattr(limits, name) is None and limits.ends:
+                raise UserError(_missing(name, limits))
+            changes[name] = max(getattr(limits, name) or 0, spent[name]) + amount
+    return msgspec.structs.replace(limits, **changes)
+
+
+_OPTIONS = {
+    "trials": "--trials",
+    "seconds": "--budget",
+    "total_resource": "--total-resource",
+    "target": "--target",
+}
+
+
+def _missing(name: str, limits: Limits) -> str:
+    has = " and ".join(option for key, option in _OPTIONS.items() if getattr(limits, key) is not None)
+    return f"{_OPTIONS[name]} does not limit this study, so there is nothing to add to: {has} does"

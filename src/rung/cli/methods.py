@@ -1,0 +1,44 @@
+"""`rung methods`: every sampler, scheduler and named combination."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from rung.cli import output
+from rung.cli.options import Json
+
+
+class Row(NamedTuple):
+    name: str
+    kind: str
+    line: str
+    paper: str
+
+
+def methods(json: Json = False) -> None:
+    """List every sampler, scheduler and named combination: what it does, and its paper."""
+    rows = table()
+    if json:
+        output.print_json([row._asdict() for row in rows])
+        return
+    shown = output.grid("name", "kind", "what it does", "paper")
+    for row in rows:
+        shown.add_row(*row)
+    output.out().print(shown)
+
+
+def table() -> list[Row]:
+    """All methods: samplers, schedulers, combinations; plug-ins too, without loading them."""
+    from rung.samplers import FAMILY
+    from rung.schedulers import known_schedulers
+    from rung.study.methods import METHODS
+    from rung.trials.methods import known
+
+    rows = [
+        Row(method.name, method.kind, method.line, method.paper)
+        for family in (known(FAMILY), known_schedulers())
+        for method in family.values()
+    ]
+    for name, one in METHODS.items():
+        rows.append(Row(name, "combination", f"{one.sampler} + {one.scheduler}: {one.line}", one.paper))
+    return rows

@@ -1,0 +1,145 @@
+"""Finds the user's objective and search space: `FILE.py:FUNCTION`, and the names that the file has."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+from rung.errors import UserError
+
+DEFAULT_FUNCTION = "train"
+
+
+class Objective(NamedTuple):
+    """An objective and where it came from."""
+
+    function: Callable[..., Any]
+    module: ModuleType
+    path: Path
+    name: str
+
+
+def load_objective(text: str) -> Objective:
+    """The function that `FILE.py:FUNCTION` names; the function's default name is `train`.
+
+    Raises:
+        UserError: no such file or function, or a file that raises when it is imported.
+    """
+    file, name = _split(text, DEFAULT_FUNCTION)
+    module = load_module(file)
+    function = _named(module, name, file, "function")
+    if not callable(function):
+        raise UserError(f"{name!r} in {file} is {function!r}, no function: name one as {file}:FUNCTION")
+    return Objective(function, module, file.resolve(), name)
+
+
+def load_space(text: str | None, objective: Objective) -> Any:
+    """The search space that `--space` names, else the variable `space` of the objective's own file.
+
+    Args:
+        text: FILE.py (its variable `space`), FILE.py:NAME, FILE.json or FILE.yaml; or None.
+
+    Raises:
+        UserError: there is none, or it is not valid.
+    """
+    if text is None:
+        if not hasattr(objective.module, "space"):
+            raise UserError(
+                f"no search space: {objective.path.name} has no variable 'space': add it, or say --space FILE"
+            )
+        return _ours(objective.module.space)
+    if text.endswith((".json", ".yaml", ".yml")):
+        from rung.space import load_space as read
+
+        if not Path(text).is_file():
+            raise UserError(f"there is no file {text}: --space wants a .json, .yaml or .py file")
+        return read(text)
+    file, name = _split(text, "space")
+    return _ours(_named(load_module(file), name, file, "variable"))
+
+
+def setting(objective: Objective, name: str, given: Any, default: Any) -> Any:
+    """What the command line gave; else what the objective's file has under this name; else the default."""
+    if given is not None:
+        return given
+    value = getattr(objective.module, name, default)
+    return default if isinstance(value, ModuleType) or callable(value) else value
+
+
+def load_module(file: Path) -> ModuleType:
+    """Import a Python file under its own name, with its folder importable, as workers will.
+
+    Raises:
+        UserError: there is no such file, or it raises; the message has the last line of its traceback.
+    """
+    if not file.is_file():
+        close = difflib.get_close_matches(file.name, [path.name for path in file.parent.glob("*.py")], 1)
+        hint = f"; did you mean {file.with_name(close[0])}?" if close else ""
+        raise UserError(f"there is no file {file}{hint}")
+    path, name = file.resolve(), file.stem
+    if "." in name:
+        raise UserError(f"{file} cannot be imported: take the dots out of its name")
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))
+    module = _import(name, file)
+    if Path(getattr(module, "__file__", None) or "").resolve() != path:
+        raise UserError(f"{file} cannot be imported: another module is called {name!r}; rename the file")
+    return module
+
+
+def _import(name: str, file: Path) -> ModuleType:
+    try:
+        return import_module(name)
+    except (Exception, SystemExit) as error:  # whatever a user's file raises
+        lines = [
+            frame.lineno
+            for frame in traceback.extract_tb(error.__traceback__)
+            if frame.filename.endswith(file.name)
+        ]
+        where = f" (line {lines[-1]})" if lines else ""
+        last = traceback.format_exception_only(error)[-1].strip()
+        raise UserError(f"{file} raises when it is imported{where}: {last}") from error
+
+
+def _split(text: str, default: str) -> tuple[Path, str]:
+    file, colon, name = text.rpartition(":")
+    if not colon or name.endswith(".py") or "/" in name or "\\" in name:
+        file, name = text, default
+    if not file.endswith(".py"):
+        raise UserError(f"{text!r} names no Python file: write FILE.py or FILE.py:NAME")
+    return Path(file), name or default
+
+
+def _named(module: ModuleType, name: str, file: Path, kind: str) -> Any:
+    if hasattr(module, name):
+        return getattr(module, name)
+    own = [
+        key
+        for key, value in vars(module).items()
+        if not key.startswith("_") and not isinstance(value, ModuleType)
+    ]
+    if kind == "function":
+        own = [key for key in own if getattr(getattr(module, key), "__module__", None) == module.__name__]
+    close = difflib.get_close_matches(name, own, 1, cutoff=0.5)
+    hint = f"did you mean {file}:{close[0]}?" if close else f"name another one as {file}:NAME"
+    raise UserError(f"there is no {kind} {name!r} in {file}: {hint}")
+
+
+def _ours(given: Any) -> Any:
+    """A ConfigSpace object becomes ours; a mapping or a `rung.Space` stays."""
+    if type(given).__module__.partition(".")[0] == "ConfigSpace":
+        from rung.space import from_configspace
+
+        return from_configspace(given)
+    if not isinstance(given, Mapping) and type(given).__module__.partition(".")[0] != "rung":
+        raise UserError(
+            f"the search space is {type(given).__name__!r}: give a mapping from name to domain, "
+            "a rung.Space or a ConfigSpace object"
+        )
+    return given

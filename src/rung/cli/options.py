@@ -1,0 +1,42 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+DEFAULT_STORAGE = "rung.db"
+
+Storage = Annotated[
+    str,
+    typer.Option(
+        "--storage",
+        envvar="RUNG_STORAGE",
+        metavar="PATH|URL",
+        help="Where the studies are kept: a file, or a URL such as sqlite:///study.db.",
+        show_default=True,
+    ),
+]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name; `rung list` has them.")]
+Json = Annotated[bool, typer.Option("--json", help="Machine-readable on stdout.")]
+StudyName = Annotated[
+    str | None,
+    typer.Option("--study", metavar="NAME", help="The study's name; one is made up if none is given."),
+]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Jobs that run at the same time.")]
+Trials = Annotated[int | None, typer.Option("--trials", min=1, help="Start this many configurations.")]
+TotalResource = Annotated[
+    int | None, typer.Option("--total-resource", min=1, help="Spend at most this much of the resource.")
+]
+Target = Annotated[float | None, typer.Option("--target", help="Stop when the metric is this good.")]
+TrialTime = Annotated[
+    str | None, typer.Option("--trial-time", metavar="TIME", help="The longest that one job may take.")
+]
+TrialMemory = Annotated[
+    str | None,
+    typer.Option("--trial-memory", metavar="SIZE", help="The most memory for one job, such as 2GB."),
+]
+Retries = Annotated[
+    int, typer.Option("--retries", min=0, help="How often a job runs again whose worker was lost.")
+]

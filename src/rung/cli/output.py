@@ -1,0 +1,117 @@
+"""What the command prints, and where: results on stdout, everything else on stderr.
+
+Rich leaves colours and moving parts out where the stream is no terminal, and colours under `NO_COLOR`.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import warnings
+from collections.abc import Mapping
+from contextvars import ContextVar
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+volume: ContextVar[int] = ContextVar("volume", default=0)
+"""-1 with `-q`, 1 with `-v`."""
+
+
+def quiet() -> bool:
+    return volume.get() < 0
+
+
+def verbose() -> bool:
+    return volume.get() > 0
+
+
+def out() -> Console:
+    """Where results go."""
+    return _console(sys.stdout)
+
+
+def err() -> Console:
+    """Where everything else goes: what is being done, progress, warnings, errors."""
+    return _console(sys.stderr)
+
+
+def _console(stream: TextIO) -> Console:
+    from rich.console import Console
+
+    plain = not stream.isatty()
+    return Console(file=stream, highlight=False, soft_wrap=plain, width=10_000 if plain else None)
+
+
+def say(text: str) -> None:
+    """A line of what is being done, on stderr; nothing under `-q`."""
+    if not quiet():
+        err().print(text, markup=False)
+
+
+def fail(text: str) -> None:
+    """One sentence about what was wrong, on stderr."""
+    console = err()
+    console.print("error: ", style="bold red", end="")
+    console.print(text, markup=False)
+
+
+def print_json(value: Any) -> None:
+    """`value` on stdout; NaN and infinities are the strings "NaN", "Infinity" and "-Infinity"."""
+    import json
+
+    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def plain(value: Any) -> Any:
+    """`value` as what JSON has; structs become objects, enumerations and paths strings."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "__struct_fields__"):
+        return {name: plain(getattr(value, name)) for name in value.__struct_fields__}
+    return value
+
+
+def number(value: float | None) -> str:
+    """A metric's value as people read it."""
+    if value is None:
+        return "-"
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def settings(config: Mapping[str, Any]) -> str:
+    """A configuration in one line."""
+    return ", ".join(f"{name}={number(value)}" for name, value in config.items()) or "(no parameters)"
+
+
+def grid(*columns: str, right: tuple[str, ...] = ()) -> Table:
+    """An empty table in the house's style; the columns in `right` hold numbers."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+    return table
+
+
+def show_warnings() -> None:
+    """Show a warning as one line on stderr, without the place in our code that it came from."""
+
+    def show(message: Warning | str, *_: object) -> None:
+        if not quiet():
+            err().print(f"warning: {message}", markup=False, style="yellow")
+
+    warnings.showwarning = show  # type: ignore[assignment]  # called with more than it uses

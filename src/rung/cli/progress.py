@@ -1,0 +1,97 @@
+"""What a search shows while it runs: one moving line on a terminal, an occasional plain line elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rung.cli import output
+from rung.study.durations import spoken
+from rung.trials.events import Event, JobFailed, StopDecided
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from rung.study.study import Study
+    from rung.trials.history import History
+
+PATIENCE = 10.0  # seconds between two plain lines
+_FINISHING = {
+    "interrupted": "stopping: running jobs save at their next report; Ctrl-C again stops at once",
+    "budget": "the budget is spent: running jobs save at their next report",
+    "target": "the target is reached: running jobs are told to stop",
+}
+
+
+class Progress:
+    """Watches a study: called with each batch of events that was logged."""
+
+    def __init__(self, study: Study) -> None:
+        self._history = study.history
+        self._began = time.monotonic() - study.history.clock.seconds
+        self._printed = time.monotonic()
+        self._console = output.err()
+        self._live = False
+        self._shown: Any = None
+
+    def __call__(self, study: Study, events: Sequence[Event]) -> None:
+        for event in events:
+            if isinstance(event, StopDecided) and event.reason in _FINISHING:
+                self._tell(_FINISHING[event.reason])
+            elif isinstance(event, JobFailed) and output.verbose():
+                self._tell(f"trial {event.trial}: {event.failure}: {event.message.strip().splitlines()[-1:]}")
+        if not self._live and time.monotonic() - self._printed >= PATIENCE:
+            self._tell(status(self._history, time.monotonic() - self._began))
+
+    def _tell(self, text: str) -> None:
+        self._printed = time.monotonic()
+        self._console.print(text, markup=False)
+
+    def __rich__(self) -> Text:
+        from rich.text import Text
+
+        return Text(status(self._history, time.monotonic() - self._began), style="cyan")
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """While the search runs: a moving line, if anybody sees it."""
+        if not self._console.is_terminal:
+            yield
+            return
+        from rich.live import Live
+
+        self._live = True
+        with Live(self, console=self._console, refresh_per_second=4, transient=True):
+            yield
+
+
+def status(history: History, seconds: float) -> str:
+    """Where a search stands, in one line: trials, running, best, what is spent and what is left."""
+    limits = history.limits
+    failed = sum(state in ("failed", "infeasible") for state in history.states)
+    of = f" of {limits.trials}" if limits.trials else ""
+    parts = [f"{len(history.values)}{of} trials", f"{len(history.running)} running"]
+    if failed:
+        parts.append(f"{failed} failed")
+    best = history.incumbent
+    if best is not None:
+        parts.append(f"best {history.identity.metric} {output.number(best.value)} (trial {best.trial})")
+    if limits.total_resource and history.identity.resource:
+        parts.append(f"{history.spent} of {limits.total_resource} {history.identity.resource.name}s")
+    parts.append(f"{spoken(seconds)} of {spoken(limits.seconds)}" if limits.seconds else spoken(seconds))
+    return " · ".join(parts)
+
+
+@contextmanager
+def watching(study: Study) -> Iterator[Progress | None]:
+    """A progress display for this study, or None under `-q`."""
+    if output.quiet():
+        yield None
+        return
+    progress = Progress(study)
+    with progress.showing():
+        yield progress
+    sys.stderr.flush()

@@ -1,0 +1,141 @@
+"""`rung show`: one study, on one screen."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rung.cli import output
+from rung.cli.options import DEFAULT_STORAGE, Json, Name, Storage
+
+if TYPE_CHECKING:
+    from rung.cli.store import StoredStudy
+    from rung.study.records import TrialRecord
+
+
+def show(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    top: Annotated[int, typer.Option("--top", min=0, help="How many of the best trials to list.")] = 10,
+    json: Json = False,
+) -> None:
+    """Show a study: its settings, its budget, its best trials."""
+    from rung.cli.store import read_study, reading
+
+    with reading(storage) as store:
+        study = read_study(store, name)
+    records = study.trials()
+    ranked = ranking(study, records)[:top]
+    if json:
+        output.print_json(summary(study, records, ranked))
+        return
+    console = output.out()
+    for label, text in _facts(study, records):
+        console.print(f"[bold]{label:<10}[/bold] ", end="")
+        console.print(text, markup=False)
+    if ranked:
+        console.print()
+        console.print(_table(study, ranked))
+
+
+def ranking(study: StoredStudy, records: list[TrialRecord]) -> list[TrialRecord]:
+    """Trials that have a value, best first: the largest resource reached, then the value, then the older."""
+    sign = -1.0 if study.history.identity.mode == "max" else 1.0
+    valued = [record for record in records if record.value is not None]
+    return sorted(valued, key=lambda r: (-(r.resource or 0), sign * (r.value or 0.0), r.number))
+
+
+def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRecord]) -> dict[str, Any]:
+    """What `--json` prints."""
+    history, one = study.history, study.row.summary
+    best = history.incumbent
+    return {
+        "name": study.row.name,
+        "door": history.identity.door,
+        "state": one.state,
+        "writer": study.row.writer,
+        "identity": history.identity,
+        "limits": history.limits,
+        "trials": {"all": len(records), **Counter(str(record.state) for record in records)},
+        "spent": history.spent,
+        "seconds": one.seconds,
+        "created": one.created,
+        "updated": one.updated,
+        "incumbent": None if best is None else {**_brief(records[best.trial]), "value": best.value},
+        "best": [_brief(record) for record in ranked],
+        "notes": notes(study),
+    }
+
+
+def _brief(record: TrialRecord) -> dict[str, Any]:
+    keys = ("number", "config", "state", "value", "resource", "checkpoint")
+    return {key: getattr(record, key) for key in keys}
+
+
+def notes(study: StoredStudy) -> list[str]:
+    """The notes that people wrote into the log."""
+    from rung.trials.events import Requested
+
+    asked = (event for event in study.events if isinstance(event, Requested) and event.request == "note")
+    return [str(event.data.get("text", "")) for event in asked]
+
+
+def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, str]]:
+    identity, history = study.history.identity, study.history
+    amount = identity.resource
+    goal = f"{identity.metric}, {identity.mode}imised"
+    if amount:
+        goal += f"; {amount.name} {amount.minimum} to {amount.maximum}, eta {identity.eta}"
+    counts = Counter(str(record.state) for record in records)
+    facts = [
+        ("study", f"{study.row.name} ({identity.door}, {study.row.summary.state})"),
+        ("metric", goal),
+        (
+            "method",
+            f"sampler {identity.sampler.name}, scheduler {identity.scheduler.name}, seed {identity.seed}",
+        ),
+        ("trials", f"{len(records)}" + "".join(f", {count} {state}" for state, count in counts.items())),
+        ("budget", budget(study)),
+    ]
+    best = history.incumbent
+    if best is None:
+        facts.append(("best", "no trial has a value yet"))
+    else:
+        at = f" at {amount.name} {best.resource}" if amount else ""
+        facts.append(("best", f"{output.number(best.value)} by trial {best.trial}{at}"))
+        facts.append(("", output.settings(records[best.trial].config)))
+    if study.row.writer:
+        facts.append(("running", f"written by {study.row.writer}"))
+    return facts + [("note", text) for text in notes(study)]
+
+
+def budget(study: StoredStudy) -> str:
+    """What is spent, and of how much."""
+    from rung.study.durations import spoken
+
+    history, limits = study.history, study.history.limits
+    parts = [spoken(study.row.summary.seconds) + (f" of {spoken(limits.seconds)}" if limits.seconds else "")]
+    if limits.trials:
+        parts.append(f"{len(history)} of {limits.trials} trials")
+    amount = history.identity.resource
+    if amount:
+        most = f" of {limits.total_resource}" if limits.total_resource else ""
+        parts.append(f"{history.spent}{most} {amount.name}s")
+    if limits.target is not None and math.isfinite(limits.target):
+        parts.append(f"target {output.number(limits.target)}")
+    return ", ".join(parts)
+
+
+def _table(study: StoredStudy, ranked: list[TrialRecord]) -> Any:
+    identity = study.history.identity
+    amount = [identity.resource.name] if identity.resource else []
+    right = ("trial", identity.metric, *amount)
+    table = output.grid("trial", identity.metric, *amount, "state", "configuration", right=right)
+    for record in ranked:
+        reached = [str(record.resource)] if amount else []
+        value = output.number(record.value)
+        table.add_row(str(record.number), value, *reached, str(record.state), output.settings(record.config))
+    return table

@@ -1,0 +1,90 @@
+"""Opens the storage that a command names, and reads a study from it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from rung.cli.options import DEFAULT_STORAGE
+from rung.errors import StorageError, StudyError
+from rung.storage import open_storage
+
+if TYPE_CHECKING:
+    from rung.space.compiled import CompiledSpace
+    from rung.storage.base import Storage, StudyRow
+    from rung.study.records import TrialRecord
+    from rung.trials.events import Event
+    from rung.trials.history import History
+
+
+class StoredStudy(NamedTuple):
+    """A study as readers see it."""
+
+    row: StudyRow
+    events: list[Event]
+    history: History
+
+    @property
+    def space(self) -> CompiledSpace:
+        from rung.space import compile_space, from_json
+
+        return compile_space(from_json(self.history.identity.space))
+
+    def trials(self) -> list[TrialRecord]:
+        """Every trial's record, in order of number."""
+        from rung.study.records import trials
+
+        return trials(self.events, self.space)
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Storage]:
+    """The storage at `url`, which must be there; the default one may be missing, and is then empty.
+
+    Raises:
+        StorageError: there is no such file.
+    """
+    path = Path(url.removeprefix("sqlite:///")).expanduser()
+    is_file = url != "memory" and "://" not in str(path)
+    if is_file and url != DEFAULT_STORAGE and not path.exists():
+        raise StorageError(f"there is no storage {url}: check --storage and RUNG_STORAGE")
+    storage = open_storage(url)
+    try:
+        yield storage
+    finally:
+        storage.close()
+
+
+def read_study(storage: Storage, name: str) -> StoredStudy:
+    """A study's row, its log and the history that the log folds into.
+
+    Raises:
+        StudyError: there is none of this name (the message names the closest).
+    """
+    from rung.trials.history import History
+
+    events = list(storage.read(name))
+    row = storage.find(name)
+    if row is None:
+        raise StudyError(f"there is no study {name!r} any more: it was deleted or renamed just now")
+    return StoredStudy(row, events, History().fold_all(events))
+
+
+def door_of(storage: Storage, name: str) -> str:
+    """Which command made a study: "fit", "tune" or "search".
+
+    Raises:
+        StudyError: there is none of this name (the message names the closest).
+    """
+    from rung.study.study import stored_identity
+
+    return stored_identity(storage, name).door
+
+
+def command(verb: str, name: str, url: str, *more: str) -> str:
+    """A command for the user to type about this study."""
+    storage = [] if url == DEFAULT_STORAGE else ["--storage", url]
+    return shlex.join(["rung", verb, name, *more, *storage])

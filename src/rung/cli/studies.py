@@ -1,0 +1,227 @@
+"""The commands that look after stored studies."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from rung.cli import output
+from rung.cli.options import DEFAULT_STORAGE, Json, Name, Storage, Target, TotalResource, Trials
+
+
+def list_studies(storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None:
+    """List all studies, newest first."""
+    from rung.cli.store import reading
+    from rung.study.durations import spoken
+
+    with reading(storage) as store:
+        rows = store.list()
+    if json:
+        fields = (
+            "door",
+            "state",
+            "trials",
+            "finished",
+            "metric",
+            "best",
+            "spent",
+            "seconds",
+            "created",
+            "updated",
+        )
+        output.print_json(
+            [
+                {
+                    "name": row.name,
+                    "writer": row.writer,
+                    **{name: getattr(row.summary, name) for name in fields},
+                }
+                for row in rows
+            ]
+        )
+        return
+    if not rows:
+        output.say(f"no studies in {storage} yet: `rung fit` and `rung tune` make them")
+        return
+    table = output.grid(
+        "study", "door", "state", "trials", "metric", "best", "time", right=("trials", "best", "time")
+    )
+    for row in rows:
+        one = row.summary
+        best, seconds = output.number(one.best), spoken(one.seconds)
+        table.add_row(row.name, one.door, one.state, str(one.trials), one.metric, best, seconds)
+    output.out().print(table)
+
+
+def export(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    format: Annotated[str, typer.Option("--format", metavar="json|csv", help="The form.")] = "json",
+    out: Annotated[
+        str | None, typer.Option("--out", metavar="FILE", help="A file instead of stdout.")
+    ] = None,
+) -> None:
+    """Write every trial of a study: configuration, state, observations."""
+    import io
+    import json
+
+    from rung.cli.export import as_json, write_csv
+    from rung.cli.store import read_study, reading
+    from rung.errors import UserError
+
+    if format not in ("json", "csv"):
+        raise UserError(f"--format {format!r} is unknown: say json or csv")
+    with reading(storage) as store:
+        study = read_study(store, name)
+    records, best = study.trials(), study.history.incumbent
+    incumbent = best.trial if best else None
+    text = io.StringIO()
+    if format == "json":
+        json.dump(as_json(records, incumbent), text, indent=1, ensure_ascii=False, allow_nan=False)
+        text.write("\n")
+    else:
+        write_csv(text, records, incumbent)
+    _write(text.getvalue(), out)
+
+
+def _write(text: str, out: str | None) -> None:
+    from pathlib import Path
+
+    from rung.errors import UserError
+
+    if out is None:
+        sys.stdout.write(text)
+        return
+    try:
+        Path(out).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{out} cannot be written: {error.strerror}") from error
+
+
+def rename(
+    name: Name,
+    new: Annotated[str, typer.Argument(metavar="NEW", help="Its new name.")],
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Give a study another name."""
+    from rung.cli.store import reading
+
+    with reading(storage) as store:
+        store.rename(name, new)
+    output.say(f"{name} is now {new}")
+
+
+def delete(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+) -> None:
+    """Delete a study, its log, its checkpoints and its workers' logs."""
+    from rung.cli.store import reading
+    from rung.errors import UserError
+
+    with reading(storage) as store:
+        study = store.find(name)
+        if study is not None and not yes:
+            if not sys.stdin.isatty():
+                raise UserError(f"deleting {name!r} cannot be undone: say --yes where nobody can be asked")
+            typer.confirm(
+                f"Delete {name} with its {study.summary.trials} trials and all checkpoints?", abort=True
+            )
+        store.delete(name)
+    output.say(f"{name} is deleted")
+
+
+def extend(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    trials: Trials = None,
+    budget: Annotated[
+        str | None, typer.Option("--budget", metavar="TIME", help="This much more wall time.")
+    ] = None,
+    total_resource: TotalResource = None,
+    target: Target = None,
+) -> None:
+    """Add budget to a study, a finished one too: this many more trials, this much more time or resource.
+
+    A target takes the place of the earlier one.
+    """
+    from rung.cli.extend import extended
+    from rung.cli.store import command, reading
+    from rung.study import Study
+
+    with reading(storage) as store, Study.open(store, name) as study:
+        limits = extended(study.history, trials, budget, total_resource, target)
+        study.set_limits(limits)
+    output.say(f"{name} has more budget; go on with: {command('resume', name, storage)}")
+
+
+def logs(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    trial: Annotated[int | None, typer.Option("--trial", min=0, help="Only this trial's lines.")] = None,
+) -> None:
+    """Show what the objective printed, from the workers' log files."""
+    from rung.cli.logs import lines
+    from rung.cli.store import read_study, reading
+
+    with reading(storage) as store:
+        study = read_study(store, name)
+        for line in lines(store.folder(name), study.history, trial):
+            sys.stdout.write(line)
+
+
+def audit(name: Name, storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None:
+    """Derive every decision of a study again from its log, and say where one differs."""
+    from rung.cli.store import reading
+    from rung.study.audit import audit as derive
+
+    with reading(storage) as store:
+        found = derive(store.read(name))
+    if json:
+        differences = [difference._asdict() for difference in found.differences]
+        output.print_json({"events": found.events, "decisions": found.decisions, "differences": differences})
+    elif not found.differences:
+        output.out().print(
+            f"{found.decisions} decisions derived again from {found.events} events: all the same"
+        )
+    for difference in () if json else found.differences:
+        text = f"event {difference.position}\n  logged  {difference.logged}\n  derived {difference.derived}"
+        output.out().print(text, markup=False)
+    if found.differences:
+        raise typer.Exit(1)
+
+
+def note(
+    name: Name,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="What to note.")],
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Write a note into a study's log."""
+    _ask(name, storage, "note", {"text": text})
+    output.say(f"noted; {name} takes it up when it runs")
+
+
+def pause(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
+    """Ask a running study to pause: jobs save at their next report, and `rung resume` goes on."""
+    _ask(name, storage, "pause", {})
+    output.say(f"{name} is asked to pause")
+
+
+def stop(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
+    """Ask a running study to stop: running jobs are told to stop, everything is saved."""
+    _ask(name, storage, "stop", {})
+    output.say(f"{name} is asked to stop")
+
+
+def _ask(name: str, storage: str, request: str, data: dict[str, str]) -> None:
+    from rung.cli.store import reading
+    from rung.errors import StudyError
+
+    with reading(storage) as store:
+        row = store.find(name)
+        if row is not None and row.writer is None and request != "note":
+            raise StudyError(f"study {name!r} does not run now: there is nothing to {request}")
+        store.request(name, request, data)
