@@ -64,9 +64,8 @@ class ASHAStopping:
     def next(self, history: History) -> Decision:
         """Stop what is to be stopped, else start, else wait or be done."""
         state: Verdicts = history.scheduler
-        for trial in state.doomed:
-            if trial in history.running:  # else it waits to run again, and is stopped when it does
-                return Stop(trial)
+        for trial in state.doomed:  # each runs, or waits to run again
+            return Stop(trial)
         if history.may_start:
             return state.start
         return WAIT if history.running or history.retry else DONE

@@ -25,33 +25,26 @@ class Keeper:
         self._latest: dict[int, str] = {t: c.path for t, c in study.history.checkpoints.items()}
         self._store: CheckpointStore | None = None
 
-    def sweep(self, events: Sequence[Event], now: float) -> list[Event]:
-        """Look at what was saved just now; returns the (folded) events that give checkpoints up."""
-        self._delete()
-        for event in events:
+    def sweep(self, news: Sequence[Event], now: float) -> list[Event]:
+        """Look at what was logged just now; returns the (folded) events that give checkpoints up."""
+        self.delete()
+        for event in news:
             if isinstance(event, CheckpointSaved):
                 self._saved += 1
                 self._supersede(event)
         if self._saved < _EVERY:
             return []
         self._saved = 0
-        return self._give_up(now)
-
-    def sweep_all(self, now: float) -> list[Event]:
-        """The last look of a session, after its last event was logged."""
-        self._delete()
-        return self._give_up(now) if self._latest else []
+        return self.give_up(now)
 
     def _supersede(self, event: CheckpointSaved) -> None:
         earlier = self._latest.get(event.trial)
-        history = self._study.history
-        best = history.incumbent
-        kept = best is not None and best.trial == event.trial and best.resource >= event.resource
-        if earlier is not None and earlier != event.path and not kept:
+        if earlier is not None and earlier != event.path:
             self._doomed.append(earlier)
         self._latest[event.trial] = event.path
 
-    def _give_up(self, now: float) -> list[Event]:
+    def give_up(self, now: float) -> list[Event]:
+        """Fold and return the events that give up every checkpoint that nothing can need."""
         history = self._study.history
         given_up: list[Event] = []
         for trial in list(history.checkpoints):
@@ -72,7 +65,8 @@ class Keeper:
             return True
         return state == TrialState.PAUSED and scheduler.may_resume(history, trial)
 
-    def _delete(self) -> None:
+    def delete(self) -> None:
+        """Remove the folders of what the log has given up."""
         if self._doomed:
             if self._store is None:
                 self._store = CheckpointStore(self._study.folder)

@@ -32,12 +32,16 @@ def ended(history: History) -> str | None:
 
 
 def decide(history: History, scheduler: Scheduler) -> Decision:
-    """The next decision: what must run again first, then what the scheduler says, within the limits."""
+    """The next decision within the limits: whom to stop, what must run again, then the scheduler's other wishes.
+
+    When the next job would exceed `total_resource` nothing more starts: a cheaper one would not be the
+    scheduler's choice.
+    """
     if history.stopping is not None or (history.limits.target is not None and ended(history) is not None):
         return _idle(history)
-    if history.retry:
-        return Again(history.retry[0].job)
     decision = scheduler.next(history)
+    if history.retry and not isinstance(decision, Stop):
+        return Again(history.retry[0].job)
     match decision:
         case Start():
             cost = decision.until - _start(history, decision)

@@ -120,7 +120,7 @@ class Loop:
                 return
             pending = list(self.executor.poll(self._patience()))
             self._fold(pending)
-            self._look(pending)
+            self._look(pending, list(pending))
 
     def _decide(self, pending: list[Event]) -> tuple[list[Job], list[int]]:
         """Fold the decisions that can be taken now, and add them to what is to be logged."""
@@ -166,7 +166,7 @@ class Loop:
         for trial in self.study.writer.stop_trials(self.executor.now()):
             self.executor.cancel(trial)
         more: list[Event] = []
-        self._look(more)
+        self._look(more, events)
         self.study.writer.commit_folded(more)
         if ended(self.history) is not None and self._cancelled_at is None:
             self._cancel_all()
@@ -181,8 +181,8 @@ class Loop:
         left = limit - self.history.clock.spent(self.executor.now())
         return min(_TICK, max(0.0, left))
 
-    def _look(self, pending: list[Event]) -> None:
-        """Notice a limit that has been reached, an interrupt, and other processes' requests."""
+    def _look(self, pending: list[Event], news: Sequence[Event]) -> None:
+        """Notice a limit that has been reached, an interrupt, other processes' requests, new checkpoints."""
         now = self.executor.now()
         limit = self.history.limits.seconds
         if self.history.stopping is None:
@@ -193,7 +193,7 @@ class Loop:
         if time.monotonic() - self._looked >= _TICK:
             self._looked = time.monotonic()
             self._requests(pending, now)
-        pending.extend(self._keeper.sweep(pending, now))
+        pending.extend(self._keeper.sweep(news, now))
         if self._cancelled_at is not None and time.monotonic() - self._cancelled_at > self._grace():
             self._give_up(pending, now)
 
@@ -233,7 +233,8 @@ class Loop:
     def finish(self) -> None:
         """Give up what no rung can need, and end the session (only when log and history agree)."""
         now = self.executor.now()
-        self.study.writer.commit_folded(self._keeper.sweep_all(now))
+        self.study.writer.commit_folded(self._keeper.give_up(now))
+        self._keeper.delete()
         self.study.writer.end(ended(self.history) or "done", now)
 
 

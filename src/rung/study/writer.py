@@ -156,5 +156,7 @@ class Writer:
 
     def close(self) -> None:
         """End the session, if one is open, and let another process write the study."""
-        self.end("closed", time.time())
-        self.log.close()
+        try:
+            self.end("closed", time.time())
+        finally:
+            self.log.close()

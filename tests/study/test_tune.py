@@ -1,0 +1,187 @@
+"""`tune`, end to end, in line and on local workers."""
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+
+import rung
+from rung.errors import StudyError, UserError
+from rung.storage import open_storage
+
+SPACE = {
+    "lr": rung.Float(1e-5, 1e-1, log=True),
+    "layers": rung.Integer(1, 8),
+    "optimizer": rung.Choice({"sgd": {"momentum": rung.Float(0.0, 0.99)}, "adam": {}}),
+}
+
+
+def loss(config):
+    return (math.log10(config["lr"]) + 3) ** 2 + abs(config["layers"] - 4) + config.get("momentum", 0.5)
+
+
+def test_a_plain_function_of_the_configuration():
+    result = rung.tune(loss, SPACE, trials=30, seed=1)
+    assert len(result.trials) == 30
+    assert result.best.value == min(trial.value for trial in result.trials)
+    assert result.best.value == loss(result.best.config)
+    assert [o.resource for o in result.best.observations] == [None]
+    assert len(result.to_frame()) == 30
+
+
+def test_a_function_of_configuration_and_budget():
+    budgets = []
+
+    def train(config, budget):
+        budgets.append(budget)
+        return {"loss": loss(config) + 1 / budget, "size": 3}
+
+    result = rung.tune(train, SPACE, resource=("epoch", 1, 27), sampler="random", trials=27)
+    assert sorted(set(budgets)) == [1, 3, 9, 27]
+    assert budgets.count(1) == 27
+    assert budgets.count(27) == 1
+    assert result.best.resource == 27
+
+
+def test_without_a_resource_the_budget_is_none():
+    seen = []
+    rung.tune(lambda config, budget: seen.append(budget) or 1.0, SPACE, trials=2)
+    assert seen == [None, None]
+
+
+def test_mode_max_and_another_metric():
+    result = rung.tune(
+        lambda config: {"accuracy": -loss(config)}, SPACE, metric="accuracy", mode="max", trials=20
+    )
+    assert result.best.value == max(trial.value for trial in result.trials)
+
+
+def test_total_resource_is_never_exceeded():
+    study = rung.Study(SPACE, resource=("epoch", 1, 27), sampler="random", total_resource=100)
+    result = study.run(lambda config, budget: loss(config) + 1 / budget)
+    assert 100 - 27 < study.history.spent <= 100  # the next job, to 27 at most, did not fit
+    assert result.best is not None
+
+
+def test_target_ends_the_search():
+    result = rung.tune(loss, SPACE, target=3.0, trials=5000, sampler="random")
+    assert result.best.value <= 3.0
+    assert len(result.trials) < 5000
+    assert result.reason == "target"
+
+
+def test_a_grid_ends_by_itself():
+    result = rung.tune(
+        lambda config: config["a"] * 1.0,
+        {"a": rung.Ordinal([1, 2, 3]), "b": rung.Categorical(["u", "v"])},
+        sampler="grid",
+        trials=100,
+    )
+    assert len(result.trials) == 6
+
+
+def test_a_budget_is_asked_for():
+    with pytest.raises(StudyError, match="never end"):
+        rung.tune(loss, SPACE)
+
+
+@pytest.mark.parametrize("budget", ["-5", "0", "soon", "5x", -1, float("nan")])
+def test_a_budget_that_is_no_time(budget):
+    with pytest.raises(UserError):
+        rung.tune(loss, SPACE, budget=budget)
+
+
+def test_failures_are_recorded_and_the_search_goes_on():
+    def train(trial):
+        if trial.number % 4 == 0:
+            raise ValueError("no luck")
+        if trial.number % 4 == 1:
+            raise rung.Infeasible("too large")
+        if trial.number % 4 == 2:
+            return None
+        return loss(trial.config)
+
+    result = rung.tune(train, SPACE, trials=8)
+    assert [str(trial.state) for trial in result.trials] == ["failed", "infeasible", "failed", "complete"] * 2
+    assert "no luck" in result.trials[0].timing.message
+    assert result.best.number in (3, 7)
+
+
+def test_calling_again_resumes_and_extends(tmp_path):
+    calls = []
+
+    def train(config):
+        calls.append(1)
+        return loss(config)
+
+    settings = {"storage": str(tmp_path / "s.db"), "study": "s", "sampler": "random"}
+    first = rung.tune(train, SPACE, trials=5, **settings)
+    again = rung.tune(train, SPACE, trials=5, **settings)
+    assert len(calls) == 5
+    assert [t.config for t in again.trials] == [t.config for t in first.trials]
+    more = rung.tune(train, SPACE, trials=8, **settings)
+    assert len(calls) == 8
+    assert [t.config for t in more.trials][:5] == [t.config for t in first.trials]
+
+
+def test_changed_code_is_noticed_and_recorded(tmp_path):
+    settings = {"storage": str(tmp_path / "s.db"), "study": "s", "sampler": "random"}
+    rung.tune(lambda config: 1.0, SPACE, trials=1, **settings)
+    with pytest.warns(UserWarning, match="code has changed"):
+        result = rung.tune(lambda config: 2.0, SPACE, trials=2, **settings)
+    assert [t.value for t in result.trials] == [1.0, 2.0]
+
+
+def test_checkpoints_carry_trials_up_and_the_incumbents_is_kept(tmp_path):
+    starts = []
+
+    def train(trial):
+        starts.append((trial.start, trial.resource))
+        total = 0 if trial.checkpoint is None else int((Path(trial.checkpoint) / "n").read_text())
+        assert total == trial.start
+        for epoch in range(trial.start, trial.resource):
+            total += 1
+
+            def save(folder, total=total):
+                (Path(folder) / "n").write_text(str(total))
+
+            trial.report(epoch + 1, loss=loss(trial.config) + 1 / (epoch + 1), save=save)
+
+    study = rung.Study(
+        SPACE,
+        resource=("epoch", 1, 9),
+        sampler="random",
+        scheduler="hyperband",
+        trials=17,
+        storage=str(tmp_path / "s.db"),
+    )
+    result = study.run(train)
+    assert {(0, 1), (1, 3), (3, 9)} <= set(starts)
+    assert study.history.spent == sum(until - start for start, until in starts)
+    assert (Path(result.best.checkpoint) / "n").read_text() == "9"
+    left = list(study.folder.glob("trial-*/resource-*"))
+    assert [str(path) for path in left] == [result.best.checkpoint]
+    study.close()
+
+
+def test_two_local_workers_give_the_same_trials():
+    inline = rung.tune(loss, SPACE, trials=12, sampler="random")
+    local = rung.tune(loss, SPACE, trials=12, sampler="random", workers=2)
+    assert [t.config for t in local.trials] == [t.config for t in inline.trials]
+    assert [t.value for t in local.trials] == [t.value for t in inline.trials]
+
+
+def test_a_request_pauses_the_study(tmp_path):
+    url = str(tmp_path / "s.db")
+    storage = open_storage(url)
+
+    def train(trial):
+        if trial.number == 2:
+            open_storage(url).request("s", "pause", {})
+        time.sleep(0.6)  # the loop looks for requests twice a second
+        trial.report(loss=1.0)
+
+    result = rung.tune(train, SPACE, trials=50, storage=storage, study="s", sampler="random")
+    assert result.reason == "paused"
+    assert len(result.trials) < 10
