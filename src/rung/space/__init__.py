@@ -20,6 +20,9 @@ __all__ = [*sorted(_HOMES)]  # the names above, kept in one place
 if TYPE_CHECKING:
     from rung.space.compiled import compile_space as compile_space
     from rung.space.domains import Space as Space
+    from rung.space.files import load_space as load_space
+    from rung.space.schema import from_json as from_json
+    from rung.space.schema import to_json as to_json
 
 
 def __getattr__(name: str) -> Any:

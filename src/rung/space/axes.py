@@ -54,6 +54,9 @@ class Axis(Protocol):
     def raw(self, x: Floats) -> Array:
         """From points in [0, 1] to raw numbers."""
 
+    def every(self) -> Array:
+        """All raw numbers, where `count` is not None."""
+
     def cube(self, raw: Array) -> Floats:
         """From raw numbers to points; `raw(cube(r))` is r, to rounding for a continuum."""
 
@@ -123,6 +126,9 @@ class Continuum:
             values[x >= 1.0] = scale.high
         return np.clip(values, scale.low, scale.high, out=values)
 
+    def every(self) -> Array:
+        raise ValueError("a continuum can't be listed")
+
     def cube(self, raw: Array) -> Floats:
         return self._scale.down(raw)
 
@@ -156,6 +162,9 @@ class Whole:
         else:
             values = self._low + np.floor(x * self._count)
         return np.clip(values, self._low, self._high).astype(np.int64)
+
+    def every(self) -> Array:
+        return np.arange(self._low, self._high + 1)
 
     def cube(self, raw: Array) -> Floats:
         if self._scale.log:
@@ -195,6 +204,9 @@ class Stepped:
             return np.minimum((steps.first + index * steps.step) / steps.scale, steps.high)
         return np.array([steps.value(int(i)) for i in index])
 
+    def every(self) -> Array:
+        return np.array([self._steps.value(i) for i in range(self._count)])
+
     def cube(self, raw: Array) -> Floats:
         steps = self._steps
         index = np.rint((raw - steps.value(0)) / (steps.step / steps.scale))
@@ -229,6 +241,9 @@ class Listed:
 
     def raw(self, x: Floats) -> Array:
         return np.minimum(x * self._count, self._count - 1).astype(np.int64)
+
+    def every(self) -> Array:
+        return np.arange(self._count)
 
     def cube(self, raw: Array) -> Floats:
         return (raw + 0.5) / self._count

@@ -13,7 +13,9 @@ from rung.space.axes import Floats
 from rung.space.columns import Active, Columns, Raw
 from rung.space.domains import Domain, Space, as_space
 from rung.space.draws import uniforms
+from rung.space.grid import Grid
 from rung.space.layout import MisfitError
+from rung.space.neighbours import find_neighbours
 from rung.space.values import INACTIVE, Value, Values
 
 BLOCK: Final = 256  # random configurations are drawn and kept in aligned blocks
@@ -48,6 +50,9 @@ class CompiledSpace:
             [axis.levels for axis in self._columns.axes], dtype=np.int64
         )
         self._blocks: dict[tuple[int, int], list[Values]] = {}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return compile_space, (self.space,)
 
     # -- random configurations --------------------------------------------------------------------------
 
@@ -144,6 +149,20 @@ class CompiledSpace:
         raw, active = self._columns.read(rows)
         return self._columns.legal(raw, list(active), len(rows))
 
+    # -- moves and grids ------------------------------------------------------------------------------------
+
+    def neighbours(self, values: Values, rng: np.random.Generator, count: int) -> list[Values]:
+        """Up to `count` different legal configurations, each with one parameter of `values` changed."""
+        return find_neighbours(self._columns, values, rng, count)
+
+    def grid(self, resolution: int | Mapping[str, int] = 5) -> Grid:
+        """The grid's configurations, by number; see `Grid` for its order and for `resolution`."""
+        return Grid(self._columns, resolution)
+
+    def grid_size(self, resolution: int | Mapping[str, int] = 5) -> int:
+        """How many configurations the grid has."""
+        return self.grid(resolution).size
+
     # -- mappings -----------------------------------------------------------------------------------------
 
     def to_mapping(self, values: Values) -> dict[str, Value]:
@@ -197,6 +216,9 @@ def compile_space(space: Space | Mapping[str, Any]) -> CompiledSpace:
     """Compile a space, or the plain mapping of parameters that stands for one.
 
     Raises:
-        SpaceError: it is not valid.
+        SpaceError: it is not valid, or has no parameters.
     """
-    return CompiledSpace(as_space(space))
+    space = as_space(space)
+    if not space.parameters:
+        raise SpaceError("the space has no parameters, so there is nothing to search")
+    return CompiledSpace(space)

@@ -10,5 +10,5 @@ Value = str | int | float | bool | None
 INACTIVE: Final[tuple[()]] = ()
 """Stands in `Values` where a parameter is not active (a singleton: compare with `is`)."""
 
-Values = tuple[str | int | float | bool | None | tuple[()], ...]
+Values = tuple[str | int | float | bool | tuple[()] | None, ...]
 """A configuration as the log keeps it: one entry a dimension of the compiled space, `INACTIVE` included."""
