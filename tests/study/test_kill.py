@@ -1,5 +1,6 @@
-"""Real processes, killed with SIGKILL at random moments: driver, one worker, all. Nothing lost, nothing doubled."""
+"""Real processes, killed with SIGKILL at random moments: nothing is lost, nothing doubled."""
 
+import contextlib
 import os
 import random
 import signal
@@ -41,8 +42,8 @@ DRIVER = textwrap.dedent(
             trial.report(epoch + 1, loss=total, **keep)
 
     rung.tune(
-        train, {"x": rung.Float(0.0, 1.0)}, resource=("epoch", 1, 9), eta=3, sampler="random", scheduler="asha",
-        trials=27, workers=int(sys.argv[2]), executor="local", storage=sys.argv[1], study="s", retries=1000,
+        train, {"x": rung.Float(0.0, 1.0)}, resource=("epoch", 1, 9), eta=3, trials=27,
+        sampler="random", scheduler="asha", workers=int(sys.argv[2]), executor="local", storage=sys.argv[1], study="s", retries=1000,
     )
     """
 )
@@ -71,10 +72,8 @@ def kill_something(driver: subprocess.Popen, choice: random.Random) -> None:
         [] if what == "driver" or not workers else workers if what == "all" else [choice.choice(workers)]
     )
     for pid in [worker.pid for worker in victims] + ([driver.pid] if what != "worker" else []):
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
 
 
 @pytest.mark.parametrize(("workers", "saving"), [(1, "save"), (2, "save"), (2, "bare")])

@@ -13,7 +13,7 @@ _WAIT, _DONE = Wait(), Done()
 _ENQUEUED = Origin(ENQUEUED)
 
 
-class Again(Decision):
+class Again(Decision, frozen=True):
     """Run the job at the head of `history.retry` once more: its worker or its study was lost."""
 
     job: JobStarted
@@ -32,7 +32,7 @@ def ended(history: History) -> str | None:
 
 
 def decide(history: History, scheduler: Scheduler) -> Decision:
-    """The next decision within the limits: whom to stop, what must run again, then the scheduler's other wishes.
+    """The next decision within the limits: whom to stop, what must run again, what the scheduler wants.
 
     When the next job would exceed `total_resource` nothing more starts: a cheaper one would not be the
     scheduler's choice.
