@@ -184,7 +184,7 @@ class MemoryStorage:
     def _study(self, name: str) -> _Study:
         study = self._studies.get(name)
         if study is None:
-            raise missing(name, self._studies, self.url)
+            raise missing(name, list(reversed(self._studies)), self.url)
         return study
 
     def _free(self, name: str) -> _Study:
