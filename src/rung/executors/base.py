@@ -48,8 +48,8 @@ class Executor(Protocol):
         """Start these jobs, at most `free_slots` of them."""
 
     def poll(self, timeout: float | None) -> list[Event]:
-        """What has happened since the last call; waits up to `timeout` seconds (None: for ever) for something,
-        but not while no job runs.
+        """What has happened since the last call. While jobs run it waits for something, up to `timeout`
+        seconds (None: for ever).
 
         A report at a gate that an earlier call returned goes on, unless its trial was cancelled in between.
         """

@@ -38,11 +38,12 @@ class InlineExecutor:
         self._waiting: Job | None = None
         self._link: _Link | None = None  # of the running job
         self._events: list[Event] = []
+        self._closed = False
         self.absorb: Callable[[list[Event]], None] = self._events.extend
 
     @property
     def free_slots(self) -> int:
-        return 0 if self._waiting or self._link else 1
+        return 0 if self._closed or self._link else 1
 
     def submit(self, jobs: Sequence[Job]) -> None:
         if len(jobs) > self.free_slots:
@@ -70,8 +71,11 @@ class InlineExecutor:
         return time.time()
 
     def close(self, *, grace: float = 0.0) -> None:
-        """A job that was submitted and not begun is interrupted."""
-        job, self._waiting, self._link = self._waiting, None, None
+        """A job that was submitted and not begun is interrupted; one that runs stops at its next report."""
+        self._closed = True
+        job, self._waiting = self._waiting, None
+        if self._link is not None:
+            self._link.cancelled = True
         if job is not None:
             self._events.append(
                 JobFailed(job.trial, Failure.INTERRUPTED, "the executor was closed", job.attempt, self.now())

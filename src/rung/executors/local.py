@@ -93,13 +93,18 @@ class LocalExecutor:
             worker.assign(job)
 
     def poll(self, timeout: float | None) -> list[Event]:
-        self._open_gates()
+        if not self._closed:
+            self._open_gates()
+            self._collect(timeout)
+        events, self._events = self._events, []
+        return events
+
+    def _collect(self, timeout: float | None) -> None:
+        """Take in what has come; if it is nothing, wait for something."""
         until = None if timeout is None else time.monotonic() + timeout
         self._step(0.0 if self._events else self._patience(until))
         while not self._events and self._busy and (until is None or time.monotonic() < until):
             self._step(self._patience(until))
-        events, self._events = self._events, []
-        return events
 
     def cancel(self, trial: int) -> None:
         worker = self._busy.get(trial)

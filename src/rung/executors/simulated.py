@@ -83,16 +83,17 @@ class SimulatedExecutor:
         self._pending: list[Event] = []
         self._clock = 0.0
         self._count = 0
+        self._closed = False
         self._worked = 0.0  # worker-seconds until now
 
     # -- the protocol ---------------------------------------------------------------------------------
 
     @property
     def free_slots(self) -> int:
-        return self.workers - len(self._running)
+        return 0 if self._closed else self.workers - len(self._running)
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        if len(jobs) > self.workers - len(self._running):
+        if len(jobs) > self.free_slots:
             raise ValueError(f"{len(jobs)} jobs for {self.free_slots} free slots")
         clock, duration, running = self._clock, self._duration, self._running
         for job in jobs:
@@ -148,7 +149,7 @@ class SimulatedExecutor:
             self._end(state, failed, self._pending)
         self._heap.clear()
         self._gated.clear()
-        self.workers = 0
+        self._closed = True
 
     @property
     def utilisation(self) -> float:
