@@ -18,7 +18,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from rung.schedulers.base import DONE, WAIT, Decision, Resume, Start
+from rung.schedulers.base import DONE, WAIT, Decision, Resume, Start, at_its_end
 from rung.schedulers.ladder import ladder_of
 from rung.schedulers.rungs import Rung
 from rung.trials.events import Identity, JobStarted, TrialStopped
@@ -78,10 +78,7 @@ def may_be_promoted(state: Promotions, history: History, trial: int) -> bool:
     """Whether a paused trial can still go on: any can, while results are to come."""
     if history.states[trial] is not TrialState.PAUSED:
         return False
-    limit = history.limits.trials
-    if not history.exhausted and (limit is None or len(history) < limit):
-        return True
-    return bool(history.running or history.retry or state.promotion())
+    return not at_its_end(history) or state.promotion() is not None
 
 
 @dataclass(frozen=True)

@@ -79,3 +79,10 @@ class Scheduler(Protocol):
 
     def may_resume(self, history: History, trial: int) -> bool:
         """Whether `trial`, which is paused, can still be promoted: its checkpoint is kept as long."""
+
+
+def at_its_end(history: History) -> bool:
+    """Whether, within its present limits, no configuration is started any more and no result is to come."""
+    limit = history.limits.trials
+    may_start = not history.exhausted and (limit is None or len(history) < limit)
+    return not (may_start or history.running or history.retry)

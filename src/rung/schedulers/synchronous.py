@@ -21,7 +21,7 @@ from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
 
-from rung.schedulers.base import DONE, WAIT, Decision, Resume, Start
+from rung.schedulers.base import DONE, WAIT, Decision, Resume, Start, at_its_end
 from rung.schedulers.ladder import shrink
 from rung.trials.events import JobStarted, TrialStopped
 from rung.trials.history import WORST, History, Result
@@ -187,4 +187,8 @@ class Brackets:
         if bracket is None or history.states[trial] is not TrialState.PAUSED:
             return False
         stage = next(stage for stage in bracket.stages if stage.resource == history.reached[trial])
-        return trial in stage.chosen if stage.done else True
+        if stage.done:
+            return trial in stage.chosen
+        if bracket.filling and at_its_end(history):  # it will never be full
+            return self._promotion_if_cut_short(bracket) is not None
+        return True

@@ -1,0 +1,176 @@
+"""What every scheduler promises, whatever its rule: one suite that all of them pass."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.driver import Driver, identity, is_done, replayed
+
+from rung.schedulers import SCHEDULERS, make_scheduler, spec_of
+from rung.schedulers.base import Done, Resume, Start, Stop, Wait
+from rung.trials import events as ev
+from rung.trials.events import Failure, JobStarted, Limits
+from rung.trials.history import EXHAUSTED
+from rung.trials.states import TrialState
+
+LADDERS = [(1, 1, 3), (1, 27, 3), (3, 30, 3), (1, 16, 2), (1, 100, 4)]
+every = pytest.mark.parametrize("name", SCHEDULERS)
+ladders = st.sampled_from(LADDERS)
+choices = st.lists(st.integers(0, 10**6), max_size=100)
+contract = settings(max_examples=40, deadline=None)
+
+
+def watch(driver: Driver, decision: object) -> None:
+    """What must hold of each decision when it is taken."""
+    history = driver.history
+    match decision:
+        case Start(until=until, gates=gates):
+            assert history.may_start
+            resource = history.identity.resource
+            assert 1 <= until <= (resource.maximum if resource else 1)
+            assert list(gates) == sorted(g for g in set(gates) if g < until)
+        case Resume(trial=trial, until=until):
+            assert history.states[trial] is TrialState.PAUSED
+            assert history.latest[trial] < math.inf
+            assert until > history.reached[trial]
+        case Stop(trial=trial):
+            assert not history.running[trial].stopping
+        case Wait():
+            assert history.running or history.retry
+        case Done():
+            assert not history.running
+            assert not history.retry
+            assert not history.may_start
+
+
+def drive(name: str, ladder: tuple, n: int | None, slots: int, numbers: list[int], **more) -> Driver:
+    limits = Limits(trials=n, retries=2)
+    return Driver(
+        make_scheduler(name), identity(*ladder), limits, workers=slots, choices=numbers, check=watch, **more
+    )
+
+
+@every
+@given(ladder=ladders, n=st.integers(0, 50), slots=st.integers(1, 7), numbers=choices)
+@contract
+def test_it_ends_after_exactly_n_configurations(name, ladder, n, slots, numbers):
+    driver = drive(name, ladder, n, slots, numbers).run()
+    assert len(driver.history) == n
+    assert is_done(driver.ask())
+
+
+@every
+@given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
+@contract
+def test_every_decision_follows_from_the_log_before_it(name, ladder, n, slots, numbers):
+    driver = drive(name, ladder, n, slots, numbers).run()
+    scheduler = make_scheduler(spec_of(make_scheduler(name)))
+    for length, decision in driver.decisions[:: max(1, len(driver.decisions) // 8)]:
+        assert scheduler.next(replayed(driver.log[:length], scheduler)) == decision
+
+
+@every
+@given(
+    ladder=ladders, n=st.integers(1, 30), more=st.integers(1, 30), slots=st.integers(1, 5), numbers=choices
+)
+@contract
+def test_a_finished_study_can_be_extended(name, ladder, n, more, slots, numbers):
+    driver = drive(name, ladder, n, slots, numbers).run()
+    driver.fold(ev.LimitsChanged(Limits(trials=n + more, retries=2)))
+    driver.run()
+    assert len(driver.history) == n + more
+
+
+@every
+@given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
+@contract
+def test_a_sampler_that_runs_out_ends_it(name, ladder, n, slots, numbers):
+    driver = drive(name, ladder, None, slots, numbers)
+    while len(driver.history) < n:
+        driver.decide() if len(driver.history) + slots <= n else step(driver)
+        if driver.history.running:
+            driver.outcome()
+    driver.fold(ev.StopDecided(EXHAUSTED))
+    started = len(driver.history)
+    driver.run()
+    assert len(driver.history) == started
+
+
+def step(driver: Driver) -> None:
+    """One decision only, if a worker is free."""
+    if driver.again:
+        driver.run_again()
+        return
+    decision = driver.ask()
+    if isinstance(decision, Stop):
+        driver.fold(ev.TrialStopped(decision.trial))
+    elif isinstance(decision, Start | Resume) and len(driver.history.running) < driver.workers:
+        driver.start(decision)
+
+
+@every
+@given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
+@contract
+def test_whoever_may_not_resume_never_does(name, ladder, n, slots, numbers):
+    given_up: set[int] = set()
+
+    def check(driver: Driver, decision: object) -> None:
+        watch(driver, decision)
+        history = driver.history
+        if isinstance(decision, Resume):
+            assert decision.trial not in given_up
+        for trial, state in enumerate(history.states):
+            if state is TrialState.PAUSED and not driver.scheduler.may_resume(history, trial):
+                given_up.add(trial)
+
+    driver = drive(name, ladder, n, slots, numbers)
+    driver.check = check
+    driver.run()
+    paused = [t for t, state in enumerate(driver.history.states) if state is TrialState.PAUSED]
+    assert given_up >= set(paused)  # in the end all are given up
+
+
+@every
+@given(n=st.integers(1, 30), slots=st.integers(1, 5), numbers=choices)
+@contract
+def test_without_a_resource_each_trial_has_one_job(name, n, slots, numbers):
+    who = identity(plain=True)
+    limits = Limits(trials=n, retries=2)
+    driver = Driver(make_scheduler(name), who, limits, workers=slots, choices=numbers, check=watch).run()
+    assert {d.until for _, d in driver.decisions if isinstance(d, Start)} == {1}
+    assert not any(isinstance(d, Resume | Stop) for _, d in driver.decisions)
+    assert len(driver.history) == n
+
+
+@every
+@pytest.mark.parametrize("failure", [Failure.ERROR, Failure.INFEASIBLE, Failure.MEMORY, Failure.LOST])
+def test_if_all_fail_it_ends_and_promotes_nobody(name, failure):
+    driver = drive(name, (1, 27, 3), 40, 3, [])
+    while not driver.decide():
+        driver.fails(next(iter(driver.history.running.values())).job, failure, 0, False)
+    jobs = [event for event in driver.log if isinstance(event, JobStarted)]
+    assert {job.trial for job in jobs} == set(range(40))
+    assert len(jobs) == (40 * 3 if failure is Failure.LOST else 40)  # retries=2
+    assert set(driver.history.states) <= {TrialState.FAILED, TrialState.INFEASIBLE}
+    assert driver.history.incumbent is None
+
+
+@every
+def test_a_study_in_which_all_values_are_equal_prefers_the_older_trials(name):
+    driver = drive(name, (1, 9, 3), 9, 1, [], values=1).run()
+    promoted = [e.trial for e in driver.log if isinstance(e, JobStarted) and e.values is None]
+    if name in ("sha", "asha"):
+        assert promoted == [0, 1, 2, 0]
+    if name == "asha-stopping":
+        reached = list(driver.history.reached)
+        assert reached == [9, 1, 1, 1, 1, 1, 1, 1, 1]  # a plateau stops all but the first
+
+
+@every
+def test_running_jobs_are_waited_for(name):
+    driver = drive(name, (1, 9, 3), 2, 2, [])
+    assert not driver.decide()
+    assert isinstance(driver.ask(), Wait)

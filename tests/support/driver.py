@@ -1,0 +1,184 @@
+"""A study in memory: scheduler and history, and jobs whose outcomes are chosen by a list of numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from rung.schedulers.base import Decision, Done, Resume, Start, Stop, Wait
+from rung.trials import events as ev
+from rung.trials.events import Event, Failure, Identity, JobStarted, Limits, Resource, Spec
+from rung.trials.history import History
+
+OUTCOMES = ("value",) * 9 + ("nan", "inf", "missing", "error", "infeasible", "lost", "interrupted", "late")
+
+
+def identity(
+    minimum: int = 1, maximum: int = 1, eta: int = 3, mode: str = "min", plain: bool = False
+) -> Identity:
+    resource = None if plain else Resource("epoch", minimum, maximum)
+    return Identity({}, "loss", mode, resource, eta, Spec("random"), Spec("asha"), 0)
+
+
+def is_done(decision: Decision) -> bool:
+    return isinstance(decision, Done)
+
+
+class Oracle:
+    """What is told of a study beside its history; an oracle for a rule answers `next`."""
+
+    def started(self, trial: int, bracket: int, until: int) -> None: ...
+
+    def told(self, trial: int, resource: int, value: float) -> None: ...
+
+    def next(self, may_start: bool, busy: bool) -> Decision | None: ...
+
+
+class Driver:
+    """Runs a scheduler; every number of `choices` says which running job goes on, and how.
+
+    Attributes:
+        log: every event so far.
+        decisions: (length of the log before it, decision), each as the scheduler took it.
+    """
+
+    def __init__(
+        self,
+        scheduler: Any,
+        who: Identity,
+        limits: Limits,
+        *,
+        workers: int = 1,
+        choices: Sequence[int] = (),
+        oracle: Oracle | None = None,
+        check: Callable[[Driver, Decision], None] | None = None,
+        values: int = 6,
+    ) -> None:
+        self.scheduler, self.workers, self.oracle, self.check = scheduler, workers, oracle, check
+        self.identity, self.limits, self.values = who, limits, values
+        self.history = History(scheduler)
+        self.log: list[Event] = []
+        self.decisions: list[tuple[int, Decision]] = []
+        self.losses: dict[int, int] = {}
+        self.again: list[JobStarted] = []
+        self._choices = iter(choices)
+        self._state = 88172645463325252
+        self.fold(ev.StudyCreated(who, "test"))
+        self.fold(ev.LimitsChanged(limits))
+
+    def fold(self, event: Event) -> None:
+        self.log.append(event)
+        self.history.fold(event)
+
+    def choose(self) -> int:
+        """The next of the choices; after them, numbers that only let jobs finish with a value."""
+        self._state = (self._state * 6364136223846793005 + 1442695040888963407) % 2**64
+        return next(self._choices, (self._state >> 40) * len(OUTCOMES))
+
+    def run(self, steps: int = 100_000) -> Driver:
+        """Until the scheduler is done."""
+        for _ in range(steps):
+            if self.decide():
+                return self
+            self.outcome()
+        raise AssertionError("it never ends")
+
+    def decide(self) -> bool:
+        """Take decisions while workers are free; returns whether it is done."""
+        while True:
+            if self.again and len(self.history.running) < self.workers:
+                self.run_again()
+                continue
+            if self.again:
+                return False
+            decision = self.ask()
+            if isinstance(decision, Wait | Done):
+                return is_done(decision)
+            if isinstance(decision, Stop):
+                self.fold(ev.TrialStopped(decision.trial))
+            elif len(self.history.running) < self.workers:
+                self.start(decision)
+            else:
+                return False
+
+    def ask(self) -> Decision:
+        decision = self.scheduler.next(self.history)
+        assert decision == self.scheduler.next(self.history)
+        if self.oracle is not None and not isinstance(decision, Stop):
+            expected = self.oracle.next(self.history.may_start, bool(self.history.running))
+            assert decision == expected, (decision, expected)
+        if self.check is not None:
+            self.check(self, decision)
+        self.decisions.append((len(self.log), decision))
+        return decision
+
+    def start(self, decision: Decision) -> None:
+        if isinstance(decision, Start):
+            trial = len(self.history)
+            job = JobStarted(
+                trial, decision.until, values=(trial,), bracket=decision.bracket, gates=decision.gates
+            )
+        else:
+            assert isinstance(decision, Resume)
+            trial = decision.trial
+            bracket, attempt = self.history.brackets[trial], self.history.attempts[trial]
+            job = JobStarted(trial, decision.until, attempt=attempt, bracket=bracket, gates=decision.gates)
+        if self.oracle is not None:
+            self.oracle.started(trial, job.bracket, job.until)
+        self.losses.pop(trial, None)
+        self.fold(job)
+
+    def run_again(self) -> None:
+        job = self.again.pop(0)
+        self.fold(
+            JobStarted(job.trial, job.until, attempt=job.attempt + 1, bracket=job.bracket, gates=job.gates)
+        )
+
+    def outcome(self) -> None:
+        """One running job goes on to its next gate or its end."""
+        choice = self.choose()
+        running = list(self.history.running.values())
+        kind = OUTCOMES[choice % len(OUTCOMES)]
+        choice //= len(OUTCOMES)
+        chosen = running[choice % len(running)]
+        value = float(choice // len(running) % self.values)
+        if chosen.stopping and value % 2 == 0:
+            self.fold(ev.JobStopped(chosen.job.trial, chosen.job.attempt))
+        elif kind == "late":
+            self.fold(ev.Reported(chosen.job.trial, chosen.job.until, {"loss": -1e9}, chosen.job.attempt + 7))
+            self.fold(ev.JobFailed(chosen.job.trial, Failure.ERROR, "", chosen.job.attempt + 7))
+        elif kind in ("error", "infeasible", "lost", "interrupted"):
+            self.fails(chosen.job, Failure(kind), chosen.next_gate, chosen.stopping)
+        else:
+            self.reports(chosen.job, chosen.next_gate, kind, value)
+
+    def fails(self, job: JobStarted, failure: Failure, due: int, stopping: bool) -> None:
+        self.fold(ev.JobFailed(job.trial, failure, "", job.attempt))
+        if failure is Failure.LOST:
+            self.losses[job.trial] = self.losses.get(job.trial, 0) + 1
+        again = failure is Failure.INTERRUPTED or (
+            failure is Failure.LOST and self.losses[job.trial] <= self.limits.retries
+        )
+        if again and not stopping:
+            self.again.append(job)
+        elif self.oracle is not None and not stopping:
+            self.oracle.told(job.trial, due, math.inf)
+
+    def reports(self, job: JobStarted, resource: int, kind: str, value: float) -> None:
+        sent = {"value": value, "nan": math.nan, "inf": -math.inf}.get(kind)
+        metrics = {} if kind == "missing" else {"loss": sent}
+        stopping = self.history.running[job.trial].stopping
+        self.fold(ev.Reported(job.trial, resource, metrics, job.attempt))
+        self.fold(ev.Reported(job.trial, resource, {"loss": -1e9}, job.attempt))  # doubled: ignored
+        if self.oracle is not None and not (stopping and resource < job.until):
+            sound = kind == "value"
+            if sound or not stopping:
+                self.oracle.told(job.trial, resource, value if sound else math.inf)
+        if resource == job.until or stopping:
+            self.fold(ev.JobFinished(job.trial, job.attempt))
+
+
+def replayed(log: Sequence[Event], scheduler: Any) -> History:
+    """The history that a log gives."""
+    return History(scheduler).fold_all(log)
