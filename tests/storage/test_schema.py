@@ -1,6 +1,7 @@
 """The tables made at once are the tables that the migrations make, and older ones are brought up to date."""
 
 import re
+import shutil
 import sqlite3
 import typing
 from pathlib import Path
@@ -111,3 +112,23 @@ def test_kind_and_trial_can_be_asked_for(tmp_path, samples):
         (2, 6, 6),
     ]
     connection.close()
+
+
+def test_a_database_of_the_first_version_can_be_read_and_gone_on_with(tmp_path):
+    """`fixtures/rung_0001.db` was written once, by version 0.1.0."""
+    file = tmp_path / "rung.db"
+    shutil.copy(Path(__file__).parent / "fixtures" / "rung_0001.db", file)
+    storage = open_storage(file)
+    (row,) = storage.list()
+    assert (row.name, row.events, row.writer) == ("first", 4, None)
+    assert row.summary == Summary("tune", "done", 1, 1, "auc", 0.75, 9, 2.5, 1700000000.0, 1700000002.5)
+    log = storage.open("first")
+    assert [(request.request, request.data) for request in log.requests()] == [("enqueue", {"x": 0.25})]
+    log.append([ev.StopDecided("test")], row.summary)
+    assert list(storage.read("first", 1)) == [
+        ev.JobStarted(0, 9, values=(0.5,)),
+        ev.JobFinished(0, metrics={"auc": 0.75}),
+        ev.Requested("note", {"text": "folded"}, 1700000002.0, 1),
+        ev.StopDecided("test"),
+    ]
+    storage.close()
