@@ -19,6 +19,8 @@ __all__ = [*sorted(_HOMES)]  # the names above, kept in one place
 
 if TYPE_CHECKING:
     from rung.space.compiled import compile_space as compile_space
+    from rung.space.configspace import from_configspace as from_configspace
+    from rung.space.configspace import to_configspace as to_configspace
     from rung.space.domains import Space as Space
     from rung.space.files import load_space as load_space
     from rung.space.schema import from_json as from_json

@@ -224,7 +224,7 @@ class Listed:
     """A `Categorical`, `Choice`, `Ordinal` or `Constant`: value k of m has the part [k / m, (k + 1) / m)."""
 
     def __init__(self, domain: Categorical | Choice | Ordinal | Constant) -> None:
-        values: tuple[Value, ...] = (domain.value,) if isinstance(domain, Constant) else domain.values
+        values: tuple[Value, ...] = domain.values
         self.values: tuple[Value, ...] | None = values
         self._count = len(values)
         self.count: int | None = self._count

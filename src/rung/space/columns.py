@@ -13,10 +13,9 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.errors import SpaceError
 from rung.space.axes import Array, Axis, Floats, make_axis
-from rung.space.domains import Space
-from rung.space.layout import Compare, Every, Layout, Literal, Rule, Some, lay_out
+from rung.space.domains import NO_DEFAULT, Choice, Space
+from rung.space.layout import Compare, Every, Layout, Literal, Rule, Slot, Some, family, lay_out
 from rung.space.values import INACTIVE, Value, Values
 
 Mask = NDArray[np.bool_]
@@ -42,7 +41,7 @@ class Columns:
         self._tables: dict[tuple[int, int], tuple[Array | None, Array | None]] = {}
         self.gates = tuple(None if gate is None else self._compiled(gate) for gate in self.layout.gates)
         self.forbidden = tuple(self._compiled(rule) for rule in self.layout.forbidden)
-        self.centres = np.array([axis.centre for axis in self.axes])  # (d,)
+        self.defaults = tuple(map(_default, self.layout.slots, self.axes))  # by slot, raw
 
     # -- rules ----------------------------------------------------------------------------------------
 
@@ -53,30 +52,25 @@ class Columns:
                 return Literal(slot, "one_of", tuple(self.axes[slot].column(list(values)).tolist()))
             case Literal(slot, test, value):
                 return Literal(slot, test, self.axes[slot].column([value]).tolist()[0])
-            case Compare(left, relation, right):
-                self._tables[left, right] = self._comparable(left, relation, right)
+            case Compare(left=left, right=right):
+                self._tables[left, right] = self._comparable(left, right)
                 return rule
             case Every(rules):
                 return Every(tuple(map(self._compiled, rules)))
             case Some(rules):
                 return Some(tuple(map(self._compiled, rules)))
 
-    def _comparable(self, left: int, relation: str, right: int) -> tuple[Array | None, Array | None]:
+    def _comparable(self, left: int, right: int) -> tuple[Array | None, Array | None]:
         """Tables from raw numbers to what a relation compares; None where raw numbers are compared."""
         lists = (self.axes[left].values, self.axes[right].values)
-        kinds = {_family(value) for values in lists for value in values or (0.0,)}
-        both = lists[0] is not None and lists[1] is not None
-        if len(kinds) > 1 and (relation != "equals" or not both):
-            a, b = self.layout.slots[left].key, self.layout.slots[right].key
-            raise SpaceError(f"the values of {a!r} and {b!r} can't be compared: their kinds are mixed")
-        if not both:
+        if lists[0] is None or lists[1] is None:
             first, second = (
                 None if values is None else np.array(values, dtype=np.float64) for values in lists
             )
             return first, second
-        union = {(_family(value), value) for values in lists for value in values or ()}
+        union = {(family(value), value) for values in lists for value in values or ()}
         ranks = {pair: i for i, pair in enumerate(sorted(union, key=_rank))}
-        first, second = (np.array([ranks[_family(v), v] for v in values or ()]) for values in lists)
+        first, second = (np.array([ranks[family(v), v] for v in values or ()]) for values in lists)
         return first, second
 
     def holds(self, rule: Rule, raw: Raw, active: Active) -> Any:
@@ -162,9 +156,14 @@ def _test(raw: Any, test: str, value: Any) -> Any:
     return OPERATORS[test](raw, value)
 
 
-def _family(value: Value) -> type:
-    """Numbers compare with numbers, text with text; booleans and None only with their own kind."""
-    return float if type(value) is int else type(value)
+def _default(slot: Slot, axis: Axis) -> Any:
+    """The raw number of the default: the domain's own, exactly, else what lies at the axis's centre."""
+    default: Any = getattr(slot.domain, "default", NO_DEFAULT)
+    if default is NO_DEFAULT or (default is None and axis.values is None):
+        return axis.raw(np.array([axis.centre]))[0]
+    if isinstance(slot.domain, Choice) and default is None:
+        return axis.raw(np.array([axis.centre]))[0]
+    return axis.column([default])[0]
 
 
 def _rank(pair: tuple[type, Value]) -> tuple[str, Any]:

@@ -14,7 +14,7 @@ from rung.space.columns import Active, Columns, Raw
 from rung.space.domains import Domain, Space, as_space
 from rung.space.draws import uniforms
 from rung.space.grid import Grid
-from rung.space.layout import MisfitError
+from rung.space.layout import Layout, MisfitError
 from rung.space.neighbours import find_neighbours
 from rung.space.values import INACTIVE, Value, Values
 
@@ -36,18 +36,25 @@ class CompiledSpace:
         keys: by dimension, the full name, such as "optimizer.sgd.momentum"; unique.
         levels: (d,) number of categories; 0 for numeric and ordinal dimensions and those of one value.
         domains: by dimension, the domain.
+        layout: the space laid flat, with its rules.
+        defaults: by dimension, the value that stands for a NaN.
     """
 
     def __init__(self, space: Space) -> None:
         self.space = space
         self._columns = Columns(space)
-        slots = self._columns.layout.slots
+        self.layout: Layout = self._columns.layout
+        slots = self.layout.slots
         self.size: int = len(slots)
         self.names: tuple[str, ...] = tuple(slot.name for slot in slots)
         self.keys: tuple[str, ...] = tuple(slot.key for slot in slots)
         self.domains: tuple[Domain, ...] = tuple(slot.domain for slot in slots)
         self.levels: NDArray[np.int64] = np.array(
             [axis.levels for axis in self._columns.axes], dtype=np.int64
+        )
+        self.defaults: tuple[Value, ...] = tuple(
+            axis.python(np.array([raw]))[0]
+            for axis, raw in zip(self._columns.axes, self._columns.defaults, strict=True)
         )
         self._blocks: dict[tuple[int, int], list[Values]] = {}
 
@@ -127,10 +134,10 @@ class CompiledSpace:
         if x.ndim != 2 or len(x) != self.size:
             raise ValueError(f"points must have the shape (n, {self.size}), not {np.shape(points)}")
         missing = np.isnan(x)
-        if missing.any():
-            x = np.where(missing, self._columns.centres[:, None], x)
-        raw, active = self._decoded(np.clip(x, 0.0, 1.0))
-        return self._columns.rows(raw, active)
+        raw = self._columns.raw(np.clip(np.where(missing, 0.5, x), 0.0, 1.0))
+        for j in np.flatnonzero(missing.any(axis=1)).tolist():
+            raw[j][missing[j]] = self._columns.defaults[j]
+        return self._columns.rows(raw, self._columns.activity(raw))
 
     def default(self) -> Values:
         """The configuration of all defaults (it may be forbidden)."""

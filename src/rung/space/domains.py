@@ -331,6 +331,11 @@ class Constant:
             raise SpaceError(f"Constant's value {problem}") from None
         object.__setattr__(self, "kinds", kinds((self.value,)))
 
+    @property
+    def values(self) -> tuple[Value, ...]:
+        """The one value, as a list of values."""
+        return (self.value,)
+
     def admit(self, value: object) -> Value:
         """`value` if it is this one; `MisfitError` if not."""
         return member((self.value,), value)

@@ -188,7 +188,9 @@ def _resolve(term: Term, names: _Names, where: str) -> Rule:
         case AnyOf(terms):
             return Some(tuple(_resolve(part, names, where) for part in terms))
         case Relation(left, relation, right):
-            return Compare(names.slot(left, where), relation, names.slot(right, where))
+            rule = Compare(names.slot(left, where), relation, names.slot(right, where))
+            _check_comparable(rule, names.slots)
+            return rule
         case Is():
             return _literal(term, names, where)
     raise SpaceError(f"{where}: {term!r} is no statement")
@@ -206,6 +208,24 @@ def _literal(term: Is, names: _Names, where: str) -> Literal:
     except MisfitError as problem:
         raise SpaceError(f"{where}: a value of {term.parameter!r} {problem}") from None
     return Literal(slot, test, value)
+
+
+def family(value: object) -> type:
+    """Numbers compare with numbers, text with text; booleans and None only with their own kind."""
+    return float if type(value) is int else type(value)
+
+
+def _check_comparable(rule: Compare, slots: Sequence[Slot]) -> None:
+    """Both parameters have values of one kind; for equality of listed values, any kinds will do."""
+    pair = (slots[rule.left], slots[rule.right])
+    lists = [getattr(slot.domain, "values", None) for slot in pair]
+    families = {family(value) for values in lists for value in values or (0.0,)}
+    if len(families) > 1 and (rule.relation != "equals" or None in lists):
+        said = " and ".join(repr(slot.key) for slot in pair)
+        raise SpaceError(f"the values of {said} can't be compared: they are of different kinds")
+    if rule.relation != "equals" and not families <= {float, str}:
+        said = " and ".join(repr(slot.key) for slot in pair)
+        raise SpaceError(f"the values of {said} have no order: they are neither numbers nor text")
 
 
 def parents(rule: Rule | None) -> Iterator[int]:
