@@ -1,0 +1,52 @@
+"""What a search must beat: a constant, and LightGBM as it comes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.dataset import Dataset
+from rung.tabular.deadline import Deadline
+from rung.tabular.encode import Table
+from rung.tabular.pipeline import constant
+
+_ROUNDS = 100  # LightGBM's default
+
+
+def constant_prediction(dataset: Dataset, rows: int) -> NDArray[np.float64]:
+    """The training target's best constant, for `rows` rows: (rows, k) or (rows,)."""
+    prediction = constant(np.asarray(dataset.y, dtype=np.float64), dataset.classes).prediction
+    return np.broadcast_to(prediction, (rows, *prediction.shape)).copy()
+
+
+def lightgbm_prediction(dataset: Dataset, test: Table, deadline: Deadline) -> NDArray[np.float64] | None:
+    """LightGBM with its default settings, trained on all training rows; None if the deadline came before."""
+    import lightgbm
+
+    def by_deadline(env: Any) -> None:
+        if deadline.passed:
+            raise lightgbm.callback.EarlyStopException(env.iteration, [])
+
+    classes = dataset.classes
+    objective = {0: "regression", 2: "binary"}.get(classes, "multiclass")
+    parameters: dict[str, Any] = {"objective": objective, "verbosity": -1, "num_threads": 1}
+    if classes > 2:
+        parameters["num_class"] = classes
+    X, codes = _matrix(dataset.table)
+    data = lightgbm.Dataset(
+        X, np.asarray(dataset.y, float), categorical_feature=codes, params={"verbosity": -1}
+    )
+    booster = lightgbm.train(parameters, data, _ROUNDS, callbacks=[by_deadline])
+    if booster.current_iteration() < _ROUNDS and deadline.passed:
+        return None
+    raw = np.asarray(booster.predict(_matrix(test)[0], num_threads=1), dtype=np.float64)
+    return np.column_stack([1 - raw, raw]) if classes == 2 else raw
+
+
+def _matrix(table: Table) -> tuple[NDArray[np.float64], list[int]]:
+    codes = table.codes.astype(np.float64)
+    codes[table.codes < 0] = np.nan
+    start = table.numbers.shape[1]
+    return np.hstack([table.numbers, codes]), list(range(start, start + codes.shape[1]))

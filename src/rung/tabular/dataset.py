@@ -1,0 +1,109 @@
+"""The training data as workers see it: arrays in files of the study's folder, mapped into memory."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.encode import Table
+from rung.tabular.metrics import METRICS, Metric
+from rung.tabular.splits import Split
+
+_ARRAYS = ("numbers", "codes", "y", "folds", "order")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What every evaluation works on.
+
+    Attributes:
+        y: (n,) class codes (int64), or values.
+        classes: how many; 0 for regression.
+        sizes: levels of each category.
+        metric: the name of what trials are judged by.
+    """
+
+    table: Table
+    y: NDArray[Any]
+    classes: int
+    sizes: list[int]
+    split: Split
+    metric: str
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def judge(self) -> Metric:
+        """The metric."""
+        return METRICS[self.metric]
+
+    @property
+    def width(self) -> int:
+        """Columns of a typical matrix: categories count several times."""
+        words = 0 if self.table.words is None else 20
+        return int(self.table.numbers.shape[1]) + sum(min(x, 10) for x in self.sizes) + words
+
+    def save(self, folder: Path) -> None:
+        """Write it below `folder`; the last file written says that it is whole."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, array in self._arrays().items():
+            np.save(folder / f"{name}.npy", array)
+        if self.table.words is not None:
+            from scipy import sparse
+
+            sparse.save_npz(folder / "words.npz", self.table.words, compressed=False)
+        told = {"classes": self.classes, "sizes": self.sizes, "metric": self.metric, "seed": self.seed}
+        text = json.dumps({**told, "number": self.split.number, "words": self.table.words is not None})
+        write_atomically(folder / "data.json", text.encode())
+
+    def _arrays(self) -> Mapping[str, NDArray[Any]]:
+        split = self.split
+        values = (self.table.numbers, self.table.codes, self.y, split.folds, split.order)
+        return dict(zip(_ARRAYS, values, strict=True))
+
+
+_held: dict[str, Dataset] = {}
+
+
+def hold(folder: Path, dataset: Dataset | None) -> None:
+    """Keep (or with None let go) this process's own dataset, so that evaluations in it read no file."""
+    _held.pop(str(folder), None)
+    if dataset is not None:
+        _held[str(folder)] = dataset
+
+
+def load_dataset(folder: str) -> Dataset:
+    """The dataset that was saved in, or is held for, `folder`."""
+    return _held[folder] if folder in _held else _read(folder)
+
+
+@lru_cache(maxsize=1)
+def _read(folder: str) -> Dataset:
+    path = Path(folder)
+    told = json.loads((path / "data.json").read_bytes())
+    arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+    words: Any = None
+    if told["words"]:
+        from scipy import sparse
+
+        words = sparse.csr_matrix(sparse.load_npz(path / "words.npz"))
+    split = Split(arrays["folds"], arrays["order"], told["number"])
+    table = Table(arrays["numbers"], arrays["codes"], words)
+    return Dataset(table, arrays["y"], told["classes"], told["sizes"], split, told["metric"], told["seed"])
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that the file is there whole or not at all."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_bytes(data)
+    partial.replace(path)

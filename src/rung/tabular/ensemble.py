@@ -1,0 +1,79 @@
+"""Greedy ensemble selection with replacement (Caruana et al. 2004), averaged over bootstrap samples."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.deadline import Deadline
+from rung.tabular.metrics import Metric
+
+ROUNDS = 25
+BAGS = 8
+_BAG_ROUNDS = 12
+_LEAST = 0.02  # a weight below it is dropped
+_MOST_ROWS = 5_000  # looked at in each bootstrap sample
+
+
+def select(
+    predictions: NDArray[np.float64], y: NDArray[np.float64], metric: Metric, rounds: int = ROUNDS
+) -> NDArray[np.intp]:
+    """Add, `rounds` times, the member that makes the mean best, and keep the best prefix.
+
+    Args:
+        predictions: (m, n) or (m, n, k).
+        y: (n,).
+
+    Returns:
+        (m,) how often each was taken; a tie goes to one already in, then to the first.
+    """
+    counts = np.zeros(len(predictions), dtype=np.intp)
+    total = np.zeros(predictions.shape[1:])
+    taken: list[int] = []
+    losses: list[float] = []
+    for size in range(1, rounds + 1):
+        scores = [round(metric.loss(y, (total + p) / size), 9) for p in predictions]
+        best = min(range(len(scores)), key=lambda i: (scores[i], counts[i] == 0, i))
+        counts[best] += 1
+        total += predictions[best]
+        taken.append(best)
+        losses.append(scores[best])
+    keep = int(np.argmin(losses)) + 1
+    return np.bincount(taken[:keep], minlength=len(predictions))
+
+
+def weigh(
+    predictions: Sequence[NDArray[np.float64]],
+    y: NDArray[np.float64],
+    metric: Metric,
+    seed: int,
+    deadline: Deadline,
+) -> NDArray[np.float64]:
+    """Weights of the members, (m,), that sum to 1: the mean over bootstrap samples of what is selected.
+
+    Stops early, with fewer samples, at the deadline; one is always drawn.
+    """
+    stacked = np.stack(predictions)
+    rng = np.random.default_rng([seed, 41])
+    size = min(len(y), _MOST_ROWS)
+    weights = np.zeros(len(stacked))
+    for bag in range(BAGS):
+        if bag and deadline.passed:
+            break
+        rows = rng.choice(len(y), size)
+        counts = select(stacked[:, rows], y[rows], metric, _BAG_ROUNDS)
+        weights += counts / counts.sum()
+    weights /= weights.sum()
+    weights[weights < min(_LEAST, weights.max())] = 0.0
+    return np.asarray(weights / weights.sum())
+
+
+def mix(predictions: Sequence[NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The weighted mean."""
+    total = np.zeros_like(predictions[0])
+    for weight, prediction in zip(weights, predictions, strict=True):
+        if weight:
+            total = total + weight * prediction
+    return total

@@ -1,0 +1,211 @@
+"""One trial: fit a configuration on some rows of each fold, and predict the rows held out.
+
+With all rows every fold is fitted, and the predictions cover all rows that are ever held out; with fewer,
+only the first fold is, on the rows of the common order that it does not hold out. Predictions and fitted
+pipelines go to files of the study's folder; the log has the score.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.errors import Infeasible
+from rung.tabular.dataset import Dataset, load_dataset, write_atomically
+from rung.tabular.deadline import Deadline
+from rung.tabular.learners.table import learners
+from rung.tabular.pipeline import Order, Pipeline, fit_pipeline
+
+SHORT = 0.6  # of its usual time a trial must at least have, to be begun
+
+
+class Outcome(NamedTuple):
+    """What a configuration came to.
+
+    Attributes:
+        prediction: (v, k) or (v,) for the rows of `Split.validation(rows)`.
+        pipelines: one a fold.
+        known: what the folds taught, for a fit on all rows.
+        cut: the deadline cut some fit short.
+    """
+
+    score: float
+    prediction: NDArray[np.float64]
+    pipelines: list[Pipeline]
+    known: Mapping[str, float]
+    rows: int
+    seconds: float
+    cut: bool
+
+
+def evaluate(
+    dataset: Dataset, config: Mapping[str, Any], rows: int, seed: int, deadline: Deadline
+) -> Outcome:
+    """Fit and predict each fold that `rows` asks for; the time left is shared among the folds."""
+    began = time.monotonic()
+    split, classes = dataset.split, dataset.classes
+    learner = learners()[config["learner"]]
+    folds = split.folds_at(rows)
+    valid = split.validation(rows)
+    prediction = np.empty((len(dataset), classes) if classes else len(dataset))
+    pipelines: list[Pipeline] = []
+    known: dict[str, float] = {}
+    cut = False
+    for fold in folds:
+        order = Order(
+            learner, config, dataset.sizes, seed, deadline.share(len(folds) - fold), known, len(folds)
+        )
+        train, test = split.training(fold, rows), split.held_out(fold)
+        fitted = fit_pipeline(order, dataset.table.take(train), np.asarray(dataset.y[train], float), classes)
+        known = known or dict(fitted.known)
+        cut = cut or fitted.cut
+        pipelines.append(fitted.pipeline)
+        prediction[test] = fitted.pipeline.predict(dataset.table.take(test))
+    held = prediction[valid]
+    score = dataset.judge.score(dataset.y[valid], held)
+    return Outcome(score, held, pipelines, known, rows, time.monotonic() - began, cut)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """One thread, and no warnings: a search tries many things of which some do not converge."""
+    with warnings.catch_warnings(), _threads().limit(limits=1):
+        warnings.simplefilter("ignore")
+        with np.errstate(all="ignore"):
+            yield
+
+
+@lru_cache(maxsize=1)
+def _threads() -> Any:
+    import sklearn.ensemble  # noqa: F401  # the libraries whose threads are limited must be loaded before
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The objective of a search: small, and the same for all workers.
+
+    Attributes:
+        folder: the study's; the data lies in `data`, predictions go to `oof`, pipelines to `models`.
+        end: monotonic time by which every trial must be done.
+    """
+
+    folder: str
+    metric: str
+    end: float
+
+    def __call__(self, trial: Any) -> None:
+        """Evaluate one trial up to its resource, and report its score and how long it took."""
+        folder = Path(self.folder)
+        dataset = load_dataset(str(folder / "data"))
+        deadline = Deadline(self.end)
+        rows = trial.resource or len(dataset)
+        if deadline.remaining < SHORT * expected(dataset, trial.config, rows):
+            raise Infeasible("it takes longer than the time that is left")
+        with quietly():
+            outcome = evaluate(dataset, trial.config, rows, trial.seed, deadline)
+        _learn(dataset, trial.config, rows, outcome.seconds)
+        save_outcome(folder, trial.number, outcome)
+        trial.report(rows, **{self.metric: outcome.score}, seconds=outcome.seconds, cut=float(outcome.cut))
+
+
+_speed: dict[str, float] = {}  # learner -> measured seconds a predicted one, in this process
+
+
+def predicted(dataset: Dataset, config: Mapping[str, Any], rows: int) -> float:
+    """Seconds that a trial should take on an ordinary machine."""
+    split = dataset.split
+    folds = len(split.folds_at(rows))
+    share = (1 - 1 / split.number) if split.number > 1 else 0.9
+    return folds * learners()[config["learner"]].cost.seconds(
+        int(rows * share), dataset.width, dataset.classes
+    )
+
+
+def expected(dataset: Dataset, config: Mapping[str, Any], rows: int) -> float:
+    """The same, corrected by what earlier trials of this learner took in this process; 0 before the first."""
+    return _speed.get(config["learner"], 0.0) * predicted(dataset, config, rows)
+
+
+def _learn(dataset: Dataset, config: Mapping[str, Any], rows: int, seconds: float) -> None:
+    _speed[config["learner"]] = seconds / max(predicted(dataset, config, rows), 1e-3)
+
+
+# -- files ----------------------------------------------------------------------------------------------
+
+
+def oof_path(folder: Path, trial: int) -> Path:
+    """Where a trial's predictions lie."""
+    return folder / "oof" / f"trial-{trial:06d}.npz"
+
+
+def _models_path(folder: Path, trial: int) -> Path:
+    return folder / "models" / f"trial-{trial:06d}.pkl"
+
+
+def save_outcome(folder: Path, trial: int, outcome: Outcome) -> None:
+    """Pipelines first, then predictions: where there are predictions, there are pipelines."""
+    path = oof_path(folder, trial)
+    path.parent.mkdir(exist_ok=True)
+    _models_path(folder, trial).parent.mkdir(exist_ok=True)
+    write_atomically(
+        _models_path(folder, trial), pickle.dumps((outcome.pipelines, dict(outcome.known)), protocol=5)
+    )
+    buffer = io.BytesIO()
+    np.savez(
+        buffer,
+        prediction=outcome.prediction.astype(np.float32 if outcome.prediction.ndim == 2 else np.float64),
+        rows=outcome.rows,
+        score=outcome.score,
+        seconds=outcome.seconds,
+        cut=outcome.cut,
+    )
+    write_atomically(path, buffer.getvalue())
+
+
+class Saved(NamedTuple):
+    """A trial's predictions, as they lie in its file."""
+
+    trial: int
+    prediction: NDArray[np.float64]
+    rows: int
+    score: float
+    seconds: float
+    cut: bool
+
+
+def load_saved(folder: Path, trial: int) -> Saved | None:
+    """A trial's predictions, None where it has none."""
+    path = oof_path(folder, trial)
+    if not path.exists():
+        return None
+    with np.load(path) as file:
+        prediction = np.asarray(file["prediction"], dtype=np.float64)
+        return Saved(
+            trial,
+            prediction,
+            int(file["rows"]),
+            float(file["score"]),
+            float(file["seconds"]),
+            bool(file["cut"]),
+        )
+
+
+def load_pipelines(folder: Path, trial: int) -> tuple[list[Pipeline], dict[str, float]]:
+    """A trial's fitted pipelines: this study's own scratch file, never one that a user was given."""
+    with _models_path(folder, trial).open("rb") as file:
+        found: tuple[list[Pipeline], dict[str, float]] = pickle.load(file)  # noqa: S301
+    return found

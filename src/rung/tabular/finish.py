@@ -1,0 +1,85 @@
+"""From a search's trials to a model: select an ensemble, and fit its members a last time.
+
+With cross-validation the fold models themselves are the member, their mean: each row was seen by all but one
+of them, and there is nothing to fit any more. With a holdout each member is fitted again on all rows, the
+heaviest first, as far as the time allows; the others stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.dataset import Dataset
+from rung.tabular.deadline import Deadline
+from rung.tabular.ensemble import mix, weigh
+from rung.tabular.evaluate import Saved, load_pipelines, quietly
+from rung.tabular.learners.table import learners
+from rung.tabular.model import Member
+from rung.tabular.pipeline import Order, Pipeline, constant, fit_pipeline
+from rung.tabular.search import Search
+
+_CANDIDATES = 25
+_GROWTH = 1.3  # all rows against the training part of a holdout, with a margin
+
+
+class Ensemble(NamedTuple):
+    """The chosen trials with their weights, and the mixture's predictions for the validation rows."""
+
+    members: list[tuple[float, Saved]]
+    valid: NDArray[np.intp]
+    prediction: NDArray[np.float64]
+
+
+def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ensemble:
+    """Select from the trials at the largest scope that any reached; a constant where there is none."""
+    whole = [one for one in saved if one.rows >= len(dataset)]
+    pool = whole or list(saved)
+    if dataset.split.number == 1 and len(whole) < 5:
+        pool = list(saved)
+    valid = dataset.split.validation(len(dataset) if whole else 0)
+    if not pool or not len(valid):
+        prior = constant(np.asarray(dataset.y, float), dataset.classes).prediction
+        return Ensemble([], valid, np.broadcast_to(prior, (len(valid), *prior.shape)).copy())
+    candidates = _candidates(dataset, pool)
+    predictions = [one.prediction for one in candidates]
+    weights = weigh(predictions, dataset.y[valid], dataset.judge, dataset.seed, deadline)
+    members = sorted(
+        ((float(w), one) for w, one in zip(weights, candidates, strict=True) if w > 0),
+        key=lambda pair: (-pair[0], pair[1].trial),
+    )
+    return Ensemble(members, valid, mix(predictions, weights))
+
+
+def _candidates(dataset: Dataset, pool: Sequence[Saved]) -> list[Saved]:
+    """The best by validation score."""
+    sign = -1.0 if dataset.judge.greater_is_better else 1.0
+    return sorted(pool, key=lambda one: (sign * one.score, one.trial))[:_CANDIDATES]
+
+
+def last_fit(search: Search, ensemble: Ensemble, deadline: Deadline) -> list[Member]:
+    """The members, fitted on all rows where they were not and the time allows it."""
+    dataset = search.dataset
+    if not ensemble.members:
+        return [Member(1.0, "constant", [constant(np.asarray(dataset.y, float), dataset.classes)])]
+    return [_member(search, weight, one, deadline) for weight, one in ensemble.members]
+
+
+def _member(search: Search, weight: float, one: Saved, deadline: Deadline) -> Member:
+    dataset, config = search.dataset, search.config(one.trial)
+    pipelines, known = load_pipelines(search.study.folder, one.trial)
+    partial = dataset.split.number == 1 or one.rows < len(dataset)
+    needed = _GROWTH * one.seconds * len(dataset) / one.rows
+    if partial and needed < 0.9 * deadline.remaining:
+        pipelines = [_refit(dataset, config, known, deadline)]
+    return Member(weight, config["learner"], pipelines, config)
+
+
+def _refit(dataset: Dataset, config: dict[str, Any], known: dict[str, float], deadline: Deadline) -> Pipeline:
+    learner = learners()[config["learner"]]
+    order = Order(learner, config, dataset.sizes, dataset.seed, deadline, known)
+    with quietly():
+        return fit_pipeline(order, dataset.table, np.asarray(dataset.y, float), dataset.classes).pipeline

@@ -1,0 +1,1 @@
+"""The learners: one file each family, and the table of them all."""

@@ -1,0 +1,103 @@
+"""What a learner is: an entry that says what it is called, what it can be set to, and how it is fitted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.deadline import Deadline
+from rung.tabular.preparation import Needs
+
+CLASSIFICATION = frozenset({"binary", "multiclass"})
+ALL_TASKS = CLASSIFICATION | {"regression"}
+
+
+class Setting(NamedTuple):
+    """What a fit is told beside its configuration and its rows.
+
+    Attributes:
+        classes: how many; 0 for regression, where y has mean 0 and variance 1.
+        seed: below 2**31.
+        deadline: come back by then, with what there is (fewer trees, fewer epochs).
+        categorical: columns of X that hold codes of categories (NaN where missing).
+        known: what the first fold taught the later ones, such as the number of rounds.
+        folds: how many fits of this configuration are averaged in the end (one may be smaller for it).
+    """
+
+    classes: int
+    seed: int = 0
+    deadline: Deadline = Deadline()
+    categorical: tuple[int, ...] = ()
+    known: Mapping[str, float] = {}
+    folds: int = 1
+
+
+class Estimator(Protocol):
+    """Fitted, a plain object: `predict_proba` for classes, (n, k), `predict` for values, (n,)."""
+
+    def predict(self, X: Any) -> Any: ...
+
+
+class Trained(NamedTuple):
+    """A fitted estimator, what it teaches the later folds, and whether the deadline cut it short."""
+
+    estimator: Any
+    known: Mapping[str, float] = {}
+    cut: bool = False
+
+
+Fit = Callable[[Mapping[str, Any], NDArray[np.float64], NDArray[np.float64], Setting], Trained]
+
+
+class Cost(NamedTuple):
+    """Roughly how long a fit of the defaults takes on one ordinary core: fixed + unit * million cells.
+
+    `by_class`: once a class (one against the rest). `power`: of the rows, 1 where linear.
+    """
+
+    fixed: float
+    unit: float
+    by_class: bool = False
+    power: float = 1.0
+
+    def seconds(self, rows: int, width: int, classes: int) -> float:
+        """For a matrix of this size."""
+        rows = max(rows, 1)
+        cells = rows / 1e6 * max(width, 2) * (rows / 1e4) ** (self.power - 1)
+        return float(self.fixed + self.unit * cells * (classes if self.by_class and classes > 2 else 1))
+
+
+@dataclass(frozen=True)
+class Learner:
+    """One entry of the table of learners.
+
+    Attributes:
+        tasks: kinds of task that it can do.
+        space: its hyperparameters, a mapping of rung's domains.
+        defaults: configurations that are good on many tables, the best first; each gives every parameter
+            of `space`, preprocessing aside.
+        needs: what its matrix must be.
+        fit: fits one configuration; must look at its deadline if it can take long.
+        encodings: ways to encode categories that are worth searching, the default first.
+        scales: ways to scale that are worth searching, the default first.
+        most_rows: more are not given to it (the first ones of the order).
+        trusted: full names of types that its model file holds, beside the libraries' that are trusted anyway.
+    """
+
+    name: str
+    line: str
+    tasks: frozenset[str]
+    space: Mapping[str, Any]
+    defaults: tuple[Mapping[str, Any], ...]
+    needs: Needs
+    fit: Fit
+    cost: Cost
+    encodings: tuple[str, ...] = ("onehot", "target")
+    scales: tuple[str, ...] = ("standard", "quantile")
+    most_rows: int | None = None
+    most_classes: int | None = None
+    trusted: tuple[str, ...] = field(default=())

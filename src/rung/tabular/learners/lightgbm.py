@@ -1,0 +1,155 @@
+"""LightGBM (Ke et al. 2017), through its own interface, kept as its own text form."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.space.domains import Categorical, Float, Integer
+from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.preparation import Needs
+from rung.tabular.splits import make_split
+
+ROUNDS = 2_000
+_SMALL = 300  # rows below which nothing is set aside to stop early
+_SILENT = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_col_wise": True, "seed": 0}
+
+
+@dataclass
+class LightGBMModel:
+    """A booster as text; the library's object is made when first used, and never saved."""
+
+    text: str
+    classes: int
+
+    def __post_init__(self) -> None:
+        self._booster: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"text": self.text, "classes": self.classes}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.text, self.classes = state["text"], state["classes"]
+        self._booster = None
+
+    @property
+    def booster(self) -> Any:
+        """The library's object."""
+        if self._booster is None:
+            import lightgbm
+
+            self._booster = lightgbm.Booster(model_str=self.text)
+        return self._booster
+
+    def predict(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Values (n,), or the second class's probabilities, or all classes' (n, k)."""
+        return np.asarray(self.booster.predict(X, num_threads=1), dtype=np.float64)
+
+    def predict_proba(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Probabilities (n, k)."""
+        raw = self.predict(X)
+        return np.column_stack([1 - raw, raw]) if self.classes == 2 else raw
+
+
+def _parameters(config: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
+    objective = {0: "regression", 2: "binary"}.get(setting.classes, "multiclass")
+    parameters = {
+        **_SILENT,
+        "objective": objective,
+        "seed": setting.seed,
+        "learning_rate": config["learning_rate"],
+        "num_leaves": config["leaves"],
+        "min_data_in_leaf": config["min_data_in_leaf"],
+        "feature_fraction": config["feature_fraction"],
+        "bagging_fraction": config["bagging_fraction"],
+        "bagging_freq": 1,
+        "lambda_l2": config["l2"],
+        "extra_trees": config["extra_trees"],
+        "min_data_per_group": 10,
+        "feature_pre_filter": False,
+    }
+    if setting.classes > 2:
+        parameters["num_class"] = setting.classes
+    return parameters
+
+
+def _fit(
+    config: Mapping[str, Any], X: NDArray[np.float64], y: NDArray[np.float64], setting: Setting
+) -> Trained:
+    """Rounds: known from the first fold, else by early stopping on rows set aside of the training rows."""
+    rounds = int(setting.known.get("rounds", 0)) or (
+        int(4 / config["learning_rate"]) if len(y) < _SMALL else 0
+    )
+    if rounds:
+        return _train(config, setting, (X, y), None, rounds)
+    inner = make_split(y, setting.classes, 1, 0.12, setting.seed).folds >= 0
+    return _train(config, setting, (X[~inner], y[~inner]), (X[inner], y[inner]), ROUNDS)
+
+
+Rows = tuple[NDArray[np.float64], NDArray[np.float64]]
+
+
+def _train(
+    config: Mapping[str, Any], setting: Setting, train: Rows, valid: Rows | None, rounds: int
+) -> Trained:
+    import lightgbm
+
+    def by_deadline(env: Any) -> None:
+        if setting.deadline.passed:
+            raise lightgbm.callback.EarlyStopException(env.iteration, [])
+
+    parameters = _parameters(config, setting)
+    codes: Any = list(setting.categorical) or "auto"
+    data = lightgbm.Dataset(train[0], train[1], categorical_feature=codes, params=parameters)
+    callbacks: list[Any] = [by_deadline]
+    sets = []
+    if valid is not None:
+        sets.append(lightgbm.Dataset(valid[0], valid[1], reference=data, categorical_feature=codes))
+        patience = int(np.clip(3 / config["learning_rate"], 20, 60))
+        callbacks.append(lightgbm.early_stopping(patience, verbose=False))
+    booster = lightgbm.train(parameters, data, rounds, valid_sets=sets, callbacks=callbacks)
+    best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+    text = booster.model_to_string(num_iteration=best)
+    return Trained(LightGBMModel(text, setting.classes), {"rounds": max(best, 1)}, setting.deadline.passed)
+
+
+def _default(rate: float, leaves: int, minimum: int, share: float, *, extra: bool = False) -> dict[str, Any]:
+    return {
+        "learning_rate": rate,
+        "leaves": leaves,
+        "min_data_in_leaf": minimum,
+        "feature_fraction": share,
+        "bagging_fraction": 0.8,
+        "l2": 0.1,
+        "extra_trees": extra,
+    }
+
+
+LIGHTGBM = Learner(
+    name="lightgbm",
+    line="LightGBM's gradient boosting.",
+    tasks=ALL_TASKS,
+    space={
+        "learning_rate": Float(0.02, 0.3, log=True),
+        "leaves": Integer(4, 200, log=True),
+        "min_data_in_leaf": Integer(1, 100, log=True),
+        "feature_fraction": Float(0.3, 1.0),
+        "bagging_fraction": Float(0.6, 1.0),
+        "l2": Float(1e-4, 10.0, log=True),
+        "extra_trees": Categorical([False, True]),
+    },
+    defaults=(
+        _default(0.06, 40, 20, 0.9),
+        _default(0.06, 16, 5, 0.5, extra=True),
+        _default(0.05, 100, 5, 0.6),
+        _default(0.08, 8, 10, 0.4),
+    ),
+    needs=Needs(missing=True, native=True),
+    fit=_fit,
+    cost=Cost(0.1, 3.0, by_class=True),
+    encodings=("native", "target"),
+)

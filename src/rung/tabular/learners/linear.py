@@ -1,0 +1,40 @@
+"""Linear models: logistic regression for classes, ridge regression for values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.space.domains import Float
+from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.preparation import Needs
+
+_PASSES = 3e8  # multiplications a second and a half: bounds the iterations on large matrices
+
+
+def _fit(
+    config: Mapping[str, Any], X: NDArray[np.float64], y: NDArray[np.float64], setting: Setting
+) -> Trained:
+    from sklearn.linear_model import LogisticRegression, Ridge
+
+    if not setting.classes:
+        return Trained(Ridge(alpha=1.0 / config["C"]).fit(X, y))
+    work = X.size * (setting.classes if setting.classes > 2 else 1)
+    seconds = min(setting.deadline.remaining, 1e6)
+    iterations = int(np.clip(_PASSES * seconds / max(work, 1), 10, 200))
+    return Trained(LogisticRegression(C=config["C"], max_iter=iterations).fit(X, y))
+
+
+LINEAR = Learner(
+    name="linear",
+    line="Logistic or ridge regression.",
+    tasks=ALL_TASKS,
+    space={"C": Float(1e-3, 1e3, log=True)},
+    defaults=({"C": 1.0}, {"C": 0.03}),
+    needs=Needs(scaled=True),
+    fit=_fit,
+    cost=Cost(0.02, 0.3, by_class=True),
+)

@@ -1,0 +1,99 @@
+"""The table of learners, and the one conditional space that they and their preprocessing make.
+
+A third party adds one with an entry point in the group `rung.learners` that names a `Learner`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+from rung.space.domains import Categorical, Choice
+from rung.tabular.learners.base import Learner
+from rung.tabular.learners.bayes import BAYES, DISCRIMINANT
+from rung.tabular.learners.forests import EXTRA_TREES, FOREST
+from rung.tabular.learners.hist_boosting import HIST_BOOSTING
+from rung.tabular.learners.kernel import KERNEL
+from rung.tabular.learners.lightgbm import LIGHTGBM
+from rung.tabular.learners.linear import LINEAR
+from rung.tabular.learners.mlp import MLP
+from rung.tabular.learners.neighbors import NEIGHBORS
+
+GROUP = "rung.learners"
+
+BUILT_IN: tuple[Learner, ...] = (
+    LINEAR,
+    LIGHTGBM,
+    EXTRA_TREES,
+    HIST_BOOSTING,
+    MLP,
+    FOREST,
+    KERNEL,
+    NEIGHBORS,
+    DISCRIMINANT,
+    BAYES,
+)
+
+
+@lru_cache(maxsize=1)
+def learners() -> dict[str, Learner]:
+    """All learners by name: rung's own, then the plug-ins'. A plug-in that cannot be used warns."""
+    table = {learner.name: learner for learner in BUILT_IN}
+    for point in entry_points(group=GROUP):
+        learner = _load(point)
+        if learner is not None:
+            table.setdefault(learner.name, learner)
+    return table
+
+
+def _load(point: EntryPoint) -> Learner | None:
+    try:
+        learner = point.load()
+    except Exception as error:  # noqa: BLE001  # whatever a plug-in raises on import, the rest goes on
+        warnings.warn(f"the learner {point.name!r} of {point.value!r} is left out: {error!r}", stacklevel=3)
+        return None
+    if isinstance(learner, Learner):
+        return learner
+    warnings.warn(f"the learner {point.name!r} is left out: {point.value!r} is no Learner", stacklevel=3)
+    return None
+
+
+def fitting(task: str, classes: int) -> list[Learner]:
+    """The learners that can do this task."""
+    return [
+        learner
+        for learner in learners().values()
+        if task in learner.tasks and (learner.most_classes is None or classes <= learner.most_classes)
+    ]
+
+
+def search_space(chosen: Sequence[Learner], *, categories: bool, missing: bool) -> Mapping[str, Any]:
+    """One conditional space: the learner, its hyperparameters, and its preprocessing where there is a choice.
+
+    Args:
+        categories, missing: whether the table has categories, and missing numbers.
+    """
+    return {"learner": Choice({x.name: _branch(x, categories=categories, missing=missing) for x in chosen})}
+
+
+def _branch(learner: Learner, *, categories: bool, missing: bool) -> dict[str, Any]:
+    branch = dict(learner.space)
+    if categories and len(learner.encodings) > 1:
+        branch["categories"] = Categorical(learner.encodings)
+    if learner.needs.scaled and len(learner.scales) > 1:
+        branch["scale"] = Categorical(learner.scales)
+    if missing and not learner.needs.missing:
+        branch["impute"] = Categorical(["median", "mean"])
+    return branch
+
+
+def defaults(learner: Learner, *, categories: bool, missing: bool) -> list[dict[str, Any]]:
+    """The learner's good configurations, complete: each choice of preprocessing at its first value."""
+    branch = _branch(learner, categories=categories, missing=missing)
+    extra: dict[str, Any] = {
+        name: branch[name].values[0] for name in ("categories", "scale", "impute") if name in branch
+    }
+    return [{"learner": learner.name, **extra, **given} for given in learner.defaults]

@@ -1,0 +1,81 @@
+"""The fitted model: a weighted mean of fitted pipelines, made of plain objects that a model file can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.columns import Column
+from rung.tabular.encode import Encoder, Table
+from rung.tabular.pipeline import Pipeline
+from rung.tabular.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass
+class Member:
+    """A configuration of the ensemble; its pipelines (one a fold, or one of all rows) count equally."""
+
+    weight: float
+    name: str
+    pipelines: list[Pipeline]
+    config: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, table: Table) -> NDArray[np.float64]:
+        """Probabilities (n, k), or values (n,)."""
+        total = self.pipelines[0].predict(table)
+        for pipeline in self.pipelines[1:]:
+            total = total + pipeline.predict(table)
+        return total / len(self.pipelines)
+
+
+@dataclass
+class Model:
+    """Predicts a target column from a table with the same columns.
+
+    Attributes:
+        task: what is predicted; its `classes` are the labels in the order of the probabilities.
+        columns: of the training table; those that are used are read, in any order, others are ignored.
+        encoder: turns a frame into arrays.
+        members: their weights sum to 1.
+        target: name of the target column.
+        notes: plain facts for the report and the file: metric, seed, rows, folds.
+    """
+
+    task: Task
+    columns: tuple[Column, ...]
+    encoder: Encoder
+    members: list[Member]
+    target: str = "target"
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, frame: pd.DataFrame) -> NDArray[Any]:
+        """Labels as they stood in the table, or values: (n,).
+
+        Raises:
+            DataError: a column that the model reads is missing.
+        """
+        raw = self.raw(frame)
+        return self.task.decode(raw.argmax(axis=1)) if self.task.is_classification else raw
+
+    def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Probabilities of the classes, in the order of `task.classes`: (n, k), rows sum to 1.
+
+        Raises:
+            TypeError: the model predicts values.
+            DataError: a column that the model reads is missing.
+        """
+        if not self.task.is_classification:
+            raise TypeError("this model predicts values: it has no probabilities")
+        return self.raw(frame)
+
+    def raw(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Probabilities (n, k), or values (n,), whichever the task has."""
+        table = self.encoder.transform(frame)
+        total = sum(member.weight * member.predict(table) for member in self.members)
+        return np.asarray(total, dtype=np.float64)

@@ -1,0 +1,126 @@
+"""How a search is laid out, from the size of the table and the budget: pure arithmetic, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rung.tabular.learners.base import Learner
+from rung.tabular.learners.table import learners
+
+_CORE = 8.0  # the cost of the core defaults together, LightGBM's being 1
+_MOST_FOLDS = ((1_500, 8), (15_000, 5), (30_000, 3))  # up to so many rows, at most so many folds
+_MOST_TRIALS = (
+    (100, 10),
+    (500, 25),
+    (1_500, 60),
+    (4_000, 120),
+)  # up to so many rows: more overfits the validation
+_SHORT = 8.0  # seconds of budget below which starting workers does not pay
+_SMALLEST = 2_000  # rows of the lowest rung
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """What belongs to the study's identity.
+
+    Attributes:
+        folds: 1 is a holdout of `share` of the rows.
+        smallest: rows of the lowest rung.
+        rungs: by learner, how many of the highest rungs its defaults climb; 1 unless named.
+    """
+
+    folds: int
+    share: float
+    smallest: int
+    rungs: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How one session runs.
+
+    Attributes:
+        trials: at most so many configurations, None for as many as the time allows.
+        workers: processes; 1 is in line.
+        certain: the number of trials is what ends the search, not the clock (on an ordinary machine).
+    """
+
+    trials: int | None
+    workers: int
+    certain: bool
+
+
+def make_scheme(rows: int, width: int, classes: int, budget: float, workers: int) -> Scheme:
+    """Folds that the budget can pay, the lowest rung, and where the defaults start."""
+    one = learners()["lightgbm"].cost.seconds(rows, width, classes) * _CORE / workers
+    folds = _folds(rows, one, budget)
+    share = float(np.clip(4_000 / max(rows, 1), 0.1, 0.2))
+    smallest, steps = max(rows, 1), 0
+    while smallest // 3 >= _SMALLEST and steps < 3:
+        smallest, steps = smallest // 3, steps + 1
+    rungs = {
+        name: top
+        for name, learner in learners().items()
+        if (
+            top := _rungs(
+                seconds_of(learner, rows, width, classes, folds), folds, steps, 0.1 * budget * workers
+            )
+        )
+        > 1
+    }
+    return Scheme(folds, share, smallest, rungs)
+
+
+def _rungs(seconds: float, folds: int, steps: int, allowed: float) -> int:
+    """How many rungs a default climbs, so that its first evaluation takes at most `allowed` seconds."""
+    top = 1
+    while seconds > allowed and top <= steps:
+        seconds /= 3 * folds if top == 1 else 3
+        top += 1
+    return top
+
+
+def _folds(rows: int, one: float, budget: float) -> int:
+    for limit, most in _MOST_FOLDS:
+        if rows <= limit:
+            return next(
+                (k for k in (8, 5, 3) if k <= most and k * one <= 0.45 * budget), 3 if rows < 1_000 else 1
+            )
+    return 1
+
+
+def make_plan(costs: Sequence[float], rows: int, budget: float, workers: int) -> Plan:
+    """How many trials, and where they run.
+
+    Args:
+        costs: predicted seconds of each default with all rows, in the order in which they run.
+    """
+    most = next((count for limit, count in _MOST_TRIALS if rows <= limit), None)
+    if budget >= _SHORT or most is None:
+        local = budget >= _SHORT and workers > 1 and sum(costs) > 2.0
+        return Plan(most, workers if local else 1, certain=False)
+    afford = 0.4 * budget
+    spent = np.cumsum(costs)
+    count = int(np.searchsorted(spent, afford, side="right"))
+    if count == len(spent):
+        count += int((afford - spent[-1]) / np.mean(costs))
+    return Plan(max(2, min(count, most)), 1, certain=True)
+
+
+def in_order(defaults: Sequence[tuple[int, Mapping[str, Any], float]]) -> list[Mapping[str, Any]]:
+    """Configurations in the order in which they run: each learner's best first, the cheapest of these first.
+
+    Args:
+        defaults: (rank among its learner's defaults, configuration, predicted seconds).
+    """
+    return [config for _, config, _ in sorted(defaults, key=lambda x: (x[0], x[2]))]
+
+
+def seconds_of(learner: Learner, rows: int, width: int, classes: int, folds: int) -> float:
+    """Predicted seconds of one evaluation with all rows."""
+    share = 1 - 1 / folds if folds > 1 else 0.85
+    return folds * learner.cost.seconds(int(rows * share), width, classes)

@@ -1,0 +1,242 @@
+"""Preprocessing, fitted on a fold's training rows only: impute, scale, encode categories, condense texts.
+
+What a learner needs is a `Needs` value; how it is done is part of the configuration (`impute`, `scale`,
+`categories`), where the learner leaves a choice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.encode import Table
+
+ONE_HOT_LEVELS = 30  # levels of a category that get a column of their own
+ONE_HOT_WIDTH = 1_000  # columns that all categories together may become
+SMOOTHING = 10.0  # rows that the overall mean counts in the encoding by the target
+TEXT_COMPONENTS = 20
+
+
+class Needs(NamedTuple):
+    """What a learner can read.
+
+    Attributes:
+        missing: it reads NaN itself.
+        scaled: its numbers want one scale.
+        native: it reads the codes of categories as categories (their columns are told to it).
+    """
+
+    missing: bool = False
+    scaled: bool = False
+    native: bool = False
+
+
+class Target(NamedTuple):
+    """A fold's target: (n,) codes 0 ... k - 1, or values where `classes` is 0."""
+
+    y: NDArray[np.float64]
+    classes: int
+
+
+@dataclass
+class TargetEncoding:
+    """Levels become the smoothed mean of the target (of each class but the first): Micci-Barreca 2001.
+
+    The training rows themselves are encoded out of fold (five folds), else they would see their own target.
+    """
+
+    seed: int = 0
+    means: list[NDArray[np.float64]] = field(
+        default_factory=list
+    )  # a category: (levels + 1, m); last: unseen
+
+    def fit_transform(
+        self, codes: NDArray[np.int32], sizes: list[int], target: Target
+    ) -> NDArray[np.float64]:
+        """Learn the means of all rows; return the training rows encoded out of fold: (n, b * m)."""
+        goals = _indicators(target)  # (n, m)
+        self.means = [_means(codes[:, j], size, goals) for j, size in enumerate(sizes)]
+        fold = np.random.default_rng([self.seed, 5]).permutation(len(codes)) % 5
+        out = self.transform(codes)
+        width = goals.shape[1]
+        for f in range(5 if len(codes) >= 10 else 0):
+            rest = fold != f
+            for j, size in enumerate(sizes):
+                means = _means(codes[rest, j], size, goals[rest])
+                out[~rest, j * width : (j + 1) * width] = means[codes[~rest, j]]
+        return out
+
+    def transform(self, codes: NDArray[np.int32]) -> NDArray[np.float64]:
+        """(n, b * m); code -1 picks the last row, the overall mean."""
+        blocks = [means[codes[:, j]] for j, means in enumerate(self.means)]
+        return np.hstack(blocks) if blocks else np.empty((len(codes), 0))
+
+
+def _indicators(target: Target) -> NDArray[np.float64]:
+    if not target.classes:
+        return target.y[:, None]
+    return np.asarray(target.y[:, None] == np.arange(1, max(target.classes, 2)), dtype=np.float64)
+
+
+def _means(codes: NDArray[np.int32], size: int, goals: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Smoothed means of `goals` (n, m) by level: (size + 1, m), the overall mean last."""
+    overall = goals.mean(axis=0)
+    known = codes >= 0
+    counts = np.bincount(codes[known], minlength=size)[:, None]
+    sums = np.column_stack([np.bincount(codes[known], g[known], minlength=size) for g in goals.T])
+    return np.vstack([(sums + SMOOTHING * overall) / (counts + SMOOTHING), overall])
+
+
+@dataclass
+class Preparation:
+    """From tables to matrices; fitted once, on a fold's training rows.
+
+    Attributes:
+        needs: what the learner can read.
+        impute: "mean" or "median", for learners that do not read NaN; whether a cell was missing is kept
+            in a column of its own where at least 1 % were.
+        scale: "standard", "robust" or "quantile", for learners that want one scale.
+        categories: "native", "onehot", "ordinal" or "target".
+        categorical: columns of the matrix that hold codes, after fitting.
+    """
+
+    needs: Needs
+    impute: str = "median"
+    scale: str = "standard"
+    categories: str = "onehot"
+    sizes: list[int] = field(default_factory=list)
+    seed: int = 0
+    categorical: list[int] = field(default_factory=list)
+    flagged: NDArray[np.intp] | None = None
+    kept: NDArray[np.intp] | None = None
+    parts: dict[str, Any] = field(default_factory=dict)
+
+    def fit_transform(self, table: Table, target: Target) -> NDArray[np.float64]:
+        """Fit on these rows, and return their matrix (n, d)."""
+        self._fit_numbers(table.numbers)
+        coded = self._fit_codes(table.codes, target)
+        self._fit_words(table)
+        matrix = self._scaled(np.hstack([self._numbers(table.numbers), coded, self._words(table)]), fit=True)
+        if self.categories == "native":
+            start = matrix.shape[1] - coded.shape[1] - self._text_width
+            self.categorical = list(range(start, start + coded.shape[1]))
+        return matrix
+
+    def transform(self, table: Table) -> NDArray[np.float64]:
+        """The matrix of these rows: (n, d)."""
+        parts = [self._numbers(table.numbers), self._coded(table.codes), self._words(table)]
+        return self._scaled(np.hstack(parts), fit=False)
+
+    # -- numbers --------------------------------------------------------------------------------------
+
+    def _fit_numbers(self, numbers: NDArray[np.float64]) -> None:
+        missing = np.isnan(numbers).mean(axis=0) if len(numbers) else np.zeros(numbers.shape[1])
+        self.kept = np.flatnonzero(_varies(numbers))
+        self.flagged = np.flatnonzero((missing >= 0.01) & (missing < 1))
+        if not self.needs.missing and len(self.kept):
+            from sklearn.impute import SimpleImputer
+
+            self.parts["impute"] = SimpleImputer(strategy=self.impute).fit(numbers[:, self.kept])
+
+    def _numbers(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        chosen = numbers[:, self.kept]
+        if self.needs.missing or not chosen.shape[1]:
+            return chosen
+        flags = np.isnan(numbers[:, self.flagged]).astype(np.float64)
+        return np.hstack([self.parts["impute"].transform(chosen), flags])
+
+    # -- categories -----------------------------------------------------------------------------------
+
+    def _fit_codes(self, codes: NDArray[np.int32], target: Target) -> NDArray[np.float64]:
+        if self.categories == "onehot" and sum(min(x, ONE_HOT_LEVELS) for x in self.sizes) > ONE_HOT_WIDTH:
+            self.categories = "target"
+        if self.categories == "target" and target.classes > 10:
+            self.categories = "ordinal"
+        if self.categories == "target":
+            encoding = self.parts["target"] = TargetEncoding(self.seed)
+            return np.asarray(encoding.fit_transform(codes, self.sizes, target))
+        if self.categories == "onehot" and codes.shape[1]:
+            from sklearn.preprocessing import OneHotEncoder
+
+            encoder = OneHotEncoder(
+                handle_unknown="infrequent_if_exist",
+                max_categories=ONE_HOT_LEVELS,
+                min_frequency=2 if len(codes) > 20 else None,
+                sparse_output=False,
+            )
+            self.parts["onehot"] = encoder.fit(codes)
+        return self._coded(codes)
+
+    def _coded(self, codes: NDArray[np.int32]) -> NDArray[np.float64]:
+        if self.categories == "target":
+            return np.asarray(self.parts["target"].transform(codes))
+        if self.categories == "onehot" and codes.shape[1]:
+            return np.asarray(self.parts["onehot"].transform(codes))
+        coded = codes.astype(np.float64)
+        if self.needs.missing:
+            coded[codes < 0] = np.nan
+        return coded
+
+    # -- texts ----------------------------------------------------------------------------------------
+
+    @property
+    def _text_width(self) -> int:
+        return int(self.parts["words"].n_components) if "words" in self.parts else 0
+
+    def _fit_words(self, table: Table) -> None:
+        if table.words is None or len(table) < 3:
+            return
+        from sklearn.decomposition import TruncatedSVD
+
+        components = min(TEXT_COMPONENTS, table.words.shape[1] - 1, len(table) - 1)
+        self.parts["words"] = TruncatedSVD(components, random_state=self.seed % 2**31).fit(table.words)
+
+    def _words(self, table: Table) -> NDArray[np.float64]:
+        if "words" not in self.parts:
+            return np.empty((len(table), 0))
+        return np.asarray(self.parts["words"].transform(table.words))
+
+    # -- scale ----------------------------------------------------------------------------------------
+
+    def _scaled(self, matrix: NDArray[np.float64], *, fit: bool) -> NDArray[np.float64]:
+        if not self.needs.scaled or not matrix.shape[1]:
+            return matrix
+        if fit:
+            self.parts["scale"] = _scaler(self.scale, len(matrix), self.seed).fit(matrix)
+        return np.clip(self.parts["scale"].transform(matrix), -20.0, 20.0)
+
+
+def make_preparation(needs: Needs, config: Mapping[str, Any], sizes: list[int], seed: int) -> Preparation:
+    """The preparation that a configuration asks for, still to be fitted."""
+    native = "native" if needs.native else "onehot"
+    return Preparation(
+        needs,
+        impute=config.get("impute", "median"),
+        scale=config.get("scale", "standard"),
+        categories=config.get("categories", native),
+        sizes=sizes,
+        seed=seed,
+    )
+
+
+def _varies(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which columns have at least two different values (missing not being one): (a,)."""
+    if not len(numbers):
+        return np.zeros(numbers.shape[1], dtype=bool)
+    low = np.fmin.reduce(numbers, axis=0)
+    return np.asarray(low < np.fmax.reduce(numbers, axis=0))
+
+
+def _scaler(scale: str, rows: int, seed: int) -> Any:
+    from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
+
+    if scale == "quantile":
+        points = max(2, min(rows, 500))
+        return QuantileTransformer(
+            n_quantiles=points, output_distribution="normal", random_state=seed % 2**31
+        )
+    return RobustScaler() if scale == "robust" else StandardScaler()
