@@ -7,7 +7,6 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.driver import Driver, identity, is_done, replayed
 
 from rung.schedulers import SCHEDULERS, make_scheduler, spec_of
 from rung.schedulers.base import Done, Resume, Start, Stop, Wait
@@ -15,6 +14,7 @@ from rung.trials import events as ev
 from rung.trials.events import Failure, JobStarted, Limits
 from rung.trials.history import EXHAUSTED
 from rung.trials.states import TrialState
+from support.driver import Driver, identity, is_done, replayed
 
 LADDERS = [(1, 1, 3), (1, 27, 3), (3, 30, 3), (1, 16, 2), (1, 100, 4)]
 every = pytest.mark.parametrize("name", SCHEDULERS)

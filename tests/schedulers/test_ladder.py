@@ -1,11 +1,11 @@
 from __future__ import annotations
 
 import pytest
-from support.driver import identity
 
 from rung.errors import StudyError
 from rung.schedulers import asha, async_hyperband, hyperband, sha
 from rung.schedulers.ladder import bracket_size, ladder, ladder_of, shrink
+from support.driver import identity
 
 
 @pytest.mark.parametrize("eta", range(2, 11))

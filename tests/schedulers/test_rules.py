@@ -6,13 +6,13 @@ import math
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.driver import Driver, identity
-from support.oracles import PaperASHA, PaperBrackets, PaperStopping
 
 from rung.schedulers import make_scheduler
 from rung.schedulers.base import Start, Stop
 from rung.trials import events as ev
 from rung.trials.events import Limits
+from support.driver import Driver, identity
+from support.oracles import PaperASHA, PaperBrackets, PaperStopping
 
 LADDERS = [  # r, R, eta, rungs
     (1, 1, 3, [1]),

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from fractions import Fraction
 
-from support.driver import Oracle
-
 from rung.schedulers.base import Decision, Done, Resume, Start, Wait
+from support.driver import Oracle
 
 Results = dict[int, float]
 
