@@ -138,7 +138,8 @@ def _failed(error: BaseException, job: Job, time: float, log: Callable[[str], ob
         case OutOfTimeError():
             return JobFailed(job.trial, Failure.TIMEOUT, message_of(error), job.attempt, time)
         case SystemExit():
-            message = f"the objective called exit({'' if error.code is None else error.code!r})"
+            code = "" if error.code is None else repr(error.code)
+            message = f"the objective called exit({code})"
             return JobFailed(job.trial, Failure.LOST, message, job.attempt, time)
     log(_traceback(error))
     short_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"

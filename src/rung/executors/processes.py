@@ -44,8 +44,9 @@ def prepare(setup: Setup) -> Launch:
     Raises:
         StudyError: the objective cannot be sent to another process.
     """
+    pickled = dump(setup.objective)
     code = tempfile.TemporaryFile()  # noqa: SIM115  # the executor closes it
-    code.write(dump(setup.objective))
+    code.write(pickled)
     code.flush()
     logs = os.path.join(os.path.abspath(setup.folder), "logs")
     os.makedirs(logs, exist_ok=True)
