@@ -37,7 +37,8 @@ def watch(driver: Driver, decision: object) -> None:
             assert history.latest[trial] < math.inf
             assert until > history.reached[trial]
         case Stop(trial=trial):
-            assert not history.running[trial].stopping
+            waiting = [running for running in history.retry if running.job.trial == trial]
+            assert not (waiting or [history.running[trial]])[0].stopping
         case Wait():
             assert history.running or history.retry
         case Done():
@@ -101,13 +102,14 @@ def test_a_sampler_that_runs_out_ends_it(name, ladder, n, slots, numbers):
 
 def step(driver: Driver) -> None:
     """One decision only, if a worker is free."""
-    if driver.again:
-        driver.run_again()
-        return
     decision = driver.ask()
+    free = len(driver.history.running) < driver.workers
     if isinstance(decision, Stop):
+        driver.again = [job for job in driver.again if job.trial != decision.trial]
         driver.fold(ev.TrialStopped(decision.trial))
-    elif isinstance(decision, Start | Resume) and len(driver.history.running) < driver.workers:
+    elif driver.again and free:
+        driver.run_again()
+    elif isinstance(decision, Start | Resume) and free:
         driver.start(decision)
 
 

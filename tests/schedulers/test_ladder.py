@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from rung.errors import StudyError
-from rung.schedulers import asha, async_hyperband, hyperband, sha
+from rung.schedulers import async_hyperband, hyperband, sha
 from rung.schedulers.ladder import bracket_size, ladder, ladder_of, shrink
 from support.driver import identity
 
@@ -38,7 +38,7 @@ def test_just_below_and_above_a_power(eta, power):
         (7, 7, 2, (7,)),
     ],
 )
-def test_ladders_begin_at_r_and_end_at_R(r, R, eta, rungs):
+def test_ladders_begin_at_the_smallest_and_end_at_the_largest(r, R, eta, rungs):
     assert ladder(r, R, eta) == rungs
 
 
@@ -93,8 +93,3 @@ def test_every_bracket_brings_at_least_one_trial_to_the_top(eta, levels):
         size = bracket_size(levels, s, eta)
         assert size * (s + 1) >= levels * eta**s > (size - 1) * (s + 1)
         assert shrink(size, s + 1, eta)[-1] >= 1
-
-
-def test_asha_promotes_up_the_same_ladder():
-    state = asha.ASHA().initial(identity(1, 100, 3))
-    assert [rung.above for rung in state.order] == [100, 27, 9, 3]

@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.schedulers import make_scheduler
+from rung.schedulers.async_hyperband import AsyncHyperband
 from rung.schedulers.base import Start, Stop
 from rung.trials import events as ev
 from rung.trials.events import Limits
+from rung.trials.history import History, Result
 from support.driver import Driver, identity
 from support.oracles import PaperASHA, PaperBrackets, PaperStopping
 
@@ -91,7 +93,7 @@ def test_stopping_asha_stops_whoever_is_not_among_the_best(ladder, n, slots, num
     ).run()
     oracle, stopped = PaperStopping(eta), set()
     history = driver.history
-    results = list(zip_results(driver, rungs[:-1]))
+    results = list(results_at(driver, rungs[:-1]))
     for trial, resource, value, ended in results:
         if not oracle.goes_on(trial, resource, value) and not ended:
             stopped.add(trial)
@@ -105,8 +107,8 @@ def test_stopping_asha_stops_whoever_is_not_among_the_best(ladder, n, slots, num
     ]
 
 
-def zip_results(driver, gates):
-    """The results at gates in the order in which they came: trial, resource, value, whether its job had ended."""
+def results_at(driver, gates):
+    """The results at gates as they came: trial, resource, value, whether its job had ended."""
     told = []
 
     class Listener:
@@ -122,3 +124,20 @@ def zip_results(driver, gates):
 
     replayed(driver.log, Listener())
     return told
+
+
+def test_of_two_brackets_that_can_promote_at_one_rung_the_first_comes_first():
+    """Rare in a run: both have somebody to promote only if jobs that run again took the free workers."""
+    scheduler, history = AsyncHyperband(), History()
+    history.fold(ev.StudyCreated(identity(1, 9, 3), "test"))
+    history.scheduler = scheduler.initial(history.identity)
+    for trial, (bracket, resource) in enumerate([(1, 3)] * 3 + [(0, 3)] * 3 + [(0, 1)] * 3):
+        scheduler.fold(history.scheduler, Result(trial, resource, float(trial), bracket))
+    order = []
+    for _ in range(3):
+        promotion = scheduler.next(history)
+        order.append((promotion.trial, promotion.until))
+        job = ev.JobStarted(promotion.trial, promotion.until, bracket=1 if promotion.trial == 0 else 0)
+        scheduler.fold(history.scheduler, job)
+    assert order == [(3, 9), (0, 9), (6, 3)]
+    assert isinstance(scheduler.next(history), Start)

@@ -87,17 +87,16 @@ class Driver:
     def decide(self) -> bool:
         """Take decisions while workers are free; returns whether it is done."""
         while True:
-            if self.again and len(self.history.running) < self.workers:
-                self.run_again()
-                continue
-            if self.again:
-                return False
             decision = self.ask()
-            if isinstance(decision, Wait | Done):
-                return is_done(decision)
+            free = len(self.history.running) < self.workers
             if isinstance(decision, Stop):
+                self.again = [job for job in self.again if job.trial != decision.trial]
                 self.fold(ev.TrialStopped(decision.trial))
-            elif len(self.history.running) < self.workers:
+            elif self.again and free:
+                self.run_again()
+            elif isinstance(decision, Wait | Done):
+                return is_done(decision)
+            elif free:
                 self.start(decision)
             else:
                 return False
@@ -106,7 +105,7 @@ class Driver:
         decision = self.scheduler.next(self.history)
         assert decision == self.scheduler.next(self.history)
         if self.oracle is not None and not isinstance(decision, Stop):
-            expected = self.oracle.next(self.history.may_start, bool(self.history.running))
+            expected = self.oracle.next(self.history.may_start, bool(self.history.running or self.again))
             assert decision == expected, (decision, expected)
         if self.check is not None:
             self.check(self, decision)

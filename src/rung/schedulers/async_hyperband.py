@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rung.errors import StudyError
-from rung.schedulers.asha import Promotions, may_be_promoted
-from rung.schedulers.base import DONE, WAIT, Decision
+from rung.schedulers.base import Decision
 from rung.schedulers.ladder import bracket_size, ladder_of
+from rung.schedulers.promotion import Promotions
 from rung.trials.events import Identity, JobStarted, TrialStopped
 from rung.trials.history import History, Result
 
@@ -25,13 +25,6 @@ def shares(levels: int, eta: int, brackets: int | None = None) -> tuple[int, ...
     """Configurations of the first `brackets` (else of all) brackets, by which they share what is started."""
     wanted = levels if brackets is None else min(brackets, levels)
     return tuple(bracket_size(levels, levels - 1 - b, eta) for b in range(wanted))
-
-
-def furthest_behind(started: list[int], share: tuple[int, ...]) -> int:
-    """The bracket with the largest deficit if one more is started; of equal ones the first."""
-    total, whole = sum(started) + 1, sum(share)
-    deficits = [part * total - count * whole for part, count in zip(share, started, strict=True)]
-    return deficits.index(max(deficits))
 
 
 @dataclass(frozen=True)
@@ -51,24 +44,18 @@ class AsyncHyperband:
     def initial(self, identity: Identity) -> Promotions:
         rungs = ladder_of(identity)
         share = shares(len(rungs), identity.eta, self.brackets)
-        return Promotions([rungs[b:] for b in range(len(share))], identity.eta)
+        return Promotions([rungs[b:] for b in range(len(share))], share, identity.eta)
 
     def fold(self, state: Promotions, item: JobStarted | Result | TrialStopped) -> Promotions:
         state.fold(item)
         return state
 
     def next(self, history: History) -> Decision:
-        """Promote, else start in the bracket that lags furthest behind, else wait or be done."""
+        """Promote, start, wait or be done."""
         state: Promotions = history.scheduler
-        promotion = state.promotion()
-        if promotion is not None:
-            return promotion
-        if history.may_start:
-            identity = history.identity
-            share = shares(len(ladder_of(identity)), identity.eta, self.brackets)
-            return state.starts[furthest_behind(state.started, share)]
-        return WAIT if history.running or history.retry else DONE
+        return state.next(history)
 
     def may_resume(self, history: History, trial: int) -> bool:
         """Any paused trial may, until the last configuration was started and nothing runs."""
-        return may_be_promoted(history.scheduler, history, trial)
+        state: Promotions = history.scheduler
+        return state.may_resume(history, trial)

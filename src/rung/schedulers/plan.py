@@ -16,9 +16,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from rung.schedulers.async_hyperband import furthest_behind, shares
+from rung.schedulers.async_hyperband import shares
 from rung.schedulers.hyperband import table as hyperband_table
 from rung.schedulers.ladder import ladder_of, shrink
+from rung.schedulers.promotion import furthest_behind
 from rung.schedulers.sha import table as sha_table
 from rung.schedulers.synchronous import BracketPlan
 from rung.trials.events import Identity, Limits

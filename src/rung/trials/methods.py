@@ -96,7 +96,7 @@ def spec_of(family: Family, method: Any) -> Spec:
     path = f"{cls.__module__}:{cls.__qualname__}"
     name = next((row.name for row in known(family).values() if row.path == path), path)
     settings = {field.name: getattr(method, field.name) for field in dataclasses.fields(method) if field.init}
-    return Spec(name, msgspec.to_builtins(settings))
+    return Spec(name, msgspec.msgpack.decode(msgspec.msgpack.encode(settings)))  # as the log gives them back
 
 
 def _load(family: Family, name: str) -> type:
