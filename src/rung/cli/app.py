@@ -78,12 +78,16 @@ def _hang_in() -> None:
     """All commands, in the order in which the help shows them."""
     from rung.cli import studies
     from rung.cli.doctor import doctor
+    from rung.cli.fit import fit
     from rung.cli.methods import methods
+    from rung.cli.predict import predict
     from rung.cli.show import show
     from rung.cli.tune import resume, tune
 
     search, keep, about = "Search", "Studies", "About"
     rows: list[tuple[str, Callable[..., None], str]] = [
+        ("fit", fit, search),
+        ("predict", predict, search),
         ("tune", tune, search),
         ("resume", resume, search),
         ("extend", studies.extend, search),

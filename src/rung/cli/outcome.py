@@ -13,6 +13,8 @@ from rung.cli.store import command
 if TYPE_CHECKING:
     from rung.schedulers.plan import Plan
     from rung.study import Result, Study
+    from rung.study.records import TrialRecord
+    from rung.trials.history import History
 
 
 def announce(study: Study, workers: int) -> None:
@@ -22,7 +24,7 @@ def announce(study: Study, workers: int) -> None:
     jobs = f"{workers} job{'s' if workers > 1 else ''} at a time"
     output.say(
         f"study {study.name} {began}: sampler {identity.sampler.name}, scheduler {identity.scheduler.name}, "
-        f"{study.space.size} parameters, {jobs}"
+        f"{study.space.size} parameter{'s' if study.space.size > 1 else ''}, {jobs}"
     )
     if not output.quiet():
         shown = _plan(study)
@@ -65,30 +67,41 @@ def _cost(planned: Plan) -> str:
 
 def outcome(study: Study, result: Result, storage: str) -> None:
     """Print what was found and the next command to type; exit with 1 if nothing, 130 if interrupted."""
-    best = result.best
-    trials = len(study.history)
-    output.say(f"{trials} trials, {_ends(result.reason)}")
-    if best is None:
-        if result.reason == "interrupted":
-            interrupted(study.name, storage)
-            raise typer.Exit(INTERRUPTED)
-        output.fail(f"no trial has a usable value{_why(result)}")
-        raise typer.Exit(NO_RESULT)
-    console = output.out()
-    amount = study.identity.resource
-    at = f" at {amount.name} {best.resource}" if amount else ""
-    console.print(
-        f"best {study.identity.metric} {output.number(best.value)} by trial {best.number}{at}", markup=False
-    )
-    for name, value in best.config.items():
-        console.print(f"  {name} = {output.number(value)}", markup=False)
-    if best.checkpoint:
-        console.print(f"checkpoint {best.checkpoint}", markup=False)
+    output.say(f"{len(study.history)} trials, {_ENDS.get(result.reason or '', 'all that was asked for')}")
+    if result.best is not None:
+        _found(study, result.best)
     if result.reason == "interrupted":
         interrupted(study.name, storage)
         raise typer.Exit(INTERRUPTED)
+    if result.best is None:
+        output.fail(f"no trial has a usable value{_why(result)}")
+        raise typer.Exit(NO_RESULT)
     output.say(f"all trials: {command('show', study.name, storage)}")
-    output.say(f"more budget: {command('extend', study.name, storage, '--trials', str(max(10, trials)))}")
+    if result.reason in ("paused", "stopped"):
+        output.say(f"go on with: {command('resume', study.name, storage)}")
+    else:
+        output.say(f"more budget: {command('extend', study.name, storage, *_again(study.history))}")
+
+
+def _found(study: Study, best: TrialRecord) -> None:
+    console, amount = output.out(), study.identity.resource
+    at = f" at {amount.name} {best.resource}" if amount else ""
+    value = f"best {study.identity.metric} {output.number(best.value)}"
+    console.print(f"{value} by trial {best.number}{at}", markup=False)
+    for name, setting in best.config.items():
+        console.print(f"  {name} = {output.number(setting)}", markup=False)
+    if best.checkpoint:
+        console.print(f"checkpoint {best.checkpoint}", markup=False)
+
+
+def _again(history: History) -> tuple[str, str]:
+    """The option that gives a study as much budget again as it had."""
+    limits = history.limits
+    if limits.trials:
+        return "--trials", str(max(10, len(history)))
+    if limits.seconds:
+        return "--budget", f"{limits.seconds:.0f}s"
+    return ("--total-resource", str(history.spent)) if limits.total_resource else ("--trials", "50")
 
 
 _ENDS = {
@@ -99,10 +112,6 @@ _ENDS = {
     "stopped": "stopped by request",
     "exhausted": "nothing is left to try",
 }
-
-
-def _ends(reason: str | None) -> str:
-    return _ENDS.get(reason or "", "all that was asked for")
 
 
 def _why(result: Result) -> str:

@@ -77,10 +77,14 @@ def _brief(record: TrialRecord) -> dict[str, Any]:
 
 def notes(study: StoredStudy) -> list[str]:
     """The notes that people wrote into the log."""
-    from rung.trials.events import Requested
+    from rung.trials.events import Recorded, Requested
 
-    asked = (event for event in study.events if isinstance(event, Requested) and event.request == "note")
-    return [str(event.data.get("text", "")) for event in asked]
+    found = []
+    for event in study.events:
+        match event:
+            case Requested(request="note", data=data) | Recorded(topic="note", data=data):
+                found.append(str(data.get("text", "")))
+    return found
 
 
 def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, str]]:

@@ -199,29 +199,43 @@ def note(
     text: Annotated[str, typer.Argument(metavar="TEXT", help="What to note.")],
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
-    """Write a note into a study's log."""
-    _ask(name, storage, "note", {"text": text})
-    output.say(f"noted; {name} takes it up when it runs")
+    """Write a note into a study's log, running or not."""
+    from rung.cli.store import reading
+    from rung.study import Study
+
+    with reading(storage) as store:
+        row = store.find(name)
+        if row is not None and row.writer is not None:
+            store.request(name, "note", {"text": text})
+        else:
+            with Study.open(store, name) as study:
+                study.record("note", {"text": text})
+    output.say(f"noted in {name}")
 
 
 def pause(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
     """Ask a running study to pause: jobs save at their next report, and `rung resume` goes on."""
-    _ask(name, storage, "pause", {})
+    _ask(name, storage, "pause")
     output.say(f"{name} is asked to pause")
 
 
 def stop(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
     """Ask a running study to stop: running jobs are told to stop, everything is saved."""
-    _ask(name, storage, "stop", {})
+    _ask(name, storage, "stop")
     output.say(f"{name} is asked to stop")
 
 
-def _ask(name: str, storage: str, request: str, data: dict[str, str]) -> None:
+def _ask(name: str, storage: str, request: str) -> None:
+    """Ask the process that runs the study.
+
+    Raises:
+        StudyError: there is none.
+    """
     from rung.cli.store import reading
     from rung.errors import StudyError
 
     with reading(storage) as store:
         row = store.find(name)
-        if row is not None and row.writer is None and request != "note":
+        if row is not None and row.writer is None:
             raise StudyError(f"study {name!r} does not run now: there is nothing to {request}")
-        store.request(name, request, data)
+        store.request(name, request, {})

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rung.cli.objective import Objective
     from rung.study import Study
 
+LOCAL = "local"
 RECORD = "command"  # the topic under which the log keeps what ran
 
 ObjectiveFile = Annotated[
@@ -41,7 +42,7 @@ SpaceFile = Annotated[
 ]
 Executor = Annotated[
     str | None,
-    typer.Option("--executor", metavar="NAME", help="local, inline or simulated.", show_default="local"),
+    typer.Option("--executor", metavar="NAME", help="local, inline or simulated.", show_default=LOCAL),
 ]
 Metric = Annotated[str | None, typer.Option(help="What the objective reports.", show_default="loss")]
 Mode = Annotated[str | None, typer.Option(metavar="min|max", help="Which is better.", show_default="min")]
@@ -97,6 +98,7 @@ def tune(  # noqa: PLR0913  # a door
     if all(limit is None for limit in (trials, budget, total_resource, target)):
         raise UserError("say when it ends: --trials 50, --budget 10m, --total-resource 2000 or --target 0.1")
     loaded = load_objective(objective)
+    _check_executor(executor)
     sampler, scheduler = _policies(method, sampler, scheduler)
     opened = Study(
         load_space(space, loaded),
@@ -144,6 +146,7 @@ def resume(
 
         resume_fit(name, storage, workers)
         return
+    _check_executor(executor)
     opened = Study.open(storage, name)
     try:
         command = _command(opened, objective)
@@ -152,6 +155,13 @@ def resume(
         opened.close()
         raise
     _run(opened, loaded, workers or command.get("workers"), executor or command.get("executor"), storage)
+
+
+def _check_executor(name: str | None) -> None:
+    """Refuse an unknown executor before anything is written."""
+    from rung.executors.table import load
+
+    load(name or LOCAL)
 
 
 def _policies(
@@ -187,7 +197,7 @@ def _run(study: Study, loaded: Objective, workers: int | None, executor: str | N
     from rung.cli.outcome import announce, interrupted, outcome
     from rung.cli.progress import watching
 
-    workers, executor = workers or 1, executor or "local"
+    workers, executor = workers or 1, executor or LOCAL
     with study:
         command = {"objective": f"{loaded.path}:{loaded.name}", "executor": executor, "workers": workers}
         recorded = study.history.records.get(RECORD, [])

@@ -1,0 +1,197 @@
+"""The commands that look after stored studies."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from rung.cli import output
+
+
+def test_list(rung, study: str) -> None:
+    (row,) = json.loads(rung("list", "--json").stdout)
+    assert (row["name"], row["door"], row["trials"], row["finished"], row["writer"]) == (
+        "made",
+        "tune",
+        12,
+        12,
+        None,
+    )
+    shown = rung("list").stdout.splitlines()
+    assert shown[0].split() == ["study", "door", "state", "trials", "metric", "best", "time"]
+    assert shown[2].split()[:2] == ["made", "tune"]
+
+
+def test_an_empty_list(rung, folder) -> None:
+    assert json.loads(rung("list", "--json").stdout) == []
+    empty = rung("list")
+    assert (empty.exit_code, empty.stdout) == (0, "")
+    assert "no studies in rung.db yet" in empty.stderr
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("url", ["other.db", "sqlite:///other.db"])
+def test_a_storage_that_is_named_must_be_there(rung, folder, url: str) -> None:
+    done = rung("list", "--storage", url)
+    assert done.exit_code == 2
+    assert f"there is no storage {url}" in done.stderr
+    assert list(folder.iterdir()) == []
+
+
+def test_the_storage_of_the_environment(rung, folder, study: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNG_STORAGE", f"sqlite:///{folder}/rung.db")
+    (folder / "below").mkdir()
+    monkeypatch.chdir(folder / "below")
+    assert [row["name"] for row in json.loads(rung("list", "--json").stdout)] == ["made"]
+
+
+def test_show(rung, study: str) -> None:
+    shown = rung("show", study, "--top", 3).stdout
+    assert "study      made (tune, " in shown
+    assert "loss, minimised; step 1 to 9, eta 3" in shown
+    data = json.loads(rung("show", study, "--json", "--top", 3).stdout)
+    assert data["trials"]["all"] == 12
+    assert len(data["best"]) == 3
+    assert data["best"][0]["number"] == data["incumbent"]["number"]
+    assert data["limits"]["trials"] == 12
+
+
+def test_ranking_is_by_fidelity_then_value(rung, study: str) -> None:
+    best = json.loads(rung("show", study, "--json", "--top", 99).stdout)["best"]
+    assert len(best) == 12
+    keys = [(-row["resource"], row["value"], row["number"]) for row in best]
+    assert keys == sorted(keys)
+
+
+def test_export_json(rung, study: str) -> None:
+    exported = json.loads(rung("export", study).stdout)
+    assert [trial["number"] for trial in exported] == list(range(12))
+    first = exported[0]
+    assert list(first) == ["number", "config", "state", "observations", "incumbent", "timing"]
+    assert set(first["config"]) <= {"x", "kind", "y"}
+    assert first["observations"][0]["resource"] == 1
+    assert list(first["observations"][0]["metrics"]) == ["loss"]
+    assert sum(trial["incumbent"] for trial in exported) == 1
+
+
+def test_equal_studies_are_exported_equally_but_for_timing(rung, objective: str) -> None:
+    exported = []
+    for name in ("one", "two"):
+        rung("tune", objective, "--trials", 8, "--executor", "inline", "--study", name)
+        trials = json.loads(rung("export", name, "--format", "json").stdout)
+        assert all(trial.pop("timing")["attempts"] >= 1 for trial in trials)
+        exported.append(trials)
+    assert exported[0] == exported[1]
+
+
+def test_export_csv(rung, folder, study: str) -> None:
+    done = rung("export", study, "--format", "csv", "--out", "trials.csv")
+    assert (done.exit_code, done.stdout) == (0, "")
+    rows = list(csv.DictReader(io.StringIO((folder / "trials.csv").read_text())))
+    exported = json.loads(rung("export", study).stdout)
+    assert [float(row["config.x"]) for row in rows] == [trial["config"]["x"] for trial in exported]
+    assert [row["config.y"] == "" for row in rows] == ["y" not in trial["config"] for trial in exported]
+    assert [row["incumbent"] == "true" for row in rows] == [trial["incumbent"] for trial in exported]
+
+
+def test_export_refuses(rung, study: str) -> None:
+    assert "'xml' is unknown" in rung("export", study, "--format", "xml").stderr
+    done = rung("export", study, "--out", "no/such/folder.json")
+    assert (done.exit_code, "cannot be written" in done.stderr) == (2, True)
+
+
+def test_nan_and_infinities_are_strings(rung, folder) -> None:
+    (folder / "not_finite.py").write_text(
+        "import rung\nspace = {'k': rung.Ordinal([0, 1, 2])}\n"
+        "def train(config): return {'loss': [float('nan'), float('inf'), -float('inf')][config['k']]}\n"
+    )
+    args = ("--sampler", "grid", "--executor", "inline", "--study", "s", "--trials", 3)
+    assert rung("tune", "not_finite.py", *args).exit_code == 1
+    exported = json.loads(rung("export", "s").stdout)
+    values = [trial["observations"][0]["metrics"]["loss"] for trial in exported]
+    assert sorted(values) == ["-Infinity", "Infinity", "NaN"]
+
+
+def test_rename_and_delete(rung, study: str) -> None:
+    assert rung("rename", study, "other").exit_code == 0
+    assert "did you mean" in rung("show", "othre").stderr
+    asked = rung("delete", "other")
+    assert (asked.exit_code, "say --yes" in asked.stderr) == (2, True)
+    assert rung("delete", "other", "--yes").exit_code == 0
+    assert json.loads(rung("list", "--json").stdout) == []
+    assert rung("delete", "other", "--yes").exit_code == 2
+
+
+def test_rename_to_a_name_that_is_taken(rung, objective: str, study: str) -> None:
+    rung("tune", objective, "--trials", 1, "--executor", "inline", "--study", "other")
+    done = rung("rename", study, "other")
+    assert (done.exit_code, "'other'" in done.stderr) == (2, True)
+
+
+def test_audit(rung, study: str) -> None:
+    assert "decisions derived again" in rung("audit", study).stdout
+    found = json.loads(rung("audit", study, "--json").stdout)
+    assert found["differences"] == []
+    assert found["decisions"] >= 12
+
+
+def test_audit_shows_a_decision_that_was_not_the_policys(
+    rung, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rung.samplers.random import RandomSampler
+    from rung.space.draws import Rng
+
+    suggest = RandomSampler.suggest
+    monkeypatch.setattr(
+        RandomSampler,
+        "suggest",
+        lambda self, space, history, request, rng: suggest(
+            self, space, history, request, Rng(99, rng.number)
+        ),
+    )
+    done = rung("audit", study)
+    assert done.exit_code == 1
+    assert "derived JobStarted(trial=0" in done.stdout
+
+
+def test_notes(rung, study: str) -> None:
+    assert rung("note", study, "the data was cleaned").exit_code == 0
+    assert json.loads(rung("show", study, "--json").stdout)["notes"] == ["the data was cleaned"]
+    assert "the data was cleaned" in rung("show", study).stdout
+    assert rung("note", "nobody", "hello").exit_code == 2
+
+
+@pytest.mark.parametrize("request_", ["pause", "stop"])
+def test_pause_and_stop_want_a_running_study(rung, study: str, request_: str) -> None:
+    done = rung(request_, study)
+    assert (done.exit_code, "does not run now" in done.stderr) == (2, True)
+
+
+def test_logs(rung, objective: str, folder) -> None:
+    (folder / "talking.py").write_text(
+        "import rung\nspace = {'x': rung.Float(0, 1)}\n"
+        "def train(config):\n    print('hello')\n    return config['x']\n"
+    )
+    rung("tune", "talking.py", "--trials", 2, "--study", "s")
+    assert rung("logs", "s", "--trial", 1).stdout.splitlines()[-1] == "hello"
+    assert rung("logs", "s").stdout.count("hello") == 2
+    assert "there is no trial 7" in rung("logs", "s", "--trial", 7).stderr
+    rung("tune", objective, "--trials", 1, "--executor", "inline", "--study", "silent")
+    assert "has a log" in rung("logs", "silent").stderr
+
+
+def test_methods(rung) -> None:
+    rows = json.loads(rung("methods", "--json").stdout)
+    kinds = {row["kind"] for row in rows}
+    assert kinds == {"sampler", "scheduler", "combination"}
+    assert {"kde", "random", "grid", "asha", "hyperband", "bohb"} <= {row["name"] for row in rows}
+    shown = rung("methods").stdout
+    assert all(row["line"] in shown for row in rows)
+
+
+def test_plain_values() -> None:
+    assert output.plain({"a": (float("nan"), -float("inf")), 1: None}) == {
+        "a": ["NaN", "-Infinity"],
+        "1": None,
+    }
