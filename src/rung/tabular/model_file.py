@@ -81,7 +81,7 @@ def _facts(model: Model) -> dict[str, Any]:
         "format": FORMAT,
         "rung": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "libraries": _versions(),
+        "libraries": versions(),
         "task": model.task.kind,
         "target": model.target,
         "classes": list(model.task.classes),
@@ -98,7 +98,8 @@ def _column_facts(column: Column) -> dict[str, Any]:
     }
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """The installed versions of the libraries that models are made of."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}

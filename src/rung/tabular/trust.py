@@ -16,8 +16,10 @@ from rung.errors import DataError
 
 PACKAGES: Final = ("rung.tabular", "numpy", "scipy", "sklearn", "lightgbm", "xgboost", "catboost")
 """Packages whose classes may be filled with state."""
-FUNCTIONS: Final = "rung.tabular.functions."
-"""The module whose functions may be named."""
+FUNCTIONS: Final = ("sklearn.utils.validation.check_array",)
+"""Functions that may be named, beside numpy's and scipy's ufuncs: whatever they are called with, they do no
+harm.
+"""
 SKRUB: Final = (
     "skrub._datetime_encoder.DatetimeEncoder",
     "skrub._minhash_encoder.MinHashEncoder",
@@ -116,7 +118,7 @@ def _container(name: str) -> bool:
 
 
 def _function(name: str) -> bool:
-    return name.startswith(FUNCTIONS) or name in _skops_names("NUMPY_UFUNC", "SCIPY_UFUNC")
+    return name in FUNCTIONS or name in _skops_names("NUMPY_UFUNC", "SCIPY_UFUNC")
 
 
 def _plain_type(name: str) -> bool:
@@ -147,6 +149,7 @@ _RULES: Final[Mapping[str, Callable[[str], bool]]] = {
     "SliceNode": _one_of("builtins.slice"),
     "TypeNode": _plain_type,
     "FunctionNode": _function,
+    "PartialNode": _one_of("functools.partial"),  # its function and arguments are nodes of their own
     "ObjectNode": _class_of(*PACKAGES),
     "NdArrayNode": _array,
     "MaskedArrayNode": _one_of("numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray"),
@@ -159,8 +162,9 @@ _RULES: Final[Mapping[str, Callable[[str], bool]]] = {
     "LossNode": _class_of("sklearn"),
     "ConstructorFromReduceNode": _class_of("sklearn"),
 }
-"""For each way of rebuilding: the names that may be rebuilt so. Bound methods, partial functions and those of
-`operator` have no rule: they are refused."""
+"""For each way of rebuilding: the names that may be rebuilt so. Bound methods and functions of `operator`
+have no
+rule: they are refused."""
 
 
 @cache

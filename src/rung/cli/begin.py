@@ -1,0 +1,42 @@
+"""When a command began, and whether it may write where it is going to."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from pathlib import Path
+
+from rung.errors import UserError
+
+
+def command_start() -> float:
+    """The monotonic time at which this command's process began; now, where rung is not the process's own
+    program.
+
+    A wall-time budget counts from there: the user has been waiting since then.
+    """
+    now = time.monotonic()
+    program = Path(getattr(sys.modules["__main__"], "__file__", None) or "")
+    own = program.name == "rung" or program.parts[-2:] == ("rung", "__main__.py")
+    if not own:
+        return now
+    import psutil
+
+    age: float = time.time() - psutil.Process().create_time()
+    return now - max(0.0, age)
+
+
+def check_writable(path: Path, option: str) -> None:
+    """Refuse a place where no file can be written, before anything is done.
+
+    Raises:
+        UserError: its folder is missing or read-only, or it is a folder itself.
+    """
+    folder = path.parent
+    if path.is_dir():
+        raise UserError(f"{path} is a folder: give {option} the name of a file in it")
+    if not folder.is_dir():
+        raise UserError(f"the folder {folder} does not exist: make it, or give another {option}")
+    if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise UserError(f"{path} cannot be written: give another {option}, or change the permissions")

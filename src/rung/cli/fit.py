@@ -1,0 +1,234 @@
+"""`rung fit`: from a table and a budget to a model file and a report."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from rung.cli.options import DEFAULT_STORAGE, Json, Storage, StudyName, Workers
+from rung.errors import DataError, UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pandas as pd
+
+    from rung.tabular.result import FitResult
+
+RECORD = "command"  # the topic under which the log keeps what ran
+REPORT = 0.02  # of the budget is kept for the report, and
+SAVE = 0.5  # seconds for writing
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What a fit was asked for; the log keeps it, so that `rung resume` can go on."""
+
+    table: str
+    target: str
+    budget: float = 60.0
+    task: str | None = None
+    metric: str | None = None
+    holdout: float | None = None
+    seed: int = 0
+    workers: int | None = None
+    out: str = "model.rung"
+    report: str = "report.html"
+
+    def command(self, storage: str, study: str) -> str:
+        """The command that asks for the same, every choice written out."""
+        import shlex
+
+        words = ["rung", "fit", self.table, "--target", self.target, "--budget", f"{self.budget:g}s"]
+        given = {"--task": self.task, "--metric": self.metric, "--workers": self.workers}
+        if self.holdout:
+            given["--holdout"] = f"{self.holdout:.6g}"
+        for option, value in given.items():
+            words += [] if value is None else [option, str(value)]
+        words += ["--seed", str(self.seed), "--out", self.out, "--report", self.report]
+        return shlex.join(words + ([] if storage == DEFAULT_STORAGE else ["--storage", storage]))
+
+
+def fit(  # noqa: PLR0913  # a door
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet.")],
+    target: Annotated[str, typer.Option(metavar="COL", help="The column to predict.")],
+    budget: Annotated[
+        str, typer.Option(metavar="TIME", help="Wall time for everything: 90, 90s, 5m, 1h30m.")
+    ] = "60s",
+    task: Annotated[
+        str | None, typer.Option(help="binary, multiclass or regression.", show_default="guessed, and said")
+    ] = None,
+    metric: Annotated[
+        str | None,
+        typer.Option(help="What is best.", show_default="auc, log_loss or rmse, by the task"),
+    ] = None,
+    holdout: Annotated[
+        str | None,
+        typer.Option(metavar="SHARE", help="Keep these rows out of everything, and score on them: 20%."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    workers: Workers = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the model goes.")] = Path("model.rung"),
+    report: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes.")] = Path(
+        "report.html"
+    ),
+    storage: Storage = DEFAULT_STORAGE,
+    study: StudyName = None,
+    json: Json = False,
+) -> None:
+    """Find the best model for a table's column within a time budget."""
+    from rung.cli.begin import command_start
+    from rung.cli.parse import parse_duration, parse_share
+
+    began = command_start()
+    share = None if holdout is None else parse_share(holdout, "holdout")
+    order = Order(
+        table, target, parse_duration(budget), task, metric, share, seed, workers, str(out), str(report)
+    )
+    _run(order, storage, study, began, json)
+
+
+def resume_fit(name: str, storage: str, workers: int | None = None) -> None:
+    """Go on with an interrupted or extended fit, for what is left of its budget.
+
+    Raises:
+        StudyError: nothing is left, or the study was begun from Python.
+    """
+    import msgspec
+
+    from rung.cli.begin import command_start
+    from rung.cli.store import read_study, reading
+
+    began = command_start()
+    with reading(storage) as store:
+        history = read_study(store, name).history
+    recorded = history.records.get(RECORD, [])
+    if not recorded:
+        raise UserError(
+            f"study {name!r} was begun from Python: go on there, with fit_table and the same settings"
+        )
+    left = (history.limits.seconds or 0.0) - history.clock.seconds
+    if left < 1:
+        raise UserError(f"study {name!r} has used its budget: add some with rung extend {name} --budget 60s")
+    order = msgspec.convert(dict(recorded[-1].data), Order)
+    order = dataclasses.replace(order, budget=round(left, 3), workers=workers or order.workers)
+    _run(order, storage, name, began, json=False)
+
+
+def _run(order: Order, storage: str, study: str | None, began: float, json: bool) -> None:
+    """The whole way, from checking the input to the last file."""
+    from rung.cli.app import INTERRUPTED, NO_RESULT
+    from rung.cli.begin import check_writable
+    from rung.cli.fit_outcome import announce, outcome
+    from rung.cli.output import fail
+
+    check_writable(Path(order.out), "--out")
+    check_writable(Path(order.report), "--report")
+    frame, notes = _read(order)
+    announce(order, frame, notes)
+    result, interrupted = _search(order, frame, storage, study, began)
+    if not result.leaderboard:
+        fail("no configuration could be fitted in this time: give a larger --budget")
+        raise typer.Exit(INTERRUPTED if interrupted else NO_RESULT)
+    _write(order, frame, result, storage, began)
+    outcome(order, result, storage, json=json, interrupted=interrupted)
+    if interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+def _read(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The table, checked, while the libraries that will be needed are loaded beside it.
+
+    Raises:
+        DataError: table, target, task, metric or holdout cannot be used: nothing has been written yet.
+    """
+    if not Path(order.table).is_file():
+        from rung.tabular.read import read_table
+
+        read_table(order.table)  # says what is wrong with the path
+    import threading
+
+    loading = threading.Thread(target=_load_libraries)
+    loading.start()
+    try:
+        return _checked(order)
+    finally:
+        loading.join()
+
+
+def _checked(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    from rung.tabular.metrics import get_metric
+    from rung.tabular.read import read_table
+    from rung.tabular.task import check_classes, check_target, guess_task
+
+    frame, notes = check_target(read_table(order.table), order.target)
+    y = frame[order.target]
+    task = guess_task(y, order.task)
+    get_metric(order.metric, task)
+    check_classes(y, task)
+    if order.holdout and (len(frame) * order.holdout < 1 or len(frame) * (1 - order.holdout) < 2):
+        raise DataError(
+            f"a holdout of {order.holdout:.0%} of {len(frame)} rows leaves too few on one side: hold out "
+            "another share, or none"
+        )
+    return frame, notes
+
+
+def _load_libraries() -> None:
+    import rung.tabular.fit
+    import rung.tabular.learners.table  # noqa: F401
+
+
+def _search(
+    order: Order, frame: pd.DataFrame, storage: str, study: str | None, began: float
+) -> tuple[FitResult, bool]:
+    """The result, and whether Ctrl-C cut it short."""
+    from rung.cli.fit_progress import FitProgress
+    from rung.tabular.fit import fit_table
+
+    progress = FitProgress(order.budget, began, {RECORD: dataclasses.asdict(order)})
+    with progress.showing():
+        result = fit_table(
+            frame,
+            order.target,
+            budget=order.budget,
+            task=order.task,
+            metric=order.metric,
+            seed=order.seed,
+            workers=order.workers,
+            storage=storage,
+            study=study,
+            watch=progress,
+            started=began,
+            holdout=order.holdout,
+            reserve=SAVE + REPORT * order.budget if order.budget >= 5 else 0.1 * order.budget,
+        )
+    return result, progress.interrupted
+
+
+def _write(order: Order, frame: pd.DataFrame, result: FitResult, storage: str, began: float) -> None:
+    """Model and report, the report with what explanation the rest of the budget allows."""
+    from rung.tabular.model_file import save_model
+    from rung.tabular.report import write_report
+
+    save_model(result.model, order.out, _facts(order, result, storage))
+    deadline = began + order.budget - 0.2
+    write_report(order.report, result, frame, order.command(storage, result.study), deadline)
+
+
+def _facts(order: Order, result: FitResult, storage: str) -> Mapping[str, Any]:
+    """What the manifest adds about this fit."""
+    held = result.held
+    return {
+        "metric": result.metric.name,
+        "score": result.score,
+        "held_out": None
+        if held is None
+        else {"score": held.score, "constant": held.constant, "rows": len(held.y)},
+        "study": result.study,
+        "seed": order.seed,
+        "command": order.command(storage, result.study),
+    }

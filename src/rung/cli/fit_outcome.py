@@ -1,0 +1,141 @@
+"""What `rung fit` says before the search and after it."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rung.cli import output
+from rung.cli.sizes import spoken_size
+from rung.cli.store import command
+from rung.study.durations import spoken
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rung.cli.fit import Order
+    from rung.tabular.result import FitResult
+
+SHOWN = 10  # rows of the leaderboard
+
+
+def announce(order: Order, frame: pd.DataFrame, notes: tuple[str, ...]) -> None:
+    """Say what was read, and what will be done."""
+    from rung.tabular.columns import column_notes, infer_columns
+    from rung.tabular.metrics import get_metric
+    from rung.tabular.task import guess_task
+
+    if output.quiet():
+        return
+    columns = infer_columns(frame, order.target)
+    task = guess_task(frame[order.target], order.task)
+    kinds = Counter(str(column.kind) for column in columns).most_common()
+    what = ", ".join(f"{count} {kind}" for kind, count in kinds)
+    missing = sum(column.missing for column in columns) * len(frame)
+    output.say(
+        f"{order.table}: {len(frame):,} rows, {len(columns)} columns ({what}), {missing:,.0f} missing cells"
+    )
+    for note in (f"task {task.why}", *notes, *column_notes(columns)):
+        output.say(note)
+    metric = get_metric(order.metric, task)
+    better = "more" if metric.greater_is_better else "less"
+    output.say(f"metric {metric.name} ({better} is better), budget {spoken(order.budget)}")
+
+
+def outcome(order: Order, result: FitResult, storage: str, *, json: bool, interrupted: bool) -> None:
+    """Print what was found, where it lies, and the next command to type."""
+    if json:
+        output.print_json(_plain(order, result))
+    else:
+        _print(result)
+    for note in result.notes[1:]:
+        output.say(note)
+    output.say(f"model   {order.out} ({spoken_size(Path(order.out).stat().st_size)})")
+    output.say(f"report  {order.report} ({spoken_size(Path(order.report).stat().st_size)})")
+    if interrupted:
+        output.say(
+            f"interrupted; everything is saved. Go on with: {command('resume', result.study, storage)}"
+        )
+        return
+    output.say(
+        f"next    {shlex.join(['rung', 'predict', order.out, order.table, '--out', 'predictions.csv'])}"
+    )
+    if output.verbose():
+        output.say(f"study {result.study} in {storage}: {result.trials} trials, {result.failed} failed")
+
+
+def _print(result: FitResult) -> None:
+    console = output.out()
+    name = result.metric.name
+    table = output.grid(
+        "", "learner", name, "rows", "seconds", "weight", right=("", name, "rows", "seconds", "weight")
+    )
+    for row in result.leaderboard[:SHOWN]:
+        weight = f"{row.weight:.0%}" if row.weight else ""
+        cells = (
+            str(row.rank),
+            row.learner,
+            f"{row.score:.5f}",
+            f"{row.rows:,}",
+            f"{row.seconds:.2f}",
+            weight,
+        )
+        table.add_row(*cells, style="bold" if row.weight else "")
+    more = len(result.leaderboard) - SHOWN
+    table.caption = f"and {more} more: rung show {result.study}" if more > 0 else None
+    table.caption_justify = "left"
+    console.print(table)
+    console.print(_scores(result))
+
+
+def _scores(result: FitResult) -> Any:
+    """The ensemble's score beside those that it must beat."""
+    name = result.metric.name
+    held = result.held
+    table = output.grid(
+        "", *(["validation", "held out"] if held else ["validation"]), right=("validation", "held out")
+    )
+    rows: list[tuple[str, float | None, float | None]] = [
+        (
+            f"the model ({sum(1 for row in result.leaderboard if row.weight)} members)",
+            result.score,
+            held and held.score,
+        ),
+        ("LightGBM's defaults", None, held and held.lightgbm),
+        ("a constant", result.constant, held and held.constant),
+    ]
+    for label, valid, out in rows:
+        if valid is None and out is None:
+            continue
+        cells = [_number(valid), _number(out)] if held else [_number(valid)]
+        table.add_row(label, *cells, style="bold" if label.startswith("the model") else "")
+    table.columns[0].header = name + (f" on {len(held.y):,} rows held out" if held else "")
+    return table
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.5f}"
+
+
+def _plain(order: Order, result: FitResult) -> dict[str, Any]:
+    """The outcome as JSON has it."""
+    held = result.held
+    return {
+        "study": result.study,
+        "task": result.task.kind,
+        "classes": list(result.task.classes),
+        "metric": result.metric.name,
+        "greater_is_better": result.metric.greater_is_better,
+        "score": {"model": result.score, "constant": result.constant, "rows": len(result.y)},
+        "held_out": held
+        and {"model": held.score, "constant": held.constant, "lightgbm": held.lightgbm, "rows": len(held.y)},
+        "trials": result.trials,
+        "failed": result.failed,
+        "seconds": result.seconds,
+        "model": order.out,
+        "report": order.report,
+        "leaderboard": [row._asdict() for row in result.leaderboard],
+        "notes": result.notes,
+    }

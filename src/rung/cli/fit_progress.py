@@ -1,0 +1,113 @@
+"""What `rung fit` shows while it searches: a bar and two lines on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from rung.cli import output
+from rung.study.durations import spoken
+from rung.trials.events import Event, JobStarted, Reported, StopDecided
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rung.study.study import Study
+
+PATIENCE: Final = 5.0  # seconds between two plain lines
+
+
+class FitProgress:
+    """Watches a fit's study: called with each batch of events that was logged.
+
+    Args:
+        budget: seconds, counted from `began` (monotonic).
+        records: what to write into the study's log once, by topic.
+    """
+
+    def __init__(self, budget: float, began: float, records: Mapping[str, Any]) -> None:
+        self.interrupted = False
+        self._budget, self._began, self._records = budget, began, dict(records)
+        self._learner: dict[int, str] = {}
+        self._best: dict[str, float] = {}
+        self._running: tuple[str, ...] = ()
+        self._headline = "starting"
+        self._printed = time.monotonic()
+        self._console = output.err()
+        self._live = False
+
+    def __call__(self, study: Study, events: Sequence[Event]) -> None:
+        self._record(study)
+        for event in events:
+            if isinstance(event, JobStarted) and event.values is not None:
+                self._learner[event.trial] = str(study.space.to_mapping(event.values).get("learner", "?"))
+            elif isinstance(event, Reported):
+                self._keep(event, study)
+            elif isinstance(event, StopDecided) and event.reason == "interrupted":
+                self.interrupted = True
+        self._running = tuple(sorted(self._name(trial) for trial in study.history.running))
+        self._headline = self._said(study)
+        if not self._live and not output.quiet() and time.monotonic() - self._printed >= PATIENCE:
+            self._printed = time.monotonic()
+            self._console.print(f"{self._clock()}: {self._headline}", markup=False)
+
+    def _record(self, study: Study) -> None:
+        """Write each record that the log does not have yet."""
+        waiting, self._records = self._records, {}  # first, because writing calls this again
+        for topic, data in waiting.items():
+            known = study.history.records.get(topic, [])
+            if not known or dict(known[-1].data) != data:
+                study.record(topic, data)
+
+    def _keep(self, event: Reported, study: Study) -> None:
+        value = event.metrics.get(study.identity.metric)
+        if not isinstance(value, int | float):
+            return
+        name, better = self._name(event.trial), max if study.identity.mode == "max" else min
+        self._best[name] = better(self._best.get(name, value), value)
+
+    def _name(self, trial: int) -> str:
+        return self._learner.get(trial, "?")
+
+    def _said(self, study: Study) -> str:
+        history = study.history
+        best = history.incumbent
+        found = ""
+        if best is not None:
+            found = f", best {study.identity.metric} {best.value:.5g} ({self._name(best.trial)})"
+        running = f", running {', '.join(self._running)}" if self._running else ""
+        return f"{len(history)} trials{found}{running}"
+
+    def _clock(self) -> str:
+        spent = time.monotonic() - self._began
+        return f"{spoken(spent)} of {spoken(self._budget)}"
+
+    def __rich__(self) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        spent = time.monotonic() - self._began
+        left = self._budget - spent
+        grid = Table.grid(padding=(0, 2))
+        bar = ProgressBar(total=self._budget, completed=min(spent, self._budget), width=32)
+        grid.add_row(bar, Text(f"{spoken(left)} left" if left > 0 else "finishing", style="bold cyan"))
+        tried = Counter(self._learner.values())
+        names = ", ".join(f"{name} {count}" for name, count in tried.most_common())
+        return Group(grid, Text(self._headline), Text(f"tried: {names}" if names else "", style="dim"))
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """While the search runs: a moving display, if anybody sees it."""
+        if output.quiet() or not self._console.is_terminal:
+            yield
+            return
+        from rich.live import Live
+
+        self._live = True
+        with Live(self, console=self._console, refresh_per_second=8, transient=True):
+            yield

@@ -1,0 +1,78 @@
+"""`rung predict`: a model's predictions for a table's rows."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from rung.cli import output
+from rung.cli.options import Json
+from rung.errors import UserError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def predict(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Where predictions go: .csv, .tsv or .parquet.", show_default="stdout"
+        ),
+    ] = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Predict a table's rows: the column `prediction`, and for classes one probability each."""
+    from rung.cli.begin import check_writable
+
+    if out is not None:
+        _ending(out)
+        check_writable(out, "--out")
+    from rung.tabular.model_file import load_model, read_manifest
+    from rung.tabular.predict import predict_table
+    from rung.tabular.read import read_table
+
+    read_manifest(model)
+    frame = read_table(table)
+    predictions = predict_table(load_model(model, tuple(trust or ())), frame)
+    if json:
+        output.print_json(predictions.to_dict("records"))
+    if out is not None:
+        _write(predictions, out)
+        output.say(f"{len(predictions):,} predictions in {out}")
+    elif not json:
+        predictions.to_csv(sys.stdout, index=False, lineterminator="\n")
+
+
+def _ending(path: Path) -> str:
+    ending = path.suffix.lower()
+    if ending not in (".csv", ".tsv", ".parquet"):
+        raise UserError(f"{path} has no ending that rung writes: name it .csv, .tsv or .parquet")
+    return ending
+
+
+def _write(predictions: pd.DataFrame, path: Path) -> None:
+    """Whole or not at all: beside the place first, then moved there."""
+    ending = _ending(path)
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        if ending == ".parquet":
+            predictions.to_parquet(temporary, index=False)
+        else:
+            separator = "\t" if ending == ".tsv" else ","
+            predictions.to_csv(temporary, index=False, sep=separator, lineterminator="\n")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}): give another --out"
+        ) from error

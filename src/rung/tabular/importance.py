@@ -1,0 +1,131 @@
+"""Permutation importance (Breiman 2001): how much worse a model gets when one column's cells are shuffled."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from rung.tabular.evaluate import quietly
+from rung.tabular.metrics import Metric
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+
+    from rung.tabular.model import Model
+
+MOST_ROWS: Final = 2_000
+FEWEST_ROWS: Final = 100
+MOST_REPEATS: Final = 5
+BATCH: Final = 20_000  # rows predicted at once
+_USE: Final = 0.6  # of the time left is planned for: predicting may turn out slower
+
+
+class ColumnImportance(NamedTuple):
+    """A column, and by how much the loss rises without its information: mean and deviation over the
+    shuffles.
+    """
+
+    name: str
+    mean: float
+    deviation: float
+
+
+@dataclass(frozen=True, slots=True)
+class Importance:
+    """Of all used columns, the most important first.
+
+    Attributes:
+        rows: so many were predicted, each `repeats` times a column.
+        note: why there is less than there could be, or nothing; empty if all is there.
+    """
+
+    columns: tuple[ColumnImportance, ...]
+    rows: int
+    repeats: int
+    note: str = ""
+
+
+def permutation_importance(
+    model: Model, frame: pd.DataFrame, y: npt.NDArray[Any], metric: Metric, deadline: float, seed: int = 0
+) -> Importance:
+    """Shuffle each column that the model reads, and score: on fewer rows, or not at all, where time is short.
+
+    Args:
+        frame: the rows to look at.
+        y: their class codes or values, (n,).
+        deadline: monotonic time; all is planned to end before it.
+    """
+    with quietly():  # one thread: many short calls, and others may have the cores
+        return _measured(model, frame, y, metric, deadline, seed)
+
+
+def _measured(
+    model: Model,
+    frame: pd.DataFrame,
+    y: npt.NDArray[Any],
+    metric: Metric,
+    deadline: float,
+    seed: int,
+) -> Importance:
+    names = [column.name for column in model.columns if column.used]
+    rng = np.random.default_rng([seed, 7])
+    order = rng.permutation(len(frame))
+    pilot = order[:FEWEST_ROWS]
+    if not names or time.monotonic() >= deadline:
+        return Importance((), 0, 0, "left out: no time was left for it")
+    model.raw(frame.iloc[pilot[:2]])  # a first call loads and allocates
+    began = time.monotonic()
+    model.raw(frame.iloc[pilot])
+    pace = max((time.monotonic() - began) / len(pilot), 1e-7)
+    affordable = int(_USE * (deadline - time.monotonic()) / pace / len(names))
+    rows = min(len(frame), MOST_ROWS, affordable)
+    if rows < min(FEWEST_ROWS, len(frame)):
+        return Importance((), 0, 0, "left out: the time left was too short for it")
+    repeats = int(np.clip(affordable // rows, 1, MOST_REPEATS))
+    sample = order[:rows]
+    losses = _losses(model, frame.iloc[sample], y[sample], metric, _Work(names, repeats, deadline, rng))
+    return _ranked(names, losses, rows, repeats)
+
+
+class _Work(NamedTuple):
+    names: list[str]
+    repeats: int
+    deadline: float
+    rng: np.random.Generator
+
+
+def _losses(
+    model: Model, frame: pd.DataFrame, y: npt.NDArray[Any], metric: Metric, work: _Work
+) -> dict[str, list[float]]:
+    """How much the loss rises, for each column and shuffle; columns that time did not allow are missing."""
+    import pandas as pd
+
+    base = metric.loss(y, model.raw(frame))
+    together = max(1, BATCH // len(frame))
+    tasks = [name for name in work.names for _ in range(work.repeats)]
+    rises: dict[str, list[float]] = {}
+    for start in range(0, len(tasks), together):
+        if time.monotonic() >= work.deadline:
+            break
+        batch = tasks[start : start + together]
+        shuffled = [_shuffled(frame, name, work.rng) for name in batch]
+        raw = model.raw(pd.concat(shuffled, ignore_index=True))
+        for name, prediction in zip(batch, np.split(raw, len(batch)), strict=True):
+            rises.setdefault(name, []).append(metric.loss(y, prediction) - base)
+    return rises
+
+
+def _shuffled(frame: pd.DataFrame, name: str, rng: np.random.Generator) -> pd.DataFrame:
+    cells = frame[name].iloc[rng.permutation(len(frame))].set_axis(frame.index)
+    return frame.assign(**{name: cells})
+
+
+def _ranked(names: list[str], rises: dict[str, list[float]], rows: int, repeats: int) -> Importance:
+    found = [ColumnImportance(n, float(np.mean(r)), float(np.std(r))) for n, r in rises.items()]
+    missing = len(names) - len(found)
+    note = f"{missing} columns are missing: the time ended" if missing else ""
+    return Importance(tuple(sorted(found, key=lambda c: -c.mean)), rows, repeats, note)
