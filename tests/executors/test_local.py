@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -117,19 +118,19 @@ def hang(config: Any) -> None:
 
 
 def test_a_job_that_takes_too_long_is_killed_with_its_children(make: Make, tmp_path: Path) -> None:
-    executor = make(hang, trial_seconds=0.4)
+    executor = make(hang, trial_seconds=1.5)
     (end,) = run(executor, {"child": str(tmp_path / "pid")})
-    assert (end.failure, end.message) == (Failure.TIMEOUT, "the job took longer than its limit of 0.4 s")
+    assert (end.failure, end.message) == (Failure.TIMEOUT, "the job took longer than its limit of 1.5 s")
     assert gone(int((tmp_path / "pid").read_text()))
 
 
 def test_loading_the_objective_does_not_count_as_the_jobs_time(make: Make) -> None:
     class Slow:
         def __reduce__(self) -> Any:
-            return time.sleep, (0.6,)
+            return time.sleep, (1.5,)
 
     slow = Slow()
-    (end,) = run(make(lambda config: 1.0 if slow is None else 0.0, trial_seconds=0.5), {})
+    (end,) = run(make(lambda config: 1.0 if slow is None else 0.0, trial_seconds=1.2), {})
     assert isinstance(end, JobFinished)
 
 
@@ -148,9 +149,39 @@ def test_a_memory_hog_is_killed(make: Make) -> None:
 
 
 def test_a_stopped_worker_is_given_up(make: Make) -> None:
-    executor = make(lambda config: os.kill(os.getpid(), signal.SIGSTOP), silence=2.0)
+    executor = make(lambda config: os.kill(os.getpid(), signal.SIGSTOP), silence=3.0)
     (end,) = run(executor, {})
-    assert (end.failure, end.message) == (Failure.LOST, "nothing was heard of the worker for 2 s")
+    assert (end.failure, end.message) == (Failure.LOST, "nothing was heard of the worker for 3 s")
+
+
+def babble(config: Any) -> float:
+    for number in range(3, 64):
+        try:
+            end = socket.socket(fileno=os.dup(number))
+        except OSError:
+            continue  # no socket
+        end.sendall(b"\0\0\0\1\xff")
+    return 1.0
+
+
+def test_an_objective_that_writes_to_the_pipe(make: Make) -> None:
+    (end,) = run(make(babble), {})
+    assert (end.failure, end.message) == (Failure.LOST, "something else than the worker wrote to its pipe")
+
+
+def test_a_checkpoint_is_found_from_any_folder(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def objective(trial: Any) -> float:
+        os.chdir("/")
+        return float(Path(trial.checkpoint, "at").read_text())
+
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved" / "at").write_text("0.5")
+    monkeypatch.chdir(tmp_path)
+    executor = make(objective)
+    executor.submit([Job(0, 2, {}, start=1, checkpoint="saved")])
+    assert drain(executor)[-1].metrics == {"loss": 0.5}
 
 
 def fork_and_die(config: Any) -> None:

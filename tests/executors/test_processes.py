@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.executors import processes
@@ -112,6 +112,7 @@ JOB = Job(
 )
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 200)))
 def test_frames_come_together_however_they_are_cut(cuts: list[int]) -> None:
     data = frame(*FROM_WORKER[:2]) + frame(*FROM_WORKER[2:])

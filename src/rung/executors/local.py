@@ -90,6 +90,8 @@ class LocalExecutor:
         for job in jobs:
             worker = self._free.pop()
             self._busy[job.trial] = worker
+            if job.checkpoint is not None:  # the objective may work in another folder
+                job = job._replace(checkpoint=os.path.abspath(job.checkpoint))
             worker.assign(job)
 
     def poll(self, timeout: float | None) -> list[Event]:

@@ -119,20 +119,27 @@ def spawn(launch: Launch, index: int) -> tuple[subprocess.Popen[bytes], socket.s
     No `multiprocessing`: nothing of the user's script runs again in the worker, so it needs no
     `if __name__ == "__main__"`. In a session of its own a worker gets no Ctrl-C, and can be killed
     together with all that it started.
+
+    Raises:
+        StudyError: the system lets no more processes or files be.
     """
     ours, theirs = socket.socketpair()
     numbers = (theirs.fileno(), launch.code.fileno())
     command = [sys.executable, "-c", _BOOT, *map(str, (*numbers, os.getpid())), *launch.path]
-    with theirs, open(start_log(launch, index), "ab") as log:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=dict(launch.environments[index]),
-            pass_fds=numbers,
-            start_new_session=True,
-        )
+    try:
+        with theirs, open(start_log(launch, index), "ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=dict(launch.environments[index]),
+                pass_fds=numbers,
+                start_new_session=True,
+            )
+    except OSError as error:
+        ours.close()
+        raise StudyError(f"a worker process cannot be started: {error}") from error
     ours.setblocking(False)
     return process, ours
 

@@ -257,6 +257,8 @@ class _Running:
 def simulate(setup: Setup) -> SimulatedExecutor:
     """The simulated executor for an ordinary objective: one second a unit of resource, without hazards.
 
+    A function of (config, budget) is asked at each resource that matters (1 in a study without one).
+
     Raises:
         StudyError: the objective wants the trial's handle, which a simulation has not.
     """

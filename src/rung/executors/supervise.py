@@ -8,6 +8,8 @@ import subprocess
 import time
 from typing import Any
 
+import msgspec
+
 from rung.executors.base import Job
 from rung.executors.pipes import Begin, Frames, Ready, Run, Waiting, frame, from_worker
 from rung.executors.processes import Launch, describe, kill_group, reap, spawn
@@ -110,7 +112,11 @@ class Worker:
         if not data:
             return None
         self.heard = time.monotonic()
-        return list(self._frames.feed(data))
+        try:
+            return list(self._frames.feed(data))
+        except msgspec.DecodeError:  # the objective wrote to a file descriptor that is not its own
+            self.kill(Failure.LOST, "something else than the worker wrote to its pipe")
+            return None
 
     def note(self, message: Any) -> bool:
         """Take in a message that is no event; whether it says that a report waits at a gate."""
