@@ -1,9 +1,12 @@
 """Where a storage can be, and the one sentence for each place where it cannot."""
 
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
@@ -150,19 +153,42 @@ def test_a_place_that_cannot_be_written(samples):
         storage.create("mine", [samples.created], samples.summary)
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_storage_of_somebody_else_can_be_read(tmp_path, samples):
-    file = tmp_path / "a.db"
-    make(file, samples)
-    file.chmod(0o444)
-    tmp_path.chmod(0o555)
+READ_ONLY = """
+import difflib, os, sys
+import rung.storage.sqlite, sqlalchemy.dialects.sqlite.pysqlite
+from rung.errors import StorageError
+from rung.storage import open_storage
+os.chdir(sys.argv[1])
+if os.geteuid() == 0:
+    os.setuid(65534)
+storage = open_storage("a.db")
+assert [row.name for row in storage.list()] == ["mine"]
+assert len(list(storage.read("mine"))) == 1
+for action in (lambda: storage.open("mine"), lambda: storage.request("mine", "stop", {})):
     try:
-        storage = open_storage(file)
-        assert len(list(storage.read("mine"))) == 1
-        with pytest.raises(StorageError, match="cannot be written"):
-            storage.open("mine")
+        action()
+    except StorageError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs POSIX permissions")
+def test_a_storage_that_one_may_only_read(samples):
+    folder = Path(tempfile.mkdtemp())
+    make(folder / "a.db", samples)
+    (folder / "a.db").chmod(0o444)
+    folder.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", READ_ONLY, folder], check=True, stdout=subprocess.PIPE, text=True
+        )
+        sentences = done.stdout.splitlines()
+        assert len(sentences) == 2
+        assert all("a.db cannot be written: change its" in sentence for sentence in sentences)
+        assert [path.name for path in folder.iterdir()] == ["a.db"]
     finally:
-        tmp_path.chmod(0o755)
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
 
 
 def test_what_opening_imports(tmp_path, samples):
