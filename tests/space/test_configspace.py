@@ -5,15 +5,17 @@ from __future__ import annotations
 import builtins
 import random
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
 
-import ConfigSpace as cs
 from rung.errors import SpaceError
 from rung.space import compile_space, from_configspace, to_configspace
 from rung.space.domains import Beta, Categorical, Choice, Constant, Float, Integer, Normal, Ordinal, Space
 from rung.space.rules import Condition, Forbidden, Is, Relation
+
+cs = pytest.importorskip("ConfigSpace")
 
 SPACES = 200
 
@@ -69,7 +71,11 @@ def random_clause(rng: random.Random, parameters, deep: bool = True):
     value = random_value(rng, parameter)
     kinds = [cs.ForbiddenEqualsClause, cs.ForbiddenInClause]
     if parameter.ORDERABLE:  # not "at most": the library's own check of batches is wrong there
-        kinds += [cs.ForbiddenLessThanClause, cs.ForbiddenGreaterThanClause, cs.ForbiddenGreaterThanEqualsClause]
+        kinds += [
+            cs.ForbiddenLessThanClause,
+            cs.ForbiddenGreaterThanClause,
+            cs.ForbiddenGreaterThanEqualsClause,
+        ]
     numeric = [p for p in parameters if hasattr(p, "lower")]
     if len(numeric) > 1 and rng.random() < 0.3:
         kind = rng.choice(
@@ -86,8 +92,18 @@ def random_clause(rng: random.Random, parameters, deep: bool = True):
     return kind(parameter, [value] if kind is cs.ForbiddenInClause else value)
 
 
+@cache
 def random_space(seed: int):
-    """A random ConfigurationSpace whose defaults are legal."""
+    """A random ConfigurationSpace; those that the library itself can't make are left out."""
+    for attempt in range(100):
+        try:
+            return try_random_space(seed + 1000 * attempt)
+        except cs.exceptions.ActiveHyperparameterNotSetError:
+            continue
+    raise AssertionError
+
+
+def try_random_space(seed: int):
     rng = random.Random(seed)
     space = cs.ConfigurationSpace(seed=seed)
     parameters = [random_parameter(rng, f"p{i:02}") for i in range(rng.randint(3, 10))]
@@ -110,11 +126,13 @@ def random_space(seed: int):
 
 
 def judge(space, mapping) -> str:
-    """What ConfigSpace says about a configuration."""
+    """What ConfigSpace says about a configuration: its check of values, not all of its samples pass it."""
     try:
         cs.Configuration(space, values=mapping)
     except cs.exceptions.ForbiddenValueError:
         return "forbidden"
+    except (cs.exceptions.InactiveHyperparameterSetError, cs.exceptions.ActiveHyperparameterNotSetError):
+        return "activity"
     return "legal"
 
 
@@ -123,7 +141,7 @@ def test_same_configurations(seed: int) -> None:
     theirs = random_space(seed)
     compiled = compile_space(from_configspace(theirs))
     rng = np.random.default_rng(seed)
-    rows = compiled.decode(rng.random((25, compiled.size)))
+    rows = compiled.decode(rng.random((15, compiled.size)))
     legal = compiled.legal(rows).tolist()
     for row, ours in zip(rows, legal, strict=True):  # activity: they accept exactly what is active
         assert judge(theirs, compiled.to_mapping(row)) == ("legal" if ours else "forbidden")
@@ -142,8 +160,30 @@ def test_their_samples_are_ours(seed: int) -> None:
         pytest.skip("ConfigSpace finds no legal configuration")
     for sample in samples:
         mapping = dict(sample)
-        row = compiled.from_mapping(mapping)  # every active parameter, and none else, and legal
-        assert compiled.to_mapping(row) == pytest.approx(mapping)
+        if judge(theirs, mapping) == "legal":  # every active parameter, and none else
+            assert compiled.to_mapping(compiled.from_mapping(mapping)) == pytest.approx(mapping)
+        else:
+            with pytest.raises(SpaceError):
+                compiled.from_mapping(mapping)
+
+
+@pytest.mark.parametrize("seed", range(0, SPACES, 2))
+def test_same_activity(seed: int) -> None:
+    """Parameters dropped, or with a value though they are not active: refused by both."""
+    theirs = random_space(seed)
+    compiled = compile_space(from_configspace(theirs))
+    full = {name: parameter.default_value for name, parameter in theirs.items()}
+    rng = random.Random(seed)
+    for row in compiled.samples(seed, 0, 10):
+        mapping = compiled.to_mapping(row)
+        assert judge(theirs, mapping) == "legal"
+        inactive = [name for name in full if name not in mapping]
+        if inactive:
+            name = rng.choice(inactive)
+            more = {**mapping, name: full[name]}
+            assert judge(theirs, more) == "activity"
+            with pytest.raises(SpaceError, match="not active"):
+                compiled.from_mapping(more)
 
 
 @pytest.mark.parametrize("seed", range(SPACES))
@@ -163,3 +203,137 @@ def test_round_trip(seed: int) -> None:
     rows = compiled.decode(np.random.default_rng(seed).random((10, compiled.size)))
     for row, ours_legal in zip(rows, compiled.legal(rows).tolist(), strict=True):
         assert judge(again, compiled.to_mapping(row)) == ("legal" if ours_legal else "forbidden")
+
+
+EXAMPLE = Space(
+    {
+        "lr": Float(0.001, 0.5, log=True, prior=Normal(0.01, 1.5)),
+        "beta": Float(0, 1, prior=Beta(2, 3), default=0.25),
+        "drop": Float(0, 0.5, step=0.1, default=0.2),
+        "layers": Integer(1, 8, prior=Normal(2, 3)),
+        "kind": Categorical(["x", "y", "z"], prior=[1, 1, 2]),
+        "size": Ordinal([8, 16, 32]),
+        "fixed": Constant(True),
+        "optimizer": Choice(
+            {
+                "sgd": {"momentum": Float(0, 0.5), "lag": Integer(1, 3)},
+                "adam": {"lag": Integer(2, 5)},
+                "none": {},
+            },
+            prior=[1, 2, 1],
+        ),
+    },
+    [
+        Condition("drop", Is("layers", at_least=3) & Is("kind", not_equals="z")),
+        Condition("optimizer.sgd.momentum", on="layers", less=6),
+        Condition("beta", Is("optimizer.sgd.lag", not_equals=2) | Is("size", one_of=[8, 16])),
+    ],
+    [
+        Forbidden(Is("kind", not_equals="x") & Is("layers", at_most=1)),
+        Forbidden(Is("layers", not_equals=4) & Is("optimizer", equals="none")),
+        Forbidden(Relation("layers", "at_least", "size")),
+        Forbidden(Is("size", at_least=32) & Is("drop", at_most=0.1)),
+    ],
+)
+
+
+def renamed(compiled, row):
+    """A configuration under the names that it has in ConfigSpace."""
+    shared = [name for name in compiled.names if compiled.names.count(name) > 1]
+    return {
+        key if name in shared else name: value
+        for key, name, value in zip(compiled.keys, compiled.names, row, strict=True)
+        if value != ()
+    }
+
+
+def test_out() -> None:
+    compiled = compile_space(EXAMPLE)
+    theirs = to_configspace(EXAMPLE)
+    rows = compiled.decode(np.random.default_rng(0).random((300, compiled.size)))
+    verdicts = [judge(theirs, renamed(compiled, row)) for row in rows]
+    assert verdicts == ["legal" if good else "forbidden" for good in compiled.legal(rows).tolist()]
+    assert 20 < verdicts.count("legal") < 280
+
+
+def test_out_and_in_again() -> None:
+    flat = Space([(name, domain) for name, domain in EXAMPLE.parameters if name not in ("optimizer", "beta")])
+    again = from_configspace(to_configspace(flat))
+    compiled, other = compile_space(flat), compile_space(again)
+    for name, domain in again.parameters:
+        before = dict(flat.parameters)[name]
+        assert type(domain) is type(before)
+        assert domain.admit(compiled.defaults[compiled.names.index(name)]) is not None
+    assert dict(again.parameters)["drop"] == dict(flat.parameters)["drop"]
+    assert dict(again.parameters)["lr"].prior.deviation == pytest.approx(1.5)
+    for row in compiled.samples(0, 0, 50):
+        mapping = compiled.to_mapping(row)
+        assert other.to_mapping(other.from_mapping(mapping)) == mapping
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"a": Float(0, 1e-15)}, "'a' has no counterpart: ConfigSpace keeps 13 decimals"),
+        ({"a": Float(0, 1, step=0.1, prior=Normal(0.5, 0.1))}, "'a' has no counterpart.*a step and a prior"),
+        ({"a": Float(0, 1, step=1e-5)}, "'a' has no counterpart.*more than 10,000 values"),
+        (
+            Space(
+                {"a": Float(0, 1), "b": Float(0, 1), "c": Constant(1)},
+                [Condition("c", Relation("a", "less", "b"))],
+            ),
+            "the condition of 'c' has no counterpart in ConfigSpace: it compares two parameters",
+        ),
+        (Space({"a": Categorical(["x", "y"])}, (), [Forbidden(Is("a", equals="x"))]), "ConfigSpace refuses"),
+    ],
+)
+def test_refused_on_the_way_out(space, message: str) -> None:
+    with pytest.raises(SpaceError, match=message):
+        to_configspace(space)
+
+
+def test_refused_on_the_way_in() -> None:
+    space = cs.ConfigurationSpace()
+    space.add(cs.CategoricalHyperparameter("pairs", [(1, 2), (3, 4)]))
+    with pytest.raises(SpaceError, match="'pairs' has no counterpart"):
+        from_configspace(space)
+    flags = cs.ConfigurationSpace()
+    flags.add(cs.CategoricalHyperparameter("flag", [True, False]), cs.CategoricalHyperparameter("n", [1, 2]))
+    flags.add(
+        cs.ForbiddenAndConjunction(
+            cs.ForbiddenEqualsRelation(flags["flag"], flags["n"]),
+            cs.ForbiddenEqualsClause(flags["flag"], False),
+        )
+    )
+    with pytest.raises(SpaceError, match="compares booleans with numbers"):
+        from_configspace(flags)
+    with pytest.raises(SpaceError, match="was expected"):
+        from_configspace({"a": 1})
+
+
+def test_types_are_exact() -> None:
+    space = cs.ConfigurationSpace()
+    space.add(
+        cs.CategoricalHyperparameter("flag", [True, False]),
+        cs.CategoricalHyperparameter("mixed", [1, 2.5, "x"]),
+        cs.UniformIntegerHyperparameter("n", 1, 5),
+    )
+    compiled = compile_space(from_configspace(space))
+    for row in compiled.samples(0, 0, 50):
+        assert type(row[0]) is bool
+        assert type(row[2]) is int
+    assert {type(row[1]) for row in compiled.samples(0, 0, 50)} == {int, float, str}
+
+
+def test_missing_library_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    find = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name == "ConfigSpace":
+            raise ImportError(name)
+        return find(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "ConfigSpace")
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(SpaceError, match=r"pip install 'rung\[configspace\]'"):
+        to_configspace({"a": Float(0, 1)})

@@ -201,7 +201,8 @@ class Stepped:
         steps = self._steps
         largest = max(abs(steps.first), abs(steps.first + (self._count - 1) * steps.step), steps.scale)
         if largest < _EXACT:  # one rounding, in the division: the same as Python's whole numbers
-            return np.minimum((steps.first + index * steps.step) / steps.scale, steps.high)
+            values = (steps.first + index * steps.step) / steps.scale
+            return np.where(index == self._count - 1, steps.high, values)
         return np.array([steps.value(int(i)) for i in index])
 
     def every(self) -> Array:

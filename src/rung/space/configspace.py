@@ -345,5 +345,5 @@ def _sigma(name: str, domain: Float | Integer, deviation: float) -> float:
         return deviation
     for sigma in (math.exp(deviation) - domain.low, math.exp(-deviation) - domain.low):
         if sigma > 0:
-            return sigma
+            return round(sigma, _DECIMALS)
     raise SpaceError(f"the prior of parameter {name!r} has no counterpart in ConfigSpace: it is too narrow")

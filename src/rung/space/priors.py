@@ -13,15 +13,21 @@ Quantile = Callable[[Floats], Floats]
 
 def truncated_normal_quantile(mean: float, deviation: float) -> Quantile:
     """Of the normal distribution cut off at 0 and 1."""
-    from scipy.special import ndtr, ndtri  # 0.2 s to import, for the few spaces that have such a prior
+    from scipy.special import (
+        log_ndtr,
+        ndtri_exp,
+    )  # 0.2 s to import, for the few spaces that have such a prior
 
-    mirrored = mean < 0.5  # in the lower tail distribution functions keep their digits
+    mirrored = mean < 0.5  # logarithms of the lower tail keep their digits, however far away the mean is
     centre = 1.0 - mean if mirrored else mean
-    low, high = ndtr((0.0 - centre) / deviation), ndtr((1.0 - centre) / deviation)
+    low, high = log_ndtr((0.0 - centre) / deviation), log_ndtr((1.0 - centre) / deviation)
+    ratio = np.exp(low - high)
 
     def quantile(u: Floats) -> Floats:
         rank = 1.0 - u if mirrored else u
-        x = np.clip(centre + deviation * ndtri(low + rank * (high - low)), 0.0, 1.0)
+        with np.errstate(divide="ignore"):
+            log_rank = high + np.log(rank + (1.0 - rank) * ratio)
+        x = np.clip(centre + deviation * ndtri_exp(log_rank), 0.0, 1.0)
         return 1.0 - x if mirrored else x
 
     return quantile

@@ -62,7 +62,8 @@ class Steps:
 
     def value(self, index: int) -> float:
         """The value number `index`."""
-        return min((self.first + index * self.step) / self.scale, self.high)
+        last = index == self.count - 1
+        return self.high if last else (self.first + index * self.step) / self.scale
 
     def nearest(self, value: float) -> int:
         """The number of the value nearest to `value`."""
