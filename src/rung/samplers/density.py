@@ -25,11 +25,12 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 FloatType = type[np.float64] | type[np.float32]
 
-_BLOCK = 16384  # observations evaluated at once: bounds the memory
+_BLOCK = 4096  # observations evaluated at once: what is computed of them stays in the cache
+_UNTHREADED = 2**18  # multiplications of a product that OpenBLAS leaves to one thread
 _LN2 = math.log(2.0)
 _SCALE = 1.0 / math.sqrt(_LN2)  # numbers are scaled so that products are exponents of 2: exp2 is the fastest
-_LOWEST = -100.0  # a smaller exponent adds nothing that a float32 sum sees; subnormal results would be slow
-_PEAK = -60.0  # down to here the largest exponent of a point may be while those above `_LOWEST` suffice
+_LOWEST = -100.0  # smaller exponents are raised to this: results below float32's normal range are very slow
+_SMALL = 2.0**-50  # the least sum beside which what `_LOWEST` adds is nothing
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +55,8 @@ class Density:
         """
         rows, furthest = self._rows(dtype)
         weights, reach = self._weights(points, furthest)
-        error = float(np.finfo(dtype).eps) * (len(rows) + 40) * (1.0 + reach)
-        return _log_sum(weights.astype(dtype), rows) + self._constant, error
+        roundings = (len(rows) + 8) * (1.0 + reach) + _BLOCK  # of the exponents, and of their sum
+        return _log_sum(weights.astype(dtype), rows) + self._constant, float(np.finfo(dtype).eps) * roundings
 
     @cached_property
     def _numbers(self) -> int:
@@ -88,15 +89,16 @@ class Density:
         norm of the numbers; 1.
         """
         c, n = self._numbers, self.data.shape[1]
-        rows = np.ones((c + int(self.levels.sum()) + 2, n), dtype)
-        factors = _SCALE / self.bandwidths[:c, None]
-        np.multiply(self.data[:c] - self._centre[:, None], factors, out=rows[:c], casting="same_kind")
+        rows = np.empty((c + int(self.levels.sum()) + 2, n), dtype)
+        np.subtract(self.data[:c], self._centre[:, None], out=rows[:c], casting="same_kind")
+        rows[:c] *= (_SCALE / self.bandwidths[:c, None]).astype(dtype)
         start = c
         for codes, m in zip(self.data[c:], self.levels[c:], strict=True):
-            np.equal(codes, np.arange(m)[:, None], out=rows[start : start + m], casting="unsafe")
+            rows[start : start + m] = codes == np.arange(m)[:, None]
             start += m
         squares = np.einsum("kn,kn->n", rows[:c], rows[:c])
         np.multiply(squares, -0.5, out=rows[start])
+        rows[-1] = 1.0
         return rows, math.sqrt(float(squares.max()))
 
     def _weights(self, points: Floats, furthest: float) -> tuple[Floats, float]:
@@ -122,24 +124,43 @@ def _log_sum(weights: NDArray[Any], rows: NDArray[Any]) -> Floats:
 
     The product is at most 0, give or take rounding.
     """
-    parts = [_sum_block(weights @ rows[:, i : i + _BLOCK]) for i in range(0, rows.shape[1], _BLOCK)]
+    parts = [_sum_block(weights, rows[:, i : i + _BLOCK]) for i in range(0, rows.shape[1], _BLOCK)]
     shifts = np.array([shift for shift, _ in parts])  # (blocks, count)
-    sums = np.array([total for _, total in parts])
-    top = shifts.max(axis=0)
+    sums = np.array([block for _, block in parts])
+    top: Floats = shifts.max(axis=0)
     total: Floats = (sums * np.exp2(shifts - top)).sum(axis=0)
     return _LN2 * top + np.log(total)
 
 
-def _sum_block(exponents: NDArray[Any]) -> tuple[Floats, Floats]:
-    """sum(2 ** (exponents - shift)) over axis 1, and the shift; both (count,). Changes its argument."""
+def _sum_block(weights: NDArray[Any], rows: NDArray[Any]) -> tuple[Floats, Floats]:
+    """sum(2 ** (weights @ rows - shift)) over axis 1, and the shift, nearly always 0; both (count,)."""
+    sums = _sum_powers(_product(weights, rows))
+    if sums.min() >= _SMALL:
+        return np.zeros(len(sums)), sums
+    exponents = _product(weights, rows)
     peaks = exponents.max(axis=1)
-    if peaks.min() < _PEAK:
-        exponents -= peaks[:, None]
-    else:
-        peaks = np.zeros_like(peaks)
+    return peaks.astype(np.float64), _sum_powers(exponents - peaks[:, None])
+
+
+def _sum_powers(exponents: NDArray[Any]) -> Floats:
+    """sum(2 ** exponents) over axis 1; overwrites its argument."""
     np.maximum(exponents, _LOWEST, out=exponents)
     np.exp2(exponents, out=exponents)
-    return peaks.astype(np.float64), exponents.sum(axis=1).astype(np.float64)
+    sums: Floats = np.einsum("cn->c", exponents).astype(np.float64)  # three times as fast as `sum`
+    return sums
+
+
+def _product(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+    """The matrix product, in pieces that no BLAS spreads over threads.
+
+    Beside busy workers such threads wait for each other, a hundred times as long as the product takes; and
+    the result would depend on their number.
+    """
+    product = np.empty((len(weights), rows.shape[1]), weights.dtype)
+    piece = min(512, max(16, _UNTHREADED // weights.size))
+    for i in range(0, rows.shape[1], piece):
+        np.matmul(weights, rows[:, i : i + piece], out=product[:, i : i + piece])
+    return product
 
 
 def fit(data: Floats, levels: Ints, smallest: float) -> Density:
