@@ -13,11 +13,9 @@ from typer.core import TyperGroup
 
 from rung import __version__
 from rung.cli import output
+from rung.cli.exits import BAD_INPUT, INTERRUPTED
 from rung.errors import UserError
 
-NO_RESULT: Final = 1
-INTERRUPTED: Final = 130
-BAD_INPUT: Final = 2
 _VOLUMES: Final = ("-q", "--quiet", "-v", "--verbose")
 
 

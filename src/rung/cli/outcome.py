@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from rung.cli import output
-from rung.cli.app import INTERRUPTED, NO_RESULT
+from rung.cli.exits import INTERRUPTED, NO_RESULT
 from rung.cli.store import command
 
 if TYPE_CHECKING:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rung.study import Study
 
 LOCAL = "local"
+ENDLESS = "say when it ends: --trials 50, --budget 10m, --total-resource 2000 or --target 0.1"
 RECORD = "command"  # the topic under which the log keeps what ran
 
 ObjectiveFile = Annotated[
@@ -49,44 +50,36 @@ Mode = Annotated[str | None, typer.Option(metavar="min|max", help="Which is bett
 Resource = Annotated[
     str | None, typer.Option(metavar="NAME:MIN:MAX", help="What a larger evaluation spends, as epoch:1:81.")
 ]
+Budget = Annotated[str | None, typer.Option(metavar="TIME", help="Wall time: 90, 90s, 5m, 1h30m.")]
 Method = Annotated[str | None, typer.Option(help="A sampler and a scheduler together, such as bohb.")]
 Sampler = Annotated[str | None, typer.Option(help="See `rung methods`.", show_default="kde")]
 Scheduler = Annotated[
     str | None, typer.Option(help="See `rung methods`.", show_default="asha, or plain without a resource")
 ]
+Eta = Annotated[int, typer.Option(help="One in this many trials is promoted.")]
+Seed = Annotated[int, typer.Option(help="Of everything random.")]
 
 
 def tune(  # noqa: PLR0913  # a door
     objective: ObjectiveFile,
     space: SpaceFile = None,
-    metric: Annotated[
-        str | None, typer.Option(help="What the objective reports.", show_default="loss")
-    ] = None,
-    mode: Annotated[
-        str | None, typer.Option(metavar="min|max", help="Which is better.", show_default="min")
-    ] = None,
-    resource: Annotated[
-        str | None,
-        typer.Option(metavar="NAME:MIN:MAX", help="What a larger evaluation spends, as epoch:1:81."),
-    ] = None,
-    eta: Annotated[int, typer.Option(help="One in this many trials is promoted.")] = 3,
-    method: Annotated[
-        str | None, typer.Option(help="A sampler and a scheduler together, such as bohb.")
-    ] = None,
-    sampler: Annotated[str | None, typer.Option(help="See `rung methods`.", show_default="kde")] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="See `rung methods`.", show_default="asha, or plain without a resource")
-    ] = None,
+    metric: Metric = None,
+    mode: Mode = None,
+    resource: Resource = None,
+    eta: Eta = 3,
+    method: Method = None,
+    sampler: Sampler = None,
+    scheduler: Scheduler = None,
     workers: Workers = None,
     executor: Executor = None,
     trials: Trials = None,
-    budget: Annotated[str | None, typer.Option(metavar="TIME", help="Wall time: 90, 90s, 5m, 1h30m.")] = None,
+    budget: Budget = None,
     total_resource: TotalResource = None,
     target: Target = None,
     trial_time: TrialTime = None,
     trial_memory: TrialMemory = None,
     retries: Retries = 3,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Seed = 0,
     storage: Storage = DEFAULT_STORAGE,
     study: StudyName = None,
 ) -> None:
@@ -96,7 +89,7 @@ def tune(  # noqa: PLR0913  # a door
     from rung.study import Study
 
     if all(limit is None for limit in (trials, budget, total_resource, target)):
-        raise UserError("say when it ends: --trials 50, --budget 10m, --total-resource 2000 or --target 0.1")
+        raise UserError(ENDLESS)
     loaded = load_objective(objective)
     _check_executor(executor)
     sampler, scheduler = _policies(method, sampler, scheduler)
