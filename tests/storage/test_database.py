@@ -79,3 +79,19 @@ def test_a_closed_storage_leaves_one_file(database, samples):
     storage.open("mine").append(samples.reports(1, 3), samples.summary)
     storage.close()
     assert [path.name for path in database.path.parent.iterdir()] == ["rung.db"]
+
+
+def test_a_new_file_waits_for_a_reader_before_it_switches_to_wal(tmp_path, samples):
+    file = tmp_path / "rung.db"
+    maker = Database(file, busy=0.1)
+    maker.prepare()
+    other = sqlite3.connect(file, isolation_level=None)
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM studies").fetchall()
+    with pytest.raises(StorageError, match="another program has locked"), maker.writing():
+        pass
+    other.execute("COMMIT")
+    other.close()
+    with maker.writing() as connection:
+        assert pragma(connection, "journal_mode") == "wal"
+    maker.close()

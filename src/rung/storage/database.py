@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -68,7 +68,6 @@ class Database:
         if self.ready():
             return
         self._make()
-        self._patiently(self._switch_to_wal)
         self._ready = True
 
     @contextmanager
@@ -134,19 +133,15 @@ class Database:
             else:
                 schema.version_of(connection, str(self.path))
 
-    def _switch_to_wal(self) -> None:
-        """For good: the file remembers it."""
-        with self.explained():
-            self._open("rw", "PRAGMA journal_mode = WAL").close()
-
-    def _patiently(self, action: Callable[[], None]) -> None:
-        """Try again while another process is in the way, where SQLite would give up at once."""
+    def _switch_to_wal(self, connection: sqlite3.Connection) -> None:
+        """Once for a new file, which remembers it; patiently, since SQLite does not wait here by itself."""
         deadline = time.monotonic() + self._busy
         while True:
             try:
-                return action()
-            except StorageError as error:
-                if _name(error.__cause__) != "SQLITE_BUSY" or time.monotonic() > deadline:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if _name(error) != "SQLITE_BUSY" or time.monotonic() > deadline:
                     raise
             time.sleep(_PAUSE)
 
@@ -160,29 +155,24 @@ class Database:
         )  # nobody can write it from here: no locks needed
 
     def _connect_writer(self) -> sqlite3.Connection:
-        return self._open(
-            "rw",
-            "PRAGMA journal_mode = WAL",  # it is already, unless the file was copied by other means
-            "PRAGMA synchronous = FULL",
-            "PRAGMA foreign_keys = ON",
-            "PRAGMA wal_autocheckpoint = 0",
-        )
+        connection = self._open("rw")
+        try:
+            self._switch_to_wal(connection)
+            for setting in ("synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 0"):
+                connection.execute(f"PRAGMA {setting}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
-    def _open(self, mode: str, *settings: str) -> sqlite3.Connection:
-        connection = sqlite3.connect(
+    def _open(self, mode: str) -> sqlite3.Connection:
+        return sqlite3.connect(
             f"{self.path.as_uri()}?mode={mode}",
             uri=True,
             timeout=self._busy,
             isolation_level=None,
             check_same_thread=False,
         )
-        try:
-            for setting in settings:
-                connection.execute(setting)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
 
     def _explain(self, error: BaseException | None, study: str | None) -> StorageError:
         name = _name(error)
