@@ -41,9 +41,9 @@ class Verdicts:
         rung = self.rungs.get(result.resource)
         if rung is not None:
             rung.add(result.value, result.trial)
-            if not result.ended and not rung.holds(result.value, result.trial):
+            if not rung.holds(result.value, result.trial):
                 self.doomed[result.trial] = None
-        if result.ended:
+        if result.ended:  # nothing is left to stop
             self.doomed.pop(result.trial, None)
 
 

@@ -17,18 +17,19 @@ from rung.space.values import Values
 
 FORMAT: Final = 1  # of the log; a log of any earlier format stays readable
 
+
 class Record(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """A frozen value of the log."""
 
 
-class Spec(Record):
+class Spec(Record, frozen=True):
     """A sampler or a scheduler as the log names it: its name and its settings."""
 
     name: str
     settings: Mapping[str, Any] = {}
 
 
-class Resource(Record):
+class Resource(Record, frozen=True):
     """What a larger evaluation spends more of: name, smallest (r) and largest (R) amount."""
 
     name: str
@@ -36,7 +37,7 @@ class Resource(Record):
     maximum: int
 
 
-class Identity(Record):
+class Identity(Record, frozen=True):
     """What makes a study this study: calling again with the same resumes it, with another is an error."""
 
     space: Mapping[str, Any]  # the JSON form, see rung.space.to_json
@@ -51,7 +52,7 @@ class Identity(Record):
     task: Mapping[str, Any] = {}  # what a door adds: the table's fingerprint, the target, ...
 
 
-class Limits(Record):
+class Limits(Record, frozen=True):
     """When a study ends, and what a job may take. They may change between sessions.
 
     `seconds` is wall time spent running, `total_resource` in the study's unit, `target` in the metric's
@@ -72,7 +73,7 @@ class Limits(Record):
         return any(x is not None for x in (self.trials, self.seconds, self.total_resource, self.target))
 
 
-class Origin(Record):
+class Origin(Record, frozen=True):
     """Where a configuration came from: `model` tells whether a model made it, from results at `fidelity`."""
 
     sampler: str
@@ -96,19 +97,19 @@ class Event(Record, tag_field="kind", tag=True):
     """One thing that happened."""
 
 
-class StudyCreated(Event):
+class StudyCreated(Event, frozen=True):
     identity: Identity
     version: str  # of rung
     time: float = 0.0
     format: int = FORMAT
 
 
-class LimitsChanged(Event):
+class LimitsChanged(Event, frozen=True):
     limits: Limits
     time: float = 0.0
 
 
-class SessionStarted(Event):
+class SessionStarted(Event, frozen=True):
     """A process took the study up."""
 
     host: str
@@ -119,12 +120,12 @@ class SessionStarted(Event):
     time: float = 0.0
 
 
-class SessionEnded(Event):
+class SessionEnded(Event, frozen=True):
     reason: str
     time: float = 0.0
 
 
-class JobStarted(Event):
+class JobStarted(Event, frozen=True):
     """Run `trial` from `start` up to `until`; the first job of a trial brings its configuration.
 
     `gates` are resources on the way at which the report waits for the scheduler's word.
@@ -142,7 +143,7 @@ class JobStarted(Event):
     time: float = 0.0
 
 
-class Reported(Event):
+class Reported(Event, frozen=True):
     """The objective told its metrics at a resource."""
 
     trial: int
@@ -152,7 +153,7 @@ class Reported(Event):
     time: float = 0.0
 
 
-class CheckpointSaved(Event):
+class CheckpointSaved(Event, frozen=True):
     """The trial can go on from `resource`; `path` is a folder below the study's own, or the caller's text."""
 
     trial: int
@@ -162,14 +163,14 @@ class CheckpointSaved(Event):
     time: float = 0.0
 
 
-class CheckpointDeleted(Event):
+class CheckpointDeleted(Event, frozen=True):
     """The trial's checkpoint is given up: nothing can need it any more. Logged before the folder goes."""
 
     trial: int
     time: float = 0.0
 
 
-class JobFinished(Event):
+class JobFinished(Event, frozen=True):
     """The objective returned; `metrics`, if it returned any, belong to the job's `until`."""
 
     trial: int
@@ -178,7 +179,7 @@ class JobFinished(Event):
     time: float = 0.0
 
 
-class JobFailed(Event):
+class JobFailed(Event, frozen=True):
     trial: int
     failure: Failure
     message: str = ""
@@ -186,7 +187,7 @@ class JobFailed(Event):
     time: float = 0.0
 
 
-class JobStopped(Event):
+class JobStopped(Event, frozen=True):
     """The objective obeyed a stop."""
 
     trial: int
@@ -194,21 +195,21 @@ class JobStopped(Event):
     time: float = 0.0
 
 
-class TrialStopped(Event):
+class TrialStopped(Event, frozen=True):
     """The scheduler stops a running trial for good."""
 
     trial: int
     time: float = 0.0
 
 
-class StopDecided(Event):
+class StopDecided(Event, frozen=True):
     """The study starts no more jobs in this session, and why: a budget, a target, a request, an interrupt."""
 
     reason: str
     time: float = 0.0
 
 
-class Requested(Event):
+class Requested(Event, frozen=True):
     """The writer took up another process's request (pause, stop, enqueue, note).
 
     `id` is the request's number in the storage; None if the writer asked for it itself.
@@ -220,7 +221,7 @@ class Requested(Event):
     id: int | None = None
 
 
-class Recorded(Event):
+class Recorded(Event, frozen=True):
     """What a door adds to its study: out-of-fold predictions, alphas, prunings, a method's own choices."""
 
     topic: str

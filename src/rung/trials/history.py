@@ -20,7 +20,7 @@ from __future__ import annotations
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from rung.space.values import Values
 from rung.trials import events as ev
@@ -29,6 +29,7 @@ from rung.trials.running import WORST as WORST
 from rung.trials.running import Best, Clock, Encoded, Metric
 from rung.trials.running import Checkpoint as Checkpoint
 from rung.trials.running import Column as Column
+from rung.trials.running import Folding as Folding
 from rung.trials.running import Incumbent as Incumbent
 from rung.trials.running import Result as Result
 from rung.trials.running import Running as Running
@@ -42,18 +43,6 @@ if TYPE_CHECKING:
 
 ENQUEUED = "enqueued"  # the origin of a configuration that the user gave
 EXHAUSTED = "exhausted"  # the sampler has no configuration left
-
-
-class Folding(Protocol):
-    """A policy part with a state of its own: a function of the log, kept by the history.
-
-    `fold` is told each job that starts (once, however often it runs again) and each result, in the order of
-    the log; a scheduler also each trial that it stops. It may change `state` in place, and returns it.
-    """
-
-    def initial(self, identity: Identity) -> Any: ...
-
-    def fold(self, state: Any, item: Any) -> Any: ...
 
 
 class History:

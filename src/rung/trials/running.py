@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from rung.space.values import Values
-from rung.trials.events import JobStarted
+from rung.trials.events import Identity, JobStarted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,6 +44,18 @@ class Incumbent(NamedTuple):
     trial: int
     resource: int
     value: float
+
+
+class Folding(Protocol):
+    """A policy part with a state of its own: a function of the log, kept by the history.
+
+    `fold` is told each job that starts (once, however often it runs again) and each result, in the order of
+    the log; a scheduler also each trial that it stops. It may change `state` in place, and returns it.
+    """
+
+    def initial(self, identity: Identity) -> Any: ...
+
+    def fold(self, state: Any, item: Any) -> Any: ...
 
 
 class Column:

@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class TrialState(StrEnum):
-    """Where a trial stands. A paused trial needs no message to go on: it simply gets a further job, or none."""
+    """Where a trial stands. A paused trial needs no message to go on: it gets a further job, or none."""
 
     RUNNING = "running"
     INTERRUPTED = "interrupted"  # its job was lost with its worker or its study, and runs again
