@@ -2,8 +2,8 @@
 
 A parameter that is not active is filled in with the centre of its range, the middle category, so that
 configurations without it are alike there, and a row depends on its own configuration only. (BOHB's authors
-fill in values of other rows at random. Values of earlier trials, tried on five conditional problems in the place
-of the centre, found neither better nor worse configurations.)
+fill in values of other rows at random. Values of earlier trials in the centre's place, tried on five
+conditional problems, found neither better nor worse configurations.)
 """
 
 from __future__ import annotations
