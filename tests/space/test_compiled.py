@@ -301,7 +301,7 @@ def test_mappings_that_are_not_in_the_space(change, message: str) -> None:
 
 
 def test_a_missing_parameter_is_said() -> None:
-    with pytest.raises(SpaceError, match="no value for parameter 'opt.adam.m', which is active"):
+    with pytest.raises(SpaceError, match=r"no value for parameter 'opt\.adam\.m', which is active"):
         COMPILED.from_mapping({name: value for name, value in GOOD.items() if name != "m"})
 
 

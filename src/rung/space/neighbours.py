@@ -25,7 +25,7 @@ def find_neighbours(columns: Columns, values: Values, rng: np.random.Generator, 
     if not movable:
         return []
     for _ in range(ROUNDS):
-        for row in _propose(columns, values, movable, rng, max(count, 4)):
+        for row in _propose(columns, values, movable, rng, count + 4):
             if len(found) < count:
                 found.setdefault((row, *map(type, row)), row)
         if len(found) >= count:
@@ -40,10 +40,12 @@ def _propose(
     own, present = columns.read([values])
     raw: Raw = []
     for axis, column, mask in zip(columns.axes, own, present, strict=True):
-        u = rng.random(count)
-        fresh = axis.raw(u if axis.quantile is None else axis.quantile(u))
-        raw.append(np.repeat(column, count) if mask[0] else fresh)
-    changed = rng.choice(movable, count)
+        if mask[0]:
+            raw.append(np.repeat(column, count))
+        else:
+            u = rng.random(count)
+            raw.append(axis.raw(u if axis.quantile is None else axis.quantile(u)))
+    changed = np.array(movable)[rng.integers(len(movable), size=count)]
     kept = np.ones(count, dtype=np.bool_)
     for j in movable:
         rows = np.flatnonzero(changed == j)

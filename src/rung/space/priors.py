@@ -27,7 +27,7 @@ def truncated_normal_quantile(mean: float, deviation: float) -> Quantile:
         rank = 1.0 - u if mirrored else u
         with np.errstate(divide="ignore"):
             log_rank = high + np.log(rank + (1.0 - rank) * ratio)
-        x = np.clip(centre + deviation * ndtri_exp(log_rank), 0.0, 1.0)
+        x: Floats = np.clip(centre + deviation * ndtri_exp(log_rank), 0.0, 1.0)
         return 1.0 - x if mirrored else x
 
     return quantile
