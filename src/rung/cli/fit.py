@@ -120,7 +120,7 @@ def resume_fit(name: str, storage: str, workers: int | None = None) -> None:
 
 def _run(order: Order, storage: str, study: str | None, began: float, json: bool) -> None:
     """The whole way, from checking the input to the last file."""
-    from rung.cli.app import INTERRUPTED, NO_RESULT
+    from rung.cli.exits import INTERRUPTED, NO_RESULT
     from rung.cli.begin import check_writable
     from rung.cli.fit_outcome import announce, outcome
     from rung.cli.output import fail
@@ -178,8 +178,11 @@ def _checked(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 
 def _load_libraries() -> None:
-    import rung.tabular.fit
-    import rung.tabular.learners.table  # noqa: F401
+    from contextlib import suppress
+
+    with suppress(ImportError):  # the search's own import will say it
+        import rung.tabular.fit
+        import rung.tabular.learners.table  # noqa: F401
 
 
 def _search(

@@ -108,7 +108,7 @@ def _date_parts(moments: pd.Series[Any]) -> NDArray[np.float64]:
     """Days since 1970, year, month, day, weekday, hour: (n, 6)."""
     parts = moments.dt
     stamps = moments.to_numpy(dtype="datetime64[ns]").astype(np.int64) / _DAY
-    rows = [stamps, parts.year, parts.month, parts.day, parts.weekday, parts.hour]
+    rows = [stamps, parts.year, parts.month, parts.day, parts.day_of_week, parts.hour]
     table = np.column_stack([np.asarray(x, dtype=np.float64) for x in rows])
     table[moments.isna().to_numpy()] = np.nan
     return table

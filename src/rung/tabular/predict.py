@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Final
 
 from rung.tabular.columns import prepare
 
@@ -12,9 +13,11 @@ if TYPE_CHECKING:
     from rung.tabular.model import Model
 
 
+ONE_THREAD: Final = 20_000  # rows up to which predicting uses one thread: more would cost more than they save
+
+
 def predict_table(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
-    """Column `prediction` (labels as they stood in the training table, or numbers), then `p_<class>` for
-    each class.
+    """Column `prediction` (labels as they stood in the training table, or numbers), then `p_<class>` each.
 
     The frame's columns may stand in any order, others beside them are ignored; rows keep their order.
 
@@ -23,10 +26,13 @@ def predict_table(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
     """
     import pandas as pd
 
+    from rung.tabular.evaluate import quietly
+
     X = prepare(frame, model.columns)
+    with quietly() if len(X) <= ONE_THREAD else nullcontext():
+        raw = model.raw(X)  # (n, k) or (n,)
     if not model.task.is_classification:
-        return pd.DataFrame({"prediction": model.predict(X)})
-    probabilities = model.predict_proba(X)  # (n, k)
-    labels = model.task.decode(probabilities.argmax(axis=1))
-    shares = {f"p_{label}": probabilities[:, k] for k, label in enumerate(model.task.classes)}
+        return pd.DataFrame({"prediction": raw})
+    labels = model.task.decode(raw.argmax(axis=1))
+    shares = {f"p_{label}": raw[:, k] for k, label in enumerate(model.task.classes)}
     return pd.DataFrame({"prediction": labels, **shares})

@@ -80,7 +80,7 @@ def harmless(use: Use) -> bool:
 
 def trusted_names(trust: Sequence[str]) -> set[str]:
     """What the caller trusts, what we trust by name, and what installed plug-ins declare."""
-    return {*trust, *SKRUB, *_declared_by_plugins()}
+    return {*trust, *SKRUB, *declared_by_plugins()}
 
 
 def _class_of(*packages: str) -> Callable[[str], bool]:
@@ -168,7 +168,7 @@ rule: they are refused."""
 
 
 @cache
-def _declared_by_plugins() -> frozenset[str]:
+def declared_by_plugins() -> frozenset[str]:
     """Types that installed learners declare: `trusted` of the objects under the entry point
     rung.learners.
     """

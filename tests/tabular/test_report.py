@@ -1,0 +1,163 @@
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from rung.errors import DataError
+from rung.tabular import charts
+from rung.tabular.columns import prepare
+from rung.tabular.importance import permutation_importance
+from rung.tabular.metrics import get_metric
+from rung.tabular.report import Subject, explain, render_report, write_report
+from support.tables import KINDS, fitted, result
+
+VOID = {"meta", "br", "link", "img", "hr", "input"}
+
+
+class Checker(HTMLParser):
+    """Follows the open elements; fails at one that is closed out of turn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.text: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: object) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text.append(data)
+
+
+def words(page: str) -> str:
+    checker = Checker()
+    checker.feed(page)
+    assert checker.open == []
+    return " ".join(" ".join(checker.text).split())
+
+
+@pytest.mark.parametrize("held", [True, False])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_says_what_was_found(kind: str, held: bool) -> None:
+    found, frame = result(kind, held=held)
+    importance = explain(found, frame)
+    command = "rung fit data.csv --target y --budget 3s"
+    page = render_report(found, Subject("data.csv", command), importance)
+    text = words(page)
+    assert "y in data.csv" in text
+    assert command in text
+    assert "brave-otter" in text
+    assert ("the 40 rows held out from the start" in text) is held
+    assert ("LightGBM’s defaults" in text) is held
+    assert ("Confusion matrix" in text) is (kind != "regression")
+    assert ("ROC curve" in text) is (kind == "binary")
+    assert ("Predicted and true" in text) is (kind == "regression")
+    assert "What the model looks at" in text
+    assert "3 more" in text  # of 15 rows of the leaderboard, 12 are shown at once
+    for column in found.columns:
+        assert column.name in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_page_needs_no_network_and_holds_no_row(kind: str) -> None:
+    found, frame = result(kind)
+    page = render_report(found, Subject("data.csv"), explain(found, frame))
+    assert not re.search(r"(src|href)\s*=|url\(|@import|<script|https?://", page)
+    assert "secret" not in page
+    assert not any(day in page for day in frame["day"])
+    assert len(page) < 200_000
+
+
+def test_hostile_names_are_escaped() -> None:
+    found, frame = result("binary")
+    found.model.target = "<script>alert(1)</script>"
+    importance = explain(found, frame)
+    page = render_report(found, Subject("<b>x</b>.csv", "rung fit '<i>'"), importance)
+    assert "<script>alert" not in page
+    assert "<b>x</b>" not in page
+    assert "<i>'" not in page
+    assert "&lt;x&gt;" in charts.bar_chart([("<x>", 1.0, 0.0)], "<y>")
+
+
+def test_a_search_that_found_nothing_has_a_page_too() -> None:
+    found, _ = result("binary", trials=0)
+    assert "No configuration had a score" in words(render_report(found, Subject("a table")))
+
+
+def test_the_file_is_whole_or_not_there(tmp_path: Path) -> None:
+    found, frame = result("regression")
+    place = write_report(tmp_path / "report.html", found, frame, None, time.monotonic() + 20)
+    assert place.read_text(encoding="utf-8").endswith("</html>")
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+    with pytest.raises(DataError, match="cannot be written"):
+        write_report(tmp_path / "no" / "report.html", found, frame, None, time.monotonic())
+
+
+def test_importance_finds_the_columns_that_matter() -> None:
+    model, frame = fitted("regression", "linear", "lightgbm")
+    y = model.task.encode(frame["y"])
+    ready = prepare(frame, model.columns)
+    before = ready.copy()
+    found = permutation_importance(model, ready, y, get_metric("rmse", model.task), time.monotonic() + 60)
+    assert [c.name for c in found.columns[:2]] in (["a", "b"], ["b", "a"])
+    assert {c.name for c in found.columns} == {c.name for c in model.columns if c.used}
+    assert found.columns[0].mean > 5 * abs(found.columns[-1].mean)
+    assert (found.rows, found.note) == (120, "")
+    assert ready.equals(before)
+
+
+def test_importance_is_left_out_where_no_time_is_left() -> None:
+    found, frame = result("binary")
+    late = explain(found, frame, time.monotonic() - 1)
+    assert late.columns == ()
+    assert "no time was left" in words(render_report(found, Subject("t"), late))
+
+
+def drawn(markup: str) -> ElementTree.Element:
+    return ElementTree.fromstring(markup)  # our own
+
+
+def test_charts_are_well_formed_and_stay_inside() -> None:
+    rng = np.random.default_rng(0)
+    made = [
+        charts.step_chart([(0.1, 0.5), (2.0, 0.7)], 3.0, "seconds", "best", True),
+        charts.step_chart([(0.1, 0.5)], 0.1, "seconds", "best", False),
+        charts.curve_chart([(0.0, 0.0), (0.2, 0.9), (1.0, 1.0)], "x", "y"),
+        charts.curve_chart([(0.0, 0.0)], "x", "y", filled=False),
+        charts.density_chart(rng.normal(size=50), rng.normal(size=50), "x", "y"),
+        charts.density_chart(np.ones(3), np.ones(3), "x", "y"),
+        charts.histogram_chart(rng.normal(size=50), "x"),
+        charts.histogram_chart(np.zeros(3), "x"),
+        charts.bar_chart([("a", 0.5, 0.1), ("b", -0.1, 0.0)], "x"),
+        charts.bar_chart([("a", 0.0, 0.0)], "x"),
+    ]
+    for markup in made:
+        root = drawn(markup)
+        _, _, width, height = map(float, root.attrib["viewBox"].split())
+        for element in root.iter():
+            for name, limit in (("x", width), ("cx", width), ("y", height), ("cy", height)):
+                if name in element.attrib:
+                    assert -1 <= float(element.attrib[name]) <= limit + 1
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0, 1, [0, 0.2, 0.4, 0.6, 0.8, 1.0]),
+        (-1, 1, [-1, -0.5, 0, 0.5, 1]),
+        (0.889, 0.9163, [0.89, 0.9, 0.91]),
+        (0, 30, [0, 10, 20, 30]),
+        (5, 5, [5]),
+    ],
+)
+def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
+    assert charts.ticks(low, high) == pytest.approx(expected)
