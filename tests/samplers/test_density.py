@@ -115,11 +115,25 @@ def test_equal_points_are_ranked_in_their_order():
     assert list(ranked(good, bad, points)) == [0, 1, 2, 3, 4]
 
 
-def test_points_nearer_than_float32_sees_are_told_apart():
-    levels = np.zeros(1, int)
-    good, bad = fit(np.full((1, 9), 0.5), levels, 1e-3), fit(np.linspace(0, 1, 99)[None], levels, 1e-3)
-    points = 0.5 + np.array([[3e-6], [2e-6], [1e-6], [4e-6]])
-    assert next(ranked(good, bad, points)) == 2
+@pytest.mark.parametrize("seed", range(10))
+def test_points_nearer_than_float32_sees_are_told_apart(seed):
+    rng, levels = np.random.default_rng(seed), np.zeros(6, int)
+    good, bad = (fit(rng.beta(a, 9, (6, 200)), levels, 1e-3) for a in (4, 9))
+    points = 0.4 + 1e-7 * rng.standard_normal((64, 6))
+    ratios = theirs(good).pdf(points) / theirs(bad).pdf(points)
+    assert next(ranked(good, bad, points)) == np.argmax(ratios)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_densities_far_from_all_observations_are_statsmodels(dtype):
+    rng, levels = np.random.default_rng(0), np.zeros(3, int)
+    density = fit(0.2 + 0.02 * rng.standard_normal((3, 100)), levels, 1e-3)
+    points = np.array([[0.5, 0.4, 0.3], [0.2, 0.2, 0.2], [0.1, 0.5, 0.5]])
+    found, error = density.log(points, dtype)
+    expected = np.log(theirs(density).pdf(points))
+    assert expected.min() < -200.0
+    assert error < 0.1
+    np.testing.assert_allclose(found, expected, rtol=0, atol=error)
 
 
 def test_drawn_numbers_follow_the_truncated_normal():

@@ -230,6 +230,15 @@ def test_failed_trials_are_bad_and_never_good(recorder):
     assert np.mean(np.array(suggested) < 0.5) > 0.9
 
 
+def test_the_good_are_no_more_than_have_values():
+    column = Column()
+    column.trials.extend(range(60))
+    column.values.extend([math.inf] * 55 + [0.5, 0.4, 0.3, 0.2, 0.1])
+    found = split(column, 4, 0.15)
+    assert found.good.tolist() == [55, 56, 57, 58, 59]
+    assert found.bad.tolist() == list(range(4, 55))
+
+
 def test_a_category_that_was_never_seen_keeps_everything_finite(recorder):
     space = compile_space({"c": Categorical(list("abcdef")), "x": Float(0, 1)})
     record = recorder()

@@ -28,6 +28,7 @@ from rung.samplers.density import Density, draw, fit, ranked
 from rung.samplers.rows import Rows, rows_of
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng
+from rung.space.values import Values
 from rung.trials.events import Origin
 from rung.trials.history import Column, History
 
@@ -50,8 +51,16 @@ class Model(NamedTuple):
     fidelity: int
 
 
+class Key(NamedTuple):
+    """What the model of a history depends on, beside the space."""
+
+    sampler: KdeSampler
+    fidelity: int
+    results: int
+
+
 class _Kept(NamedTuple):
-    key: tuple[KdeSampler, int, int]  # settings, fidelity and number of results that the model is of
+    key: Key
     model: Model
 
 
@@ -94,39 +103,45 @@ class KdeSampler:
         generator = rng.generator()
         if generator.random() >= self.random_fraction:
             model = self.model(space, history)
-            if model is not None:
-                points = draw(model.good, self.candidates, self.bandwidth_factor, generator)
-                for index in ranked(model.good, model.bad, points):
-                    values = space.decode(model.rows.decoded(points[index]))
-                    if space.legal(values)[0]:
-                        return Suggestion(values[0], Origin("kde", model=True, fidelity=model.fidelity))
+            values = None if model is None else self._near_good(space, model, generator)
+            if model is not None and values is not None:
+                return Suggestion(values, Origin("kde", model=True, fidelity=model.fidelity))
         return Suggestion(space.sample(rng.seed, rng.number), _RANDOM)
 
+    def _near_good(self, space: CompiledSpace, model: Model, generator: np.random.Generator) -> Values | None:
+        """The best legal configuration of those drawn near good ones; None if none is legal."""
+        points = draw(model.good, self.candidates, self.bandwidth_factor, generator)
+        for index in ranked(model.good, model.bad, points):
+            values = space.decode(model.rows.decoded(points[index]))
+            if space.legal(values)[0]:
+                return values[0]
+        return None
+
     def model(self, space: CompiledSpace, history: History) -> Model | None:
-        """The model of the largest fidelity that has one; kept until another result comes."""
+        """The model of the largest fidelity that has one; kept until another result comes there."""
         least = self.min_points or space.size + 1
         for fidelity in sorted(history.results, reverse=True):
             column = history.results[fidelity]
-            key = (self, fidelity, len(column))
+            key = Key(self, fidelity, len(column))
             kept = _models.get(history)
             if kept is not None and kept.key == key and kept.model.rows.space is space:
                 return kept.model
             groups = split(column, least, self.good_fraction)
             if groups is not None:
-                model = self._fitted(space, history, fidelity, groups)
-                if model is not None:
-                    _models[history] = _Kept(key, model)
-                return model
+                return self._fitted(space, history, key, groups)
         return None
 
-    def _fitted(self, space: CompiledSpace, history: History, fidelity: int, groups: Split) -> Model | None:
+    def _fitted(self, space: CompiledSpace, history: History, key: Key, groups: Split) -> Model | None:
         rows, data = rows_of(history, space)
         if len(rows.columns) == 0:
             return None  # the space is a single point
-        trials = np.array(history.results[fidelity].trials)
-        good = fit(data.take(trials[groups.good], axis=1), rows.levels, self.min_bandwidth)
-        bad = fit(data.take(trials[groups.bad], axis=1), rows.levels, self.min_bandwidth)
-        return Model(rows, good, bad, fidelity)
+        trials = np.array(history.results[key.fidelity].trials)
+        good, bad = (
+            fit(data.take(trials[group], axis=1), rows.levels, self.min_bandwidth) for group in groups
+        )
+        model = Model(rows, good, bad, key.fidelity)
+        _models[history] = _Kept(key, model)
+        return model
 
 
 def split(column: Column, least: int, fraction: float) -> Split | None:
