@@ -12,7 +12,7 @@ from rung.errors import SpaceError
 from rung.space.axes import Floats
 from rung.space.columns import Active, Columns, Raw
 from rung.space.domains import Domain, Space, as_space
-from rung.space.draws import uniforms
+from rung.space.draws import uniforms_of
 from rung.space.grid import Grid
 from rung.space.layout import Layout, MisfitError
 from rung.space.neighbours import find_neighbours
@@ -81,19 +81,17 @@ class CompiledSpace:
     def samples(self, seed: int, first: int, count: int) -> list[Values]:
         """The random configurations of trials `first` ... `first + count - 1`, as `sample` gives them."""
         rows: list[Values] = []
-        missing = np.arange(count)
+        missing = np.arange(first, first + count)
         for attempt in range(ATTEMPTS):
-            points = self._draw(seed, first, count, attempt)
-            if attempt:
-                points = np.ascontiguousarray(points[:, missing])
+            points = self._draw(seed, missing, attempt)
             raw, active = self._decoded(points)
             found = self._columns.rows(raw, active)
             legal = self._columns.legal(raw, active, len(found))
-            if not rows:
-                rows = found
-            else:
+            if attempt:
                 for i in np.flatnonzero(legal).tolist():
-                    rows[missing[i]] = found[i]
+                    rows[missing[i] - first] = found[i]
+            else:
+                rows = found
             missing = missing[~legal]
             if not len(missing):
                 return rows
@@ -102,8 +100,8 @@ class CompiledSpace:
             "were forbidden; narrow the parameters' ranges instead"
         )
 
-    def _draw(self, seed: int, first: int, count: int, attempt: int) -> Floats:
-        points = np.ascontiguousarray(uniforms(seed, first, count, self.size, attempt).T)  # (d, n)
+    def _draw(self, seed: int, numbers: NDArray[np.int64], attempt: int) -> Floats:
+        points = np.ascontiguousarray(uniforms_of(seed, numbers, self.size, attempt).T)  # (d, n)
         for j, axis in enumerate(self._columns.axes):
             if axis.quantile is not None:
                 points[j] = axis.quantile(points[j])

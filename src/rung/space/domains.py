@@ -15,68 +15,16 @@ from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
 from rung.errors import SpaceError
+from rung.space.checks import NO_DEFAULT as NO_DEFAULT
+from rung.space.checks import Beta as Beta
+from rung.space.checks import Missing, default_of, member, plain, values_of, weights_of
+from rung.space.checks import Normal as Normal
 from rung.space.layout import MisfitError, lay_out
 from rung.space.rules import Condition, Forbidden, kinds
 from rung.space.steps import Steps, number
 from rung.space.values import Value
 
-LARGEST = 2**53  # integers above it are not exact as floats
-
-
-@dataclass(frozen=True, slots=True)
-class Normal:
-    """A prior: normal around `mean` (a value of the parameter), cut off at the bounds.
-
-    `deviation` is in the parameter's scale: the value's units or, with `log`, those of its natural logarithm.
-
-    Raises:
-        SpaceError: the deviation is not positive, or either is not finite.
-    """
-
-    mean: float
-    deviation: float
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "mean", number(self.mean, "Normal's mean"))
-        object.__setattr__(self, "deviation", number(self.deviation, "Normal's deviation"))
-        if self.deviation <= 0:
-            raise SpaceError(f"Normal's deviation must be positive, not {self.deviation!r}")
-
-
-@dataclass(frozen=True, slots=True)
-class Beta:
-    """A prior: the beta distribution over the parameter's (log) range, both parameters at least 1.
-
-    Raises:
-        SpaceError: one of them is below 1 (the density would be infinite) or not finite.
-    """
-
-    alpha: float
-    beta: float
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "alpha", number(self.alpha, "Beta's alpha"))
-        object.__setattr__(self, "beta", number(self.beta, "Beta's beta"))
-        if min(self.alpha, self.beta) < 1:
-            raise SpaceError(f"Beta's parameters must be at least 1, not {self.alpha!r} and {self.beta!r}")
-
-
-def plain(value: object) -> Value:
-    """`value` as an exact str, int, float, bool or None (NumPy's scalars are unwrapped).
-
-    Raises:
-        MisfitError: it is none of these, or a NaN or infinite float.
-    """
-    if not isinstance(value, str | int | float | bool | None) and hasattr(value, "item"):
-        value = value.item()
-    for kind in (bool, int, float, str):
-        if isinstance(value, kind):
-            if isinstance(value, float) and not math.isfinite(value):
-                raise MisfitError(f"is {value!r}, which is not a finite number")
-            return value if type(value) is kind else kind(value)
-    if value is not None:
-        raise MisfitError(f"is {value!r}, which is not a str, int, float, bool or None")
-    return None
+LARGEST = 2**53  # whole numbers from here on are not exact as floats
 
 
 def _check_bounds(domain: Float | Integer) -> None:
@@ -175,14 +123,14 @@ class Integer:
     def __post_init__(self) -> None:
         for name in ("low", "high"):
             bound = number(getattr(self, name), f"Integer's {name}")
-            if not bound.is_integer() or abs(bound) > LARGEST:
-                raise SpaceError(f"Integer's {name} must be a whole number up to 2**53, not {bound!r}")
+            if not bound.is_integer() or abs(bound) >= LARGEST:
+                raise SpaceError(f"Integer's {name} must be a whole number below 2**53, not {bound!r}")
             object.__setattr__(self, name, int(bound))
         object.__setattr__(self, "log", bool(self.log))
         _check_bounds(self)
         said = f"Integer({self.low!r}, {self.high!r})"
-        if self.high - self.low > LARGEST:
-            raise SpaceError(f"{said}: the range must not exceed 2**53")
+        if self.high - self.low >= LARGEST:
+            raise SpaceError(f"{said}: the range must be below 2**53")
         _check_default(self, said)
 
     def admit(self, value: object) -> int:
@@ -193,58 +141,6 @@ class Integer:
         if not self.low <= given <= self.high:
             raise MisfitError(f"is {value!r}, which is not between {self.low!r} and {self.high!r}")
         return int(given)
-
-
-def _values(values: Iterable[object], said: str) -> tuple[Value, ...]:
-    """A non-empty list of different plain values (True, 1 and 1.0 differ)."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
-        raise SpaceError(f"{said} needs a list of values, not {values!r}")
-    try:
-        found = tuple(plain(value) for value in values)
-    except MisfitError as problem:
-        raise SpaceError(f"{said}: a value {problem}") from None
-    if not found:
-        raise SpaceError(f"{said} needs at least one value")
-    seen = set()
-    for value in found:
-        if (type(value), value) in seen:
-            raise SpaceError(f"{said} has the value {value!r} twice")
-        seen.add((type(value), value))
-    return found
-
-
-def _weights(prior: Iterable[float] | None, count: int, said: str) -> tuple[float, ...] | None:
-    if prior is None:
-        return None
-    weights = tuple(number(weight, f"a weight of {said}") for weight in prior)
-    if len(weights) != count:
-        raise SpaceError(f"{said} has {count} values and {len(weights)} weights; give one weight each")
-    if min(weights) < 0 or sum(weights) <= 0 or not math.isfinite(sum(weights)):
-        raise SpaceError(f"{said}: weights must not be negative, and one of them must be positive")
-    return weights
-
-
-def member(values: tuple[Value, ...], value: object) -> Value:
-    """`value` if it is one of `values` and of the same type; `MisfitError` if not."""
-    given = plain(value)
-    if not any(type(given) is type(one) and given == one for one in values):
-        raise MisfitError(f"is {value!r}, which is not one of {', '.join(map(repr, values))}")
-    return given
-
-
-class Missing:
-    """The type of `NO_DEFAULT`, where None is a value."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "NO_DEFAULT"
-
-    def __reduce__(self) -> str:
-        return "NO_DEFAULT"
-
-
-NO_DEFAULT = Missing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,9 +169,9 @@ class Categorical:
         prior: Iterable[float] | None = None,
         default: Value | Missing = NO_DEFAULT,
     ) -> None:
-        object.__setattr__(self, "values", _values(values, "Categorical"))
-        object.__setattr__(self, "prior", _weights(prior, len(self.values), "Categorical"))
-        object.__setattr__(self, "default", _default(self.values, default, "Categorical"))
+        object.__setattr__(self, "values", values_of(values, "Categorical"))
+        object.__setattr__(self, "prior", weights_of(prior, len(self.values), "Categorical"))
+        object.__setattr__(self, "default", default_of(self.values, default, "Categorical"))
         object.__setattr__(self, "kinds", kinds((*self.values, self.default)))
 
     def admit(self, value: object) -> Value:
@@ -296,22 +192,13 @@ class Ordinal:
     ordered: ClassVar[bool] = True
 
     def __init__(self, values: Iterable[Value], *, default: Value | Missing = NO_DEFAULT) -> None:
-        object.__setattr__(self, "values", _values(values, "Ordinal"))
-        object.__setattr__(self, "default", _default(self.values, default, "Ordinal"))
+        object.__setattr__(self, "values", values_of(values, "Ordinal"))
+        object.__setattr__(self, "default", default_of(self.values, default, "Ordinal"))
         object.__setattr__(self, "kinds", kinds((*self.values, self.default)))
 
     def admit(self, value: object) -> Value:
         """`value` if it is one of these; `MisfitError` if not."""
         return member(self.values, value)
-
-
-def _default(values: tuple[Value, ...], default: Value | Missing, said: str) -> Value | Missing:
-    if isinstance(default, Missing):
-        return NO_DEFAULT
-    try:
-        return member(values, default)
-    except MisfitError as problem:
-        raise SpaceError(f"{said}: the default {problem}") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +256,7 @@ class Choice:
     ) -> None:
         object.__setattr__(self, "branches", tuple((name, as_space(sub)) for name, sub in _items(branches)))
         _check_names([name for name, _ in self.branches], "Choice", "branch")
-        object.__setattr__(self, "prior", _weights(prior, len(self.branches), "Choice"))
+        object.__setattr__(self, "prior", weights_of(prior, len(self.branches), "Choice"))
         object.__setattr__(self, "default", default)
         if default is not None and default not in self.values:
             raise SpaceError(f"Choice: the default {default!r} is not one of its branches")

@@ -44,11 +44,16 @@ def uniforms(seed: int, first: int, count: int, dims: int, stream: int = 0) -> N
     Returns:
         (count, dims) array; entry (i, j) depends on (seed, stream, first + i, j) only.
     """
+    return uniforms_of(seed, np.arange(first, first + count), dims, stream)
+
+
+def uniforms_of(seed: int, numbers: NDArray[np.int64], dims: int, stream: int = 0) -> NDArray[np.float64]:
+    """The same for trials of any numbers: a row for each of `numbers`."""
     base = np.uint64(key(seed, stream))
     golden = np.uint64(_GOLDEN)
-    numbers = np.arange(first + 1, first + count + 1, dtype=np.uint64)
+    counters = (numbers + 1).astype(np.uint64)
     with np.errstate(over="ignore"):
-        rows = _mix_array(base + numbers * golden)  # (count,)
+        rows = _mix_array(base + counters * golden)  # (count,)
         columns = np.arange(1, dims + 1, dtype=np.uint64) * golden  # (dims,)
         bits = _mix_array(rows[:, None] + columns[None, :])  # (count, dims)
     return (bits >> np.uint64(11)).astype(np.float64) * 2.0**-53

@@ -15,7 +15,7 @@ from rung.space.values import INACTIVE, Values
 
 STEP = 0.2  # standard deviation, in the unit cube
 ROUNDS = 16  # of trying, when legal and new neighbours are rare
-_REDRAWS = 64  # until a step ends inside the cube and at another value
+_DRAWS = 32  # of a step: the first that ends inside the cube, at another value, is taken
 
 
 def find_neighbours(columns: Columns, values: Values, rng: np.random.Generator, count: int) -> list[Values]:
@@ -62,17 +62,9 @@ def _step(axis: Axis, own: Array, rng: np.random.Generator, count: int) -> tuple
     if axis.levels:
         other = (own + 1 + rng.integers(axis.levels - 1, size=count)) % axis.levels
         return other, np.ones(count, dtype=np.bool_)
-    centre = axis.cube(own)
-    raw = np.repeat(own, count)
-    left = np.arange(count)
-    for _ in range(_REDRAWS):
-        x = rng.normal(centre, STEP, len(left))
-        step = axis.raw(np.clip(x, 0.0, 1.0))
-        good = (x >= 0.0) & (x <= 1.0) & (step != own)
-        raw[left[good]] = step[good]
-        left = left[~good]
-        if not len(left):
-            break
-    good = np.ones(count, dtype=np.bool_)
-    good[left] = False
-    return raw, good
+    x = rng.normal(axis.cube(own), STEP, (count, _DRAWS))
+    raw = axis.raw(np.clip(x, 0.0, 1.0).ravel()).reshape(count, _DRAWS)
+    good = (x >= 0.0) & (x <= 1.0) & (raw != own)
+    each = np.arange(count)
+    first = good.argmax(axis=1)
+    return raw[each, first], good[each, first]
