@@ -32,7 +32,7 @@ from rung.executors import memory
 from rung.executors.base import Job
 from rung.executors.calling import style_of
 from rung.executors.pipes import Begin, Cancel, Go
-from rung.executors.processes import prepare, start_log
+from rung.executors.processes import prepare, spool
 from rung.executors.setup import Setup
 from rung.executors.supervise import Worker
 from rung.trials.events import Event, Failure, JobFailed, JobFinished, JobStopped
@@ -62,6 +62,7 @@ class LocalExecutor:
             style=style_of(setup.objective),
             metric=setup.metric,
             folder=os.path.abspath(setup.folder),
+            spool="",
             save_every=setup.save_every,
             arguments=tuple(sys.argv),
         )
@@ -260,7 +261,7 @@ class LocalExecutor:
         failure, message = worker.bury()
         job = worker.job
         if job is not None and not worker.sent and failure is Failure.LOST:
-            where = start_log(self._launch, worker.index)
+            where = spool(self._launch, worker.index)
             message = f"{message} as it loaded the objective; {where} may say more"
         if job is not None:
             self._end(worker, JobFailed(job.trial, failure, message, job.attempt, self.now()), dead=True)
@@ -278,6 +279,6 @@ class LocalExecutor:
         self._selector.close()
         self._launch.code.close()
         for worker in self._crew:
-            path = start_log(self._launch, worker.index)
+            path = spool(self._launch, worker.index)
             if os.path.exists(path) and os.path.getsize(path) == 0:
                 os.remove(path)

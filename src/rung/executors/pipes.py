@@ -27,6 +27,7 @@ class Begin(Message, frozen=True):
     style: str
     metric: str
     folder: str
+    spool: str  # where it prints, see `rung.executors.logs`
     save_every: float
     arguments: tuple[str, ...]  # `sys.argv` of the supervisor
 

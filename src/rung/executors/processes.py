@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import IO, Any, NamedTuple
 
 from rung.errors import StudyError
+from rung.executors.logs import open_spool
 from rung.executors.setup import Setup
 
 _BOOT = (
@@ -127,7 +128,7 @@ def spawn(launch: Launch, index: int) -> tuple[subprocess.Popen[bytes], socket.s
     numbers = (theirs.fileno(), launch.code.fileno())
     command = [sys.executable, "-c", _BOOT, *map(str, (*numbers, os.getpid())), *launch.path]
     try:
-        with theirs, open(start_log(launch, index), "ab") as log:
+        with theirs, open(open_spool(spool(launch, index)), "ab") as log:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -144,8 +145,8 @@ def spawn(launch: Launch, index: int) -> tuple[subprocess.Popen[bytes], socket.s
     return process, ours
 
 
-def start_log(launch: Launch, index: int) -> str:
-    """Where a worker writes before its first job: normally nothing."""
+def spool(launch: Launch, index: int) -> str:
+    """Where a worker prints what has no trial's name yet."""
     return os.path.join(launch.logs, f"worker-{index}.log")
 
 

@@ -18,8 +18,8 @@ class Setup:
         objective: the user's function, see `rung.executors.calling` for what it may take and return.
         metric: the name of the metric that a returned number is.
         workers: jobs at once.
-        folder: for checkpoints (`trial-000012/resource-9`) and logs (`logs/trial-000012.log`); made when
-            first used.
+        folder: for checkpoints (`trial-000012/resource-9`) and logs (`logs/trial-000012.log`, where
+            anything was printed); made when first used.
         trial_seconds, trial_memory: what one job may take, in seconds and bytes.
         gpus: devices to share out among the workers, as `CUDA_VISIBLE_DEVICES` names them.
         save_every: seconds after which a report saves a checkpoint, if it offers to.

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 
 from rung.executors.base import Job
+from rung.executors.logs import adopt
 from rung.executors.pipes import Begin, Frames, Ready, Run, Waiting, frame, from_worker
-from rung.executors.processes import Launch, describe, kill_group, reap, spawn
+from rung.executors.processes import Launch, describe, kill_group, reap, spawn, spool
 from rung.trials.events import Failure
 
 _CHUNK = 1 << 18
@@ -52,7 +53,7 @@ class Worker:
         self.sent = self.starting = False
         self.begun = self.heard = 0.0
         self._launch = launch
-        self._begin = begin
+        self._begin = msgspec.structs.replace(begin, spool=spool(launch, index))
         self._selector = selector
         self._end: socket.socket | None = None
         self._outbox = bytearray()
@@ -137,6 +138,8 @@ class Worker:
         assert self.process is not None
         kill_group(self.process)
         code = reap(self.process)
+        if self.job is not None and self.sent:
+            adopt(self._begin.spool, self._begin.folder, self.job.trial)
         self._hang_up()
         self.process, self.starting = None, False
         return self._verdict or (Failure.LOST, f"the worker {describe(code)}")

@@ -20,8 +20,8 @@ from typing import Any, NoReturn, cast
 
 from rung.executors.base import Job
 from rung.executors.calling import End, Objective, Style, call, message_of
-from rung.executors.files import log_header, log_path
 from rung.executors.handle import Trial
+from rung.executors.logs import JobLog
 from rung.executors.pipes import Beat, Begin, Cancel, Frames, Go, Ready, Run, Waiting, frame, to_worker
 from rung.trials.events import Event, Failure, JobFailed
 
@@ -117,11 +117,13 @@ def main(pipe: int, code: int, parent: int) -> None:
     if not isinstance(begin, Begin):
         return
     sys.argv = list(begin.arguments)
-    threading.Thread(target=_beat, args=(line, pipe, parent), name="rung-heartbeat", daemon=True).start()
+    log = JobLog(begin.folder, begin.spool)
+    beat = threading.Thread(target=_beat, args=(line, log, pipe, parent), name="rung-heartbeat", daemon=True)
+    beat.start()
     loaded = _load(code, begin)
     line.send(Ready())
     while (job := line.next_job()) is not None:
-        line.send(_run(job, loaded, line, begin))
+        line.send(_run(job, loaded, line, begin, log))
 
 
 def _load(code: int, begin: Begin) -> Objective | str:
@@ -137,11 +139,11 @@ def _load(code: int, begin: Begin) -> Objective | str:
     return Objective(function, cast(Style, begin.style), begin.metric)
 
 
-def _run(job: Job, objective: Objective | str, line: Line, begin: Begin) -> End:
+def _run(job: Job, objective: Objective | str, line: Line, begin: Begin, log: JobLog) -> End:
     if isinstance(objective, str):
         return JobFailed(job.trial, Failure.ERROR, objective, job.attempt, time.time())
     try:
-        _redirect(log_path(begin.folder, job.trial), job)
+        log.begin(job.trial, job.attempt)
     except OSError as error:
         message = f"the trial's log cannot be written: {error}"
         return JobFailed(job.trial, Failure.ERROR, message, job.attempt, time.time())
@@ -154,20 +156,11 @@ def _run(job: Job, objective: Objective | str, line: Line, begin: Begin) -> End:
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError, AttributeError):  # a full disk; closed by the objective
                 stream.flush()
+        with suppress(OSError):  # a full disk: the log is lost, the result is not
+            log.end()
 
 
-def _redirect(path: str, job: Job) -> None:
-    """Let standard output and error go to the trial's log from here on, those of child processes too."""
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    try:
-        os.write(log, log_header(job.trial, job.attempt, time.strftime("%Y-%m-%d %H:%M:%S")).encode())
-        os.dup2(log, 1)
-        os.dup2(log, 2)
-    finally:
-        os.close(log)
-
-
-def _beat(line: Line, pipe: int, parent: int) -> None:
+def _beat(line: Line, log: JobLog, pipe: int, parent: int) -> None:
     """Tell every second that we live; end all when the supervisor does not.
 
     Its death closes the pipe, which is noticed at once, unless a process that it forked holds it open: then
@@ -178,6 +171,8 @@ def _beat(line: Line, pipe: int, parent: int) -> None:
     while True:
         if hangup.poll(_BEAT * 1000) or os.getppid() != parent:
             end_group()
+        with suppress(OSError):  # a full disk
+            log.publish_if_due()
         line.send(Beat())
 
 

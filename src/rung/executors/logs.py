@@ -1,0 +1,89 @@
+"""Where a worker's standard output and error go: to the log of the trial that it works for.
+
+To make a file costs more than a short job. So a worker writes to a file of its own, its spool, which gets
+the trial's name as soon as there is something in it: at the end of a job that printed, after a second of one
+that runs, or when its supervisor finds it dead. Jobs that are short and silent leave no log.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from rung.executors.files import log_header, log_path
+
+_PATIENCE = 1.0  # seconds after which a running job's log has its name
+
+
+class JobLog:
+    """The log of the job that this process runs; file descriptors 1 and 2 are the spool at first."""
+
+    def __init__(self, folder: str, spool: str) -> None:
+        self._folder = folder
+        self._spool = spool
+        self._spooling = True  # 1 and 2 are the spool, under its own name
+        self._path: str | None = None  # the running job's log, as long as the spool has not got its name
+        self._empty = 0  # size of the spool when nothing was printed
+        self._began = 0.0
+        self._lock = threading.Lock()  # the heartbeat publishes too
+
+    def begin(self, trial: int, attempt: int) -> None:
+        """Let what is printed from here on go to this trial's log, after a header line."""
+        path = log_path(self._folder, trial)
+        with self._lock:
+            if os.path.exists(path):
+                _point(path)
+                self._spooling = False
+            elif not self._spooling:
+                _point(self._spool)
+                self._spooling = True
+            header = log_header(trial, attempt, time.strftime("%Y-%m-%d %H:%M:%S")).encode()
+            os.write(1, header)
+            self._path, self._empty, self._began = path, len(header), time.monotonic()
+
+    def end(self) -> None:
+        """The job has ended: keep what it printed, if it did."""
+        with self._lock:
+            if self._spooling and self._path is not None:
+                if os.fstat(1).st_size > self._empty:
+                    self._publish(self._path)
+                else:
+                    os.ftruncate(1, 0)
+            self._path = None
+
+    def publish_if_due(self) -> None:
+        """Give the log of a job that has run for a while its name, for whoever wants to read along."""
+        with self._lock:
+            due = time.monotonic() - self._began >= _PATIENCE
+            if due and self._spooling and self._path is not None:
+                self._publish(self._path)
+
+    def _publish(self, path: str) -> None:
+        os.rename(self._spool, path)
+        self._spooling = False
+
+
+def adopt(spool: str, folder: str, trial: int) -> None:
+    """What a dead worker had in its spool becomes the log of the trial that it ran."""
+    path = log_path(folder, trial)
+    if os.path.exists(spool) and os.path.getsize(spool) > 0 and not os.path.exists(path):
+        os.rename(spool, path)
+
+
+def open_spool(path: str) -> int:
+    """An empty spool, as a file descriptor."""
+    return os.open(path, _FLAGS | os.O_TRUNC, 0o644)
+
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+
+
+def _point(path: str) -> None:
+    """Let standard output and error go to this file, those of child processes too."""
+    file = os.open(path, _FLAGS, 0o644)
+    try:
+        os.dup2(file, 1)
+        os.dup2(file, 2)
+    finally:
+        os.close(file)

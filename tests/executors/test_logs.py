@@ -1,0 +1,80 @@
+"""`rung.executors.logs`: a log has its trial's name once there is something to read."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rung.executors.base import Job
+from rung.executors.local import LocalExecutor
+from rung.executors.logs import adopt
+from rung.executors.setup import Setup
+
+
+def objective(config: Any) -> float:
+    if config.get("says"):
+        print(config["says"])
+    if config.get("until"):
+        while not Path(config["until"]).exists():
+            continue
+    return 1.0
+
+
+@pytest.fixture
+def executor(tmp_path: Path) -> Iterator[LocalExecutor]:
+    made = LocalExecutor(Setup(objective, "loss", 1, tmp_path))
+    yield made
+    made.close()
+    assert [path for path in (tmp_path / "logs").iterdir() if path.name.startswith("worker")] == []
+
+
+def run(executor: LocalExecutor, trial: int, attempt: int = 0, **config: Any) -> None:
+    executor.submit([Job(trial, 1, config, attempt=attempt)])
+    assert len(executor.poll(None)) == 1
+
+
+def logs(folder: Path) -> dict[str, list[str]]:
+    """What was printed, without the headers' times."""
+    return {
+        path.name: [line.partition(", 2")[0] for line in path.read_text().splitlines()]
+        for path in (folder / "logs").glob("trial-*.log")
+    }
+
+
+def test_a_short_and_silent_job_leaves_no_log(executor: LocalExecutor, tmp_path: Path) -> None:
+    run(executor, 0)
+    run(executor, 1, says="one")
+    run(executor, 2)
+    run(executor, 3, says="three")
+    run(executor, 1, attempt=1)
+    run(executor, 4, says="four")
+    assert logs(tmp_path) == {
+        "trial-000001.log": ["--- trial 1, attempt 0", "one", "--- trial 1, attempt 1"],
+        "trial-000003.log": ["--- trial 3, attempt 0", "three"],
+        "trial-000004.log": ["--- trial 4, attempt 0", "four"],
+    }
+
+
+def test_a_long_job_can_be_read_along(executor: LocalExecutor, tmp_path: Path) -> None:
+    executor.submit([Job(7, 1, {"says": "hello", "until": str(tmp_path / "seen")})])
+    while "trial-000007.log" not in logs(tmp_path):
+        assert executor.poll(0.02) == []
+    assert logs(tmp_path) == {"trial-000007.log": ["--- trial 7, attempt 0", "hello"]}
+    (tmp_path / "seen").touch()
+    assert len(executor.poll(None)) == 1
+    run(executor, 8, says="next")
+    assert logs(tmp_path)["trial-000008.log"] == ["--- trial 8, attempt 0", "next"]
+
+
+@pytest.mark.parametrize(
+    ("spooled", "earlier", "log"), [("said", None, "said"), ("said", "before", "before"), ("", None, None)]
+)
+def test_what_a_dead_worker_left(tmp_path: Path, spooled: str, earlier: str | None, log: str | None) -> None:
+    spool, path = tmp_path / "spool", tmp_path / "logs" / "trial-000003.log"
+    path.parent.mkdir()
+    spool.write_text(spooled)
+    if earlier is not None:
+        path.write_text(earlier)
+    adopt(str(spool), str(tmp_path), 3)
+    assert (path.read_text() if path.exists() else None) == log
