@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from rung.tabular.result import FitResult
 
 RECORD = "command"  # the topic under which the log keeps what ran
-REPORT = 0.02  # of the budget is kept for the report, and
-SAVE = 0.5  # seconds for writing
+SAVE = 0.6  # seconds that are kept for writing the files, and
+EXPLAIN = 0.04  # of the budget, but
+MOST = 4.0  # seconds at most, for saying what the model looks at
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +121,8 @@ def resume_fit(name: str, storage: str, workers: int | None = None) -> None:
 
 def _run(order: Order, storage: str, study: str | None, began: float, json: bool) -> None:
     """The whole way, from checking the input to the last file."""
-    from rung.cli.exits import INTERRUPTED, NO_RESULT
     from rung.cli.begin import check_writable
+    from rung.cli.exits import INTERRUPTED, NO_RESULT
     from rung.cli.fit_outcome import announce, outcome
     from rung.cli.output import fail
 
@@ -207,9 +208,14 @@ def _search(
             watch=progress,
             started=began,
             holdout=order.holdout,
-            reserve=SAVE + REPORT * order.budget if order.budget >= 5 else 0.1 * order.budget,
+            reserve=_reserve(order.budget),
         )
     return result, progress.interrupted
+
+
+def _reserve(budget: float) -> float:
+    """Seconds of the budget for what comes after the search."""
+    return min(SAVE + min(EXPLAIN * budget, MOST), 0.15 * budget)
 
 
 def _write(order: Order, frame: pd.DataFrame, result: FitResult, storage: str, began: float) -> None:

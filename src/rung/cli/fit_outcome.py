@@ -49,7 +49,7 @@ def outcome(order: Order, result: FitResult, storage: str, *, json: bool, interr
     if json:
         output.print_json(_plain(order, result))
     else:
-        _print(result)
+        _print(result, storage)
     for note in result.notes[1:]:
         output.say(note)
     output.say(f"model   {order.out} ({spoken_size(Path(order.out).stat().st_size)})")
@@ -66,7 +66,7 @@ def outcome(order: Order, result: FitResult, storage: str, *, json: bool, interr
         output.say(f"study {result.study} in {storage}: {result.trials} trials, {result.failed} failed")
 
 
-def _print(result: FitResult) -> None:
+def _print(result: FitResult, storage: str) -> None:
     console = output.out()
     name = result.metric.name
     table = output.grid(
@@ -84,7 +84,7 @@ def _print(result: FitResult) -> None:
         )
         table.add_row(*cells, style="bold" if row.weight else "")
     more = len(result.leaderboard) - SHOWN
-    table.caption = f"and {more} more: rung show {result.study}" if more > 0 else None
+    table.caption = f"and {more} more: {command('show', result.study, storage)}" if more > 0 else None
     table.caption_justify = "left"
     console.print(table)
     console.print(_scores(result))

@@ -79,7 +79,7 @@ class FitProgress:
         if best is not None:
             found = f", best {study.identity.metric} {best.value:.5g} ({self._name(best.trial)})"
         running = f", running {', '.join(self._running)}" if self._running else ""
-        return f"{len(history)} trials{found}{running}"
+        return f"{len(history)} trial{'s' * (len(history) != 1)}{found}{running}"
 
     def _clock(self) -> str:
         spent = time.monotonic() - self._began

@@ -101,7 +101,7 @@ def check_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, tuple[
     kept = frame if rows == len(frame) else frame[there].reset_index(drop=True)
     if kept[target].nunique() < 2:
         raise DataError(
-            f"column {target!r} has the same value, {kept[target].iloc[0]!r}, in every row; "
+            f"column {target!r} has the same value, {_plain(kept[target])[0]!r}, in every row; "
             "there is nothing to predict, so name another --target"
         )
     gone = len(frame) - rows
@@ -195,7 +195,7 @@ def _numeric(y: pd.Series) -> pd.Series:
 
     numbers = pd.to_numeric(y, errors="coerce")
     if numbers.isna().any():
-        bad = y[numbers.isna()].iloc[0]
+        bad = _plain(y[numbers.isna()])[0]
         raise DataError(
             f"column {str(y.name)!r} holds {bad!r}, which is no number, so that regression cannot predict "
             "it; ask for another --task or correct the cell"
