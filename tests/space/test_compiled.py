@@ -230,6 +230,12 @@ def test_a_far_prior_stays_inside() -> None:
     assert rows[:, 1].max() < 0.01
 
 
+def test_a_hardly_curved_prior_is_even() -> None:
+    for deviation in (1e3, 1e5, 1e7, 1e300):
+        space = compile_space({"a": Float(0, 1, prior=Normal(0.5, deviation))})
+        assert cdf([v for (v,) in space.samples(0, 0, 2000)], stats.uniform) > 1e-4
+
+
 def test_nan_means_the_default() -> None:
     space = compile_space(
         {
@@ -298,6 +304,11 @@ def test_mappings_that_are_not_in_the_space(change, message: str) -> None:
     assert COMPILED.to_mapping(COMPILED.from_mapping(GOOD)) == GOOD
     with pytest.raises(SpaceError, match=message):
         COMPILED.from_mapping({**GOOD, **change})
+
+
+def test_no_mapping() -> None:
+    with pytest.raises(SpaceError, match="a configuration is a mapping"):
+        COMPILED.from_mapping([1])  # type: ignore[arg-type]
 
 
 def test_a_missing_parameter_is_said() -> None:

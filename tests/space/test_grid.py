@@ -109,3 +109,8 @@ def test_huge_grids_are_not_listed() -> None:
     assert set(last) <= {1.0, ()}
     with pytest.raises(IndexError, match="there is no number"):
         grid[grid.size]
+
+
+def test_more_parameters_than_the_stack_has_room() -> None:
+    space = compile_space({f"p{i}": Float(0, 1) for i in range(1500)})
+    assert space.grid_size(2) == 2**1500

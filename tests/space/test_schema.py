@@ -98,6 +98,7 @@ BROKEN = [
     (lambda f: f["parameters"][0].pop("low"), "parameters.0: 'low' is missing"),
     (lambda f: f["parameters"][0].update(hihg=3), "'hihg' is not known here; did you mean 'high'"),
     (lambda f: f["parameters"][0].update(type="flaot"), "called 'flaot'; did you mean 'float'"),
+    (lambda f: f["parameters"][0].update(type=["float"]), "called ..float"),
     (lambda f: f["parameters"][0].update(low="a"), "must be a number"),
     (lambda f: f["parameters"][0].update(log=1), "log must be true or false"),
     (lambda f: f["parameters"][0].update(prior={"type": "gamma"}), "'type' is normal or beta"),

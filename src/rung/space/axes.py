@@ -92,7 +92,9 @@ class _Scale:
         if isinstance(prior, Normal):
             span = self.stop - self.start
             mean = ((math.log(prior.mean) if self.log else prior.mean) - self.start) / span
-            return truncated_normal_quantile(mean, prior.deviation / span)
+            deviation = prior.deviation / span
+            flat = deviation > 1e6 and abs(mean) < deviation  # no float tells it from a uniform one
+            return None if flat else truncated_normal_quantile(mean, deviation)
         return beta_quantile(prior.alpha, prior.beta)
 
     def mode(self, prior: Any) -> float:

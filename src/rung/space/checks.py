@@ -57,7 +57,10 @@ def plain(value: object) -> Value:
         MisfitError: it is none of these, or a NaN or infinite float.
     """
     if not isinstance(value, str | int | float | bool | None) and hasattr(value, "item"):
-        value = value.item()
+        try:
+            value = value.item()
+        except ValueError:
+            raise MisfitError(f"is {value!r}, which is not a single value") from None
     for kind in (bool, int, float, str):
         if isinstance(value, kind):
             if isinstance(value, float) and not math.isfinite(value):
@@ -89,6 +92,8 @@ def values_of(values: Iterable[object], said: str) -> tuple[Value, ...]:
 def weights_of(prior: Iterable[float] | None, count: int, said: str) -> tuple[float, ...] | None:
     if prior is None:
         return None
+    if not isinstance(prior, Iterable):
+        raise SpaceError(f"{said}: the prior must be a list of weights, not {prior!r}")
     weights = tuple(number(weight, f"a weight of {said}") for weight in prior)
     if len(weights) != count:
         raise SpaceError(f"{said} has {count} values and {len(weights)} weights; give one weight each")

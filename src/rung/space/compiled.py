@@ -181,6 +181,8 @@ class CompiledSpace:
             SpaceError: a parameter is missing, unknown, not active or out of its domain, or the combination
                 is forbidden.
         """
+        if not isinstance(mapping, Mapping):
+            raise SpaceError(f"a configuration is a mapping from names to values, not {mapping!r}")
         columns = self._columns
         raw: Raw = [0] * self.size
         active: Active = [False] * self.size

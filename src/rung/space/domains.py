@@ -25,6 +25,7 @@ from rung.space.steps import Steps, number
 from rung.space.values import Value
 
 LARGEST = 2**53  # whole numbers from here on are not exact as floats
+FARTHEST = 10_000  # deviations from a normal prior's mean to the range
 
 
 def _check_bounds(domain: Float | Integer) -> None:
@@ -35,8 +36,18 @@ def _check_bounds(domain: Float | Integer) -> None:
         raise SpaceError(f"{said}: with log=True low must be above 0")
     if not isinstance(domain.prior, Normal | Beta | None):
         raise SpaceError(f"{said}: the prior must be Normal(...) or Beta(...), not {domain.prior!r}")
-    if domain.log and isinstance(domain.prior, Normal) and domain.prior.mean <= 0:
+    if isinstance(domain.prior, Normal):
+        _check_normal(domain, domain.prior, said)
+
+
+def _check_normal(domain: Float | Integer, prior: Normal, said: str) -> None:
+    """A normal prior that numbers can hold: not too far from the range."""
+    if domain.log and prior.mean <= 0:
         raise SpaceError(f"{said}: with log=True the prior's mean must be above 0")
+    bounds: tuple[float, ...] = (domain.low, domain.high, prior.mean)
+    low, high, mean = map(math.log, bounds) if domain.log else bounds
+    if max(low - mean, mean - high) > FARTHEST * prior.deviation:
+        raise SpaceError(f"{said}: the prior's mean is over {FARTHEST:,} deviations away from the range")
 
 
 def _check_default(domain: Any, said: str) -> None:
@@ -299,8 +310,8 @@ class Space:
         forbidden: Iterable[Forbidden] = (),
     ) -> None:
         object.__setattr__(self, "parameters", tuple(_items(parameters)))
-        object.__setattr__(self, "conditions", tuple(conditions))
-        object.__setattr__(self, "forbidden", tuple(forbidden))
+        object.__setattr__(self, "conditions", _rules(conditions, Condition))
+        object.__setattr__(self, "forbidden", _rules(forbidden, Forbidden))
         if self.parameters:
             _check_names([name for name, _ in self.parameters], "Space", "parameter")
         for name, domain in self.parameters:
@@ -309,8 +320,6 @@ class Space:
                     f"parameter {name!r} must be a Float, Integer, Categorical, Ordinal, Constant or Choice, "
                     f"not {domain!r}"
                 )
-        _check_kind(self.conditions, Condition)
-        _check_kind(self.forbidden, Forbidden)
         lay_out(self)
 
 
@@ -344,7 +353,11 @@ def _check_names(names: list[Any], said: str, what: str) -> None:
             raise SpaceError(f"{said} has the {what} {name!r} twice")
 
 
-def _check_kind(rules: Iterable[object], kind: type) -> None:
-    for rule in rules:
+def _rules(rules: Any, kind: type) -> tuple[Any, ...]:
+    if not isinstance(rules, Iterable):
+        raise SpaceError(f"a list of {kind.__name__}(...) was expected, not {rules!r}")
+    found = tuple(rules)
+    for rule in found:
         if not isinstance(rule, kind):
             raise SpaceError(f"{kind.__name__}(...) was expected, not {rule!r}")
+    return found

@@ -43,7 +43,7 @@ class Grid(Sequence[Values]):
             for p in range(len(self._order))
         ]
         self._live = _live(columns, place, ends)
-        self._counts: dict[tuple[int, State], int] = {}
+        self._counts: dict[tuple[int, State], int] = {(len(self._order), ()): 1}
 
     @property
     def size(self) -> int:
@@ -77,15 +77,20 @@ class Grid(Sequence[Values]):
         return self._columns.rows(raw, active)[0]
 
     def _count(self, p: int, state: State) -> int:
-        """Configurations of the slots from place `p` on."""
-        if p == len(self._order):
-            return 1
-        known = self._counts.get((p, state))
-        if known is None:
-            known = self._counts[p, state] = sum(
-                self._count(p + 1, after) for _, after in self._steps(p, state)
-            )
-        return known
+        """Configurations of the slots from place `p` on, given what they read of those before."""
+        counts, wanted = self._counts, [(p, state)]
+        while wanted:  # by hand, as a space may have more parameters than Python's stack has room
+            node = wanted[-1]
+            if node in counts:
+                wanted.pop()
+                continue
+            below = [(node[0] + 1, after) for _, after in self._steps(*node)]
+            missing = [other for other in below if other not in counts]
+            if missing:
+                wanted.extend(missing)
+            else:
+                counts[node] = sum(counts[other] for other in below)
+        return counts[p, state]
 
     def _steps(self, p: int, state: State) -> Iterator[tuple[Any, State]]:
         """The options at place `p` (None: not active) that nothing forbids, and the states after them."""

@@ -219,7 +219,7 @@ def _each(form: Any, path: Path, read: Callable[[Any, Path], Any]) -> list[Any]:
 def _read_domain(form: Any, path: Path) -> Domain:
     if not isinstance(form, Mapping) or "type" not in form:
         raise FormError(f"a parameter needs a 'type': {', '.join(FIELDS)}", path)
-    if form["type"] not in FIELDS:
+    if not isinstance(form["type"], str) or form["type"] not in FIELDS:
         close = difflib.get_close_matches(str(form["type"]), FIELDS, 1)
         hint = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(FIELDS)}"
         raise FormError(f"no type of parameter is called {form['type']!r}{hint}", (*path, "type"))
