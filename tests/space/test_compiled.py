@@ -166,6 +166,13 @@ def test_both_ends_are_exact(domain) -> None:
     assert space.decode([[0.0], [1.0], [-3.0], [7.0]]) == [(v,) for v in (domain.low, domain.high) * 2]
 
 
+def test_steps_beyond_exact_floats() -> None:
+    space = compile_space({"a": Float(0, 1e300, step=1e299, default=3e299)})
+    assert space.decode([[0], [0.5], [1], [math.nan]]) == [(0.0,), (5e299,), (1e300,), (3e299,)]
+    assert space.encode([(5e299,)])[0, 0] == pytest.approx(0.5)
+    assert space.grid_size(20) == 11
+
+
 def test_every_value_has_its_probability() -> None:
     x = (np.arange(200_000) + 0.5)[:, None] / 200_000
     for domain, weights in [

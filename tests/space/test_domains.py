@@ -178,3 +178,12 @@ def test_joining() -> None:
     assert (a & b & c).terms == (a, b, c)
     assert (a | b | c).terms == (a, b, c)
     assert (a & b | c).terms == (a & b, c)
+
+
+def test_the_package_says_what_it_has() -> None:
+    import rung.space
+
+    assert {"Space", "compile_space", "to_json", "from_json", "load_space", "Is"} <= set(dir(rung.space))
+    assert rung.space.Float is Float
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        rung.space.nothing  # noqa: B018

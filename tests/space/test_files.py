@@ -77,6 +77,10 @@ parameters:
         ("s.json", '{"parameters": {"a": {"type": "float", "low": NaN, "high": 1}}}', "NaN is not a number"),
         ("s.json", '{"parameters": {}, "parameters": {}}', "'parameters' stands twice"),
         ("s.json", "[" * 100_000, "s.json"),
+        ("s.yaml", "parameters: {a: &a [*a]}", "a parameter needs a 'type'"),
+        ("s.yaml", "a: *b", "line 1: this is not valid YAML"),
+        ("s.yaml", "a: \x01", "this is not valid YAML"),
+        ("s.json", '{\n\t"parameters": {\n\t"a": {}}}', "s.json: parameters.a: a parameter needs"),
         ("s.toml", "", "ends in .json, .yaml or .yml"),
     ],
 )

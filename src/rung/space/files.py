@@ -97,7 +97,8 @@ def _parse_yaml(text: str, name: str) -> Any:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise SpaceError(f"{name}{line}: this is not valid YAML: {error.problem}") from None
     except (yaml.YAMLError, RecursionError) as error:
-        raise SpaceError(f"{name}: this is not valid YAML: {error}") from None
+        problem = " ".join(str(error).split())
+        raise SpaceError(f"{name}: this is not valid YAML: {problem}") from None
 
 
 def _line(text: str, path: Path) -> int | None:
