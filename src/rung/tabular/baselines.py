@@ -22,7 +22,10 @@ def constant_prediction(dataset: Dataset, rows: int) -> NDArray[np.float64]:
 
 
 def lightgbm_prediction(dataset: Dataset, test: Table, deadline: Deadline) -> NDArray[np.float64] | None:
-    """LightGBM with its default settings, trained on all training rows; None if the deadline came before."""
+    """LightGBM with its default settings, trained on all training rows.
+
+    None if there is no column to learn from, or if the deadline came first.
+    """
     import lightgbm
 
     def by_deadline(env: Any) -> None:
@@ -35,13 +38,15 @@ def lightgbm_prediction(dataset: Dataset, test: Table, deadline: Deadline) -> ND
     if classes > 2:
         parameters["num_class"] = classes
     X, codes = _matrix(dataset.table)
-    data = lightgbm.Dataset(
-        X, np.asarray(dataset.y, float), categorical_feature=codes, params={"verbosity": -1}
-    )
+    if not X.shape[1]:
+        return None
+    y = np.asarray(dataset.y, dtype=np.float64)
+    unit = max(float(np.abs(y).max()), 1e-300) if not classes else 1.0  # it computes in single precision
+    data = lightgbm.Dataset(X, y / unit, categorical_feature=codes, params={"verbosity": -1})
     booster = lightgbm.train(parameters, data, _ROUNDS, callbacks=[by_deadline])
     if booster.current_iteration() < _ROUNDS and deadline.passed:
         return None
-    raw = np.asarray(booster.predict(_matrix(test)[0], num_threads=1), dtype=np.float64)
+    raw = np.asarray(booster.predict(_matrix(test)[0], num_threads=1), dtype=np.float64) * unit
     return np.column_stack([1 - raw, raw]) if classes == 2 else raw
 
 

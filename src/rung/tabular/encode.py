@@ -7,7 +7,9 @@ from values (means, scales, encodings by the target) is the preparation's work, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 DATE_PARTS = ("days", "year", "month", "day", "weekday", "hour")
 WORDS = 1024  # hashed counts a text column
 _DAY = 86_400e9  # nanoseconds
+_LARGEST = 1e30  # numbers beyond are cut: learners compute squares, some of them in single precision
 
 
 @dataclass(frozen=True)
@@ -45,12 +48,17 @@ class Encoder:
     """Turns frames into tables.
 
     Attributes:
-        columns: all of the training table; those that no model sees are skipped.
+        schema: the columns as JSON text, for a model file holds one text more cheaply than many objects.
         levels: one array a category: its levels as text, the most frequent first.
     """
 
-    columns: tuple[Column, ...]
-    levels: list[NDArray[Any]]
+    schema: str
+    levels: list[NDArray[np.str_]]
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """All columns of the training table; those that no model sees are skipped."""
+        return _columns(self.schema)
 
     def names(self, kind: str) -> list[str]:
         """The columns of this kind."""
@@ -67,14 +75,17 @@ class Encoder:
         Raises:
             DataError: a column is missing.
         """
-        cells = prepare(frame, self.columns)
-        blocks = [cells[name].to_numpy(dtype=np.float64)[:, None] for name in self.names(Kind.NUMBER)]
+        return self.arrays(prepare(frame, self.columns))
+
+    def arrays(self, cells: pd.DataFrame) -> Table:
+        """The same, of a frame that is in the training table's shape already."""
+        numbers = self.names(Kind.NUMBER)
+        blocks = [cells[numbers].to_numpy(dtype=np.float64)] if numbers else [np.empty((len(cells), 0))]
         blocks += [_date_parts(cells[name]) for name in self.names(Kind.DATE)]
-        numbers = np.hstack(blocks) if blocks else np.empty((len(frame), 0))
-        codes = np.empty((len(frame), len(self.levels)), dtype=np.int32)
+        codes = np.empty((len(cells), len(self.levels)), dtype=np.int32)
         for j, name in enumerate(self.names(Kind.CATEGORY)):
             codes[:, j] = _codes(cells[name], self.levels[j])
-        return Table(numbers, codes, self._words(cells))
+        return Table(np.clip(np.hstack(blocks), -_LARGEST, _LARGEST), codes, self._words(cells))
 
     def _words(self, cells: pd.DataFrame) -> Any:
         texts = self.names(Kind.TEXT)
@@ -85,23 +96,30 @@ class Encoder:
         return sparse.hstack([_hashed(cells[name]) for name in texts], format="csr")
 
 
-def fit_encoder(frame: pd.DataFrame, columns: tuple[Column, ...]) -> Encoder:
-    """The encoder for these columns, with the levels that `frame` has."""
+def encode(frame: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[Encoder, Table]:
+    """The encoder for these columns, with the levels that `frame` has, and the frame's arrays."""
     cells = prepare(frame, columns)
-    return Encoder(columns, [_levels(cells[c.name]) for c in columns if c.kind == Kind.CATEGORY])
+    levels = [_levels(cells[c.name]) for c in columns if c.kind == Kind.CATEGORY]
+    encoder = Encoder(json.dumps([asdict(column) for column in columns]), levels)
+    return encoder, encoder.arrays(cells)
 
 
-def _levels(series: pd.Series[Any]) -> NDArray[Any]:
+@lru_cache(maxsize=8)
+def _columns(schema: str) -> tuple[Column, ...]:
+    return tuple(Column(**settings) for settings in json.loads(schema))
+
+
+def _levels(series: pd.Series[Any]) -> NDArray[np.str_]:
     present = series.dropna().to_numpy(dtype=object).astype(str)
     unique, counts = np.unique(present, return_counts=True)
-    return np.asarray(unique[np.argsort(-counts, kind="stable")].astype(object))
+    return np.asarray(unique[np.argsort(-counts, kind="stable")])
 
 
-def _codes(series: pd.Series[Any], levels: NDArray[Any]) -> NDArray[np.int32]:
+def _codes(series: pd.Series[Any], levels: NDArray[np.str_]) -> NDArray[np.int32]:
     import pandas as pd
 
     cells = pd.Index(series.to_numpy(dtype=object), dtype=object)
-    return np.asarray(pd.Index(levels, dtype=object).get_indexer(cells), dtype=np.int32)
+    return np.asarray(pd.Index(levels.astype(object), dtype=object).get_indexer(cells), dtype=np.int32)
 
 
 def _date_parts(moments: pd.Series[Any]) -> NDArray[np.float64]:

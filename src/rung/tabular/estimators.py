@@ -85,10 +85,10 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     @property
     def report_(self) -> str:
         """The report, as the text of one HTML file."""
-        from rung.tabular.report import render_report
+        from rung.tabular.report import Subject, render_report
 
         check_is_fitted(self, "result_")
-        return str(render_report(self.result_))
+        return render_report(self.result_, Subject("a table"))
 
     def save(self, path: str | Path) -> Path:
         """Write the model to a file that `rung.load` and `rung predict` read."""

@@ -16,18 +16,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.errors import Infeasible
+from rung.errors import Stopped
 from rung.tabular.dataset import Dataset, load_dataset, write_atomically
 from rung.tabular.deadline import Deadline
 from rung.tabular.learners.table import learners
 from rung.tabular.pipeline import Order, Pipeline, fit_pipeline
 
-SHORT = 0.6  # of its usual time a trial must at least have, to be begun
+_SHORT = 0.6  # of its usual time a trial must at least have, to be begun
+_SHORT_ANYTIME = 0.2  # the same for a learner that comes back in time with what it has
+_UNMEASURED = 0.5  # of the predicted time is expected, before the learner's first trial in this process
 
 
 class Outcome(NamedTuple):
@@ -101,11 +103,13 @@ class Evaluation:
     Attributes:
         folder: the study's; the data lies in `data`, predictions go to `oof`, pipelines to `models`.
         end: monotonic time by which every trial must be done.
+        close: monotonic time at which the study stops.
     """
 
     folder: str
     metric: str
     end: float
+    close: float
 
     def __call__(self, trial: Any) -> None:
         """Evaluate one trial up to its resource, and report its score and how long it took."""
@@ -113,13 +117,24 @@ class Evaluation:
         dataset = load_dataset(str(folder / "data"))
         deadline = Deadline(self.end)
         rows = trial.resource or len(dataset)
-        if deadline.remaining < SHORT * expected(dataset, trial.config, rows):
-            raise Infeasible("it takes longer than the time that is left")
+        short = _SHORT_ANYTIME if learners()[trial.config["learner"]].anytime else _SHORT
+        if deadline.remaining < short * expected(dataset, trial.config, rows):
+            _wait_for(Deadline(self.close))
         with quietly():
             outcome = evaluate(dataset, trial.config, rows, trial.seed, deadline)
         _learn(dataset, trial.config, rows, outcome.seconds)
         save_outcome(folder, trial.number, outcome)
         trial.report(rows, **{self.metric: outcome.score}, seconds=outcome.seconds, cut=float(outcome.cut))
+
+
+def _wait_for(close: Deadline) -> NoReturn:
+    """A trial that does not fit into the time left is not begun: it waits for the next session.
+
+    Raises:
+        Stopped: when the time is up.
+    """
+    time.sleep(max(0.25, close.remaining + 0.05))
+    raise Stopped("it takes longer than the time that is left")
 
 
 _speed: dict[str, float] = {}  # learner -> measured seconds a predicted one, in this process
@@ -136,8 +151,8 @@ def predicted(dataset: Dataset, config: Mapping[str, Any], rows: int) -> float:
 
 
 def expected(dataset: Dataset, config: Mapping[str, Any], rows: int) -> float:
-    """The same, corrected by what earlier trials of this learner took in this process; 0 before the first."""
-    return _speed.get(config["learner"], 0.0) * predicted(dataset, config, rows)
+    """The same, corrected by what earlier trials of this learner took in this process."""
+    return _speed.get(config["learner"], _UNMEASURED) * predicted(dataset, config, rows)
 
 
 def _learn(dataset: Dataset, config: Mapping[str, Any], rows: int, seconds: float) -> None:

@@ -22,6 +22,7 @@ from rung.tabular.model import Member
 from rung.tabular.pipeline import Order, Pipeline, constant, fit_pipeline
 from rung.tabular.search import Search
 
+CONSTANT = -1  # stands for the trial's number of the member that predicts a constant
 _CANDIDATES = 25
 _GROWTH = 1.3  # all rows against the training part of a holdout, with a margin
 
@@ -44,7 +45,7 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
     if not pool or not len(valid):
         prior = constant(np.asarray(dataset.y, float), dataset.classes).prediction
         return Ensemble([], valid, np.broadcast_to(prior, (len(valid), *prior.shape)).copy())
-    candidates = _candidates(dataset, pool)
+    candidates = [*_candidates(dataset, pool), _constant(dataset, len(valid))]
     predictions = [one.prediction for one in candidates]
     weights = weigh(predictions, dataset.y[valid], dataset.judge, dataset.seed, deadline)
     members = sorted(
@@ -52,6 +53,12 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
         key=lambda pair: (-pair[0], pair[1].trial),
     )
     return Ensemble(members, valid, mix(predictions, weights))
+
+
+def _constant(dataset: Dataset, rows: int) -> Saved:
+    """A constant as one more candidate: where nothing can be learned it is the best there is."""
+    prior = constant(np.asarray(dataset.y, float), dataset.classes).prediction
+    return Saved(CONSTANT, np.broadcast_to(prior, (rows, *prior.shape)), len(dataset), 0.0, 0.0, cut=False)
 
 
 def _candidates(dataset: Dataset, pool: Sequence[Saved]) -> list[Saved]:
@@ -69,7 +76,10 @@ def last_fit(search: Search, ensemble: Ensemble, deadline: Deadline) -> list[Mem
 
 
 def _member(search: Search, weight: float, one: Saved, deadline: Deadline) -> Member:
-    dataset, config = search.dataset, search.config(one.trial)
+    dataset = search.dataset
+    if one.trial == CONSTANT:
+        return Member(weight, "constant", [constant(np.asarray(dataset.y, float), dataset.classes)])
+    config = search.config(one.trial)
     pipelines, known = load_pipelines(search.study.folder, one.trial)
     partial = dataset.split.number == 1 or one.rows < len(dataset)
     needed = _GROWTH * one.seconds * len(dataset) / one.rows

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,7 +20,7 @@ from rung.tabular.baselines import constant_prediction, lightgbm_prediction
 from rung.tabular.columns import Column, infer_columns
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
-from rung.tabular.encode import Encoder, fit_encoder
+from rung.tabular.encode import Encoder, encode
 from rung.tabular.finish import Ensemble, choose, last_fit
 from rung.tabular.metrics import get_metric
 from rung.tabular.model import Member, Model
@@ -92,11 +93,17 @@ def fit_table(  # noqa: PLR0913  # a door
     search = Search(data.dataset, Opening(kept, study, facts, data.task.kind, data.scheme))
     try:
         plan = search.plan(budget, count)
-        end = Deadline.after(budget - reserve if not plan.certain else budget + _SLACK, began)
-        baseline = _lightgbm_baseline(data, frame, end)
+        end = Deadline.after(budget - reserve, began)
+        if plan.certain:  # its trials are counted; imports, on a process's first fit, must not cut them short
+            end = Deadline(max(end.end + _SLACK, Deadline.after(budget).end))
         last = _last_part(data, plan, end.remaining)
-        search.run(plan, end.earlier(last), watch)
-        return _conclude(search, data, frame, (target, budget, began), end, baseline)
+        with ThreadPoolExecutor(1) as aside:
+            baseline = aside.submit(_lightgbm_baseline, data, frame, end.earlier(last))
+            if plan.workers == 1:
+                baseline.result()
+            search.run(plan, end.earlier(last), watch)
+        with np.errstate(all="ignore"):  # a metric of values near the largest float may overflow
+            return _conclude(search, data, frame, (target, budget, began), end, baseline.result())
     finally:
         search.study.close()
 
@@ -134,8 +141,7 @@ def _ready(
     train, test = _held_out(y, classes, holdout, seed)
     rows = frame if not len(test) else frame.iloc[train]
     columns = infer_columns(rows, target)
-    encoder = fit_encoder(rows, columns)
-    table = encoder.transform(rows)
+    encoder, table = encode(rows, columns)
     width = table.numbers.shape[1] + sum(min(x, 4) for x in encoder.sizes)
     scheme = scheme_of(len(train), width, classes)
     split = make_split(y[train], classes, min(scheme.folds, max(1, len(train) // 2)), scheme.share, seed)
@@ -173,15 +179,15 @@ def _last_part(data: _Data, plan: Plan, remaining: float) -> float:
     """Seconds to keep for the ensemble and the last fit."""
     if plan.certain:
         return min(0.3, 0.2 * remaining)
-    share = 0.2 if data.dataset.split.number == 1 else 0.04
-    return min(0.5 + share * remaining, 0.4 * remaining)
+    share = 0.2 if data.dataset.split.number == 1 else 0.05
+    return min(0.7 + share * remaining, 0.4 * remaining)
 
 
 def _lightgbm_baseline(data: _Data, frame: pd.DataFrame, end: Deadline) -> NDArray[np.float64] | None:
     if not len(data.test):
         return None
     test = data.encoder.transform(frame.iloc[data.test])
-    return lightgbm_prediction(data.dataset, test, end.earlier(0.7 * end.remaining))
+    return lightgbm_prediction(data.dataset, test, end)
 
 
 def _conclude(
@@ -195,7 +201,7 @@ def _conclude(
     target, budget, began = asked
     saved = search.saved()
     ensemble = choose(data.dataset, saved, end.earlier(0.5 * end.remaining))
-    members = last_fit(search, ensemble, end)
+    members = last_fit(search, ensemble, end.earlier(0.2 + 0.03 * budget))
     model = _model(data, target, members, search, ensemble)
     dataset, study = data.dataset, search.study
     y = dataset.y[ensemble.valid]
@@ -233,7 +239,7 @@ def _model(data: _Data, target: str, members: list[Member], search: Search, ense
         "rows": len(data.dataset),
         "folds": data.dataset.split.number,
     }
-    return Model(data.task, data.columns, data.encoder, members, target, notes)
+    return Model(data.task, data.encoder, members, target, notes)
 
 
 def _leaderboard(search: Search, saved: Sequence[Any], ensemble: Ensemble) -> list[Row]:

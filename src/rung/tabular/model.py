@@ -40,7 +40,6 @@ class Model:
 
     Attributes:
         task: what is predicted; its `classes` are the labels in the order of the probabilities.
-        columns: of the training table; those that are used are read, in any order, others are ignored.
         encoder: turns a frame into arrays.
         members: their weights sum to 1.
         target: name of the target column.
@@ -48,11 +47,15 @@ class Model:
     """
 
     task: Task
-    columns: tuple[Column, ...]
     encoder: Encoder
     members: list[Member]
     target: str = "target"
     notes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """Of the training table; those that are used are read, in any order, others are ignored."""
+        return self.encoder.columns
 
     def predict(self, frame: pd.DataFrame) -> NDArray[Any]:
         """Labels as they stood in the table, or values: (n,).

@@ -207,7 +207,7 @@ class Preparation:
             return matrix
         if fit:
             self.parts["scale"] = _scaler(self.scale, len(matrix), self.seed).fit(matrix)
-        return np.clip(self.parts["scale"].transform(matrix), -20.0, 20.0)
+        return np.asarray(np.clip(self.parts["scale"].transform(matrix), -20.0, 20.0))
 
 
 def make_preparation(needs: Needs, config: Mapping[str, Any], sizes: list[int], seed: int) -> Preparation:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from rung.schedulers.asha import Promotions, may_be_promoted
-from rung.schedulers.base import DONE, WAIT, Decision
+from rung.schedulers.base import Decision, Start
 from rung.schedulers.ladder import ladder_of
+from rung.schedulers.promotion import Promotions
 from rung.trials.events import Identity, JobStarted, TrialStopped
 from rung.trials.history import History, Result
 
@@ -29,7 +29,8 @@ class DefaultsFirst:
 
     def initial(self, identity: Identity) -> Promotions:
         ladder = ladder_of(identity)
-        return Promotions([ladder, *(ladder[-top:] for top in range(1, len(ladder) + 1))], identity.eta)
+        ladders = [ladder, *(ladder[-top:] for top in range(1, len(ladder) + 1))]
+        return Promotions(ladders, [1] + [0] * len(ladder), identity.eta)  # only bracket 0 starts by itself
 
     def fold(self, state: Promotions, item: JobStarted | Result | TrialStopped) -> Promotions:
         state.fold(item)
@@ -38,18 +39,17 @@ class DefaultsFirst:
     def next(self, history: History) -> Decision:
         """Promote, else start what is enqueued, else what the sampler proposes, else wait or be done."""
         state: Promotions = history.scheduler
-        promotion = state.promotion()
-        if promotion is not None:
-            return promotion
-        if history.may_start:
-            return state.starts[self._bracket(history, len(state.starts) - 1)]
-        return WAIT if history.running or history.retry else DONE
+        decision = state.next(history)
+        if isinstance(decision, Start) and history.enqueued:
+            return self._start(history)
+        return decision
 
-    def _bracket(self, history: History, most: int) -> int:
-        if not history.enqueued:
-            return 0
-        return min(self.rungs.get(history.enqueued[0].get("learner", ""), 1), most)
+    def _start(self, history: History) -> Start:
+        ladder = ladder_of(history.identity)
+        top = min(self.rungs.get(history.enqueued[0].get("learner", ""), 1), len(ladder))
+        return Start(ladder[-top], top)
 
     def may_resume(self, history: History, trial: int) -> bool:
         """As in ASHA."""
-        return may_be_promoted(history.scheduler, history, trial)
+        state: Promotions = history.scheduler
+        return state.may_resume(history, trial)

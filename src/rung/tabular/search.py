@@ -75,14 +75,17 @@ class Search:
             for config in in_order(self.defaults):
                 study.enqueue(config)
         spent = study.history.clock.seconds
-        study.set_limits(Limits(trials=plan.trials, seconds=spent + max(0.05, deadline.remaining - 0.3)))
+        study.set_limits(Limits(trials=plan.trials, seconds=spent + max(0.05, deadline.remaining)))
         folder.mkdir(parents=True, exist_ok=True)
         if plan.workers > 1:
             self.dataset.save(folder / "data")
         else:
             hold(folder / "data", self.dataset)
         try:
-            objective = Evaluation(str(folder), self.dataset.metric, deadline.end)
+            margin = 0.0 if plan.certain else min(0.4 + 0.03 * deadline.remaining, 0.3 * deadline.remaining)
+            objective = Evaluation(
+                str(folder), self.dataset.metric, deadline.earlier(margin).end, deadline.end
+            )
             study.run(
                 objective,
                 workers=plan.workers,

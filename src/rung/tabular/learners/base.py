@@ -54,21 +54,28 @@ Fit = Callable[[Mapping[str, Any], NDArray[np.float64], NDArray[np.float64], Set
 
 
 class Cost(NamedTuple):
-    """Roughly how long a fit of the defaults takes on one ordinary core: fixed + unit * million cells.
+    """Roughly how long a fit of the defaults takes on one ordinary core, in seconds.
 
-    `by_class`: once a class (one against the rest). `power`: of the rows, 1 where linear.
+    Attributes:
+        fixed: whatever the size.
+        rows, cells: for ten thousand rows, for a million cells of the matrix.
+        by_class: both once a class (one against the rest), beyond two.
+        power: of the rows, 1 where linear.
+        most: rows beyond which more of them cost nothing.
     """
 
     fixed: float
-    unit: float
+    rows: float = 0.0
+    cells: float = 0.0
     by_class: bool = False
     power: float = 1.0
+    most: int | None = None
 
     def seconds(self, rows: int, width: int, classes: int) -> float:
         """For a matrix of this size."""
-        rows = max(rows, 1)
-        cells = rows / 1e6 * max(width, 2) * (rows / 1e4) ** (self.power - 1)
-        return float(self.fixed + self.unit * cells * (classes if self.by_class and classes > 2 else 1))
+        tall = min(max(rows, 1), self.most or rows) / 1e4
+        work = self.rows * tall + self.cells * tall * width / 100 * tall ** (self.power - 1)
+        return float(self.fixed + work * (classes if self.by_class and classes > 2 else 1))
 
 
 @dataclass(frozen=True)
@@ -84,7 +91,9 @@ class Learner:
         fit: fits one configuration; must look at its deadline if it can take long.
         encodings: ways to encode categories that are worth searching, the default first.
         scales: ways to scale that are worth searching, the default first.
-        most_rows: more are not given to it (the first ones of the order).
+        most_rows: more are not given to it, but a random sample of as many.
+        most_classes: of tasks with more it is kept away.
+        anytime: it comes back at its deadline with what it has, so that it may be begun at any time.
         trusted: full names of types that its model file holds, beside the libraries' that are trusted anyway.
     """
 
@@ -100,4 +109,5 @@ class Learner:
     scales: tuple[str, ...] = ("standard", "quantile")
     most_rows: int | None = None
     most_classes: int | None = None
+    anytime: bool = False
     trusted: tuple[str, ...] = field(default=())

@@ -49,7 +49,7 @@ BAYES = Learner(
     defaults=({"smoothing": 0.01},),
     needs=Needs(scaled=True),
     fit=_fit_bayes,
-    cost=Cost(0.01, 0.1),
+    cost=Cost(0.01, cells=0.2),
     scales=("quantile", "standard"),
 )
 
@@ -61,5 +61,5 @@ DISCRIMINANT = Learner(
     defaults=({"shrinkage": 0.05},),
     needs=Needs(scaled=True),
     fit=_fit_discriminant,
-    cost=Cost(0.02, 0.3),
+    cost=Cost(0.02, cells=0.15),
 )

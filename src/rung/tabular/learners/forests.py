@@ -84,7 +84,8 @@ FOREST = Learner(
     ),
     needs=Needs(),
     fit=_fit_random,
-    cost=Cost(0.15, 13.0, power=1.1),
+    cost=Cost(0.3, rows=1.0, cells=1.0),
+    anytime=True,
     encodings=("ordinal", "onehot", "target"),
 )
 
@@ -99,6 +100,7 @@ EXTRA_TREES = Learner(
     ),
     needs=Needs(),
     fit=_fit_extra,
-    cost=Cost(0.1, 5.0, power=1.05),
-    encodings=("onehot", "ordinal", "target"),
+    cost=Cost(0.3, rows=1.2, cells=0.4),
+    anytime=True,
+    encodings=("ordinal", "onehot", "target"),
 )

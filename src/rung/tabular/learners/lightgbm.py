@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,11 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Categorical, Float, Integer
+from rung.tabular.deadline import Deadline
 from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 from rung.tabular.splits import make_split
 
 ROUNDS = 2_000
+_TRAVEL = 15.0  # learning rate times rounds that a fit usually needs
+_FASTEST = 0.25  # learning rate up to which it is raised where the time is short
+_PROBE = 8  # rounds after which the time for all is estimated
 _SMALL = 300  # rows below which nothing is set aside to stop early
 _SILENT = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_col_wise": True, "seed": 0}
 
@@ -98,14 +104,10 @@ def _train(
 ) -> Trained:
     import lightgbm
 
-    def by_deadline(env: Any) -> None:
-        if setting.deadline.passed:
-            raise lightgbm.callback.EarlyStopException(env.iteration, [])
-
     parameters = _parameters(config, setting)
     codes: Any = list(setting.categorical) or "auto"
     data = lightgbm.Dataset(train[0], train[1], categorical_feature=codes, params=parameters)
-    callbacks: list[Any] = [by_deadline]
+    callbacks: list[Any] = [_Pace(setting.deadline, config["learning_rate"], rounds)]
     sets = []
     if valid is not None:
         sets.append(lightgbm.Dataset(valid[0], valid[1], reference=data, categorical_feature=codes))
@@ -115,6 +117,33 @@ def _train(
     best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
     text = booster.model_to_string(num_iteration=best)
     return Trained(LightGBMModel(text, setting.classes), {"rounds": max(best, 1)}, setting.deadline.passed)
+
+
+class _Pace:
+    """Keeps a deadline: after a few rounds the learning rate rises if there is no time for the rounds that it
+    needs, and at the deadline the training ends.
+    """
+
+    before_iteration = False
+    order = 0
+
+    def __init__(self, deadline: Deadline, rate: float, rounds: int) -> None:
+        self.deadline = deadline
+        self.rate = rate
+        self.wanted = min(rounds, int(_TRAVEL / rate))
+        self.began = time.monotonic()
+
+    def __call__(self, env: Any) -> None:
+        import lightgbm
+
+        if self.deadline.passed:
+            raise lightgbm.callback.EarlyStopException(env.iteration, [])
+        if env.iteration + 1 == _PROBE and math.isfinite(self.deadline.end):
+            each = (time.monotonic() - self.began) / _PROBE
+            fit_in = max(self.deadline.remaining / max(each, 1e-9), 1.0)
+            if fit_in < self.wanted:
+                rate = min(self.rate * self.wanted / fit_in, max(_FASTEST, self.rate))
+                env.model.reset_parameter({"learning_rate": rate})
 
 
 def _default(rate: float, leaves: int, minimum: int, share: float, *, extra: bool = False) -> dict[str, Any]:
@@ -150,6 +179,7 @@ LIGHTGBM = Learner(
     ),
     needs=Needs(missing=True, native=True),
     fit=_fit,
-    cost=Cost(0.1, 3.0, by_class=True),
+    cost=Cost(0.05, rows=0.6, cells=0.5, by_class=True),
+    anytime=True,
     encodings=("native", "target"),
 )

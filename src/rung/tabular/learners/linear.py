@@ -36,5 +36,5 @@ LINEAR = Learner(
     defaults=({"C": 1.0}, {"C": 0.03}),
     needs=Needs(scaled=True),
     fit=_fit,
-    cost=Cost(0.02, 0.3, by_class=True),
+    cost=Cost(0.02, cells=0.15, by_class=True),
 )

@@ -23,7 +23,7 @@ def _fit(
     """One `partial_fit` an epoch. Fewer epochs are planned, after the first, where the time is short."""
     X32 = X.astype(np.float32)
     network = _network(config, len(y), setting)
-    epochs = int(np.clip(_STEPS / len(y), 10, 100))
+    epochs = int(np.clip(_STEPS / len(y), 10, 60))
     extra = {"classes": np.arange(setting.classes, dtype=np.float64)} if setting.classes else {}
     began = time.monotonic()
     done = 0
@@ -58,7 +58,7 @@ def _network(config: Mapping[str, Any], rows: int, setting: Setting) -> Any:
         hidden_layer_sizes=(config["width"],) * config["layers"],
         alpha=config["alpha"],
         learning_rate_init=config["rate"],
-        batch_size=int(min(np.clip(rows // 20, 16, 256), rows)),
+        batch_size=int(min(np.clip(rows // 20, 32, 256), rows)),
         random_state=setting.seed,
     )
 
@@ -79,7 +79,8 @@ MLP = Learner(
     ),
     needs=Needs(scaled=True),
     fit=_fit,
-    cost=Cost(0.5, 30.0, power=0.6),
+    cost=Cost(0.2, rows=10.0, most=3_000),
+    anytime=True,
     encodings=("onehot", "target"),
     scales=("quantile", "standard"),
 )

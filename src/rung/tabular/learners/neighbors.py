@@ -35,6 +35,6 @@ NEIGHBORS = Learner(
     defaults=({"k": 15, "weights": "distance", "p": 2}, {"k": 5, "weights": "distance", "p": 1}),
     needs=Needs(scaled=True),
     fit=_fit,
-    cost=Cost(0.02, 5.0, power=2.0),
+    cost=Cost(0.02, cells=1.5, power=2.0),
     most_rows=20_000,
 )
