@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from rung.tabular.columns import infer_columns, prepare
+from rung.tabular.columns import infer_columns
 from rung.tabular.deadline import Deadline
-from rung.tabular.encode import fit_encoder
+from rung.tabular.encode import encode
 from rung.tabular.evaluate import quietly
 from rung.tabular.learners.table import defaults, learners
 from rung.tabular.metrics import get_metric
@@ -47,9 +47,8 @@ def fitted(kind: str, *names: str, seed: int = 0) -> tuple[Model, pd.DataFrame]:
     frame = table(kind, seed=seed)
     task = guess_task(frame["y"])
     columns = infer_columns(frame, "y")
-    ready = prepare(frame, columns)
-    encoder = fit_encoder(ready, columns)
-    encoded, y = encoder.transform(ready), task.encode(frame["y"])
+    encoder, encoded = encode(frame, columns)
+    y = task.encode(frame["y"])
     members = []
     with quietly():
         for name in names or ("linear",):
@@ -57,13 +56,13 @@ def fitted(kind: str, *names: str, seed: int = 0) -> tuple[Model, pd.DataFrame]:
             order = Order(learners()[name], config, encoder.sizes, seed, Deadline.after(60))
             pipeline = fit_pipeline(order, encoded, y.astype(float), len(task.classes)).pipeline
             members.append(Member(1 / len(names or (1,)), name, [pipeline], config))
-    return Model(task, columns, encoder, members, "y", {"metric": "log_loss"}), frame
+    return Model(task, encoder, members, "y", {"metric": "log_loss"}), frame
 
 
 def result(kind: str, *, held: bool = True, trials: int = 15) -> tuple[FitResult, pd.DataFrame]:
     """What a fit of `table(kind)` could have come to, with the linear model as its only member."""
     model, frame = fitted(kind)
-    y, raw = model.task.encode(frame["y"]), model.raw(prepare(frame, model.columns))
+    y, raw = model.task.encode(frame["y"]), model.raw(frame)
     metric = get_metric(None, model.task)
     out, inside = np.arange(0, 120, 3), np.setdiff1d(np.arange(120), np.arange(0, 120, 3))
     score = metric.score(y[out], raw[out])

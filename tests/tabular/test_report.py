@@ -129,8 +129,8 @@ def drawn(markup: str) -> ElementTree.Element:
 def test_charts_are_well_formed_and_stay_inside() -> None:
     rng = np.random.default_rng(0)
     made = [
-        charts.step_chart([(0.1, 0.5), (2.0, 0.7)], 3.0, "seconds", "best", True),
-        charts.step_chart([(0.1, 0.5)], 0.1, "seconds", "best", False),
+        charts.step_chart([(0.1, 0.5), (2.0, 0.7)], 3.0, "seconds", "best"),
+        charts.step_chart([(0.1, 0.5)], 0.1, "seconds", "best"),
         charts.curve_chart([(0.0, 0.0), (0.2, 0.9), (1.0, 1.0)], "x", "y"),
         charts.curve_chart([(0.0, 0.0)], "x", "y", filled=False),
         charts.density_chart(rng.normal(size=50), rng.normal(size=50), "x", "y"),
@@ -147,6 +147,15 @@ def test_charts_are_well_formed_and_stay_inside() -> None:
             for name, limit in (("x", width), ("cx", width), ("y", height), ("cy", height)):
                 if name in element.attrib:
                     assert -1 <= float(element.attrib[name]) <= limit + 1
+
+
+def test_a_bad_beginning_does_not_hide_the_later_steps() -> None:
+    points = [(0.1, 60.0), (0.2, 1.0), (0.5, 0.8), (0.9, 0.75)]
+    heights = [float(e.attrib["cy"]) for e in drawn(charts.step_chart(points, 1.0, "x", "y")).iter("circle")]
+    assert heights[2] - heights[1] > 40
+    even = [(0.1, 1.0), (0.2, 0.9), (0.5, 0.8)]
+    heights = [float(e.attrib["cy"]) for e in drawn(charts.step_chart(even, 1.0, "x", "y")).iter("circle")]
+    assert heights[1] - heights[0] == pytest.approx(heights[2] - heights[1], abs=0.1)
 
 
 @pytest.mark.parametrize(

@@ -54,21 +54,27 @@ def number(value: float) -> str:
     return f"{value:,.6g}"
 
 
-def step_chart(points: Sequence[tuple[float, float]], end: float, x: str, y: str, better_up: bool) -> Markup:
+def step_chart(points: Sequence[tuple[float, float]], end: float, x: str, y: str) -> Markup:
     """A staircase of (x, value), drawn on to `end`: what was the best so far, and since when."""
-    values = [value for _, value in points]
-    low, high = _padded(min(values), max(values))
+    low, high = _padded(*_of_interest([value for _, value in points]))
     xs = Axis(0.0, end, _LEFT, WIDTH - _RIGHT, x)
     ys = Axis(low, high, HEIGHT - _BOTTOM, _TOP, y)
-    path = f"M{xs.at(points[0][0])},{ys.at(values[0])}"
-    for when, value in points[1:]:
-        path += f"H{xs.at(when)}V{ys.at(value)}"
-    path += f"H{xs.at(end)}"
-    floor = ys.start if better_up else ys.end
-    area = f"{path}V{floor}H{xs.at(points[0][0])}Z"
-    dots = "".join(f'<circle class="dot" cx="{xs.at(a)}" cy="{ys.at(b)}" r="3"/>' for a, b in points)
+    places = [(xs.at(when), ys.at(min(max(value, low), high))) for when, value in points]
+    path = f"M{places[0][0]},{places[0][1]}" + "".join(f"H{a}V{b}" for a, b in places[1:]) + f"H{xs.end}"
+    area = f"{path}V{ys.start}H{places[0][0]}Z"
+    dots = "".join(f'<circle class="dot" cx="{a}" cy="{b}" r="3"/>' for a, b in places)
     body = f'<path class="area" d="{area}"/><path class="line" d="{path}"/>{dots}'
     return _drawing(_grid(xs, ys) + body, f"{y} over {x}")
+
+
+def _of_interest(values: Sequence[float]) -> tuple[float, float]:
+    """The range of a sequence of ever better values, without first ones that would hide the later steps."""
+    best = values[-1]
+    gaps = [abs(value - best) for value in values]
+    first = next(
+        i for i in range(len(gaps)) if i == len(gaps) - 1 or gaps[i] <= 8 * max(gaps[i + 1], gaps[0] / 50)
+    )
+    return min(values[first:]), max(values[first:])
 
 
 def curve_chart(points: Sequence[tuple[float, float]], x: str, y: str, filled: bool = True) -> Markup:
@@ -121,7 +127,7 @@ def bar_chart(rows: Sequence[tuple[str, float, float]], unit: str) -> Markup:
     """Horizontal bars of (name, value, deviation), a whisker for the deviation; values below 0 are drawn
     grey.
     """
-    each, left, right = 26, 190, 64
+    each, left, right = 26, 190, 76
     top = max((value + deviation for _, value, deviation in rows), default=1.0)
     low = min(0.0, *(value - deviation for _, value, deviation in rows))
     xs = Axis(low, max(top, 1e-12), left, WIDTH - right)
@@ -130,17 +136,28 @@ def bar_chart(rows: Sequence[tuple[str, float, float]], unit: str) -> Markup:
         y = i * each + 4
         a, b = sorted((xs.at(0), xs.at(value)))
         middle = y + 9
-        shown = name if len(name) <= 26 else name[:25] + "…"
         after = xs.at(max(value + deviation, 0)) + 8
         parts.append(
-            f'<text class="name" x="{left - 10}" y="{middle + 4}" text-anchor="end">{escape(shown)}'
-            f"<title>{escape(name)}</title></text>"
+            f'<text class="name" x="{left - 10}" y="{middle + 4}" text-anchor="end">'
+            f"{escape(_shortened(name, left - 14))}<title>{escape(name)}</title></text>"
             f'<rect class="bar{" weak" if value <= 0 else ""}" x="{a}" y="{y}" width="{max(b - a, 1):.1f}" '
             f'height="18" rx="3"/>'
             f'<path class="whisker" d="M{xs.at(value - deviation)},{middle}H{xs.at(value + deviation)}"/>'
-            f'<text class="value" x="{after}" y="{middle + 4}">{value:.3g}</text>'
+            f'<text class="value" x="{after}" y="{middle + 4}">{number(float(f"{value:.3g}"))}</text>'
         )
     return _drawing("".join(parts), unit, len(rows) * each + 6)
+
+
+def _shortened(name: str, width: float) -> str:
+    """The name, cut where it would be wider than `width` at 13 pixels (capitals and wide scripts counted
+    more).
+    """
+    used = 0.0
+    for i, letter in enumerate(name):
+        used += 9.4 if letter.isupper() or ord(letter) > 0x2E80 else 7.0
+        if used > width:
+            return name[: max(i - 1, 1)] + "…"
+    return name
 
 
 def _padded(low: float, high: float, share: float = 0.06) -> tuple[float, float]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_ROWS: Final = 2_000
 FEWEST_ROWS: Final = 100
+ENOUGH_ROWS: Final = 500  # where there is time for more, columns are shuffled more often first
 MOST_REPEATS: Final = 5
 BATCH: Final = 20_000  # rows predicted at once
 _USE: Final = 0.6  # of the time left is planned for: predicting may turn out slower
@@ -82,10 +83,10 @@ def _measured(
     model.raw(frame.iloc[pilot])
     pace = max((time.monotonic() - began) / len(pilot), 1e-7)
     affordable = int(_USE * (deadline - time.monotonic()) / pace / len(names))
-    rows = min(len(frame), MOST_ROWS, affordable)
+    repeats = int(np.clip(affordable // ENOUGH_ROWS, 1, MOST_REPEATS))
+    rows = min(len(frame), MOST_ROWS, affordable // repeats)
     if rows < min(FEWEST_ROWS, len(frame)):
         return Importance((), 0, 0, "left out: the time left was too short for it")
-    repeats = int(np.clip(affordable // rows, 1, MOST_REPEATS))
     sample = order[:rows]
     losses = _losses(model, frame.iloc[sample], y[sample], metric, _Work(names, repeats, deadline, rng))
     return _ranked(names, losses, rows, repeats)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
-from rung.tabular.columns import prepare
-
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -28,9 +26,8 @@ def predict_table(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
 
     from rung.tabular.evaluate import quietly
 
-    X = prepare(frame, model.columns)
-    with quietly() if len(X) <= ONE_THREAD else nullcontext():
-        raw = model.raw(X)  # (n, k) or (n,)
+    with quietly() if len(frame) <= ONE_THREAD else nullcontext():
+        raw = model.raw(frame)  # (n, k) or (n,)
     if not model.task.is_classification:
         return pd.DataFrame({"prediction": raw})
     labels = model.task.decode(raw.argmax(axis=1))

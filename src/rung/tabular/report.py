@@ -112,7 +112,7 @@ def _context(result: FitResult, subject: Subject, importance: Importance | None)
     return {
         "subject": subject,
         "result": result,
-        "metric": _SHORT.get(result.metric.name, result.metric.name.replace("_", " ")),
+        "metric": _metric(result),
         "made": datetime.now().astimezone().strftime("%d %B %Y, %H:%M").lstrip("0"),
         "version": __version__,
         "judged": judged.words,
@@ -130,6 +130,11 @@ def _context(result: FitResult, subject: Subject, importance: Importance | None)
         "bars": _bars(importance, result),
         "libraries": _libraries(),
     }
+
+
+def _metric(result: FitResult) -> str:
+    """The metric's name as people write it."""
+    return _SHORT.get(result.metric.name, result.metric.name.replace("_", " "))
 
 
 def _judged(result: FitResult) -> _Judged:
@@ -187,9 +192,7 @@ def _search_chart(result: FitResult) -> Markup | None:
         return None
     points = [(p.seconds, p.score) for p in result.progress]
     end = max(result.seconds, points[-1][0])
-    return charts.step_chart(
-        points, end, "seconds", f"best {result.metric.name}", result.metric.greater_is_better
-    )
+    return charts.step_chart(points, end, "seconds", f"best {_metric(result)}")
 
 
 class _Confusion(NamedTuple):
