@@ -27,9 +27,10 @@ class Keeper:
 
     def sweep(self, news: Sequence[Event], now: float) -> list[Event]:
         """Look at what was logged just now; returns the (folded) events that give checkpoints up."""
-        self.delete()
+        if self._doomed:
+            self.delete()
         for event in news:
-            if isinstance(event, CheckpointSaved):
+            if type(event) is CheckpointSaved:
                 self._saved += 1
                 self._supersede(event)
         if self._saved < _EVERY:

@@ -102,6 +102,8 @@ class Loop:
         self.stop_wanted: str | None = None
         self._cancelled_at: float | None = None
         self._looked = time.monotonic()
+        self._gated = any(running.job.gates for running in study.history.retry)  # a job may be stopped
+        self._plain = study.identity.resource is None
         self._keeper = Keeper(study)
         if hasattr(executor, "absorb"):
             executor.absorb = self._absorb  # it cannot return from `poll` in the middle of a job
@@ -118,16 +120,18 @@ class Loop:
                 self.executor.submit(jobs)
             if not self.history.running:
                 return
-            pending = list(self.executor.poll(self._patience()))
-            self._fold(pending)
-            self._look(pending, list(pending))
+            news = self.executor.poll(self._patience())
+            for event in news:
+                self.history.fold(event)
+            pending = list(news)
+            self._look(pending, news)
 
     def _decide(self, pending: list[Event]) -> tuple[list[Job], list[int]]:
         """Fold the decisions that can be taken now, and add them to what is to be logged."""
         jobs: list[Job] = []
         stopped: list[int] = []
         free, now, history = self.executor.free_slots, self.executor.now(), self.history
-        while True:
+        while len(jobs) < free or self._gated:
             event = self.study.writer.next_event(now, only_stops=len(jobs) >= free)
             if isinstance(event, Wait | Done):
                 break
@@ -135,6 +139,7 @@ class Loop:
             pending.append(event)
             if isinstance(event, JobStarted):
                 jobs.append(self._job(event))
+                self._gated = self._gated or bool(event.gates)
             elif isinstance(event, ev.TrialStopped):
                 stopped.append(event.trial)
         if ended(history) is not None and self._cancelled_at is None:
@@ -142,8 +147,7 @@ class Loop:
         return jobs, stopped
 
     def _job(self, event: JobStarted) -> Job:
-        study = self.study
-        checkpoint = None if event.checkpoint is None else str(study.folder / event.checkpoint)
+        study, checkpoint = self.study, event.checkpoint
         return Job(
             trial=event.trial,
             until=event.until,
@@ -151,14 +155,10 @@ class Loop:
             start=event.start,
             attempt=event.attempt,
             seed=trial_seed(study.identity.seed, event.trial),
-            checkpoint=checkpoint,
+            checkpoint=None if checkpoint is None else str(study.folder / checkpoint),
             gates=event.gates,
-            plain=study.identity.resource is None,
+            plain=self._plain,
         )
-
-    def _fold(self, events: Sequence[Event]) -> None:
-        for event in events:
-            self.history.fold(event)
 
     def _absorb(self, events: Sequence[Event]) -> None:
         """Take in what a job tells while it runs in this very thread; may cancel it."""
