@@ -21,7 +21,12 @@ HEAVY = (
     "msgspec",
     "plotly",
 )
-HELP = "import contextlib, io\nfrom rung.cli import main\nwith contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit): main(%r)"
+HELP = """
+import contextlib, io
+from rung.cli import main
+with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+    main(%r)
+"""
 
 
 def modules_after(code: str) -> set[str]:

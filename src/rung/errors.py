@@ -9,6 +9,8 @@
     │   └── DataError       a table, a target or a model file
     ├── Infeasible          raised by an objective: this configuration has no value
     └── Stopped             raised inside an objective at its next report when it is told to stop
+
+Any other exception that comes out of rung is a mistake of ours.
 """
 
 from __future__ import annotations
@@ -42,9 +44,9 @@ class DataError(UserError):
     """A table, a target column or a model file that cannot be used."""
 
 
-class Infeasible(RungError):
+class Infeasible(RungError):  # noqa: N818  # no error: what an objective says
     """Raise it in an objective to say that this configuration has no value, and why."""
 
 
-class Stopped(RungError):
+class Stopped(RungError):  # noqa: N818  # no error: it obeys
     """Raised inside an objective, at its next report, when its job is told to stop."""

@@ -93,7 +93,7 @@ class Failure(StrEnum):
     INTERRUPTED = "interrupted"  # the study itself was stopped or died; tried again, not counted
 
 
-class Event(Record, tag_field="kind", tag=True):
+class Event(Record, frozen=True, tag_field="kind", tag=True):
     """One thing that happened."""
 
 
