@@ -27,7 +27,7 @@ _HOMES: Final = {
     "tune": "rung.study",
 }
 
-__all__ = ["__version__", *sorted(_HOMES)]  # noqa: PLE0604  # the names above, kept in one place
+__all__ = ["__version__", *sorted(_HOMES)]  # the names above, kept in one place
 
 if TYPE_CHECKING:
     from rung.errors import Infeasible as Infeasible
