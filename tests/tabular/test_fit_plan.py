@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+import pytest
+
+from rung import Choice
+from rung.schedulers import make_scheduler, spec_of
+from rung.study import Study
+from rung.tabular.deadline import Deadline
+from rung.tabular.learners.base import Cost
+from rung.tabular.plan import make_plan, make_scheme
+from rung.tabular.schedule import DefaultsFirst
+
+
+def test_small_tables_get_folds_and_large_ones_a_holdout():
+    assert make_scheme(500, 10, 2, 60, 2).folds == 8
+    assert make_scheme(5_000, 10, 2, 300, 2).folds == 5
+    assert make_scheme(200_000, 10, 2, 60, 2).folds == 1
+    assert make_scheme(500, 10, 2, 0.2, 1).folds == 3
+
+
+def test_the_lowest_rung_is_not_too_small():
+    assert make_scheme(1_000, 10, 2, 60, 2).smallest == 1_000
+    assert make_scheme(50_000, 10, 2, 60, 2).smallest == 50_000 // 9
+
+
+def test_costly_learners_start_lower():
+    large = make_scheme(500_000, 30, 20, 30, 2).rungs
+    assert large["lightgbm"] > 1
+    assert large["lightgbm"] >= large.get("bayes", 1)
+
+
+def test_a_short_budget_counts_its_trials():
+    plan = make_plan([0.1] * 20, 150, 1.0, 2)
+    assert (plan.trials, plan.workers, plan.certain) == (4, 1, True)
+    assert make_plan([0.1] * 20, 150, 0.1, 2).trials == 2
+    assert make_plan([0.1] * 20, 150, 60, 2).trials == 25, "so few rows bear so many configurations"
+    assert make_plan([0.5] * 20, 50_000, 60, 2) == make_plan([0.5] * 20, 50_000, 600, 2)
+
+
+def test_cost_is_monotone():
+    cost = Cost(0.1, rows=1.0, cells=1.0, by_class=True)
+    assert cost.seconds(1_000, 10, 2) < cost.seconds(2_000, 10, 2) < cost.seconds(2_000, 10, 5)
+    capped = Cost(0.0, rows=1.0, most=100)
+    assert capped.seconds(100, 1, 0) == capped.seconds(9_999, 1, 0)
+
+
+def test_a_deadline():
+    assert Deadline().remaining > 1e300
+    assert Deadline.after(-1).passed
+    assert Deadline.after(-1).remaining == 0
+    later = Deadline.after(1e6)
+    assert later.share(4).remaining == pytest.approx(2.5e5, rel=0.01)
+    assert later.earlier(3e5).remaining == pytest.approx(7e5, rel=0.01)
+
+
+SPACE = {"learner": Choice({"quick": {}, "slow": {}, "slower": {}})}
+
+
+def _study(scheduler, trials=40):
+    return Study(
+        SPACE, resource=("rows", 100, 900), scheduler=scheduler, sampler="random", trials=trials, seed=1
+    )
+
+
+def test_defaults_start_where_their_cost_allows():
+    study = _study(DefaultsFirst({"slow": 2, "slower": 9}))
+    for name in ("quick", "slow", "slower"):
+        study.enqueue({"learner": name})
+    jobs = [study.ask() for _ in range(4)]
+    started = [(job.config["learner"], job.resource) for job in jobs[:3]]
+    assert started == [("quick", 900), ("slow", 300), ("slower", 100)]
+    assert jobs[3].resource == 100, "the sampler's proposals start at the lowest rung"
+
+
+def test_what_the_sampler_proposes_climbs_by_asha():
+    """The same jobs as ASHA's, where nothing is enqueued."""
+    seen = []
+    for scheduler in (DefaultsFirst(), "asha"):
+        study, jobs = _study(scheduler), []
+        while (job := study.ask()) is not None:
+            jobs.append((job.number, job.resource))
+            study.tell(job, float(job.number * 7 % 11))
+        assert study.done
+        seen.append(jobs)
+    assert seen[0] == seen[1]
+    assert {rows for _, rows in seen[0]} == {100, 300, 900}
+
+
+def test_the_scheduler_survives_the_log():
+    scheduler = DefaultsFirst({"slow": 2})
+    assert make_scheduler(spec_of(scheduler)) == scheduler

@@ -1,0 +1,170 @@
+"""The whole way, on small tables; nothing here depends on how long it takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rung.errors import DataError, StudyError
+from rung.tabular.deadline import Deadline
+from rung.tabular.evaluate import evaluate, load_saved, oof_path, quietly
+from rung.tabular.fit import fit_table
+from rung.tabular.learners.table import BUILT_IN, defaults
+from rung.tabular.model_file import load_model, save_model
+from rung.tabular.search import Search
+
+
+def _mixed(n: int, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "a": rng.normal(size=n),
+            "b": rng.choice(["x", "y", "z", None], n),
+            "c": np.where(rng.random(n) < 0.3, np.nan, rng.random(n)),
+            "d": pd.date_range("2020-01-01", periods=n, freq="D").astype(str),
+            "t": [" ".join(rng.choice(["red", "green", "blue", "dog", "cat"], 5)) for _ in range(n)],
+            "constant": 1,
+            "empty": np.nan,
+            "many": [f"level {j}" for j in rng.integers(0, 60, n)],
+        }
+    )
+
+
+def _binary(n: int = 150) -> pd.DataFrame:
+    frame = _mixed(n)
+    frame["y"] = (frame.a + (frame.b == "x") > 0).map({True: "yes", False: "no"})
+    return frame
+
+
+def _odd() -> dict[str, pd.DataFrame]:
+    mixed = _mixed(80)
+    rng = np.random.default_rng(1)
+    wide = pd.DataFrame(rng.normal(size=(40, 300)), columns=[f"f{j}" for j in range(300)])
+    return {
+        "rare classes": mixed.assign(y=["a"] * 40 + ["b"] * 38 + ["c", "d"]),
+        "three rows": pd.DataFrame({"a": [1.0, 2.0, 3.0], "y": ["u", "v", "u"]}),
+        "three classes in three rows": pd.DataFrame({"a": [1.0, 2.0, 3.0], "y": ["u", "v", "w"]}),
+        "nothing to learn from": pd.DataFrame({"a": [1] * 40, "b": [np.nan] * 40, "y": ["u", "v"] * 20}),
+        "wide": wide.assign(y=["u", "v"] * 20),
+        "huge target": mixed.assign(y=rng.normal(size=80) * 1e200),
+        "huge numbers": pd.DataFrame({"a": rng.normal(size=60) * 1e300, "y": rng.normal(size=60)}),
+        "one positive row": mixed.assign(y=[1] + [0] * 79),
+        "pandas types": mixed.astype({"b": "category"}).assign(
+            n=pd.array([pd.NA, *range(79)], dtype="Int64"), y=mixed.a
+        ),
+    }
+
+
+@pytest.mark.parametrize("name", list(_odd()))
+def test_odd_tables_give_a_model(name, tmp_path):
+    frame = _odd()[name]
+    result = fit_table(frame, "y", budget=0.5, seed=1)
+    raw = result.model.raw(frame)
+    assert len(raw) == len(frame)
+    assert np.isfinite(raw).all()
+    assert raw.ndim == 1 or raw.shape[1] == frame.y.nunique(), "every class keeps its probability"
+    assert sum(member.weight for member in result.model.members) == pytest.approx(1)
+    save_model(result.model, tmp_path / "m.rung")
+    assert load_model(tmp_path / "m.rung").raw(frame) == pytest.approx(raw, rel=1e-12)
+
+
+def test_a_binary_table_is_learned():
+    frame = _binary()
+    result = fit_table(frame, "y", budget=1.0, holdout=0.3)
+    assert result.held is not None
+    assert result.held.score > 0.8
+    assert result.held.constant == 0.5
+    assert result.score > result.constant == 0.5
+    assert set(result.model.predict(frame)) <= {"yes", "no"}
+    shuffled = frame.iloc[::-1][frame.columns[::-1]].assign(more=1)
+    assert np.array_equal(result.model.raw(shuffled)[::-1], result.model.raw(frame))
+
+
+def test_rows_held_out_are_seen_by_nothing():
+    """Other cells there change neither the search nor the model."""
+    frame = _binary()
+    first = fit_table(frame, "y", budget=0.5, holdout=0.3, seed=3)
+    assert first.held is not None
+    changed = frame.copy()
+    changed.loc[first.held.rows, "a"] = 99.0
+    changed.loc[first.held.rows, "many"] = "new"
+    again = fit_table(changed, "y", budget=0.5, holdout=0.3, seed=3)
+    assert again.held is not None
+    assert np.array_equal(first.held.rows, again.held.rows)
+    assert [row.score for row in first.leaderboard] == [row.score for row in again.leaderboard]
+    assert np.array_equal(first.model.raw(frame), again.model.raw(frame))
+
+
+def test_the_same_seed_gives_the_same_model():
+    frame = _binary(100)
+    first, again, other = (fit_table(frame, "y", budget=0.5, seed=s) for s in (0, 0, 1))
+    assert np.array_equal(first.model.raw(frame), again.model.raw(frame))
+    assert [r.config for r in first.leaderboard] == [r.config for r in again.leaderboard]
+    assert not np.array_equal(first.model.raw(frame), other.model.raw(frame))
+
+
+def test_predictions_are_out_of_fold():
+    """A learner that remembers its rows does not shine on random targets."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(200, 4)), columns=list("abcd")).assign(y=rng.integers(0, 2, 200))
+    result = fit_table(frame, "y", budget=0.5)
+    neighbours = [row.score for row in result.leaderboard if row.learner == "neighbors"]
+    assert neighbours
+    assert max(neighbours) < 0.65
+
+
+def test_a_study_goes_on_with_the_trials_that_are_there(tmp_path):
+    frame, url = _binary(120), f"sqlite:///{tmp_path}/rung.db"
+    first = fit_table(frame, "y", budget=0.2, storage=url, study="mine")
+    again = fit_table(frame, "y", budget=1.0, storage=url, study="mine")
+    assert again.trials > first.trials
+    told = {row.trial: row.score for row in again.leaderboard}
+    assert {row.trial: row.score for row in first.leaderboard}.items() <= told.items()
+
+
+def test_a_study_of_another_table_is_refused(tmp_path):
+    url = f"sqlite:///{tmp_path}/rung.db"
+    fit_table(_binary(60), "y", budget=0.1, storage=url, study="mine")
+    with pytest.raises(StudyError, match="table"):
+        fit_table(_binary(61), "y", budget=0.1, storage=url, study="mine")
+
+
+def test_an_unknown_metric_is_refused():
+    with pytest.raises(DataError, match="metric"):
+        fit_table(_binary(60), "y", budget=0.1, metric="auk")
+
+
+def test_files_of_predictions_hold_the_score(monkeypatch):
+    kept = []
+    run = Search.run
+
+    def keep(self, *args):
+        run(self, *args)
+        assert oof_path(self.study.folder, 0).name == "trial-000000.npz"
+        saved = [load_saved(self.study.folder, number) for number in range(len(self.study.history))]
+        kept.append((self.dataset, saved))
+
+    monkeypatch.setattr(Search, "run", keep)
+    fit_table(_binary(80), "y", budget=0.3)
+    data, saved = kept[0]
+    assert saved
+    for one in saved:
+        valid = data.split.validation(one.rows)
+        assert data.judge.score(data.y[valid], one.prediction) == pytest.approx(one.score, abs=1e-6)
+
+
+def test_fewer_rows_are_the_first_fold_only(monkeypatch):
+    kept = []
+    monkeypatch.setattr(Search, "run", lambda self, *args: kept.append(self.dataset))
+    result = fit_table(_binary(90), "y", budget=0.3)
+    assert result.model.members[0].name == "constant", "no trial, and still a model"
+    data = kept[0]
+    config = defaults(BUILT_IN[0], categories=True, missing=True)[0]
+    with quietly():
+        part = evaluate(data, config, 30, 0, Deadline())
+        whole = evaluate(data, config, 90, 0, Deadline())
+    assert len(part.pipelines) == 1
+    assert len(part.prediction) == len(data.split.held_out(0))
+    assert len(whole.pipelines) == data.split.number
+    assert len(whole.prediction) == 90

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import pickle
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from rung.space import compile_space
+from rung.tabular.deadline import Deadline
+from rung.tabular.encode import Table
+from rung.tabular.evaluate import quietly
+from rung.tabular.learners import table
+from rung.tabular.learners.table import BUILT_IN, defaults, fitting, search_space
+from rung.tabular.pipeline import Order, fit_pipeline
+
+TASKS = [("binary", 2), ("multiclass", 4), ("regression", 0)]
+PAIRS = [(x, task, classes) for x in BUILT_IN for task, classes in TASKS if task in x.tasks]
+
+
+def _data(classes: int, n: int = 240):
+    rng = np.random.default_rng(0)
+    numbers = rng.normal(size=(n, 5))
+    codes = rng.integers(-1, 3, size=(n, 1)).astype(np.int32)
+    signal = 2 * numbers[:, 0] + numbers[:, 1] + (codes[:, 0] == 1)
+    numbers[rng.random(n) < 0.1, 2] = np.nan
+    y = np.argsort(np.argsort(signal)) * classes // n if classes else signal * 1e3 + 7e5
+    return Table(numbers, codes), y.astype(float)
+
+
+def _loss(prediction, y, classes):
+    if not classes:
+        return np.mean((prediction - y) ** 2) / y.var()
+    return -np.log(prediction[np.arange(len(y)), y.astype(int)]).mean() / np.log(classes)
+
+
+@pytest.mark.parametrize(("learner", "task", "classes"), PAIRS, ids=lambda x: getattr(x, "name", str(x)))
+def test_every_learner_learns(learner, task, classes):
+    data, y = _data(classes)
+    train, test = np.arange(160), np.arange(160, 240)
+    config = defaults(learner, categories=True, missing=True)[0]
+    with quietly():
+        fitted = fit_pipeline(Order(learner, config, [3], 0, Deadline()), data.take(train), y[train], classes)
+        prediction = fitted.pipeline.predict(data.take(test))
+    assert prediction.shape == ((80, classes) if classes else (80,))
+    if classes:
+        assert prediction.sum(axis=1) == pytest.approx(1)
+        assert prediction.min() > 0
+    assert _loss(prediction, y[test], classes) < 0.9, "better than knowing nothing"
+    again = pickle.loads(pickle.dumps(fitted.pipeline))
+    assert np.array_equal(again.predict(data.take(test)), prediction)
+
+
+@pytest.mark.parametrize("learner", BUILT_IN, ids=lambda x: x.name)
+def test_a_deadline_that_has_passed_still_gives_a_model(learner):
+    classes = 2 if "binary" in learner.tasks else 0
+    data, y = _data(classes)
+    config = defaults(learner, categories=True, missing=True)[0]
+    with quietly():
+        fitted = fit_pipeline(Order(learner, config, [3], 0, Deadline.after(-1)), data, y, classes)
+        assert np.isfinite(fitted.pipeline.predict(data)).all()
+
+
+@pytest.mark.parametrize("learner", BUILT_IN, ids=lambda x: x.name)
+def test_any_configuration_can_be_fitted(learner):
+    """Random configurations, preprocessing included, on a small table."""
+    compiled = compile_space(search_space([learner], categories=True, missing=True))
+    classes = 2 if "binary" in learner.tasks else 0
+    data, y = _data(classes, 60)
+    for number in range(4):
+        config = compiled.to_mapping(compiled.sample(0, number))
+        with quietly():
+            fitted = fit_pipeline(Order(learner, config, [3], 1, Deadline.after(20)), data, y, classes)
+            assert np.isfinite(fitted.pipeline.predict(data)).all()
+
+
+@pytest.mark.parametrize(("task", "classes"), TASKS)
+def test_all_defaults_lie_in_the_one_space(task, classes):
+    chosen = fitting(task, classes)
+    assert len(chosen) >= 8
+    for categories in (False, True):
+        for missing in (False, True):
+            compiled = compile_space(search_space(chosen, categories=categories, missing=missing))
+            for learner in chosen:
+                for config in defaults(learner, categories=categories, missing=missing):
+                    assert compiled.to_mapping(compiled.from_mapping(config)) == config
+
+
+def test_one_class_or_one_value_is_a_constant():
+    data, _ = _data(2)
+    order = Order(BUILT_IN[0], {"C": 1.0}, [3], 0, Deadline())
+    only = fit_pipeline(order, data, np.zeros(240), 2).pipeline.predict(data)
+    assert only[0].tolist() == pytest.approx([241 / 242, 1 / 242])
+    flat = fit_pipeline(order, data, np.full(240, 5.0), 0).pipeline.predict(data)
+    assert flat == pytest.approx(np.full(240, 5.0))
+
+
+def test_classes_that_a_fold_lacks_keep_their_column():
+    data, y = _data(4)
+    some = y != 2
+    with quietly():
+        order = Order(BUILT_IN[0], {"C": 1.0}, [3], 0, Deadline())
+        fitted = fit_pipeline(order, data.take(np.flatnonzero(some)), y[some], 4)
+    prediction = fitted.pipeline.predict(data)
+    assert prediction.shape == (240, 4)
+    assert 0 < prediction[:, 2].max() < 1e-3
+
+
+class _Point:
+    name, value = "mine", "somewhere:MINE"
+
+    def __init__(self, result):
+        self.result = result
+
+    def load(self):
+        if isinstance(self.result, Exception):
+            raise self.result
+        return self.result
+
+
+@pytest.fixture
+def plugin(monkeypatch):
+    def install(result):
+        monkeypatch.setattr(table, "entry_points", lambda group: [_Point(result)])
+        table.learners.cache_clear()
+
+    yield install
+    table.learners.cache_clear()
+
+
+@pytest.mark.parametrize("broken", [ImportError("no such thing"), 17])
+def test_a_broken_plugin_warns_and_the_rest_goes_on(plugin, broken):
+    plugin(broken)
+    with pytest.warns(UserWarning, match="'mine'"):
+        found = table.learners()
+    assert set(found) == {x.name for x in BUILT_IN}
+
+
+def test_a_plugin_is_added(plugin):
+    plugin(replace(BUILT_IN[0], name="mine"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert "mine" in table.learners()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rung.tabular.splits import ALWAYS, make_split
+
+targets = st.lists(st.integers(0, 4), min_size=2, max_size=120)
+
+
+@given(targets, st.integers(2, 8), st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_folds_of_classes(labels, folds, seed):
+    y = np.unique(labels, return_inverse=True)[1].astype(float)
+    classes = int(y.max()) + 1
+    split = make_split(y, classes, folds, 0.2, seed)
+    for k in range(classes):
+        own = split.folds[y == k]
+        if len(own) == 1:
+            assert own[0] == ALWAYS, "a single row is only trained on"
+        else:
+            counts = np.bincount(own, minlength=folds)
+            assert counts.max() - counts.min() <= 1, "as even as can be"
+    for fold in range(folds):
+        train, test = split.training(fold, len(y)), split.held_out(fold)
+        assert sorted([*train, *test]) == list(range(len(y)))
+        assert set(y[test]) <= set(y[train]), "nothing is asked that could not be learned"
+
+
+@given(targets, st.integers(0, 5))
+@settings(max_examples=60, deadline=None)
+def test_subsets_are_nested_and_never_hold_out_rows(labels, seed):
+    y = np.unique(labels, return_inverse=True)[1].astype(float)
+    split = make_split(y, int(y.max()) + 1, 3, 0.2, seed)
+    assert sorted(split.order) == list(range(len(y)))
+    before: set[int] = set()
+    for rows in range(1, len(y) + 1):
+        now = set(split.training(0, rows).tolist())
+        assert before <= now
+        assert not now & set(split.held_out(0).tolist())
+        before = now
+
+
+def test_a_holdout_has_its_share_of_every_class():
+    y = np.repeat([0.0, 1.0], [900, 100])
+    split = make_split(y, 2, 1, 0.2, 0)
+    held = split.held_out(0)
+    assert np.bincount(y[held].astype(int)).tolist() == [180, 20]
+    assert split.validation(5).tolist() == split.validation(1000).tolist() == held.tolist()
+
+
+@pytest.mark.parametrize("rows", [50, 137, 400])
+def test_prefixes_are_stratified(rows):
+    rng = np.random.default_rng(1)
+    y = (rng.random(1000) < 0.2).astype(float)
+    split = make_split(y, 2, 5, 0.2, 3)
+    assert y[split.order[:rows]].mean() == pytest.approx(y.mean(), abs=2.5 / rows)
+
+
+def test_values_are_spread_over_folds():
+    y = np.random.default_rng(0).normal(size=500) ** 3
+    split = make_split(y, 0, 5, 0.2, 0)
+    medians = [np.median(y[split.held_out(f)]) for f in range(5)]
+    assert np.ptp(medians) < 0.3 * y.std()
+
+
+def test_the_seed_decides():
+    y = np.random.default_rng(0).normal(size=100)
+    first, again, other = (make_split(y, 0, 5, 0.2, s) for s in (0, 0, 1))
+    assert first.folds.tolist() == again.folds.tolist()
+    assert first.order.tolist() == again.order.tolist()
+    assert first.folds.tolist() != other.folds.tolist()
