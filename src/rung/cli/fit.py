@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 RECORD = "command"  # the topic under which the log keeps what ran
 SAVE = 0.6  # seconds that are kept for writing the files, and
 EXPLAIN = 0.04  # of the budget, but
-MOST = 4.0  # seconds at most, for saying what the model looks at
+MOST = 4.0  # seconds at most, for saying what the model looks at,
+LEAST = 0.03  # of the budget, one second at most, even where the search ended late
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,7 +226,8 @@ def _write(order: Order, frame: pd.DataFrame, result: FitResult, storage: str, b
     from rung.tabular.report import write_report
 
     save_model(result.model, order.out, _facts(order, result, storage))
-    deadline = began + order.budget - 0.2
+    # Where the search ended late, the explanation still gets a moment: a budget is kept within 5 % and 2 s.
+    deadline = max(began + order.budget - 0.2, time.monotonic() + min(LEAST * order.budget, 1.0))
     write_report(order.report, result, frame, order.command(storage, result.study), deadline)
 
 
