@@ -2,7 +2,7 @@
 
 VENV    ?= .venv
 BIN     := $(VENV)/bin
-PIP     := $(BIN)/python -m pip --disable-pip-version-check -q
+PIP     := $(BIN)/python -m pip --disable-pip-version-check -qq
 DEV     := dev,configspace,boost
 PYTEST  ?= $(BIN)/python -m pytest
 
