@@ -16,7 +16,7 @@ import rung
 BY_ENVIRONMENT = set() if os.environ.get("SCIPY_ARRAY_API") == "1" else {"check_array_api_input"}
 
 
-@pytest.mark.parametrize("estimator", [rung.AutoClassifier(budget=0.2), rung.AutoRegressor(budget=0.2)])
+@pytest.mark.parametrize("estimator", [rung.AutoClassifier(budget=0.1), rung.AutoRegressor(budget=0.1)])
 def test_check_estimator(estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -109,12 +109,12 @@ class AutoClassifier(ClassifierMixin, _Auto):  # type: ignore[misc]
         """Search on X (array or frame, missing cells and categories allowed) with labels y."""
         frame, y = _frame(self, X, reset=True), _target(self, y)
         check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_ = np.unique(y)
         if len(self.classes_) < 2:
             raise ValueError(
                 f"y has one class only, {self.classes_[0]!r}: a classifier needs at least two classes"
             )
-        return self._search(frame, codes, "binary" if len(self.classes_) == 2 else "multiclass")
+        return self._search(frame, y, "binary" if len(self.classes_) == 2 else "multiclass")
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities of the classes in the order of `classes_`: (n, k)."""
