@@ -133,15 +133,15 @@ class Loop:
         free, now, history = self.executor.free_slots, self.executor.now(), self.history
         while len(jobs) < free or self._gated:
             event = self.study.writer.next_event(now, only_stops=len(jobs) >= free)
-            if isinstance(event, Wait | Done):
+            if type(event) is JobStarted:
+                jobs.append(self._job(event))
+                self._gated = self._gated or bool(event.gates)
+            elif type(event) is ev.TrialStopped:
+                stopped.append(event.trial)
+            elif isinstance(event, Wait | Done):
                 break
             history.fold(event)
             pending.append(event)
-            if isinstance(event, JobStarted):
-                jobs.append(self._job(event))
-                self._gated = self._gated or bool(event.gates)
-            elif isinstance(event, ev.TrialStopped):
-                stopped.append(event.trial)
         if ended(history) is not None and self._cancelled_at is None:
             self._cancel_all()
         return jobs, stopped
@@ -151,7 +151,7 @@ class Loop:
         return Job(
             trial=event.trial,
             until=event.until,
-            config=study.space.to_mapping(self.history.values[event.trial]),
+            config=study.space.to_mapping(event.values or self.history.values[event.trial]),
             start=event.start,
             attempt=event.attempt,
             seed=trial_seed(study.identity.seed, event.trial),
@@ -194,7 +194,7 @@ class Loop:
             self._looked = time.monotonic()
             self._requests(pending, now)
         pending.extend(self._keeper.sweep(news, now))
-        if self._cancelled_at is not None and time.monotonic() - self._cancelled_at > self._grace():
+        if self._cancelled_at is not None and now - self._cancelled_at > self._grace():
             self._give_up(pending, now)
 
     def _grace(self) -> float:
@@ -212,7 +212,7 @@ class Loop:
         pending.append(event)
 
     def _cancel_all(self) -> None:
-        self._cancelled_at = time.monotonic()
+        self._cancelled_at = self.executor.now()
         for trial in list(self.history.running):
             self.executor.cancel(trial)
 

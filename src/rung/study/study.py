@@ -182,11 +182,12 @@ class Study:
             writer.begin("ask and tell", 1, None, time.time())
         while True:
             event = writer.next_event(time.time())
+            if type(event) is JobStarted:
+                writer.commit([event])
+                return Asked(self, event)
             if isinstance(event, Wait | Done):
                 return None
             writer.commit([event])
-            if isinstance(event, JobStarted):
-                return Asked(self, event)
 
     @property
     def done(self) -> bool:
@@ -333,6 +334,6 @@ def _number(value: Any, name: str) -> Any:
     """A metric's value as plain data: NumPy's and torch's scalars become Python's."""
     if hasattr(value, "item") and callable(value.item):
         value = value.item()
-    if value is None or not isinstance(value, bool | int | float | str):
+    if type(value) is not float and not isinstance(value, bool | int | float | str):
         raise StudyError(f"metric {name!r} is {value!r}, which is no number")
     return value

@@ -79,9 +79,8 @@ class Running:
     def __init__(self, job: JobStarted, earlier: Running | None = None) -> None:
         self.job = job
         self.passed: int = earlier.passed if earlier else 0  # gates behind it
-        self.final: float | None = (
-            earlier.final if earlier else None
-        )  # value of the first report at or past `until`
+        # the value of the first report at or past `until`
+        self.final: float | None = earlier.final if earlier else None
         self.stopping = False  # its scheduler stops it for good
 
     @property
@@ -115,6 +114,16 @@ class Clock:
         return self.seconds + (max(0.0, now - self.began) if self.began is not None else 0.0)
 
 
+def _real(value: object) -> float:
+    """A number as a float; `inf` of either sign is as bad as what is no number at all."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return WORST
+    try:
+        return float(value)
+    except OverflowError:  # a whole number larger than any float
+        return WORST
+
+
 class Metric:
     """The metric that a study is about, turned so that smaller is better."""
 
@@ -127,12 +136,9 @@ class Metric:
     def minimised(self, metrics: Mapping[str, Any] | None) -> float:
         """This metric's value, minimised; `inf` if it is missing or not a finite number."""
         value = None if metrics is None else metrics.get(self.name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return WORST
-        try:
-            value = self.sign * value
-        except OverflowError:  # a whole number larger than any float
-            return WORST
+        if type(value) is not float:
+            value = _real(value)
+        value = self.sign * value
         return value if -math.inf < value < math.inf else WORST
 
 
