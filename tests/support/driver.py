@@ -62,6 +62,7 @@ class Driver:
         self.decisions: list[tuple[int, Decision]] = []
         self.losses: dict[int, int] = {}
         self.again: list[JobStarted] = []
+        self.stopped: set[int] = set()
         self._choices = iter(choices)
         self._state = 88172645463325252
         self.fold(ev.StudyCreated(who, "test"))
@@ -90,6 +91,8 @@ class Driver:
             decision = self.ask()
             free = len(self.history.running) < self.workers
             if isinstance(decision, Stop):
+                assert decision.trial not in self.stopped, "stopped twice"
+                self.stopped.add(decision.trial)
                 self.again = [job for job in self.again if job.trial != decision.trial]
                 self.fold(ev.TrialStopped(decision.trial))
             elif self.again and free:
