@@ -14,6 +14,7 @@ import psutil
 
 import rung
 from benchmarks.rows import Row
+from rung.executors.simulated import SimulatedExecutor
 
 
 def space_of_ten() -> dict[str, object]:
@@ -64,11 +65,18 @@ def ask_tell_rows(largest: int = 1_000_000) -> list[Row]:
         costs[size] = best * 1e6
     used = (process.memory_info().rss - before) / 2**20
     rows = [
-        Row(f"ask and tell, ASHA + random, {size:,} observations", cost, "us", 25.0 if size == 100_000 else None)
+        Row(
+            f"ask and tell, ASHA + random, {size:,} observations",
+            cost,
+            "us",
+            25.0 if size == 100_000 else None,
+        )
         for size, cost in costs.items()
     ]
     if largest >= 1_000_000:
-        rows.append(Row("  the same: a million against a thousand", costs[1_000_000] / costs[1_000], "times", 2.5))
+        rows.append(
+            Row("  the same: a million against a thousand", costs[1_000_000] / costs[1_000], "times", 2.5)
+        )
         rows.append(Row("  memory for a million observations", used, "MiB", 1024.0))
     return rows
 
@@ -85,11 +93,13 @@ def simulated_rows(jobs: int = 200_000, reports: int = 1_000_000) -> list[Row]:
         study.run(_curve, executor=executor)
         seconds = time.perf_counter() - start
         done = sum(len(column) for column in study.history.results.values())
+        what = f"simulated, {workers:,} workers, {done:,} {label}"
         if label == "jobs":
-            rows.append(Row(f"simulated, {workers} workers, {done:,} jobs", done / seconds, "jobs/s", 50_000, at_least=True))
+            rows.append(Row(what, done / seconds, "jobs/s", 50_000, at_least=True))
         else:
-            rows.append(Row(f"simulated, {workers:,} workers, {done:,} reports", seconds * 1e6 / done, "s per million", 25.0))
-            rows.append(Row("  utilisation of its workers", executor.utilisation, "share", 0.99, at_least=True))
+            rows.append(Row(what, seconds * 1e6 / done, "s per million", 25.0))
+            used = executor.utilisation
+            rows.append(Row("  utilisation of its workers", used, "share", 0.99, at_least=True))
         study.close()
     return rows
 
@@ -98,9 +108,7 @@ def _curve(config: dict[str, object], trial: int, resource: int) -> dict[str, fl
     return {"loss": _loss(trial, resource)}
 
 
-def _simulated(workers: int):  # noqa: ANN202
-    from rung.executors.simulated import SimulatedExecutor
-
+def _simulated(workers: int) -> SimulatedExecutor:
     return SimulatedExecutor(workers, _curve, _duration)
 
 

@@ -43,7 +43,8 @@ DRIVER = textwrap.dedent(
 
     rung.tune(
         train, {"x": rung.Float(0.0, 1.0)}, resource=("epoch", 1, 9), eta=3, trials=27,
-        sampler="random", scheduler="asha", workers=int(sys.argv[2]), executor="local", storage=sys.argv[1], study="s", retries=1000,
+        sampler="random", scheduler="asha", workers=int(sys.argv[2]), executor="local",
+        storage=sys.argv[1], study="s", retries=1000,
     )
     """
 )
