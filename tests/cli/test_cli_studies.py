@@ -176,6 +176,8 @@ def test_logs(rung, objective: str, folder) -> None:
     rung("tune", "talking.py", "--trials", 2, "--study", "s")
     assert rung("logs", "s", "--trial", 1).stdout.splitlines()[-1] == "hello"
     assert rung("logs", "s").stdout.count("hello") == 2
+    found = json.loads(rung("logs", "s", "--json").stdout)
+    assert [row["trial"] for row in found if row["line"] == "hello"] == [0, 1]
     assert "there is no trial 7" in rung("logs", "s", "--trial", 7).stderr
     rung("tune", objective, "--trials", 1, "--executor", "inline", "--study", "silent")
     assert "has a log" in rung("logs", "silent").stderr

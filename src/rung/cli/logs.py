@@ -10,8 +10,8 @@ from rung.executors.files import log_path
 from rung.trials.history import History
 
 
-def lines(folder: Path, history: History, trial: int | None) -> Iterator[str]:
-    """The lines of one trial's log, or of all trials' in order of number.
+def lines(folder: Path, history: History, trial: int | None) -> Iterator[tuple[int, str]]:
+    """The lines of one trial's log, or of all trials' in order of number, each with its trial's number.
 
     Raises:
         UserError: no such trial, or nothing was written.
@@ -19,11 +19,12 @@ def lines(folder: Path, history: History, trial: int | None) -> Iterator[str]:
     if trial is not None and trial >= len(history):
         raise UserError(f"there is no trial {trial}: the study has {len(history)}, numbered from 0")
     numbers = range(len(history)) if trial is None else [trial]
-    paths = [path for number in numbers if (path := Path(log_path(str(folder), number))).is_file()]
-    if not paths:
+    paths = {number: Path(log_path(str(folder), number)) for number in numbers}
+    written = {number: path for number, path in paths.items() if path.is_file()}
+    if not written:
         who = "no trial of this study" if trial is None else f"trial {trial}"
         raise UserError(f"{who} has a log: only jobs in local workers write one, into {folder / 'logs'}")
-    for path in paths:
+    for number, path in written.items():
         with path.open(encoding="utf-8", errors="replace") as file:
             for line in file:
-                yield line if line.endswith("\n") else line + "\n"
+                yield number, line if line.endswith("\n") else line + "\n"

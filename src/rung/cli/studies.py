@@ -162,6 +162,7 @@ def logs(
     name: Name,
     storage: Storage = DEFAULT_STORAGE,
     trial: Annotated[int | None, typer.Option("--trial", min=0, help="Only this trial's lines.")] = None,
+    json: Json = False,
 ) -> None:
     """Show what the objective printed, from the workers' log files."""
     from rung.cli.logs import lines
@@ -169,7 +170,11 @@ def logs(
 
     with reading(storage) as store:
         study = read_study(store, name)
-        for line in lines(store.folder(name), study.history, trial):
+        found = lines(store.folder(name), study.history, trial)
+        if json:
+            output.print_json([{"trial": number, "line": line.rstrip("\n")} for number, line in found])
+            return
+        for _, line in found:
             sys.stdout.write(line)
 
 
