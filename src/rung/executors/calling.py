@@ -7,9 +7,9 @@ None in a study without one. Parameters with a default and keyword-only ones are
 | it | the job ends in |
 | --- | --- |
 | returns a number, a mapping of metrics, or nothing after it reported | `JobFinished` |
-| returns anything else, or never tells the study's metric | `JobFailed(ERROR)`, with a sentence |
+| returns anything else, or tells no metric of the study at its end | `JobFailed(ERROR)`, with a sentence |
 | raises `rung.Infeasible("why")` | `JobFailed(INFEASIBLE)` |
-| lets `rung.Stopped` pass | `JobStopped` |
+| lets `rung.Stopped` pass, or ends after it | `JobStopped` |
 | raises `MemoryError`, or a library's `OutOfMemoryError` | `JobFailed(MEMORY)` |
 | calls `exit()` | `JobFailed(LOST)` |
 | raises anything else | `JobFailed(ERROR)`, the traceback in the trial's log |
@@ -88,6 +88,8 @@ def call(
     """
     try:
         returned = _invoke(objective, trial)
+        if trial.stopped:  # it caught `Stopped`, and ended
+            return JobStopped(job.trial, job.attempt, now())
         metrics = _returned_metrics(objective, returned)
         _check_told(objective, trial, job, metrics)
         trial.save_now()
@@ -120,10 +122,17 @@ def _returned_metrics(objective: Objective, returned: Any) -> dict[str, float] |
 
 
 def _check_told(objective: Objective, trial: Trial, job: Job, metrics: Mapping[str, float] | None) -> None:
-    """The study's metric must have been told, unless a checkpoint brought the trial to its end already."""
+    """The study's metric must have been told, at the job's end, unless a checkpoint had brought it there."""
     told = trial.told.union(metrics or ())
-    if objective.metric in told or 0 < job.until <= job.start:
+    if 0 < job.until <= job.start or objective.metric in (metrics or ()):
         return
+    if objective.metric in told:
+        if job.plain or trial.reached >= job.until:
+            return
+        raise StudyError(
+            f"the objective ended at {trial.reached} of {job.until} without {objective.metric!r} there: "
+            f"report({job.until}, ...) or return it"
+        )
     what = f"only {', '.join(sorted(told))}" if told else "no metric"
     raise StudyError(f"the objective told {what}: the study's metric {objective.metric!r} is missing")
 

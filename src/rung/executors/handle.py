@@ -47,6 +47,8 @@ class Trial:
         self.seed = job.seed
         self.checkpoint = job.checkpoint
         self.told: set[str] = set()  # names of all metrics so far
+        self.reached = 0  # the largest resource reported
+        self.stopped = False  # it was told to stop, by an exception
         self._job = job
         self._link = link
         self._folder = folder
@@ -82,6 +84,7 @@ class Trial:
             raise StudyError("report needs a metric, by name: trial.report(epoch + 1, loss=0.31)")
         numbers = as_metrics(metrics)
         self.told.update(numbers)
+        self.reached = max(self.reached, at)
         self._link.tell(
             Reported(job.trial, at, numbers, job.attempt, self._link.now()), waits=self._passes_gate(at)
         )
@@ -90,6 +93,7 @@ class Trial:
         if stopping or self._save_is_due(at):
             self.save_now()
         if stopping:
+            self.stopped = True
             raise Stopped(f"trial {job.trial} is told to stop")
 
     def save_now(self) -> None:

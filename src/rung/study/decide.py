@@ -123,6 +123,7 @@ class Decider:
             trial=decision.trial,
             until=decision.until,
             start=checkpoint.resource if checkpoint else 0,
+            attempt=history.attempts[decision.trial],  # counted over all its jobs: a late answer is known
             bracket=history.brackets[decision.trial],
             gates=decision.gates,
             checkpoint=checkpoint.path if checkpoint else None,
@@ -138,7 +139,7 @@ def _again(history: History, job: JobStarted, now: float) -> JobStarted:
         trial=job.trial,
         until=job.until,
         start=checkpoint.resource if checkpoint and own else job.start,
-        attempt=job.attempt + 1,
+        attempt=history.attempts[job.trial],
         bracket=job.bracket,
         gates=job.gates,
         checkpoint=checkpoint.path if checkpoint and own else job.checkpoint,

@@ -98,8 +98,10 @@ def fit_table(  # noqa: PLR0913  # a door
             end = Deadline(max(end.end + _SLACK, Deadline.after(budget).end))
         last = _last_part(data, plan, end.remaining)
         with ThreadPoolExecutor(1) as aside:
-            baseline = aside.submit(_lightgbm_baseline, data, frame, end.earlier(last))
-            if plan.workers == 1:
+            inline = plan.workers == 1
+            by = end.earlier(0.7 * end.remaining) if inline else end.earlier(last)
+            baseline = aside.submit(_lightgbm_baseline, data, frame, by)
+            if inline:
                 baseline.result()
             search.run(plan, end.earlier(last), watch)
         with np.errstate(all="ignore"):  # a metric of values near the largest float may overflow

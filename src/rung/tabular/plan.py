@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -111,13 +111,48 @@ def make_plan(costs: Sequence[float], rows: int, budget: float, workers: int) ->
     return Plan(max(2, min(count, most)), 1, certain=True)
 
 
-def in_order(defaults: Sequence[tuple[int, Mapping[str, Any], float]]) -> list[Mapping[str, Any]]:
-    """Configurations in the order in which they run: each learner's best first, the cheapest of these first.
+class Default(NamedTuple):
+    """A configuration that is tried before the sampler's.
 
-    Args:
-        defaults: (rank among its learner's defaults, configuration, predicted seconds).
+    Attributes:
+        rank: among its learner's own.
+        seconds: predicted, with all rows.
+        first: predicted, at the rung where it starts.
     """
-    return [config for _, config, _ in sorted(defaults, key=lambda x: (x[0], x[2]))]
+
+    rank: int
+    config: Mapping[str, Any]
+    seconds: float
+    first: float
+
+
+def in_order(defaults: Sequence[Default]) -> list[Default]:
+    """In the order in which they run: each learner's best first, of these the cheap and the good first."""
+    table = learners()
+    return sorted(defaults, key=lambda x: (x.rank, x.first / table[x.config["learner"]].merit))
+
+
+def make_defaults(
+    chosen: Sequence[Learner], given: Callable[[Learner], Sequence[Mapping[str, Any]]], size: Size
+) -> list[Default]:
+    """All defaults of these learners (`given` names them), in the order in which they run."""
+    found = []
+    for learner in chosen:
+        seconds = seconds_of(learner, size.rows, size.width, size.classes, size.scheme.folds)
+        first = seconds
+        for top in range(1, size.scheme.rungs.get(learner.name, 1)):
+            first /= 3 * size.scheme.folds if top == 1 else 3
+        found += [Default(rank, config, seconds, first) for rank, config in enumerate(given(learner))]
+    return in_order(found)
+
+
+class Size(NamedTuple):
+    """How large the problem is, and how it is laid out."""
+
+    rows: int
+    width: int
+    classes: int
+    scheme: Scheme
 
 
 def seconds_of(learner: Learner, rows: int, width: int, classes: int, folds: int) -> float:

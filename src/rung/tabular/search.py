@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.evaluate import Evaluation, Saved, load_saved
 from rung.tabular.learners.table import defaults, fitting, search_space
 from rung.tabular.metrics import Metric
-from rung.tabular.plan import Plan, Scheme, in_order, make_plan, seconds_of
+from rung.tabular.plan import Plan, Scheme, Size, make_defaults, make_plan
 from rung.tabular.schedule import DefaultsFirst
 from rung.trials.events import Limits
 
@@ -43,11 +44,9 @@ class Search:
         chosen = fitting(opening.kind, dataset.classes)
         scheme, rows = opening.scheme, len(dataset)
         self.dataset = dataset
-        self.defaults = [
-            (rank, config, seconds_of(learner, rows, dataset.width, dataset.classes, scheme.folds))
-            for learner in chosen
-            for rank, config in enumerate(defaults(learner, categories=categories, missing=missing))
-        ]
+        size = Size(rows, dataset.width, dataset.classes, scheme)
+        given = partial(defaults, categories=categories, missing=missing)
+        self.defaults = make_defaults(chosen, given, size)
         self.study = Study(
             search_space(chosen, categories=categories, missing=missing),
             metric=dataset.metric,
@@ -64,16 +63,15 @@ class Search:
 
     def plan(self, budget: float, workers: int) -> Plan:
         """How this session runs."""
-        costs = {id(config): seconds for _, config, seconds in self.defaults}
-        ordered = [costs[id(config)] for config in in_order(self.defaults)]
-        return make_plan(ordered, len(self.dataset), budget, workers)
+        costs = [default.seconds for default in self.defaults]
+        return make_plan(costs, len(self.dataset), budget, workers)
 
     def run(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> None:
         """Go on until the plan's trials are done or the time is up; what is there already counts."""
         study, folder = self.study, self.study.folder
         if not len(study.history) and not study.history.enqueued:
-            for config in in_order(self.defaults):
-                study.enqueue(config)
+            for default in self.defaults:
+                study.enqueue(default.config)
         spent = study.history.clock.seconds
         study.set_limits(Limits(trials=plan.trials, seconds=spent + max(0.05, deadline.remaining)))
         folder.mkdir(parents=True, exist_ok=True)

@@ -93,6 +93,8 @@ class Learner:
         scales: ways to scale that are worth searching, the default first.
         most_rows: more are not given to it, but a random sample of as many.
         most_classes: of tasks with more it is kept away.
+        merit: how much longer than others it may take to run as early: defaults run in the order of their
+            predicted time divided by it.
         anytime: it comes back at its deadline with what it has, so that it may be begun at any time.
         trusted: full names of types that its model file holds, beside the libraries' that are trusted anyway.
     """
@@ -109,5 +111,6 @@ class Learner:
     scales: tuple[str, ...] = ("standard", "quantile")
     most_rows: int | None = None
     most_classes: int | None = None
+    merit: float = 1.0
     anytime: bool = False
     trusted: tuple[str, ...] = field(default=())

@@ -49,6 +49,7 @@ BAYES = Learner(
     defaults=({"smoothing": 0.01},),
     needs=Needs(scaled=True),
     fit=_fit_bayes,
+    merit=0.3,
     cost=Cost(0.01, cells=0.2),
     scales=("quantile", "standard"),
 )
@@ -61,5 +62,6 @@ DISCRIMINANT = Learner(
     defaults=({"shrinkage": 0.05},),
     needs=Needs(scaled=True),
     fit=_fit_discriminant,
+    merit=0.5,
     cost=Cost(0.02, cells=0.15),
 )

@@ -71,6 +71,7 @@ HIST_BOOSTING = Learner(
     defaults=({"learning_rate": 0.06, "leaves": 31, "min_samples_leaf": 20, "l2": 1e-3},),
     needs=Needs(missing=True, native=True),
     fit=_fit,
+    merit=4.0,
     cost=Cost(0.15, rows=0.5, cells=0.4, by_class=True),
     anytime=True,
     encodings=("native", "target"),

@@ -38,6 +38,7 @@ KERNEL = Learner(
     defaults=({"C": 10.0, "gamma": 0.3},),
     needs=Needs(scaled=True),
     fit=_fit,
+    merit=1.0,
     cost=Cost(0.05, rows=0.3, cells=0.1),
     most_rows=30_000,
     most_classes=12,

@@ -179,6 +179,7 @@ LIGHTGBM = Learner(
     ),
     needs=Needs(missing=True, native=True),
     fit=_fit,
+    merit=10.0,
     cost=Cost(0.05, rows=0.6, cells=0.5, by_class=True),
     anytime=True,
     encodings=("native", "target"),

@@ -36,5 +36,6 @@ LINEAR = Learner(
     defaults=({"C": 1.0}, {"C": 0.03}),
     needs=Needs(scaled=True),
     fit=_fit,
+    merit=3.0,
     cost=Cost(0.02, cells=0.15, by_class=True),
 )

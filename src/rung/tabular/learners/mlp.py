@@ -79,6 +79,7 @@ MLP = Learner(
     ),
     needs=Needs(scaled=True),
     fit=_fit,
+    merit=3.0,
     cost=Cost(0.2, rows=10.0, most=3_000),
     anytime=True,
     encodings=("onehot", "target"),
