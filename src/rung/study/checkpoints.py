@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rung.storage.checkpoints import CheckpointStore
+from rung.study.writer import Writer
 from rung.trials.events import CheckpointDeleted, CheckpointSaved, Event
 from rung.trials.states import TrialState
-
-if TYPE_CHECKING:
-    from rung.study.study import Study
 
 _EVERY = 32  # checkpoints saved between two looks at all of them
 
@@ -18,11 +15,11 @@ _EVERY = 32  # checkpoints saved between two looks at all of them
 class Keeper:
     """Deletes checkpoints that nothing can need. Giving a trial's latest one up is an event, logged first."""
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
         self._saved = 0
         self._doomed: list[str] = []  # given up in the log, or superseded: their folders go at the next sweep
-        self._latest: dict[int, str] = {t: c.path for t, c in study.history.checkpoints.items()}
+        self._latest: dict[int, str] = {t: c.path for t, c in writer.history.checkpoints.items()}
         self._store: CheckpointStore | None = None
 
     def sweep(self, news: Sequence[Event], now: float) -> list[Event]:
@@ -46,7 +43,7 @@ class Keeper:
 
     def give_up(self, now: float) -> list[Event]:
         """Fold and return the events that give up every checkpoint that nothing can need."""
-        history = self._study.history
+        history = self._writer.history
         given_up: list[Event] = []
         for trial in list(history.checkpoints):
             if not self._needed(trial):
@@ -58,7 +55,7 @@ class Keeper:
         return given_up
 
     def _needed(self, trial: int) -> bool:
-        history, scheduler = self._study.history, self._study.writer.scheduler
+        history, scheduler = self._writer.history, self._writer.scheduler
         if history.incumbent is not None and history.incumbent.trial == trial:
             return True
         state = history.states[trial]
@@ -70,7 +67,7 @@ class Keeper:
         """Remove the folders of what the log has given up."""
         if self._doomed:
             if self._store is None:
-                self._store = CheckpointStore(self._study.folder)
+                self._store = CheckpointStore(self._writer.log.folder)
             for path in self._doomed:
                 self._store.delete(path)
             self._doomed.clear()

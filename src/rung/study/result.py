@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rung.study.records import TrialRecord, trials
+from rung.study.writer import Writer
+from rung.trials.events import Event
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rung.study.study import Study
-
 
 class Result:
-    """A finished session's outcome; records are read from the log when first asked for."""
+    """What a search found so far; records are read from the log when first asked for.
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
-        self.study = study.name
-        self.reason = study.writer.ended
+    Attributes:
+        study: the study's name.
+        reason: why no further job was started ("budget", "target", "interrupted", ...); None if all that was
+            asked for is done.
+    """
+
+    def __init__(self, writer: Writer, events: Callable[[], Iterable[Event]]) -> None:
+        self._writer = writer
+        self._events = events
+        self.study = writer.name
+        self.reason = writer.ended
 
     @cached_property
     def trials(self) -> list[TrialRecord]:
-        """Every trial's record, in order of number."""
-        records = trials(self._study.events(), self._study.space)
+        """Every trial's record, in order of number; a checkpoint is the path of its folder."""
+        records = trials(self._events(), self._writer.space)
         for record in records:
             if record.checkpoint is not None:
-                record.checkpoint = str(self._study.folder / record.checkpoint)
+                record.checkpoint = str(self._writer.log.folder / record.checkpoint)
         return records
 
     @property
@@ -36,7 +44,7 @@ class Result:
 
         None if no trial has a value.
         """
-        incumbent = self._study.history.incumbent
+        incumbent = self._writer.history.incumbent
         if incumbent is None:
             return None
         record = self.trials[incumbent.trial]
@@ -60,6 +68,6 @@ class Result:
         return pd.DataFrame(rows)
 
     def __repr__(self) -> str:
-        best = self._study.history.incumbent
+        best = self._writer.history.incumbent
         found = f"best {best.value:g} by trial {best.trial}" if best else "no trial has a value"
-        return f"<Result of {self.study!r}: {len(self._study.history)} trials, {found}>"
+        return f"<Result of {self.study!r}: {len(self._writer.history)} trials, {found}>"

@@ -11,80 +11,64 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rung.errors import StudyError
+from rung.executors import make_executor
 from rung.executors.base import Executor, Job
+from rung.executors.setup import Setup
 from rung.schedulers.base import Done, Wait
 from rung.space.draws import trial_seed
 from rung.study.checkpoints import Keeper
 from rung.study.decide import ended
 from rung.study.fingerprint import fingerprint
-from rung.study.result import Result
+from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted
-
-if TYPE_CHECKING:
-    from rung.study.study import Study
 
 _GRACE = 30.0  # seconds that running jobs get to reach their next report and save, when told to stop
 _GRACE_AT_BUDGET = 1.0  # the same when the time is up: a budget is a promise
 _TICK = 0.5  # seconds between looks at the clock, at signals and at other processes' requests
 
 
-def run(
-    study: Study,
-    objective: Any,
-    *,
-    workers: int = 1,
-    executor: str | Executor | None = None,
-    watch: Callable[[Study, Sequence[Event]], None] | None = None,
-) -> Result:
-    """Run the study until its policies are done or a limit ends it.
+def run(writer: Writer, objective: Any, workers: int, executor: str | Executor | None) -> None:
+    """Run a study until its policies are done or a limit ends it.
 
     Raises:
         StudyError: no limit ends it.
         KeyboardInterrupt: at the second Ctrl-C; the log is whole, and the study can be resumed.
     """
-    if not study.history.limits.ends:
+    if not writer.history.limits.ends:
         raise StudyError(
             "this search would never end: give it a budget, such as trials=100, budget='10m', "
             "total_resource=2000 or target=0.1"
         )
-    engine = _engine(study, objective, workers, executor)
-    if watch is not None:
-        study.writer.watch = lambda events: watch(study, events)
-    loop = Loop(study, engine)
+    engine = _engine(writer, objective, workers, executor)
+    loop = Loop(writer, engine)
     try:
-        study.writer.begin(engine.name, engine.workers, fingerprint(objective), engine.now())
+        writer.begin(engine.name, engine.workers, fingerprint(objective), engine.now())
         with _interrupts(loop):
             loop.run()
         loop.finish()
     finally:
         engine.close(grace=0.0)
-        study.writer.watch = None
-    return Result(study)
 
 
-def _engine(study: Study, objective: Any, workers: int, executor: str | Executor | None) -> Executor:
+def _engine(writer: Writer, objective: Any, workers: int, executor: str | Executor | None) -> Executor:
     if executor is not None and not isinstance(executor, str):
         return executor
-    from rung.executors import make_executor
-    from rung.executors.setup import Setup
-
     if workers < 1:
         raise StudyError(f"workers must be at least 1, not {workers!r}")
-    name = executor or ("inline" if workers == 1 else "local")
-    limits = study.history.limits
+    limits = writer.history.limits
     return make_executor(
-        name,
+        executor or ("inline" if workers == 1 else "local"),
         Setup(
             objective=objective,
-            metric=study.identity.metric,
+            metric=writer.identity.metric,
             workers=workers,
-            folder=study.folder,
+            folder=writer.log.folder,
             trial_seconds=limits.trial_seconds,
             trial_memory=limits.trial_memory,
         ),
@@ -94,17 +78,17 @@ def _engine(study: Study, objective: Any, workers: int, executor: str | Executor
 class Loop:
     """One session of a study on one executor."""
 
-    def __init__(self, study: Study, executor: Executor) -> None:
-        self.study = study
-        self.history = study.history
+    def __init__(self, writer: Writer, executor: Executor) -> None:
+        self.writer = writer
+        self.history = writer.history
         self.executor = executor
         self.interrupts = 0
         self.stop_wanted: str | None = None
         self._cancelled_at: float | None = None
         self._looked = time.monotonic()
-        self._gated = any(running.job.gates for running in study.history.retry)  # a job may be stopped
-        self._plain = study.identity.resource is None
-        self._keeper = Keeper(study)
+        self._gated = any(running.job.gates for running in writer.history.retry)  # a job may be stopped
+        self._plain = writer.identity.resource is None
+        self._keeper = Keeper(writer)
         if hasattr(executor, "absorb"):
             executor.absorb = self._absorb  # it cannot return from `poll` in the middle of a job
 
@@ -113,7 +97,7 @@ class Loop:
         pending: list[Event] = []
         while True:
             jobs, stopped = self._decide(pending)
-            self.study.writer.commit_folded(pending)
+            self.writer.commit_folded(pending)
             for trial in stopped:
                 self.executor.cancel(trial)
             if jobs:
@@ -132,7 +116,7 @@ class Loop:
         stopped: list[int] = []
         free, now, history = self.executor.free_slots, self.executor.now(), self.history
         while len(jobs) < free or self._gated:
-            event = self.study.writer.next_event(now, only_stops=len(jobs) >= free)
+            event = self.writer.next_event(now, only_stops=len(jobs) >= free)
             if type(event) is JobStarted:
                 jobs.append(self._job(event))
                 self._gated = self._gated or bool(event.gates)
@@ -147,27 +131,27 @@ class Loop:
         return jobs, stopped
 
     def _job(self, event: JobStarted) -> Job:
-        study, checkpoint = self.study, event.checkpoint
+        writer, checkpoint = self.writer, event.checkpoint
         return Job(
             trial=event.trial,
             until=event.until,
-            config=study.space.to_mapping(event.values or self.history.values[event.trial]),
+            config=writer.space.to_mapping(event.values or self.history.values[event.trial]),
             start=event.start,
             attempt=event.attempt,
-            seed=trial_seed(study.identity.seed, event.trial),
-            checkpoint=None if checkpoint is None else str(study.folder / checkpoint),
+            seed=trial_seed(writer.identity.seed, event.trial),
+            checkpoint=None if checkpoint is None else str(writer.log.folder / checkpoint),
             gates=event.gates,
             plain=self._plain,
         )
 
     def _absorb(self, events: Sequence[Event]) -> None:
         """Take in what a job tells while it runs in this very thread; may cancel it."""
-        self.study.writer.commit(events)
-        for trial in self.study.writer.stop_trials(self.executor.now()):
+        self.writer.commit(events)
+        for trial in self.writer.stop_trials(self.executor.now()):
             self.executor.cancel(trial)
         more: list[Event] = []
         self._look(more, events)
-        self.study.writer.commit_folded(more)
+        self.writer.commit_folded(more)
         if ended(self.history) is not None and self._cancelled_at is None:
             self._cancel_all()
 
@@ -201,7 +185,7 @@ class Loop:
         return _GRACE_AT_BUDGET if self.history.stopping == "budget" else _GRACE
 
     def _requests(self, pending: list[Event], now: float) -> None:
-        for request in self.study.writer.tick():
+        for request in self.writer.tick():
             self._add(pending, request.folded(now))
             if request.request in ("pause", "stop") and self.history.stopping is None:
                 reason = "paused" if request.request == "pause" else "stopped"
@@ -233,9 +217,9 @@ class Loop:
     def finish(self) -> None:
         """Give up what no rung can need, and end the session (only when log and history agree)."""
         now = self.executor.now()
-        self.study.writer.commit_folded(self._keeper.give_up(now))
+        self.writer.commit_folded(self._keeper.give_up(now))
         self._keeper.delete()
-        self.study.writer.end(ended(self.history) or "done", now)
+        self.writer.end(ended(self.history) or "done", now)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from rung.storage import open_storage
 from rung.storage.base import Storage, Summary
 from rung.study.identity import check_settings, make_resource
 from rung.study.limits import make_limits
+from rung.study.result import Result
+from rung.study.run import run
 from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, Identity, JobStarted, Limits
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rung.executors.base import Executor
-    from rung.study.result import Result
 
 
 class Asked:
@@ -296,9 +297,13 @@ class Study:
         watch: Callable[[Study, Sequence[Event]], None] | None = None,
     ) -> Result:
         """Run the study with this objective until it ends: see `rung.tune`."""
-        from rung.study.run import run  # the loop imports this file
-
-        return run(self, objective, workers=workers, executor=executor, watch=watch)
+        if watch is not None:
+            self.writer.watch = lambda events: watch(self, events)
+        try:
+            run(self.writer, objective, workers, executor)
+        finally:
+            self.writer.watch = None
+        return Result(self.writer, self.events)
 
     def close(self) -> None:
         """End the session, if one is open, and let another process write the study."""
