@@ -108,7 +108,7 @@ def test_predictions_are_out_of_fold():
     """A learner that remembers its rows does not shine on random targets."""
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(200, 4)), columns=list("abcd")).assign(y=rng.integers(0, 2, 200))
-    result = fit_table(frame, "y", budget=0.5)
+    result = fit_table(frame, "y", budget=3.0)
     neighbours = [row.score for row in result.leaderboard if row.learner == "neighbors"]
     assert neighbours
     assert max(neighbours) < 0.65

@@ -8,6 +8,7 @@ pipelines go to files of the study's folder; the log has the score.
 from __future__ import annotations
 
 import io
+import math
 import pickle
 import time
 import warnings
@@ -27,6 +28,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.learners.table import learners
 from rung.tabular.pipeline import Order, Pipeline, fit_pipeline
 
+_PREDICTING = 0.15  # of a fold's time is kept for predicting
 _SHORT = 0.6  # of its usual time a trial must at least have, to be begun
 _SHORT_ANYTIME = 0.2  # the same for a learner that comes back in time with what it has
 _UNMEASURED = 0.5  # of the predicted time is expected, before the learner's first trial in this process
@@ -65,9 +67,9 @@ def evaluate(
     known: dict[str, float] = {}
     cut = False
     for fold in folds:
-        order = Order(
-            learner, config, dataset.sizes, seed, deadline.share(len(folds) - fold), known, len(folds)
-        )
+        by = deadline.share(len(folds) - fold)
+        by = by.earlier(_PREDICTING * by.remaining) if math.isfinite(by.end) else by
+        order = Order(learner, config, dataset.sizes, seed, by, known, len(folds))
         train, test = split.training(fold, rows), split.held_out(fold)
         fitted = fit_pipeline(order, dataset.table.take(train), np.asarray(dataset.y[train], float), classes)
         known = known or dict(fitted.known)

@@ -62,17 +62,19 @@ def make_scheme(rows: int, width: int, classes: int, budget: float, workers: int
     smallest, steps = max(rows, 1), 0
     while smallest // 3 >= _SMALLEST and steps < 3:
         smallest, steps = smallest // 3, steps + 1
-    rungs = {
-        name: top
-        for name, learner in learners().items()
-        if (
-            top := _rungs(
-                seconds_of(learner, rows, width, classes, folds), folds, steps, 0.1 * budget * workers
-            )
-        )
-        > 1
-    }
+    rungs = {}
+    for name, learner in learners().items():
+        seconds = seconds_of(learner, rows, width, classes, folds)
+        top = _rungs(seconds, folds, steps, _allowed(learner, budget, workers))
+        if top > 1:
+            rungs[name] = top
     return Scheme(folds, share, smallest, rungs)
+
+
+def _allowed(learner: Learner, budget: float, workers: int) -> float:
+    """Seconds that a learner's first trial may take: more where it is likely the best and can be cut."""
+    usual = 0.1 * budget * workers
+    return min(usual * max(1.0, learner.merit / 2), 0.9 * budget) if learner.anytime else usual
 
 
 def _rungs(seconds: float, folds: int, steps: int, allowed: float) -> int:

@@ -131,14 +131,16 @@ class _Pace:
         self.deadline = deadline
         self.rate = rate
         self.wanted = min(rounds, int(_TRAVEL / rate))
-        self.began = time.monotonic()
+        self.began = 0.0  # the end of the first round: before it, the library sorts the columns into bins
 
     def __call__(self, env: Any) -> None:
         import lightgbm
 
         if self.deadline.passed:
             raise lightgbm.callback.EarlyStopException(env.iteration, [])
-        if env.iteration + 1 == _PROBE and math.isfinite(self.deadline.end):
+        if env.iteration == 0:
+            self.began = time.monotonic()
+        if env.iteration == _PROBE and math.isfinite(self.deadline.end):
             each = (time.monotonic() - self.began) / _PROBE
             fit_in = max(self.deadline.remaining / max(each, 1e-9), 1.0)
             if fit_in < self.wanted:
