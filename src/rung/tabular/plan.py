@@ -131,7 +131,7 @@ class Default(NamedTuple):
 def in_order(defaults: Sequence[Default]) -> list[Default]:
     """In the order in which they run: each learner's best first, of these the cheap and the good first."""
     table = learners()
-    return sorted(defaults, key=lambda x: (x.rank, x.first / table[x.config["learner"]].merit))
+    return sorted(defaults, key=lambda x: (x.rank, x.first**0.5 / table[x.config["learner"]].merit))
 
 
 def make_defaults(

@@ -93,7 +93,7 @@ class Learner:
         scales: ways to scale that are worth searching, the default first.
         most_rows: more are not given to it, but a random sample of as many.
         most_classes: of tasks with more it is kept away.
-        merit: how much longer than others it may take to run as early: defaults run in the order of their
+        merit: how likely it is to be among the best: defaults run in the order of the square root of their
             predicted time divided by it.
         anytime: it comes back at its deadline with what it has, so that it may be begun at any time.
         trusted: full names of types that its model file holds, beside the libraries' that are trusted anyway.
