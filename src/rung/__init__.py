@@ -5,12 +5,13 @@ Names are looked up when first used, so that `import rung` costs next to nothing
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+TYPE_CHECKING = False  # `typing` costs half of what importing this package may
+if TYPE_CHECKING:
+    from typing import Any
 
-__version__: Final = "0.1.0"
+__version__ = "0.1.0"
 
-_HOMES: Final = {
+_HOMES = {
     "AutoClassifier": "rung.tabular",
     "AutoRegressor": "rung.tabular",
     "Categorical": "rung.space.domains",
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'rung' has no attribute {name!r}")
+    from importlib import import_module
+
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
