@@ -172,7 +172,9 @@ class CompiledSpace:
 
     def to_mapping(self, values: Values) -> dict[str, Value]:
         """The configuration as a flat mapping from public name to value, only what is active."""
-        return {name: v for name, v in zip(self.names, values, strict=True) if v is not INACTIVE}  # type: ignore[misc]
+        if INACTIVE in values:
+            return {name: v for name, v in zip(self.names, values, strict=True) if v is not INACTIVE}  # type: ignore[misc]
+        return dict(zip(self.names, values, strict=True))  # type: ignore[arg-type]
 
     def from_mapping(self, mapping: Mapping[str, Any]) -> Values:
         """The configuration that a flat mapping means.

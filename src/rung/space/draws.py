@@ -6,6 +6,7 @@ only a cache. SplitMix64 (Steele, Lea, Flood 2014) mixes the three; its output p
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -72,4 +73,9 @@ class Rng(NamedTuple):
 
 def trial_seed(seed: int, number: int) -> int:
     """The seed that trial `number` hands to the objective, below 2**31."""
-    return key(seed, number, 7) >> 33
+    return _mix((_trial_key(seed) + (number + 1) * _GOLDEN) & _MASK) >> 33
+
+
+@lru_cache(maxsize=64)
+def _trial_key(seed: int) -> int:
+    return key(seed, 7)  # apart from the keys of suggestions
