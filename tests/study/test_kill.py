@@ -34,7 +34,7 @@ DRIVER = textwrap.dedent(
             assert saved["epoch"] == trial.start, (saved, trial.start)
             total = saved["total"]
         for epoch in range(trial.start, trial.resource):
-            time.sleep(0.004)
+            time.sleep(float(sys.argv[4]))
             total += value(trial.config["x"], epoch + 1)
             def save(folder, epoch=epoch, total=total):
                 (Path(folder) / "state.json").write_text(json.dumps({"epoch": epoch + 1, "total": total}))
@@ -57,10 +57,9 @@ def expected_total(x: float, epochs: int) -> float:
     return total
 
 
-def start(script: Path, database: Path, workers: int, saving: str) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, str(script), str(database), str(workers), saving], stderr=subprocess.PIPE, text=True
-    )
+def start(script: Path, database: Path, workers: int, saving: str, pace: float) -> subprocess.Popen:
+    command = [sys.executable, str(script), str(database), str(workers), saving, str(pace)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 
 def kill_something(driver: subprocess.Popen, choice: random.Random) -> None:
@@ -79,18 +78,32 @@ def kill_something(driver: subprocess.Popen, choice: random.Random) -> None:
 
 @pytest.mark.parametrize(("workers", "saving"), [(1, "save"), (2, "save"), (2, "bare")])
 def test_killed_at_random_moments(tmp_path, workers, saving):
+    kill_and_compare(tmp_path, workers, saving, rounds=4, seed=workers, pace=0.01)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize(("workers", "saving"), [(1, "save"), (2, "save"), (3, "bare")])
+def test_killed_many_times(tmp_path, workers, saving, seed):
+    kill_and_compare(tmp_path, workers, saving, rounds=25, seed=seed, pace=0.1)
+
+
+def kill_and_compare(
+    tmp_path: Path, workers: int, saving: str, *, rounds: int, seed: int, pace: float
+) -> None:
+    """`pace` is the length of an epoch, in seconds: a study takes some 70 of them on one worker."""
     script, database = tmp_path / "driver.py", tmp_path / "s.db"
     script.write_text(DRIVER)
-    choice = random.Random(workers)
-    for _ in range(int(os.environ.get("RUNG_KILLS", "4"))):
-        driver = start(script, database, workers, saving)
+    choice = random.Random(seed)
+    for _ in range(rounds):
+        driver = start(script, database, workers, saving, pace)
         time.sleep(choice.uniform(0.6, 1.4))
         kill_something(driver, choice)
         if driver.poll() is None:
             time.sleep(choice.uniform(0.0, 0.4))
             driver.kill()
         driver.communicate()
-    driver = start(script, database, workers, saving)
+    driver = start(script, database, workers, saving, pace)
     _, errors = driver.communicate(timeout=120)
     assert driver.returncode == 0, errors
 
