@@ -18,6 +18,7 @@ from typing import Any
 from rung.errors import StudyError
 from rung.executors import make_executor
 from rung.executors.base import Executor, Job
+from rung.executors.gpus import visible_gpus
 from rung.executors.setup import Setup
 from rung.schedulers.base import Done, Wait
 from rung.space.draws import trial_seed
@@ -46,9 +47,9 @@ def run(writer: Writer, objective: Any, workers: int, executor: str | Executor |
             "total_resource=2000 or target=0.1"
         )
     engine = _engine(writer, objective, workers, executor)
-    loop = Loop(writer, engine)
     try:
         writer.begin(engine.name, engine.workers, fingerprint(objective), engine.now())
+        loop = Loop(writer, engine)
         with _interrupts(loop):
             loop.run()
         loop.finish()
@@ -71,6 +72,7 @@ def _engine(writer: Writer, objective: Any, workers: int, executor: str | Execut
             folder=writer.log.folder,
             trial_seconds=limits.trial_seconds,
             trial_memory=limits.trial_memory,
+            gpus=visible_gpus(),
         ),
     )
 
@@ -168,28 +170,20 @@ class Loop:
     def _look(self, pending: list[Event], news: Sequence[Event]) -> None:
         """Notice a limit that has been reached, an interrupt, other processes' requests, new checkpoints."""
         now = self.executor.now()
-        limit = self.history.limits.seconds
-        if self.history.stopping is None:
-            if self.stop_wanted is not None:
-                self._add(pending, ev.StopDecided(self.stop_wanted, now))
-            elif limit is not None and self.history.clock.spent(now) >= limit:
-                self._add(pending, ev.StopDecided("budget", now))
+        if self.history.stopping is None and self.stop_wanted is not None:
+            self._add(pending, ev.StopDecided(self.stop_wanted, now))
+        elif (overdue := self.writer.overdue(now)) is not None:
+            self._add(pending, overdue)
         if time.monotonic() - self._looked >= _TICK:
             self._looked = time.monotonic()
-            self._requests(pending, now)
+            for event in self.writer.tick(now):
+                self._add(pending, event)
         pending.extend(self._keeper.sweep(news, now))
         if self._cancelled_at is not None and now - self._cancelled_at > self._grace():
             self._give_up(pending, now)
 
     def _grace(self) -> float:
         return _GRACE_AT_BUDGET if self.history.stopping == "budget" else _GRACE
-
-    def _requests(self, pending: list[Event], now: float) -> None:
-        for request in self.writer.tick():
-            self._add(pending, request.folded(now))
-            if request.request in ("pause", "stop") and self.history.stopping is None:
-                reason = "paused" if request.request == "pause" else "stopped"
-                self._add(pending, ev.StopDecided(reason, now))
 
     def _add(self, pending: list[Event], event: Event) -> None:
         self.history.fold(event)
