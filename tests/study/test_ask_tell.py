@@ -1,11 +1,14 @@
 """The caller's own loop: ask, report, tell."""
 
 import math
+import time
 
 import pytest
 
 import rung
 from rung.errors import StudyError
+from rung.storage import open_storage
+from rung.trials.events import Requested
 
 SPACE = {"x": rung.Float(0.0, 1.0)}
 
@@ -151,3 +154,41 @@ def test_other_settings_are_an_error_that_shows_the_difference(tmp_path):
     with pytest.raises(StudyError, match="space"):
         rung.Study({"x": rung.Float(0.0, 2.0)}, trials=5, storage=url, study="s")
     rung.Study(SPACE, trials=9, storage=url, study="s").close()
+
+
+def test_a_wall_time_budget_ends_the_callers_loop():
+    study = rung.Study(SPACE, sampler="random", budget=0.3)
+    began = time.monotonic()
+    while (job := study.ask()) is not None:
+        time.sleep(0.02)
+        study.tell(job, 1.0)
+        assert time.monotonic() - began < 10
+    assert time.monotonic() - began >= 0.3
+    assert study.done
+
+
+def test_requests_reach_the_callers_loop():
+    storage = open_storage("memory")
+    study = rung.Study(SPACE, sampler="random", trials=50, storage=storage, study="s")
+    storage.request("s", "enqueue", {"x": 0.25})
+    storage.request("s", "stop", {})
+    storage.request("s", "pause", {})
+    assert study.ask() is None
+    assert study.done
+    study.close()
+    assert storage.find("s").summary.state == "done"
+    assert rung.Study.open(storage, "s").ask().config == {"x": 0.25}
+
+
+def test_an_enqueued_configuration_that_is_not_in_the_space_is_refused_and_recorded():
+    storage = open_storage("memory")
+    study = rung.Study(SPACE, sampler="random", trials=2, storage=storage, study="s")
+    storage.request("s", "enqueue", {"x": 7})
+    with pytest.warns(UserWarning, match="refused: parameter 'x' is 7"):
+        study.tell(study.ask(), 1.0)
+    study.tell(study.ask(), 1.0)
+    assert study.done
+    refused = [event for event in study.events() if isinstance(event, Requested)]
+    assert [(event.request, event.data["data"]) for event in refused] == [("refused", {"x": 7})]
+    study.close()
+    assert not storage.open("s").requests()

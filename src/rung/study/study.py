@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,11 +26,15 @@ from rung.study.run import run
 from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, Identity, JobStarted, Limits
+from rung.trials.history import History
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rung.executors.base import Executor
+
+
+_TICK = 0.5  # seconds between looks at other processes' requests
 
 
 class Asked:
@@ -170,9 +175,14 @@ class Study:
     def _attach(self, writer: Writer) -> None:
         self.writer = writer
         self.name = writer.name
-        self.history = writer.history
+        self._looked = -math.inf
         self.identity = writer.identity
         self.space = writer.space
+
+    @property
+    def history(self) -> History:
+        """The fold of its log."""
+        return self.writer.history
 
     # -- the caller's loop ----------------------------------------------------------------------------
 
@@ -181,6 +191,7 @@ class Study:
         writer = self.writer
         if not writer.in_session:
             writer.begin("ask and tell", 1, None, time.time())
+        self._look(time.time())
         while True:
             event = writer.next_event(time.time())
             if type(event) is JobStarted:
@@ -189,6 +200,17 @@ class Study:
             if isinstance(event, Wait | Done):
                 return None
             writer.commit([event])
+
+    def _look(self, now: float) -> None:
+        """Notice that the wall time is spent, and now and then what other processes ask."""
+        overdue = self.writer.overdue(now)
+        if overdue is not None:
+            self.writer.commit([overdue])
+        if abs(now - self._looked) >= _TICK:
+            self._looked = now
+            events = self.writer.tick(now)
+            if events:
+                self.writer.commit(events)
 
     @property
     def done(self) -> bool:

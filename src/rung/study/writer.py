@@ -8,6 +8,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 
+from rung.errors import SpaceError
 from rung.samplers.base import Sampler
 from rung.schedulers.base import Done, Scheduler, Wait
 from rung.space import compile_space, from_json
@@ -19,6 +20,8 @@ from rung.trials.events import Event, Failure, Identity
 from rung.trials.history import History
 
 _STATES = {"paused": "paused", "interrupted": "interrupted", "closed": "idle"}  # by why a session ended
+
+_STOPS = {"pause": "paused", "stop": "stopped"}  # requests that end a session, and the reason that they are
 
 Watch = Callable[[Sequence[Event]], None]
 
@@ -39,12 +42,12 @@ class Writer:
         self.name = name
         self.log = log
         self.scheduler = scheduler
-        self.history = History(scheduler, sampler)
         self.watch: Watch | None = None
         self._session = False
         self._state = "idle"
+        self._sampler = sampler
         try:
-            self.history.fold_all(log.read())
+            self._read()
             if asked is not None:
                 check_same(name, self.history.identity, asked)
             self.identity = self.history.identity
@@ -53,6 +56,19 @@ class Writer:
         except BaseException:
             log.close()
             raise
+
+    def _read(self) -> None:
+        self.history = History(self.scheduler, self._sampler).fold_all(self.log.read())
+        self._logged = self.history.length  # events of the history that are known to be in the log
+
+    def catch_up(self) -> None:
+        """Read the log anew if the history is ahead of it.
+
+        Events are folded before they are logged where decisions build on each other; a full disk or a second
+        Ctrl-C in between leaves them in the history alone.
+        """
+        if self._logged != self.history.length:
+            self._read()
 
     # -- decisions ------------------------------------------------------------------------------------
 
@@ -77,10 +93,11 @@ class Writer:
 
     @property
     def in_session(self) -> bool:
-        return self._session
+        return self._session and self._logged == self.history.length
 
     def begin(self, executor: str, workers: int, objective: str | None, now: float) -> None:
         """Take the study up: what the log says is running died with its process, and runs again."""
+        self.catch_up()
         history = self.history
         events: list[Event] = [
             ev.JobFailed(running.job.trial, Failure.INTERRUPTED, "its study died", running.job.attempt, now)
@@ -125,6 +142,7 @@ class Writer:
     def _append(self, events: Sequence[Event]) -> None:
         now: float = events[-1].time  # type: ignore[attr-defined]  # every event has one
         self.log.append(events, self._summary(now))
+        self._logged += len(events)
 
     def _summary(self, now: float) -> Summary:
         """What a list of studies shows of this one."""
@@ -144,10 +162,33 @@ class Writer:
             updated=now,
         )
 
-    def tick(self) -> list[Request]:
-        """Renew the lease, and hand over what other processes ask of this study."""
+    def tick(self, now: float) -> list[Event]:
+        """Renew the lease; the events that take up what other processes ask of this study, not yet logged."""
         self.log.heartbeat()
-        return self.log.requests()
+        requests = self.log.requests()
+        events = [self._taken_up(request, now) for request in requests]
+        stops = [_STOPS[request.request] for request in requests if request.request in _STOPS]
+        if stops and self.history.stopping is None:
+            events.append(ev.StopDecided(stops[0], now))
+        return events
+
+    def _taken_up(self, request: Request, now: float) -> Event:
+        """The event of a request; a configuration that is not in the space is refused, not queued."""
+        if request.request == "enqueue":
+            try:
+                self.space.from_mapping(request.data)
+            except SpaceError as error:
+                warnings.warn(f"a configuration that was asked for is refused: {error}", stacklevel=4)
+                data = {"request": "enqueue", "data": request.data, "why": str(error)}
+                return ev.Requested("refused", data, now, request.id)
+        return request.folded(now)
+
+    def overdue(self, now: float) -> ev.StopDecided | None:
+        """The decision that the wall time is spent, not yet logged; None as long as there is some left."""
+        limit, history = self.history.limits.seconds, self.history
+        if limit is None or history.stopping is not None or history.clock.spent(now) < limit:
+            return None
+        return ev.StopDecided("budget", now)
 
     @property
     def ended(self) -> str | None:
@@ -157,6 +198,6 @@ class Writer:
     def close(self) -> None:
         """End the session, if one is open, and let another process write the study."""
         try:
-            self.end("closed", time.time())
+            self.end(self.ended or "closed", time.time())
         finally:
             self.log.close()
