@@ -22,6 +22,13 @@ class Keeper:
         self._latest: dict[int, str] = {t: c.path for t, c in writer.history.checkpoints.items()}
         self._store: CheckpointStore | None = None
 
+    def tidy(self) -> None:
+        """Delete what a session that died left behind: given up or superseded, or saved and never told."""
+        history, folder = self._writer.history, self._writer.log.folder
+        kept = [checkpoint.path for checkpoint in history.checkpoints.values()]
+        kept += [running.job.checkpoint for running in history.retry if running.job.checkpoint is not None]
+        self._files().keep_only({path.removeprefix(f"{folder}/") for path in kept})
+
     def sweep(self, news: Sequence[Event], now: float) -> list[Event]:
         """Look at what was logged just now; returns the (folded) events that give checkpoints up."""
         if self._doomed:
@@ -66,8 +73,12 @@ class Keeper:
     def delete(self) -> None:
         """Remove the folders of what the log has given up."""
         if self._doomed:
-            if self._store is None:
-                self._store = CheckpointStore(self._writer.log.folder)
+            store = self._files()
             for path in self._doomed:
-                self._store.delete(path)
+                store.delete(path)
             self._doomed.clear()
+
+    def _files(self) -> CheckpointStore:
+        if self._store is None:
+            self._store = CheckpointStore(self._writer.log.folder)
+        return self._store

@@ -91,6 +91,7 @@ class Loop:
         self._gated = any(running.job.gates for running in writer.history.retry)  # a job may be stopped
         self._plain = writer.identity.resource is None
         self._keeper = Keeper(writer)
+        self._keeper.tidy()
         if hasattr(executor, "absorb"):
             executor.absorb = self._absorb  # it cannot return from `poll` in the middle of a job
 
