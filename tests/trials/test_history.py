@@ -549,3 +549,10 @@ def running(history: History, model: Model, trial: int, action: int, resource: i
     else:
         known["stop"] = True
         history.fold(ev.TrialStopped(trial))
+
+
+def test_without_a_resource_a_checkpoint_keeps_the_step_that_it_was_saved_at():
+    history = begin(plain=True)
+    history.fold(ev.JobStarted(0, 1, values=(0,)))
+    history.fold(ev.CheckpointSaved(0, 17, "there"))
+    assert history.start_of(0) == 17

@@ -94,15 +94,22 @@ class _Fold:
                     timing=Timing(event.time),
                 )
             )
-        self.records[event.trial].timing.attempts += 1
+        record = self.records[event.trial]
+        record.timing.attempts += 1
+        if self._plain:  # a job that runs again tells again what its earlier attempt told past its checkpoint
+            record.observations = [o for o in record.observations if (o.resource or 0) <= event.start]
+
+    @property
+    def _plain(self) -> bool:
+        return self.history.identity.resource is None
 
     def _answer(self, event: ev.Reported | ev.JobFinished | ev.JobFailed | ev.JobStopped, until: int) -> None:
-        record = self.records[event.trial]
-        plain = self.history.identity.resource is None
+        record, plain = self.records[event.trial], self._plain
         reached = self.history.reached[event.trial]
         if isinstance(event, ev.Reported):
-            if plain or event.resource > reached:
-                record.observations.append(Observation(event.resource, event.metrics))
+            resource = event.resource if plain else min(event.resource, until)
+            if plain or resource > reached:
+                record.observations.append(Observation(resource, event.metrics))
             return
         record.timing.ended = event.time
         if isinstance(event, ev.JobFailed):

@@ -283,7 +283,9 @@ def _reported(history: History, event: ev.Reported) -> None:
 
 def _checkpoint_saved(history: History, event: ev.CheckpointSaved) -> None:
     running = history.running.get(event.trial)
-    resource = event.resource if running is None else min(event.resource, running.job.until)
+    resource = event.resource
+    if running is not None and not history._plain:
+        resource = min(resource, running.job.until)
     latest = history.checkpoints.get(event.trial)
     if latest is None or resource >= latest.resource:
         history.checkpoints[event.trial] = Checkpoint(resource, event.path)
