@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 from rung.storage.checkpoints import CheckpointStore
 from rung.study.writer import Writer
-from rung.trials.events import CheckpointDeleted, CheckpointSaved, Event
+from rung.trials.events import CheckpointDeleted, CheckpointSaved, Event, JobFailed, JobFinished, JobStopped
 from rung.trials.states import TrialState
 
+_ENDS = frozenset({JobFinished, JobFailed, JobStopped})
 _EVERY = 32  # checkpoints saved between two looks at all of them
 
 
@@ -30,14 +31,18 @@ class Keeper:
         self._files().keep_only({path.removeprefix(f"{folder}/") for path in kept})
 
     def sweep(self, news: Sequence[Event], now: float) -> list[Event]:
-        """Look at what was logged just now; returns the (folded) events that give checkpoints up."""
+        """Look at what was logged just now; returns the (folded) events that give checkpoints up.
+
+        They come where a job has ended: in which portions a running job's events arrive is chance, and the log
+        of one worker is to be the same each time.
+        """
         if self._doomed:
             self.delete()
         for event in news:
             if type(event) is CheckpointSaved:
                 self._saved += 1
                 self._supersede(event)
-        if self._saved < _EVERY:
+        if self._saved < _EVERY or not any(type(event) in _ENDS for event in news):
             return []
         self._saved = 0
         return self.give_up(now)
