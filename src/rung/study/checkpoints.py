@@ -33,8 +33,8 @@ class Keeper:
     def sweep(self, news: Sequence[Event], now: float) -> list[Event]:
         """Look at what was logged just now; returns the (folded) events that give checkpoints up.
 
-        They come where a job has ended: in which portions a running job's events arrive is chance, and the log
-        of one worker is to be the same each time.
+        They come where a job has ended: in which portions a running job's events arrive is chance, and the
+        log of one worker is to be the same each time.
         """
         if self._doomed:
             self.delete()
