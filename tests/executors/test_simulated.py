@@ -199,3 +199,10 @@ class Simulation(RuleBasedStateMachine):
 
 TestSimulation = Simulation.TestCase
 TestSimulation.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+def test_metrics_become_plain_floats() -> None:
+    executor = SimulatedExecutor(1, lambda config, trial, at: {"loss": np.float64(0.5), "size": 3}, seconds)
+    executor.submit([Job(0, 1, {})])
+    (end,) = executor.poll(None)
+    assert {name: type(value) for name, value in end.metrics.items()} == {"loss": float, "size": float}

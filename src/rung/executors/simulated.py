@@ -224,7 +224,8 @@ class SimulatedExecutor:
 
     def _metrics(self, job: Job, resource: int) -> dict[str, Any]:
         metrics = self._curve(job.config, job.trial, resource)
-        return metrics if type(metrics) is dict else as_metrics(metrics)
+        plain = type(metrics) is dict and all(type(value) is float for value in metrics.values())
+        return metrics if plain else as_metrics(metrics)
 
     def _failed(self, job: Job, error: Exception) -> JobFailed:
         failure = Failure.INFEASIBLE if isinstance(error, Infeasible) else Failure.ERROR
