@@ -172,6 +172,15 @@ def test_stopped() -> None:
     assert run(lambda trial: trial.report(1, loss=1.0), link=link)[0] == JobStopped(1, 0, 5.0)
 
 
+def test_who_stops_untold_is_not_run_for_ever() -> None:
+    end, _ = run(raising(rung.Stopped()))
+    assert isinstance(end, JobFailed)
+    assert (end.failure, end.message[:38]) == (Failure.LOST, "the objective raised rung.Stopped thou")
+    link = Link()
+    link.stop = True
+    assert run(raising(rung.Stopped()), link=link)[0] == JobStopped(1, 0, 5.0)
+
+
 def test_an_interrupt_passes() -> None:
     with pytest.raises(KeyboardInterrupt):
         run(raising(KeyboardInterrupt()))

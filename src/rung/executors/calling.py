@@ -10,6 +10,7 @@ None in a study without one. Parameters with a default and keyword-only ones are
 | returns anything else, or tells no metric of the study at its end | `JobFailed(ERROR)`, with a sentence |
 | raises `rung.Infeasible("why")` | `JobFailed(INFEASIBLE)` |
 | lets `rung.Stopped` pass, or ends after it | `JobStopped` |
+| raises `rung.Stopped` when nobody told it to stop | `JobFailed(LOST)`: it runs again, but not for ever |
 | raises `MemoryError`, or a library's `OutOfMemoryError` | `JobFailed(MEMORY)` |
 | calls `exit()` | `JobFailed(LOST)` |
 | raises anything else | `JobFailed(ERROR)`, the traceback in the trial's log |
@@ -34,6 +35,10 @@ _LONGEST = 1000  # characters of a message; all of it is in the log
 
 class OutOfTimeError(RungError):
     """Raised at a report in line, where a job that takes too long cannot be killed."""
+
+
+class UntoldStopError(RungError):
+    """The objective raised `Stopped` of its own accord."""
 
 
 class Objective(NamedTuple):
@@ -101,6 +106,17 @@ def call(
 
 
 def _invoke(objective: Objective, trial: Trial) -> Any:
+    try:
+        return _call(objective, trial)
+    except Stopped as error:
+        if trial.told_to_stop():
+            raise
+        raise UntoldStopError(
+            "the objective raised rung.Stopped though nobody told it to stop: let it return instead"
+        ) from error
+
+
+def _call(objective: Objective, trial: Trial) -> Any:
     if objective.style == "config":
         return objective.function(trial.config)
     if objective.style == "budget":
@@ -142,6 +158,8 @@ def _failed(error: BaseException, job: Job, time: float, log: Callable[[str], ob
     match error:
         case Stopped():
             return JobStopped(job.trial, job.attempt, time)
+        case UntoldStopError():
+            return JobFailed(job.trial, Failure.LOST, message_of(error), job.attempt, time)
         case Infeasible():
             return JobFailed(job.trial, Failure.INFEASIBLE, message_of(error), job.attempt, time)
         case OutOfTimeError():

@@ -109,6 +109,10 @@ class Trial:
         self._saved_at = time.monotonic()
         self._link.tell(CheckpointSaved(self.number, at, path, self._job.attempt, self._link.now()))
 
+    def told_to_stop(self) -> bool:
+        """Whether it is told to stop, by an exception or not yet."""
+        return self.stopped or self._link.stopping()
+
     def _save_is_due(self, at: int) -> bool:
         ends = self.resource is not None and at >= self.resource
         return ends or time.monotonic() - self._saved_at >= self._save_every
