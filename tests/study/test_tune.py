@@ -1,9 +1,11 @@
 """`tune`, end to end, in line and on local workers."""
 
 import math
+import re
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import rung
@@ -90,6 +92,50 @@ def test_a_budget_is_asked_for():
 def test_a_budget_that_is_no_time(budget):
     with pytest.raises(UserError):
         rung.tune(loss, SPACE, budget=budget)
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"seed": 2**63}, "seed 9223372036854775808 is too large"),
+        ({"seed": 1.5}, "seed 1.5 is no whole number"),
+        ({"resource": ("", 1, 9)}, "'' is no name, such as epoch"),
+        ({"resource": (1, 2, 3)}, "1 is no name, such as epoch"),
+        ({"workers": 1.5}, "workers must be a whole number of at least 1, not 1.5"),
+        ({"workers": "2"}, "workers must be a whole number of at least 1, not '2'"),
+        ({"workers": 0}, "workers must be a whole number of at least 1, not 0"),
+        ({"trials": np.float64(2.5)}, "trials must be a whole number of at least 1, not 2.5"),
+    ],
+)
+def test_a_setting_that_makes_no_sense(settings, sentence):
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        rung.tune(loss, SPACE, **{"trials": 3, **settings})
+
+
+def test_numbers_of_numpy_are_numbers():
+    settings = {"trials": np.int64(4), "seed": np.int32(7), "eta": np.int64(3), "workers": np.int64(1)}
+    ours = rung.tune(loss, SPACE, trials=4, seed=7)
+    assert [t.config for t in rung.tune(loss, SPACE, **settings).trials] == [t.config for t in ours.trials]
+
+
+@pytest.mark.parametrize("objective", [3, lambda: 1.0, lambda config, budget, more: 1.0])
+def test_an_objective_that_cannot_be_called_writes_nothing(tmp_path, objective):
+    with pytest.raises(StudyError, match="the objective"):
+        rung.tune(objective, SPACE, trials=3, storage=str(tmp_path / "s.db"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["trials", "total_resource"])
+@pytest.mark.parametrize("value", [0, -1, 2.5, math.inf, math.nan, True, "3"])
+def test_a_count_that_is_no_whole_number(name, value):
+    with pytest.raises(UserError, match=f"{name} must be a whole number of at least 1"):
+        rung.tune(loss, SPACE, **{name: value})
+
+
+@pytest.mark.parametrize("high", [math.inf, math.nan, 2.5, "many", None])
+def test_a_resource_that_is_not_whole(high):
+    with pytest.raises(StudyError, match="is no whole number; count in smaller units"):
+        rung.tune(loss, SPACE, resource=("epoch", 1, high), trials=1)
 
 
 def test_failures_are_recorded_and_the_search_goes_on():

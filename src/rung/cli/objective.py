@@ -29,13 +29,17 @@ def load_objective(text: str) -> Objective:
     """The function that `FILE.py:FUNCTION` names; the function's default name is `train`.
 
     Raises:
-        UserError: no such file or function, or a file that raises when it is imported.
+        UserError: no such file or function, one that cannot be called with a configuration, or a file that
+            raises when it is imported.
     """
+    from rung.executors.calling import style_of
+
     file, name = _split(text, DEFAULT_FUNCTION)
     module = load_module(file)
     function = _named(module, name, file, "function")
     if not callable(function):
         raise UserError(f"{name!r} in {file} is {function!r}, no function: name one as {file}:FUNCTION")
+    style_of(function)
     return Objective(function, module, file.resolve(), name)
 
 

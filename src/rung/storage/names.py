@@ -15,8 +15,10 @@ def check_name(name: str) -> str:
     """`name` itself, if a study may bear it.
 
     Raises:
-        StudyError: it is empty, too long or has characters that do not print.
+        StudyError: it is empty, too long, has characters that do not print, or looks like an option.
     """
+    if name.startswith("-"):
+        raise StudyError(f"{name!r} cannot name a study: commands would take it for an option")
     if not name.strip() or len(name) > _LONGEST or not name.isprintable():
         raise StudyError(f"{name!r} cannot name a study: give 1 to {_LONGEST} printable characters")
     return name

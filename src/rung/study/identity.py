@@ -25,6 +25,8 @@ def make_resource(given: object) -> Resource | None:
             f"resource {given!r} is not understood: write name:smallest:largest, such as epoch:1:81"
         )
     name, low, high = parts
+    if not isinstance(name, str) or not name.strip():
+        raise StudyError(f"resource {given!r}: {name!r} is no name, such as epoch")
     bounds = [_whole(bound, given) for bound in (low, high)]
     if not 1 <= bounds[0] <= bounds[1]:
         raise StudyError(f"resource {given!r}: the smallest must be at least 1 and at most the largest")
@@ -36,7 +38,7 @@ def _whole(bound: object, given: object) -> int:
         number = float(bound)  # type: ignore[arg-type]
     except (TypeError, ValueError):
         number = 0.5
-    if number != int(number):
+    if number % 1 != 0:  # infinities and NaN included
         raise StudyError(
             f"resource {given!r}: {bound!r} is no whole number; count in smaller units, "
             "as in ('slice', 1, 512) for fractions of the data from 1/512"
@@ -58,6 +60,8 @@ def check_settings(metric: str, mode: str, eta: int, seed: int) -> None:
         raise StudyError(f"eta {eta!r} is no whole number of at least 2: one in eta trials is promoted")
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise StudyError(f"seed {seed!r} is no whole number")
+    if not -(2**63) <= seed < 2**63:
+        raise StudyError(f"seed {seed!r} is too large: give one below 2**63")
 
 
 def check_same(name: str, stored: Identity, asked: Identity) -> None:
@@ -102,14 +106,20 @@ def _shown(value: object) -> str:
     return "absent" if value is _ABSENT else repr(value)
 
 
+def own_number(value: Any) -> Any:
+    """A scalar of NumPy as Python's own; anything else as it is."""
+    return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
+
+
 def count(name: str, value: object) -> int | None:
     """A budget that counts something.
 
     Raises:
         UserError: it is no whole number of at least 1.
     """
+    value = own_number(value)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or value < 1:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0 or value < 1:
         raise UserError(f"{name} must be a whole number of at least 1, not {value!r}")
     return int(value)

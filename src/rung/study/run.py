@@ -25,6 +25,7 @@ from rung.space.draws import trial_seed
 from rung.study.checkpoints import Keeper
 from rung.study.decide import ended
 from rung.study.fingerprint import fingerprint
+from rung.study.identity import count
 from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted
@@ -60,8 +61,7 @@ def run(writer: Writer, objective: Any, workers: int, executor: str | Executor |
 def _engine(writer: Writer, objective: Any, workers: int, executor: str | Executor | None) -> Executor:
     if executor is not None and not isinstance(executor, str):
         return executor
-    if workers < 1:
-        raise StudyError(f"workers must be at least 1, not {workers!r}")
+    workers = count("workers", workers) or 1
     limits = writer.history.limits
     return make_executor(
         executor or ("inline" if workers == 1 else "local"),

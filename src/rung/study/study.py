@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rung import __version__
 from rung.errors import StudyError
+from rung.executors.metrics import as_metrics, as_number
 from rung.samplers import make_sampler
 from rung.samplers import spec_of as sampler_spec
 from rung.schedulers import make_scheduler
@@ -19,7 +21,7 @@ from rung.space import compile_space, to_json
 from rung.space.draws import trial_seed
 from rung.storage import open_storage
 from rung.storage.base import Storage, Summary
-from rung.study.identity import check_settings, make_resource
+from rung.study.identity import check_settings, make_resource, own_number
 from rung.study.limits import make_limits
 from rung.study.result import Result
 from rung.study.run import run
@@ -127,6 +129,7 @@ class Study:
         door: str = "tune",
         task: Mapping[str, Any] | None = None,
     ) -> None:
+        eta, seed = own_number(eta), own_number(seed)
         check_settings(metric, mode, eta, seed)
         compiled = compile_space(space)
         amount = make_resource(resource)
@@ -151,10 +154,10 @@ class Study:
         if row is None:
             created = ev.StudyCreated(identity, __version__, time.time())
             summary = Summary(door=door, metric=metric, created=created.time, updated=created.time)
-            log = self._storage.create(name, [created], summary)
+            log, state = self._storage.create(name, [created], summary), "idle"
         else:
-            log = self._storage.open(name)
-        self._attach(Writer(name, log, proposer, chosen, identity))
+            log, state = self._storage.open(name), row.summary.state
+        self._attach(Writer(name, log, proposer, chosen, identity, state))
         self.set_limits(limits)
 
     @classmethod
@@ -169,7 +172,9 @@ class Study:
         self._storage = open_storage(storage) if isinstance(storage, str) else storage
         identity = stored_identity(self._storage, study)
         sampler, scheduler = make_sampler(identity.sampler), make_scheduler(identity.scheduler)
-        self._attach(Writer(study, self._storage.open(study), sampler, scheduler))
+        row = self._storage.find(study)
+        state = row.summary.state if row else "idle"
+        self._attach(Writer(study, self._storage.open(study), sampler, scheduler, state=state))
         return self
 
     def _attach(self, writer: Writer) -> None:
@@ -226,12 +231,16 @@ class Study:
             StudyError: the job isn't running, or the resource isn't a whole number above 0.
         """
         self._check(job)
-        if isinstance(resource, bool) or int(resource) != resource or resource < 1:
+        try:
+            at = 0 if isinstance(resource, bool) else operator.index(resource)
+        except TypeError:
+            at = 0
+        if at < 1:
             raise StudyError(f"trial {job.number}: resource {resource!r} is no whole number above 0")
         now = time.time()
-        events: list[Event] = [ev.Reported(job.number, int(resource), self._metrics(value), job.attempt, now)]
+        events: list[Event] = [ev.Reported(job.number, at, self._metrics(value), job.attempt, now)]
         if checkpoint is not None:
-            events.append(ev.CheckpointSaved(job.number, int(resource), str(checkpoint), job.attempt, now))
+            events.append(ev.CheckpointSaved(job.number, at, str(checkpoint), job.attempt, now))
         self.writer.commit(events)
         for trial in self.writer.stop_trials(now):
             if trial == job.number:
@@ -278,8 +287,8 @@ class Study:
 
     def _metrics(self, value: float | Mapping[str, Any]) -> Mapping[str, Any]:
         if isinstance(value, Mapping):
-            return {str(key): _number(item, str(key)) for key, item in value.items()}
-        return {self.identity.metric: _number(value, self.identity.metric)}
+            return as_metrics(value)
+        return {self.identity.metric: as_number(self.identity.metric, value)}
 
     # -- what others add ------------------------------------------------------------------------------
 
@@ -299,7 +308,7 @@ class Study:
     def set_limits(self, limits: Limits) -> None:
         """Change when the study ends; an event if it is a change."""
         if limits != self.history.limits:
-            self.writer.commit([ev.LimitsChanged(limits, time.time())])
+            self.writer.set_limits(limits, time.time())
 
     def events(self) -> Iterator[Event]:
         """The log, from its beginning; also after `close`."""
@@ -355,12 +364,3 @@ def stored_identity(storage: Storage, name: str) -> Identity:
 def _free_name(storage: Storage) -> str:
     taken = {row.name for row in storage.list()}
     return next(name for number in range(1, len(taken) + 2) if (name := f"study-{number}") not in taken)
-
-
-def _number(value: Any, name: str) -> Any:
-    """A metric's value as plain data: NumPy's and torch's scalars become Python's."""
-    if hasattr(value, "item") and callable(value.item):
-        value = value.item()
-    if type(value) is not float and not isinstance(value, bool | int | float | str):
-        raise StudyError(f"metric {name!r} is {value!r}, which is no number")
-    return value

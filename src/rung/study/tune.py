@@ -7,6 +7,7 @@ from typing import Any
 
 from rung.errors import StudyError
 from rung.executors.base import Executor
+from rung.executors.calling import style_of
 from rung.storage.base import Storage
 from rung.study.methods import combination
 from rung.study.result import Result
@@ -74,8 +75,7 @@ def tune(  # noqa: PLR0913  # a door
     Raises:
         UserError: what was given cannot be used; the message says what to do.
     """
-    if not callable(objective):
-        raise StudyError(f"the objective {objective!r} is not callable: give a function")
+    style_of(objective)  # before anything is written
     if method is not None:
         if sampler is not None or scheduler is not None:
             raise StudyError("give either method= or sampler= and scheduler=, not both")

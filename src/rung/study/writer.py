@@ -16,7 +16,7 @@ from rung.storage.base import Log, Request, Summary
 from rung.study.decide import Decider, decide, ended, unfinished
 from rung.study.identity import check_same
 from rung.trials import events as ev
-from rung.trials.events import Event, Failure, Identity
+from rung.trials.events import Event, Failure, Identity, Limits
 from rung.trials.history import History
 
 _STATES = {"paused": "paused", "interrupted": "interrupted", "closed": "idle"}  # by why a session ended
@@ -31,20 +31,27 @@ class Writer:
 
     Args:
         asked: settings that the stored ones must equal.
+        state: what the study did last, as lists of studies show it.
 
     Raises:
         StudyError: they differ.
     """
 
     def __init__(
-        self, name: str, log: Log, sampler: Sampler, scheduler: Scheduler, asked: Identity | None = None
+        self,
+        name: str,
+        log: Log,
+        sampler: Sampler,
+        scheduler: Scheduler,
+        asked: Identity | None = None,
+        state: str = "idle",
     ) -> None:
         self.name = name
         self.log = log
         self.scheduler = scheduler
         self.watch: Watch | None = None
         self._session = False
-        self._state = "idle"
+        self._state = "interrupted" if state == "running" else state  # it died with its process
         self._sampler = sampler
         try:
             self._read()
@@ -121,6 +128,12 @@ class Writer:
         if self._session:
             self._session, self._state = False, _STATES.get(reason, "done")
             self.commit([ev.SessionEnded(reason, now)])
+
+    def set_limits(self, limits: Limits, now: float) -> None:
+        """Log when the study ends from now on; a finished one may have something to do again."""
+        if not self._session:
+            self._state = "idle"
+        self.commit([ev.LimitsChanged(limits, now)])
 
     # -- the log --------------------------------------------------------------------------------------
 
