@@ -32,6 +32,20 @@ def plain(config):
 
 def failing(config):
     raise ValueError("it does not work")
+
+
+def odd(config):
+    if config["x"] > 0.3:
+        raise ValueError(f"no [/b] for {config['x']}")
+    return config["x"]
+
+
+def endless(config):
+    return float("inf")
+
+
+def three(config, budget, more):
+    return 0.0
 """
 
 

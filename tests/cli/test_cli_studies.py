@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import sqlite3
 
 import pytest
 
@@ -180,7 +181,7 @@ def test_logs(rung, objective: str, folder) -> None:
     assert [row["trial"] for row in found if row["line"] == "hello"] == [0, 1]
     assert "there is no trial 7" in rung("logs", "s", "--trial", 7).stderr
     rung("tune", objective, "--trials", 1, "--executor", "inline", "--study", "silent")
-    assert "has a log" in rung("logs", "silent").stderr
+    assert "this study has no log: one is written into" in rung("logs", "silent").stderr
 
 
 def test_methods(rung) -> None:
@@ -197,3 +198,45 @@ def test_plain_values() -> None:
         "a": ["NaN", "-Infinity"],
         "1": None,
     }
+
+
+def test_names_and_values_are_not_markup(rung, folder) -> None:
+    (folder / "marked.py").write_text(
+        "import rung\n"
+        'space = {"a[/i]": rung.Categorical(["[/b]", "[red]"]), ":a:": rung.Constant(1)}\n'
+        "def train(config):\n    return 1.0\n"
+    )
+    done = rung("tune", "marked.py", "--trials", 6, "--executor", "inline", "--study", "[/x] :a:")
+    assert done.exit_code == 0, done.stderr
+    assert "study [/x] :a: begins" in done.stderr
+    assert "  a[/i] = [" in done.stdout
+    shown = rung("show", "[/x] :a:")
+    assert shown.exit_code == 0
+    assert "a[/i]=[/b], :a:=1" in shown.stdout
+    assert "a[/i]=[red], :a:=1" in shown.stdout
+    assert "[/x] :a:" in rung("list").stdout
+    rung("delete", "[/x] :a:", "--yes")
+    gone = rung("show", "[/x]")
+    assert "there is no study '[/x]'" in gone.stderr
+
+
+def test_a_note_leaves_the_state_and_more_budget_does_not(rung, study: str) -> None:
+    def state() -> str:
+        return json.loads(rung("list", "--json").stdout)[0]["state"]
+
+    assert state() == "done"
+    assert rung("note", study, "looks good").exit_code == 0
+    assert state() == "done"
+    assert rung("extend", study, "--trials", 3).exit_code == 0
+    assert state() == "idle"
+    assert rung("resume", study).exit_code == 0
+    assert state() == "done"
+
+
+def test_a_study_whose_process_was_killed_does_not_run(rung, study: str) -> None:
+    with sqlite3.connect("rung.db") as database:
+        database.execute("update studies set state = 'running'")
+    database.close()
+    assert json.loads(rung("list", "--json").stdout)[0]["state"] == "interrupted"
+    assert json.loads(rung("show", study, "--json").stdout)["state"] == "interrupted"
+    assert "made (tune, interrupted)" in rung("show", study).stdout

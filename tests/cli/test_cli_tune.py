@@ -70,6 +70,28 @@ def test_no_usable_result_is_1(rung, objective: str) -> None:
     assert done.stdout == ""
 
 
+def test_what_failed_is_said(rung, objective: str) -> None:
+    odd = f"{objective}:odd"
+    done = rung("tune", odd, "--trials", 9, "--executor", "inline", "--sampler", "random", "--study", "s")
+    assert done.exit_code == 0
+    assert "with: ValueError: no [/b] for " in done.stderr
+    assert "of them" in done.stderr
+    assert "(more: rung logs s)" in done.stderr
+    assert "failures   " in rung("show", "s").stdout
+    done = rung("tune", f"{objective}:endless", "--trials", 1, "--executor", "inline")
+    assert done.exit_code == 1
+    assert "1 trial, all" in done.stderr
+    assert "no trial has a usable value; 1 of 1 failed with: a loss that is NaN or infinite" in done.stderr
+
+
+def test_a_function_that_cannot_be_called_writes_nothing(rung, folder, objective: str) -> None:
+    done = rung("tune", f"{objective}:three", "--trials", 3)
+    assert done.exit_code == 2
+    assert "it must take (trial), (config) or (config, budget)" in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert not (folder / "rung.db").exists()
+
+
 @pytest.mark.parametrize(
     ("args", "sentence"),
     [
@@ -82,6 +104,9 @@ def test_no_usable_result_is_1(rung, objective: str) -> None:
         (["--trials", 3, "--method", "bohb", "--sampler", "kde"], "either --method or"),
         (["--trials", 3, "--executor", "lokal"], "did you mean 'local'?"),
         (["--trials", 3, "--resource", "epoch:9:1"], "resource 'epoch:9:1'"),
+        (["--trials", 3, "--resource", ":a:9"], "resource ':a:9'"),
+        (["--trials", 3, "--resource", ":1:9"], "'' is no name"),
+        (["--trials", 3, "--study", "-x"], "'-x' cannot name a study"),
         (["--trials", 3, "--mode", "best"], "mode 'best' is neither"),
         (["--trials", 3, "--trial-memory", "lots"], "'lots' is no amount of memory"),
         (["--trials", 3, "--storage", "nowhere/study.txt"], "is no storage"),

@@ -24,11 +24,11 @@ def doctor(storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None:
         return
     console = output.out()
     for label, text in _lines(found):
-        console.print(f"[bold]{label:<10}[/bold] ", end="")
-        console.print(text, markup=False)
+        console.print(f"{label:<10} ", style="bold", end="")
+        console.print(text)
     for text in found["warnings"]:
         console.print("warning    ", style="bold yellow", end="")
-        console.print(text, markup=False)
+        console.print(text)
 
 
 def examine(storage: str) -> dict[str, Any]:

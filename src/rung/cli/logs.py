@@ -22,8 +22,10 @@ def lines(folder: Path, history: History, trial: int | None) -> Iterator[tuple[i
     paths = {number: Path(log_path(str(folder), number)) for number in numbers}
     written = {number: path for number, path in paths.items() if path.is_file()}
     if not written:
-        who = "no trial of this study" if trial is None else f"trial {trial}"
-        raise UserError(f"{who} has a log: only jobs in local workers write one, into {folder / 'logs'}")
+        what = "this study" if trial is None else f"trial {trial}"
+        raise UserError(
+            f"{what} has no log: one is written into {folder / 'logs'} when a job in a local worker prints"
+        )
     for number, path in written.items():
         with path.open(encoding="utf-8", errors="replace") as file:
             for line in file:

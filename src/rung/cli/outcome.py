@@ -67,14 +67,21 @@ def _cost(planned: Plan) -> str:
 
 def outcome(study: Study, result: Result, storage: str) -> None:
     """Print what was found and the next command to type; exit with 1 if nothing, 130 if interrupted."""
-    output.say(f"{len(study.history)} trials, {_ENDS.get(result.reason or '', 'all that was asked for')}")
+    from rung.study.result import failures
+
+    count = len(study.history)
+    ends = _ENDS.get(result.reason or "", "all that was asked for")
+    output.say(f"{count} trial{'' if count == 1 else 's'}, {ends}")
+    why = failures(result.trials, study.identity.metric)
     if result.best is not None:
         _found(study, result.best)
+        if why:
+            output.say(f"{why} (more: {command('logs', study.name, storage)})")
     if result.reason == "interrupted":
         interrupted(study.name, storage)
         raise typer.Exit(INTERRUPTED)
     if result.best is None:
-        output.fail(f"no trial has a usable value{_why(result)}")
+        output.fail(f"no trial has a usable value{f'; {why}' if why else ': none has ended'}")
         raise typer.Exit(NO_RESULT)
     output.say(f"all trials: {command('show', study.name, storage)}")
     if result.reason in ("paused", "stopped"):
@@ -87,11 +94,11 @@ def _found(study: Study, best: TrialRecord) -> None:
     console, amount = output.out(), study.identity.resource
     at = f" at {amount.name} {best.resource}" if amount else ""
     value = f"best {study.identity.metric} {output.number(best.value)}"
-    console.print(f"{value} by trial {best.number}{at}", markup=False)
+    console.print(f"{value} by trial {best.number}{at}")
     for name, setting in best.config.items():
-        console.print(f"  {name} = {output.number(setting)}", markup=False)
+        console.print(f"  {name} = {output.number(setting)}")
     if best.checkpoint:
-        console.print(f"checkpoint {best.checkpoint}", markup=False)
+        console.print(f"checkpoint {best.checkpoint}")
 
 
 def _again(history: History) -> tuple[str, str]:
@@ -114,19 +121,6 @@ _ENDS = {
 }
 
 
-def _why(result: Result) -> str:
-    """The commonest reason why trials failed."""
-    from collections import Counter
-
-    messages = Counter(record.timing.message for record in result.trials if record.timing.message)
-    if not messages:
-        return ": none reported the metric"
-    message, count = messages.most_common(1)[0]
-    return f"; {count} of {len(result.trials)} failed with: {message}"
-
-
 def interrupted(name: str, storage: str) -> None:
     """Say how to go on."""
-    output.err().print(
-        f"interrupted; everything is saved. Go on with: {command('resume', name, storage)}", markup=False
-    )
+    output.err().print(f"interrupted; everything is saved. Go on with: {command('resume', name, storage)}")

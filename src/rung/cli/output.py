@@ -44,20 +44,21 @@ def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
     plain = not stream.isatty()
-    return Console(file=stream, highlight=False, soft_wrap=plain, width=10_000 if plain else None)
+    width = 10_000 if plain else None  # users' names and values are text: no "[b]" or ":a:" in them is Rich's
+    return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=plain, width=width)
 
 
 def say(text: str) -> None:
     """A line of what is being done, on stderr; nothing under `-q`."""
     if not quiet():
-        err().print(text, markup=False)
+        err().print(text)
 
 
 def fail(text: str) -> None:
     """One sentence about what was wrong, on stderr."""
     console = err()
     console.print("error: ", style="bold red", end="")
-    console.print(text, markup=False)
+    console.print(text)
 
 
 def print_json(value: Any) -> None:
@@ -112,6 +113,6 @@ def show_warnings() -> None:
 
     def show(message: Warning | str, *_: object) -> None:
         if not quiet():
-            err().print(f"warning: {message}", markup=False, style="yellow")
+            err().print(f"warning: {message}", style="yellow")
 
     warnings.showwarning = show  # type: ignore[assignment]  # called with more than it uses

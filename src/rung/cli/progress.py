@@ -42,13 +42,13 @@ class Progress:
             if isinstance(event, StopDecided) and event.reason in _FINISHING:
                 self._tell(_FINISHING[event.reason])
             elif isinstance(event, JobFailed) and output.verbose():
-                self._tell(f"trial {event.trial}: {event.failure}: {event.message.strip().splitlines()[-1:]}")
+                self._tell(f"trial {event.trial}: {event.failure}: {event.message}")
         if not self._live and time.monotonic() - self._printed >= PATIENCE:
             self._tell(status(self._history, time.monotonic() - self._began))
 
     def _tell(self, text: str) -> None:
         self._printed = time.monotonic()
-        self._console.print(text, markup=False)
+        self._console.print(text)
 
     def __rich__(self) -> Text:
         from rich.text import Text

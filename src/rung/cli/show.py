@@ -34,8 +34,8 @@ def show(
         return
     console = output.out()
     for label, text in _facts(study, records):
-        console.print(f"[bold]{label:<10}[/bold] ", end="")
-        console.print(text, markup=False)
+        console.print(f"{label:<10} ", style="bold", end="")
+        console.print(text)
     if ranked:
         console.print()
         console.print(_table(study, ranked))
@@ -50,12 +50,14 @@ def ranking(study: StoredStudy, records: list[TrialRecord]) -> list[TrialRecord]
 
 def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRecord]) -> dict[str, Any]:
     """What `--json` prints."""
+    from rung.cli.store import state_of
+
     history, one = study.history, study.row.summary
     best = history.incumbent
     return {
         "name": study.row.name,
         "door": history.identity.door,
-        "state": one.state,
+        "state": state_of(study.row),
         "writer": study.row.writer,
         "identity": history.identity,
         "limits": history.limits,
@@ -88,6 +90,9 @@ def notes(study: StoredStudy) -> list[str]:
 
 
 def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, str]]:
+    from rung.cli.store import state_of
+    from rung.study.result import failures
+
     identity, history = study.history.identity, study.history
     amount = identity.resource
     goal = f"{identity.metric}, {identity.mode}imised"
@@ -95,7 +100,7 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
         goal += f"; {amount.name} {amount.minimum} to {amount.maximum}, eta {identity.eta}"
     counts = Counter(str(record.state) for record in records)
     facts = [
-        ("study", f"{study.row.name} ({identity.door}, {study.row.summary.state})"),
+        ("study", f"{study.row.name} ({identity.door}, {state_of(study.row)})"),
         ("metric", goal),
         (
             "method",
@@ -111,6 +116,9 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
         at = f" at {amount.name} {best.resource}" if amount else ""
         facts.append(("best", f"{output.number(best.value)} by trial {best.trial}{at}"))
         facts.append(("", output.settings(records[best.trial].config)))
+    why = failures(records, identity.metric)
+    if why:
+        facts.append(("failures", why))
     if study.row.writer:
         facts.append(("running", f"written by {study.row.writer}"))
     return facts + [("note", text) for text in notes(study)]

@@ -73,6 +73,12 @@ def read_study(storage: Storage, name: str) -> StoredStudy:
     return StoredStudy(row, events, History().fold_all(events))
 
 
+def state_of(row: StudyRow) -> str:
+    """What a study does: one that ran and that nobody writes any more was interrupted, by a kill."""
+    state = row.summary.state
+    return "interrupted" if state == "running" and row.writer is None else state
+
+
 def door_of(storage: Storage, name: str) -> str:
     """Which command made a study: "fit", "tune" or "search".
 

@@ -13,7 +13,7 @@ from rung.cli.options import DEFAULT_STORAGE, Json, Name, Storage, Target, Total
 
 def list_studies(storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None:
     """List all studies, newest first."""
-    from rung.cli.store import reading
+    from rung.cli.store import reading, state_of
     from rung.study.durations import spoken
 
     with reading(storage) as store:
@@ -21,7 +21,6 @@ def list_studies(storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None
     if json:
         fields = (
             "door",
-            "state",
             "trials",
             "finished",
             "metric",
@@ -36,6 +35,7 @@ def list_studies(storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None
                 {
                     "name": row.name,
                     "writer": row.writer,
+                    "state": state_of(row),
                     **{name: getattr(row.summary, name) for name in fields},
                 }
                 for row in rows
@@ -51,7 +51,7 @@ def list_studies(storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None
     for row in rows:
         one = row.summary
         best, seconds = output.number(one.best), spoken(one.seconds)
-        table.add_row(row.name, one.door, one.state, str(one.trials), one.metric, best, seconds)
+        table.add_row(row.name, one.door, state_of(row), str(one.trials), one.metric, best, seconds)
     output.out().print(table)
 
 
@@ -194,7 +194,7 @@ def audit(name: Name, storage: Storage = DEFAULT_STORAGE, json: Json = False) ->
         )
     for difference in () if json else found.differences:
         text = f"event {difference.position}\n  logged  {difference.logged}\n  derived {difference.derived}"
-        output.out().print(text, markup=False)
+        output.out().print(text)
     if found.differences:
         raise typer.Exit(1)
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from rung.study.records import TrialRecord, trials
 from rung.study.writer import Writer
 from rung.trials.events import Event
+from rung.trials.states import TrialState
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,3 +73,14 @@ class Result:
         best = self._writer.history.incumbent
         found = f"best {best.value:g} by trial {best.trial}" if best else "no trial has a value"
         return f"<Result of {self.study!r}: {len(self._writer.history)} trials, {found}>"
+
+
+def failures(records: Sequence[TrialRecord], metric: str) -> str:
+    """How many trials failed and the commonest reason, as a part of a sentence; "" if none did."""
+    failed = [r for r in records if r.state in (TrialState.FAILED, TrialState.INFEASIBLE)]
+    if not failed:
+        return ""
+    reasons = Counter(record.timing.message or f"a {metric} that is NaN or infinite" for record in failed)
+    reason, count = reasons.most_common(1)[0]
+    how = "" if count == len(failed) else f", {count} of them"
+    return f"{len(failed)} of {len(records)} failed{how} with: {reason}"
