@@ -79,8 +79,13 @@ def test_nonsense_is_refused_with_a_sentence():
         study.tell(job, 1.0)
     with pytest.raises(StudyError, match="no job that this study handed out"):
         other.tell(job, 1.0)
-    with pytest.raises(StudyError, match="no number"):
-        study.tell(study.ask(), object())
+    job = study.ask()
+    for value in (object(), "low", [1.0], {"loss": "low"}):
+        with pytest.raises(StudyError, match="must be a number"):
+            study.tell(job, value)
+    for resource in (0, -1, 1.5, True, "1", math.nan, math.inf, None):
+        with pytest.raises(StudyError, match="no whole number above 0"):
+            study.report(job, resource, 1.0)
 
 
 def test_report_stops_a_trial_under_asha_stopping():
