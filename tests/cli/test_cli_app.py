@@ -128,6 +128,12 @@ def test_colours_and_moving_lines_only_on_a_terminal(objective: str) -> None:
     assert "\x1b" not in done.stdout + done.stderr
 
 
+def test_a_narrow_terminal_leaves_commands_whole(objective: str) -> None:
+    tune = ("tune", objective, "--trials", "2", "--executor", "inline", "--study", "a long name" * 5)
+    shown = on_a_terminal(*tune, COLUMNS="40")
+    assert f"all trials: rung show '{'a long name' * 5}'" in shown
+
+
 def test_completion_is_offered(rung, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("_RUNG_COMPLETE", "complete_bash")
     monkeypatch.setenv("COMP_WORDS", "rung ren")

@@ -94,11 +94,11 @@ def _found(study: Study, best: TrialRecord) -> None:
     console, amount = output.out(), study.identity.resource
     at = f" at {amount.name} {best.resource}" if amount else ""
     value = f"best {study.identity.metric} {output.number(best.value)}"
-    console.print(f"{value} by trial {best.number}{at}")
+    console.print(f"{value} by trial {best.number}{at}", soft_wrap=True)
     for name, setting in best.config.items():
-        console.print(f"  {name} = {output.number(setting)}")
+        console.print(f"  {name} = {output.number(setting)}", soft_wrap=True)
     if best.checkpoint:
-        console.print(f"checkpoint {best.checkpoint}")
+        console.print(f"checkpoint {best.checkpoint}", soft_wrap=True)
 
 
 def _again(history: History) -> tuple[str, str]:
@@ -123,4 +123,5 @@ _ENDS = {
 
 def interrupted(name: str, storage: str) -> None:
     """Say how to go on."""
-    output.err().print(f"interrupted; everything is saved. Go on with: {command('resume', name, storage)}")
+    text = f"interrupted; everything is saved. Go on with: {command('resume', name, storage)}"
+    output.err().print(text, soft_wrap=True)

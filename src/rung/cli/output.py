@@ -51,14 +51,14 @@ def _console(stream: TextIO) -> Console:
 def say(text: str) -> None:
     """A line of what is being done, on stderr; nothing under `-q`."""
     if not quiet():
-        err().print(text)
+        err().print(text, soft_wrap=True)  # a command or a path stays whole where it is copied from
 
 
 def fail(text: str) -> None:
     """One sentence about what was wrong, on stderr."""
     console = err()
     console.print("error: ", style="bold red", end="")
-    console.print(text)
+    console.print(text, soft_wrap=True)
 
 
 def print_json(value: Any) -> None:
