@@ -231,3 +231,10 @@ def test_a_request_pauses_the_study(tmp_path):
     result = rung.tune(train, SPACE, trials=50, storage=storage, study="s", sampler="random")
     assert result.reason == "paused"
     assert len(result.trials) < 10
+
+
+def test_a_space_of_configspace():
+    configspace = pytest.importorskip("ConfigSpace")
+    theirs = configspace.ConfigurationSpace({"x": (0.0, 1.0), "kind": ["a", "b"]})
+    result = rung.tune(lambda config: config["x"], theirs, sampler="random", trials=3)
+    assert all(set(trial.config) == {"x", "kind"} for trial in result.trials)

@@ -91,7 +91,7 @@ class Study:
     Opens the study of this name if the storage has it (with the same settings), else begins it.
 
     Args:
-        space: a `rung.Space` or a mapping from name to domain.
+        space: a mapping from name to domain, a `rung.Space` or a ConfigSpace object.
         metric, mode: what the objective reports, and whether less ("min") or more ("max") of it is better.
         resource: (name, smallest, largest), whole numbers; None for a search without one.
         eta: one in `eta` trials is promoted.
@@ -131,7 +131,7 @@ class Study:
     ) -> None:
         eta, seed = own_number(eta), own_number(seed)
         check_settings(metric, mode, eta, seed)
-        compiled = compile_space(space)
+        compiled = compile_space(_ours(space))
         amount = make_resource(resource)
         chosen = make_scheduler(scheduler or ("plain" if amount is None else "asha"))
         proposer = make_sampler(sampler or "kde")
@@ -359,6 +359,15 @@ def stored_identity(storage: Storage, name: str) -> Identity:
     first = next(iter(storage.read(name)))
     assert isinstance(first, ev.StudyCreated)
     return first.identity
+
+
+def _ours(space: Any) -> Any:
+    """A ConfigSpace object becomes ours."""
+    if type(space).__module__.partition(".")[0] != "ConfigSpace":
+        return space
+    from rung.space import from_configspace
+
+    return from_configspace(space)
 
 
 def _free_name(storage: Storage) -> str:

@@ -49,7 +49,7 @@ def tune(  # noqa: PLR0913  # a door
         objective: `train(trial)`, `train(config)` or `train(config, budget)`; returns a number, a mapping
             of metrics, or nothing if it reported. With one parameter named `trial` it gets the handle
             (`rung.executors.handle.Trial`).
-        space: a mapping from name to domain, or a `rung.Space`.
+        space: a mapping from name to domain, a `rung.Space` or a ConfigSpace object.
         metric, mode: what is optimised, "min" or "max".
         resource: (name, smallest, largest) of what a larger evaluation spends more of.
         eta: one in `eta` trials is promoted.
