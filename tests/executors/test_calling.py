@@ -58,6 +58,8 @@ class Model:
         (lambda trial: 0, "trial"),
         (lambda trial, epochs=3: 0, "trial"),
         (lambda config: 0, "config"),
+        (lambda config, budget=9: 0, "optional budget"),
+        (lambda config, data=None, budget=9: 0, "config"),
         (lambda config, *, epochs=3: 0, "config"),
         (lambda config, epochs=3: 0, "config"),
         (lambda config, budget: 0, "budget"),
@@ -198,3 +200,11 @@ def test_a_last_save_that_fails_is_the_jobs_error(tmp_path: Path) -> None:
     end = call(Objective(objective, "trial", "loss"), trial, job, lambda: 5.0, lambda text: None)
     assert isinstance(end, JobFailed)
     assert end.message == "OSError: [Errno 28] No space left on device"
+
+
+def test_a_budget_with_a_default_is_the_resource_where_there_is_one() -> None:
+    def train(config: Any, budget: int = 50) -> float:
+        return float(budget)
+
+    assert run(train)[0].metrics == {"loss": 3.0}
+    assert run(train, Job(1, 1, {}, plain=True))[0].metrics == {"loss": 50.0}

@@ -2,7 +2,8 @@
 
 An objective with one parameter named `trial` gets the handle (`rung.executors.handle.Trial`). Any other gets
 the configuration as a plain dict and, if it has a second parameter, the budget too: the resource to reach,
-None in a study without one. Parameters with a default and keyword-only ones are left alone.
+None in a study without one. A parameter with a default is left alone, unless it is a second one that is
+named `budget`: it is the resource to reach where there is one.
 
 | it | the job ends in |
 | --- | --- |
@@ -28,7 +29,7 @@ from rung.executors.handle import Trial
 from rung.executors.metrics import as_metrics, as_number, is_number
 from rung.trials.events import Failure, JobFailed, JobFinished, JobStopped
 
-Style = Literal["trial", "config", "budget"]
+Style = Literal["trial", "config", "budget", "optional budget"]
 End = JobFinished | JobFailed | JobStopped
 _LONGEST = 1000  # characters of a message; all of it is in the log
 
@@ -73,7 +74,10 @@ def style_of(objective: Any) -> Style:
         )
     if len(needed) == 1 and needed[0].name == "trial":
         return "trial"
-    return "budget" if len(needed) == 2 else "config"
+    if len(needed) == 2:
+        return "budget"
+    second = [p.name for p in parameters if p.kind in _POSITIONAL][1:2]
+    return "optional budget" if second == ["budget"] else "config"
 
 
 _POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
@@ -117,11 +121,14 @@ def _invoke(objective: Objective, trial: Trial) -> Any:
 
 
 def _call(objective: Objective, trial: Trial) -> Any:
-    if objective.style == "config":
-        return objective.function(trial.config)
-    if objective.style == "budget":
-        return objective.function(trial.config, trial.resource)
-    return objective.function(trial)
+    match objective.style:
+        case "trial":
+            return objective.function(trial)
+        case "budget":
+            return objective.function(trial.config, trial.resource)
+        case "optional budget" if trial.resource is not None:
+            return objective.function(trial.config, trial.resource)
+    return objective.function(trial.config)
 
 
 def _returned_metrics(objective: Objective, returned: Any) -> dict[str, float] | None:

@@ -271,7 +271,7 @@ def simulate(setup: Setup) -> SimulatedExecutor:
         )
 
     def curve(config: Mapping[str, Any], trial: int, resource: int) -> Mapping[str, float]:
-        told = function(dict(config), resource) if style == "budget" else function(dict(config))
+        told = function(dict(config)) if style == "config" else function(dict(config), resource)
         if is_number(told):
             return {metric: as_number(metric, told)}
         if not isinstance(told, Mapping):
