@@ -238,3 +238,20 @@ def test_a_space_of_configspace():
     theirs = configspace.ConfigurationSpace({"x": (0.0, 1.0), "kind": ["a", "b"]})
     result = rung.tune(lambda config: config["x"], theirs, sampler="random", trials=3)
     assert all(set(trial.config) == {"x", "kind"} for trial in result.trials)
+
+
+@pytest.mark.parametrize("url", ["memory", "s.db"])
+def test_a_study_may_be_renamed_while_it_runs(tmp_path, monkeypatch, url):
+    monkeypatch.chdir(tmp_path)
+    storage = open_storage(url)
+
+    def train(trial):
+        if trial.number == 1:
+            storage.rename("s", "other")
+        return loss(trial.config)
+
+    result = rung.tune(train, SPACE, trials=3, storage=storage, study="s", sampler="random")
+    assert len(result.trials) == 3
+    assert result.best.value == min(trial.value for trial in result.trials)
+    assert [row.name for row in storage.list()] == ["other"]
+    storage.close()

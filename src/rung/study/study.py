@@ -312,7 +312,7 @@ class Study:
 
     def events(self) -> Iterator[Event]:
         """The log, from its beginning; also after `close`."""
-        return self._storage.read(self.name)
+        return self.writer.log.read()  # by its key: somebody may have renamed it
 
     @property
     def folder(self) -> Path:
