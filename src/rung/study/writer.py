@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import socket
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 from rung.errors import SpaceError
 from rung.samplers.base import Sampler
@@ -24,6 +26,18 @@ _STATES = {"paused": "paused", "interrupted": "interrupted", "closed": "idle"}  
 _STOPS = {"pause": "paused", "stop": "stopped"}  # requests that end a session, and the reason that they are
 
 Watch = Callable[[Sequence[Event]], None]
+
+
+@contextmanager
+def _no_collections() -> Iterator[None]:
+    """Keep the garbage collector from looking, over and over, at a history that only grows."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class Writer:
