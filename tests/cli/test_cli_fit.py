@@ -133,6 +133,10 @@ BAD = [
     (("small.csv", "--target", "word", "--task", "regression"), "which is no number"),
     (("small.csv", "--target", "y", "--out", "no/model.rung"), "the folder no does not exist"),
     (("small.csv", "--target", "y", "--report", "."), "is a folder: give --report the name of a file in it"),
+    (("small.csv", "--target", "y", "--out", "small.csv"), "small.csv is the table itself, which would be"),
+    (("small.csv", "--target", "y", "--report", "./model.rung"), "is the model's file, which would be"),
+    (("small.csv", "--target", "y", "--out", "rung.db"), "is the studies' file, which would be"),
+    (("small.csv", "--target", "y", "--out", "/dev/null"), "/dev/null is no ordinary file: give another"),
     (("rare.csv", "--target", "y"), "class 'c' of column 'y' has one row only"),
     (("rare.csv", "--target", "one"), "has the same value, 1, in every row"),
     (("rare.csv", "--target", "none"), "is empty in all 5 rows"),
@@ -164,11 +168,19 @@ def test_predict_refuses_what_it_cannot_use(folder: Path, table: str, rung: Rung
         (("other.rung", table), "other.rung is a file of another program"),
         (("other.rung", table, "--out", "p.xlsx"), "name it .csv, .tsv or .parquet"),
         (("other.rung", table, "--out", "no/p.csv"), "the folder no does not exist"),
+        (("other.rung", table, "--out", table), "is the table itself, which would be overwritten"),
     ]
     for arguments, words in cases:
         done = rung("predict", *arguments)
         assert done.exit_code == 2
         assert words in done.stderr
+
+
+def test_a_seed_that_no_generator_takes_is_refused(table: str, rung: Rung) -> None:
+    done = rung("fit", table, "--target", "y", "--seed", 2**32)
+    assert done.exit_code == 2
+    assert "--seed" in done.stderr
+    assert not Path("rung.db").exists()
 
 
 def test_resume_needs_budget(table: str, rung: Rung) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from rung.errors import UserError
@@ -31,12 +32,28 @@ def check_writable(path: Path, option: str) -> None:
     """Refuse a place where no file can be written, before anything is done.
 
     Raises:
-        UserError: its folder is missing or read-only, or it is a folder itself.
+        UserError: its folder is missing or read-only, or it is a folder itself, a device or a pipe.
     """
     folder = path.parent
     if path.is_dir():
         raise UserError(f"{path} is a folder: give {option} the name of a file in it")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path} is no ordinary file: give another {option}")
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist: make it, or give another {option}")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise UserError(f"{path} cannot be written: give another {option}, or change the permissions")
+
+
+def check_apart(path: Path, option: str, others: Mapping[str, str | Path]) -> None:
+    """Refuse to write over what is needed still.
+
+    Args:
+        others: by what it is, each file that must stay.
+
+    Raises:
+        UserError: `path` is one of them.
+    """
+    for what, other in others.items():
+        if path.resolve() == Path(other).resolve():
+            raise UserError(f"{path} is {what}, which would be overwritten: give another {option}")

@@ -25,6 +25,8 @@ EXPLAIN = 0.04  # of the budget, but
 MOST = 4.0  # seconds at most, for saying what the model looks at,
 LEAST = 0.03  # of the budget, one second at most, even where the search ended late
 
+_LARGEST = 2**32 - 1  # the last seed that numpy's and scikit-learn's generators take
+
 
 @dataclasses.dataclass(frozen=True)
 class Order:
@@ -72,7 +74,7 @@ def fit(  # noqa: PLR0913  # a door
         str | None,
         typer.Option(metavar="SHARE", help="Keep these rows out of everything, and score on them: 20%."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=_LARGEST, help="Of everything random.")] = 0,
     workers: Workers = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the model goes.")] = Path("model.rung"),
     report: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes.")] = Path(
@@ -123,13 +125,11 @@ def resume_fit(name: str, storage: str, workers: int | None = None) -> None:
 
 def _run(order: Order, storage: str, study: str | None, began: float, json: bool) -> None:
     """The whole way, from checking the input to the last file."""
-    from rung.cli.begin import check_writable
     from rung.cli.exits import INTERRUPTED, NO_RESULT
     from rung.cli.fit_outcome import announce, outcome
     from rung.cli.output import fail
 
-    check_writable(Path(order.out), "--out")
-    check_writable(Path(order.report), "--report")
+    _check_places(order, storage)
     frame, notes = _read(order)
     announce(order, frame, notes)
     result, interrupted = _search(order, frame, storage, study, began)
@@ -140,6 +140,21 @@ def _run(order: Order, storage: str, study: str | None, began: float, json: bool
     outcome(order, result, storage, json=json, interrupted=interrupted)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
+
+
+def _check_places(order: Order, storage: str) -> None:
+    """Refuse, before anything is done, places that cannot be written or hold what is needed still.
+
+    Raises:
+        UserError: saying which, and what to do.
+    """
+    from rung.cli.begin import check_apart, check_writable
+
+    kept = {"the table itself": order.table, "the studies' file": storage.removeprefix("sqlite:///")}
+    check_apart(Path(order.out), "--out", kept)
+    check_apart(Path(order.report), "--report", {**kept, "the model's file": order.out})
+    check_writable(Path(order.out), "--out")
+    check_writable(Path(order.report), "--report")
 
 
 def _read(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:

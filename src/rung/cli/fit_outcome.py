@@ -34,9 +34,8 @@ def announce(order: Order, frame: pd.DataFrame, notes: tuple[str, ...]) -> None:
     kinds = Counter(str(column.kind) for column in columns).most_common()
     what = ", ".join(f"{count} {kind}" for kind, count in kinds)
     missing = sum(column.missing for column in columns) * len(frame)
-    output.say(
-        f"{order.table}: {len(frame):,} rows, {len(columns)} columns ({what}), {missing:,.0f} missing cells"
-    )
+    width = f"{len(columns):,} column{'s' * (len(columns) != 1)}"
+    output.say(f"{order.table}: {len(frame):,} rows, {width} ({what}), {missing:,.0f} missing cells")
     for note in (f"task {task.why}", *notes, *column_notes(columns)):
         output.say(note)
     metric = get_metric(order.metric, task)
@@ -99,7 +98,7 @@ def _scores(result: FitResult) -> Any:
     )
     rows: list[tuple[str, float | None, float | None]] = [
         (
-            f"the model ({sum(1 for row in result.leaderboard if row.weight)} members)",
+            _members(sum(1 for row in result.leaderboard if row.weight)),
             result.score,
             held and held.score,
         ),
@@ -113,6 +112,10 @@ def _scores(result: FitResult) -> Any:
         table.add_row(label, *cells, style="bold" if label.startswith("the model") else "")
     table.columns[0].header = name + (f" on {len(held.y):,} rows held out" if held else "")
     return table
+
+
+def _members(count: int) -> str:
+    return f"the model ({count} member{'s' * (count != 1)})" if count else "the model (a constant)"
 
 
 def _number(value: float | None) -> str:

@@ -32,10 +32,11 @@ def predict(
     json: Json = False,
 ) -> None:
     """Predict a table's rows: the column `prediction`, and for classes one probability each."""
-    from rung.cli.begin import check_writable
+    from rung.cli.begin import check_apart, check_writable
 
     if out is not None:
         _ending(out)
+        check_apart(out, "--out", {"the table itself": table, "the model's file": model})
         check_writable(out, "--out")
     from rung.tabular.model_file import load_model, read_manifest
     from rung.tabular.predict import predict_table
