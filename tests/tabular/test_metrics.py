@@ -73,6 +73,13 @@ def test_median_and_logarithmic_errors() -> None:
     assert get_metric("median_absolute_error", NUMBER).score(y, v, np.array([1.0, 1.0, 9.0])) == 6.0
 
 
+def test_an_error_whose_square_is_no_float_any_more() -> None:
+    assert METRICS["rmse"].score(np.array([3e300, 1e300]), np.array([0.0, 1e300])) == pytest.approx(
+        3e300 / 2**0.5
+    )
+    assert METRICS["rmse"].score(np.array([1.0, np.inf]), np.array([1.0, 1.0])) == np.inf
+
+
 def test_a_class_that_no_row_has_is_no_error() -> None:
     y = np.array([0, 0, 2, 2, 1])
     p = np.full((5, 4), 0.25)

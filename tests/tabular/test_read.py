@@ -122,6 +122,11 @@ def test_formats_agree(tmp_path: Path) -> None:
         assert frame["n"].tolist() == [1, 2]
 
 
+def test_names_are_stripped_in_parquet_as_in_text(tmp_path: Path) -> None:
+    pd.DataFrame({" x ": [1.0], "y": [2.0]}).to_parquet(tmp_path / "a.parquet")
+    assert list(read_table(tmp_path / "a.parquet")) == ["x", "y"]
+
+
 def test_parquet_is_checked_too(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pd.DataFrame({"x": [1.0, np.inf], "y": [True, False]}).to_parquet(path)

@@ -92,7 +92,11 @@ def test_rows_without_a_target_are_left_out() -> None:
     [
         ({"income": [1, 2], "b": [1, 2]}, r"no column 'incme' to predict; did you mean income\?"),
         ({"incme": [None, None], "b": [1, 2]}, "is empty in all 2 rows"),
-        ({"incme": [1, 1], "b": [1, 2]}, "has the same value, .*1.*, in every row"),
+        ({"incme": [1, 1], "b": [1, 2]}, "has the same value, .*1.*, in every row;"),
+        (
+            {"incme": ["EU", None], "b": [1, 2]},
+            "has the same value, 'EU', in every row that is not empty or NA;",
+        ),
         ({"incme": [1, 2]}, "no column besides 'incme'"),
     ],
 )

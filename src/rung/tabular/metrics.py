@@ -184,7 +184,12 @@ def _mse(y: Array, v: Array, w: Array) -> float:
 
 
 def _rmse(y: Array, v: Array, w: Array) -> float:
-    return float(np.sqrt(_mse(y, v, w)))
+    with np.errstate(over="ignore"):
+        square = _mse(y, v, w)
+    largest = float(np.abs(y - v).max()) if np.isinf(square) else np.inf
+    if np.isfinite(largest):  # only the squares are too large for a float
+        return float(largest * np.sqrt(np.average(((y - v) / largest) ** 2, weights=w)))
+    return float(np.sqrt(square))
 
 
 def _mae(y: Array, v: Array, w: Array) -> float:

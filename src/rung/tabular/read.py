@@ -226,7 +226,7 @@ def _parquet(data: bytes, place: Path) -> pd.DataFrame:
         raise DataError(
             f"{place} is not a whole Parquet file ({str(error).split('.')[0]}); write it again"
         ) from error
-    names = unique_names([str(name) for name in table.column_names], str(place))
+    names = unique_names([str(name).strip() for name in table.column_names], str(place))
     if len(table) == 0 or not names:
         raise DataError(f"{place} has no rows; a table needs at least one")
     frame: pd.DataFrame = table.rename_columns(names).to_pandas(

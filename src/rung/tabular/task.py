@@ -101,7 +101,8 @@ def check_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, tuple[
     kept = frame if rows == len(frame) else frame[there].reset_index(drop=True)
     if kept[target].nunique() < 2:
         raise DataError(
-            f"column {target!r} has the same value, {_plain(kept[target])[0]!r}, in every row; "
+            f"column {target!r} has the same value, {_plain(kept[target])[0]!r}, in every row"
+            f"{'' if rows == len(frame) else ' that is not empty or NA'}; "
             "there is nothing to predict, so name another --target"
         )
     gone = len(frame) - rows
