@@ -7,8 +7,9 @@ from rung.schedulers import make_scheduler, spec_of
 from rung.study import Study
 from rung.tabular.deadline import Deadline
 from rung.tabular.learners.base import Cost
-from rung.tabular.plan import make_plan, make_scheme
+from rung.tabular.plan import Default, make_plan, make_scheme
 from rung.tabular.schedule import DefaultsFirst
+from rung.tabular.search import hopeless_last
 
 
 def test_small_tables_get_folds_and_large_ones_a_holdout():
@@ -35,6 +36,20 @@ def test_a_short_budget_counts_its_trials():
     assert make_plan([0.1] * 20, 150, 0.1, 2).trials == 2
     assert make_plan([0.1] * 20, 150, 60, 2).trials == 25, "so few rows bear so many configurations"
     assert make_plan([0.5] * 20, 50_000, 60, 2) == make_plan([0.5] * 20, 50_000, 600, 2)
+
+
+def test_a_default_that_the_time_left_may_be_too_short_for_goes_last():
+    defaults = [
+        Default(0, {"learner": name}, 9.0, first)
+        for name, first in (("kernel", 4.0), ("lightgbm", 4.0), ("bayes", 0.1))
+    ]
+
+    def names(left):
+        return [x.config["learner"] for x in hopeless_last(defaults, Deadline.after(left))]
+
+    assert names(100) == ["kernel", "lightgbm", "bayes"]
+    assert names(2) == ["lightgbm", "bayes", "kernel"], "LightGBM comes back in time with what it has"
+    assert names(0.5) == ["bayes", "kernel", "lightgbm"]
 
 
 def test_cost_is_monotone():

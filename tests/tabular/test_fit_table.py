@@ -7,13 +7,18 @@ import pandas as pd
 import pytest
 
 from rung.errors import DataError, StudyError
+from rung.tabular.baselines import lightgbm_prediction
+from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
-from rung.tabular.evaluate import evaluate, load_saved, oof_path, quietly
+from rung.tabular.encode import Table
+from rung.tabular.evaluate import Saved, evaluate, load_saved, oof_path, quietly
+from rung.tabular.finish import choose
 from rung.tabular.fit import fit_table
 from rung.tabular.learners.neighbors import NEIGHBORS
 from rung.tabular.learners.table import BUILT_IN, defaults
 from rung.tabular.model_file import load_model, save_model
 from rung.tabular.search import Search
+from rung.tabular.splits import make_split
 
 
 def _mixed(n: int, seed: int = 0) -> pd.DataFrame:
@@ -173,3 +178,26 @@ def test_fewer_rows_are_the_first_fold_only(monkeypatch):
     assert len(part.prediction) == len(data.split.held_out(0))
     assert len(whole.pipelines) == data.split.number
     assert len(whole.prediction) == 90
+
+
+def _dataset(rows: int, folds: int) -> Dataset:
+    rng = np.random.default_rng(0)
+    table = Table(rng.normal(size=(rows, 2)), np.empty((rows, 0), dtype=np.int32))
+    y = (table.numbers[:, 0] > 0).astype(np.int64)
+    return Dataset(table, y, 2, [], make_split(y, 2, folds, 0.2, 0), "log_loss", 0)
+
+
+def test_a_holdout_compares_trials_of_all_rungs():
+    dataset = _dataset(500, 1)
+    y = dataset.y[dataset.split.validation(500)]
+    good = np.column_stack([1 - y, y]) * 0.9 + 0.05
+    poor = np.full_like(good, 0.5)
+    saved = [Saved(i, poor, 500, 0.69, 0.1, cut=False) for i in range(6)]
+    saved.append(Saved(6, good, 100, 0.05, 0.1, cut=False))
+    assert [one.trial for _, one in choose(dataset, saved, Deadline()).members] == [6]
+
+
+def test_lightgbms_defaults_are_left_out_where_the_time_is_short():
+    dataset = _dataset(500, 1)
+    assert lightgbm_prediction(dataset, dataset.table, Deadline.after(0.001)) is None
+    assert lightgbm_prediction(dataset, dataset.table, Deadline()) is not None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import warnings
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
 from rung.tabular.evaluate import quietly
 from rung.tabular.learners import table
+from rung.tabular.learners.lightgbm import LIGHTGBM, _Pace
 from rung.tabular.learners.table import BUILT_IN, defaults, fitting, search_space
 from rung.tabular.pipeline import Order, fit_pipeline
 
@@ -85,6 +87,32 @@ def test_all_defaults_lie_in_the_one_space(task, classes):
             for learner in chosen:
                 for config in defaults(learner, categories=categories, missing=missing):
                     assert compiled.to_mapping(compiled.from_mapping(config)) == config
+
+
+def test_known_rounds_of_lightgbm_go_with_their_learning_rate():
+    data, y = _data(2)
+    slow = defaults(LIGHTGBM, categories=True, missing=True)[0]
+    fast = {**slow, "learning_rate": 0.2}
+    orders = [
+        Order(LIGHTGBM, slow, [3], 0, Deadline(), {"rounds": 30.0, "rate": 0.2}),
+        Order(LIGHTGBM, fast, [3], 0, Deadline(), {"rounds": 30.0}),
+    ]
+    with quietly():
+        fitted = [fit_pipeline(order, data, y, 2) for order in orders]
+    assert np.array_equal(*(one.pipeline.predict(data) for one in fitted))
+    assert fitted[0].known == {"rounds": 30, "rate": 0.2}
+
+
+def test_lightgbm_learns_faster_where_the_time_is_short():
+    reset = []
+    env = SimpleNamespace(iteration=0, model=SimpleNamespace(reset_parameter=reset.append))
+    pace = _Pace(Deadline.after(1.0), 0.06, 2_000)
+    pace(env)
+    pace.began -= 0.8  # eight rounds, a tenth of a second each
+    env.iteration = 8
+    pace(env)
+    assert reset == [{"learning_rate": pace.rate}]
+    assert pace.rate == 0.25
 
 
 def test_one_class_or_one_value_is_a_constant():

@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
+from rung.tabular.learners.table import learners
 from rung.tabular.pipeline import constant
 
 _ROUNDS = 100  # LightGBM's default
+_SHARE = 0.4  # of the predicted time of the search's own LightGBM, which goes on for longer
 
 
 def constant_prediction(dataset: Dataset, rows: int) -> NDArray[np.float64]:
@@ -24,15 +26,19 @@ def constant_prediction(dataset: Dataset, rows: int) -> NDArray[np.float64]:
 def lightgbm_prediction(dataset: Dataset, test: Table, deadline: Deadline) -> NDArray[np.float64] | None:
     """LightGBM with its default settings, trained on all training rows.
 
-    None if there is no column to learn from, or if the deadline came first.
+    None if there is no column to learn from, or if the deadline came first, or would: there is no way back
+    from sorting the columns into bins.
     """
+    classes = dataset.classes
+    usual = learners()["lightgbm"].cost.seconds(len(dataset), dataset.width, classes)
+    if _SHARE * usual > deadline.remaining:
+        return None
     import lightgbm
 
     def by_deadline(env: Any) -> None:
         if deadline.passed:
             raise lightgbm.callback.EarlyStopException(env.iteration, [])
 
-    classes = dataset.classes
     objective = {0: "regression", 2: "binary"}.get(classes, "multiclass")
     parameters: dict[str, Any] = {"objective": objective, "verbosity": -1, "num_threads": 1}
     if classes > 2:

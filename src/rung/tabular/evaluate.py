@@ -119,14 +119,19 @@ class Evaluation:
         dataset = load_dataset(str(folder / "data"))
         deadline = Deadline(self.end)
         rows = trial.resource or len(dataset)
-        short = _SHORT_ANYTIME if learners()[trial.config["learner"]].anytime else _SHORT
-        if deadline.remaining < short * expected(dataset, trial.config, rows):
+        usual = expected(dataset, trial.config, rows)
+        if deadline.remaining < least(trial.config["learner"], usual):
             _wait_for(Deadline(self.close))
         with quietly():
             outcome = evaluate(dataset, trial.config, rows, trial.seed, deadline)
         _learn(dataset, trial.config, rows, outcome.seconds)
         save_outcome(folder, trial.number, outcome)
         trial.report(rows, **{self.metric: outcome.score}, seconds=outcome.seconds, cut=float(outcome.cut))
+
+
+def least(learner: str, usual: float) -> float:
+    """Seconds that must be left for a trial to be begun that usually takes `usual`."""
+    return usual * (_SHORT_ANYTIME if learners()[learner].anytime else _SHORT)
 
 
 def _wait_for(close: Deadline) -> NoReturn:

@@ -39,7 +39,7 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
     """Select from the trials at the largest scope that any reached; a constant where there is none."""
     whole = [one for one in saved if one.rows >= len(dataset)]
     pool = whole or list(saved)
-    if dataset.split.number == 1 and len(whole) < 5:
+    if dataset.split.number == 1:  # all predict the same rows
         pool = list(saved)
     valid = dataset.split.validation(len(dataset) if whole else 0)
     if not pool or not len(valid):

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from rung.storage.base import Storage
 
-_SLACK = 1.0  # seconds beyond a tiny budget that a search may take whose trials are counted, not timed
+_SLACK = 1.0  # seconds beyond a tiny budget that a search may take, so that there is a model
 
 
 class _Data(NamedTuple):
@@ -94,8 +94,8 @@ def fit_table(  # noqa: PLR0913  # a door
     try:
         plan = search.plan(budget, count)
         end = Deadline.after(budget - reserve, began)
-        if plan.certain:  # its trials are counted; imports, on a process's first fit, must not cut them short
-            end = Deadline(max(end.end + _SLACK, Deadline.after(budget).end))
+        if plan.certain or end.remaining < _SLACK:  # imports must not use all of it up
+            end = Deadline.after(budget + _SLACK, began)
         last = _last_part(data, plan, end.remaining)
         with ThreadPoolExecutor(1) as aside:
             inline = plan.workers == 1

@@ -11,10 +11,10 @@ import numpy as np
 from rung.study.study import Study
 from rung.tabular.dataset import Dataset, hold
 from rung.tabular.deadline import Deadline
-from rung.tabular.evaluate import Evaluation, Saved, load_saved
+from rung.tabular.evaluate import Evaluation, Saved, least, load_saved
 from rung.tabular.learners.table import defaults, fitting, search_space
 from rung.tabular.metrics import Metric
-from rung.tabular.plan import Plan, Scheme, Size, make_defaults, make_plan
+from rung.tabular.plan import Default, Plan, Scheme, Size, make_defaults, make_plan
 from rung.tabular.schedule import DefaultsFirst
 from rung.trials.events import Limits
 
@@ -70,7 +70,7 @@ class Search:
         """Go on until the plan's trials are done or the time is up; what is there already counts."""
         study, folder = self.study, self.study.folder
         if not len(study.history) and not study.history.enqueued:
-            for default in self.defaults:
+            for default in self.defaults if plan.certain else hopeless_last(self.defaults, deadline):
                 study.enqueue(default.config)
         spent = study.history.clock.seconds
         study.set_limits(Limits(trials=plan.trials, seconds=spent + max(0.05, deadline.remaining)))
@@ -105,3 +105,12 @@ class Search:
     def metric(self) -> Metric:
         """What trials are judged by."""
         return self.dataset.judge
+
+
+def hopeless_last(defaults: Sequence[Default], deadline: Deadline) -> list[Default]:
+    """The defaults in their order, but those that the time left may be too short for at the end.
+
+    A trial that does not fit waits for the next session, and the others would wait behind it.
+    """
+    left = deadline.remaining
+    return sorted(defaults, key=lambda one: least(one.config["learner"], one.first) > left)

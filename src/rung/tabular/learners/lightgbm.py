@@ -21,6 +21,7 @@ ROUNDS = 2_000
 _TRAVEL = 15.0  # learning rate times rounds that a fit usually needs
 _FASTEST = 0.25  # learning rate up to which it is raised where the time is short
 _PROBE = 8  # rounds after which the time for all is estimated
+_PART = 0.4  # of the time that is left is what a fit should take: others are waiting, and a last fit comes
 _SMALL = 300  # rows below which nothing is set aside to stop early
 _SILENT = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_col_wise": True, "seed": 0}
 
@@ -86,7 +87,10 @@ def _parameters(config: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
 def _fit(
     config: Mapping[str, Any], X: NDArray[np.float64], y: NDArray[np.float64], setting: Setting
 ) -> Trained:
-    """Rounds: known from the first fold, else by early stopping on rows set aside of the training rows."""
+    """Rounds: known from the first fold, else by early stopping on rows set aside of the training rows.
+
+    Rounds that are known go with the learning rate at which they were found.
+    """
     rounds = int(setting.known.get("rounds", 0)) or (
         int(4 / config["learning_rate"]) if len(y) < _SMALL else 0
     )
@@ -104,10 +108,12 @@ def _train(
 ) -> Trained:
     import lightgbm
 
-    parameters = _parameters(config, setting)
+    rate = float(setting.known.get("rate", config["learning_rate"]))
+    parameters = {**_parameters(config, setting), "learning_rate": rate}
     codes: Any = list(setting.categorical) or "auto"
     data = lightgbm.Dataset(train[0], train[1], categorical_feature=codes, params=parameters)
-    callbacks: list[Any] = [_Pace(setting.deadline, config["learning_rate"], rounds)]
+    pace = _Pace(setting.deadline, rate, rounds)
+    callbacks: list[Any] = [pace]
     sets = []
     if valid is not None:
         sets.append(lightgbm.Dataset(valid[0], valid[1], reference=data, categorical_feature=codes))
@@ -116,7 +122,8 @@ def _train(
     booster = lightgbm.train(parameters, data, rounds, valid_sets=sets, callbacks=callbacks)
     best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
     text = booster.model_to_string(num_iteration=best)
-    return Trained(LightGBMModel(text, setting.classes), {"rounds": max(best, 1)}, setting.deadline.passed)
+    known = {"rounds": max(best, 1), "rate": pace.rate}
+    return Trained(LightGBMModel(text, setting.classes), known, setting.deadline.passed)
 
 
 class _Pace:
@@ -142,10 +149,10 @@ class _Pace:
             self.began = time.monotonic()
         if env.iteration == _PROBE and math.isfinite(self.deadline.end):
             each = (time.monotonic() - self.began) / _PROBE
-            fit_in = max(self.deadline.remaining / max(each, 1e-9), 1.0)
+            fit_in = max(_PART * self.deadline.remaining / max(each, 1e-9), 1.0)
             if fit_in < self.wanted:
-                rate = min(self.rate * self.wanted / fit_in, max(_FASTEST, self.rate))
-                env.model.reset_parameter({"learning_rate": rate})
+                self.rate = min(self.rate * self.wanted / fit_in, max(_FASTEST, self.rate))
+                env.model.reset_parameter({"learning_rate": self.rate})
 
 
 def _default(rate: float, leaves: int, minimum: int, share: float, *, extra: bool = False) -> dict[str, Any]:
