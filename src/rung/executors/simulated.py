@@ -224,8 +224,12 @@ class SimulatedExecutor:
 
     def _metrics(self, job: Job, resource: int) -> dict[str, Any]:
         metrics = self._curve(job.config, job.trial, resource)
-        plain = type(metrics) is dict and all(type(value) is float for value in metrics.values())
-        return metrics if plain else as_metrics(metrics)
+        if type(metrics) is not dict:
+            return as_metrics(metrics)
+        for value in metrics.values():
+            if type(value) is not float:
+                return as_metrics(metrics)
+        return metrics
 
     def _failed(self, job: Job, error: Exception) -> JobFailed:
         failure = Failure.INFEASIBLE if isinstance(error, Infeasible) else Failure.ERROR

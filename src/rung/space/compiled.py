@@ -56,6 +56,7 @@ class CompiledSpace:
             axis.python(np.array([raw]))[0]
             for axis, raw in zip(self._columns.axes, self._columns.defaults, strict=True)
         )
+        self._always_active = all(gate is None for gate in self.layout.gates)
         self._blocks: dict[tuple[int, int], list[Values]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -172,9 +173,9 @@ class CompiledSpace:
 
     def to_mapping(self, values: Values) -> dict[str, Value]:
         """The configuration as a flat mapping from public name to value, only what is active."""
-        if INACTIVE in values:
-            return {name: v for name, v in zip(self.names, values, strict=True) if v is not INACTIVE}  # type: ignore[misc]
-        return dict(zip(self.names, values, strict=True))  # type: ignore[arg-type]
+        if self._always_active:
+            return dict(zip(self.names, values, strict=True))  # type: ignore[arg-type]
+        return {name: v for name, v in zip(self.names, values, strict=True) if v is not INACTIVE}  # type: ignore[misc]
 
     def from_mapping(self, mapping: Mapping[str, Any]) -> Values:
         """The configuration that a flat mapping means.
