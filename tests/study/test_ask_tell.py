@@ -185,6 +185,19 @@ def test_requests_reach_the_callers_loop():
     assert rung.Study.open(storage, "s").ask().config == {"x": 0.25}
 
 
+def test_a_stop_that_came_too_late_does_not_stop_the_next_session():
+    storage = open_storage("memory")
+    study = rung.Study(SPACE, sampler="random", trials=2, storage=storage, study="s")
+    study.tell(study.ask(), 1.0)
+    study.close()
+    storage.request("s", "stop", {})
+    storage.request("s", "enqueue", {"x": 0.25})
+    again = rung.Study.open(storage, "s")
+    assert again.ask().config == {"x": 0.25}
+    again.close()
+    assert not storage.open("s").requests()
+
+
 def test_an_enqueued_configuration_that_is_not_in_the_space_is_refused_and_recorded():
     storage = open_storage("memory")
     study = rung.Study(SPACE, sampler="random", trials=2, storage=storage, study="s")

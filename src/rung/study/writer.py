@@ -65,6 +65,7 @@ class Writer:
         self.scheduler = scheduler
         self.watch: Watch | None = None
         self._session = False
+        self._opened = time.time()
         self._state = "interrupted" if state == "running" else state  # it died with its process
         self._sampler = sampler
         try:
@@ -194,7 +195,11 @@ class Writer:
         self.log.heartbeat()
         requests = self.log.requests()
         events = [self._taken_up(request, now) for request in requests]
-        stops = [_STOPS[request.request] for request in requests if request.request in _STOPS]
+        stops = [
+            _STOPS[request.request]
+            for request in requests
+            if request.request in _STOPS and request.time >= self._opened  # else it meant an earlier session
+        ]
         if stops and self.history.stopping is None:
             events.append(ev.StopDecided(stops[0], now))
         return events
