@@ -66,6 +66,16 @@ def test_total_resource_is_never_exceeded():
     assert result.best is not None
 
 
+@pytest.mark.parametrize("executor", ["inline", "local"])
+def test_an_objective_that_cannot_be_stopped_by_its_reports_is_noticed(executor):
+    settings = {"resource": ("epoch", 1, 9), "scheduler": "asha-stopping", "sampler": "random", "trials": 2}
+    with pytest.warns(UserWarning, match="every trial runs to the end"):
+        result = rung.tune(lambda config, budget: loss(config), SPACE, executor=executor, **settings)
+    assert {trial.resource for trial in result.trials} == {9}
+    rung.tune(lambda config, budget: loss(config), SPACE, executor="simulated", **settings)
+    rung.tune(lambda trial: loss(trial.config), SPACE, **settings)
+
+
 def test_target_ends_the_search():
     result = rung.tune(loss, SPACE, target=3.0, trials=5000, sampler="random")
     assert result.best.value <= 3.0

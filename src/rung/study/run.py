@@ -11,6 +11,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 from rung.errors import StudyError
 from rung.executors import make_executor
 from rung.executors.base import Executor, Job
+from rung.executors.calling import style_of
 from rung.executors.gpus import visible_gpus
 from rung.executors.setup import Setup
 from rung.schedulers.base import Done, Wait
@@ -48,6 +50,8 @@ def run(writer: Writer, objective: Any, workers: int, executor: str | Executor |
             "total_resource=2000 or target=0.1"
         )
     engine = _engine(writer, objective, workers, executor)
+    if engine.name != "simulated" and writer.identity.scheduler.name == "asha-stopping":
+        _warn_if_silent(writer, objective)
     try:
         writer.begin(engine.name, engine.workers, fingerprint(objective), engine.now())
         loop = Loop(writer, engine)
@@ -56,6 +60,16 @@ def run(writer: Writer, objective: Any, workers: int, executor: str | Executor |
         loop.finish()
     finally:
         engine.close(grace=0.0)
+
+
+def _warn_if_silent(writer: Writer, objective: Any) -> None:
+    """Nothing can be stopped by its reports if it makes none."""
+    if writer.identity.resource is not None and style_of(objective) != "trial":
+        warnings.warn(
+            "asha-stopping judges a trial by what it reports on the way, but this objective only returns: "
+            "every trial runs to the end; take (trial) and call trial.report, or choose scheduler='asha'",
+            stacklevel=4,
+        )
 
 
 def _engine(writer: Writer, objective: Any, workers: int, executor: str | Executor | None) -> Executor:
