@@ -1,5 +1,6 @@
 """`rung.executors.calling`: what an objective may take, return and raise."""
 
+import errno
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,27 @@ def test_a_last_save_that_fails_is_the_jobs_error(tmp_path: Path) -> None:
     end = call(Objective(objective, "trial", "loss"), trial, job, lambda: 5.0, lambda text: None)
     assert isinstance(end, JobFailed)
     assert end.message == "OSError: [Errno 28] No space left on device"
+
+
+def test_a_full_disk_is_not_the_configurations_fault() -> None:
+    def train(trial: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "weights")
+
+    failure, message = failed(train)
+    assert failure == Failure.LOST
+    assert "No space left on device" in message
+
+
+def test_a_traceback_that_cannot_be_logged_is_left_out() -> None:
+    def train(config: Any) -> None:
+        raise ValueError("diverged")
+
+    def log(text: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    job = Job(1, 3, {"x": 2.0})
+    end = call(Objective(train, "config", "loss"), Trial(job, Link(), "/nowhere"), job, lambda: 5.0, log)
+    assert end == JobFailed(1, Failure.ERROR, "ValueError: diverged", 0, 5.0)
 
 
 def test_a_budget_with_a_default_is_the_resource_where_there_is_one() -> None:

@@ -13,14 +13,16 @@ named `budget`: it is the resource to reach where there is one.
 | lets `rung.Stopped` pass, or ends after it | `JobStopped` |
 | raises `rung.Stopped` when nobody told it to stop | `JobFailed(LOST)`: it runs again, but not for ever |
 | raises `MemoryError`, or a library's `OutOfMemoryError` | `JobFailed(MEMORY)` |
-| calls `exit()` | `JobFailed(LOST)` |
+| calls `exit()`, or finds the disk full | `JobFailed(LOST)` |
 | raises anything else | `JobFailed(ERROR)`, the traceback in the trial's log |
 """
 
 from __future__ import annotations
 
+import errno
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Literal, NamedTuple
 
 from rung.errors import Infeasible, RungError, Stopped, StudyError
@@ -31,6 +33,7 @@ from rung.trials.events import Failure, JobFailed, JobFinished, JobStopped
 
 Style = Literal["trial", "config", "budget", "optional budget"]
 End = JobFinished | JobFailed | JobStopped
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _LONGEST = 1000  # characters of a message; all of it is in the log
 
 
@@ -175,7 +178,10 @@ def _failed(error: BaseException, job: Job, time: float, log: Callable[[str], ob
             code = "" if error.code is None else repr(error.code)
             message = f"the objective called exit({code})"
             return JobFailed(job.trial, Failure.LOST, message, job.attempt, time)
-    log(_traceback(error))
+    with suppress(OSError):  # a full disk: the event says the most of it
+        log(_traceback(error))
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return JobFailed(job.trial, Failure.LOST, message_of(error), job.attempt, time)
     short_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     failure = Failure.MEMORY if short_of_memory else Failure.ERROR
     return JobFailed(job.trial, failure, message_of(error), job.attempt, time)
