@@ -116,7 +116,7 @@ BAD = [
     (("nope.csv", "--target", "y"), "there is no file nope.csv; check the path (tables there: small.csv)"),
     (("smal.csv", "--target", "y"), "did you mean small.csv?"),
     (("small.csv", "--target", "Y"), "has no column 'Y' to predict; did you mean y?"),
-    (("small.csv", "--target", "y", "--budget", "-5"), "a budget of -5 is no time at all"),
+    (("small.csv", "--target", "y", "--budget", "-5"), "-5 is no time at all"),
     (
         ("small.csv", "--target", "y", "--budget", "soon"),
         "'soon' is no length of time: write 90, 90s, 5m or 1h30m",
@@ -235,6 +235,7 @@ def test_ctrl_c_keeps_what_was_found(table: str, start: Callable[..., "subproces
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
+    assert said.count("interrupted, making a model of what was found") == 1
     assert "rung resume mine" in said
     assert Path("model.rung").exists()
     assert Path("report.html").exists()

@@ -115,6 +115,7 @@ _ENDS = {
     "interrupted": "interrupted",
     "budget": "the time budget is spent",
     "target": "the target is reached",
+    "total_resource": "the next job needs more than what is left of the total resource",
     "paused": "paused by request",
     "stopped": "stopped by request",
     "exhausted": "nothing is left to try",

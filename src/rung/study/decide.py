@@ -42,14 +42,21 @@ def decide(history: History, scheduler: Scheduler) -> Decision:
     decision = scheduler.next(history)
     if history.retry and not isinstance(decision, Stop):
         return Again(history.retry[0].job)
+    return decision if history.may_spend(_cost(history, decision)) else _idle(history)
+
+
+def out_of_resource(history: History, scheduler: Scheduler) -> bool:
+    """Whether the scheduler's next job is one that `total_resource` has no room for."""
+    return not history.may_spend(_cost(history, scheduler.next(history)))
+
+
+def _cost(history: History, decision: Decision) -> int:
     match decision:
         case Start():
-            cost = decision.until - _start(history, decision)
+            return decision.until - _start(history, decision)
         case Resume():
-            cost = decision.until - history.start_of(decision.trial)
-        case _:
-            return decision
-    return decision if history.may_spend(cost) else _idle(history)
+            return decision.until - history.start_of(decision.trial)
+    return 0
 
 
 def _idle(history: History) -> Decision:

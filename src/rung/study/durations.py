@@ -21,7 +21,7 @@ def seconds(text: str | float) -> float:
     if value is None or not math.isfinite(value):
         raise UserError(f"{text!r} is no length of time: write 90, 90s, 5m or 1h30m")
     if value <= 0:
-        raise UserError(f"a budget of {text} is no time at all: give a positive one, such as 60s")
+        raise UserError(f"{text} is no time at all: give a length of time above 0, such as 60s")
     return value
 
 

@@ -21,15 +21,15 @@ class Result:
 
     Attributes:
         study: the study's name.
-        reason: why no further job was started ("budget", "target", "interrupted", ...); None if all that was
-            asked for is done.
+        reason: why no further job was started ("budget", "target", "total_resource", "interrupted", ...);
+            None if all that was asked for is done.
     """
 
     def __init__(self, writer: Writer, events: Callable[[], Iterable[Event]]) -> None:
         self._writer = writer
         self._events = events
         self.study = writer.name
-        self.reason = writer.ended
+        self.reason = writer.ended or ("total_resource" if writer.out_of_resource else None)
 
     @cached_property
     def trials(self) -> list[TrialRecord]:

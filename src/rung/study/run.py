@@ -30,7 +30,7 @@ from rung.study.fingerprint import fingerprint
 from rung.study.identity import count
 from rung.study.writer import Writer
 from rung.trials import events as ev
-from rung.trials.events import Event, Failure, JobStarted
+from rung.trials.events import Event, Failure, JobStarted, Limits
 
 _GRACE = 30.0  # seconds that running jobs get to reach their next report and save, when told to stop
 _GRACE_AT_BUDGET = 1.0  # the same when the time is up: a budget is a promise
@@ -89,6 +89,18 @@ def _engine(writer: Writer, objective: Any, workers: int, executor: str | Execut
             gpus=visible_gpus(),
         ),
     )
+
+
+def _check_engine(name: str, workers: int, limits: Limits) -> None:
+    """Refuse what the executor cannot keep."""
+    if workers < 1:
+        raise StudyError(f"workers must be at least 1, not {workers!r}")
+    if name == "inline" and workers > 1:
+        raise StudyError(
+            f"the executor 'inline' runs one job at a time: give it one worker, or {workers} to 'local'"
+        )
+    if name == "inline" and limits.trial_memory is not None:
+        raise StudyError("the executor 'inline' cannot limit a job's memory: use 'local' with trial_memory")
 
 
 class Loop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ from rung.executors.base import Executor
 from rung.executors.calling import style_of
 from rung.storage.base import Storage
 from rung.study.methods import combination
-from rung.study.result import Result
+from rung.study.result import Result, failures
 from rung.study.study import Study
 from rung.trials.events import Event
 
@@ -70,7 +71,7 @@ def tune(  # noqa: PLR0913  # a door
         watch: called with the study and each batch of logged events.
 
     Returns:
-        The result; `best` is None if no trial has a value.
+        The result; `best` is None if no trial has a value, and a warning says why.
 
     Raises:
         UserError: what was given cannot be used; the message says what to do.
@@ -102,6 +103,10 @@ def tune(  # noqa: PLR0913  # a door
         task=task,
     )
     try:
-        return opened.run(objective, workers=workers, executor=executor, watch=watch)
+        result = opened.run(objective, workers=workers, executor=executor, watch=watch)
     finally:
         opened.close()
+    if result.best is None and result.trials:
+        why = failures(result.trials, metric)
+        warnings.warn(f"no trial of study {result.study!r} has a value: {why or 'none ended'}", stacklevel=2)
+    return result

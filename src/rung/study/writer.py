@@ -15,7 +15,7 @@ from rung.samplers.base import Sampler
 from rung.schedulers.base import Done, Scheduler, Wait
 from rung.space import compile_space, from_json
 from rung.storage.base import Log, Request, Summary
-from rung.study.decide import Decider, decide, ended, unfinished
+from rung.study.decide import Decider, decide, ended, out_of_resource, unfinished
 from rung.study.identity import check_same
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, Identity, Limits
@@ -221,6 +221,11 @@ class Writer:
         if limit is None or history.stopping is not None or history.clock.spent(now) < limit:
             return None
         return ev.StopDecided("budget", now)
+
+    @property
+    def out_of_resource(self) -> bool:
+        """Whether the next job is one that `total_resource` has no room for."""
+        return out_of_resource(self.history, self.scheduler)
 
     @property
     def ended(self) -> str | None:
