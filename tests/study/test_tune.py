@@ -265,3 +265,24 @@ def test_a_study_may_be_renamed_while_it_runs(tmp_path, monkeypatch, url):
     assert result.best.value == min(trial.value for trial in result.trials)
     assert [row.name for row in storage.list()] == ["other"]
     storage.close()
+
+
+def test_a_search_without_a_value_says_why():
+    def train(config):
+        raise ValueError("no luck")
+
+    with pytest.warns(UserWarning, match="3 of 3 failed with: ValueError: no luck"):
+        result = rung.tune(train, SPACE, trials=3)
+    assert result.best is None
+
+
+def test_what_the_inline_executor_cannot_keep():
+    with pytest.raises(StudyError, match="one job at a time"):
+        rung.tune(loss, SPACE, trials=3, workers=2, executor="inline")
+    with pytest.raises(StudyError, match="memory"):
+        rung.tune(loss, SPACE, trials=3, trial_memory=2**30)
+
+
+def test_the_end_of_the_total_resource_is_the_reason():
+    result = rung.tune(lambda config, budget: 1.0, SPACE, resource=("epoch", 1, 9), total_resource=5)
+    assert result.reason == "total_resource"

@@ -76,9 +76,11 @@ def _engine(writer: Writer, objective: Any, workers: int, executor: str | Execut
     if executor is not None and not isinstance(executor, str):
         return executor
     workers = count("workers", workers) or 1
+    name = executor or ("inline" if workers == 1 else "local")
     limits = writer.history.limits
+    _check_engine(name, workers, limits)
     return make_executor(
-        executor or ("inline" if workers == 1 else "local"),
+        name,
         Setup(
             objective=objective,
             metric=writer.identity.metric,
@@ -93,8 +95,6 @@ def _engine(writer: Writer, objective: Any, workers: int, executor: str | Execut
 
 def _check_engine(name: str, workers: int, limits: Limits) -> None:
     """Refuse what the executor cannot keep."""
-    if workers < 1:
-        raise StudyError(f"workers must be at least 1, not {workers!r}")
     if name == "inline" and workers > 1:
         raise StudyError(
             f"the executor 'inline' runs one job at a time: give it one worker, or {workers} to 'local'"
