@@ -136,7 +136,7 @@ def _run(order: Order, storage: str, study: str | None, began: float, json: bool
     if not result.leaderboard:
         fail("no configuration could be fitted in this time: give a larger --budget")
         raise typer.Exit(INTERRUPTED if interrupted else NO_RESULT)
-    _write(order, frame, result, storage, began)
+    _write(order, frame, result, storage, time.monotonic() if interrupted else began + order.budget)
     outcome(order, result, storage, json=json, interrupted=interrupted)
     if interrupted:
         raise typer.Exit(INTERRUPTED)
@@ -235,14 +235,14 @@ def _reserve(budget: float) -> float:
     return min(SAVE + min(EXPLAIN * budget, MOST), 0.15 * budget)
 
 
-def _write(order: Order, frame: pd.DataFrame, result: FitResult, storage: str, began: float) -> None:
-    """Model and report, the report with what explanation the rest of the budget allows."""
+def _write(order: Order, frame: pd.DataFrame, result: FitResult, storage: str, end: float) -> None:
+    """Model and report, the report with what explanation the time until `end` (monotonic) allows."""
     from rung.tabular.model_file import save_model
     from rung.tabular.report import write_report
 
     save_model(result.model, order.out, _facts(order, result, storage))
     # Where the search ended late, the explanation still gets a moment: a budget is kept within 5 % and 2 s.
-    deadline = max(began + order.budget - 0.2, time.monotonic() + min(LEAST * order.budget, 1.0))
+    deadline = max(end - 0.2, time.monotonic() + min(LEAST * order.budget, 1.0))
     write_report(order.report, result, frame, order.command(storage, result.study), deadline)
 
 

@@ -41,6 +41,7 @@ class FitProgress:
 
     def __call__(self, study: Study, events: Sequence[Event]) -> None:
         self._record(study)
+        was = self.interrupted
         for event in events:
             if isinstance(event, JobStarted) and event.values is not None:
                 self._learner[event.trial] = str(study.space.to_mapping(event.values).get("learner", "?"))
@@ -50,7 +51,8 @@ class FitProgress:
                 self.interrupted = True
         self._running = tuple(sorted(self._name(trial) for trial in study.history.running))
         self._headline = self._said(study)
-        if not self._live and not output.quiet() and time.monotonic() - self._printed >= PATIENCE:
+        due = self.interrupted != was or time.monotonic() - self._printed >= PATIENCE
+        if not self._live and not output.quiet() and due:
             self._printed = time.monotonic()
             self._console.print(f"{self._clock()}: {self._headline}", markup=False)
 
@@ -79,6 +81,8 @@ class FitProgress:
         if best is not None:
             found = f", best {study.identity.metric} {best.value:.5g} ({self._name(best.trial)})"
         running = f", running {', '.join(self._running)}" if self._running else ""
+        if self.interrupted:
+            running = ": interrupted, making a model of what was found"
         return f"{len(history)} trial{'s' * (len(history) != 1)}{found}{running}"
 
     def _clock(self) -> str:
