@@ -149,6 +149,14 @@ def test_charts_are_well_formed_and_stay_inside() -> None:
                     assert -1 <= float(element.attrib[name]) <= limit + 1
 
 
+def test_long_tick_labels_leave_the_axis_name_alone() -> None:
+    """The name's letters, 12 pixels high, end at 18; a digit is at least 6 wide."""
+    chart = drawn(charts.step_chart([(0.1, 1_234_000.0), (2.0, -950_000.0)], 3.0, "seconds", "best"))
+    texts = [e for e in chart.iter("text") if e.get("text-anchor") == "end"]
+    assert max(len(e.text or "") for e in texts) >= 8
+    assert all(float(e.attrib["x"]) - 6 * len(e.text or "") > 18 for e in texts)
+
+
 def test_a_bad_beginning_does_not_hide_the_later_steps() -> None:
     points = [(0.1, 60.0), (0.2, 1.0), (0.5, 0.8), (0.9, 0.75)]
     heights = [float(e.attrib["cy"]) for e in drawn(charts.step_chart(points, 1.0, "x", "y")).iter("circle")]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 WIDTH: Final = 560
 HEIGHT: Final = 280
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62, 14, 12, 40  # margins of a chart with axes
+_DIGIT = 6.6  # width of a letter of a tick's text
 
 
 class Axis(NamedTuple):
@@ -54,10 +55,15 @@ def number(value: float) -> str:
     return f"{value:,.6g}"
 
 
+def _left(low: float, high: float) -> float:
+    """The left margin that the texts of a vertical axis need, its turned name beside them."""
+    return max(_LEFT, 30 + _DIGIT * max(len(number(value)) for value in ticks(low, high)))
+
+
 def step_chart(points: Sequence[tuple[float, float]], end: float, x: str, y: str) -> Markup:
     """A staircase of (x, value), drawn on to `end`: what was the best so far, and since when."""
     low, high = _padded(*_of_interest([value for _, value in points]))
-    xs = Axis(0.0, end, _LEFT, WIDTH - _RIGHT, x)
+    xs = Axis(0.0, end, _left(low, high), WIDTH - _RIGHT, x)
     ys = Axis(low, high, HEIGHT - _BOTTOM, _TOP, y)
     places = [(xs.at(when), ys.at(min(max(value, low), high))) for when, value in points]
     path = f"M{places[0][0]},{places[0][1]}" + "".join(f"H{a}V{b}" for a, b in places[1:]) + f"H{xs.end}"
@@ -93,7 +99,7 @@ def density_chart(a: npt.NDArray[Any], b: npt.NDArray[Any], x: str, y: str, cell
     """How many points lie where, as shaded cells, with the diagonal: no single point can be read from it."""
     low, high = _padded(float(min(a.min(), b.min())), float(max(a.max(), b.max())), 0.02)
     counts, _, _ = np.histogram2d(a, b, bins=cells, range=[[low, high], [low, high]])
-    xs = Axis(low, high, _LEFT, WIDTH - _RIGHT, x)
+    xs = Axis(low, high, _left(low, high), WIDTH - _RIGHT, x)
     ys = Axis(low, high, HEIGHT - _BOTTOM, _TOP, y)
     w, h = (xs.end - xs.start) / cells, (ys.start - ys.end) / cells
     shade = np.log1p(counts) / np.log1p(counts.max())
