@@ -96,6 +96,12 @@ def test_other_zips_and_newer_formats(tmp_path: Path, saved: Path) -> None:
     foreign = rewritten(saved, tmp_path / "foreign.rung", manifest=lambda m: {"kind": "else"})
     with pytest.raises(DataError, match="file of another program"):
         load_model(foreign)
+    bare = rewritten(saved, tmp_path / "bare.rung", manifest=lambda m: {"kind": m["kind"]})
+    with pytest.raises(DataError, match="file of another program"):
+        load_model(bare)
+    hollow = rewritten(saved, tmp_path / "hollow.rung", schema=lambda _: [])
+    with pytest.raises(DataError, match="is damaged"):
+        load_model(hollow)
     newer = rewritten(saved, tmp_path / "newer.rung", manifest=lambda m: {**m, "format": 99, "rung": "7.0"})
     with pytest.raises(DataError, match=r"has format 99, written by rung 7\.0, .* pip install -U rung"):
         load_model(newer)

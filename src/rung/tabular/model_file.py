@@ -135,11 +135,15 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         raise DataError(
             f"{place} is a file of another program: no rung model; fit one with rung fit"
         ) from error
-    if not isinstance(manifest, dict) or manifest.get("kind") != KIND:
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("kind") != KIND
+        or not isinstance(manifest.get("format"), int)
+    ):
         raise DataError(f"{place} is a file of another program: no rung model; fit one with rung fit")
     if manifest["format"] > FORMAT:
         raise DataError(
-            f"{place} has format {manifest['format']}, written by rung {manifest['rung']}, and this rung "
+            f"{place} has format {manifest['format']}, written by rung {manifest.get('rung')}, and this rung "
             f"({__version__}) reads up to {FORMAT}; update it with pip install -U rung"
         )
     return manifest
@@ -170,7 +174,7 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:
         schema = _schema(Path(path))
         _refuse_untrusted(schema, trust, Path(path))
         model: Model = skops.io.load(path, trusted=sorted({use.name for use in uses(schema)}))
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
         raise DataError(f"{path} is damaged ({error}); copy it again or fit the model anew") from error
     except (ImportError, AttributeError) as error:
         raise DataError(f"{path} needs what is not installed here ({error}); see the versions in it with "
@@ -183,7 +187,10 @@ def _schema(place: Path) -> Any:
         broken = archive.testzip()
         if broken is not None:
             raise zipfile.BadZipFile(f"{broken} does not match its checksum")
-        return json.loads(archive.read("schema.json"))
+        schema = json.loads(archive.read("schema.json"))
+    if not isinstance(schema, dict):
+        raise zipfile.BadZipFile("schema.json holds no object")
+    return schema
 
 
 def _refuse_untrusted(schema: Any, trust: Sequence[str], place: Path) -> None:
