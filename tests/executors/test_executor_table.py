@@ -41,7 +41,10 @@ def test_plug_ins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(table, "entry_points", lambda group: points if group == "rung.executors" else [])
     setup = Setup(half, "loss", 1, tmp_path)
     assert make_executor("theirs", setup) == repr(setup)
-    with pytest.raises(StudyError, match="'broken' cannot be loaded from 'no_such_package:Executor'"):
+    with (
+        pytest.warns(RuntimeWarning, match="cannot be loaded"),
+        pytest.raises(StudyError, match="'broken' cannot be loaded from 'no_such_package:Executor'"),
+    ):
         make_executor("broken", setup)
     assert table.known()["local"] == EXECUTORS["local"]
 

@@ -125,7 +125,7 @@ def test_a_locked_database(tmp_path, samples):
     other.execute("ROLLBACK")
     log = storage.open("mine")
     other.execute("BEGIN IMMEDIATE")
-    with pytest.raises(StorageError, match=sentence + "`rung resume mine`"):
+    with pytest.raises(StorageError, match=sentence + "`rung resume mine --storage .*`"):
         log.append(samples.reports(1, 3), samples.summary)
     other.execute("ROLLBACK")
     other.close()

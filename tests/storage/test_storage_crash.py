@@ -175,7 +175,7 @@ def test_a_full_disk_loses_nothing_and_can_be_gone_on_from(file, samples):
     pages = log._writer.exec_driver_sql("PRAGMA page_count").scalar()
     log._writer.exec_driver_sql(f"PRAGMA max_page_count = {pages + 4}")
     log._writer.rollback()
-    sentence = r"the disk is full.*nothing was lost.*`rung resume mine`"
+    sentence = r"the disk is full.*nothing was lost.*`rung resume mine --storage .*`"
     written = append_until(log, samples, sentence)
     assert check(file, least=written) == written
     with pytest.raises(StorageError, match="the disk is full"):

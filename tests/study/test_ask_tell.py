@@ -210,3 +210,12 @@ def test_an_enqueued_configuration_that_is_not_in_the_space_is_refused_and_recor
     assert [(event.request, event.data["data"]) for event in refused] == [("refused", {"x": 7})]
     study.close()
     assert not storage.open("s").requests()
+
+
+def test_opened_again_without_limits_it_keeps_those_it_has(tmp_path):
+    url = str(tmp_path / "s.db")
+    rung.Study(SPACE, trials=5, retries=1, storage=url, study="s").close()
+    with rung.Study(SPACE, storage=url, study="s") as again:
+        assert (again.history.limits.trials, again.history.limits.retries) == (5, 1)
+    with rung.Study(SPACE, trials=9, storage=url, study="s") as more:
+        assert more.history.limits.trials == 9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.metadata import entry_points
@@ -27,5 +28,11 @@ def load(name: str) -> Callable[[Any], Any]:
     try:
         made: Callable[[Any], Any] = resolve_name(path)
     except Exception as error:  # whatever another package's import raises
+        if name not in EXECUTORS:
+            warnings.warn(
+                f"the executor {name!r} cannot be loaded ({type(error).__name__}: {error})",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         raise StudyError(f"the executor {name!r} cannot be loaded from {path!r}: {error}") from error
     return made

@@ -9,6 +9,7 @@ two connections checkpoint at once).
 from __future__ import annotations
 
 import os
+import shlex
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -176,7 +177,7 @@ class Database:
 
     def _explain(self, error: BaseException | None, study: str | None) -> StorageError:
         name = _name(error)
-        resume = f"`rung resume {study}`" if study else "try again"
+        resume = f"`rung resume {study} --storage {shlex.quote(str(self.path))}`" if study else "try again"
         for prefix, sentence in _SENTENCES.items():
             if name.startswith(prefix):
                 return StorageError(sentence.format(path=self.path, busy=f"{self._busy:g}", resume=resume))

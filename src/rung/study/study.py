@@ -99,7 +99,8 @@ class Study:
             else "plain", unless told.
         storage: "memory" (default), a path, or a URL such as "sqlite:///study.db".
         study: its name; one is made up if none is given.
-        trials, budget, total_resource, target: when it ends (see `rung.tune`); without one it never does.
+        trials, budget, total_resource, target: when it ends (see `rung.tune`); without one it never does,
+            or, if it exists already, as it was told before.
         retries: how often a job is tried again whose worker was lost.
 
     Raises:
@@ -158,7 +159,8 @@ class Study:
         else:
             log, state = self._storage.open(name), row.summary.state
         self._attach(Writer(name, log, proposer, chosen, identity, state))
-        self.set_limits(limits)
+        if row is None or limits != Limits():  # none named: those that the study has stay
+            self.set_limits(limits)
 
     @classmethod
     def open(cls, storage: str | Storage, study: str) -> Self:
