@@ -32,9 +32,8 @@ def test_while_it_runs_all_that_can_be_needed_is_there_and_little_else(tmp_path,
         for trial, checkpoint in history.checkpoints.items():
             if history.states[trial] == "paused" and study.writer.scheduler.may_resume(history, trial):
                 assert checkpoint.path in there
-        if history.incumbent is not None:
-            kept = history.checkpoints.get(history.incumbent.trial)
-            assert kept is None or kept.path in there
+        if history.best_checkpoint is not None:
+            assert history.best_checkpoint.path in there
         most.append(len(there))
 
     study = rung.Study(SPACE, trials=60, **settings)
@@ -70,3 +69,21 @@ def test_a_path_that_the_caller_told_stays(tmp_path):
     assert mine.is_dir()
     study.close()
     storage.close()
+
+
+def test_of_an_incumbent_that_diverges_further_up_the_good_checkpoint_stays(tmp_path):
+    def diverging(trial):
+        for epoch in range(trial.start, trial.resource):
+            save = lambda folder, epoch=epoch: Path(folder, "epoch").write_text(str(epoch + 1))  # noqa: E731
+            value = trial.config["x"] + 1 / (epoch + 1) if epoch < 8 else float("nan")
+            trial.report(epoch + 1, loss=value, save=save)
+
+    settings = {**SETTINGS, "storage": str(tmp_path / "s.db"), "resource": ("epoch", 1, 27)}
+    with rung.Study(SPACE, trials=27, **settings) as study:
+        result = study.run(diverging)
+    best = result.best
+    assert best.value == pytest.approx(best.config["x"] + 1 / 8)
+    # it was saved where its job ended, below what it reported last
+    assert int(Path(best.checkpoint, "epoch").read_text()) == 3
+    with rung.Study(SPACE, trials=28, **settings) as again:  # a new session tidies, and spares it
+        assert Path(again.run(diverging).best.checkpoint, "epoch").exists()

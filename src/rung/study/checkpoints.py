@@ -21,12 +21,14 @@ class Keeper:
         self._saved = 0
         self._doomed: list[str] = []  # given up in the log, or superseded: their folders go at the next sweep
         self._latest: dict[int, str] = {t: c.path for t, c in writer.history.checkpoints.items()}
+        self._incumbents = self._best()  # superseded by its own trial's later ones, it stays
         self._store: CheckpointStore | None = None
 
     def tidy(self) -> None:
         """Delete what a session that died left behind: given up or superseded, or saved and never told."""
         history, folder = self._writer.history, self._writer.log.folder
         kept = [checkpoint.path for checkpoint in history.checkpoints.values()]
+        kept += [path for path in (self._best(),) if path is not None]
         kept += [running.job.checkpoint for running in history.retry if running.job.checkpoint is not None]
         self._files().keep_only({path.removeprefix(f"{folder}/") for path in kept})
 
@@ -42,6 +44,7 @@ class Keeper:
             if type(event) is CheckpointSaved:
                 self._saved += 1
                 self._supersede(event)
+        self._follow_incumbent()
         if self._saved < _EVERY or not any(type(event) in _ENDS for event in news):
             return []
         self._saved = 0
@@ -49,9 +52,19 @@ class Keeper:
 
     def _supersede(self, event: CheckpointSaved) -> None:
         earlier = self._latest.get(event.trial)
-        if earlier is not None and earlier != event.path:
+        if earlier is not None and earlier not in (event.path, self._best()):
             self._doomed.append(earlier)
         self._latest[event.trial] = event.path
+
+    def _best(self) -> str | None:
+        best = self._writer.history.best_checkpoint
+        return best.path if best is not None else None
+
+    def _follow_incumbent(self) -> None:
+        """The checkpoint of an earlier incumbent goes if it stayed for its value only."""
+        former, self._incumbents = self._incumbents, self._best()
+        if former is not None and former != self._incumbents and former not in self._latest.values():
+            self._doomed.append(former)
 
     def give_up(self, now: float) -> list[Event]:
         """Fold and return the events that give up every checkpoint that nothing can need."""

@@ -51,6 +51,8 @@ class Result:
             return None
         record = self.trials[incumbent.trial]
         record.value = incumbent.value
+        kept = self._writer.history.best_checkpoint
+        record.checkpoint = None if kept is None else str(self._writer.log.folder / kept.path)
         return record
 
     def to_frame(self) -> pd.DataFrame:

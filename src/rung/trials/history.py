@@ -60,6 +60,8 @@ class History:
         running: trial number to its running job.
         retry: jobs that must run again, oldest first (lost or interrupted ones); taken from the front.
         checkpoints: trial number to the latest one.
+        best_checkpoint: the one that holds the incumbent's value: of a trial that went on and diverged it is
+            not the latest.
         scheduler, sampler: their states.
         spent: total resource of all jobs started; a job that runs again is counted once.
     """
@@ -83,6 +85,7 @@ class History:
         self.retry: deque[Running] = deque()
         self.enqueued: deque[Mapping[str, Any]] = deque()
         self.checkpoints: dict[int, Checkpoint] = {}
+        self.best_checkpoint: Checkpoint | None = None
         self.records: dict[str, list[ev.Recorded]] = {}
         self.spent = 0
         self.clock = Clock()
@@ -157,7 +160,14 @@ class History:
         """The trial's first value at a larger resource than before."""
         self.reached[trial] = resource
         self.latest[trial] = value
+        before = self._best.incumbent
         self._best.consider(trial, resource, value, self._metric.sign)
+        if self._best.incumbent is not before:
+            latest = self.checkpoints.get(trial)
+            if latest is not None and latest.resource <= resource:
+                self.best_checkpoint = latest
+            elif before is None or before.trial != trial:
+                self.best_checkpoint = None
 
     def _final_value(self, running: Running, metrics: Mapping[str, Any] | None) -> float:
         """The value at the job's end: reported there, else returned, else (no resource) the last one."""
@@ -289,6 +299,9 @@ def _checkpoint_saved(history: History, event: ev.CheckpointSaved) -> None:
     latest = history.checkpoints.get(event.trial)
     if latest is None or resource >= latest.resource:
         history.checkpoints[event.trial] = Checkpoint(resource, event.path)
+    best = history.incumbent
+    if best is not None and best.trial == event.trial and (resource <= best.resource or history._plain):
+        history.best_checkpoint = Checkpoint(resource, event.path)
 
 
 def _checkpoint_deleted(history: History, event: ev.CheckpointDeleted) -> None:
