@@ -154,7 +154,7 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path):
     full = fill(200 << 10)
     assert full.returncode == 1
     assert full.stderr.startswith("SENTENCE the disk")
-    assert "`rung resume s`" in full.stderr
+    assert "`rung resume s --storage" in full.stderr
     storage = open_storage(str(database))
     before = list(storage.read("s"))
     assert 0 < sum(isinstance(event, ev.JobFinished) for event in before) < 300

@@ -11,7 +11,7 @@ from rung import __version__
 from rung.cli import output
 from rung.cli.options import DEFAULT_STORAGE, Json, Storage
 
-_CORE = ("numpy", "scipy", "pandas", "scikit-learn", "skrub", "lightgbm", "sqlalchemy", "msgspec")
+_CORE = ("numpy", "scipy", "pandas", "scikit-learn", "lightgbm", "sqlalchemy", "msgspec")
 _MORE = ("ConfigSpace", "catboost", "xgboost", "xgboost-cpu", "torch")  # of extras, or for objectives
 _WAL_BUG = ((3, 7, 0), (3, 51, 2))  # the versions of SQLite that have it, both included
 

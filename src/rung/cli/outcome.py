@@ -37,9 +37,10 @@ def _plan(study: Study) -> Any:
     from rung.schedulers.plan import plan
 
     planned = plan(study.identity, study.history.limits)
-    if planned is None or planned.resource is None:
+    amount = study.identity.resource
+    if planned is None or amount is None:
         return None
-    unit = planned.resource
+    unit = amount.name
     table = output.grid(
         "bracket", f"up to {unit}", "trials", "at most", right=(f"up to {unit}", "trials", "at most")
     )
@@ -48,17 +49,16 @@ def _plan(study: Study) -> Any:
         for rung in bracket.rungs:
             table.add_row(name, str(rung.resource), str(rung.trials), str(rung.most))
             name = ""
-    table.caption = _cost(planned)
+    table.caption = _cost(planned, amount.unit)
     table.caption_justify = "left"
     return table
 
 
-def _cost(planned: Plan) -> str:
+def _cost(planned: Plan, unit: str) -> str:
     """The most that a search can cost, in one or two lines."""
     usual, most = planned.usual, planned.most
-    unit = f"{planned.resource}s" + (
-        " a round, over and over until the budget ends it" if planned.repeats else ""
-    )
+    if planned.repeats:
+        unit += " a round, over and over until the budget ends it"
     text = f"cost: about {usual.resumed} {unit}, at most {most.resumed}"
     if most.afresh > most.resumed:
         text += f"; about {usual.afresh}, at most {most.afresh}, without checkpoints"

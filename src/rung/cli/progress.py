@@ -80,7 +80,7 @@ def status(history: History, seconds: float) -> str:
     if best is not None:
         parts.append(f"best {history.identity.metric} {output.number(best.value)} (trial {best.trial})")
     if limits.total_resource and history.identity.resource:
-        parts.append(f"{history.spent} of {limits.total_resource} {history.identity.resource.name}s")
+        parts.append(f"{history.spent} of {limits.total_resource} {history.identity.resource.unit}")
     parts.append(f"{spoken(seconds)} of {spoken(limits.seconds)}" if limits.seconds else spoken(seconds))
     return " · ".join(parts)
 

@@ -135,7 +135,7 @@ def budget(study: StoredStudy) -> str:
     amount = history.identity.resource
     if amount:
         most = f" of {limits.total_resource}" if limits.total_resource else ""
-        parts.append(f"{history.spent}{most} {amount.name}s")
+        parts.append(f"{history.spent}{most} {amount.unit}")
     if limits.target is not None and math.isfinite(limits.target):
         parts.append(f"target {output.number(limits.target)}")
     return ", ".join(parts)

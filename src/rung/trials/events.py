@@ -36,6 +36,11 @@ class Resource(Record, frozen=True):
     minimum: int
     maximum: int
 
+    @property
+    def unit(self) -> str:
+        """Its name for amounts: "epochs", "rows"."""
+        return self.name if self.name.endswith("s") else f"{self.name}s"
+
 
 class Identity(Record, frozen=True):
     """What makes a study this study: calling again with the same resumes it, with another is an error."""
