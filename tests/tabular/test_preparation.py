@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rung.tabular.encode import Table
-from rung.tabular.preparation import SMOOTHING, Needs, Preparation, Target, TargetEncoding, make_preparation
+from rung.tabular.preparation import SMOOTHING, Needs, Preparation, Target, make_preparation
 
 
 def _table(n: int = 60, seed: int = 0) -> Table:
@@ -52,29 +52,83 @@ def test_native_codes_are_named_and_missing_is_nan():
     assert matrix.shape[1] == 2 + 2, "columns that do not vary are left out"
 
 
-def test_target_encoding_is_the_smoothed_mean():
+def _by_target(codes: np.ndarray, target: Target) -> tuple[Preparation, np.ndarray]:
+    """A preparation that encodes by the target, and the training rows' matrix."""
+    preparation = make_preparation(Needs(), {"categories": "target"}, [int(codes.max()) + 1], 0)
+    return preparation, preparation.fit_transform(_codes_only(codes), target)
+
+
+def _codes_only(codes: np.ndarray) -> Table:
+    return Table(np.empty((len(codes), 0)), codes.reshape(-1, 1).astype(np.int32))
+
+
+def _smoothed(own: np.ndarray, overall: float) -> float:
+    return (own.sum() + SMOOTHING * overall) / (len(own) + SMOOTHING)
+
+
+@pytest.mark.parametrize("classes", [0, 2])
+def test_target_encoding_is_the_smoothed_mean(classes):
     rng = np.random.default_rng(0)
-    codes = rng.integers(0, 3, size=(200, 1)).astype(np.int32)
-    y = rng.normal(size=200) + codes[:, 0]
-    encoding = TargetEncoding(0)
-    encoding.fit_transform(codes, [3], Target(y, 0))
-    for level in range(3):
-        own = y[codes[:, 0] == level]
-        wanted = (own.sum() + SMOOTHING * y.mean()) / (len(own) + SMOOTHING)
-        assert encoding.transform(np.array([[level]], dtype=np.int32))[0, 0] == pytest.approx(wanted)
-    assert encoding.transform(np.array([[-1]], dtype=np.int32))[0, 0] == pytest.approx(y.mean())
+    codes = rng.integers(0, 3, size=200)
+    y = (rng.random(200) < 0.2 + 0.3 * codes).astype(float) if classes else rng.normal(size=200) + codes
+    preparation, _ = _by_target(codes, Target(y, classes))
+    encoded = preparation.transform(_codes_only(np.array([0, 1, 2, -1])))[:, 0]
+    wanted = [_smoothed(y[codes == level], y.mean()) for level in range(3)]
+    assert encoded == pytest.approx([*wanted, y.mean()]), "the last level was not there"
+
+
+def test_missing_cells_are_a_level_of_their_own_in_the_encoding_by_the_target():
+    codes = np.arange(200) % 4 - 1
+    y = np.where(codes < 0, 5.0, codes)
+    preparation, _ = _by_target(codes, Target(y, 0))
+    encoded = preparation.transform(_codes_only(np.arange(-1, 3)))[:, 0]
+    assert encoded == pytest.approx([_smoothed(y[codes == level], y.mean()) for level in range(-1, 3)])
+
+
+def test_target_encoding_of_several_classes_has_a_column_for_each():
+    rng = np.random.default_rng(0)
+    codes, y = rng.integers(0, 3, size=300), rng.integers(0, 4, size=300).astype(float)
+    preparation, matrix = _by_target(codes, Target(y, 4))
+    assert matrix.shape == (300, 4)
+    encoded = preparation.transform(_codes_only(np.array([1])))
+    assert encoded[0, 2] == pytest.approx(_smoothed((y == 2)[codes == 1], (y == 2).mean()))
+    assert encoded.sum() == pytest.approx(1.0)
 
 
 def test_target_encoding_does_not_show_a_row_its_own_target():
     """With one row a level the training rows' encoding must not tell their targets."""
-    rng = np.random.default_rng(0)
-    codes = np.arange(400, dtype=np.int32)[:, None]
-    y = rng.normal(size=400)
-    encoded = TargetEncoding(0).fit_transform(codes, [400], Target(y, 0))
+    codes = np.arange(400)
+    y = np.random.default_rng(0).normal(size=400)
+    preparation, encoded = _by_target(codes, Target(y, 0))
     assert abs(np.corrcoef(encoded[:, 0], y)[0, 1]) < 0.25
-    naive = TargetEncoding(0)
-    naive.fit_transform(codes, [400], Target(y, 0))
-    assert np.corrcoef(naive.transform(codes)[:, 0], y)[0, 1] > 0.99
+    naive = preparation.transform(_codes_only(codes))
+    assert np.corrcoef(naive[:, 0], y)[0, 1] > 0.99
+
+
+def test_target_encoding_depends_on_the_seed_alone():
+    codes, y = np.arange(100) % 7, np.random.default_rng(0).normal(size=100)
+    assert np.array_equal(_by_target(codes, Target(y, 0))[1], _by_target(codes, Target(y, 0))[1])
+
+
+@pytest.mark.parametrize(
+    ("y", "classes", "kept"),
+    [
+        ([0.1, 0.7], 0, True),
+        ([0.1, 0.7, 0.9], 0, True),
+        ([0.0, 1.0], 2, False),
+        ([0.0, 1.0, 1.0], 2, True),
+        ([0.0, 1.0, 2.0], 3, False),
+        ([0.0] * 20 + [1.0], 2, True),
+        ([0.0] * 20 + [1.0, 2.0, 2.0], 3, True),
+    ],
+)
+def test_few_rows_and_rare_classes_take_fewer_folds_or_none(y, classes, kept):
+    """Without a warning: where no class has two rows, the codes stay as they are."""
+    codes = np.arange(len(y)) % 2
+    preparation, matrix = _by_target(codes, Target(np.array(y), classes))
+    assert np.isfinite(matrix).all()
+    assert preparation.categories == ("target" if kept else "ordinal")
+    assert preparation.transform(_codes_only(np.array([-1, 5]))).shape == (2, matrix.shape[1])
 
 
 def test_a_table_without_columns_gives_no_columns():

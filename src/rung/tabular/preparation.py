@@ -6,6 +6,7 @@ What a learner needs is a `Needs` value; how it is done is part of the configura
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from rung.tabular.encode import Table
 ONE_HOT_LEVELS = 30  # levels of a category that get a column of their own
 ONE_HOT_WIDTH = 1_000  # columns that all categories together may become
 SMOOTHING = 10.0  # rows that the overall mean counts in the encoding by the target
+TARGET_FOLDS = 5
 TEXT_COMPONENTS = 20
 
 
@@ -40,55 +42,6 @@ class Target(NamedTuple):
 
     y: NDArray[np.float64]
     classes: int
-
-
-@dataclass
-class TargetEncoding:
-    """Levels become the smoothed mean of the target (of each class but the first): Micci-Barreca 2001.
-
-    The training rows themselves are encoded out of fold (five folds), else they would see their own target.
-    """
-
-    seed: int = 0
-    means: list[NDArray[np.float64]] = field(
-        default_factory=list
-    )  # a category: (levels + 1, m); last: unseen
-
-    def fit_transform(
-        self, codes: NDArray[np.int32], sizes: list[int], target: Target
-    ) -> NDArray[np.float64]:
-        """Learn the means of all rows; return the training rows encoded out of fold: (n, b * m)."""
-        goals = _indicators(target)  # (n, m)
-        self.means = [_means(codes[:, j], size, goals) for j, size in enumerate(sizes)]
-        fold = np.random.default_rng([self.seed, 5]).permutation(len(codes)) % 5
-        out = self.transform(codes)
-        width = goals.shape[1]
-        for f in range(5 if len(codes) >= 10 else 0):
-            rest = fold != f
-            for j, size in enumerate(sizes):
-                means = _means(codes[rest, j], size, goals[rest])
-                out[~rest, j * width : (j + 1) * width] = means[codes[~rest, j]]
-        return out
-
-    def transform(self, codes: NDArray[np.int32]) -> NDArray[np.float64]:
-        """(n, b * m); code -1 picks the last row, the overall mean."""
-        blocks = [means[codes[:, j]] for j, means in enumerate(self.means)]
-        return np.hstack(blocks) if blocks else np.empty((len(codes), 0))
-
-
-def _indicators(target: Target) -> NDArray[np.float64]:
-    if not target.classes:
-        return target.y[:, None]
-    return np.asarray(target.y[:, None] == np.arange(1, max(target.classes, 2)), dtype=np.float64)
-
-
-def _means(codes: NDArray[np.int32], size: int, goals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Smoothed means of `goals` (n, m) by level: (size + 1, m), the overall mean last."""
-    overall = goals.mean(axis=0)
-    known = codes >= 0
-    counts = np.bincount(codes[known], minlength=size)[:, None]
-    sums = np.column_stack([np.bincount(codes[known], g[known], minlength=size) for g in goals.T])
-    return np.vstack([(sums + SMOOTHING * overall) / (counts + SMOOTHING), overall])
 
 
 @dataclass
@@ -154,11 +107,14 @@ class Preparation:
     def _fit_codes(self, codes: NDArray[np.int32], target: Target) -> NDArray[np.float64]:
         if self.categories == "onehot" and sum(min(x, ONE_HOT_LEVELS) for x in self.sizes) > ONE_HOT_WIDTH:
             self.categories = "target"
-        if self.categories == "target" and target.classes > 10:
+        folds = _target_folds(target)
+        if self.categories == "target" and (target.classes > 10 or folds < 2 or not codes.shape[1]):
             self.categories = "ordinal"
         if self.categories == "target":
-            encoding = self.parts["target"] = TargetEncoding(self.seed)
-            return np.asarray(encoding.fit_transform(codes, self.sizes, target))
+            encoder = self.parts["target"] = _target_encoder(target, folds, self.seed)
+            with warnings.catch_warnings():  # a class with fewer rows than folds is in some folds only
+                warnings.filterwarnings("ignore", "The least populated class", UserWarning)
+                return np.asarray(encoder.fit_transform(codes, target.y))
         if self.categories == "onehot" and codes.shape[1]:
             from sklearn.preprocessing import OneHotEncoder
 
@@ -221,6 +177,30 @@ def make_preparation(needs: Needs, config: Mapping[str, Any], sizes: list[int], 
         sizes=sizes,
         seed=seed,
     )
+
+
+def _target_folds(target: Target) -> int:
+    """How many folds the encoding by the target can have, at most five: one class has a row for each."""
+    rows = np.bincount(target.y.astype(np.intp)) if target.classes else [len(target.y)]
+    return int(min(TARGET_FOLDS, max(rows, default=0)))
+
+
+def _target_encoder(target: Target, folds: int, seed: int) -> Any:
+    """Levels become the smoothed mean of the target, of each class if there are three or more (Micci-Barreca
+    2001); `fit_transform` encodes each row by the other folds, else it would see its own target.
+
+    The code -1 is a level like the others, and stands for the overall mean where no row had it.
+    """
+    from sklearn.model_selection import KFold, StratifiedKFold
+    from sklearn.preprocessing import TargetEncoder
+
+    kind = {0: "continuous", 2: "binary"}.get(target.classes, "multiclass")
+    seed %= 2**31
+    if TargetEncoder().get_params().get("random_state", "deprecated") != "deprecated":  # before 1.9
+        return TargetEncoder(smooth=SMOOTHING, target_type=kind, cv=folds, random_state=seed)
+    splitter = StratifiedKFold if target.classes else KFold
+    cv = splitter(folds, shuffle=True, random_state=seed)
+    return TargetEncoder(smooth=SMOOTHING, target_type=kind, cv=cv)
 
 
 def _varies(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
