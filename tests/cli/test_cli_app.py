@@ -12,7 +12,7 @@ import rung as package
 from rung.cli.app import app
 
 COMMANDS = """
-audit delete doctor export extend fit list logs methods note
+audit delete doctor enqueue export extend fit list logs methods note
 pause predict rename resume show stop tune
 """
 

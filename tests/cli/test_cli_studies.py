@@ -163,6 +163,23 @@ def test_notes(rung, study: str) -> None:
     assert rung("note", "nobody", "hello").exit_code == 2
 
 
+def test_an_enqueued_configuration_runs_next(rung, study: str) -> None:
+    trials = json.loads(rung("export", study, "--format", "json").stdout)
+    config = trials[0]["config"]
+    assert rung("enqueue", study, json.dumps(config)).exit_code == 0
+    assert rung("extend", study, "--trials", 1).exit_code == 0
+    assert rung("resume", study).exit_code == 0
+    after = json.loads(rung("export", study, "--format", "json").stdout)
+    assert len(after) == len(trials) + 1
+    assert after[-1]["config"] == config
+
+
+@pytest.mark.parametrize("config", ["{", "[1]", '{"nothing": 1}'])
+def test_a_configuration_that_is_none_is_refused(rung, study: str, config: str) -> None:
+    done = rung("enqueue", study, config)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+
+
 @pytest.mark.parametrize("request_", ["pause", "stop"])
 def test_pause_and_stop_want_a_running_study(rung, study: str, request_: str) -> None:
     done = rung(request_, study)

@@ -95,6 +95,7 @@ def _hang_in() -> None:
         ("logs", studies.logs, keep),
         ("audit", studies.audit, keep),
         ("note", studies.note, keep),
+        ("enqueue", studies.enqueue, keep),
         ("pause", studies.pause, keep),
         ("stop", studies.stop, keep),
         ("rename", studies.rename, keep),

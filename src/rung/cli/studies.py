@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from rung.cli import output
 from rung.cli.options import DEFAULT_STORAGE, Json, Name, Storage, Target, TotalResource, Trials
+from rung.errors import UserError
 
 
 def list_studies(storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None:
@@ -216,6 +217,41 @@ def note(
             with Study.open(store, name) as study:
                 study.record("note", {"text": text})
     output.say(f"noted in {name}")
+
+
+def enqueue(
+    name: Name,
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="As JSON, such as '{\"lr\": 0.01}'.")],
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Have a configuration run before any that the sampler proposes, in a study that runs or is resumed."""
+    from rung.cli.store import reading
+    from rung.space import compile_space, from_json
+    from rung.study import Study
+    from rung.study.study import stored_identity
+
+    asked = _configuration(config)
+    with reading(storage) as store:
+        compile_space(from_json(stored_identity(store, name).space)).from_mapping(asked)
+        row = store.find(name)
+        if row is not None and row.writer is not None:
+            store.request(name, "enqueue", asked)
+        else:
+            with Study.open(store, name) as study:
+                study.enqueue(asked)
+    output.say(f"{name} runs it next")
+
+
+def _configuration(text: str) -> dict[str, Any]:
+    import json
+
+    try:
+        asked = json.loads(text)
+    except ValueError as error:
+        raise UserError(f"the configuration is not JSON ({error}): write '{{\"lr\": 0.01}}'") from error
+    if not isinstance(asked, dict):
+        raise UserError(f"the configuration must be a JSON object of names and values, not {text}")
+    return asked
 
 
 def pause(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:
