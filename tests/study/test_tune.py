@@ -10,6 +10,7 @@ import pytest
 
 import rung
 from rung.errors import StudyError, UserError
+from rung.executors.simulated import SimulatedExecutor
 from rung.storage import open_storage
 
 SPACE = {
@@ -286,3 +287,19 @@ def test_what_the_inline_executor_cannot_keep():
 def test_the_end_of_the_total_resource_is_the_reason():
     result = rung.tune(lambda config, budget: 1.0, SPACE, resource=("epoch", 1, 9), total_resource=5)
     assert result.reason == "total_resource"
+
+
+def test_a_virtual_year_takes_as_many_polls_as_there_are_jobs():
+    polls = []
+
+    class Counting(SimulatedExecutor):
+        def poll(self, timeout):
+            polls.append(timeout)
+            return super().poll(timeout)
+
+    year = 365 * 86400.0
+    executor = Counting(4, lambda config, trial, resource: {"loss": 1.0}, lambda *job: year / 20)
+    study = rung.Study(SPACE, sampler="random", budget=year)
+    study.run(loss, executor=executor)
+    assert len(study.history) >= 80
+    assert len(polls) <= 2 * len(study.history)

@@ -53,6 +53,7 @@ class SimulatedExecutor:
     """
 
     name = "simulated"
+    virtual = True
 
     def __init__(
         self,

@@ -116,6 +116,8 @@ class Loop:
         self._looked = time.monotonic()
         self._gated = any(running.job.gates for running in writer.history.retry)  # a job may be stopped
         self._plain = writer.identity.resource is None
+        # on a virtual clock nothing happens between two events, and half a second is no short while
+        self._tick = None if getattr(executor, "virtual", False) else _TICK
         self._keeper = Keeper(writer)
         self._keeper.tidy()
         if hasattr(executor, "absorb"):
@@ -186,13 +188,13 @@ class Loop:
 
     # -- the clock, signals, other processes ----------------------------------------------------------
 
-    def _patience(self) -> float:
+    def _patience(self) -> float | None:
         """How long `poll` may wait before the loop must look at something else."""
         limit = self.history.limits.seconds
         if limit is None or self._cancelled_at is not None:
-            return _TICK
-        left = limit - self.history.clock.spent(self.executor.now())
-        return min(_TICK, max(0.0, left))
+            return self._tick
+        left = max(0.0, limit - self.history.clock.spent(self.executor.now()))
+        return left if self._tick is None else min(self._tick, left)
 
     def _look(self, pending: list[Event], news: Sequence[Event]) -> None:
         """Notice a limit that has been reached, an interrupt, other processes' requests, new checkpoints."""

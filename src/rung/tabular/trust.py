@@ -20,13 +20,20 @@ FUNCTIONS: Final = ("sklearn.utils.validation.check_array",)
 """Functions that may be named, beside numpy's and scipy's ufuncs: whatever they are called with, they do no
 harm.
 """
-SKRUB: Final = (
-    "skrub._datetime_encoder.DatetimeEncoder",
-    "skrub._minhash_encoder.MinHashEncoder",
-    "skrub._string_encoder.StringEncoder",
-    "skrub._to_str.ToStr",
-    "skrub._utils.LRUDict",
+LOSSES: Final = (
+    "_loss.CyAbsoluteError",
+    "_loss.CyExponentialLoss",
+    "_loss.CyHalfBinomialLoss",
+    "_loss.CyHalfGammaLoss",
+    "_loss.CyHalfMultinomialLoss",
+    "_loss.CyHalfPoissonLoss",
+    "_loss.CyHalfSquaredError",
+    "_loss.CyHalfTweedieLoss",
+    "_loss.CyHalfTweedieLossIdentity",
+    "_loss.CyHuberLoss",
+    "_loss.CyPinballLoss",
 )
+"""scikit-learn's losses as its versions before 1.9 call them: without the package they are in."""
 _UNFIT: Final = (
     "tests",
     "testing",
@@ -79,8 +86,8 @@ def harmless(use: Use) -> bool:
 
 
 def trusted_names(trust: Sequence[str]) -> set[str]:
-    """What the caller trusts, what we trust by name, and what installed plug-ins declare."""
-    return {*trust, *SKRUB, *declared_by_plugins()}
+    """What the caller trusts, and what installed plug-ins declare."""
+    return {*trust, *declared_by_plugins()}
 
 
 def _class_of(*packages: str) -> Callable[[str], bool]:
@@ -115,6 +122,10 @@ def _one_of(*names: str) -> Callable[[str], bool]:
 
 def _container(name: str) -> bool:
     return name in _CONTAINERS or _class_of("rung.tabular", "sklearn")(name)
+
+
+def _loss(name: str) -> bool:
+    return name in LOSSES or _class_of("sklearn")(name)
 
 
 def _function(name: str) -> bool:
@@ -159,7 +170,7 @@ _RULES: Final[Mapping[str, Callable[[str], bool]]] = {
     "SparseMatrixNode": _class_of("scipy"),
     "ReduceNode": _class_of("sklearn"),
     "TreeNode": _class_of("sklearn"),
-    "LossNode": _class_of("sklearn"),
+    "LossNode": _loss,
     "ConstructorFromReduceNode": _class_of("sklearn"),
 }
 """For each way of rebuilding: the names that may be rebuilt so. Bound methods and functions of `operator`
