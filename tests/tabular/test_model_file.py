@@ -11,7 +11,7 @@ from rung.errors import DataError
 from rung.tabular.learners.table import BUILT_IN
 from rung.tabular.model_file import FORMAT, load_model, read_manifest, save_model
 from rung.tabular.predict import predict_table
-from rung.tabular.trust import Use, refused, trusted_names, uses
+from rung.tabular.trust import LOSSES, Use, harmless, refused, trusted_names, uses
 from support.tables import KINDS, fitted
 
 
@@ -139,6 +139,11 @@ DANGEROUS = [
     Use("operator.methodcaller", "OperatorFuncNode"),
     Use("sklearn.linear_model._logistic.LogisticRegression", "MethodNode"),
     Use("pickle.Unpickler", "DictNode"),
+    Use("_loss.CyHalfBinomialLoss", "FunctionNode"),
+    Use("_loss.CyHalfBinomialLoss", "ObjectNode"),
+    Use("_loss.CyOther", "LossNode"),
+    Use("_loss.CyHalfBinomialLoss.fit", "LossNode"),
+    Use("skrub._to_str.ToStr", "ObjectNode"),
     Use("sklearn.linear_model._logistic.LogisticRegression", "SomeNewNode"),
 ]
 
@@ -147,6 +152,16 @@ DANGEROUS = [
 def test_what_could_run_code_is_refused(use: Use) -> None:
     assert refused([use], trusted_names(())) == [use.name]
     assert refused([use], trusted_names((use.name,))) == []
+
+
+def test_losses_are_harmless_by_the_names_that_scikit_learn_has_had_for_them() -> None:
+    from sklearn._loss import _loss
+
+    names = {name for name in vars(_loss) if name.startswith("Cy")} - {"CyLossFunction"}  # the abstract one
+    assert {f"_loss.{name}" for name in names} == set(LOSSES)
+    for name in names:
+        assert harmless(Use(f"_loss.{name}", "LossNode"))
+        assert harmless(Use(f"{getattr(_loss, name).__module__}.{name}", "LossNode"))
 
 
 def test_a_file_that_would_run_code_is_refused_before_it_does(tmp_path: Path, saved: Path) -> None:
