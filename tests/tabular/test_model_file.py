@@ -45,6 +45,25 @@ def test_the_manifest_says_what_the_model_is(saved: Path) -> None:
     assert {"numpy", "scikit-learn", "skops"} <= set(manifest["libraries"])
 
 
+def test_the_file_holds_what_skops_would_write(tmp_path: Path) -> None:
+    """The same schema, but for the identities of objects, and the same arrays."""
+    model, frame = fitted("binary", "forest")
+    model.notes["twice"] = [shared := np.arange(3.0), shared]
+    place = save_model(model, tmp_path / "model.rung")
+    own, theirs = zipfile.ZipFile(place), zipfile.ZipFile(_dumped(tmp_path, model))
+    assert len(own.namelist()) == len(set(own.namelist())) == len(theirs.namelist()) + 1  # the manifest
+    assert _outline(json.loads(own.read("schema.json"))) == _outline(json.loads(theirs.read("schema.json")))
+    loaded = skops.io.load(place, trusted=sorted({u.name for u in uses(json.loads(own.read("schema.json")))}))
+    assert np.array_equal(loaded.raw(frame), model.raw(frame))
+
+
+def _outline(node: Any) -> Any:
+    """A schema without the identities of objects."""
+    if isinstance(node, dict):
+        return {key: _outline(value) for key, value in node.items() if key not in ("__id__", "file")}
+    return [_outline(value) for value in node] if isinstance(node, list) else node
+
+
 def test_nothing_is_left_behind_where_writing_fails(tmp_path: Path) -> None:
     model, _ = fitted("binary", "linear")
     place = tmp_path / "model.rung"
