@@ -11,6 +11,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 import rung
+from rung.errors import StudyError
 
 # Left out by scikit-learn itself where SciPy's array interface is not switched on.
 BY_ENVIRONMENT = set() if os.environ.get("SCIPY_ARRAY_API") == "1" else {"check_array_api_input"}
@@ -60,3 +61,10 @@ def test_it_is_a_citizen_of_scikit_learn():
 def test_one_class_is_refused():
     with pytest.raises(ValueError, match="one class"):
         rung.AutoClassifier(budget=0.1).fit(np.ones((5, 2)), ["a"] * 5)
+
+
+@pytest.mark.parametrize("workers", [0, -1])
+def test_fewer_than_one_worker_is_refused(workers):
+    X, y = _frame()
+    with pytest.raises(StudyError, match=f"workers must be at least 1, not {workers}; leave it out"):
+        rung.AutoClassifier(budget=0.3, workers=workers).fit(X, y)

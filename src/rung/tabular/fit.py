@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.errors import StudyError
 from rung.storage import open_storage
 from rung.study.study import stored_identity
 from rung.tabular.baselines import constant_prediction, lightgbm_prediction
@@ -75,7 +76,7 @@ def fit_table(  # noqa: PLR0913  # a door
         frame: rows with an empty target must be gone (`check_target` removes them).
         task: "binary", "multiclass" or "regression"; guessed unless given.
         metric: see `METRICS`; the task's default unless given.
-        workers: processes that evaluate; all cores unless given.
+        workers: processes that evaluate, at least 1; all cores unless given.
         watch: called with the study and each batch of logged events.
         started: monotonic time from which the budget counts; now unless given.
         holdout: share of the rows, 0 to 1, that are kept out of everything, and scored in the end.
@@ -83,8 +84,10 @@ def fit_table(  # noqa: PLR0913  # a door
 
     Raises:
         DataError: the table, the target or the metric cannot be used.
-        StudyError: the study exists with another table or other settings.
+        StudyError: the study exists with another table or other settings, or `workers` is below 1.
     """
+    if workers is not None and workers < 1:
+        raise StudyError(f"workers must be at least 1, not {workers!r}; leave it out for all cores")
     began = time.monotonic() if started is None else started
     kept = open_storage(storage) if isinstance(storage, str) else storage
     count = workers or _cores()
