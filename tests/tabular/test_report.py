@@ -119,7 +119,9 @@ def test_importance_is_left_out_where_no_time_is_left() -> None:
     found, frame = result("binary")
     late = explain(found, frame, time.monotonic() - 1)
     assert late.columns == ()
-    assert "no time was left" in words(render_report(found, Subject("t"), late))
+    page = render_report(found, Subject("t"), late)
+    assert "What the model looks at. Left out: no time was left for it." in words(page)
+    assert "<h2>What the model looks at" not in page, "a line, no card"
 
 
 def drawn(markup: str) -> ElementTree.Element:
