@@ -206,3 +206,9 @@ def test_a_target_ends_it(rung, objective: str) -> None:
     assert done.exit_code == 0
     assert "the target is reached" in done.stderr
     assert len([event for event in events("s") if isinstance(event, JobStarted)]) == 1
+
+
+def test_what_the_inline_executor_cannot_keep_is_refused_before_anything_is_written(rung, objective, folder):
+    done = rung("tune", objective, "--trials", 4, "--executor", "inline", "--workers", 2)
+    assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
+    assert not (folder / "rung.db").exists()

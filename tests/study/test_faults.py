@@ -71,7 +71,7 @@ def test_each_fault_has_one_outcome_and_the_others_go_on(tmp_path):
         workers=2,
         trials=24,
         retries=1,
-        trial_time=1.5,
+        trial_time=5,
         trial_memory=600 << 20,
         storage=storage,
         study="s",

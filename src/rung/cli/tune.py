@@ -87,11 +87,15 @@ def tune(  # noqa: PLR0913  # a door
     from rung.cli.objective import load_objective, load_space, setting
     from rung.cli.sizes import size
     from rung.study import Study
+    from rung.study.limits import make_limits
+    from rung.study.run import check_engine
 
     if all(limit is None for limit in (trials, budget, total_resource, target)):
         raise UserError(ENDLESS)
     loaded = load_objective(objective)
+    memory = size(trial_memory) if trial_memory else None
     _check_executor(executor)
+    check_engine(executor or LOCAL, workers or 1, make_limits(trial_memory=memory))
     sampler, scheduler = _policies(method, sampler, scheduler)
     opened = Study(
         load_space(space, loaded),
@@ -110,7 +114,7 @@ def tune(  # noqa: PLR0913  # a door
         target=target,
         retries=retries,
         trial_time=trial_time,
-        trial_memory=size(trial_memory) if trial_memory else None,
+        trial_memory=memory,
     )
     _run(opened, loaded, workers, executor, storage)
 
@@ -147,7 +151,10 @@ def resume(
     except BaseException:
         opened.close()
         raise
-    _run(opened, loaded, workers or command.get("workers"), executor or command.get("executor"), storage)
+    if executor is None:
+        executor = command.get("executor")
+        workers = workers or command.get("workers")
+    _run(opened, loaded, workers, executor, storage)
 
 
 def _check_executor(name: str | None) -> None:

@@ -78,7 +78,7 @@ def _engine(writer: Writer, objective: Any, workers: int, executor: str | Execut
     workers = count("workers", workers) or 1
     name = executor or ("inline" if workers == 1 else "local")
     limits = writer.history.limits
-    _check_engine(name, workers, limits)
+    check_engine(name, workers, limits)
     return make_executor(
         name,
         Setup(
@@ -93,8 +93,12 @@ def _engine(writer: Writer, objective: Any, workers: int, executor: str | Execut
     )
 
 
-def _check_engine(name: str, workers: int, limits: Limits) -> None:
-    """Refuse what the executor cannot keep."""
+def check_engine(name: str, workers: int, limits: Limits) -> None:
+    """Refuse what the executor cannot keep.
+
+    Raises:
+        StudyError: saying which executor can.
+    """
     if name == "inline" and workers > 1:
         raise StudyError(
             f"the executor 'inline' runs one job at a time: give it one worker, or {workers} to 'local'"
