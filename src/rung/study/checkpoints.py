@@ -44,7 +44,8 @@ class Keeper:
             if type(event) is CheckpointSaved:
                 self._saved += 1
                 self._supersede(event)
-        self._follow_incumbent()
+        if self._latest:
+            self._follow_incumbent()
         if self._saved < _EVERY or not any(type(event) in _ENDS for event in news):
             return []
         self._saved = 0

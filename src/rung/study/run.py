@@ -120,6 +120,7 @@ class Loop:
         self._looked = time.monotonic()
         self._gated = any(running.job.gates for running in writer.history.retry)  # a job may be stopped
         self._plain = writer.identity.resource is None
+        self._seed = writer.identity.seed
         # on a virtual clock nothing happens between two events, and half a second is no short while
         self._tick = None if getattr(executor, "virtual", False) else _TICK
         self._keeper = Keeper(writer)
@@ -168,15 +169,15 @@ class Loop:
     def _job(self, event: JobStarted) -> Job:
         writer, checkpoint = self.writer, event.checkpoint
         return Job(
-            trial=event.trial,
-            until=event.until,
-            config=writer.space.to_mapping(event.values or self.history.values[event.trial]),
-            start=event.start,
-            attempt=event.attempt,
-            seed=trial_seed(writer.identity.seed, event.trial),
-            checkpoint=None if checkpoint is None else str(writer.log.folder / checkpoint),
-            gates=event.gates,
-            plain=self._plain,
+            event.trial,
+            event.until,
+            writer.space.to_mapping(event.values or self.history.values[event.trial]),
+            event.start,
+            event.attempt,
+            trial_seed(self._seed, event.trial),
+            None if checkpoint is None else str(writer.log.folder / checkpoint),
+            event.gates,
+            self._plain,
         )
 
     def _absorb(self, events: Sequence[Event]) -> None:
