@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import statistics
 import time
 from collections.abc import Callable
@@ -34,8 +35,10 @@ def loss(config: dict[str, Any]) -> float:
 def kde_rows(observations: int = 10_000, suggestions: int = 100) -> list[Row]:
     """Milliseconds a suggestion, with one more result before each, so that every model is fitted anew."""
     ours = _median(_kde(observations), suggestions)
-    theirs = _median(_optuna(observations), max(5, suggestions // 5))
     what = f"kde, {observations:,} observations, 10 parameters"
+    if importlib.util.find_spec("optuna") is None:
+        return [Row(what, ours, "ms", 2.0, "Optuna is not installed: pip install optuna")]
+    theirs = _median(_optuna(observations), max(5, suggestions // 5))
     return [
         Row(what, ours, "ms", 2.0, "Optuna TPE, ms", theirs),
         Row("  Optuna's TPE against kde", theirs / ours, "times", 10.0, at_least=True),
