@@ -232,15 +232,11 @@ class Study:
         Raises:
             StudyError: the job isn't running, or the resource isn't a whole number above 0.
         """
-        self._check(job)
-        try:
-            at = 0 if isinstance(resource, bool) else operator.index(resource)
-        except TypeError:
-            at = 0
-        if at < 1:
-            raise StudyError(f"trial {job.number}: resource {resource!r} is no whole number above 0")
-        now = time.time()
-        events: list[Event] = [ev.Reported(job.number, at, self._metrics(value), job.attempt, now)]
+        _check_running(self, job)
+        at, now = _whole(job, resource), time.time()
+        events: list[Event] = [
+            ev.Reported(job.number, at, _metrics(self.identity.metric, value), job.attempt, now)
+        ]
         if checkpoint is not None:
             events.append(ev.CheckpointSaved(job.number, at, str(checkpoint), job.attempt, now))
         self.writer.commit(events)
@@ -264,7 +260,7 @@ class Study:
         Raises:
             StudyError: the job was told already, was stopped, or is none of this study's.
         """
-        self._check(job)
+        _check_running(self, job)
         now = time.time()
         if error is not None or infeasible is not None:
             failure = Failure.ERROR if infeasible is None else Failure.INFEASIBLE
@@ -275,22 +271,9 @@ class Study:
         if checkpoint is not None:
             until = job._event.until
             events.append(ev.CheckpointSaved(job.number, until, str(checkpoint), job.attempt, now))
-        metrics = None if value is None else self._metrics(value)
+        metrics = None if value is None else _metrics(self.identity.metric, value)
         events.append(ev.JobFinished(job.number, job.attempt, metrics, now))
         self.writer.commit(events)
-
-    def _check(self, job: Asked) -> None:
-        if not isinstance(job, Asked) or job._study is not self:
-            raise StudyError(f"{job!r} is no job that this study handed out: ask() returns them")
-        running = self.history.running.get(job.number)
-        if running is None or running.job.attempt != job.attempt:
-            how = "was stopped by the scheduler" if job.stopped else "was told already"
-            raise StudyError(f"the job of trial {job.number} {how}: ask() for another")
-
-    def _metrics(self, value: float | Mapping[str, Any]) -> Mapping[str, Any]:
-        if isinstance(value, Mapping):
-            return as_metrics(value)
-        return {self.identity.metric: as_number(self.identity.metric, value)}
 
     # -- what others add ------------------------------------------------------------------------------
 
@@ -350,6 +333,30 @@ class Study:
 
     def __repr__(self) -> str:
         return f"<Study {self.name!r}: {len(self.history)} trials, best {self.history.incumbent}>"
+
+
+def _check_running(study: Study, job: Asked) -> None:
+    if not isinstance(job, Asked) or job._study is not study:
+        raise StudyError(f"{job!r} is no job that this study handed out: ask() returns them")
+    running = study.history.running.get(job.number)
+    if running is None or running.job.attempt != job.attempt:
+        how = "was stopped by the scheduler" if job.stopped else "was told already"
+        raise StudyError(f"the job of trial {job.number} {how}: ask() for another")
+
+
+def _whole(job: Asked, resource: Any) -> int:
+    try:
+        at = 0 if isinstance(resource, bool) else operator.index(resource)
+    except TypeError:
+        at = 0
+    if at < 1:
+        raise StudyError(f"trial {job.number}: resource {resource!r} is no whole number above 0")
+    return at
+
+
+def _metrics(metric: str, value: float | Mapping[str, Any]) -> Mapping[str, Any]:
+    """A lone number is the study's metric."""
+    return as_metrics(value) if isinstance(value, Mapping) else {metric: as_number(metric, value)}
 
 
 def stored_identity(storage: Storage, name: str) -> Identity:
