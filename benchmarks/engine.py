@@ -1,4 +1,4 @@
-"""The engine's speed: `python -m benchmarks.engine [--json] [--quick] [--only PART ...]`."""
+"""The engine's speed: `python -m benchmarks.engine [--json] [--only PART ...]`."""
 
 from __future__ import annotations
 

@@ -225,8 +225,11 @@ def test_closing_the_storage_closes_its_logs(storage, new):
 
 def test_a_heartbeat_keeps_the_log_open(storage, new, samples):
     log = new()
+    before = len(list(log.read()))
     log.heartbeat()
+    assert storage.find("mine").writer is not None
     log.append(samples.reports(1, 2), samples.summary)
+    assert list(log.read())[before:] == samples.reports(1, 2)
 
 
 # -- requests -----------------------------------------------------------------------------------------------
