@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import pytest
 
+from rung.space import to_json
 from rung.space.compiled import CompiledSpace
 from rung.space.values import Values
 from rung.trials.events import Identity, JobFinished, JobStarted, Origin, Resource, Spec, StudyCreated
@@ -15,11 +17,18 @@ RANDOM = Origin("random")
 
 
 class Recorder:
-    """A history that grows by whole trials."""
+    """A history that grows by whole trials.
 
-    def __init__(self, sampler: object = None) -> None:
+    Args:
+        sampler: whose state the history keeps, if it has one.
+        space: which such a sampler reads from the study's identity.
+        more: further fields of the identity, such as `goals`.
+    """
+
+    def __init__(self, sampler: object = None, space: CompiledSpace | None = None, **more: Any) -> None:
         resource = Resource("epoch", 1, 81)
-        identity = Identity({}, "loss", "min", resource, 3, Spec("kde"), Spec("asha"), 0)
+        form = to_json(space.space) if space is not None else {}
+        identity = Identity(form, "loss", "min", resource, 3, Spec("kde"), Spec("asha"), 0, **more)
         self.history = History(sampler=sampler).fold_all([StudyCreated(identity, "0")])
 
     def start(self, values: Values, until: int = 1, origin: Origin = RANDOM) -> int:

@@ -86,7 +86,7 @@ def check(space: CompiledSpace, suggestion: Suggestion | None, name: str) -> Non
 @given(space=spaces(), losses=st.lists(LOSSES, max_size=40), seed=st.integers(0, 2**63))
 def test_suggestions_are_legal_repeatable_and_change_nothing(recorder, name, space, losses, seed):
     compiled, sampler = compile_space(space), make_sampler(name)
-    record = recorder(sampler)
+    record = recorder(sampler, compiled)
     for number, loss in enumerate(losses):
         suggestion = sampler.suggest(compiled, record.history, Request(1), Rng(seed, number))
         check(compiled, suggestion, name)
@@ -120,7 +120,7 @@ POINT = compile_space(
 )
 def test_hard_histories(recorder, name, space, value):
     sampler = make_sampler(name)
-    record = recorder(sampler).random_trials(space, [value(n) for n in range(120)])
+    record = recorder(sampler, space).random_trials(space, [value(n) for n in range(120)])
     for number in range(120, 124):
         check(space, sampler.suggest(space, record.history, Request(1), Rng(0, number)), name)
 
@@ -129,7 +129,7 @@ def test_hard_histories(recorder, name, space, value):
 def test_trials_and_seeds_differ(recorder, name):
     space = compile_space({f"x{i}": Float(0, 1) for i in range(3)})
     sampler = make_sampler(name)
-    history = recorder(sampler).random_trials(space, [n / 50 for n in range(50)]).history
+    history = recorder(sampler, space).random_trials(space, [n / 50 for n in range(50)]).history
     found = {
         sampler.suggest(space, history, Request(1), Rng(seed, number)).values
         for seed in range(5)

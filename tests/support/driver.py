@@ -7,10 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from rung.schedulers.base import Decision, Done, Resume, Start, Stop, Wait
+from rung.space import to_json
+from rung.space.domains import Float, Integer, Space
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, Identity, JobStarted, Limits, Resource, Spec
 from rung.trials.history import History
 
+SPACE = to_json(Space({"x": Float(0.0, 1.0), "n": Integer(1, 9)}))
 OUTCOMES = ("value",) * 9 + ("nan", "inf", "missing", "error", "infeasible", "lost", "interrupted", "late")
 
 
@@ -18,7 +21,7 @@ def identity(
     minimum: int = 1, maximum: int = 1, eta: int = 3, mode: str = "min", plain: bool = False
 ) -> Identity:
     resource = None if plain else Resource("epoch", minimum, maximum)
-    return Identity({}, "loss", mode, resource, eta, Spec("random"), Spec("asha"), 0)
+    return Identity(SPACE, "loss", mode, resource, eta, Spec("random"), Spec("asha"), 0)
 
 
 def is_done(decision: Decision) -> bool:
@@ -119,7 +122,12 @@ class Driver:
         if isinstance(decision, Start):
             trial = len(self.history)
             job = JobStarted(
-                trial, decision.until, values=(trial,), bracket=decision.bracket, gates=decision.gates
+                trial,
+                decision.until,
+                values=decision.values or (trial * 0.618033988749895 % 1.0, 1 + trial * 5 % 9),
+                origin=decision.origin,
+                bracket=decision.bracket,
+                gates=decision.gates,
             )
         else:
             assert isinstance(decision, Resume)

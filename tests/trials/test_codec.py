@@ -30,6 +30,8 @@ EVERY = [
     ev.JobStopped(3, 1),
     ev.TrialStopped(3),
     ev.StopDecided("budget"),
+    ev.Told(4, (0.5, "a", INACTIVE), {"loss": 0.25}, 9),
+    ev.SpaceChanged({"x": {"type": "float", "low": 0, "high": 1}}, {"x": 0.5}),
     ev.Requested("enqueue", {"lr": 0.1}),
     ev.Recorded("alphas", {"rows": [[0.1, 0.2]], "raw": "x"}, 3),
 ]

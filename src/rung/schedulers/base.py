@@ -6,7 +6,8 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from rung.trials.events import Identity, JobStarted, TrialStopped
+from rung.space.values import Values
+from rung.trials.events import Identity, JobStarted, Origin, TrialStopped
 from rung.trials.history import History, Result
 
 
@@ -14,17 +15,33 @@ class Decision(msgspec.Struct, frozen=True, gc=False):
     """What the study does next."""
 
 
+class Explore(msgspec.Struct, frozen=True, gc=False):
+    """How a configuration is changed into a new one (Jaderberg et al. 2017, 4.1.1, "explore").
+
+    Each parameter is drawn anew with probability `resample`; else a number is multiplied by `factor` or
+    divided by it, and a value of a list gives way to one beside it.
+    """
+
+    resample: float = 0.25
+    factor: float = 1.2
+
+
 class Start(Decision, frozen=True, gc=False):
     """Start a new configuration and run it up to `until`.
 
     At each of `gates` (resources below `until`) its report waits for the scheduler's word.
-    `parent` is a trial whose latest checkpoint the new one starts from (population based training).
+    `parent` is a trial whose latest checkpoint the new one starts from; with `explore` its configuration is
+    the parent's, changed so (population based training). `values` is the configuration itself, where the
+    scheduler's own model chose it, and `origin` says so. Without either the sampler is asked.
     """
 
     until: int
     bracket: int = 0
     gates: tuple[int, ...] = ()
     parent: int | None = None
+    explore: Explore | None = None
+    values: Values | None = None
+    origin: Origin | None = None
 
 
 class Resume(Decision, frozen=True, gc=False):
@@ -58,7 +75,8 @@ class Scheduler(Protocol):
 
     A scheduler is a frozen dataclass of settings. Its state is a fold of the log that the history keeps
     (`history.scheduler`); `initial` and `fold` may be missing where none is needed (see
-    `rung.trials.history.Folding`). `next` reads the history only, changes nothing, and costs O(log n).
+    `rung.trials.history.Folding`). `next` reads the history only, changes nothing, and costs O(log n); it may
+    be asked several times about one history, so what a model costs is paid once for each `history.length`.
 
     The contract, tested for all: it starts a configuration only if `history.may_start`; a result of `inf`
     counts as worst and is never promoted; ties go to the older trial; it returns `Wait` only while
@@ -84,5 +102,5 @@ class Scheduler(Protocol):
 def at_its_end(history: History) -> bool:
     """Whether, within its present limits, no configuration is started any more and no result is to come."""
     limit = history.limits.trials
-    may_start = not history.exhausted and (limit is None or len(history) < limit)
+    may_start = not history.exhausted and (limit is None or history.begun < limit)
     return not (may_start or history.running or history.retry)

@@ -37,24 +37,23 @@ class CompiledSpace:
         levels: (d,) number of categories; 0 for numeric and ordinal dimensions and those of one value.
         domains: by dimension, the domain.
         layout: the space laid flat, with its rules.
+        columns: its axes and rules, by dimension, on whole columns of raw numbers.
         defaults: by dimension, the value that stands for a NaN.
     """
 
     def __init__(self, space: Space) -> None:
         self.space = space
-        self._columns = Columns(space)
-        self.layout: Layout = self._columns.layout
+        self.columns = Columns(space)
+        self.layout: Layout = self.columns.layout
         slots = self.layout.slots
         self.size: int = len(slots)
         self.names: tuple[str, ...] = tuple(slot.name for slot in slots)
         self.keys: tuple[str, ...] = tuple(slot.key for slot in slots)
         self.domains: tuple[Domain, ...] = tuple(slot.domain for slot in slots)
-        self.levels: NDArray[np.int64] = np.array(
-            [axis.levels for axis in self._columns.axes], dtype=np.int64
-        )
+        self.levels: NDArray[np.int64] = np.array([axis.levels for axis in self.columns.axes], dtype=np.int64)
         self.defaults: tuple[Value, ...] = tuple(
             axis.python(np.array([raw]))[0]
-            for axis, raw in zip(self._columns.axes, self._columns.defaults, strict=True)
+            for axis, raw in zip(self.columns.axes, self.columns.defaults, strict=True)
         )
         self._always_active = all(gate is None for gate in self.layout.gates)
         self._blocks: dict[tuple[int, int], list[Values]] = {}
@@ -86,8 +85,8 @@ class CompiledSpace:
         for attempt in range(ATTEMPTS):
             points = self._draw(seed, missing, attempt)
             raw, active = self._decoded(points)
-            found = self._columns.rows(raw, active)
-            legal = self._columns.legal(raw, active, len(found))
+            found = self.columns.rows(raw, active)
+            legal = self.columns.legal(raw, active, len(found))
             if attempt:
                 for i in np.flatnonzero(legal).tolist():
                     rows[missing[i] - first] = found[i]
@@ -103,14 +102,14 @@ class CompiledSpace:
 
     def _draw(self, seed: int, numbers: NDArray[np.int64], attempt: int) -> Floats:
         points = np.ascontiguousarray(uniforms_of(seed, numbers, self.size, attempt).T)  # (d, n)
-        for j, axis in enumerate(self._columns.axes):
+        for j, axis in enumerate(self.columns.axes):
             if axis.quantile is not None:
                 points[j] = axis.quantile(points[j])
         return points
 
     def _decoded(self, points: Floats) -> tuple[Raw, Active]:
-        raw = self._columns.raw(points)
-        return raw, self._columns.activity(raw)
+        raw = self.columns.raw(points)
+        return raw, self.columns.activity(raw)
 
     # -- the unit cube ------------------------------------------------------------------------------------
 
@@ -119,7 +118,7 @@ class CompiledSpace:
 
         Category k of m lies at (k + 1/2) / m.
         """
-        return self._columns.encode(rows)
+        return self.columns.encode(rows)
 
     def decode(self, points: ArrayLike) -> list[Values]:
         """The configurations at points of the unit cube.
@@ -133,10 +132,10 @@ class CompiledSpace:
         if x.ndim != 2 or len(x) != self.size:
             raise ValueError(f"points must have the shape (n, {self.size}), not {np.shape(points)}")
         missing = np.isnan(x)
-        raw = self._columns.raw(np.clip(np.where(missing, 0.5, x), 0.0, 1.0))
+        raw = self.columns.raw(np.clip(np.where(missing, 0.5, x), 0.0, 1.0))
         for j in np.flatnonzero(missing.any(axis=1)).tolist():
-            raw[j][missing[j]] = self._columns.defaults[j]
-        return self._columns.rows(raw, self._columns.activity(raw))
+            raw[j][missing[j]] = self.columns.defaults[j]
+        return self.columns.rows(raw, self.columns.activity(raw))
 
     def default(self) -> Values:
         """The configuration of all defaults (it may be forbidden)."""
@@ -150,20 +149,20 @@ class CompiledSpace:
 
     def legal(self, rows: Sequence[Values]) -> NDArray[np.bool_]:
         """Which configurations no forbidden statement meets: (n,)."""
-        if not rows or not self._columns.forbidden:
+        if not rows or not self.columns.forbidden:
             return np.ones(len(rows), dtype=np.bool_)
-        raw, active = self._columns.read(rows)
-        return self._columns.legal(raw, list(active), len(rows))
+        raw, active = self.columns.read(rows)
+        return self.columns.legal(raw, list(active), len(rows))
 
     # -- moves and grids ------------------------------------------------------------------------------------
 
     def neighbours(self, values: Values, rng: np.random.Generator, count: int) -> list[Values]:
         """Up to `count` different legal configurations, each with one parameter of `values` changed."""
-        return find_neighbours(self._columns, values, rng, count)
+        return find_neighbours(self.columns, values, rng, count)
 
     def grid(self, resolution: int | Mapping[str, int] = 5) -> Grid:
         """The grid's configurations, by number; see `Grid` for its order and for `resolution`."""
-        return Grid(self._columns, resolution)
+        return Grid(self.columns, resolution)
 
     def grid_size(self, resolution: int | Mapping[str, int] = 5) -> int:
         """How many configurations the grid has."""
@@ -186,7 +185,7 @@ class CompiledSpace:
         """
         if not isinstance(mapping, Mapping):
             raise SpaceError(f"a configuration is a mapping from names to values, not {mapping!r}")
-        columns = self._columns
+        columns = self.columns
         raw: Raw = [0] * self.size
         active: Active = [False] * self.size
         values: list[Any] = [INACTIVE] * self.size

@@ -42,8 +42,34 @@ class Resource(Record, frozen=True):
         return self.name if self.name.endswith("s") else f"{self.name}s"
 
 
+class Goal(Record, frozen=True):
+    """One of several objectives: a metric, and whether less ("min") or more ("max") of it is better.
+
+    `reference` is the value from which improvement counts in the hypervolume; None: the worst that is seen.
+    """
+
+    metric: str
+    mode: str = "min"
+    reference: float | None = None
+
+
+class Constraint(Record, frozen=True):
+    """A bound that a result must keep: `metric` at most `bound`, or, with `sense` ">=", at least."""
+
+    metric: str
+    bound: float
+    sense: str = "<="
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.sense} {self.bound:g}"
+
+
 class Identity(Record, frozen=True):
-    """What makes a study this study: calling again with the same resumes it, with another is an error."""
+    """What makes a study this study: calling again with the same resumes it, with another is an error.
+
+    `metric` and `mode` are those of the first of `goals`, where there are several objectives. `confirm` is
+    how often the incumbent is evaluated again before it is declared; `noisy` allows repeated configurations.
+    """
 
     space: Mapping[str, Any]  # the JSON form, see rung.space.to_json
     metric: str
@@ -55,6 +81,10 @@ class Identity(Record, frozen=True):
     seed: int
     door: str = "tune"  # or "fit", "search"
     task: Mapping[str, Any] = {}  # what a door adds: the table's fingerprint, the target, ...
+    goals: tuple[Goal, ...] = ()  # all objectives, if they are several
+    constraints: tuple[Constraint, ...] = ()
+    noisy: bool = False
+    confirm: int = 0
 
 
 class Limits(Record, frozen=True):
@@ -214,6 +244,27 @@ class StopDecided(Event, frozen=True):
     time: float = 0.0
 
 
+class Told(Event, frozen=True):
+    """A result that the user knew: a trial of its own, which no job ran and no scheduler counts."""
+
+    trial: int
+    values: Values
+    metrics: Mapping[str, Any]
+    resource: int
+    time: float = 0.0
+
+
+class SpaceChanged(Event, frozen=True):
+    """From here on configurations come from another space; earlier ones are read as configurations of it.
+
+    A parameter that is new has, in earlier trials, its value in `given`, else its default.
+    """
+
+    space: Mapping[str, Any]  # the JSON form
+    given: Mapping[str, Any] = {}
+    time: float = 0.0
+
+
 class Requested(Event, frozen=True):
     """The writer took up another process's request (pause, stop, enqueue, note).
 
@@ -249,6 +300,8 @@ AnyEvent = (
     | JobStopped
     | TrialStopped
     | StopDecided
+    | Told
+    | SpaceChanged
     | Requested
     | Recorded
 )

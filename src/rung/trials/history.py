@@ -13,20 +13,29 @@ Inside, everything is minimised. What can go wrong has one outcome each:
 - A crash is a result of `inf` at the next gate, or at `until`. A lost worker's job runs again, up to
   `Limits.retries` times for one job, and then counts as a crash. An interrupted one runs again, uncounted.
 - A trial that its scheduler stops passes no more gates. If its job reaches its end all the same, that counts.
+- A result that breaks a constraint counts behind all that break none, and is never the incumbent.
+- Trials that no scheduler asked for (results that the user knew, repeats that confirm the incumbent) stand
+  apart: no scheduler is told of them, and no limit on the number of trials counts them.
 """
 
 from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from rung.space.values import Values
 from rung.trials import events as ev
-from rung.trials.events import Event, Failure, Identity, JobStarted, Limits, Origin
+from rung.trials.events import Event, Identity, JobStarted, Limits, Origin
+from rung.trials.folding import HANDLERS
+from rung.trials.running import BEHIND as BEHIND
+from rung.trials.running import CONFIRM as CONFIRM
+from rung.trials.running import ENQUEUED as ENQUEUED
+from rung.trials.running import EXHAUSTED as EXHAUSTED
+from rung.trials.running import TOLD as TOLD
 from rung.trials.running import WORST as WORST
-from rung.trials.running import Best, Clock, Encoded, Metric
+from rung.trials.running import Best, Clock, Encoded, Measure, Metric, Yardstick
 from rung.trials.running import Checkpoint as Checkpoint
 from rung.trials.running import Column as Column
 from rung.trials.running import Folding as Folding
@@ -41,9 +50,6 @@ if TYPE_CHECKING:
 
     from rung.space.compiled import CompiledSpace
 
-ENQUEUED = "enqueued"  # the origin of a configuration that the user gave
-EXHAUSTED = "exhausted"  # the sampler has no configuration left
-
 
 class History:
     """The fold of one study's log.
@@ -56,7 +62,12 @@ class History:
         reached, latest: by trial, the largest resource reported, and the minimised value there.
         attempts: by trial, how often a job of it was started: what the next job's `attempt` must be, so that
             nothing told by an earlier job of the trial can be taken for the present one's.
+        seconds: by trial, how long its jobs took, by the executor's clock; a running one's not yet.
         results: by resource, every result there (`Column`), failed ones as `inf`.
+        apart: trials that no scheduler asked for, and which (`TOLD`, `CONFIRM`).
+        confirmed: trial number to the values, minimised, of its configuration's repeats.
+        outside: trials whose configuration is not in the space any more, since it was changed.
+        fixed: parameters, by name, that new configurations have at a value that the user set.
         running: trial number to its running job.
         retry: jobs that must run again, oldest first (lost or interrupted ones); taken from the front.
         checkpoints: trial number to the latest one.
@@ -80,6 +91,12 @@ class History:
         self.reached = array("q")
         self.latest = array("d")
         self.attempts = array("q")
+        self.seconds = array("d")
+        self.apart: dict[int, str] = {}
+        self.confirmed: dict[int, list[float]] = {}
+        self.outside: set[int] = set()
+        self.space_version = 0  # how often the space was changed
+        self.fixed: Mapping[str, Any] = {}
         self.results: dict[int, Column] = {}
         self.running: dict[int, Running] = {}
         self.retry: deque[Running] = deque()
@@ -91,6 +108,7 @@ class History:
         self.clock = Clock()
         self.stopping: str | None = None  # why no more jobs start in this session
         self.exhausted = False  # the sampler has no configuration left
+        self.confirming = False  # only repeats of the incumbent's configuration start
         self.created = 0.0  # clock time of the study's beginning
         self.objective: str | None = None  # fingerprint of the code that ran last
         self.length = 0  # events folded
@@ -100,6 +118,9 @@ class History:
         self._lost: dict[int, int] = {}  # trial -> lost attempts of its present job
         self._largest = 1
         self._plain = True  # no resource
+        self._space: CompiledSpace | None = None
+        self._yardstick: Yardstick | None = None  # of more than one metric
+        self._measures: dict[int, Measure] = {}  # by trial, what its latest value was made from
 
     def __len__(self) -> int:
         """Trials started so far."""
@@ -111,10 +132,24 @@ class History:
         return self._best.incumbent
 
     @property
+    def begun(self) -> int:
+        """Trials that a scheduler started."""
+        return len(self.values) - len(self.apart)
+
+    @property
     def may_start(self) -> bool:
         """Whether one more configuration may be started (running jobs and promotions aside)."""
         limit = self.limits.trials
-        return self.stopping is None and not self.exhausted and (limit is None or len(self.values) < limit)
+        return self.stopping is None and not self.exhausted and (limit is None or self.begun < limit)
+
+    @property
+    def space(self) -> CompiledSpace:
+        """The space from which configurations come, compiled; `values` are configurations of it."""
+        if self._space is None:
+            from rung.space import compile_space, from_json
+
+            self._space = compile_space(from_json(self.identity.space))
+        return self._space
 
     def may_spend(self, cost: int) -> bool:
         """Whether a job of this cost still fits into the budget."""
@@ -139,7 +174,7 @@ class History:
 
     def fold(self, event: Event) -> None:
         """Take one event in; events come in the order of the log."""
-        _HANDLERS[type(event)](self, event)
+        HANDLERS[type(event)](self, event)
         self.length += 1
 
     def fold_all(self, events: Iterable[Event]) -> History:
@@ -160,6 +195,8 @@ class History:
         """The trial's first value at a larger resource than before."""
         self.reached[trial] = resource
         self.latest[trial] = value
+        if self.apart and self.apart.get(trial) == CONFIRM:
+            return
         before = self._best.incumbent
         self._best.consider(trial, resource, value, self._metric.sign)
         if self._best.incumbent is not before:
@@ -169,243 +206,87 @@ class History:
             elif before is None or before.trial != trial:
                 self.best_checkpoint = None
 
+    def _value(self, trial: int, metrics: Mapping[str, Any] | None) -> float:
+        """The value by which a trial's metrics are compared; what it was made from is kept."""
+        if self._yardstick is None:
+            return self._metric.minimised(metrics)
+        value, self._measures[trial] = self._yardstick.measure(metrics)
+        return value
+
     def _final_value(self, running: Running, metrics: Mapping[str, Any] | None) -> float:
         """The value at the job's end: reported there, else returned, else (no resource) the last one."""
         if running.final is not None:
             return running.final
         if metrics is not None and self._metric.name in metrics:
-            return self._metric.minimised(metrics)
+            return self._value(running.job.trial, metrics)
         return self.latest[running.job.trial] if self._plain else WORST
 
+    def told_to_samplers(self) -> Iterator[JobStarted | Result]:
+        """Every trial and every result so far, as a sampler with a state of its own is told of them.
+
+        Results come by resource, at each in the order of the log.
+        """
+        for trial, values in enumerate(self.values):
+            if self.apart.get(trial) != CONFIRM and trial not in self.outside:
+                first = self._largest if trial in self.apart else 0
+                yield JobStarted(trial, first, values=values, origin=self.origins[trial])
+        for resource in sorted(self.results):
+            column = self.results[resource]
+            measures: Sequence[Measure | None] = column.measures or [None] * len(column)
+            for trial, value, measure in zip(column.trials, column.values, measures, strict=True):
+                if trial not in self.outside:
+                    yield Result(trial, resource, value, self.brackets[trial], True, measure)
+
+    def _best_inside(self) -> None:
+        """Look for the incumbent anew among the trials whose configuration is in the space."""
+        self._best = Best()
+        self.best_checkpoint = None
+        for trial, (resource, value) in enumerate(zip(self.reached, self.latest, strict=True)):
+            if trial not in self.outside and self.apart.get(trial) != CONFIRM and (resource or self._plain):
+                self._best.consider(trial, resource, value, self._metric.sign)
+        best = self._best.incumbent
+        if best is not None:
+            self.best_checkpoint = self.checkpoints.get(best.trial)
+
     def _end(self, trial: int, state: TrialState) -> None:
-        del self.running[trial]
+        self._leave(trial)
         self.states[trial] = state
         if self._lost:
             self._lost.pop(trial, None)
 
+    def _leave(self, trial: int) -> None:
+        """The trial's job runs no more, whatever comes of it."""
+        began = self.running.pop(trial).job.time
+        if self.clock.last > began:
+            self.seconds[trial] += self.clock.last - began
+
     def _run_again(self, running: Running) -> None:
-        del self.running[running.job.trial]
+        self._leave(running.job.trial)
         self.states[running.job.trial] = TrialState.INTERRUPTED
         self.retry.append(running)
 
     def _result(self, trial: int, resource: int, value: float, ended: bool) -> None:
+        if self.apart and self.apart.get(trial) == CONFIRM:
+            self.confirmed.setdefault(self.origins[trial].parent or 0, []).append(value)
+            return
         column = self.results.get(resource)
         if column is None:
             column = self.results[resource] = Column()
         column.trials.append(trial)
         column.values.append(value)
-        self._tell(Result(trial, resource, value, self.brackets[trial], ended))
+        running = self.running.get(trial)
+        under_way = max(0.0, self.clock.last - running.job.time) if running is not None else 0.0
+        column.costs.append(self.seconds[trial] + under_way)
+        measure = None
+        if self._yardstick is not None:
+            failed = value == WORST or trial not in self._measures
+            measure = self._yardstick.failed if failed else self._measures[trial]
+            column.measures.append(measure)
+        self._tell(Result(trial, resource, value, self.brackets[trial], ended, measure))
 
     def _tell(self, item: JobStarted | Result) -> None:
-        if self._fold_scheduler is not None:
+        told = self._fold_scheduler is not None and (not self.apart or item.trial not in self.apart)
+        if told:
             self.scheduler = self._fold_scheduler.fold(self.scheduler, item)
         if self._fold_sampler is not None:
             self.sampler = self._fold_sampler.fold(self.sampler, item)
-
-
-# -- the fold: one function for each kind of event ----------------------------------------------------
-
-
-def _created(history: History, event: ev.StudyCreated) -> None:
-    history.created = event.time
-    identity = history.identity = event.identity
-    history._metric = Metric(identity.metric, identity.mode)
-    history._largest = identity.resource.maximum if identity.resource else 1
-    history._plain = identity.resource is None
-    if history._fold_scheduler is not None:
-        history.scheduler = history._fold_scheduler.initial(identity)
-    if history._fold_sampler is not None:
-        history.sampler = history._fold_sampler.initial(identity)
-
-
-def _limits_changed(history: History, event: ev.LimitsChanged) -> None:
-    history.limits = event.limits
-
-
-def _session_started(history: History, event: ev.SessionStarted) -> None:
-    history.clock.start(event.time)
-    history.objective = event.objective or history.objective
-    history.stopping = None
-    history.exhausted = False
-
-
-def _session_ended(history: History, event: ev.SessionEnded) -> None:
-    history.clock.stop(event.time)
-
-
-def _job_started(history: History, event: JobStarted) -> None:
-    trial = event.trial
-    history.clock.last = event.time
-    if trial == len(history.values):
-        _trial_created(history, event)
-    history.attempts[trial] = event.attempt + 1
-    if history.states[trial] is TrialState.INTERRUPTED:
-        history.states[trial] = TrialState.RUNNING
-        history.running[trial] = Running(event, _take_retry(history, trial))
-        return
-    history.states[trial] = TrialState.RUNNING
-    history.running[trial] = Running(event)
-    history.spent += event.until - event.start
-    history._tell(event)
-
-
-def _trial_created(history: History, event: JobStarted) -> None:
-    assert event.values is not None, "the first job of a trial brings its configuration"
-    origin = event.origin or _UNKNOWN
-    history.values.append(event.values)
-    history.origins.append(origin)
-    history.brackets.append(event.bracket)
-    history.states.append(TrialState.RUNNING)
-    history.reached.append(0)
-    history.latest.append(WORST)
-    history.attempts.append(0)
-    if origin.sampler == ENQUEUED and history.enqueued:
-        history.enqueued.popleft()
-
-
-def _take_retry(history: History, trial: int) -> Running:
-    """The job of `trial` that must run again, taken from the queue: its front, as a rule."""
-    place = next(i for i, waiting in enumerate(history.retry) if waiting.job.trial == trial)
-    running = history.retry[place]
-    del history.retry[place]
-    return running
-
-
-def _reported(history: History, event: ev.Reported) -> None:
-    running = history._answers(event)
-    if running is None:
-        return
-    trial, job = event.trial, running.job
-    value = history._metric.minimised(event.metrics)
-    if history._plain:  # without a resource a trial's value is its last one
-        history.latest[trial] = value
-        return
-    resource = min(event.resource, job.until)
-    if resource <= history.reached[trial]:
-        return
-    history._observe(trial, resource, value)
-    while running.passed < len(job.gates) and job.gates[running.passed] <= resource and not running.stopping:
-        running.passed += 1
-        history._result(trial, job.gates[running.passed - 1], value, ended=False)
-    if resource == job.until:
-        running.final = value
-
-
-def _checkpoint_saved(history: History, event: ev.CheckpointSaved) -> None:
-    running = history.running.get(event.trial)
-    resource = event.resource
-    if running is not None and not history._plain:
-        resource = min(resource, running.job.until)
-    latest = history.checkpoints.get(event.trial)
-    if latest is None or resource >= latest.resource:
-        history.checkpoints[event.trial] = Checkpoint(resource, event.path)
-    best = history.incumbent
-    if best is not None and best.trial == event.trial and (resource <= best.resource or history._plain):
-        history.best_checkpoint = Checkpoint(resource, event.path)
-
-
-def _checkpoint_deleted(history: History, event: ev.CheckpointDeleted) -> None:
-    history.checkpoints.pop(event.trial, None)
-
-
-def _job_finished(history: History, event: ev.JobFinished) -> None:
-    running = history._answers(event)
-    if running is None:
-        return
-    trial, job = event.trial, running.job
-    value = history._final_value(running, event.metrics)
-    if value == WORST:
-        _ended_without_value(history, running, TrialState.FAILED)
-        return
-    history._end(trial, TrialState.COMPLETE if job.until >= history._largest else TrialState.PAUSED)
-    if history.reached[trial] < job.until:
-        history._observe(trial, job.until, value)
-    if not running.stopping:
-        for gate in job.gates[running.passed :]:
-            history._result(trial, gate, value, ended=True)
-    history._result(trial, job.until, value, ended=True)
-
-
-def _job_failed(history: History, event: ev.JobFailed) -> None:
-    running = history._answers(event)
-    if running is None:
-        return
-    trial, lost = event.trial, event.failure == Failure.LOST
-    if lost:
-        history._lost[trial] = history._lost.get(trial, 0) + 1
-    again = event.failure == Failure.INTERRUPTED or (lost and history._lost[trial] <= history.limits.retries)
-    if again and not running.stopping:
-        history._run_again(running)
-    else:
-        infeasible = event.failure == Failure.INFEASIBLE
-        _ended_without_value(history, running, TrialState.INFEASIBLE if infeasible else TrialState.FAILED)
-
-
-def _ended_without_value(history: History, running: Running, state: TrialState) -> None:
-    """A crash is the worst result where the next was due; of a trial that is being stopped none is due."""
-    trial = running.job.trial
-    if running.stopping:
-        history._end(trial, TrialState.STOPPED)
-    else:
-        history._end(trial, state)
-        history._result(trial, running.next_gate, WORST, ended=True)
-
-
-def _job_stopped(history: History, event: ev.JobStopped) -> None:
-    running = history._answers(event)
-    if running is None:
-        return
-    if running.stopping:
-        history._end(event.trial, TrialState.STOPPED)
-    else:  # the session ends: the same job goes on in the next
-        history._run_again(running)
-
-
-def _trial_stopped(history: History, event: ev.TrialStopped) -> None:
-    """A running job is told to stop; one that waits to run again never does."""
-    trial = event.trial
-    running = history.running.get(trial)
-    if running is not None:
-        running.stopping = True
-    elif history.states[trial] is TrialState.INTERRUPTED:
-        _take_retry(history, trial)
-        history.states[trial] = TrialState.STOPPED
-        history._lost.pop(trial, None)
-    if history._fold_scheduler is not None:
-        history.scheduler = history._fold_scheduler.fold(history.scheduler, event)
-
-
-def _stop_decided(history: History, event: ev.StopDecided) -> None:
-    if event.reason == EXHAUSTED:
-        history.exhausted = True
-    else:
-        history.stopping = event.reason
-
-
-def _requested(history: History, event: ev.Requested) -> None:
-    if event.request == "enqueue":
-        history.enqueued.append(event.data)
-
-
-def _recorded(history: History, event: ev.Recorded) -> None:
-    history.records.setdefault(event.topic, []).append(event)
-
-
-_UNKNOWN: Final = Origin("user")
-_HANDLERS: Final[Mapping[type, Callable[[History, Any], None]]] = {
-    ev.StudyCreated: _created,
-    ev.LimitsChanged: _limits_changed,
-    ev.SessionStarted: _session_started,
-    ev.SessionEnded: _session_ended,
-    ev.JobStarted: _job_started,
-    ev.Reported: _reported,
-    ev.CheckpointSaved: _checkpoint_saved,
-    ev.CheckpointDeleted: _checkpoint_deleted,
-    ev.JobFinished: _job_finished,
-    ev.JobFailed: _job_failed,
-    ev.JobStopped: _job_stopped,
-    ev.TrialStopped: _trial_stopped,
-    ev.StopDecided: _stop_decided,
-    ev.Requested: _requested,
-    ev.Recorded: _recorded,
-}

@@ -10,20 +10,38 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import numpy as np
 
 from rung.space.values import Values
-from rung.trials.events import Identity, JobStarted
+from rung.trials.events import Goal, Identity, JobStarted
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from rung.space.compiled import CompiledSpace
 
+ENQUEUED = "enqueued"  # the origin of a configuration that the user gave
+TOLD = "told"  # the origin of one whose result the user knew
+CONFIRM = "confirm"  # the origin of a repeat of the incumbent's; also why only such repeats still start
+EXHAUSTED = "exhausted"  # the sampler has no configuration left
 WORST = math.inf
+BEHIND = 1e306  # values from here on are those of results that break a constraint: behind all others
+
+
+class Measure(NamedTuple):
+    """What a study with several objectives or constraints keeps of a result, beside its value.
+
+    Attributes:
+        vector: all objectives, minimised; `inf` in each if one of them is no finite number.
+        violation: by how much the constraints are broken, each relative to its bound; 0.0 if all are kept.
+    """
+
+    vector: tuple[float, ...]
+    violation: float
 
 
 class Result(NamedTuple):
     """A trial's value (minimised; `inf` where it has none) at a rung: at a gate, or where its job ended.
 
-    `ended` tells that the job had ended by then, so that it can be stopped no more.
+    `ended` tells that the job had ended by then, so that it can be stopped no more. A result that breaks a
+    constraint has a value of `BEHIND` or more, so that it counts as worse than any that breaks none.
     """
 
     trial: int
@@ -31,6 +49,7 @@ class Result(NamedTuple):
     value: float
     bracket: int
     ended: bool = False
+    measure: Measure | None = None
 
 
 class Checkpoint(NamedTuple):
@@ -59,13 +78,21 @@ class Folding(Protocol):
 
 
 class Column:
-    """Results at one fidelity, in the order they came: trial numbers and minimised values."""
+    """Results at one fidelity, in the order they came.
 
-    __slots__ = ("trials", "values")
+    Attributes:
+        trials, values: trial numbers and minimised values, see `Result`.
+        costs: seconds that the trial's jobs had taken by then.
+        measures: in a study with several objectives or constraints, else empty.
+    """
+
+    __slots__ = ("costs", "measures", "trials", "values")
 
     def __init__(self) -> None:
         self.trials = array("q")
         self.values = array("d")
+        self.costs = array("d")
+        self.measures: list[Measure] = []
 
     def __len__(self) -> int:
         return len(self.trials)
@@ -142,6 +169,42 @@ class Metric:
         return value if -math.inf < value < math.inf else WORST
 
 
+class Yardstick:
+    """The objectives and constraints of a study that has more than one metric."""
+
+    __slots__ = ("_constraints", "_goals", "failed")
+
+    def __init__(self, identity: Identity) -> None:
+        goals = identity.goals or (Goal(identity.metric, identity.mode),)
+        self._goals = tuple(Metric(goal.metric, goal.mode) for goal in goals)
+        self._constraints = tuple(
+            (Metric(each.metric, "min" if each.sense == "<=" else "max"), each.bound)
+            for each in identity.constraints
+        )
+        self.failed = Measure((WORST,) * len(goals), WORST)  # of a result that is none
+
+    def measure(self, metrics: Mapping[str, Any] | None) -> tuple[float, Measure]:
+        """The value by which results are compared, and all that it was made from."""
+        vector = tuple(goal.minimised(metrics) for goal in self._goals)
+        if WORST in vector:
+            return WORST, self.failed
+        violation = sum(self._excess(metric, bound, metrics) for metric, bound in self._constraints)
+        if violation > 0.0:
+            return behind(violation), Measure(vector, violation)
+        return min(vector[0], BEHIND * (1 - 1e-9)), Measure(vector, 0.0)
+
+    @staticmethod
+    def _excess(metric: Metric, bound: float, metrics: Mapping[str, Any] | None) -> float:
+        """How far beyond the bound, relative to its size; `inf` if the metric is no finite number."""
+        excess = metric.minimised(metrics) - metric.sign * bound
+        return max(0.0, excess) / (abs(bound) or 1.0)
+
+
+def behind(violation: float) -> float:
+    """The value of a result that breaks constraints by `violation`: behind all others, least broken first."""
+    return BEHIND * (2.0 - 1.0 / (1.0 + violation))
+
+
 class Best:
     """The search for the incumbent: a larger resource first, then the smaller value, then the older trial."""
 
@@ -152,8 +215,8 @@ class Best:
         self.value = WORST  # of the incumbent, minimised
 
     def consider(self, trial: int, resource: int, value: float, sign: float) -> None:
-        """Take `trial` if it is better; a value of `inf` never is."""
-        if value == WORST:
+        """Take `trial` if it is better; one that failed or breaks a constraint never is."""
+        if value >= BEHIND:
             return
         best = self.incumbent
         if best is not None:

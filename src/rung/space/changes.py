@@ -1,0 +1,73 @@
+"""Configurations of one space read as configurations of another, and completed where something is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rung.space.columns import Active, Raw
+from rung.space.compiled import CompiledSpace
+from rung.space.layout import MisfitError
+from rung.space.values import INACTIVE, Value, Values
+
+
+class Completed(NamedTuple):
+    """A configuration, and the keys of parameters whose known value is not in their domain."""
+
+    values: Values
+    misfits: tuple[str, ...]
+
+
+def completed(space: CompiledSpace, known: Mapping[str, Any]) -> Completed:
+    """The configuration with these values, by key or by name; what is active and not named has its default.
+
+    A value that is not in its domain gives way to the default. What is named and not active, or not in the
+    space, is passed over. The configuration may be forbidden.
+    """
+    columns = space.columns
+    defaults = space.defaults
+    raw: Raw = [0] * space.size
+    active: Active = [False] * space.size
+    values: list[Any] = [INACTIVE] * space.size
+    misfits = []
+    for slot in columns.layout.order:
+        gate = columns.gates[slot]
+        if gate is not None and not columns.holds(gate, raw, active):
+            continue
+        key = space.keys[slot]
+        given = known.get(key, known.get(space.names[slot], _ABSENT))
+        values[slot] = defaults[slot]
+        if given is not _ABSENT:
+            try:
+                values[slot] = space.domains[slot].admit(given)
+            except MisfitError:
+                misfits.append(key)
+        raw[slot] = columns.axes[slot].column([values[slot]]).tolist()[0]
+        active[slot] = True
+    return Completed(tuple(values), tuple(misfits))
+
+
+def reread(
+    before: CompiledSpace, after: CompiledSpace, rows: Sequence[Values], given: Mapping[str, Value]
+) -> tuple[list[Values], set[int]]:
+    """The configurations `rows` of one space as configurations of another.
+
+    Args:
+        given: values, by key or name, of parameters that only the new space has; else their defaults.
+
+    Returns:
+        The configurations, and the positions of those that are not in the new space: a value is outside its
+        domain, or the combination is forbidden.
+    """
+    found: list[Values] = []
+    outside = set()
+    for position, row in enumerate(rows):
+        known = {key: value for key, value in zip(before.keys, row, strict=True) if value is not INACTIVE}
+        values, misfits = completed(after, {**given, **known})
+        found.append(values)
+        if misfits or not after.legal([values])[0]:
+            outside.add(position)
+    return found, outside
+
+
+_ABSENT = object()
