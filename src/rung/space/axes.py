@@ -24,7 +24,7 @@ from rung.space.domains import (
     Normal,
     Ordinal,
 )
-from rung.space.priors import Quantile, beta_quantile, truncated_normal_quantile, weights_quantile
+from rung.space.priors import BetaPrior, Prior, Quantile, TruncatedNormal, Weights, log_density_of_cells
 from rung.space.steps import Steps
 from rung.space.values import Value
 
@@ -53,6 +53,9 @@ class Axis(Protocol):
 
     def raw(self, x: Floats) -> Array:
         """From points in [0, 1] to raw numbers."""
+
+    def log_density(self, x: Floats) -> Floats:
+        """The logarithm of the prior's density at points in [0, 1]; of a value's, all over its part."""
 
     def every(self) -> Array:
         """All raw numbers, where `count` is not None."""
@@ -86,7 +89,8 @@ class _Scale:
         line = np.log(values) if self.log else values
         return np.clip((line - self.start) / (self.stop - self.start), 0.0, 1.0)
 
-    def quantile(self, prior: Any) -> Quantile | None:
+    def prior(self, prior: Any) -> Prior | None:
+        """The same on [0, 1]; None where that is uniform."""
         if prior is None:
             return None
         if isinstance(prior, Normal):
@@ -94,8 +98,8 @@ class _Scale:
             mean = ((math.log(prior.mean) if self.log else prior.mean) - self.start) / span
             deviation = prior.deviation / span
             flat = deviation > 1e6 and abs(mean) < deviation  # no float tells it from a uniform one
-            return None if flat else truncated_normal_quantile(mean, deviation)
-        return beta_quantile(prior.alpha, prior.beta)
+            return None if flat else TruncatedNormal(mean, deviation)
+        return BetaPrior(prior.alpha, prior.beta)
 
     def mode(self, prior: Any) -> float:
         """Where the prior is highest; the centre without one."""
@@ -115,7 +119,8 @@ class Continuum:
 
     def __init__(self, domain: Float) -> None:
         self._scale = _Scale(domain.low, domain.high, domain.log)
-        self.quantile = self._scale.quantile(domain.prior)
+        self._prior = self._scale.prior(domain.prior)
+        self.quantile = _quantile(self._prior)
         self.centre = self._scale.mode(domain.prior)
         if domain.default is not None:
             self.centre = float(self.cube(np.array([domain.default]))[0])
@@ -127,6 +132,9 @@ class Continuum:
             values[x <= 0.0] = scale.low
             values[x >= 1.0] = scale.high
         return np.clip(values, scale.low, scale.high, out=values)
+
+    def log_density(self, x: Floats) -> Floats:
+        return np.zeros(len(x)) if self._prior is None else self._prior.log_density(x)
 
     def every(self) -> Array:
         raise ValueError("a continuum can't be listed")
@@ -153,7 +161,8 @@ class Whole:
         self._count = domain.high - domain.low + 1
         self.count: int | None = self._count
         self._scale = _Scale(domain.low - 0.5, domain.high + 0.5, domain.log)
-        self.quantile = self._scale.quantile(domain.prior)
+        self._prior = self._scale.prior(domain.prior)
+        self.quantile = _quantile(self._prior)
         self.centre = self._scale.mode(domain.prior)
         if domain.default is not None:
             self.centre = float(self.cube(np.array([domain.default]))[0])
@@ -164,6 +173,15 @@ class Whole:
         else:
             values = self._low + np.floor(x * self._count)
         return np.clip(values, self._low, self._high).astype(np.int64)
+
+    def log_density(self, x: Floats) -> Floats:
+        if self._prior is None:
+            return np.zeros(len(x))
+        if not self._scale.log:
+            return _stepwise(self._prior, x, self._count)
+        values = self.raw(x)
+        low, high = self._scale.down(values - 0.5), self._scale.down(values + 0.5)
+        return log_density_of_cells(self._prior, low, high)
 
     def every(self) -> Array:
         return np.arange(self._low, self._high + 1)
@@ -193,7 +211,8 @@ class Stepped:
         self.count: int | None = self._count
         half = 0.5 * (domain.step or 0.0)
         scale = _Scale(domain.low - half, domain.high + half, False)
-        self.quantile = scale.quantile(domain.prior)
+        self._prior = scale.prior(domain.prior)
+        self.quantile = _quantile(self._prior)
         self.centre = scale.mode(domain.prior)
         if domain.default is not None:
             self.centre = float(self.cube(np.array([domain.default]))[0])
@@ -206,6 +225,9 @@ class Stepped:
             values = (steps.first + index * steps.step) / steps.scale
             return np.where(index == self._count - 1, steps.high, values)
         return np.array([steps.value(int(i)) for i in index])
+
+    def log_density(self, x: Floats) -> Floats:
+        return np.zeros(len(x)) if self._prior is None else _stepwise(self._prior, x, self._count)
 
     def every(self) -> Array:
         return np.array([self._steps.value(i) for i in range(self._count)])
@@ -239,11 +261,15 @@ class Listed:
             ((type(v), v) if self._typed else v): i for i, v in enumerate(values)
         }
         weights = domain.prior if isinstance(domain, Categorical | Choice) else None
-        self.quantile = weights_quantile(weights) if weights is not None else None
+        self._weights = Weights(weights) if weights is not None else None
+        self.quantile: Quantile | None = None if self._weights is None else self._weights.quantile
         self.centre = (_default(domain, values, weights) + 0.5) / self._count
 
     def raw(self, x: Floats) -> Array:
         return np.minimum(x * self._count, self._count - 1).astype(np.int64)
+
+    def log_density(self, x: Floats) -> Floats:
+        return np.zeros(len(x)) if self._weights is None else self._weights.log_density(x)
 
     def every(self) -> Array:
         return np.arange(self._count)
@@ -260,6 +286,16 @@ class Listed:
         if self._typed:
             return np.array([numbers[type(v), v] for v in values], dtype=np.int64)
         return np.array([numbers[v] for v in values], dtype=np.int64)
+
+
+def _quantile(prior: Prior | None) -> Quantile | None:
+    return None if prior is None else prior.quantile
+
+
+def _stepwise(prior: Prior, x: Floats, count: int) -> Floats:
+    """The log density of the value at each point, where `count` values have equal parts."""
+    index = np.minimum(np.floor(x * count), count - 1)
+    return log_density_of_cells(prior, index / count, (index + 1.0) / count)
 
 
 def _default(domain: Any, values: tuple[Value, ...], weights: tuple[float, ...] | None) -> int:

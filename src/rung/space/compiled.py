@@ -78,12 +78,15 @@ class CompiledSpace:
             self._blocks[block] = rows
         return rows[number % BLOCK]
 
-    def samples(self, seed: int, first: int, count: int) -> list[Values]:
-        """The random configurations of trials `first` ... `first + count - 1`, as `sample` gives them."""
+    def samples(self, seed: int, first: int, count: int, *, uniform: bool = False) -> list[Values]:
+        """The random configurations of trials `first` ... `first + count - 1`, as `sample` gives them.
+
+        With `uniform` they are drawn as if the space had no priors.
+        """
         rows: list[Values] = []
         missing = np.arange(first, first + count)
         for attempt in range(ATTEMPTS):
-            points = self._draw(seed, missing, attempt)
+            points = self._draw(seed, missing, attempt, uniform)
             raw, active = self._decoded(points)
             found = self.columns.rows(raw, active)
             legal = self.columns.legal(raw, active, len(found))
@@ -100,10 +103,10 @@ class CompiledSpace:
             "were forbidden; narrow the parameters' ranges instead"
         )
 
-    def _draw(self, seed: int, numbers: NDArray[np.int64], attempt: int) -> Floats:
+    def _draw(self, seed: int, numbers: NDArray[np.int64], attempt: int, uniform: bool) -> Floats:
         points = np.ascontiguousarray(uniforms_of(seed, numbers, self.size, attempt).T)  # (d, n)
         for j, axis in enumerate(self.columns.axes):
-            if axis.quantile is not None:
+            if axis.quantile is not None and not uniform:
                 points[j] = axis.quantile(points[j])
         return points
 
@@ -136,6 +139,27 @@ class CompiledSpace:
         for j in np.flatnonzero(missing.any(axis=1)).tolist():
             raw[j][missing[j]] = self.columns.defaults[j]
         return self.columns.rows(raw, self.columns.activity(raw))
+
+    def log_prior(self, points: ArrayLike) -> Floats:
+        """How likely the priors hold each configuration to be: (n,) log densities.
+
+        They are relative to the uniform distribution: 0 in a space without priors, and the mean of exp() over
+        uniform points is 1, but for what forbidden statements cut out. A value of a parameter with steps or
+        of a list has one density all over its part of the cube, so that exp() is its probability over that of
+        a uniform draw. A category of weight 0 has minus infinity; all else is finite.
+
+        Args:
+            points: (n, d) in the unit cube; NaN where not active, which counts as 0.
+        """
+        x = np.asarray(points, dtype=np.float64)
+        if x.ndim != 2 or x.shape[1] != self.size:
+            raise ValueError(f"points must have the shape (n, {self.size}), not {np.shape(points)}")
+        total = np.zeros(len(x))
+        for j, axis in enumerate(self.columns.axes):
+            if axis.quantile is not None:
+                there = np.flatnonzero(~np.isnan(x[:, j]))
+                total[there] += axis.log_density(np.clip(x[there, j], 0.0, 1.0))
+        return total
 
     def default(self) -> Values:
         """The configuration of all defaults (it may be forbidden)."""
