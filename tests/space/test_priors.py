@@ -12,6 +12,7 @@ from scipy import stats
 
 from rung.space import compile_space
 from rung.space.domains import Beta, Categorical, Choice, Constant, Float, Integer, Normal, Ordinal, Space
+from rung.space.draws import uniforms
 from rung.space.priors import BetaPrior, TruncatedNormal, log_density_of_cells
 from rung.space.rules import Condition
 from rung.space.values import INACTIVE
@@ -181,3 +182,9 @@ def test_uniform_samples_know_no_prior():
     assert space.samples(3, 7, 50, uniform=True) == bare.samples(3, 7, 50)
     assert space.samples(3, 7, 50) != bare.samples(3, 7, 50)
     assert bare.samples(3, 7, 50, uniform=True) == [bare.sample(3, n) for n in range(7, 57)]
+
+
+def test_points_by_priors_are_those_of_samples():
+    space = compile_space({"x": Float(0, 1, prior=Normal(0.9, 0.1)), "c": Categorical([1, 2], prior=[1, 3])})
+    points = space.by_priors(uniforms(5, 3, 20, space.size))
+    assert space.decode(points) == space.samples(5, 3, 20)

@@ -105,8 +105,12 @@ class CompiledSpace:
 
     def _draw(self, seed: int, numbers: NDArray[np.int64], attempt: int, uniform: bool) -> Floats:
         points = np.ascontiguousarray(uniforms_of(seed, numbers, self.size, attempt).T)  # (d, n)
+        return points if uniform else self._by_priors(points)
+
+    def _by_priors(self, points: Floats) -> Floats:
+        """Uniform numbers (d, n) as points that follow the priors; changes its argument."""
         for j, axis in enumerate(self.columns.axes):
-            if axis.quantile is not None and not uniform:
+            if axis.quantile is not None:
                 points[j] = axis.quantile(points[j])
         return points
 
@@ -139,6 +143,10 @@ class CompiledSpace:
         for j in np.flatnonzero(missing.any(axis=1)).tolist():
             raw[j][missing[j]] = self.columns.defaults[j]
         return self.columns.rows(raw, self.columns.activity(raw))
+
+    def by_priors(self, uniforms: Floats) -> Floats:
+        """Points of the unit cube that follow the priors, from uniform numbers in [0, 1); (n, d) both."""
+        return self._by_priors(np.array(uniforms.T, order="C")).T
 
     def log_prior(self, points: ArrayLike) -> Floats:
         """How likely the priors hold each configuration to be: (n,) log densities.

@@ -86,10 +86,9 @@ class BetaPrior:
 
     def log_density(self, x: Floats) -> Floats:
         inside = np.clip(x, EDGE, 1.0 - EDGE)
-        rising, falling = self._special.xlogy, self._special.xlog1py
-        logs = rising(self._alpha - 1.0, inside) + falling(self._beta - 1.0, -inside)
-        found: Floats = logs - self._special.betaln(self._alpha, self._beta)
-        return found
+        constant = float(self._special.betaln(self._alpha, self._beta))
+        logs: Floats = (self._alpha - 1.0) * np.log(inside) + (self._beta - 1.0) * np.log1p(-inside)
+        return logs - constant
 
 
 class Weights:
