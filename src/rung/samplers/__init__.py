@@ -15,6 +15,20 @@ GROUP: Final = "rung.samplers"  # the entry points' group for samplers of others
 
 _ROWS: Final = (
     Method(
+        name="auto",
+        kind="sampler",
+        path="rung.samplers.auto:AutoSampler",
+        line="chooses among the others by what the study is and what an evaluation costs (the default)",
+    ),
+    Method(
+        name="transfer",
+        kind="sampler",
+        path="rung.samplers.transfer:TransferSampler",
+        line="starts from what earlier studies found, as long as that helps, and goes on with another sampler",
+        paper="Feurer, Springenberg, Hutter 2015, Initializing Bayesian Hyperparameter Optimization via "
+        "Meta-Learning; Feurer, Letham, Bakshy 2018, Scalable Meta-Learning for Bayesian Optimization",
+    ),
+    Method(
         name="random",
         kind="sampler",
         path="rung.samplers.random:RandomSampler",
@@ -33,6 +47,14 @@ _ROWS: Final = (
         path="rung.samplers.kde:KdeSampler",
         line="draws near good configurations, by kernel densities of good and bad ones (BOHB's model)",
         paper="Falkner, Klein, Hutter 2018, BOHB: Robust and Efficient Hyperparameter Optimization at Scale",
+    ),
+    Method(
+        name="tpe",
+        kind="sampler",
+        path="rung.samplers.tpe:TpeSampler",
+        line="draws near good configurations, by Parzen estimators of good and bad ones, joint or by group",
+        paper="Bergstra, Bardenet, Bengio, Kégl 2011, Algorithms for Hyper-Parameter Optimization; Watanabe "
+        "2023, Tree-Structured Parzen Estimator",
     ),
 )
 SAMPLERS: Final = {row.name: row for row in _ROWS}

@@ -9,7 +9,6 @@ import msgspec
 
 from rung.samplers import make_sampler
 from rung.schedulers import make_scheduler
-from rung.space import compile_space, from_json
 from rung.study.decide import Decider
 from rung.trials.events import Event, JobStarted, StopDecided, StudyCreated, TrialStopped
 from rung.trials.history import EXHAUSTED, History
@@ -40,7 +39,7 @@ def audit(events: Iterable[Event], most: int = 20) -> Audit:
     assert isinstance(first, StudyCreated)
     identity = first.identity
     scheduler, sampler = make_scheduler(identity.scheduler), make_sampler(identity.sampler)
-    decider = Decider(compile_space(from_json(identity.space)), sampler, scheduler)
+    decider = Decider(sampler, scheduler)
     history = History(scheduler, sampler)
     history.fold(first)
     decisions = 0

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from rung.samplers.base import Request, Sampler, Suggestion
+import msgspec
+
+from rung.samplers.base import Sampler
 from rung.schedulers.base import Decision, Done, Resume, Scheduler, Start, Stop, Wait
-from rung.space.compiled import CompiledSpace
-from rung.space.draws import Rng
+from rung.study.confirm import Repeat, confirmation
+from rung.study.propose import Proposals
 from rung.trials.events import JobStarted, Origin, StopDecided, TrialStopped
-from rung.trials.history import ENQUEUED, EXHAUSTED, History, Running
+from rung.trials.history import CONFIRM, ENQUEUED, EXHAUSTED, History, Running
 
 _WAIT, _DONE = Wait(), Done()
 _ENQUEUED = Origin(ENQUEUED)
@@ -35,14 +37,27 @@ def decide(history: History, scheduler: Scheduler) -> Decision:
     """The next decision within the limits: whom to stop, what must run again, what the scheduler wants.
 
     When the next job would exceed `total_resource` nothing more starts: a cheaper one would not be the
-    scheduler's choice.
+    scheduler's choice. When nothing more is to start, the incumbent is confirmed, if the study asks for it.
     """
     if history.stopping is not None or (history.limits.target is not None and ended(history) is not None):
         return _idle(history)
     decision = scheduler.next(history)
     if history.retry and not isinstance(decision, Stop):
         return Again(history.retry[0].job)
-    return decision if history.may_spend(_cost(history, decision)) else _idle(history)
+    if history.confirming and not isinstance(decision, Stop):
+        decision = _DONE
+    if not history.may_spend(_cost(history, decision)):
+        decision = _idle(history)
+    if isinstance(decision, Done) and history.identity.confirm:
+        return _confirmed(history)
+    return decision
+
+
+def _confirmed(history: History) -> Decision:
+    """The next repeat of a configuration that may be the best; it has to fit into the budget, too."""
+    decision = confirmation(history)
+    fits = not isinstance(decision, Repeat) or history.may_spend(decision.until)
+    return decision if fits else _idle(history)
 
 
 def out_of_resource(history: History, scheduler: Scheduler) -> bool:
@@ -68,12 +83,12 @@ def _start(history: History, decision: Start) -> int:
 
 
 class Decider:
-    """Turns decisions into the events that say them: scheduler, sampler and space of one study together."""
+    """Turns decisions into the events that say them: scheduler and sampler of one study together."""
 
-    def __init__(self, space: CompiledSpace, sampler: Sampler, scheduler: Scheduler) -> None:
-        self.space = space
+    def __init__(self, sampler: Sampler, scheduler: Scheduler) -> None:
         self.sampler = sampler
         self.scheduler = scheduler
+        self._proposals = Proposals(sampler)
 
     def next(
         self, history: History, now: float, *, only_stops: bool = False
@@ -90,9 +105,11 @@ class Decider:
             case Start():
                 return self._started(history, decision, now)
             case Resume():
-                return self._resumed(history, decision, now)
+                return _resumed(history, decision, now)
             case Again(job=job):
                 return _again(history, job, now)
+            case Repeat():
+                return _repeated(history, decision, now)
             case Stop(trial=trial):
                 return TrialStopped(trial, now)
             case Wait() | Done():
@@ -100,42 +117,52 @@ class Decider:
         raise TypeError(f"{type(self.scheduler).__name__}.next returned {decision!r}, which is no decision")
 
     def _started(self, history: History, decision: Start, now: float) -> JobStarted | StopDecided:
-        number = len(history.values)
-        suggestion = self._suggest(history, decision, number)
-        if suggestion is None:
-            return StopDecided(EXHAUSTED, now)
-        parent = decision.parent
+        number, parent = len(history.values), decision.parent
+        if history.enqueued and parent is None:
+            values, origin = history.space.from_mapping(history.enqueued[0]), _ENQUEUED
+        else:
+            suggestion = self._proposals.next(history, decision, number)
+            if suggestion is None:
+                return StopDecided(EXHAUSTED, now)
+            values, origin = suggestion
+        if parent is not None:
+            origin = msgspec.structs.replace(origin, parent=parent)
         checkpoint = history.checkpoints.get(parent) if parent is not None else None
         return JobStarted(
             trial=number,
             until=decision.until,
             start=checkpoint.resource if checkpoint else 0,
-            values=suggestion.values,
-            origin=suggestion.origin,
+            values=values,
+            origin=origin,
             bracket=decision.bracket,
             gates=decision.gates,
             checkpoint=checkpoint.path if checkpoint else None,
             time=now,
         )
 
-    def _suggest(self, history: History, decision: Start, number: int) -> Suggestion | None:
-        if history.enqueued:
-            return Suggestion(self.space.from_mapping(history.enqueued[0]), _ENQUEUED)
-        request = Request(decision.until, decision.bracket, decision.parent)
-        return self.sampler.suggest(self.space, history, request, Rng(history.identity.seed, number))
 
-    def _resumed(self, history: History, decision: Resume, now: float) -> JobStarted:
-        checkpoint = history.checkpoints.get(decision.trial)
-        return JobStarted(
-            trial=decision.trial,
-            until=decision.until,
-            start=checkpoint.resource if checkpoint else 0,
-            attempt=history.attempts[decision.trial],  # counted over all its jobs: a late answer is known
-            bracket=history.brackets[decision.trial],
-            gates=decision.gates,
-            checkpoint=checkpoint.path if checkpoint else None,
-            time=now,
-        )
+def _resumed(history: History, decision: Resume, now: float) -> JobStarted:
+    checkpoint = history.checkpoints.get(decision.trial)
+    return JobStarted(
+        trial=decision.trial,
+        until=decision.until,
+        start=checkpoint.resource if checkpoint else 0,
+        attempt=history.attempts[decision.trial],  # counted over all its jobs: a late answer is known
+        bracket=history.brackets[decision.trial],
+        gates=decision.gates,
+        checkpoint=checkpoint.path if checkpoint else None,
+        time=now,
+    )
+
+
+def _repeated(history: History, decision: Repeat, now: float) -> JobStarted:
+    return JobStarted(
+        trial=len(history.values),
+        until=decision.until,
+        values=history.values[decision.trial],
+        origin=Origin(CONFIRM, parent=decision.trial),
+        time=now,
+    )
 
 
 def _again(history: History, job: JobStarted, now: float) -> JobStarted:

@@ -55,6 +55,10 @@ class Result:
         record.checkpoint = None if kept is None else str(self._writer.log.folder / kept.path)
         return record
 
+    def events(self) -> Iterable[Event]:
+        """The study's log, from its beginning."""
+        return self._events()
+
     def to_frame(self) -> pd.DataFrame:
         """One row a trial: number, state, value, resource, and a column a parameter."""
         import pandas as pd

@@ -171,7 +171,9 @@ class Loop:
         return Job(
             event.trial,
             event.until,
-            writer.space.to_mapping(event.values or self.history.values[event.trial]),
+            self.history.config(event.trial)
+            if event.values is None
+            else writer.space.to_mapping(event.values),
             event.start,
             event.attempt,
             trial_seed(self._seed, event.trial),

@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import math
-import operator
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from rung import __version__
-from rung.errors import StudyError
-from rung.executors.metrics import as_metrics, as_number
-from rung.samplers import make_sampler
-from rung.samplers import spec_of as sampler_spec
-from rung.schedulers import make_scheduler
-from rung.schedulers import spec_of as scheduler_spec
 from rung.schedulers.base import Done, Wait
-from rung.space import compile_space, to_json
-from rung.space.draws import trial_seed
-from rung.storage import open_storage
-from rung.storage.base import Storage, Summary
-from rung.study.identity import check_settings, make_resource, own_number
+from rung.storage.base import Storage
+from rung.study.asked import Asked, check_running, metrics_of, whole
+from rung.study.changing import fixed_event, known_result, space_event
+from rung.study.durations import seconds
 from rung.study.limits import make_limits
+from rung.study.opening import Opened, open_or_begin, open_stored
 from rung.study.result import Result
 from rung.study.run import run
+from rung.study.settings import Settings
+from rung.study.transfer import COST, earlier_events
 from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, Identity, JobStarted, Limits
@@ -34,55 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rung.executors.base import Executor
+    from rung.space.compiled import CompiledSpace
 
 
 _TICK = 0.5  # seconds between looks at other processes' requests
-
-
-class Asked:
-    """A job that the caller runs: trial `number` with `config`, from resource `start` up to `resource`."""
-
-    __slots__ = ("_event", "_study", "stopped")
-
-    def __init__(self, study: Study, event: JobStarted) -> None:
-        self._study = study
-        self._event = event
-        self.stopped = False
-
-    @property
-    def number(self) -> int:
-        return self._event.trial
-
-    @property
-    def attempt(self) -> int:
-        return self._event.attempt
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The configuration, as a mapping of what is active."""
-        return self._study.space.to_mapping(self._study.history.values[self._event.trial])
-
-    @property
-    def start(self) -> int:
-        """The resource that its checkpoint brings it to; 0 unless one was told."""
-        return self._event.start
-
-    @property
-    def resource(self) -> int | None:
-        """The resource to reach; None in a study without one."""
-        return None if self._study.identity.resource is None else self._event.until
-
-    @property
-    def checkpoint(self) -> str | None:
-        return self._event.checkpoint
-
-    @property
-    def seed(self) -> int:
-        """The trial's own seed, a function of the study's and its number."""
-        return trial_seed(self._study.identity.seed, self._event.trial)
-
-    def __repr__(self) -> str:
-        return f"<job of trial {self.number}: {self.start} to {self._event.until}, {self.config}>"
 
 
 class Study:
@@ -92,11 +41,20 @@ class Study:
 
     Args:
         space: a mapping from name to domain, a `rung.Space` or a ConfigSpace object.
-        metric, mode: what the objective reports, and whether less ("min") or more ("max") of it is better.
+        metric, mode: what the objective reports, and whether less ("min") or more ("max") of it is better;
+            lists for several objectives, of which the first is the one that trials are listed by.
+        reference: by objective, the value from which improvement counts in the hypervolume.
+        constraints: such as "memory <= 2e9", of metrics that the objective reports beside.
         resource: (name, smallest, largest), whole numbers; None for a search without one.
         eta: one in `eta` trials is promoted.
-        sampler, scheduler: names (see `rung methods`) or objects; "kde", and "asha" with a resource,
-            else "plain", unless told.
+        sampler, scheduler: names (see `rung methods`), with settings if need be, as "tpe(gamma=0.2)", or
+            objects. Unless told, both are chosen by what the study is.
+        noisy: a configuration that was tried may come again.
+        confirm: how often the best configurations are evaluated again before one is declared.
+        deterministic: take results in the order of so many simulated workers (True: 8), so that the study is
+            the same on any number of real ones.
+        transfer: earlier studies to learn from: names in the same storage, `Study`s or `Result`s.
+        evaluation_cost: seconds (or text, as "10m") that one evaluation takes, if known beforehand.
         storage: "memory" (default), a path, or a URL such as "sqlite:///study.db".
         study: its name; one is made up if none is given.
         trials, budget, total_resource, target: when it ends (see `rung.tune`); without one it never does,
@@ -111,13 +69,20 @@ class Study:
         self,
         space: Any,
         *,
-        metric: str = "loss",
-        mode: str = "min",
+        metric: str | Sequence[str] = "loss",
+        mode: str | Sequence[str] = "min",
+        reference: float | Sequence[float] | None = None,
+        constraints: Sequence[str] = (),
         resource: Any = None,
         eta: int = 3,
         sampler: Any = None,
         scheduler: Any = None,
         seed: int = 0,
+        noisy: bool = False,
+        confirm: int = 0,
+        deterministic: bool | int = False,
+        transfer: Sequence[Any] = (),
+        evaluation_cost: str | float | None = None,
         storage: str | Storage = "memory",
         study: str | None = None,
         trials: int | None = None,
@@ -130,37 +95,32 @@ class Study:
         door: str = "tune",
         task: Mapping[str, Any] | None = None,
     ) -> None:
-        eta, seed = own_number(eta), own_number(seed)
-        check_settings(metric, mode, eta, seed)
-        compiled = compile_space(_ours(space))
-        amount = make_resource(resource)
-        chosen = make_scheduler(scheduler or ("plain" if amount is None else "asha"))
-        proposer = make_sampler(sampler or "kde")
-        identity = Identity(
-            space=to_json(compiled.space),
+        limits = make_limits(trials, budget, total_resource, target, retries, trial_time, trial_memory)
+        cost = None if evaluation_cost is None else seconds(evaluation_cost)
+        settings = Settings(
             metric=metric,
             mode=mode,
-            resource=amount,
+            reference=reference,
+            constraints=constraints,
+            resource=resource,
             eta=eta,
-            sampler=sampler_spec(proposer),
-            scheduler=scheduler_spec(chosen),
+            sampler=sampler,
+            scheduler=scheduler,
             seed=seed,
+            noisy=noisy,
+            confirm=confirm,
+            deterministic=deterministic,
             door=door,
-            task=dict(task or {}),
+            task={**(task or {}), "transfer": bool(transfer)},
         )
-        limits = make_limits(trials, budget, total_resource, target, retries, trial_time, trial_memory)
-        self._storage = open_storage(storage) if isinstance(storage, str) else storage
-        name = study or _free_name(self._storage)
-        row = self._storage.find(name)
-        if row is None:
-            created = ev.StudyCreated(identity, __version__, time.time())
-            summary = Summary(door=door, metric=metric, created=created.time, updated=created.time)
-            log, state = self._storage.create(name, [created], summary), "idle"
-        else:
-            log, state = self._storage.open(name), row.summary.state
-        self._attach(Writer(name, log, proposer, chosen, identity, state))
-        if row is None or limits != Limits():  # none named: those that the study has stay
+        opened = open_or_begin(space, settings, storage, study)
+        self._attach(opened)
+        if opened.new or limits != Limits():  # none named: those that the study has stay
             self.set_limits(limits)
+        if opened.new and transfer:
+            self.writer.commit(earlier_events(transfer, opened.storage, time.time()))
+        if cost is not None and self._declared_cost != cost:
+            self.record(COST, {"seconds": cost})
 
     @classmethod
     def open(cls, storage: str | Storage, study: str) -> Self:
@@ -171,25 +131,34 @@ class Study:
             LeaseError: another process writes it.
         """
         self = cls.__new__(cls)
-        self._storage = open_storage(storage) if isinstance(storage, str) else storage
-        identity = stored_identity(self._storage, study)
-        sampler, scheduler = make_sampler(identity.sampler), make_scheduler(identity.scheduler)
-        row = self._storage.find(study)
-        state = row.summary.state if row else "idle"
-        self._attach(Writer(study, self._storage.open(study), sampler, scheduler, state=state))
+        self._attach(open_stored(storage, study))
         return self
 
-    def _attach(self, writer: Writer) -> None:
-        self.writer = writer
-        self.name = writer.name
+    def _attach(self, opened: Opened) -> None:
+        self._storage = opened.storage
+        self.writer: Writer = opened.writer
+        self.name = opened.writer.name
         self._looked = -math.inf
-        self.identity = writer.identity
-        self.space = writer.space
 
     @property
     def history(self) -> History:
         """The fold of its log."""
         return self.writer.history
+
+    @property
+    def identity(self) -> Identity:
+        """What makes it this study."""
+        return self.writer.identity
+
+    @property
+    def space(self) -> CompiledSpace:
+        """Where its configurations come from now."""
+        return self.writer.space
+
+    @property
+    def _declared_cost(self) -> float | None:
+        declared = self.history.records.get(COST)
+        return declared[-1].data["seconds"] if declared else None
 
     # -- the caller's loop ----------------------------------------------------------------------------
 
@@ -232,10 +201,10 @@ class Study:
         Raises:
             StudyError: the job isn't running, or the resource isn't a whole number above 0.
         """
-        _check_running(self, job)
-        at, now = _whole(job, resource), time.time()
+        check_running(self, job)
+        at, now = whole(f"trial {job.number}", resource), time.time()
         events: list[Event] = [
-            ev.Reported(job.number, at, _metrics(self.identity.metric, value), job.attempt, now)
+            ev.Reported(job.number, at, metrics_of(self.identity.metric, value), job.attempt, now)
         ]
         if checkpoint is not None:
             events.append(ev.CheckpointSaved(job.number, at, str(checkpoint), job.attempt, now))
@@ -248,20 +217,28 @@ class Study:
 
     def tell(
         self,
-        job: Asked,
+        job: Asked | Mapping[str, Any],
         value: float | Mapping[str, Any] | None = None,
         *,
+        resource: int | None = None,
         checkpoint: str | None = None,
         error: str | None = None,
         infeasible: str | None = None,
     ) -> None:
         """Tell how a job ended: with a value (or what it reported last), an error, or as infeasible.
 
+        In place of a job it may be a configuration, whose value at `resource` (the largest unless given) is
+        known from elsewhere: it counts as a trial that no scheduler asked for, and teaches the sampler.
+
         Raises:
             StudyError: the job was told already, was stopped, or is none of this study's.
+            SpaceError: the configuration is not in the space.
         """
-        _check_running(self, job)
         now = time.time()
+        if isinstance(job, Mapping):
+            self.writer.commit([known_result(self.history, job, value, resource, now)])
+            return
+        check_running(self, job)
         if error is not None or infeasible is not None:
             failure = Failure.ERROR if infeasible is None else Failure.INFEASIBLE
             message = str(error if infeasible is None else infeasible)
@@ -271,7 +248,7 @@ class Study:
         if checkpoint is not None:
             until = job._event.until
             events.append(ev.CheckpointSaved(job.number, until, str(checkpoint), job.attempt, now))
-        metrics = None if value is None else _metrics(self.identity.metric, value)
+        metrics = None if value is None else metrics_of(self.identity.metric, value)
         events.append(ev.JobFinished(job.number, job.attempt, metrics, now))
         self.writer.commit(events)
 
@@ -285,6 +262,29 @@ class Study:
         """
         self.space.from_mapping(config)
         self.writer.commit([ev.Requested("enqueue", dict(config), time.time())])
+
+    def fix(self, values: Mapping[str, Any]) -> None:
+        """Give new configurations these values, by name; an empty mapping fixes nothing any more.
+
+        Raises:
+            SpaceError: a name or a value is not in the space, or no legal configuration has them.
+        """
+        if dict(values) != dict(self.history.fixed):
+            self.writer.commit([fixed_event(self.history, values, time.time())])
+
+    def change_space(self, space: Any, given: Mapping[str, Any] | None = None) -> None:
+        """Draw configurations from another space from now on; what was observed is read as of that space.
+
+        Args:
+            space: as in the constructor.
+            given: the value that a new parameter had in earlier trials, where it was not its default.
+
+        Raises:
+            SpaceError: the space is not valid, or a value of `given` is not in it.
+        """
+        event = space_event(self.history, space, given or {}, time.time())
+        if event is not None:
+            self.writer.commit([event])
 
     def record(self, topic: str, data: Mapping[str, Any], trial: int | None = None) -> None:
         """Keep something of the caller's in the log; `history.records[topic]` has it."""
@@ -333,52 +333,3 @@ class Study:
 
     def __repr__(self) -> str:
         return f"<Study {self.name!r}: {len(self.history)} trials, best {self.history.incumbent}>"
-
-
-def _check_running(study: Study, job: Asked) -> None:
-    if not isinstance(job, Asked) or job._study is not study:
-        raise StudyError(f"{job!r} is no job that this study handed out: ask() returns them")
-    running = study.history.running.get(job.number)
-    if running is None or running.job.attempt != job.attempt:
-        how = "was stopped by the scheduler" if job.stopped else "was told already"
-        raise StudyError(f"the job of trial {job.number} {how}: ask() for another")
-
-
-def _whole(job: Asked, resource: Any) -> int:
-    try:
-        at = 0 if isinstance(resource, bool) else operator.index(resource)
-    except TypeError:
-        at = 0
-    if at < 1:
-        raise StudyError(f"trial {job.number}: resource {resource!r} is no whole number above 0")
-    return at
-
-
-def _metrics(metric: str, value: float | Mapping[str, Any]) -> Mapping[str, Any]:
-    """A lone number is the study's metric."""
-    return as_metrics(value) if isinstance(value, Mapping) else {metric: as_number(metric, value)}
-
-
-def stored_identity(storage: Storage, name: str) -> Identity:
-    """The identity of a stored study.
-
-    Raises:
-        StudyError: there is none of this name.
-    """
-    first = next(iter(storage.read(name)))
-    assert isinstance(first, ev.StudyCreated)
-    return first.identity
-
-
-def _ours(space: Any) -> Any:
-    """A ConfigSpace object becomes ours."""
-    if type(space).__module__.partition(".")[0] != "ConfigSpace":
-        return space
-    from rung.space import from_configspace
-
-    return from_configspace(space)
-
-
-def _free_name(storage: Storage) -> str:
-    taken = {row.name for row in storage.list()}
-    return next(name for number in range(1, len(taken) + 2) if (name := f"study-{number}") not in taken)

@@ -20,8 +20,10 @@ def tune(  # noqa: PLR0913  # a door
     objective: Callable[..., Any],
     space: Any,
     *,
-    metric: str = "loss",
-    mode: str = "min",
+    metric: str | Sequence[str] = "loss",
+    mode: str | Sequence[str] = "min",
+    reference: float | Sequence[float] | None = None,
+    constraints: Sequence[str] = (),
     resource: Any = None,
     eta: int = 3,
     method: str | None = None,
@@ -37,6 +39,13 @@ def tune(  # noqa: PLR0913  # a door
     trial_memory: int | None = None,
     retries: int = 3,
     seed: int = 0,
+    noisy: bool = False,
+    confirm: int = 0,
+    deterministic: bool | int = False,
+    evaluation_cost: str | float | None = None,
+    fixed: Mapping[str, Any] | None = None,
+    enqueue: Sequence[Mapping[str, Any]] = (),
+    transfer: Sequence[Any] = (),
     storage: str | Storage = "memory",
     study: str | None = None,
     watch: Callable[[Study, Sequence[Event]], None] | None = None,
@@ -51,11 +60,14 @@ def tune(  # noqa: PLR0913  # a door
             of metrics, or nothing if it reported. With one parameter named `trial` it gets the handle
             (`rung.executors.handle.Trial`).
         space: a mapping from name to domain, a `rung.Space` or a ConfigSpace object.
-        metric, mode: what is optimised, "min" or "max".
+        metric, mode: what is optimised, "min" or "max"; lists for several objectives.
+        reference: by objective, the value from which improvement counts in the hypervolume.
+        constraints: such as "memory <= 2e9", of metrics that the objective reports beside.
         resource: (name, smallest, largest) of what a larger evaluation spends more of.
         eta: one in `eta` trials is promoted.
         method: a named combination of sampler and scheduler, such as "bohb".
-        sampler, scheduler: names or objects; "kde", and "asha" with a resource, else "plain".
+        sampler, scheduler: names, with settings if need be, as "tpe(gamma=0.2)", or objects. Unless told,
+            both are chosen by what is known of the study; the sampler anew as it goes.
         workers: how many jobs run at once.
         executor: "inline", "local", "simulated", or an object; in line for one worker, local for more.
         trials: start exactly this many configurations, then finish the promotions that they allow.
@@ -66,6 +78,14 @@ def tune(  # noqa: PLR0913  # a door
         trial_time, trial_memory: limits on one job (seconds or text; bytes).
         retries: how often a job is tried again whose worker was lost.
         seed: of everything random.
+        noisy: a configuration that was tried may come again.
+        confirm: how often the best configurations are evaluated again before one is declared.
+        deterministic: take results in the order of so many simulated workers (True: 8), so that the study is
+            the same on any number of real ones.
+        evaluation_cost: seconds (or text, as "10m") that one evaluation takes, if known beforehand.
+        fixed: values that all configurations get, by name.
+        enqueue: configurations to run first.
+        transfer: earlier studies to learn from: names in the same storage, `Study`s or `Result`s.
         storage: "memory", a path, or a URL such as "sqlite:///study.db".
         study: its name.
         watch: called with the study and each batch of logged events.
@@ -86,11 +106,18 @@ def tune(  # noqa: PLR0913  # a door
         space,
         metric=metric,
         mode=mode,
+        reference=reference,
+        constraints=constraints,
         resource=resource,
         eta=eta,
         sampler=sampler,
         scheduler=scheduler,
         seed=seed,
+        noisy=noisy,
+        confirm=confirm,
+        deterministic=deterministic,
+        evaluation_cost=evaluation_cost,
+        transfer=transfer,
         storage=storage,
         study=study,
         trials=trials,
@@ -103,10 +130,14 @@ def tune(  # noqa: PLR0913  # a door
         task=task,
     )
     try:
+        if fixed is not None:
+            opened.fix(fixed)
+        for config in enqueue if not len(opened.history) and not opened.history.enqueued else ():
+            opened.enqueue(config)
         result = opened.run(objective, workers=workers, executor=executor, watch=watch)
     finally:
         opened.close()
     if result.best is None and result.trials:
-        why = failures(result.trials, metric)
+        why = failures(result.trials, opened.identity.metric)
         warnings.warn(f"no trial of study {result.study!r} has a value: {why or 'none ended'}", stacklevel=2)
     return result

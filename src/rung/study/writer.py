@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from rung.errors import SpaceError
 from rung.samplers.base import Sampler
 from rung.schedulers.base import Done, Scheduler, Wait
-from rung.space import compile_space, from_json
+from rung.space.compiled import CompiledSpace
 from rung.storage.base import Log, Request, Summary
 from rung.study.decide import Decider, decide, ended, out_of_resource, unfinished
 from rung.study.identity import check_same
@@ -72,12 +72,20 @@ class Writer:
             self._read()
             if asked is not None:
                 check_same(name, self.history.identity, asked)
-            self.identity = self.history.identity
-            self.space = compile_space(from_json(self.identity.space))
-            self._decider = Decider(self.space, sampler, scheduler)
+            self._decider = Decider(sampler, scheduler)
         except BaseException:
             log.close()
             raise
+
+    @property
+    def identity(self) -> Identity:
+        """What the study is; of its space, what it was changed to last."""
+        return self.history.identity
+
+    @property
+    def space(self) -> CompiledSpace:
+        """The space from which configurations come now."""
+        return self.history.space
 
     def _read(self) -> None:
         self.history = History(self.scheduler, self._sampler).fold_all(self.log.read())

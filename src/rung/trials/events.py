@@ -68,7 +68,8 @@ class Identity(Record, frozen=True):
     """What makes a study this study: calling again with the same resumes it, with another is an error.
 
     `metric` and `mode` are those of the first of `goals`, where there are several objectives. `confirm` is
-    how often the incumbent is evaluated again before it is declared; `noisy` allows repeated configurations.
+    how often the incumbent is evaluated again before it is declared; `noisy` allows repeated configurations;
+    `deterministic` is the number of simulated workers in whose order results are taken, 0 for as they come.
     """
 
     space: Mapping[str, Any]  # the JSON form, see rung.space.to_json
@@ -85,6 +86,7 @@ class Identity(Record, frozen=True):
     constraints: tuple[Constraint, ...] = ()
     noisy: bool = False
     confirm: int = 0
+    deterministic: int = 0
 
 
 class Limits(Record, frozen=True):

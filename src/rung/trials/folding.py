@@ -237,13 +237,30 @@ def _space_changed(history: History, event: ev.SpaceChanged) -> None:
     history.space_version += 1
     history._encoded = Encoded()
     history.exhausted = False
-    history.values, lost = reread(earlier, history.space, history.values, event.given)
-    history.outside |= lost
+    before, was_outside = history.values, history.outside
+    history.values, history.outside = reread(earlier, history.space, before, event.given)
+    for trial in history.outside - was_outside:
+        history.originals[trial] = earlier.to_mapping(before[trial])
+    for trial in was_outside:
+        _read_original(history, trial, event.given)
     history._best_inside()
     if history._fold_sampler is not None:
         history.sampler = history._fold_sampler.initial(history.identity)
         for item in history.told_to_samplers():
             history.sampler = history._fold_sampler.fold(history.sampler, item)
+
+
+def _read_original(history: History, trial: int, given: Mapping[str, Any]) -> None:
+    """A trial that an earlier change put outside may be in the space again."""
+    from rung.space.changes import completed
+
+    values, misfits = completed(history.space, {**given, **history.originals[trial]})
+    history.values[trial] = values
+    if misfits or not history.space.legal([values])[0]:
+        history.outside.add(trial)
+    else:
+        history.outside.discard(trial)
+        del history.originals[trial]
 
 
 def _stop_decided(history: History, event: ev.StopDecided) -> None:

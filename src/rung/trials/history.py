@@ -67,6 +67,7 @@ class History:
         apart: trials that no scheduler asked for, and which (`TOLD`, `CONFIRM`).
         confirmed: trial number to the values, minimised, of its configuration's repeats.
         outside: trials whose configuration is not in the space any more, since it was changed.
+        originals: these trials' configurations as they were.
         fixed: parameters, by name, that new configurations have at a value that the user set.
         running: trial number to its running job.
         retry: jobs that must run again, oldest first (lost or interrupted ones); taken from the front.
@@ -95,6 +96,7 @@ class History:
         self.apart: dict[int, str] = {}
         self.confirmed: dict[int, list[float]] = {}
         self.outside: set[int] = set()
+        self.originals: dict[int, Mapping[str, Any]] = {}
         self.space_version = 0  # how often the space was changed
         self.fixed: Mapping[str, Any] = {}
         self.results: dict[int, Column] = {}
@@ -160,6 +162,11 @@ class History:
         """The resource from which the next job of `trial` would go on: its checkpoint's, or 0."""
         checkpoint = self.checkpoints.get(trial)
         return checkpoint.resource if checkpoint else 0
+
+    def config(self, trial: int) -> dict[str, Any]:
+        """The trial's configuration, a mapping of what is active; one that is outside keeps what it was."""
+        original = self.originals.get(trial)
+        return dict(original) if original is not None else self.space.to_mapping(self.values[trial])
 
     def minimised(self, metrics: Mapping[str, Any] | None) -> float:
         """The study's metric among `metrics`, minimised; `inf` if it is missing or not a finite number."""

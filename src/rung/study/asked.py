@@ -1,0 +1,95 @@
+"""A job that the caller runs, and what the caller tells of it."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rung.errors import StudyError
+from rung.executors.metrics import as_metrics, as_number
+from rung.space.draws import trial_seed
+from rung.trials.events import JobStarted
+
+if TYPE_CHECKING:
+    from rung.study.study import Study
+
+
+class Asked:
+    """A job that the caller runs: trial `number` with `config`, from resource `start` up to `resource`."""
+
+    __slots__ = ("_event", "_study", "stopped")
+
+    def __init__(self, study: Study, event: JobStarted) -> None:
+        self._study = study
+        self._event = event
+        self.stopped = False
+
+    @property
+    def number(self) -> int:
+        return self._event.trial
+
+    @property
+    def attempt(self) -> int:
+        return self._event.attempt
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """The configuration, as a mapping of what is active."""
+        return self._study.history.config(self._event.trial)
+
+    @property
+    def start(self) -> int:
+        """The resource that its checkpoint brings it to; 0 unless one was told."""
+        return self._event.start
+
+    @property
+    def resource(self) -> int | None:
+        """The resource to reach; None in a study without one."""
+        return None if self._study.identity.resource is None else self._event.until
+
+    @property
+    def checkpoint(self) -> str | None:
+        return self._event.checkpoint
+
+    @property
+    def seed(self) -> int:
+        """The trial's own seed, a function of the study's and its number."""
+        return trial_seed(self._study.identity.seed, self._event.trial)
+
+    def __repr__(self) -> str:
+        return f"<job of trial {self.number}: {self.start} to {self._event.until}, {self.config}>"
+
+
+def check_running(study: Study, job: Asked) -> None:
+    """Refuse what is told of a job that does not run.
+
+    Raises:
+        StudyError: it is none of this study's, was told already, or was stopped.
+    """
+    if not isinstance(job, Asked) or job._study is not study:
+        raise StudyError(f"{job!r} is no job that this study handed out: ask() returns them")
+    running = study.history.running.get(job.number)
+    if running is None or running.job.attempt != job.attempt:
+        how = "was stopped by the scheduler" if job.stopped else "was told already"
+        raise StudyError(f"the job of trial {job.number} {how}: ask() for another")
+
+
+def whole(what: str, resource: Any) -> int:
+    """A resource that somebody tells.
+
+    Raises:
+        StudyError: it is no whole number above 0.
+    """
+    try:
+        at = 0 if isinstance(resource, bool) else operator.index(resource)
+    except TypeError:
+        at = 0
+    if at < 1:
+        raise StudyError(f"{what}: resource {resource!r} is no whole number above 0")
+    return at
+
+
+def metrics_of(metric: str, value: float | Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was told, by name: a lone number is the study's metric."""
+    return as_metrics(value) if isinstance(value, Mapping) else {metric: as_number(metric, value)}

@@ -1,0 +1,78 @@
+"""What a user changes in a study under way, as events: known results, fixed parameters, another space."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rung.errors import SpaceError, StudyError
+from rung.space import compile_space, to_json
+from rung.space.changes import completed
+from rung.space.layout import MisfitError
+from rung.study.asked import metrics_of, whole
+from rung.study.settings import ours
+from rung.trials.events import Requested, SpaceChanged, Told
+from rung.trials.history import History
+
+_TRIED: Final = 200  # random configurations that must not all be forbidden beside fixed values
+
+
+def known_result(
+    history: History,
+    config: Mapping[str, Any],
+    value: float | Mapping[str, Any] | None,
+    resource: int | None,
+    now: float,
+) -> Told:
+    """The event of a result that the user knew.
+
+    Raises:
+        SpaceError: the configuration is not in the space.
+        StudyError: no value, or a resource beyond the study's largest.
+    """
+    if value is None:
+        raise StudyError("a known result needs a value: tell(config, 0.31)")
+    amount = history.identity.resource
+    largest = amount.maximum if amount is not None else 1
+    at = largest if resource is None else whole("a known result", resource)
+    if at > largest:
+        raise StudyError(f"a known result at resource {at}, but the study's largest is {largest}")
+    values = history.space.from_mapping(config)
+    return Told(len(history.values), values, metrics_of(history.identity.metric, value), at, now)
+
+
+def fixed_event(history: History, values: Mapping[str, Any], now: float) -> Requested:
+    """The event that fixes parameters, by name, for all configurations to come.
+
+    Raises:
+        SpaceError: a name or a value is not in the space, or no legal configuration has them.
+    """
+    space = history.space
+    for name, value in values.items():
+        slots = [i for i in range(space.size) if name in (space.keys[i], space.names[i])]
+        if not slots:
+            raise SpaceError(f"{name!r} cannot be fixed: the space has {', '.join(space.keys)}")
+        for slot in slots:
+            try:
+                space.domains[slot].admit(value)
+            except MisfitError as problem:
+                raise SpaceError(f"parameter {space.keys[slot]!r} {problem}") from None
+    drawn = (space.to_mapping(row) for row in space.samples(history.identity.seed, 0, _TRIED))
+    if not space.legal([completed(space, {**row, **values}).values for row in drawn]).any():
+        raise SpaceError(f"no configuration with {dict(values)!r} is legal in this space")
+    return Requested("fix", dict(values), now)
+
+
+def space_event(history: History, space: Any, given: Mapping[str, Any], now: float) -> SpaceChanged | None:
+    """The event that changes the space; None if it is the one that the study has.
+
+    Raises:
+        SpaceError: it is not valid, or a value of `given` is not in it.
+    """
+    compiled = compile_space(ours(space))
+    form = to_json(compiled.space)
+    misfits = completed(compiled, given).misfits
+    unknown = [name for name in given if name not in compiled.keys and name not in compiled.names]
+    if misfits or unknown:
+        raise SpaceError(f"{(*unknown, *misfits)[0]!r} among the given values does not fit the new space")
+    return None if form == history.identity.space else SpaceChanged(form, dict(given), now)

@@ -1,0 +1,93 @@
+"""Evaluating the best configurations again before one is declared: on noisy problems the best was also lucky.
+
+Best first: the incumbent's configuration is evaluated `confirm` times more, each time as a trial of its own with
+a seed of its own, at the incumbent's resource. The mean of these new values is unbiased; the value for which the
+trial was chosen is not, and does not enter. As long as another configuration's first value is better than the
+best such mean, it may be the better one, and is evaluated again, too; at most `MOST` are. The best mean wins.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from rung.schedulers.base import DONE, WAIT, Decision
+from rung.trials.history import BEHIND, CONFIRM, History
+
+MOST: Final = 5  # configurations evaluated again
+
+
+class Repeat(Decision, frozen=True):
+    """Evaluate the configuration of `trial` once more, from the start up to `until`."""
+
+    trial: int
+    until: int
+
+
+class Declared(NamedTuple):
+    """The trial whose configuration is the best by the mean of its repeats; `value` in the metric's own sense."""
+
+    trial: int
+    value: float
+    repeats: tuple[float, ...]
+
+
+def confirmation(history: History) -> Decision:
+    """The next repeat, or Wait for those that run, or Done."""
+    best, wanted = history.incumbent, history.identity.confirm
+    if best is None:
+        return WAIT if history.running else DONE
+    lowest = math.inf
+    for trial, value in _ranked(history)[:MOST]:
+        if value >= lowest:
+            break
+        begun = _begun(history, trial)
+        if begun < wanted:
+            return Repeat(trial, best.resource)
+        values = history.confirmed.get(trial, ())
+        if len(values) < begun:
+            return WAIT
+        lowest = min(lowest, sum(values) / len(values))
+    return WAIT if history.running else DONE
+
+
+def declared(history: History) -> Declared | None:
+    """The configuration that its repeats show to be the best; None before any has all of its repeats."""
+    wanted = history.identity.confirm
+    done = {trial: values for trial, values in history.confirmed.items() if len(values) >= max(1, wanted)}
+    sound = {trial: sum(values) / len(values) for trial, values in done.items() if max(values) < BEHIND}
+    if not sound:
+        return None
+    trial = min(sound, key=lambda one: (sound[one], one))
+    sign = -1.0 if history.identity.mode == "max" else 1.0
+    return Declared(trial, sign * sound[trial], tuple(sign * value for value in done[trial]))
+
+
+def _begun(history: History, trial: int) -> int:
+    """Repeats of the trial's configuration that were started, whatever came of them."""
+    return sum(
+        1
+        for repeat, kind in history.apart.items()
+        if kind == CONFIRM and history.origins[repeat].parent == trial
+    )
+
+
+def _ranked(history: History) -> list[tuple[int, float]]:
+    """Trials with a value at the incumbent's resource, best first; of one configuration the best only."""
+    best = history.incumbent
+    assert best is not None
+    kept = _kept.get(history)
+    key = (len(history.values), sum(len(column) for column in history.results.values()))
+    if kept is None or kept[0] != key:
+        column = history.results[best.resource] if best.resource in history.results else None
+        pairs = zip(column.values, column.trials, strict=True) if column is not None else ()
+        seen: dict[object, tuple[int, float]] = {}
+        for value, trial in sorted(pairs):
+            if value < BEHIND and trial not in history.outside:
+                seen.setdefault(repr(history.values[trial]), (trial, value))
+        kept = _kept[history] = (key, list(seen.values()))
+    return kept[1]
+
+
+_kept: WeakKeyDictionary[History, tuple[tuple[int, int], list[tuple[int, float]]]] = WeakKeyDictionary()

@@ -1,0 +1,132 @@
+"""The configuration of a trial that starts: the scheduler's own, the sampler's, or one that a parent's becomes.
+
+Parameters that the user fixed are set. A configuration that was tried before is passed over, unless the study
+is noisy: the sampler is asked again with other random numbers, then random configurations are tried, and of a
+space that can be listed the first that is left is taken. When none is left, that is the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from rung.samplers.base import Request, Sampler, Suggestion
+from rung.schedulers.base import Start
+from rung.space.changes import completed
+from rung.space.compiled import CompiledSpace
+from rung.space.draws import Rng, key
+from rung.space.values import INACTIVE, Values
+from rung.study.explore import explored
+from rung.trials.events import Origin
+from rung.trials.history import CONFIRM, History
+
+ASKED_AGAIN: Final = 3  # times that a sampler is asked for another configuration
+DRAWN: Final = 64  # random configurations tried after that
+LISTED: Final = 100_000  # the largest space that is gone through for what is left
+_EXPLORED: Final = Origin("explore")
+_STREAM: Final = 11  # apart from other keys made of a study's seed
+
+
+class Proposals:
+    """Configurations for the trials of one study at a time, and which ones it has tried."""
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler = sampler
+        self._history: History | None = None
+        self._version = 0
+        self._seen: set[object] = set()
+        self._count = 0
+        self._size: int | None = None  # of the space, where it can be listed
+
+    def next(self, history: History, decision: Start, number: int) -> Suggestion | None:
+        """The configuration of trial `number`; None if nothing is left to try."""
+        rng = Rng(history.identity.seed, number)
+        parent = decision.parent
+        if decision.values is not None:
+            return Suggestion(decision.values, decision.origin or Origin("scheduler"))
+        if parent is not None and decision.explore is not None:
+            values = explored(history.space, history.values[parent], decision.explore, rng)
+            return Suggestion(_fixed(history, values), _EXPLORED)
+        request = Request(decision.until, decision.bracket, parent)
+        return self._new(history, request, rng)
+
+    def _new(self, history: History, request: Request, rng: Rng) -> Suggestion | None:
+        """The first of the proposals that is legal and was not tried before."""
+        suggestion = self._sampler.suggest(history.space, history, request, rng)
+        if suggestion is None:
+            return None
+        self._look(history)
+        if history.identity.noisy and not history.fixed:
+            return suggestion
+        found = self._usable(history, suggestion)
+        if found is not None:
+            return found
+        if self._size is not None and len(self._seen) >= self._size and not history.fixed:
+            return None
+        for other in self._others(history, request, rng):
+            found = self._usable(history, other)
+            if found is not None:
+                return found
+        return None if self._size is not None else suggestion
+
+    def _others(self, history: History, request: Request, rng: Rng) -> Iterator[Suggestion]:
+        """More proposals: of the sampler, random ones, and all of a space that can be listed."""
+        space = history.space
+        for attempt in range(ASKED_AGAIN):
+            other = Rng(key(rng.seed, _STREAM, attempt) >> 1, rng.number)
+            suggestion = self._sampler.suggest(space, history, request, other)
+            if suggestion is not None:
+                yield suggestion
+        random = Origin("random")
+        for values in space.samples(key(rng.seed, _STREAM, rng.number, 0) >> 1, 0, DRAWN):
+            yield Suggestion(values, random)
+        if self._size is not None:
+            for values in space.grid(LISTED):
+                yield Suggestion(values, random)
+
+    def _usable(self, history: History, suggestion: Suggestion) -> Suggestion | None:
+        """The proposal with what is fixed, if it is legal and new (or may be repeated)."""
+        values = _fixed(history, suggestion.values)
+        if values is not suggestion.values and not history.space.legal([values])[0]:
+            return None
+        tried = not history.identity.noisy and _key(values) in self._seen
+        return None if tried else Suggestion(values, suggestion.origin)
+
+    def _look(self, history: History) -> None:
+        """Take in the configurations that came since the last call."""
+        if history is not self._history or history.space_version != self._version:
+            self._history, self._version = history, history.space_version
+            self._seen.clear()
+            self._count = 0
+            self._size = _size(history.space)
+        for number in range(self._count, len(history.values)):
+            if history.apart.get(number) != CONFIRM and number not in history.outside:
+                self._seen.add(_key(history.values[number]))
+        self._count = len(history.values)
+
+
+def _key(values: Values) -> object:
+    """What tells configurations apart: True and 1 are different values, and so are 1 and 1.0."""
+    return (values, tuple(map(type, values)))
+
+
+def _fixed(history: History, values: Values) -> Values:
+    """The configuration with the parameters that the user fixed, where they are active."""
+    fixed = history.fixed
+    if not fixed:
+        return values
+    space = history.space
+    known = {
+        key: value
+        for key, name, value in zip(space.keys, space.names, values, strict=True)
+        if value is not INACTIVE and key not in fixed and name not in fixed
+    }
+    return completed(space, {**known, **fixed}).values
+
+
+def _size(space: CompiledSpace) -> int | None:
+    """How many configurations there are, of a space that can be listed; else None."""
+    if any(axis.count is None or axis.count > LISTED for axis in space.columns.axes):
+        return None
+    size = space.grid_size(LISTED)
+    return size if size <= LISTED else None
