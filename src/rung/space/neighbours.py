@@ -18,14 +18,21 @@ ROUNDS = 16  # of trying, when legal and new neighbours are rare
 _DRAWS = 32  # of a step: the first that ends inside the cube, at another value, is taken
 
 
-def find_neighbours(columns: Columns, values: Values, rng: np.random.Generator, count: int) -> list[Values]:
-    """Up to `count` different legal neighbours of a configuration; fewer where hardly any exist."""
-    movable = [j for j, v in enumerate(values) if v is not INACTIVE and columns.axes[j].count != 1]
+def find_neighbours(
+    columns: Columns, values: Values, rng: np.random.Generator, count: int, step: float = STEP
+) -> list[Values]:
+    """Up to `count` different legal neighbours of a configuration; fewer where hardly any exist.
+
+    Args:
+        step: standard deviation of a numeric parameter's step, see `moved`.
+    """
+    movable = movables(columns, values)
     found: dict[tuple[object, ...], Values] = {}
-    if not movable:
+    if not len(movable):
         return []
     for _ in range(ROUNDS):
-        for row in _propose(columns, values, movable, rng, count + 4):
+        one = movable[rng.integers(len(movable), size=count + 4)]
+        for row in moved(columns, values, np.arange(len(values))[:, None] == one, rng, step):
             if len(found) < count:
                 found.setdefault((row, *map(type, row)), row)
         if len(found) >= count:
@@ -33,36 +40,56 @@ def find_neighbours(columns: Columns, values: Values, rng: np.random.Generator, 
     return list(found.values())
 
 
-def _propose(
-    columns: Columns, values: Values, movable: list[int], rng: np.random.Generator, count: int
+def movables(columns: Columns, values: Values) -> NDArray[np.intp]:
+    """The dimensions that are active in a configuration and have more than one value."""
+    active = [j for j, v in enumerate(values) if v is not INACTIVE and columns.axes[j].count != 1]
+    return np.array(active, dtype=np.intp)
+
+
+def moved(
+    columns: Columns,
+    values: Values,
+    chosen: NDArray[np.bool_],
+    rng: np.random.Generator,
+    step: float = STEP,
 ) -> list[Values]:
-    """The legal ones of `count` proposals."""
+    """The legal ones of n configurations in which some parameters of `values` are changed.
+
+    Args:
+        chosen: (d, n) which of its `movables` are changed in each.
+        step: standard deviation of a numeric parameter's step in the unit cube; where values lie farther
+            apart than this, one of about that distance, so that a step can reach the next value.
+    """
+    count = chosen.shape[1]
     own, present = columns.read([values])
     raw: Raw = []
-    for axis, column, mask in zip(columns.axes, own, present, strict=True):
+    kept = np.ones(count, dtype=np.bool_)
+    for axis, column, mask, change in zip(columns.axes, own, present, chosen, strict=True):
         if mask[0]:
             raw.append(np.repeat(column, count))
+            rows = np.flatnonzero(change)
+            if len(rows):
+                raw[-1][rows], good = _step(axis, column, rng, len(rows), step)
+                kept[rows] &= good
         else:
             u = rng.random(count)
             raw.append(axis.raw(u if axis.quantile is None else axis.quantile(u)))
-    changed = np.array(movable)[rng.integers(len(movable), size=count)]
-    kept = np.ones(count, dtype=np.bool_)
-    for j in movable:
-        rows = np.flatnonzero(changed == j)
-        if len(rows):
-            raw[j][rows], kept[rows] = _step(columns.axes[j], own[j], rng, len(rows))
     active = columns.activity(raw)
     kept &= columns.legal(raw, active, count)
     every = columns.rows(raw, active)
     return [every[i] for i in np.flatnonzero(kept).tolist()]
 
 
-def _step(axis: Axis, own: Array, rng: np.random.Generator, count: int) -> tuple[Array, NDArray[np.bool_]]:
+def _step(
+    axis: Axis, own: Array, rng: np.random.Generator, count: int, step: float
+) -> tuple[Array, NDArray[np.bool_]]:
     """Other raw numbers than `own`, and which of them are good."""
     if axis.levels:
         other = (own + 1 + rng.integers(axis.levels - 1, size=count)) % axis.levels
         return other, np.ones(count, dtype=np.bool_)
-    x = rng.normal(axis.cube(own), STEP, (count, _DRAWS))
+    if axis.count is not None:
+        step = max(step, min(STEP, 1.0 / axis.count))
+    x = rng.normal(axis.cube(own), step, (count, _DRAWS))
     raw = axis.raw(np.clip(x, 0.0, 1.0).ravel()).reshape(count, _DRAWS)
     good = (x >= 0.0) & (x <= 1.0) & (raw != own)
     each = np.arange(count)
