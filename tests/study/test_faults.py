@@ -170,7 +170,7 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path):
         trials=300,
     )
     study = rung.Study.open(storage, "s")
-    found = trials(after, study.space)
+    found = trials(after)
     assert [(t.config, t.observations) for t in found] == [(t.config, t.observations) for t in whole.trials]
     study.close()
     storage.close()

@@ -14,7 +14,7 @@ SPACE = compile_space({"x": Float(0.0, 1.0)})
 
 def records(*events, plain=False):
     who = msgspec.structs.replace(identity(1, 9, plain=plain), space=to_json(SPACE.space))
-    return trials([ev.StudyCreated(who, "test"), *events], SPACE)
+    return trials([ev.StudyCreated(who, "test"), *events])
 
 
 def seen(record):

@@ -37,7 +37,7 @@ class StoredStudy(NamedTuple):
         """Every trial's record, in order of number."""
         from rung.study.records import trials
 
-        return trials(self.events, self.space)
+        return trials(self.events)
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def door_of(storage: Storage, name: str) -> str:
     Raises:
         StudyError: there is none of this name (the message names the closest).
     """
-    from rung.study.study import stored_identity
+    from rung.study.opening import stored_identity
 
     return stored_identity(storage, name).door
 

@@ -90,12 +90,13 @@ class Keeper:
         return state == TrialState.PAUSED and scheduler.may_resume(history, trial)
 
     def delete(self) -> None:
-        """Remove the folders of what the log has given up."""
+        """Remove the folders of what the log has given up, but for those that a running trial began from."""
         if self._doomed:
-            store = self._files()
+            store, borrowed = self._files(), set(self._writer.history.borrowed.values())
             for path in self._doomed:
-                store.delete(path)
-            self._doomed.clear()
+                if path not in borrowed:
+                    store.delete(path)
+            self._doomed = [path for path in self._doomed if path in borrowed]
 
     def _files(self) -> CheckpointStore:
         if self._store is None:

@@ -1,9 +1,10 @@
 """Evaluating the best configurations again before one is declared: on noisy problems the best was also lucky.
 
-Best first: the incumbent's configuration is evaluated `confirm` times more, each time as a trial of its own with
-a seed of its own, at the incumbent's resource. The mean of these new values is unbiased; the value for which the
-trial was chosen is not, and does not enter. As long as another configuration's first value is better than the
-best such mean, it may be the better one, and is evaluated again, too; at most `MOST` are. The best mean wins.
+Best first: the incumbent's configuration is evaluated `confirm` times more, each time as a trial of its own
+with a seed of its own, at the incumbent's resource. The mean of these new values is unbiased; the value for
+which the trial was chosen is not, and does not enter. As long as another configuration's first value is
+better than the best such mean, it may be the better one, and is evaluated again, too; at most `MOST` are.
+The best mean wins.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ class Repeat(Decision, frozen=True):
 
 
 class Declared(NamedTuple):
-    """The trial whose configuration is the best by the mean of its repeats; `value` in the metric's own sense."""
+    """The trial whose configuration has the best mean of repeats; values in the metric's own sense."""
 
     trial: int
     value: float
@@ -64,6 +65,12 @@ def declared(history: History) -> Declared | None:
     return Declared(trial, sign * sound[trial], tuple(sign * value for value in done[trial]))
 
 
+def time_to_confirm(history: History) -> float:
+    """Seconds that the repeats of one configuration take, one after the other, by what the incumbent took."""
+    best = history.incumbent
+    return 0.0 if best is None else 1.1 * history.identity.confirm * history.seconds[best.trial]
+
+
 def _begun(history: History, trial: int) -> int:
     """Repeats of the trial's configuration that were started, whatever came of them."""
     return sum(
@@ -80,7 +87,7 @@ def _ranked(history: History) -> list[tuple[int, float]]:
     kept = _kept.get(history)
     key = (len(history.values), sum(len(column) for column in history.results.values()))
     if kept is None or kept[0] != key:
-        column = history.results[best.resource] if best.resource in history.results else None
+        column = history.results.get(best.resource)
         pairs = zip(column.values, column.trials, strict=True) if column is not None else ()
         seen: dict[object, tuple[int, float]] = {}
         for value, trial in sorted(pairs):

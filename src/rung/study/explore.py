@@ -1,8 +1,8 @@
 """A configuration changed into a new one: what population based training calls "explore".
 
-Jaderberg et al. 2017, 4.1.1: each parameter is drawn anew from the prior, with some probability, or perturbed: a
-number is multiplied by a factor or divided by it; a value of an ordered list gives way to one beside it. A
-category, which has no neighbours, is drawn anew or kept.
+Jaderberg et al. 2017, 4.1.1: each parameter is drawn anew from the prior, with some probability, or
+perturbed: a number is multiplied by a factor or divided by it; a value of an ordered list gives way to one
+beside it. A category, which has no neighbours, is drawn anew or kept.
 """
 
 from __future__ import annotations

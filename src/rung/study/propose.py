@@ -1,4 +1,4 @@
-"""The configuration of a trial that starts: the scheduler's own, the sampler's, or one that a parent's becomes.
+"""The configuration of a trial that starts: the scheduler's own, the sampler's, or a parent's, explored.
 
 Parameters that the user fixed are set. A configuration that was tried before is passed over, unless the study
 is noisy: the sampler is asked again with other random numbers, then random configurations are tried, and of a

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 
-from rung.space.compiled import CompiledSpace
 from rung.trials import events as ev
 from rung.trials.events import Event
 from rung.trials.history import History
@@ -35,7 +34,8 @@ class TrialRecord(msgspec.Struct):
     """One configuration over its whole life.
 
     `value` is the metric at the largest resource it was observed at (None without one), in the metric's
-    own sense; `checkpoint` the folder of its latest checkpoint that is kept.
+    own sense; `checkpoint` the folder of its latest checkpoint that is kept; `confirmed` the values of its
+    configuration's repeats, where it was declared the best by their mean.
     """
 
     number: int
@@ -47,6 +47,7 @@ class TrialRecord(msgspec.Struct):
     timing: Timing
     value: float | None = None
     checkpoint: str | None = None
+    confirmed: tuple[float, ...] = ()
 
     @property
     def resource(self) -> int | None:
@@ -54,20 +55,20 @@ class TrialRecord(msgspec.Struct):
         return self.observations[-1].resource if self.observations else None
 
 
-def trials(events: Iterable[Event], space: CompiledSpace) -> list[TrialRecord]:
+def trials(events: Iterable[Event]) -> list[TrialRecord]:
     """The record of every trial, in order of number.
 
-    A report that came late or doubled is left out, as it is by the history.
+    A report that came late or doubled is left out, as it is by the history. Where the space was changed,
+    configurations are shown as of the present one.
     """
-    fold = _Fold(space)
+    fold = _Fold()
     for event in events:
         fold.take(event)
     return fold.finish()
 
 
 class _Fold:
-    def __init__(self, space: CompiledSpace) -> None:
-        self.space = space
+    def __init__(self) -> None:
         self.history = History()
         self.records: list[TrialRecord] = []
 
@@ -80,20 +81,31 @@ class _Fold:
         history.fold(event)
         if isinstance(event, ev.JobStarted):
             self._started(event)
+        elif isinstance(event, ev.Told):
+            self._created(event.trial, event.time)
+            told = Observation(None if self._plain else event.resource, event.metrics)
+            self.records[event.trial].observations.append(told)
+        elif isinstance(event, ev.SpaceChanged):
+            for record in self.records:
+                record.config = history.config(record.number)
+
+    def _created(self, trial: int, time: float) -> None:
+        history = self.history
+        self.records.append(
+            TrialRecord(
+                number=trial,
+                config=history.config(trial),
+                state=TrialState.RUNNING,
+                observations=[],
+                origin=history.origins[trial],
+                bracket=history.brackets[trial],
+                timing=Timing(time),
+            )
+        )
 
     def _started(self, event: ev.JobStarted) -> None:
         if event.values is not None:
-            self.records.append(
-                TrialRecord(
-                    number=event.trial,
-                    config=self.space.to_mapping(event.values),
-                    state=TrialState.RUNNING,
-                    observations=[],
-                    origin=self.history.origins[event.trial],
-                    bracket=event.bracket,
-                    timing=Timing(event.time),
-                )
-            )
+            self._created(event.trial, event.time)
         record = self.records[event.trial]
         record.timing.attempts += 1
         if self._plain:  # a job that runs again tells again what its earlier attempt told past its checkpoint

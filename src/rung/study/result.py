@@ -7,9 +7,15 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from rung.errors import StudyError
+from rung.schedulers.replay import Replay
+from rung.study.confirm import declared
+from rung.study.front import front, hypervolume
+from rung.study.lineage import Stage, lineage
 from rung.study.records import TrialRecord, trials
 from rung.study.writer import Writer
 from rung.trials.events import Event
+from rung.trials.history import EXHAUSTED, History
 from rung.trials.states import TrialState
 
 if TYPE_CHECKING:
@@ -22,7 +28,7 @@ class Result:
     Attributes:
         study: the study's name.
         reason: why no further job was started ("budget", "target", "total_resource", "interrupted", ...);
-            None if all that was asked for is done.
+            "exhausted" if nothing is left to try; None if all that was asked for is done.
     """
 
     def __init__(self, writer: Writer, events: Callable[[], Iterable[Event]]) -> None:
@@ -30,30 +36,65 @@ class Result:
         self._events = events
         self.study = writer.name
         self.reason = writer.ended or ("total_resource" if writer.out_of_resource else None)
+        if self.reason is None and writer.history.exhausted:
+            self.reason = EXHAUSTED
 
     @cached_property
     def trials(self) -> list[TrialRecord]:
         """Every trial's record, in order of number; a checkpoint is the path of its folder."""
-        records = trials(self._events(), self._writer.space)
+        records = trials(self._events())
         for record in records:
             if record.checkpoint is not None:
                 record.checkpoint = str(self._writer.log.folder / record.checkpoint)
         return records
 
     @property
+    def history(self) -> History:
+        """The fold of the study's log."""
+        return self._writer.history
+
+    @property
     def best(self) -> TrialRecord | None:
         """The incumbent: the best value among the trials at the largest resource that any reached.
 
-        None if no trial has a value.
+        In a study that confirms it, the configuration with the best mean of its repeats, which `confirmed`
+        has, and that mean as its value. None if no trial has a value, or none keeps the constraints.
         """
-        incumbent = self._writer.history.incumbent
+        history = self._writer.history
+        incumbent, confirmed = history.incumbent, declared(history)
         if incumbent is None:
             return None
-        record = self.trials[incumbent.trial]
-        record.value = incumbent.value
-        kept = self._writer.history.best_checkpoint
-        record.checkpoint = None if kept is None else str(self._writer.log.folder / kept.path)
+        record = self.trials[incumbent.trial if confirmed is None else confirmed.trial]
+        record.value = incumbent.value if confirmed is None else confirmed.value
+        record.confirmed = () if confirmed is None else confirmed.repeats
+        if record.number == incumbent.trial:
+            kept = history.best_checkpoint
+            record.checkpoint = None if kept is None else str(self._writer.log.folder / kept.path)
         return record
+
+    @property
+    def front(self) -> list[TrialRecord]:
+        """The Pareto front: trials that no other one dominates; with one objective the incumbent alone."""
+        return [self.trials[trial] for trial in front(self._writer.history)]
+
+    @property
+    def hypervolume(self) -> float | None:
+        """What the front dominates, down to the reference point; None with one objective."""
+        return hypervolume(self._writer.history)
+
+    def lineage(self, trial: int | None = None) -> tuple[Stage, ...]:
+        """The trainings that led to a trial (the best one unless given), each from the checkpoint before."""
+        if trial is None:
+            best = self._writer.history.incumbent
+            if best is None:
+                raise StudyError(f"no trial of study {self.study!r} has a value, so none has a lineage")
+            trial = best.trial
+        return lineage(self._writer.history, trial)
+
+    def schedule(self, trial: int | None = None, repeats: int = 1) -> Replay:
+        """A scheduler that trains a trial's lineage again: `rung.tune(train, space, scheduler=...)`."""
+        stages = self.lineage(trial)
+        return Replay(tuple((stage.until, dict(stage.config)) for stage in stages), repeats)
 
     def events(self) -> Iterable[Event]:
         """The study's log, from its beginning."""

@@ -21,6 +21,7 @@ from rung.executors import make_executor
 from rung.executors.base import Executor, Job
 from rung.executors.calling import style_of
 from rung.executors.gpus import visible_gpus
+from rung.executors.ordered import OrderedExecutor
 from rung.executors.setup import Setup
 from rung.schedulers.base import Done, Wait
 from rung.space.draws import trial_seed
@@ -50,6 +51,8 @@ def run(writer: Writer, objective: Any, workers: int, executor: str | Executor |
             "total_resource=2000 or target=0.1"
         )
     engine = _engine(writer, objective, workers, executor)
+    if writer.identity.deterministic:
+        engine = OrderedExecutor(engine, writer.identity.deterministic)
     if engine.name != "simulated" and writer.identity.scheduler.name == "asha-stopping":
         _warn_if_silent(writer, objective)
     try:

@@ -1,4 +1,4 @@
-"""What a study is, from what people write: objectives, constraints, methods; the identity that the log keeps."""
+"""What a study is, from what people write: objectives, constraints, methods; the identity in its log."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def make_goals(
     points = [None] * len(names) if reference is None else _numbers(reference)
     if not names or len({len(names), len(modes), len(points)}) > 1:
         raise StudyError(
-            f"{len(names)} metrics, {len(modes)} modes and {len(points)} reference values do not go together: "
-            "give one mode and one reference value for each metric"
+            f"{len(names)} metrics, {len(modes)} modes and {len(points)} reference values do not match: "
+            "give one mode and one reference value for each"
         )
     if len(set(names)) < len(names):
         raise StudyError(f"the metrics {', '.join(map(repr, names))}: each may be named once only")

@@ -15,11 +15,13 @@ from rung.samplers.base import Sampler
 from rung.schedulers.base import Done, Scheduler, Wait
 from rung.space.compiled import CompiledSpace
 from rung.storage.base import Log, Request, Summary
+from rung.study.choose import Chooser, chooses
+from rung.study.confirm import time_to_confirm
 from rung.study.decide import Decider, decide, ended, out_of_resource, unfinished
 from rung.study.identity import check_same
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, Identity, Limits
-from rung.trials.history import History
+from rung.trials.history import CONFIRM, History
 
 _STATES = {"paused": "paused", "interrupted": "interrupted", "closed": "idle"}  # by why a session ended
 
@@ -73,6 +75,7 @@ class Writer:
             if asked is not None:
                 check_same(name, self.history.identity, asked)
             self._decider = Decider(sampler, scheduler)
+            self._chooser = Chooser() if chooses(self.identity.sampler) else None
         except BaseException:
             log.close()
             raise
@@ -103,8 +106,20 @@ class Writer:
     # -- decisions ------------------------------------------------------------------------------------
 
     def next_event(self, now: float, *, only_stops: bool = False) -> Event | Wait | Done:
-        """The event that the policies decide on now, not yet logged; `only_stops` where no slot is free."""
-        return self._decider.next(self.history, now, only_stops=only_stops)
+        """The event that the policies decide on now, not yet logged; `only_stops` where no slot is free.
+
+        Where the study chooses its sampler itself, the event of another choice comes first.
+        """
+        if self._chooser is None or only_stops:
+            return self._decider.next(self.history, now, only_stops=only_stops)
+        choice = self._chooser.due(self.history, now)
+        if choice is not None:
+            return choice
+        began = time.perf_counter()
+        event = self._decider.next(self.history, now)
+        if isinstance(event, ev.JobStarted) and event.values is not None:
+            self._chooser.took(self.history, time.perf_counter() - began)
+        return event
 
     def stop_trials(self, now: float) -> list[int]:
         """Log the scheduler's decisions to stop running trials, and name these."""
@@ -144,6 +159,8 @@ class Writer:
                 stacklevel=4,
             )
         self._session, self._state = True, "running"
+        if self._chooser is not None:
+            self._chooser.workers = workers
         self.commit(events)
 
     def end(self, reason: str, now: float) -> None:
@@ -226,9 +243,14 @@ class Writer:
     def overdue(self, now: float) -> ev.StopDecided | None:
         """The decision that the wall time is spent, not yet logged; None as long as there is some left."""
         limit, history = self.history.limits.seconds, self.history
-        if limit is None or history.stopping is not None or history.clock.spent(now) < limit:
+        if limit is None or history.stopping is not None:
             return None
-        return ev.StopDecided("budget", now)
+        left = limit - history.clock.spent(now)
+        if left <= 0.0:
+            return ev.StopDecided("budget", now)
+        if self.identity.confirm and not history.confirming and left < time_to_confirm(history):
+            return ev.StopDecided(CONFIRM, now)
+        return None
 
     @property
     def out_of_resource(self) -> bool:

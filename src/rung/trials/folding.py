@@ -65,6 +65,10 @@ def _job_started(history: History, event: JobStarted) -> None:
     history.clock.last = event.time
     if trial == len(history.values):
         _trial_created(history, event)
+        if event.checkpoint is not None:
+            history.starts[trial] = event.start
+    if event.checkpoint is not None and trial not in history.checkpoints:
+        history.borrowed[trial] = event.checkpoint
     history.attempts[trial] = event.attempt + 1
     if history.states[trial] is TrialState.INTERRUPTED:
         history.states[trial] = TrialState.RUNNING

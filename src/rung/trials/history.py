@@ -72,6 +72,8 @@ class History:
         running: trial number to its running job.
         retry: jobs that must run again, oldest first (lost or interrupted ones); taken from the front.
         checkpoints: trial number to the latest one.
+        borrowed: trial number to the checkpoint of another trial that it began from, until it has its own.
+        starts: trial number to the resource at which it began, of those that began from another's checkpoint.
         best_checkpoint: the one that holds the incumbent's value: of a trial that went on and diverged it is
             not the latest.
         scheduler, sampler: their states.
@@ -104,6 +106,8 @@ class History:
         self.retry: deque[Running] = deque()
         self.enqueued: deque[Mapping[str, Any]] = deque()
         self.checkpoints: dict[int, Checkpoint] = {}
+        self.borrowed: dict[int, str] = {}
+        self.starts: dict[int, int] = {}
         self.best_checkpoint: Checkpoint | None = None
         self.records: dict[str, list[ev.Recorded]] = {}
         self.spent = 0
@@ -264,6 +268,8 @@ class History:
     def _leave(self, trial: int) -> None:
         """The trial's job runs no more, whatever comes of it."""
         began = self.running.pop(trial).job.time
+        if self.borrowed:
+            self.borrowed.pop(trial, None)
         if self.clock.last > began:
             self.seconds[trial] += self.clock.last - began
 

@@ -7,6 +7,7 @@ their own objects, too, survive the log: their name there is `module:Class`.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import warnings
 from collections.abc import Mapping
@@ -65,12 +66,14 @@ def known(family: Family) -> dict[str, Method]:
 def make(family: Family, given: Any) -> Any:
     """The method that a name, a `Spec` or an object of it stands for.
 
+    A name may bring settings with it: "tpe(multivariate=False)".
+
     Raises:
         StudyError: an unknown name (the message has the closest), a setting that it lacks or of a wrong
             type or value, or an object that isn't of this kind.
     """
     if isinstance(given, str):
-        return _build(_load(family, given), Spec(given), family)
+        given = _parsed(family, given)
     if isinstance(given, Spec):
         return _build(_load(family, given.name), given, family)
     if isinstance(given, type) or not callable(getattr(given, family.verb, None)):
@@ -97,6 +100,23 @@ def spec_of(family: Family, method: Any) -> Spec:
     name = next((row.name for row in known(family).values() if row.path == path), path)
     settings = {field.name: getattr(method, field.name) for field in dataclasses.fields(method) if field.init}
     return Spec(name, msgspec.msgpack.decode(msgspec.msgpack.encode(settings)))  # as the log gives them back
+
+
+def _parsed(family: Family, text: str) -> Spec:
+    """A name, with settings in brackets if it has any, as a call in Python."""
+    name, bracket, _ = text.partition("(")
+    if not bracket:
+        return Spec(text)
+    try:
+        call = ast.parse(f"_({text[len(name) + 1 :]}", mode="eval").body
+        assert isinstance(call, ast.Call)
+        assert not call.args
+        settings = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
+    except (SyntaxError, ValueError, AssertionError):
+        raise StudyError(
+            f"the {family.kind} {text!r} is not understood: write its settings as {name.strip()}(name=value)"
+        ) from None
+    return Spec(name.strip(), settings)
 
 
 def _load(family: Family, name: str) -> type:

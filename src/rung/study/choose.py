@@ -1,0 +1,185 @@
+"""The default: which sampler a study uses whose user named none, chosen from what is known, and chosen anew.
+
+`TABLE` is read from the top: the first row that fits the facts and whose suggestions cost little beside an
+evaluation is taken. `python -m benchmarks.default` measures the rows against each other, and is where the
+thresholds come from. A choice is logged before it is followed (topic `choice`), so that a log can be
+replayed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Final, NamedTuple
+
+from rung.samplers.auto import TOPIC, chosen
+from rung.study.transfer import COST
+from rung.trials.events import Recorded, Spec
+from rung.trials.history import History
+
+SHARE: Final = 0.1  # of an evaluation's time that suggestions may take
+HYSTERESIS: Final = 2.0  # a sampler in use may take so many times as much before another takes its place
+RECENT: Final = 32  # trials whose durations are an evaluation's
+
+
+class Facts(NamedTuple):
+    """What is known of a study when its next configuration is due.
+
+    Attributes:
+        dimensions: parameters that can vary.
+        categories: how many of them have no order.
+        conditional: whether some are not always active.
+        fidelities: rungs of the ladder; 1 without a resource.
+        goals: objectives.
+        results: how many there are.
+        evaluations: how many trials the limits allow, if they say.
+        seconds: that an evaluation takes: declared, or measured; None if not known yet.
+        workers: evaluations at the same time.
+    """
+
+    dimensions: int
+    categories: int
+    conditional: bool
+    fidelities: int
+    goals: int
+    results: int
+    evaluations: int | None
+    seconds: float | None
+    workers: int
+
+
+class Row(NamedTuple):
+    """A sampler, the facts for which it is the choice, and why.
+
+    `cost` says what a suggestion takes, in seconds on the machine of `docs/speed.md`, from the number of
+    results and of dimensions; what is measured corrects it.
+    """
+
+    sampler: str
+    fits: Callable[[Facts], bool]
+    cost: Callable[[int, int], float]
+    why: str
+
+
+def _gp_seconds(results: int, dimensions: int) -> float:
+    return 0.1 + 0.002 * min(results, 200) + 0.005 * dimensions
+
+
+def _cheap_seconds(results: int, dimensions: int) -> float:
+    return 0.001 + 2e-8 * results * dimensions
+
+
+TABLE: Final = (
+    Row(
+        "gp",
+        lambda facts: facts.dimensions <= 20 and facts.results < 500 and find_spec("botorch") is not None,
+        _gp_seconds,
+        "few parameters and dear evaluations: a Gaussian process",
+    ),
+    Row(
+        "tpe",
+        lambda facts: True,
+        _cheap_seconds,
+        "densities of good and bad configurations: cheap at any number of results",
+    ),
+)
+
+
+class Choice(NamedTuple):
+    sampler: Spec
+    why: str
+
+
+def choose(facts: Facts, current: str | None = None, factors: dict[str, float] | None = None) -> Choice:
+    """The sampler for these facts.
+
+    Args:
+        current: the one in use, which stays if it is nearly affordable.
+        factors: by sampler, how many times as long its suggestions took as the table says.
+    """
+    for row in TABLE:
+        factor = (factors or {}).get(row.sampler, 1.0)
+        seconds = factor * row.cost(facts.results, facts.dimensions) * facts.workers
+        if row.fits(facts) and _affordable(facts, seconds, row.sampler == current):
+            return Choice(Spec(row.sampler), row.why)
+    last = TABLE[-1]
+    return Choice(Spec(last.sampler), last.why)
+
+
+def _affordable(facts: Facts, seconds: float, in_use: bool) -> bool:
+    """Whether suggestions for all workers take a small share of an evaluation's time.
+
+    As long as no evaluation was measured they may take a second: so little is noticed by nobody.
+    """
+    allowed = 1.0 if facts.seconds is None else SHARE * facts.seconds
+    return seconds <= allowed * (HYSTERESIS if in_use else 1.0)
+
+
+class Chooser:
+    """Chooses for one study as it goes: it knows the session's workers and what suggestions took."""
+
+    def __init__(self) -> None:
+        self.workers = 1
+        self._looked = -1
+        self._factors: dict[str, float] = {}
+
+    def due(self, history: History, now: float) -> Recorded | None:
+        """The event of another choice than the present one; None if that stays."""
+        if len(history.values) == self._looked:
+            return None
+        self._looked = len(history.values)
+        current = chosen(history).name if history.records.get(TOPIC) else None
+        choice = choose(facts_of(history, self.workers), current, self._factors)
+        if choice.sampler.name == current:
+            return None
+        data = {"sampler": choice.sampler.name, "settings": dict(choice.sampler.settings), "why": choice.why}
+        return Recorded(TOPIC, data, None, now)
+
+    def took(self, history: History, seconds: float) -> None:
+        """A suggestion took so long, measured."""
+        name = chosen(history).name
+        row = next((row for row in TABLE if row.sampler == name), None)
+        if row is not None:
+            facts = facts_of(history, self.workers)
+            ratio = seconds / row.cost(facts.results, facts.dimensions)
+            before = self._factors.get(name, 1.0)
+            self._factors[name] = before + 0.2 * (ratio - before)
+
+
+def chooses(sampler: Spec) -> bool:
+    """Whether a study with this sampler makes choices."""
+    return sampler.name == "auto" or (sampler.name == "transfer" and sampler.settings.get("base") == "auto")
+
+
+def facts_of(history: History, workers: int) -> Facts:
+    """The facts, from the history alone but for the number of workers."""
+    identity, space = history.identity, history.space
+    resource = identity.resource
+    rungs = 1
+    while resource is not None and resource.minimum * identity.eta**rungs <= resource.maximum:
+        rungs += 1
+    return Facts(
+        dimensions=sum(axis.count != 1 for axis in space.columns.axes),
+        categories=int((space.levels > 1).sum()),
+        conditional=any(gate is not None for gate in space.layout.gates),
+        fidelities=rungs,
+        goals=max(1, len(identity.goals)),
+        results=max((len(column) for column in history.results.values()), default=0),
+        evaluations=history.limits.trials,
+        seconds=_seconds(history),
+        workers=workers,
+    )
+
+
+def _seconds(history: History) -> float | None:
+    """What an evaluation takes: as declared, or the mean of the latest trials that have ended."""
+    declared = history.records.get(COST)
+    if declared:
+        return float(declared[-1].data["seconds"])
+    latest = range(len(history.values) - 1, max(-1, len(history.values) - 1 - RECENT), -1)
+    ended = [
+        history.seconds[trial]
+        for trial in latest
+        if trial not in history.running and trial not in history.apart
+    ]
+    return sum(ended) / len(ended) if ended else None
