@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import itertools
 
 import numpy as np
@@ -9,18 +10,19 @@ import pytest
 
 from rung.errors import StudyError
 from rung.samplers.base import Request
-from rung.samplers.grid import GridSampler, places
+from rung.samplers.grid import GridSampler, Walk, places
+from rung.space import to_json
 from rung.space.axes import make_axis
 from rung.space.compiled import compile_space
 from rung.space.domains import Categorical, Choice, Constant, Float, Integer, Ordinal, Space
 from rung.space.draws import Rng
 from rung.space.rules import Condition, Forbidden, Is
-from rung.trials.events import Origin
+from rung.trials.events import Origin, Requested, SpaceChanged, Told
 
 
-def walk(space, sampler, recorder, limit=5000):
-    """All that the grid suggests when each suggestion is run."""
-    record = recorder()
+def walk(space, sampler, record, limit=5000):
+    """All that the grid suggests when each suggestion is run; `record` may be what makes one."""
+    record = record if hasattr(record, "history") else record()
     found = []
     for number in range(limit):
         suggestion = sampler.suggest(space, record.history, Request(1), Rng(0, number))
@@ -148,6 +150,58 @@ def test_configurations_of_the_user_do_not_move_the_grid(recorder):
         record.start((4,), origin=Origin("enqueued"))
     suggestion = sampler.suggest(space, record.history, Request(1), Rng(0, 4))
     assert suggestion.values == (2,)
+
+
+def test_what_was_enqueued_or_told_is_not_suggested_again(recorder):
+    space = compile_space({"a": Integer(1, 3), "b": Categorical([True, 1])})
+    record = recorder(None, space)
+    record.start((1, True), origin=Origin("enqueued"))
+    record.history.fold(Told(1, (2, 1), {"loss": 0.5}, 1))
+    found = walk(space, GridSampler(), record)
+    assert [(a, type(b)) for a, b in found] == [(1, int), (2, bool), (3, bool), (3, int)]
+
+
+def test_a_changed_space_has_a_grid_of_its_own(recorder):
+    before = compile_space({"a": Integer(1, 2), "b": Integer(1, 2)})
+    record, sampler = recorder(None, before), GridSampler()
+    for number in range(3):
+        suggestion = sampler.suggest(before, record.history, Request(1), Rng(0, number))
+        record.trial(suggestion.values, 0.5, origin=suggestion.origin)
+    record.history.fold(SpaceChanged(to_json(Space({"a": Integer(2, 3), "b": Integer(1, 2)}))))
+    found = walk(record.history.space, sampler, record)
+    assert found == [(2, 2), (3, 1), (3, 2)]  # (2, 1) is a trial already; those with a = 1 are outside
+
+
+def test_a_fixed_parameter_has_its_value_alone(recorder):
+    space = compile_space(
+        {"x": Float(0, 1), "c": Choice({"u": {"b": Float(0, 1)}, "v": {"b": Categorical(["p", "q"])}})}
+    )
+    record, sampler = recorder(None, space), GridSampler(resolution=2)
+    assert len(walk(space, sampler, recorder(None, space))) == 2 * (2 + 2)
+    record.history.fold(Requested("fix", {"x": 1 / 3, "b": 0.1}))
+    assert walk(space, sampler, record) == [(1 / 3, "u", 0.1, ()), (1 / 3, "v", (), "p")]
+
+
+def test_a_cold_start_gives_the_same_and_the_work_of_a_step_does_not_grow(recorder, monkeypatch):
+    space = compile_space(CONDITIONAL)
+    record, sampler, steps = recorder(None, space), GridSampler(resolution=4), []
+    read = Walk._read
+    monkeypatch.setattr(Walk, "_read", lambda walk: steps.append(0) or read(walk))
+    for number in range(60):
+        before = len(steps)
+        warm = sampler.suggest(space, record.history, Request(1), Rng(0, number))
+        assert len(steps) - before <= 2
+        assert sampler.suggest(space, copy.deepcopy(record.history), Request(1), Rng(0, number)) == warm
+        record.start(warm.values, origin=warm.origin)
+
+
+def test_forbidden_parts_of_a_grid_are_stepped_over_whole(recorder):
+    inner = {f"x{i}": Integer(0, 9) for i in range(8)}  # 100 million combinations
+    space = compile_space(
+        Space({"a": Categorical(["no", "yes"]), **inner}, forbidden=[Forbidden(Is("a", equals="no"))])
+    )
+    suggestion = GridSampler().suggest(space, recorder().history, Request(1), Rng(0, 0))
+    assert suggestion.values == ("yes", *[0] * 8)
 
 
 def test_a_grid_of_which_all_is_forbidden_has_nothing(recorder):

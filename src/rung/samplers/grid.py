@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -16,13 +16,12 @@ from rung.space.axes import make_axis
 from rung.space.compiled import CompiledSpace
 from rung.space.domains import Domain, Float, Integer
 from rung.space.draws import Rng
-from rung.space.layout import lay_out
+from rung.space.layout import MisfitError, parents
 from rung.space.values import INACTIVE, Values
 from rung.trials.events import Origin
 from rung.trials.history import History
 
-_NAME: Final = "grid"
-_ORIGIN: Final = Origin(_NAME)
+_ORIGIN: Final = Origin("grid")
 
 DEFAULT: Final = 10  # values of a numeric parameter
 
@@ -33,8 +32,9 @@ Resolution = int | Mapping[str, int]
 class GridSampler:
     """Goes through a grid, the last parameter fastest.
 
-    The next configuration follows from the last one of the grid that was started: there is no position to
-    keep, and a suggestion costs the same everywhere.
+    The next configuration is the first one of the grid that no trial has, whoever proposed that trial: so
+    nothing comes twice, and what the user enqueued or told is passed over. When the space was changed this
+    holds for the new space's grid. A parameter that the user fixed has that value alone.
 
     Args:
         resolution: how many values a numeric parameter takes at most, evenly spaced on its scale, both ends
@@ -62,62 +62,115 @@ class GridSampler:
         Raises:
             StudyError: the resolution names what is no numeric parameter of the space.
         """
-        grid = _grid(space, self.resolution)
-        last = _last(history)
-        values = grid.first() if last is None else grid.after(last)
-        while values is not None and not space.legal([values])[0]:
-            values = grid.after(values)
+        values = _walk(space, history, self.resolution).next(history)
         return None if values is None else Suggestion(values, _ORIGIN)
 
 
-def _last(history: History) -> Values | None:
-    """The latest configuration of the grid; those that the user put in between are passed over."""
-    for number in range(len(history) - 1, -1, -1):
-        if history.origins[number].sampler == _NAME:
-            return history.values[number]
-    return None
-
-
-class Grid:
-    """The grid of one space.
+class Walk:
+    """A way through the grid of one space: each step costs the same, wherever it is.
 
     Attributes:
-        points: by dimension, the values' places in the unit cube, ascending.
+        values: the configuration where it stands, None at the end.
     """
 
-    def __init__(self, space: CompiledSpace, resolution: Resolution) -> None:
-        self._space = space
-        self._backwards = lay_out(space.space).order[::-1]  # dimensions, those that depend on others first
-        self.points = [
-            places(domain, count)
-            for domain, count in zip(space.domains, _counts(space, resolution), strict=True)
+    def __init__(self, space: CompiledSpace, resolution: Resolution, fixed: Mapping[str, Any]) -> None:
+        self._columns = columns = space.columns
+        self._order = columns.layout.order  # parents before what depends on them
+        place = {slot: p for p, slot in enumerate(self._order)}
+        # a combination is forbidden by the values up to a place, whatever comes after it
+        self._rules = [(rule, max(place[slot] for slot in parents(rule))) for rule in columns.forbidden]
+        counts = _counts(space, resolution)
+        self._raw = [
+            _raw(space, slot, counts[slot], fixed.get(space.keys[slot], fixed.get(space.names[slot], _FREE)))
+            for slot in range(space.size)
         ]
+        self._python = [axis.python(raw) for axis, raw in zip(columns.axes, self._raw, strict=True)]
+        self._options: list[list[Any]] = [raw.tolist() for raw in self._raw]
+        self._steps = [0] * space.size
+        self._seen: set[object] = set()
+        self._count = 0
+        self.values: Values | None = None
+        self._stand()
 
-    def first(self) -> Values:
-        """The first value of each parameter."""
-        return self._values([0] * self._space.size)
+    def next(self, history: History) -> Values | None:
+        """The first configuration from here on that no trial has, None if there is none; go there."""
+        for trial in range(self._count, len(history)):
+            if trial not in history.outside:
+                self._seen.add(_key(history.values[trial]))
+        self._count = len(history)
+        while self.values is not None and _key(self.values) in self._seen:
+            self._advance(len(self._order) - 1)
+        return self.values
 
-    def after(self, values: Values) -> Values | None:
-        """What follows `values`, None if nothing does.
+    def _advance(self, last: int) -> None:
+        """To the next legal configuration that differs at place `last` or before.
 
-        As in an odometer the last dimension that can move does, and those after it start again. What is not
+        As in an odometer the last parameter that can move does, and those after it start again. What is not
         active rests at its first value, so that nothing comes twice.
         """
-        encoded = self._space.encode([values])[0]
-        steps = [
-            0 if value is INACTIVE else int(np.abs(points - x).argmin())
-            for value, points, x in zip(values, self.points, encoded, strict=True)
-        ]
-        for j in self._backwards:
-            if values[j] is not INACTIVE and steps[j] + 1 < len(self.points[j]):
-                steps[j] += 1
-                return self._values(steps)
-            steps[j] = 0
+        if self._move(last):
+            self._stand()
+        else:
+            self.values = None
+
+    def _move(self, last: int) -> bool:
+        """One step of the parameters up to place `last`; False if none can move."""
+        steps = self._steps
+        for slot in self._order[last + 1 :]:
+            steps[slot] = 0
+        for slot in self._order[last::-1]:
+            if self._active[slot] and steps[slot] + 1 < len(self._options[slot]):
+                steps[slot] += 1
+                return True
+            steps[slot] = 0
+        return False
+
+    def _stand(self) -> None:
+        """Work out the configuration at these steps; go on to the first legal one."""
+        while True:
+            broken = self._read()
+            if broken is None:
+                return
+            if not self._move(broken):
+                self.values = None
+                return
+
+    def _read(self) -> int | None:
+        """Set the configuration at these steps; or give the earliest place by which it is forbidden."""
+        columns, steps = self._columns, self._steps
+        raw = [options[step] for options, step in zip(self._options, steps, strict=True)]
+        self._active: list[Any] = [True] * len(raw)
+        for slot in self._order:
+            gate = columns.gates[slot]
+            if gate is not None:
+                self._active[slot] = bool(columns.holds(gate, raw, self._active))
+        ends = [end for rule, end in self._rules if columns.holds(rule, raw, self._active)]
+        if ends:
+            return min(ends)
+        self.values = tuple(
+            values[step] if on else INACTIVE
+            for values, step, on in zip(self._python, steps, self._active, strict=True)
+        )
         return None
 
-    def _values(self, steps: list[int]) -> Values:
-        point = [points[step] for points, step in zip(self.points, steps, strict=True)]
-        return self._space.decode([point])[0]
+
+def _key(values: Values) -> object:
+    """What tells configurations apart: True and 1 are different values, and so are 1 and 1.0."""
+    return values, tuple(map(type, values))
+
+
+def _raw(space: CompiledSpace, slot: int, count: int, fixed: Any) -> NDArray[Any]:
+    """A parameter's raw numbers on the grid, ascending; that of its fixed value, if it has one.
+
+    A value that is fixed by a name which two branches share, and fits this one not, gives way to the default.
+    """
+    axis, domain = space.columns.axes[slot], space.domains[slot]
+    if fixed is _FREE:
+        return axis.raw(places(domain, count))
+    try:
+        return axis.column([domain.admit(fixed)])
+    except MisfitError:
+        return axis.column([space.defaults[slot]])
 
 
 def places(domain: Domain, count: int) -> NDArray[np.float64]:
@@ -151,11 +204,22 @@ def _counts(space: CompiledSpace, resolution: Resolution) -> list[int]:
     return counts
 
 
-_grids: WeakKeyDictionary[CompiledSpace, tuple[Resolution, Grid]] = WeakKeyDictionary()  # a cache
+class _Key(NamedTuple):
+    """What a walk depends on, beside the space and the trials so far."""
+
+    resolution: Resolution
+    fixed: Mapping[str, Any]
+    space_version: int
 
 
-def _grid(space: CompiledSpace, resolution: Resolution) -> Grid:
-    kept = _grids.get(space)
-    if kept is None or kept[0] != resolution:
-        kept = _grids[space] = (resolution, Grid(space, resolution))
-    return kept[1]
+_FREE: Final = object()  # a parameter that is not fixed
+_walks: WeakKeyDictionary[History, tuple[CompiledSpace, _Key, Walk]] = WeakKeyDictionary()  # a cache
+
+
+def _walk(space: CompiledSpace, history: History, resolution: Resolution) -> Walk:
+    kept, wanted = _walks.get(history), _Key(resolution, history.fixed, history.space_version)
+    if kept is not None and kept[0] is space and kept[1] == wanted:
+        return kept[2]
+    walk = Walk(space, resolution, history.fixed)
+    _walks[history] = (space, wanted, walk)
+    return walk
