@@ -96,6 +96,8 @@ def _hang_in() -> None:
         ("audit", studies.audit, keep),
         ("note", studies.note, keep),
         ("enqueue", studies.enqueue, keep),
+        ("tell", studies.tell, keep),
+        ("fix", studies.fix, keep),
         ("pause", studies.pause, keep),
         ("stop", studies.stop, keep),
         ("rename", studies.rename, keep),

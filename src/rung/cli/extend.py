@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from rung.errors import UserError
 from rung.study.durations import seconds
 from rung.trials.events import Limits
 from rung.trials.history import History
+
+if TYPE_CHECKING:
+    from rung.study import Study
 
 
 def extended(
@@ -30,7 +36,7 @@ def extended(
     }
     if target is None and all(value is None for value in more.values()):
         raise UserError("say how much more: --trials 50, --budget 5m, --total-resource 1000 or --target 0.1")
-    spent = {"trials": len(history), "seconds": history.clock.seconds, "total_resource": history.spent}
+    spent = {"trials": history.begun, "seconds": history.clock.seconds, "total_resource": history.spent}
     changes: dict[str, float] = {} if target is None else {"target": target}
     for name, amount in more.items():
         if amount is not None:
@@ -38,6 +44,18 @@ def extended(
                 raise UserError(_missing(name, limits))
             changes[name] = max(getattr(limits, name) or 0, spent[name]) + amount
     return msgspec.structs.replace(limits, **changes)
+
+
+def change_space(study: Study, text: str, given: Sequence[str]) -> None:
+    """Change the study's space to the one that a file holds.
+
+    Raises:
+        UserError: there is no such file or variable, or the space is not valid.
+    """
+    from rung.cli.objective import read_space
+    from rung.cli.tuning import assignments
+
+    study.change_space(read_space(text), assignments(given))
 
 
 _OPTIONS = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from rung.cli import output
@@ -23,8 +24,13 @@ def methods(json: Json = False) -> None:
         return
     shown = output.grid("name", "kind", "what it does", "paper")
     for row in rows:
-        shown.add_row(*row)
+        shown.add_row(row.name, row.kind, row.line, _brief(row.paper))
     output.out().print(shown)
+
+
+def _brief(paper: str) -> str:
+    """Authors and year: the titles would take half of the screen; `--json` has them."""
+    return re.sub(r"(\d{4}), [^;]*", r"\1", paper)
 
 
 def table() -> list[Row]:

@@ -58,6 +58,15 @@ def load_space(text: str | None, objective: Objective) -> Any:
                 f"no search space: {objective.path.name} has no variable 'space': add it, or say --space FILE"
             )
         return _ours(objective.module.space)
+    return read_space(text)
+
+
+def read_space(text: str) -> Any:
+    """The search space in a file: FILE.py (its variable `space`), FILE.py:NAME, FILE.json or FILE.yaml.
+
+    Raises:
+        UserError: there is none, or it is not valid.
+    """
     if text.endswith((".json", ".yaml", ".yml")):
         from rung.space import load_space as read
 

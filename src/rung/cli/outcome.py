@@ -26,6 +26,13 @@ def announce(study: Study, workers: int) -> None:
         f"study {study.name} {began}: sampler {identity.sampler.name}, scheduler {identity.scheduler.name}, "
         f"{study.space.size} parameter{'s' if study.space.size > 1 else ''}, {jobs}"
     )
+    if len(identity.goals) > 1:
+        output.say("objectives: " + ", ".join(f"{goal.metric} ({goal.mode})" for goal in identity.goals))
+    if identity.constraints:
+        output.say("constraints: " + ", ".join(map(str, identity.constraints)))
+    if study.history.fixed:
+        fixed = (f"{name} = {output.number(value)}" for name, value in study.history.fixed.items())
+        output.say("fixed: " + ", ".join(fixed))
     if not output.quiet():
         shown = _plan(study)
         if shown is not None:
@@ -69,19 +76,22 @@ def outcome(study: Study, result: Result, storage: str) -> None:
     """Print what was found and the next command to type; exit with 1 if nothing, 130 if interrupted."""
     from rung.study.result import failures
 
-    count = len(study.history)
+    begun = study.history.begun
     ends = _ENDS.get(result.reason or "", "all that was asked for")
-    output.say(f"{count} trial{'' if count == 1 else 's'}, {ends}")
+    repeats = f" and {count} that confirm" if (count := len(study.history) - study.history.begun) else ""
+    output.say(f"{begun} trial{'' if begun == 1 else 's'}{repeats}, {ends}")
     why = failures(result.trials, study.identity.metric)
     if result.best is not None:
         _found(study, result.best)
+        if len(study.identity.goals) > 1:
+            _front(study, result)
         if why:
             output.say(f"{why} (more: {command('logs', study.name, storage)})")
     if result.reason == "interrupted":
         interrupted(study.name, storage)
         raise typer.Exit(INTERRUPTED)
     if result.best is None:
-        output.fail(f"no trial has a usable value{f'; {why}' if why else ': none has ended'}")
+        output.fail(_nothing(study, result, why))
         raise typer.Exit(NO_RESULT)
     output.say(f"all trials: {command('show', study.name, storage)}")
     if result.reason in ("paused", "stopped"):
@@ -90,11 +100,43 @@ def outcome(study: Study, result: Result, storage: str) -> None:
         output.say(f"more budget: {command('extend', study.name, storage, *_again(study.history))}")
 
 
+def _nothing(study: Study, result: Result, why: str) -> str:
+    """Why there is no best trial."""
+    constraints = study.identity.constraints
+    if constraints and any(record.value is not None for record in result.trials):
+        return f"no trial keeps the constraints ({', '.join(map(str, constraints))}): loosen them, or go on"
+    return f"no trial has a usable value{f'; {why}' if why else ': none has ended'}"
+
+
+_SHOWN = 12  # of the front
+
+
+def _front(study: Study, result: Result) -> None:
+    """The Pareto front as a table: the first of its trials by the first objective."""
+    goals = study.identity.goals
+    volume = result.hypervolume
+    table = output.grid("trial", *(goal.metric for goal in goals), "configuration", right=("trial",))
+    members = sorted(
+        result.front, key=lambda record: (record.value or 0.0) * (-1) ** (goals[0].mode == "max")
+    )
+    for record in members[:_SHOWN]:
+        metrics = record.observations[-1].metrics
+        config = ", ".join(f"{name}={output.number(value)}" for name, value in record.config.items())
+        table.add_row(str(record.number), *(output.number(metrics.get(g.metric)) for g in goals), config)
+    more = f", the first {_SHOWN}" if len(members) > _SHOWN else ""
+    table.title = f"Pareto front: {len(members)} trials{more}; hypervolume {output.number(volume)}"
+    table.title_justify = "left"
+    output.out().print(table)
+
+
 def _found(study: Study, best: TrialRecord) -> None:
     console, amount = output.out(), study.identity.resource
     at = f" at {amount.name} {best.resource}" if amount else ""
     value = f"best {study.identity.metric} {output.number(best.value)}"
     console.print(f"{value} by trial {best.number}{at}", soft_wrap=True)
+    if best.confirmed:
+        repeats = ", ".join(output.number(one) for one in best.confirmed)
+        console.print(f"  the mean of {len(best.confirmed)} repeats: {repeats}", soft_wrap=True)
     for name, setting in best.config.items():
         console.print(f"  {name} = {output.number(setting)}", soft_wrap=True)
     if best.checkpoint:
@@ -105,7 +147,7 @@ def _again(history: History) -> tuple[str, str]:
     """The option that gives a study as much budget again as it had."""
     limits = history.limits
     if limits.trials:
-        return "--trials", str(max(10, len(history)))
+        return "--trials", str(max(10, history.begun))
     if limits.seconds:
         return "--budget", f"{limits.seconds:.0f}s"
     return ("--total-resource", str(history.spent)) if limits.total_resource else ("--trials", "50")

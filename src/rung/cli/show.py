@@ -43,8 +43,15 @@ def show(
 
 def ranking(study: StoredStudy, records: list[TrialRecord]) -> list[TrialRecord]:
     """Trials that have a value, best first: the largest resource reached, then the value, then the older."""
+    from rung.trials.history import CONFIRM
+
     sign = -1.0 if study.history.identity.mode == "max" else 1.0
-    valued = [record for record in records if record.value is not None]
+    apart, outside = study.history.apart, study.history.outside
+    valued = [
+        record
+        for record in records
+        if record.value is not None and apart.get(record.number) != CONFIRM and record.number not in outside
+    ]
     return sorted(valued, key=lambda r: (-(r.resource or 0), sign * (r.value or 0.0), r.number))
 
 
@@ -91,6 +98,7 @@ def notes(study: StoredStudy) -> list[str]:
 
 def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, str]]:
     from rung.cli.store import state_of
+    from rung.study.confirm import declared
     from rung.study.result import failures
 
     identity, history = study.history.identity, study.history
@@ -114,14 +122,44 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
         facts.append(("best", "no trial has a value yet"))
     else:
         at = f" at {amount.name} {best.resource}" if amount else ""
-        facts.append(("best", f"{output.number(best.value)} by trial {best.trial}{at}"))
-        facts.append(("", output.settings(records[best.trial].config)))
+        confirmed = declared(history)
+        if confirmed is None:
+            trial, said = best.trial, f"{output.number(best.value)} by trial {best.trial}{at}"
+        else:
+            trial = confirmed.trial
+            mean = f"the mean of {len(confirmed.repeats)} repeats"
+            said = f"{output.number(confirmed.value)} by trial {trial}{at}, {mean}"
+        facts.append(("best", said))
+        facts.append(("", output.settings(records[trial].config)))
+    facts += _extras(study)
     why = failures(records, identity.metric)
     if why:
         facts.append(("failures", why))
     if study.row.writer:
         facts.append(("running", f"written by {study.row.writer}"))
     return facts + [("note", text) for text in notes(study)]
+
+
+def _extras(study: StoredStudy) -> list[tuple[str, str]]:
+    """What only some studies have: further objectives, constraints, fixed values, a choice of the sampler."""
+    from rung.samplers.auto import TOPIC
+    from rung.study.front import front, hypervolume
+
+    identity, history = study.history.identity, study.history
+    facts = []
+    if len(identity.goals) > 1:
+        goals = ", ".join(f"{goal.metric} ({goal.mode})" for goal in identity.goals)
+        facts.append(("objectives", goals))
+        volume = output.number(hypervolume(history))
+        facts.append(("front", f"{len(front(history))} trials, hypervolume {volume}"))
+    if identity.constraints:
+        facts.append(("kept", ", ".join(map(str, identity.constraints))))
+    if history.fixed:
+        facts.append(("fixed", output.settings(history.fixed)))
+    if history.records.get(TOPIC):
+        choice = history.records[TOPIC][-1].data
+        facts.append(("chosen", f"sampler {choice['sampler']}: {choice['why']}"))
+    return facts
 
 
 def budget(study: StoredStudy) -> str:
@@ -131,7 +169,7 @@ def budget(study: StoredStudy) -> str:
     history, limits = study.history, study.history.limits
     parts = [spoken(study.row.summary.seconds) + (f" of {spoken(limits.seconds)}" if limits.seconds else "")]
     if limits.trials:
-        parts.append(f"{len(history)} of {limits.trials} trials")
+        parts.append(f"{history.begun} of {limits.trials} trials")
     amount = history.identity.resource
     if amount:
         most = f" of {limits.total_resource}" if limits.total_resource else ""

@@ -135,7 +135,7 @@ def delete(
     output.say(f"{name} is deleted")
 
 
-def extend(
+def extend(  # noqa: PLR0913  # a door
     name: Name,
     storage: Storage = DEFAULT_STORAGE,
     trials: Trials = None,
@@ -144,19 +144,40 @@ def extend(
     ] = None,
     total_resource: TotalResource = None,
     target: Target = None,
+    space: Annotated[
+        str | None,
+        typer.Option(
+            "--space", metavar="FILE", help="Another search space: FILE.json, FILE.yaml, FILE.py:NAME."
+        ),
+    ] = None,
+    given: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--given",
+            metavar="NAME=VALUE",
+            help="What a new parameter was in earlier trials, else its default.",
+        ),
+    ] = None,
 ) -> None:
     """Add budget to a study, a finished one too: this many more trials, this much more time or resource.
 
-    A target takes the place of the earlier one.
+    A target takes the place of the earlier one, and a space too: what was observed is read as of the new one.
     """
-    from rung.cli.extend import extended
+    from rung.cli.extend import change_space, extended
     from rung.cli.store import command, reading
     from rung.study import Study
 
+    budgets = (trials, budget, total_resource, target)
     with reading(storage) as store, Study.open(store, name) as study:
-        limits = extended(study.history, trials, budget, total_resource, target)
+        if space is None or any(more is not None for more in budgets):
+            limits = extended(study.history, *budgets)
+        else:
+            limits = study.history.limits
+        if space is not None:
+            change_space(study, space, given or [])
         study.set_limits(limits)
-    output.say(f"{name} has more budget; go on with: {command('resume', name, storage)}")
+    has = "more budget" if space is None else "the new space"
+    output.say(f"{name} has {has}; go on with: {command('resume', name, storage)}")
 
 
 def logs(
@@ -228,7 +249,7 @@ def enqueue(
     from rung.cli.store import reading
     from rung.space import compile_space, from_json
     from rung.study import Study
-    from rung.study.study import stored_identity
+    from rung.study.opening import stored_identity
 
     asked = _configuration(config)
     with reading(storage) as store:
@@ -252,6 +273,49 @@ def _configuration(text: str) -> dict[str, Any]:
     if not isinstance(asked, dict):
         raise UserError(f"the configuration must be a JSON object of names and values, not {text}")
     return asked
+
+
+def tell(
+    name: Name,
+    config: Annotated[str, typer.Argument(metavar="CONFIG", help="As JSON, such as '{\"lr\": 0.01}'.")],
+    value: Annotated[
+        str, typer.Argument(metavar="VALUE", help="The metric's value, or all metrics as a JSON object.")
+    ],
+    resource: Annotated[
+        int | None, typer.Option(min=1, help="Where it was measured; the study's largest unless given.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Tell a result that is known from elsewhere: the sampler learns from it, and it may be the best."""
+    from rung.cli.store import reading
+    from rung.study import Study
+
+    try:
+        told = _configuration(value) if value.lstrip().startswith("{") else float(value)
+    except ValueError:
+        raise UserError(f"the value {value!r} is no number") from None
+    with reading(storage) as store, Study.open(store, name) as study:
+        study.tell(_configuration(config), told, resource=resource)
+    output.say(f"{name} knows it")
+
+
+def fix(
+    name: Name,
+    values: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME=VALUE...", help="Nothing, to fix nothing any more.")
+    ] = None,
+    storage: Storage = DEFAULT_STORAGE,
+) -> None:
+    """Give all configurations to come these values; without any, fix nothing any more."""
+    from rung.cli.store import reading
+    from rung.cli.tuning import assignments
+    from rung.study import Study
+
+    fixed = assignments(values or [])
+    with reading(storage) as store, Study.open(store, name) as study:
+        study.fix(fixed)
+    shown = ", ".join(f"{key} = {output.number(value)}" for key, value in fixed.items())
+    output.say(f"{name}: fixed {shown}" if fixed else f"{name}: nothing is fixed any more")
 
 
 def pause(name: Name, storage: Storage = DEFAULT_STORAGE) -> None:

@@ -3,7 +3,8 @@
 Two figures stand at each rung. `trials` is what the scheduler's rule comes to if results come in no
 particular order: n / eta, n / eta^2, ... `most` is a bound that no order of results can exceed: `sha` and
 `hyperband` run what they plan and never more, but asynchronous promotion decides on what it has seen so far,
-so that with n results it may come to promote n - eta + 1 of them (each newcomer the best yet).
+so that with n results it may come to promote n - eta + 1 of them (each newcomer the best yet); with several
+objectives, where a newcomer changes the order of all, k of them at each result, k = floor(n / eta).
 
 A cost is in the study's unit. With checkpoints a promoted trial goes on from where it stood; afresh, it
 begins again. A job that runs again because its worker was lost is not counted.
@@ -19,8 +20,11 @@ import msgspec
 from rung.schedulers.async_hyperband import shares
 from rung.schedulers.hyperband import table as hyperband_table
 from rung.schedulers.ladder import ladder_of, shrink
+from rung.schedulers.pbt import PBT
 from rung.schedulers.promotion import furthest_behind
+from rung.schedulers.race import Racing
 from rung.schedulers.sha import table as sha_table
+from rung.schedulers.standing import gates_of
 from rung.schedulers.synchronous import BracketPlan
 from rung.trials.events import Identity, Limits
 
@@ -77,19 +81,20 @@ def plan(identity: Identity, limits: Limits) -> Plan | None:
     if planner is None:
         return None
     brackets = tuple(planner(identity, limits.trials))
-    paused = identity.scheduler.name not in ("plain", "asha-stopping")
+    paused = identity.scheduler.name not in _UNPAUSED
     usual = _cost(brackets, [[rung.trials for rung in bracket.rungs] for bracket in brackets], paused)
     most = _cost(brackets, [[rung.most for rung in bracket.rungs] for bracket in brackets], paused)
+    trials = sum(bracket.times * bracket.rungs[0].trials for bracket in brackets)
     return Plan(
         scheduler=identity.scheduler.name,
         resource=identity.resource.name if identity.resource else None,
         eta=identity.eta,
         rungs=ladder_of(identity),
         brackets=brackets,
-        trials=sum(bracket.times * bracket.rungs[0].trials for bracket in brackets),
+        trials=trials,
         repeats=limits.trials is None,
         usual=_within(usual, limits.total_resource),
-        most=_within(most, limits.total_resource),
+        most=_within(_if_all_climb(most, brackets, trials), limits.total_resource),
     )
 
 
@@ -103,6 +108,14 @@ def _cost(brackets: Sequence[PlannedBracket], counts: Sequence[Sequence[int]], p
             afresh += bracket.times * number * rung.resource
             reached = rung.resource
     return Cost(resumed, afresh if paused else resumed)
+
+
+def _if_all_climb(cost: Cost, brackets: Sequence[PlannedBracket], trials: int) -> Cost:
+    """The cost, but not above that of every trial passing every rung: the brackets of a scheduler that shares
+    its trials out as it goes may each get all of them, but not all at once.
+    """
+    rungs = {rung.resource for bracket in brackets for rung in bracket.rungs}
+    return Cost(min(cost.resumed, trials * max(rungs)), min(cost.afresh, trials * sum(rungs)))
 
 
 def _within(cost: Cost, limit: int | None) -> Cost:
@@ -184,11 +197,87 @@ def _asha_stopping(identity: Identity, trials: int | None) -> list[PlannedBracke
     ]
 
 
+def _standing(identity: Identity, trials: int | None) -> list[PlannedBracket]:
+    """Of those who are judged at a gate the percentile's share goes on, and `min_trials` are not judged."""
+    settings = identity.scheduler.settings
+    rungs, gates = ladder_of(identity), gates_of(identity, settings.get("interval"))
+    shown = gates if len(gates) <= _SHOWN else rungs
+    number = identity.eta ** (len(rungs) - 1) if trials is None else trials
+    unjudged = min(number, settings.get("min_trials", 1))
+    share = settings.get("percentile", 50.0) / 100.0
+    planned = [
+        PlannedRung(gate, unjudged + int((number - unjudged) * share**k), number)
+        for k, gate in enumerate(shown)
+    ]
+    return [PlannedBracket(tuple(planned))]
+
+
+def _hyper_tune(identity: Identity, trials: int | None) -> list[PlannedBracket]:
+    """Async Hyperband's shares, which are kept until it has learnt others: any bracket may get all."""
+    planned = _async_hyperband(identity, trials)
+    number = sum(bracket.rungs[0].trials for bracket in planned)
+    return [_delayed(bracket, number, identity.eta) for bracket in planned]
+
+
+def _delayed(bracket: PlannedBracket, number: int, eta: int) -> PlannedBracket:
+    most = shrink(number, len(bracket.rungs), eta)
+    rungs = zip(bracket.rungs, most, strict=True)
+    return PlannedBracket(tuple(PlannedRung(rung.resource, rung.trials, n) for rung, n in rungs))
+
+
+def _race(identity: Identity, trials: int | None) -> list[PlannedBracket]:
+    """Race after race; nobody drops out where nobody is worse."""
+    size = identity.scheduler.settings.get("candidates", Racing.candidates)
+    least, largest = ladder_of(identity)[0], ladder_of(identity)[-1]
+    if identity.resource is not None:
+        least = identity.resource.minimum
+    rounds, left = divmod(size if trials is None else trials, size)
+    return [
+        PlannedBracket(tuple(PlannedRung(k, number, number) for k in range(least, largest + 1)), times)
+        for number, times in ((size, rounds), (left, 1))
+        if number and times
+    ]
+
+
+def _mo_asha(identity: Identity, trials: int | None) -> list[PlannedBracket]:
+    (bracket,) = _asha(identity, trials)
+    if len(identity.goals) < 2:
+        return [bracket]
+    most, planned = bracket.rungs[0].most, []
+    for rung in bracket.rungs:
+        planned.append(PlannedRung(rung.resource, rung.trials, most))
+        most = min(most, sum(n // identity.eta for n in range(most + 1))) if most >= identity.eta else 0
+    return [PlannedBracket(tuple(planned))]
+
+
+_SHOWN = 12  # gates, at most, before the rungs alone are shown
+_UNPAUSED = ("plain", "asha-stopping", "median", "percentile", "curve")  # each trial has one job
+
+
+def _pbt(identity: Identity, trials: int | None) -> list[PlannedBracket]:
+    """A population climbs to the largest resource; each trial that takes a member's place goes one step."""
+    settings = identity.scheduler.settings
+    members = settings.get("population", PBT.population)
+    largest, number = ladder_of(identity)[-1], members if trials is None else trials
+    step = settings.get("interval") or max(ladder_of(identity)[0], largest // 10)
+    first = PlannedRung(step, number, number)
+    last = PlannedRung(largest, min(number, members), number)
+    return [PlannedBracket((first, last) if step < largest else (last,))]
+
+
 _PLANNERS: dict[str, Callable[[Identity, int | None], list[PlannedBracket]]] = {
     "plain": _plain,
     "sha": _sha,
     "hyperband": _hyperband,
     "asha": _asha,
+    "pbt": _pbt,
     "asha-stopping": _asha_stopping,
     "async-hyperband": _async_hyperband,
+    "pasha": _asha,  # its ladder may stay shorter
+    "curve": _plain,  # what it saves follows from the curves
+    "median": _standing,
+    "percentile": _standing,
+    "hyper-tune": _hyper_tune,
+    "race": _race,
+    "mo-asha": _mo_asha,
 }

@@ -48,6 +48,8 @@ KINDS: Final[dict[type[ev.Event], int]] = {  # for queries; numbers are for ever
     ev.StopDecided: 13,
     ev.Requested: 14,
     ev.Recorded: 15,
+    ev.Told: 16,
+    ev.SpaceChanged: 17,
 }
 
 metadata = MetaData()

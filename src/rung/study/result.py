@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,7 @@ class Result:
         incumbent, confirmed = history.incumbent, declared(history)
         if incumbent is None:
             return None
-        record = self.trials[incumbent.trial if confirmed is None else confirmed.trial]
+        record = copy(self.trials[incumbent.trial if confirmed is None else confirmed.trial])
         record.value = incumbent.value if confirmed is None else confirmed.value
         record.confirmed = () if confirmed is None else confirmed.repeats
         if record.number == incumbent.trial:

@@ -1,0 +1,116 @@
+"""The incumbent is evaluated again before it is declared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import wilcoxon
+
+import rung
+from rung.study.confirm import MOST
+from rung.trials.history import CONFIRM
+
+SPACE = {"x": rung.Float(0, 1)}
+
+
+class Noisy:
+    """A bowl with its minimum at 0.5, with noise that the trial's seed decides."""
+
+    def __init__(self, deviation):
+        self.deviation = deviation
+
+    def __call__(self, trial):
+        noise = np.random.default_rng(trial.seed).normal(0.0, self.deviation)
+        return (trial.config["x"] - 0.5) ** 2 + noise
+
+
+def search(deviation=0.1, **more):
+    return rung.tune(Noisy(deviation), SPACE, sampler="random", trials=30, noisy=True, **more)
+
+
+def test_without_noise_one_configuration_is_repeated_and_declared():
+    result = search(deviation=0.0, confirm=3)
+    repeats = [trial for trial in result.trials if trial.origin.sampler == CONFIRM]
+    assert [trial.origin.parent for trial in repeats] == [result.best.number] * 3
+    assert result.best.confirmed == pytest.approx((result.best.value,) * 3)
+    assert len(result.trials) == 33  # the limit on trials is on those that a scheduler starts
+
+
+def test_repeats_have_seeds_of_their_own():
+    best = search(confirm=4).best
+    assert len(set(best.confirmed)) == 4
+    assert best.value == sum(best.confirmed) / 4
+
+
+def test_the_next_best_is_repeated_as_long_as_it_may_be_better():
+    for seed in range(8):
+        result = search(confirm=2, seed=seed)
+        firsts = sorted(
+            (trial.value, trial.number) for trial in result.trials if trial.origin.sampler != CONFIRM
+        )
+        means: dict[int, list[float]] = {}
+        for trial in result.trials:
+            if trial.origin.sampler == CONFIRM:
+                means.setdefault(trial.origin.parent, []).append(trial.value)
+        expected, lowest = [], np.inf
+        for value, number in firsts[:MOST]:
+            if value >= lowest:
+                break
+            expected.append(number)
+            lowest = min(lowest, np.mean(means[number]))
+        assert list(means) == expected
+        assert result.best.value == pytest.approx(lowest)
+
+
+def test_the_declared_value_is_honest_where_the_luckiest_is_not():
+    """Over seeds: the incumbent's own value is better than the truth (Wilcoxon), its repeats' mean is not."""
+    lucky, confirmed = [], []
+    for seed in range(40):
+        result = search(confirm=3, seed=seed)
+        truth = (result.best.config["x"] - 0.5) ** 2
+        confirmed.append(result.best.value - truth)
+        incumbent = result.history.incumbent
+        lucky.append(incumbent.value - (result.trials[incumbent.trial].config["x"] - 0.5) ** 2)
+    assert wilcoxon(lucky, alternative="less").pvalue < 1e-6
+    assert np.mean(lucky) < 2.0 * np.mean(confirmed) < 0.1
+
+
+def test_a_repeat_that_fails_counts_as_the_worst():
+    def sometimes(trial):
+        if trial.number >= 10 and trial.config["x"] < 0.45:
+            raise RuntimeError("not again")
+        return trial.config["x"]
+
+    result = rung.tune(sometimes, SPACE, sampler="random", trials=10, confirm=1, seed=3)
+    assert result.best is not None
+    assert result.best.config["x"] >= 0.45 or not result.best.confirmed
+
+
+def test_confirming_goes_on_after_a_crash(tmp_path):
+    store = str(tmp_path / "s.db")
+    with rung.Study(SPACE, storage=store, study="s", trials=3, confirm=2, sampler="random") as study:
+        for _ in range(4):
+            job = study.ask()
+            study.tell(job, job.config["x"])
+        assert study.ask().number == 4  # the second repeat is lost with its process
+    with rung.Study.open(store, "s") as study:
+        job = study.ask()
+        assert job.number == 4
+        study.tell(job, job.config["x"])
+        assert study.ask() is None
+        assert study.done
+
+
+def test_time_for_the_repeats_is_kept_back():
+    """With a budget of wall time the study turns to the repeats before it is spent."""
+    from rung.executors.simulated import SimulatedExecutor
+
+    executor = SimulatedExecutor(1, lambda config, trial, at: {"loss": config["x"]}, lambda *_: 10.0)
+    result = rung.tune(lambda config: None, SPACE, sampler="random", budget=205, confirm=3, executor=executor)
+    assert result.best.confirmed
+    assert 16 <= result.history.begun <= 18
+
+
+def test_several_workers_wait_for_the_repeats():
+    result = rung.tune(Noisy(0.1), SPACE, sampler="random", trials=12, confirm=3, workers=2, executor="local")
+    assert len(result.best.confirmed) == 3

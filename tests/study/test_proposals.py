@@ -1,0 +1,138 @@
+"""What starts next: no configuration twice, what is fixed, a parent's configuration explored."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import rung
+from rung.errors import SpaceError
+from rung.schedulers.base import Explore
+from rung.space import compile_space
+from rung.space.domains import Categorical, Float, Integer, Ordinal
+from rung.space.draws import Rng
+from rung.space.rules import Forbidden, Is
+from rung.study.explore import explored, perturbed
+
+SMALL = {
+    "a": Categorical([0, 1]),
+    "b": Integer(1, 5),
+    "c": rung.Choice({"x": {"d": Ordinal([1, 2])}, "y": {}}),
+}
+
+
+def cost(config):
+    return config["a"] + config["b"] + config.get("d", 0)
+
+
+@pytest.mark.parametrize("sampler", ["random", "kde", "auto", "tpe", "evolution"])
+def test_a_space_that_can_be_listed_is_gone_through_once(sampler):
+    result = rung.tune(cost, SMALL, sampler=sampler, trials=100)
+    found = [tuple(sorted(trial.config.items())) for trial in result.trials]
+    assert len(found) == len(set(found)) == 30
+    assert result.reason == "exhausted"
+
+
+def test_true_and_one_are_different_values():
+    result = rung.tune(
+        lambda config: 0.0, {"a": Categorical([True, 1, 1.0, "1"])}, sampler="random", trials=9
+    )
+    assert len(result.trials) == 4
+
+
+def test_on_a_noisy_problem_configurations_come_again():
+    result = rung.tune(cost, SMALL, sampler="random", trials=100, noisy=True)
+    assert len(result.trials) == 100
+
+
+def test_what_was_told_is_not_tried_again():
+    with rung.Study({"a": Categorical([1, 2])}, sampler="random") as study:
+        study.tell({"a": 1}, 0.5)
+        job = study.ask()
+        assert job.config == {"a": 2}
+        study.tell(job, 1.0)
+        assert study.ask() is None
+
+
+def test_resuming_does_not_forget_what_was_tried(tmp_path):
+    store = str(tmp_path / "s.db")
+    for trials in (10, 20, 60):
+        result = rung.tune(cost, SMALL, sampler="random", trials=trials, storage=store, study="s")
+    assert len({str(trial.config) for trial in result.trials}) == len(result.trials) == 30
+
+
+# -- what is fixed ------------------------------------------------------------------------------------
+
+
+def test_fixed_values_hold_until_they_are_given_free():
+    with rung.Study(SMALL | {"x": Float(0, 1)}, sampler="random") as study:
+        study.fix({"a": 1, "d": 2})
+        first = [study.ask().config for _ in range(20)]
+        study.fix({})
+        then = [study.ask().config for _ in range(20)]
+    assert {config["a"] for config in first} == {1}
+    assert {config.get("d") for config in first} == {2, None}
+    assert {config["a"] for config in then} == {0, 1}
+
+
+def test_fixing_a_branch_brings_its_parameters():
+    result = rung.tune(cost, SMALL, sampler="random", trials=8, fixed={"c": "x"})
+    assert all("d" in trial.config for trial in result.trials)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"z": 1}, "'z' cannot be fixed"), ({"b": 9}, "'b' is 9"), ({"a": 0, "b": 1}, "no configuration with")],
+)
+def test_what_cannot_be_fixed(values, message):
+    space = rung.Space(SMALL, forbidden=[Forbidden(Is("b", equals=1))])
+    with rung.Study(space) as study, pytest.raises(SpaceError, match=message):
+        study.fix(values)
+
+
+# -- exploring ----------------------------------------------------------------------------------------
+
+WIDE = compile_space(
+    rung.Space(
+        {
+            "lr": Float(1e-5, 1, log=True),
+            "drop": Float(0, 1, step=0.25),
+            "layers": Integer(1, 8),
+            "batch": Ordinal([16, 32, 64]),
+            "kind": rung.Choice({"sgd": {"m": Float(0, 1)}, "adam": {}}),
+        },
+        forbidden=[Forbidden(Is("layers", equals=3))],
+    )
+)
+
+
+@given(seed=st.integers(0, 2**62), number=st.integers(0, 1000), resample=st.sampled_from([0.0, 0.25, 1.0]))
+@settings(max_examples=100, deadline=None)
+def test_explored_configurations_are_legal_and_repeatable(seed, number, resample):
+    parent = WIDE.sample(seed, number)
+    how = Explore(resample, 1.2)
+    child = explored(WIDE, parent, how, Rng(seed, number))
+    assert WIDE.from_mapping(WIDE.to_mapping(child)) == child
+    assert child == explored(WIDE, parent, how, Rng(seed, number))
+
+
+def test_without_resampling_each_value_moves_one_step():
+    parent = WIDE.from_mapping({"lr": 0.01, "drop": 0.5, "layers": 5, "batch": 32, "kind": "sgd", "m": 0.4})
+    seen = [WIDE.to_mapping(explored(WIDE, parent, Explore(0.0, 1.2), Rng(0, n))) for n in range(200)]
+    assert {round(config["lr"], 9) for config in seen} == {round(0.012, 9), round(0.01 / 1.2, 9)}
+    assert {config["drop"] for config in seen} == {0.25, 0.75}
+    assert {config["layers"] for config in seen} <= {4, 5, 6}
+    assert {config["batch"] for config in seen} == {16, 64}
+    assert {config["kind"] for config in seen} == {"sgd"}
+
+
+def test_the_ends_of_a_range_hold():
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    assert all(
+        0.1 <= perturbed(Float(0.1, 1), value, 1.5, rng) <= 1 for value in (0.1, 1.0) for _ in range(9)
+    )
+    assert {perturbed(Integer(1, 3), 3, 1.2, rng) for _ in range(30)} == {2, 3}
+    assert perturbed(Categorical(["a", "b"]), "a", 1.2, rng) == "a"
