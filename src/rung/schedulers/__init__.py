@@ -32,7 +32,55 @@ _ROWS: Final = (
         "successive halving without barriers or pauses, by stopping",
         "Li et al. 2020",
     ),
+    (
+        "pbt",
+        "pbt:PBT",
+        "population based training: the worst members copy the best ones, changed a little",
+        "Jaderberg et al. 2017",
+    ),
     ("async-hyperband", "async_hyperband:AsyncHyperband", "asha in Hyperband's brackets", "Li et al. 2020"),
+    (
+        "pasha",
+        "pasha:PASHA",
+        "asha whose ladder grows only while the ranking of trials is unstable",
+        "Bohdal et al. 2023",
+    ),
+    (
+        "hyper-tune",
+        "hyper_tune:HyperTune",
+        "async-hyperband that learns which brackets are worth their cost",
+        "Li et al. 2022",
+    ),
+    (
+        "mo-asha",
+        "mo_asha:MOASHA",
+        "asha for several objectives: by Pareto front, then by an epsilon-net",
+        "Schmucker et al. 2021",
+    ),
+    (
+        "median",
+        "median:Median",
+        "a trial stops when it is worse than the median of the others' averages",
+        "Golovin et al. 2017",
+    ),
+    (
+        "percentile",
+        "percentile:Percentile",
+        "a trial stops when it is worse than a percentile of the others",
+        "Golovin et al. 2017",
+    ),
+    (
+        "race",
+        "race:Racing",
+        "repeats as the resource: candidates that a test finds worse drop out",
+        "Birattari et al. 2002",
+    ),
+    (
+        "curve",
+        "curve:CurveStopping",
+        "a trial stops when its learning curve will hardly beat the incumbent",
+        "Domhan et al. 2015",
+    ),
 )
 
 SCHEDULERS: Final[dict[str, Method]] = {

@@ -29,11 +29,14 @@ class Promotions:
     Args:
         ladders: the rungs of each bracket.
         shares: how many of sum(shares) configurations each bracket starts.
+        delayed: no rung promotes more than floor(n / eta) of its n trials (see `rung.schedulers.rungs.Rung`).
     """
 
     __slots__ = ("_above", "_order", "_rungs", "_shares", "_start", "_started", "_starts")
 
-    def __init__(self, ladders: Sequence[tuple[int, ...]], shares: Sequence[int], eta: int) -> None:
+    def __init__(
+        self, ladders: Sequence[tuple[int, ...]], shares: Sequence[int], eta: int, delayed: bool = False
+    ) -> None:
         self._starts = [Start(rungs[0], bracket) for bracket, rungs in enumerate(ladders)]
         self._shares = tuple(shares)
         self._started = [0] * len(ladders)
@@ -42,7 +45,7 @@ class Promotions:
         self._above: dict[tuple[int, int], Rung] = {}  # by the resource to which the rung promotes
         for bracket, rungs in enumerate(ladders):
             for resource, above in pairwise(rungs):
-                rung = Rung(eta, above)
+                rung = Rung(eta, above, delayed)
                 self._rungs[bracket, resource] = self._above[bracket, above] = rung
         highest_first = sorted(self._rungs.items(), key=lambda item: (-item[1].above, item[0][0]))
         self._order = tuple(rung for _, rung in highest_first)

@@ -50,14 +50,17 @@ class TopRung:
 class Rung(TopRung):
     """A rung from which trials are promoted to the rung above, at resource `above`.
 
-    A third heap holds what is not promoted yet; its head is promotable if it is among the best k.
+    A third heap holds what is not promoted yet; its head is promotable if it is among the best k. If
+    promotion is `delayed`, no more than k are ever promoted (Li et al. 2022, D-ASHA).
     """
 
-    __slots__ = ("_waiting", "above", "candidate")
+    __slots__ = ("_waiting", "above", "candidate", "delayed", "promoted")
 
-    def __init__(self, eta: int, above: int) -> None:
+    def __init__(self, eta: int, above: int, delayed: bool = False) -> None:
         super().__init__(eta)
         self.above = above
+        self.delayed = delayed
+        self.promoted = 0  # trials
         self._waiting: list[Key] = []
         self.candidate = -1  # the trial to promote next, or -1
 
@@ -70,6 +73,7 @@ class Rung(TopRung):
 
     def promote(self, trial: int) -> None:
         """`trial` goes on: it waits here no longer."""
+        self.promoted += 1
         waiting = self._waiting
         if waiting and waiting[0][1] == trial:
             heappop(waiting)
@@ -80,4 +84,5 @@ class Rung(TopRung):
 
     def _look(self) -> None:
         waiting = self._waiting
-        self.candidate = waiting[0][1] if waiting and self.holds(*waiting[0]) else -1
+        room = not self.delayed or self.promoted < self.count // self.eta
+        self.candidate = waiting[0][1] if room and waiting and self.holds(*waiting[0]) else -1
