@@ -15,7 +15,7 @@ from rung.study.front import front, hypervolume
 from rung.study.lineage import Stage, lineage
 from rung.study.records import TrialRecord, trials
 from rung.study.writer import Writer
-from rung.trials.events import Event
+from rung.trials.events import Event, Identity
 from rung.trials.history import EXHAUSTED, History
 from rung.trials.states import TrialState
 
@@ -121,6 +121,13 @@ class Result:
         best = self._writer.history.incumbent
         found = f"best {best.value:g} by trial {best.trial}" if best else "no trial has a value"
         return f"<Result of {self.study!r}: {len(self._writer.history)} trials, {found}>"
+
+
+def nothing_found(records: Sequence[TrialRecord], identity: Identity) -> str:
+    """Why there is no best trial, as a part of a sentence."""
+    if identity.constraints and any(record.value is not None for record in records):
+        return f"no trial keeps the constraints ({', '.join(map(str, identity.constraints))})"
+    return f"no trial has a value: {failures(records, identity.metric) or 'none ended'}"
 
 
 def failures(records: Sequence[TrialRecord], metric: str) -> str:

@@ -1,0 +1,62 @@
+"""HTML files that need nothing else: Plotly's script, from the installed package, stands in them once."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from rung import __version__
+from rung.analysis.charts import Chart
+from rung.analysis.plotly_figure import figure
+from rung.errors import UserError
+
+
+def render(template: str, context: dict[str, Any]) -> str:
+    """A page from one of our templates; whatever is put in is escaped."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    pages = Environment(loader=PackageLoader("rung.analysis"), autoescape=True, undefined=StrictUndefined)
+    script = _script()  # the one thing, with the figures' JSON, that is markup already
+    return pages.get_template(template).render(**context, plotly=script, version=__version__)
+
+
+def chart_page(chart: Chart) -> str:
+    """One chart on a page of its own."""
+    return render("chart.html.j2", {"chart": chart, "figure": embedded(figure(chart))})
+
+
+def embedded(value: Any) -> Any:
+    """`value` as JSON inside a script element, where no text of it can end the element."""
+    from markupsafe import Markup
+
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return Markup(text)  # made safe above
+
+
+@cache
+def _script() -> Any:
+    """Plotly's script."""
+    from markupsafe import Markup
+
+    text = (files("plotly") / "package_data" / "plotly.min.js").read_text(encoding="utf-8")
+    return Markup(text.replace("</script", "<\\/script"))  # an installed package's own script
+
+
+def write(path: Path, page: str) -> None:
+    """Write a page, whole or not at all.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        temporary.write_text(page, encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error

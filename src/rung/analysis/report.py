@@ -1,0 +1,104 @@
+"""The report of a study: one HTML file that says what was found, what it took, and how to go on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from rung.analysis import summary
+from rung.analysis.charts import STATES, Chart
+from rung.analysis.pages import embedded, render, write
+from rung.analysis.plotly_figure import figure
+from rung.analysis.plotting import KINDS, chart
+from rung.analysis.subject import Subject, subject_of
+from rung.errors import StudyError
+
+WIDE: Final = ("history", "ladder", "slice", "parallel", "timeline", "lineage")
+"""Kinds of plots that take the page's whole width."""
+SHOWN: Final = 50  # trials of the table
+
+
+class Command(NamedTuple):
+    """A command to type, and what it does."""
+
+    text: str
+    does: str
+
+
+def report(
+    study: Any,
+    path: str | Path,
+    *,
+    storage: str | None = None,
+    commands: Sequence[Command] = (),
+    tell: Callable[[str], None] = lambda _: None,
+) -> Path:
+    """Write the report of a study to a file, whole or not at all.
+
+    Args:
+        study: a result, a study, or a study's name (looked up in `storage`).
+        commands: how to go on.
+        tell: is told what is being done.
+
+    Raises:
+        StudyError: there is no such study.
+        UserError: the file cannot be written.
+    """
+    tell("reading the log")
+    subject = subject_of(study, storage)
+    charts = usable_charts(subject, tell)
+    tell("writing the page")
+    place = Path(path)
+    write(place, page(subject, charts, commands))
+    return place
+
+
+def usable_charts(subject: Subject, tell: Callable[[str], None] = lambda _: None) -> list[Chart]:
+    """Every kind of plot that has something to show of this study."""
+    found = []
+    for kind in KINDS:
+        tell(f"drawing {kind}")
+        try:
+            found.append(chart(subject, kind))
+        except StudyError:  # it says why there is nothing of this kind
+            continue
+    return found
+
+
+def page(subject: Subject, charts: Sequence[Chart], commands: Sequence[Command] = ()) -> str:
+    """The report as text."""
+    ranked = summary.ranking(subject)
+    best = subject.history.incumbent
+    context = {
+        "name": subject.name,
+        "identity": subject.identity,
+        "goals": subject.goals,
+        "made": datetime.now().astimezone().strftime("%d %B %Y, %H:%M").lstrip("0"),
+        "headline": summary.headline(subject),
+        "facts": summary.facts(subject),
+        "rungs": summary.ladder_table(subject),
+        "charts": [(c, c.kind in WIDE or len(c.panels) > 2) for c in _paired(charts)],
+        "figures": embedded([figure(c) for c in _paired(charts)]),
+        "ranked": [summary.row(subject, record) for record in ranked[:SHOWN]],
+        "all": len(subject.records),
+        "best": None if best is None else best.trial,
+        "colours": STATES,
+        "parameters": summary.parameters(subject),
+        "settings": summary.settings(subject),
+        "notes": summary.notes(subject),
+        "commands": commands,
+    }
+    return render("report.html.j2", context)
+
+
+def _paired(charts: Sequence[Chart]) -> list[Chart]:
+    """The charts in an order in which two narrow ones stand side by side as far as possible."""
+    wide = [c for c in charts if c.kind in WIDE or len(c.panels) > 2]
+    narrow = [c for c in charts if c not in wide]
+    found: list[Chart] = []
+    while wide or narrow:
+        found += wide[:1] + narrow[:2]
+        wide, narrow = wide[1:], narrow[2:]
+    return found

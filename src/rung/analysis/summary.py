@@ -1,0 +1,269 @@
+"""What a report says in words and tables: the headline, what was spent, why it ended, settings."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+import numpy as np
+
+from rung.analysis.charts import short
+from rung.analysis.data.climb import FATES, RungCount, rung_counts
+from rung.analysis.data.fronts import front
+from rung.analysis.data.progress import finite
+from rung.analysis.kinds.process import FATE_COLOURS
+from rung.analysis.subject import Subject
+from rung.space.domains import Choice, Constant, Domain, Float, Integer
+from rung.study.durations import spoken
+from rung.study.records import TrialRecord
+from rung.study.result import failures
+from rung.trials import events as ev
+from rung.trials.history import CONFIRM
+
+_ENDS: Final = {
+    "done": "all that was asked for is done",
+    "budget": "the time budget is spent",
+    "target": "the target is reached",
+    "total_resource": "the next job needs more than what is left of the total resource",
+    "paused": "it was paused",
+    "stopped": "it was stopped on request",
+    "interrupted": "it was interrupted",
+    "exhausted": "nothing was left to try",
+    "closed": "its process closed it",
+}
+
+
+class Headline(NamedTuple):
+    """What stands largest: `value` under `label`; `config` as (name, value); `more` as sentences."""
+
+    label: str
+    value: str | None
+    config: list[tuple[str, str]]
+    more: list[str]
+
+
+def headline(subject: Subject) -> Headline:
+    """The best trial; of several objectives, the front."""
+    best = subject.history.incumbent
+    goal = subject.goals[0]
+    if best is None:
+        return Headline(f"best {goal.metric}", None, [], ["No trial has a usable value yet."])
+    if len(subject.goals) > 1:
+        return _front_headline(subject)
+    config = subject.records[best.trial].config
+    more = [f"Trial {best.trial}{subject.at(best.resource)}; {_sense(goal.mode)} is better."]
+    repeats = subject.history.confirmed.get(best.trial)
+    if repeats:
+        more.append(_confirmed(subject, repeats))
+    return Headline(f"best {goal.metric}", f"{best.value:.6g}", _pairs(config), more)
+
+
+def _front_headline(subject: Subject) -> Headline:
+    results = subject.history.results
+    found = front(subject, max(results))
+    count = int(found.front.sum())
+    more = []
+    for j, goal in enumerate(subject.goals):
+        if count:
+            values = found.values[found.front, j]
+            ends = f"{np.min(values):.5g} to {np.max(values):.5g}"
+            more.append(f"{goal.metric}: {ends}; {_sense(goal.mode)} is better.")
+    of = f"of {len(found.trials):,} trials{subject.at(max(results))}"
+    return Headline(f"trials on the Pareto front, {of}", str(count), [], more)
+
+
+def _sense(mode: str) -> str:
+    return "more" if mode == "max" else "less"
+
+
+def _confirmed(subject: Subject, repeats: list[float]) -> str:
+    """What came of evaluating the incumbent's configuration again."""
+    sign = -1.0 if subject.identity.mode == "max" else 1.0
+    sound = [sign * value for value in repeats if np.isfinite(value)]
+    if not sound:
+        return f"Evaluated again {len(repeats)} times: every repeat failed."
+    spread = f" ± {statistics.stdev(sound):.2g}" if len(sound) > 1 else ""
+    times = f"{len(sound)} time{'s' if len(sound) > 1 else ''}"
+    return f"Evaluated again {times}: {statistics.fmean(sound):.6g}{spread} on average."
+
+
+def _pairs(config: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(name, f"{v:.6g}" if isinstance(v, float) else str(v)) for name, v in config.items()]
+
+
+def facts(subject: Subject) -> list[tuple[str, str]]:
+    """What it took, and why it ended."""
+    history, limits = subject.history, subject.history.limits
+    states = Counter(str(record.state) for record in subject.records)
+    counted = ", ".join(f"{count} {state}" for state, count in states.most_common())
+    rows = [("trials", f"{len(history):,}" + (f": {counted}" if counted else ""))]
+    if subject.identity.resource:
+        most = f" of at most {limits.total_resource:,}" if limits.total_resource else ""
+        rows.append(("spent", f"{history.spent:,}{most} {subject.identity.resource.unit}"))
+    seconds = spoken(history.clock.spent(history.clock.last))
+    rows.append(("time", seconds + (f" of {spoken(limits.seconds)}" if limits.seconds else "")))
+    rows.append(("ended", _why_ended(subject)))
+    why = failures(subject.records, subject.identity.metric)
+    if why:
+        rows.append(("failures", why))
+    if history.apart:
+        kinds = Counter(history.apart.values())
+        words = {CONFIRM: "repeats of the best", "told": "results that were known before"}
+        rows.append(("besides", ", ".join(f"{n} {words.get(kind, kind)}" for kind, n in kinds.items())))
+    return rows
+
+
+def _why_ended(subject: Subject) -> str:
+    """Why no further job was started, in words."""
+    history = subject.history
+    reason: str | None = None
+    for event in reversed(subject.events):
+        if isinstance(event, ev.SessionEnded):
+            reason = event.reason
+        if isinstance(event, ev.SessionEnded | ev.SessionStarted):
+            break
+    if reason is None:
+        return "it runs, or its process died: the log has no end"
+    if history.exhausted and reason == "done":
+        reason = "exhausted"
+    if history.stopping and history.stopping in _ENDS:
+        reason = history.stopping
+    return _ENDS.get(reason, reason)
+
+
+class RungRow(NamedTuple):
+    """A row of the ladder's table; `parts` are (colour, per cent, words) of its bar."""
+
+    rung: RungCount
+    went: str
+    parts: list[tuple[str, float, str]]
+
+
+def ladder_table(subject: Subject) -> list[RungRow]:
+    """What was planned at each rung and what came of it, the highest first; empty with one rung only."""
+    counts = rung_counts(subject)
+    if len(counts) < 2:
+        return []
+    most = max(count.reached for count in counts) or 1
+    rows = []
+    for count in reversed(counts):
+        parts = [
+            (FATE_COLOURS[fate], round(100 * count.fates[fate] / most, 2), f"{count.fates[fate]} {fate}")
+            for fate in FATES
+            if count.fates.get(fate)
+        ]
+        went = "–" if count.last_on is None else f"{count.last_on:.5g}"
+        rows.append(RungRow(count, went, parts))
+    return rows
+
+
+def ranking(subject: Subject) -> list[TrialRecord]:
+    """Trials that have a value, best first: the largest resource, then the value, then the older.
+
+    Of several objectives those on the front come first.
+    """
+    sign = -1.0 if subject.identity.mode == "max" else 1.0
+    first: set[int] = set()
+    if len(subject.goals) > 1 and subject.history.results:
+        found = front(subject, max(subject.history.results))
+        first = set(found.trials[found.front].tolist())
+    valued = [record for record in subject.records if record.value is not None]
+    return sorted(
+        valued,
+        key=lambda r: (r.number not in first, -(r.resource or 0), sign * (r.value or 0.0), r.number),
+    )
+
+
+class Row(NamedTuple):
+    """A trial in the table."""
+
+    number: int
+    values: list[str]
+    resource: str
+    state: str
+    origin: str
+    config: list[tuple[str, str]]
+
+
+def row(subject: Subject, record: TrialRecord) -> Row:
+    """A trial as the table shows it."""
+    last = record.observations[-1].metrics if record.observations else {}
+    values = [finite(last, goal) for goal in subject.goals]
+    origin = record.origin.sampler
+    if record.origin.parent is not None:
+        origin += f" from {record.origin.parent}"
+    return Row(
+        record.number,
+        ["–" if value is None else f"{value:.6g}" for value in values],
+        "" if record.resource is None else str(record.resource),
+        str(record.state),
+        origin,
+        [(name, short(value)) for name, value in record.config.items()],
+    )
+
+
+def parameters(subject: Subject) -> list[tuple[str, str, str]]:
+    """(name, domain in words, when it is active) of every parameter."""
+    space, found = subject.space, []
+    for name, domain, gate in zip(space.keys, space.domains, space.layout.gates, strict=True):
+        found.append((name, _said(domain), "" if gate is None else "in some configurations only"))
+    return found
+
+
+def _said(domain: Domain) -> str:
+    if isinstance(domain, Float | Integer):
+        kind = "whole number" if isinstance(domain, Integer) else "number"
+        log = ", logarithmic" if domain.log else ""
+        step = f", in steps of {domain.step:g}" if isinstance(domain, Float) and domain.step else ""
+        return f"{kind} from {domain.low:g} to {domain.high:g}{log}{step}"
+    if isinstance(domain, Constant):
+        return f"always {domain.value}"
+    words = "branches" if isinstance(domain, Choice) else "ordered values" if domain.ordered else "values"
+    listed = [short(value) for value in domain.values]
+    more = f" and {len(listed) - 12} more" if len(listed) > 12 else ""
+    return f"{words}: {', '.join(listed[:12])}{more}"
+
+
+def settings(subject: Subject) -> list[tuple[str, str]]:
+    """What the study was told."""
+    identity, limits = subject.identity, subject.history.limits
+    rows = [("objective", ", ".join(f"{goal.metric}, {goal.mode}imised" for goal in subject.goals))]
+    if identity.constraints:
+        rows.append(("constraints", ", ".join(map(str, identity.constraints))))
+    if identity.resource:
+        r = identity.resource
+        rows.append(("resource", f"{r.name}, {r.minimum} to {r.maximum}, eta {identity.eta}"))
+    rows += [("sampler", _spec(identity.sampler)), ("scheduler", _spec(identity.scheduler))]
+    rows.append(("seed", str(identity.seed)))
+    told = {
+        "trials": limits.trials,
+        "time": spoken(limits.seconds) if limits.seconds else None,
+        "total resource": limits.total_resource,
+        "target": limits.target,
+        "time of a trial": spoken(limits.trial_seconds) if limits.trial_seconds else None,
+    }
+    rows += [(f"limit: {name}", str(value)) for name, value in told.items() if value is not None]
+    sessions = [event for event in subject.events if isinstance(event, ev.SessionStarted)]
+    if sessions:
+        last = sessions[-1]
+        rows.append(("ran on", f"{last.executor}, {last.workers} at a time; {len(sessions)} session(s)"))
+    if isinstance(subject.events[0], ev.StudyCreated):
+        rows.append(("made with", f"rung {subject.events[0].version}"))
+    return rows
+
+
+def _spec(spec: ev.Spec) -> str:
+    inner = ", ".join(f"{name}={value}" for name, value in spec.settings.items())
+    return f"{spec.name} ({inner})" if inner else spec.name
+
+
+def notes(subject: Subject) -> list[str]:
+    """What people noted."""
+    found = []
+    for event in subject.events:
+        match event:
+            case ev.Requested(request="note", data=data) | ev.Recorded(topic="note", data=data):
+                found.append(str(data.get("text", "")))
+    return found
