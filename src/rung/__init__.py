@@ -24,13 +24,17 @@ _HOMES = {
     "Space": "rung.space.domains",
     "Stopped": "rung.errors",
     "Study": "rung.study",
+    "importance": "rung.analysis",
     "load": "rung.tabular",
+    "plot": "rung.analysis",
     "tune": "rung.study",
 }
 
 __all__ = ["__version__", *sorted(_HOMES)]  # the names above, kept in one place
 
 if TYPE_CHECKING:
+    from rung.analysis import importance as importance
+    from rung.analysis import plot as plot
     from rung.errors import Infeasible as Infeasible
     from rung.errors import Stopped as Stopped
     from rung.space.domains import Categorical as Categorical

@@ -77,6 +77,7 @@ def _hang_in() -> None:
     from rung.cli import studies
     from rung.cli.doctor import doctor
     from rung.cli.fit import fit
+    from rung.cli.look import importance, plot, report
     from rung.cli.methods import methods
     from rung.cli.predict import predict
     from rung.cli.show import show
@@ -91,6 +92,9 @@ def _hang_in() -> None:
         ("extend", studies.extend, search),
         ("list", studies.list_studies, keep),
         ("show", show, keep),
+        ("report", report, keep),
+        ("plot", plot, keep),
+        ("importance", importance, keep),
         ("export", studies.export, keep),
         ("logs", studies.logs, keep),
         ("audit", studies.audit, keep),
