@@ -1,0 +1,143 @@
+"""Configurations and losses as a Gaussian process takes them: columns without gaps, standardised targets.
+
+Columns are the numbers first, as they lie in the unit cube (those of a list with an order, too), then whether
+parameters are active, where other columns don't tell it already, then categories as codes. What is not active
+is filled in with the centre of its range, the first category: configurations without it are alike there.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
+
+from rung.space.compiled import CompiledSpace
+from rung.space.layout import Literal, Rule
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+
+FEW: Final = 10  # values of a number up to which a model's slope along it leads nowhere
+MOST: Final = 1000  # results that a model may have; also those among which the spread out are looked for
+_WIDE: Final = 5.0  # of losses beyond the median, in distances of the median from the best
+
+
+class Inputs:
+    """The columns of a space.
+
+    Attributes:
+        space: whose they are.
+        values: (v,) dimensions that are numbers and can vary: the first columns.
+        numbers: how many columns are numbers, v and those that tell what is active.
+        width: how many columns there are.
+        dimensions: how many parameters can vary.
+        free: (v,) which of the first columns have so many values that they can be moved along a slope.
+        smooth: whether slopes lead everywhere: all that can vary is `free`, and always active.
+    """
+
+    def __init__(self, space: CompiledSpace) -> None:
+        counts = np.array([0 if axis.count is None else axis.count for axis in space.columns.axes])
+        self.space = space
+        self.values = np.flatnonzero((counts != 1) & (space.levels == 0))
+        self.free = (counts[self.values] == 0) | (counts[self.values] > FEW)
+        self._categories = np.flatnonzero(space.levels > 0)
+        self._levels = space.levels[self._categories]
+        self._gated = _told_by_nothing_else(space)
+        self.numbers = len(self.values) + len(self._gated)
+        self.width = self.numbers + len(self._categories)
+        self.dimensions = len(self.values) + len(self._categories)
+        self.smooth = bool(self.free.all()) and self.width == len(self.values)
+
+    def __call__(self, points: Floats) -> Floats:
+        """Points (n, d) of the unit cube, NaN where inactive, as columns: (n, k)."""
+        numbers = points[:, self.values]
+        active = ~np.isnan(points[:, self._gated])
+        codes = np.floor(np.nan_to_num(points[:, self._categories]) * self._levels)
+        return np.concatenate([np.where(np.isnan(numbers), 0.5, numbers), active, codes], axis=1)
+
+    def movable(self, points: Floats) -> NDArray[np.bool_]:
+        """(n, k) which numbers of points (n, d) may be moved along a slope: active ones of many values."""
+        mask = np.zeros((len(points), self.width), dtype=np.bool_)
+        mask[:, : len(self.values)] = self.free & ~np.isnan(points[:, self.values])
+        return mask
+
+    def moved(self, points: Floats, columns: Floats) -> Floats:
+        """Points (n, d) with their active numbers from `columns` (n, k)."""
+        found = points.copy()
+        numbers = points[:, self.values]
+        found[:, self.values] = np.where(np.isnan(numbers), numbers, columns[:, : len(self.values)])
+        return found
+
+
+def _told_by_nothing_else(space: CompiledSpace) -> Ints:
+    """A dimension each for the conditions that are not just a category's being one of some."""
+    first: dict[Rule, int] = {}
+    for j, gate in enumerate(space.layout.gates):
+        if gate is not None and not _is_category(space, gate):
+            first.setdefault(gate, j)
+    return np.array(list(first.values()), dtype=np.intp)
+
+
+def _is_category(space: CompiledSpace, gate: Rule) -> bool:
+    """Whether the condition is on a category that is always active, so that its column tells all."""
+    return (
+        isinstance(gate, Literal)
+        and bool(space.levels[gate.slot] > 0)
+        and space.layout.gates[gate.slot] is None
+    )
+
+
+def targets(losses: Floats, more: Floats | None = None) -> Floats:
+    """Losses (n,) standardised, failed ones (`inf`) as the worst; `more` (q,), other losses, in the same way.
+
+    What is far beyond the median is cut off there, so that a few bad values, or one huge one, leave the good
+    ones apart. Only affine maps are made besides: the result does not depend on the losses' unit.
+
+    Returns:
+        (n,) array, or (q,) with `more`.
+    """
+    sound = losses[np.isfinite(losses)]
+    asked = losses if more is None else more
+    if not len(sound):
+        return np.zeros(len(asked))
+    unit = float(np.abs(sound).max()) or 1.0
+    sound = sound / unit
+    low, middle = float(sound.min()), float(np.median(sound))
+    high = middle + _WIDE * (middle - low) if middle > low else float(sound.max())
+    top = min(high, float(sound.max()))
+    known = np.minimum(np.where(np.isfinite(losses), losses / unit, top), top)
+    deviation = float(known.std())
+    cut = np.minimum(np.where(np.isfinite(asked), asked / unit, top), top)
+    standard: Floats = (cut - known.mean()) / (deviation if deviation > 1e-12 else 1.0)
+    return standard
+
+
+def chosen(losses: Floats, x: Floats, most: int) -> Ints:
+    """Which `most` of n results to model: positions, ascending; all of them if they are not more.
+
+    Half are the best, where it must be told which is better. A quarter are the latest, which nothing is known
+    around otherwise when the search has just moved. The rest are spread out over what was tried, each the
+    farthest from all taken before, so that the model does not think well of what was found bad long ago.
+
+    Args:
+        losses: (n,).
+        x: (n, k) columns of numbers, and of codes.
+    """
+    n = len(losses)
+    if n <= most:
+        return np.arange(n)
+    taken = np.zeros(n, dtype=np.bool_)
+    taken[np.argsort(losses, kind="stable")[: most // 2]] = True
+    taken[n - most // 4 :] = True
+    left = np.flatnonzero(~taken)
+    if len(left) > MOST:
+        left = left[np.linspace(0, len(left) - 1, MOST).astype(np.intp)]
+    distance = cdist(x[left], x[taken], "sqeuclidean").min(axis=1)
+    for _ in range(most - int(taken.sum())):
+        farthest = int(distance.argmax())
+        taken[left[farthest]] = True
+        np.minimum(distance, np.square(x[left] - x[left[farthest]]).sum(axis=1), out=distance)
+        distance[farthest] = -1.0
+    return np.flatnonzero(taken)
