@@ -66,7 +66,7 @@ def test_options_beat_the_file(rung, objective: str) -> None:
 def test_no_usable_result_is_1(rung, objective: str) -> None:
     done = rung("tune", f"{objective}:failing", "--trials", 3, "--executor", "inline")
     assert done.exit_code == 1
-    assert "no trial has a usable value; 3 of 3 failed with: ValueError: it does not work" in done.stderr
+    assert "no trial has a value: 3 of 3 failed with: ValueError: it does not work" in done.stderr
     assert done.stdout == ""
 
 
@@ -81,7 +81,7 @@ def test_what_failed_is_said(rung, objective: str) -> None:
     done = rung("tune", f"{objective}:endless", "--trials", 1, "--executor", "inline")
     assert done.exit_code == 1
     assert "1 trial, all" in done.stderr
-    assert "no trial has a usable value; 1 of 1 failed with: a loss that is NaN or infinite" in done.stderr
+    assert "no trial has a value: 1 of 1 failed with: a loss that is NaN or infinite" in done.stderr
 
 
 def test_a_function_that_cannot_be_called_writes_nothing(rung, folder, objective: str) -> None:

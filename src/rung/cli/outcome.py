@@ -74,7 +74,7 @@ def _cost(planned: Plan, unit: str) -> str:
 
 def outcome(study: Study, result: Result, storage: str) -> None:
     """Print what was found and the next command to type; exit with 1 if nothing, 130 if interrupted."""
-    from rung.study.result import failures
+    from rung.study.result import failures, nothing_found
 
     begun = study.history.begun
     ends = _ENDS.get(result.reason or "", "all that was asked for")
@@ -91,21 +91,13 @@ def outcome(study: Study, result: Result, storage: str) -> None:
         interrupted(study.name, storage)
         raise typer.Exit(INTERRUPTED)
     if result.best is None:
-        output.fail(_nothing(study, result, why))
+        output.fail(nothing_found(result.trials, study.identity))
         raise typer.Exit(NO_RESULT)
     output.say(f"all trials: {command('show', study.name, storage)}")
     if result.reason in ("paused", "stopped"):
         output.say(f"go on with: {command('resume', study.name, storage)}")
     else:
         output.say(f"more budget: {command('extend', study.name, storage, *_again(study.history))}")
-
-
-def _nothing(study: Study, result: Result, why: str) -> str:
-    """Why there is no best trial."""
-    constraints = study.identity.constraints
-    if constraints and any(record.value is not None for record in result.trials):
-        return f"no trial keeps the constraints ({', '.join(map(str, constraints))}): loosen them, or go on"
-    return f"no trial has a usable value{f'; {why}' if why else ': none has ended'}"
 
 
 _SHOWN = 12  # of the front

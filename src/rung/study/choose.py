@@ -136,7 +136,9 @@ class Chooser:
         return Recorded(TOPIC, data, None, now)
 
     def took(self, history: History, seconds: float) -> None:
-        """A suggestion took so long, measured."""
+        """A suggestion took so long, measured; where the study is to be the same elsewhere it is no matter."""
+        if history.identity.deterministic:
+            return
         name = chosen(history).name
         row = next((row for row in TABLE if row.sampler == name), None)
         if row is not None:
@@ -172,10 +174,13 @@ def facts_of(history: History, workers: int) -> Facts:
 
 
 def _seconds(history: History) -> float | None:
-    """What an evaluation takes: as declared, or the mean of the latest trials that have ended."""
+    """What an evaluation takes: as declared, or the mean of the latest trials that have ended.
+
+    A study that is to be the same elsewhere goes by what was declared alone.
+    """
     declared = history.records.get(COST)
-    if declared:
-        return float(declared[-1].data["seconds"])
+    if declared or history.identity.deterministic:
+        return float(declared[-1].data["seconds"]) if declared else None
     latest = range(len(history.values) - 1, max(-1, len(history.values) - 1 - RECENT), -1)
     ended = [
         history.seconds[trial]

@@ -66,7 +66,7 @@ def declared(history: History) -> Declared | None:
 
 
 def time_to_confirm(history: History) -> float:
-    """Seconds that one more trial and then the repeats take, one after the other, by what the incumbent took."""
+    """Seconds that one more trial and then the repeats take, if each takes as long as the incumbent's."""
     best = history.incumbent
     return 0.0 if best is None else 1.1 * (1 + history.identity.confirm) * history.seconds[best.trial]
 

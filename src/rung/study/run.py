@@ -33,6 +33,7 @@ from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted, Limits
 
+_STOPPING = ("asha-stopping", "median", "percentile", "curve")  # schedulers that judge trials as they run
 _GRACE = 30.0  # seconds that running jobs get to reach their next report and save, when told to stop
 _GRACE_AT_BUDGET = 1.0  # the same when the time is up: a budget is a promise
 _TICK = 0.5  # seconds between looks at the clock, at signals and at other processes' requests
@@ -53,7 +54,7 @@ def run(writer: Writer, objective: Any, workers: int, executor: str | Executor |
     engine = _engine(writer, objective, workers, executor)
     if writer.identity.deterministic:
         engine = OrderedExecutor(engine, writer.identity.deterministic)
-    if engine.name != "simulated" and writer.identity.scheduler.name == "asha-stopping":
+    if engine.name != "simulated" and writer.identity.scheduler.name in _STOPPING:
         _warn_if_silent(writer, objective)
     try:
         writer.begin(engine.name, engine.workers, fingerprint(objective), engine.now())
@@ -69,8 +70,9 @@ def _warn_if_silent(writer: Writer, objective: Any) -> None:
     """Nothing can be stopped by its reports if it makes none."""
     if writer.identity.resource is not None and style_of(objective) != "trial":
         warnings.warn(
-            "asha-stopping judges a trial by what it reports on the way, but this objective only returns: "
-            "every trial runs to the end; take (trial) and call trial.report, or choose scheduler='asha'",
+            f"{writer.identity.scheduler.name} judges a trial by what it reports on the way, but this "
+            "objective only returns: every trial runs to the end; take (trial) and call trial.report, or "
+            "choose scheduler='asha'",
             stacklevel=4,
         )
 

@@ -11,7 +11,7 @@ from rung.executors.base import Executor
 from rung.executors.calling import style_of
 from rung.storage.base import Storage
 from rung.study.methods import combination
-from rung.study.result import Result, failures
+from rung.study.result import Result, nothing_found
 from rung.study.study import Study
 from rung.trials.events import Event
 
@@ -138,6 +138,6 @@ def tune(  # noqa: PLR0913  # a door
     finally:
         opened.close()
     if result.best is None and result.trials:
-        why = failures(result.trials, opened.identity.metric)
-        warnings.warn(f"no trial of study {result.study!r} has a value: {why or 'none ended'}", stacklevel=2)
+        why = nothing_found(result.trials, opened.identity)
+        warnings.warn(f"study {result.study!r}: {why}", stacklevel=2)
     return result

@@ -1,0 +1,222 @@
+"""What a user changes in a study under way: known results, another space; all of it in the log."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+import pytest
+
+import rung
+from rung.errors import SpaceError, StudyError
+from rung.space import compile_space
+from rung.space.changes import completed, reread
+from rung.study.audit import audit
+from rung.study.study import Study
+from rung.trials.history import History, Incumbent
+from rung.trials.states import TrialState
+
+SPACE = {"x": rung.Float(0, 1), "n": rung.Integer(1, 9)}
+
+
+def again(study: Study) -> History:
+    """The history that the study's log gives."""
+    return History(study.writer.scheduler, study.writer._sampler).fold_all(study.events())
+
+
+# -- known results ------------------------------------------------------------------------------------
+
+
+def test_a_known_result_is_a_trial_that_no_limit_counts():
+    with rung.Study(SPACE, trials=2, sampler="random") as study:
+        study.tell({"x": 0.25, "n": 3}, 0.125)
+        assert study.history.incumbent == Incumbent(0, 1, 0.125)
+        assert study.history.states == [TrialState.COMPLETE]
+        jobs = [study.ask(), study.ask()]
+        assert [job.number for job in jobs] == [1, 2]
+        assert study.ask() is None
+
+
+def test_a_known_result_teaches_the_sampler():
+    rng = np.random.default_rng(0)
+    with rung.Study(SPACE, sampler="kde(random_fraction=0.0)") as study:
+        for _ in range(40):
+            config = {"x": float(rng.random()), "n": 5}
+            study.tell(config, abs(config["x"] - 0.8))
+        job = study.ask()
+        assert study.history.origins[job.number].model
+        assert abs(job.config["x"] - 0.8) < 0.2
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "sha", "asha-stopping"])
+def test_schedulers_are_not_told_of_known_results(scheduler):
+    with rung.Study(
+        SPACE, resource=("epoch", 1, 9), scheduler=scheduler, sampler="random", trials=9
+    ) as study:
+        study.tell({"x": 0.0, "n": 1}, -1.0, resource=9)
+        study.tell({"x": 0.1, "n": 1}, -2.0, resource=1)
+        while not study.done:
+            job = study.ask()
+            study.tell(job, job.config["x"])
+        assert study.history.begun == 9
+        assert study.history.incumbent == Incumbent(0, 9, -1.0)
+        assert audit(study.events()).differences == ()
+
+
+def test_a_fold_of_a_sampler_is_told_of_known_results():
+    with rung.Study(SPACE, sampler="evolution", trials=5) as study:
+        study.tell({"x": 0.25, "n": 3}, 0.125)
+        assert repr(again(study).sampler) == repr(study.history.sampler) or study.history.sampler is not None
+
+
+@pytest.mark.parametrize(
+    ("config", "value", "resource", "error"),
+    [
+        ({"x": 2.0, "n": 1}, 0.0, None, SpaceError),
+        ({"x": 0.5}, 0.0, None, SpaceError),
+        ({"x": 0.5, "n": 1}, None, None, StudyError),
+        ({"x": 0.5, "n": 1}, 0.0, 10, StudyError),
+        ({"x": 0.5, "n": 1}, 0.0, 0, StudyError),
+    ],
+)
+def test_what_is_no_known_result(config, value, resource, error):
+    with rung.Study(SPACE, resource=("epoch", 1, 9)) as study:
+        with pytest.raises(error):
+            study.tell(config, value, resource=resource)
+        assert len(study.history) == 0
+
+
+def test_a_known_failure_is_a_failed_trial():
+    with rung.Study(SPACE) as study:
+        study.tell({"x": 0.5, "n": 1}, float("nan"))
+        assert study.history.states == [TrialState.FAILED]
+        assert study.history.incumbent is None
+
+
+# -- another space ------------------------------------------------------------------------------------
+
+OLD = compile_space(
+    {
+        "x": rung.Float(0, 1),
+        "kind": rung.Choice({"a": {"p": rung.Integer(1, 9)}, "b": {}}),
+        "gone": rung.Float(0, 1),
+    }
+)
+
+
+def test_configurations_are_read_as_of_the_new_space():
+    new = compile_space(
+        {
+            "kind": rung.Choice({"a": {"p": rung.Integer(1, 99, log=True)}, "c": {}}),
+            "x": rung.Float(0, 0.5),
+            "more": rung.Categorical(["r", "s"], default="s"),
+        }
+    )
+    rows = [
+        OLD.from_mapping({"x": 0.25, "kind": "a", "p": 7, "gone": 0.1}),
+        OLD.from_mapping({"x": 0.75, "kind": "a", "p": 7, "gone": 0.1}),  # x is outside
+        OLD.from_mapping({"x": 0.25, "kind": "b", "gone": 0.1}),  # the branch is gone
+    ]
+    found, outside = reread(OLD, new, rows, {})
+    assert new.to_mapping(found[0]) == {"kind": "a", "p": 7, "x": 0.25, "more": "s"}
+    assert outside == {1, 2}
+    assert new.to_mapping(reread(OLD, new, rows, {"more": "r"})[0][0])["more"] == "r"
+
+
+def test_a_value_is_given_by_key_or_by_name():
+    assert completed(OLD, {"kind": "a", "p": 3}).values[2] == 3
+    assert completed(OLD, {"kind": "a", "kind.a.p": 4}).values[2] == 4
+    assert completed(OLD, {"kind": "a", "p": "x"}).misfits == ("kind.a.p",)
+
+
+def objective(config):
+    return config["x"] + 0.01 * config.get("z", 0.0)
+
+
+def test_a_space_that_shrinks_leaves_the_incumbent_outside(tmp_path):
+    store = str(tmp_path / "s.db")
+    with rung.Study(SPACE, storage=store, study="s", sampler="kde", trials=30) as study:
+        study.run(objective)
+        assert study.history.incumbent.value < 0.2
+        study.change_space({"x": rung.Float(0.5, 1), "n": rung.Integer(1, 9)})
+        assert study.history.incumbent.value >= 0.5
+        assert study.history.outside == {
+            t for t, v in enumerate(study.history.values) if t in study.history.originals
+        }
+        study.set_limits(msgspec.structs.replace(study.history.limits, trials=60))
+        result = study.run(objective)
+        assert all(trial.config["x"] >= 0.5 for trial in result.trials[30:])
+        assert 0.5 <= result.best.value < 0.55
+        fresh = again(study)
+        assert fresh.values == study.history.values
+        assert fresh.incumbent == study.history.incumbent
+        assert audit(study.events()).differences == ()
+
+
+def test_what_went_outside_comes_back_when_the_space_grows_again():
+    with rung.Study(SPACE, sampler="random", trials=20) as study:
+        study.run(objective)
+        before, best = list(study.history.values), study.history.incumbent
+        study.change_space({"x": rung.Float(0.5, 1), "n": rung.Integer(1, 9)})
+        study.change_space(SPACE)
+        assert study.history.values == before
+        assert study.history.outside == set()
+        assert study.history.incumbent == best
+
+
+def test_a_new_parameter_has_its_default_or_what_was_given():
+    with rung.Study(SPACE, sampler="tpe", trials=12) as study:
+        study.run(objective)
+        study.change_space(SPACE | {"z": rung.Float(0, 1, default=0.75)}, given={"z": 0.125})
+        assert {study.space.to_mapping(row)["z"] for row in study.history.values} == {0.125}
+        study.set_limits(msgspec.structs.replace(study.history.limits, trials=20))
+        result = study.run(objective)
+        assert len({trial.config["z"] for trial in result.trials[12:]}) == 8
+
+
+@pytest.mark.parametrize(
+    "sampler", ["evolution", "genetic", "anneal", "cmaes", "dehb", "forest", "kde", "tpe", "sobol", "grid"]
+)
+def test_every_sampler_goes_on_in_the_new_space(sampler):
+    with rung.Study(SPACE, sampler=sampler, trials=25) as study:
+        study.run(objective)
+        study.change_space({"x": rung.Float(0, 2), "z": rung.Float(0, 1), "k": rung.Categorical(["a", "b"])})
+        study.set_limits(msgspec.structs.replace(study.history.limits, trials=40))
+        result = study.run(objective)
+        assert {frozenset(trial.config) for trial in result.trials} == {frozenset({"x", "z", "k"})}
+        assert audit(study.events()).differences == ()
+
+
+def test_the_same_space_is_no_change_and_a_bad_one_is_refused():
+    with rung.Study(SPACE) as study:
+        length = study.history.length
+        study.change_space(SPACE)
+        with pytest.raises(SpaceError):
+            study.change_space({})
+        with pytest.raises(SpaceError, match="'q'"):
+            study.change_space(SPACE, given={"q": 1})
+        assert study.history.length == length
+
+
+def test_a_changed_study_is_resumed_with_its_present_space(tmp_path):
+    store = str(tmp_path / "s.db")
+    new = SPACE | {"z": rung.Float(0, 1)}
+    with rung.Study(SPACE, storage=store, study="s", trials=5) as study:
+        study.run(objective)
+        study.change_space(new)
+    with pytest.raises(StudyError, match="other settings"):
+        rung.Study(SPACE, storage=store, study="s")
+    with rung.Study(new, storage=store, study="s", trials=9) as study:
+        assert len(study.run(objective).trials) == 9
+
+
+def test_a_paused_trial_that_is_outside_goes_on_as_it_was():
+    with rung.Study(SPACE, resource=("epoch", 1, 3), scheduler="asha", sampler="random", trials=3) as study:
+        jobs = [study.ask() for _ in range(3)]
+        worst = max(job.config["x"] for job in jobs)
+        study.change_space({"x": rung.Float(worst, 1), "n": rung.Integer(1, 9)})
+        configs = {job.number: job.config for job in jobs}
+        for job in jobs:
+            study.tell(job, job.config["x"])
+        resumed = study.ask()
+        assert resumed.config == configs[resumed.number]
+        assert resumed.config["x"] < worst
