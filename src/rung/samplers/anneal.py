@@ -135,8 +135,8 @@ class AnnealSampler:
             return state
         first = item.trial not in state.results
         if item.value == WORST:
-            _drop(state, item.trial)
             state.results.setdefault(item.trial, {})[item.resource] = item
+            _drop(state, item.trial)
         else:
             accepted = self.accepts(state, item)
             state.results.setdefault(item.trial, {})[item.resource] = item
@@ -195,9 +195,12 @@ class AnnealSampler:
 def _drop(state: Chain, failed: int) -> None:
     """A trial that failed is neither best nor current any more."""
     if state.best == failed:
-        state.best, state.fresh = None, 0
+        standings = [(state.standing(trial), trial) for trial in state.results]
+        sound = [(-one.resource, one.value, trial) for one, trial in standings if one.value < WORST]
+        state.best = min(sound)[2] if sound else None
     if state.current == failed:
         state.current = state.best
+        state.fresh = 0
 
 
 def _remember(state: Chain, item: Result) -> None:

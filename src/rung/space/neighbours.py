@@ -60,7 +60,7 @@ def moved(
         step: standard deviation of a numeric parameter's step in the unit cube; where values lie farther
             apart than this, one of about that distance, so that a step can reach the next value.
     """
-    count = chosen.shape[1]
+    count: int = chosen.shape[1]
     own, present = columns.read([values])
     raw: Raw = []
     kept = np.ones(count, dtype=np.bool_)
