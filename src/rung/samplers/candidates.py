@@ -1,0 +1,230 @@
+"""Many configurations at once for a model to choose among: random ones and their neighbours, as arrays.
+
+Points are configurations in the unit cube as `CompiledSpace.encode` gives them: (n, d), NaN where inactive,
+each discrete parameter at the centre of its value's part. Only the one that is chosen becomes `Values`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+
+from rung.space.compiled import CompiledSpace
+from rung.space.values import Values
+from rung.trials.history import WORST, History
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.intp]
+Acquisition = Callable[[Floats], Floats]  # (n, d) points -> (n,), more is better
+
+STEPS: Final = (0.2, 0.05, 0.0125)  # of a number's move, in the unit cube; a move takes one at random
+LEAST: Final = 8  # results before the first model, at least
+STARTS: Final = 10  # random points from which hills are climbed
+_LISTED: Final = 32  # candidates decoded at once when the best are looked through
+
+
+def random_points(
+    space: CompiledSpace, generator: np.random.Generator, count: int, *, flat: bool = False
+) -> Floats:
+    """Up to `count` legal points by the priors; uniform ones with `flat`."""
+    return _settled(space, _drawn(space, generator, count, flat))[0]
+
+
+def _drawn(space: CompiledSpace, generator: np.random.Generator, count: int, flat: bool = False) -> Floats:
+    """(d, count) points by the priors, not yet moved to the centres of values."""
+    points = generator.random((space.size, count))
+    if not flat:
+        for row, axis in zip(points, space.columns.axes, strict=True):
+            if axis.quantile is not None:
+                row[:] = axis.quantile(row)
+    return points
+
+
+def _settled(space: CompiledSpace, points: Floats) -> tuple[Floats, Ints]:
+    """Points (d, n) as the encoding has them, (m, d), of those that are legal; and which these are."""
+    columns = space.columns
+    raw = columns.raw(points)
+    active = columns.activity(raw)
+    for j, (axis, mask) in enumerate(zip(columns.axes, active, strict=True)):
+        if axis.count is not None:
+            points[j] = axis.cube(raw[j])
+        if mask is not True:
+            points[j] = np.where(mask, points[j], np.nan)
+    rows = np.arange(points.shape[1])
+    if columns.forbidden:
+        rows = np.flatnonzero(columns.legal(raw, active, points.shape[1]))
+    return np.ascontiguousarray(points.T[rows]), rows
+
+
+class Moves:
+    """The moves of `CompiledSpace.neighbours` from many points at once: one active parameter is changed.
+
+    A number takes a normal step, truncated to the cube, of one of the sizes `STEPS`; one of few values goes
+    to the next one at least; a category becomes another. What becomes active gets a value by its prior.
+    """
+
+    def __init__(self, space: CompiledSpace) -> None:
+        axes = space.columns.axes
+        self.space = space
+        self.levels = space.levels
+        self.counts = np.array([0 if axis.count is None else axis.count for axis in axes])
+        self.movable = self.counts != 1
+        self.priors = any(axis.quantile is not None for axis in axes)
+
+    def __call__(self, points: Floats, generator: np.random.Generator) -> tuple[Floats, Ints]:
+        """A neighbour of each of `points` (n, d) that has a legal one here, and the positions of these."""
+        n = len(points)
+        keys = generator.random(points.shape)
+        keys[np.isnan(points) | ~self.movable] = -1.0
+        chosen = keys.argmax(axis=1)
+        rows = np.flatnonzero(keys[np.arange(n), chosen] >= 0.0)
+        chosen = chosen[rows]
+        old = points[rows]
+        new = np.where(np.isnan(old), _drawn(self.space, generator, len(rows)).T, old)
+        each = np.arange(len(rows))
+        new[each, chosen] = self._moved(old[each, chosen], chosen, generator)
+        found, kept = _settled(self.space, np.ascontiguousarray(new.T))
+        return found, rows[kept]
+
+    def _moved(self, x: Floats, chosen: Ints, generator: np.random.Generator) -> Floats:
+        """Other coordinates than `x` (n,), along the dimensions `chosen`."""
+        step = np.array(STEPS)[generator.integers(len(STEPS), size=len(x))]
+        low, high = ndtr(-x / step), ndtr((1.0 - x) / step)
+        uniforms = generator.random(len(x))
+        moved = np.clip(x + step * ndtri(low + uniforms * (high - low)), 0.0, 1.0)
+        counts = self.counts[chosen]
+        size = np.maximum(counts, 1)
+        stays = (counts > 0) & (np.minimum(np.floor(moved * size), size - 1) == np.floor(x * size))
+        up = (moved >= x) & (x + 1.0 / size < 1.0) | (x - 1.0 / size < 0.0)
+        moved = np.where(stays, x + np.where(up, 1.0, -1.0) / size, moved)
+        levels = self.levels[chosen]
+        other = np.floor(x * levels) + 1.0 + np.floor(uniforms * (levels - 1))
+        return np.where(levels > 0, (other % np.maximum(levels, 1) + 0.5) / np.maximum(levels, 1), moved)
+
+
+def climb(
+    moves: Moves,
+    points: Floats,
+    acquisition: Acquisition,
+    generator: np.random.Generator,
+    *,
+    rounds: int = 10,
+    each: int = 8,
+) -> tuple[Floats, Floats]:
+    """Hill climbing from each of `points` (n, d): in a round the best of `each` neighbours is moved to.
+
+    Returns:
+        (n, d) where it ended, and (n,) the acquisition there.
+    """
+    points = points.copy()
+    values = acquisition(points)
+    for _ in range(rounds):
+        near, parents = moves(np.repeat(points, each, axis=0), generator)
+        if not len(near):
+            break
+        parents //= each
+        found = acquisition(near)
+        order = np.lexsort((-found, parents))
+        first = order[np.unique(parents[order], return_index=True)[1]]  # the best of each parent
+        better = first[found[first] > values[parents[first]]]
+        points[parents[better]] = near[better]
+        values[parents[better]] = found[better]
+    return points, values
+
+
+def best_of(
+    moves: Moves,
+    history: History,
+    starts: Floats,
+    acquisition: Acquisition,
+    generator: np.random.Generator,
+    count: int,
+) -> Values | None:
+    """The configuration of the highest acquisition that no trial of `history` has, None if there is none.
+
+    `count` random points are compared, half of them uniform in a space with priors. From the `STARTS` best of
+    them, and from `starts` (n, d), hills are climbed.
+    """
+    space = moves.space
+    if not moves.movable.any():
+        return None
+    drawn = random_points(space, generator, count - count // 2 if moves.priors else count)
+    if moves.priors:
+        drawn = np.concatenate([drawn, random_points(space, generator, count // 2, flat=True)])
+    values = acquisition(drawn)
+    best = drawn[np.argsort(-values, kind="stable")[:STARTS]]
+    climbed, heights = climb(moves, np.concatenate([best, starts]), acquisition, generator)
+    return best_unseen(space, history, np.concatenate([climbed, drawn]), np.concatenate([heights, values]))
+
+
+def best_unseen(space: CompiledSpace, history: History, points: Floats, values: Floats) -> Values | None:
+    """The configuration of the largest of `values` (n,) that no trial of the history has; None if all do."""
+    seen = configurations(history)
+    order = np.argsort(-values, kind="stable")
+    for start in range(0, len(order), _LISTED):
+        for found in space.decode(points[order[start : start + _LISTED]]):
+            if found not in seen:
+                return found
+    return None
+
+
+def enough(space: CompiledSpace) -> int:
+    """How many results with a value a first model has."""
+    return min(max(LEAST, space.size + 1), 4 * LEAST)
+
+
+def without_failures(losses: Floats) -> Floats:
+    """Losses (n,), the worst of the others where a trial failed; at least one must have a value."""
+    worst: float = losses[losses < WORST].max()
+    return np.minimum(losses, worst)
+
+
+def kept_rows(losses: Floats, most: int) -> Ints:
+    """Which `most` of the results (n,), in the order they came, a model is fitted to: positions, ascending.
+
+    Half are the best; a quarter are the latest, which say most where the search has just moved; the rest come
+    evenly from those between, so that a model does not think well of what was found bad long ago.
+    """
+    n = len(losses)
+    if n <= most:
+        return np.arange(n)
+    taken = np.zeros(n, dtype=np.bool_)
+    taken[np.argsort(losses, kind="stable")[: most // 2]] = True
+    taken[n - most // 4 :] = True
+    left = np.flatnonzero(~taken)
+    more = most - int(taken.sum())
+    taken[left[np.linspace(0, len(left) - 1, min(more, len(left))).astype(np.intp)]] = True
+    return np.flatnonzero(taken)
+
+
+def check(name: str, given: object, valid: bool, range_: str) -> None:
+    """Refuse a setting that is not `valid`."""
+    if not valid:
+        raise ValueError(f"{name} must be {range_}, not {given!r}")
+
+
+class _Seen:
+    """The configurations of a history's first `count` trials."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.count = 0
+        self.values: set[Values] = set()
+
+
+def configurations(history: History) -> set[Values]:
+    """The configurations of all trials; kept and extended as the history grows."""
+    kept = _seen.get(history)
+    if kept is None or kept.version != history.space_version:
+        kept = _seen[history] = _Seen(history.space_version)
+    kept.values.update(history.values[kept.count :])
+    kept.count = len(history.values)
+    return kept.values
+
+
+_seen: WeakKeyDictionary[History, _Seen] = WeakKeyDictionary()  # a cache: it follows from the history

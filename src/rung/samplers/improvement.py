@@ -1,0 +1,74 @@
+"""Expected improvement, and losses made fit for a model of it."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import erfcx, log_ndtr, ndtr, ndtri
+
+Floats = NDArray[np.float64]
+
+_SQRT_HALF_PI: Final = math.sqrt(math.pi / 2)
+_TINY: Final = 1e-12  # the least variance
+_LEAST: Final = -36.0  # of a logarithm of one minus a number that rounding brings to 1
+_LOG_SQRT_2PI: Final = 0.5 * math.log(2 * math.pi)
+
+
+def log_improvement(best: float, mean: Floats, variance: Floats) -> Floats:
+    """The logarithm of E[max(0, best - Y)] for a normal Y, exact far into the tails (Ament et al. 2023, A.1).
+
+    Args:
+        mean, variance: (n,); a variance of 0 counts as a tiny one.
+    """
+    deviation = np.sqrt(np.maximum(variance, _TINY))
+    z = (best - mean) / deviation
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        near = np.log(z * ndtr(z) + np.exp(-0.5 * z * z - _LOG_SQRT_2PI))
+        w = -z / math.sqrt(2)
+        far = -0.5 * z * z - _LOG_SQRT_2PI + np.log1p(-_SQRT_HALF_PI * -z * erfcx(w))
+        farther = -0.5 * z * z - _LOG_SQRT_2PI - 2.0 * np.log(np.abs(z))
+    tail: Floats = np.where(z > -1.0, near, np.where(z > -1e3, far, farther)) + np.log(deviation)
+    return tail
+
+
+def log_improvement_of_exp(best: float, mean: Floats, variance: Floats) -> Floats:
+    """The logarithm of E[max(0, exp(best) - exp(Y))] for a normal Y, where losses' logarithms are modelled.
+
+    Hutter et al. 2009, "An experimental investigation of model-based parameter optimisation", section 5.2;
+    where that is too small for a float, it falls on with z, the distance in standard deviations.
+
+    Args:
+        mean, variance: (n,); a variance of 0 counts as a tiny one.
+    """
+    deviation = np.sqrt(np.maximum(variance, _TINY))
+    z = (best - mean) / deviation
+    terms = log_ndtr(np.stack([z, z - deviation]))
+    rest = mean + 0.5 * variance - best + terms[1] - terms[0]  # log of the second term over the first
+    with np.errstate(divide="ignore"):
+        share = np.log(-np.expm1(np.minimum(rest, 0.0)))
+    total: Floats = best + terms[0] + np.maximum(share, _LEAST)
+    return total
+
+
+def normal_scores(losses: Floats) -> Floats:
+    """Losses (n,) as quantiles of a normal, by rank; equal ones get the mean of theirs; all finite."""
+    _, inverse, counts = np.unique(losses, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    rank = (last - 0.5 * (counts + 1))[inverse]  # from 0, the mean of equal ones
+    return np.asarray(ndtri((rank + 0.5) / len(losses)), dtype=np.float64)
+
+
+def log_scaled(losses: Floats) -> Floats:
+    """Losses (n,) on a logarithmic scale that begins below the best, as in SMAC 3: all finite.
+
+    They are scaled to [0, 1], from as far below the best as the 5 % quantile is above it.
+    """
+    span = np.abs(losses).max() or 1.0
+    x = losses / span
+    low, high = x.min(), x.max()
+    below = low - (np.quantile(x, 0.05) - low) - 1e-10
+    scaled: Floats = np.log((x - below) / (high - below))
+    return scaled
