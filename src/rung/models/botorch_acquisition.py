@@ -114,8 +114,10 @@ class Acquisition:
             bounds: (k,) the least and the largest.
             extra: to be added to the acquisition.
         """
-        low, high = (np.broadcast_to(bound, x.shape)[free] for bound in bounds)
         moved = x.copy()
+        if not free.any():
+            return moved
+        low, high = (np.broadcast_to(bound, x.shape)[free] for bound in bounds)
 
         def falls(flat: Floats) -> tuple[float, Floats]:
             moved[free] = flat

@@ -102,14 +102,15 @@ def targets(losses: Floats, more: Floats | None = None) -> Floats:
     asked = losses if more is None else more
     if not len(sound):
         return np.zeros(len(asked))
-    unit = float(np.abs(sound).max()) or 1.0
-    sound = sound / unit
-    low, middle = float(sound.min()), float(np.median(sound))
-    high = middle + _WIDE * (middle - low) if middle > low else float(sound.max())
-    top = min(high, float(sound.max()))
-    known = np.minimum(np.where(np.isfinite(losses), losses / unit, top), top)
+    low, middle, top = float(sound.min()), float(np.median(sound)), float(sound.max())
+    with np.errstate(over="ignore"):
+        high = middle + _WIDE * (middle - low)
+    if middle > low and high < top:
+        top = high
+    known, cut = np.minimum(losses, top), np.minimum(asked, top)
+    unit = float(np.abs(known).max()) or 1.0  # so that no square is beyond what a float holds
+    known, cut = known / unit, cut / unit
     deviation = float(known.std())
-    cut = np.minimum(np.where(np.isfinite(asked), asked / unit, top), top)
     standard: Floats = (cut - known.mean()) / (deviation if deviation > 1e-12 else 1.0)
     return standard
 
