@@ -213,7 +213,7 @@ def ranked_values(generation: list[Member]) -> Floats:
     sound = values < BEHIND
     values = np.where(sound, np.clip(values, -_HUGE, _HUGE), values)
     worst, best = (values[sound].max(), values[sound].min()) if sound.any() else (0.0, 0.0)
-    width = (worst - best) or 1.0
+    width = max(worst - best, 1e-6 * abs(worst)) or 1.0  # seen beside the worst, too
     broken = np.flatnonzero(~sound & (values < WORST))
     values[broken[np.argsort(values[broken], kind="stable")]] = worst + width * np.arange(1, len(broken) + 1)
     values[np.isinf(values)] = worst + width * (len(broken) + 1)

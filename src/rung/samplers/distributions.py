@@ -123,7 +123,7 @@ class Numbers:
             sigma,
             bounds,
             steps,
-            n_max_resampling=max(2, min(_RESAMPLED, 10 * _RESAMPLED // len(mean))),  # one costs O(d^3)
+            n_max_resampling=max(1, min(_RESAMPLED, 400 * _RESAMPLED // len(mean) ** 2)),  # one is O(d^3)
             seed=0,
             population_size=population,
         )

@@ -69,9 +69,11 @@ class Shape:
         chosen = generator.random((count, size)) < mutation
         uniforms = generator.random((count, size))
         active = ~np.isnan(centre)
-        movable = np.flatnonzero(active)[np.isin(np.flatnonzero(active), [*self.numbers, *self.categories])]
+        both = np.concatenate([self.numbers, self.categories])
+        movable = both[active[both]]
         if len(movable):
-            chosen[np.arange(count), movable[generator.integers(len(movable), size=count)]] = True
+            none = np.flatnonzero(~chosen[:, movable].any(axis=1))
+            chosen[none, movable[generator.integers(len(movable), size=len(none))]] = True
         moved = np.where(active, np.nan_to_num(centre), points)
         numbers = self.numbers[active[self.numbers]]
         moved[:, numbers] = truncated_normal(centre[numbers], step, uniforms[:, numbers])
