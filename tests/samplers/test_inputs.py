@@ -43,7 +43,7 @@ def test_columns_are_numbers_activity_then_codes():
         ),
         MIXED.from_mapping({"x": 0.75, "few": 1, "kind": "b", "fixed": 3, "size": "s"}),
     ]
-    points = MIXED.encode([MIXED.from_mapping(row) for row in rows])
+    points = MIXED.encode(rows)
     expected = [[0.25, 0.875, 0.995, 5 / 6, 1.0, 1, 0], [0.75, 0.125, 0.5, 1 / 6, 0.5, 0, 1]]
     np.testing.assert_allclose(inputs(points), expected)
     assert inputs.movable(points).astype(int).tolist() == [[1, 0, 1, 0, 1, 0, 0], [1, 0, 0, 0, 0, 0, 0]]

@@ -19,8 +19,8 @@ VALUES = st.lists(
 def slow(values: list[float], limit: int) -> tuple[float, list[bool]]:
     """Eriksson et al. 2019, section 3.1, from all values anew: the width, and which values were successes.
 
-    Twice as wide after three successes in a row, half as wide after `limit` failures in a row; counting begins
-    anew after each change.
+    Twice as wide after three successes in a row, half as wide after `limit` failures in a row; counting
+    begins anew after each change.
     """
     successes = []
     for i, value in enumerate(values):
