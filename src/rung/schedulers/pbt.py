@@ -7,7 +7,8 @@ checkpoint of a member of the top `quantile`, picked at random, with that member
 (`Origin.parent`, and where each trial began), and `rung.study.lineage` reads the schedule of values off it.
 
 Members never wait for each other: one that is ready is compared with the latest values of all others, as in
-the paper, however far these are. A member's place in the population is its trial's bracket.
+the paper, however far these are. Where workers are fewer than members, whoever lags behind goes first. A
+member's place in the population is its trial's bracket.
 
 What happens when:
 - a trial failed (crash, NaN, infinite, missing): its member exploits, as the worst; if nobody is sound, a new
@@ -127,19 +128,19 @@ class PBT:
         return state
 
     def next(self, history: History) -> Decision:
-        """Train a ready member on or let it exploit, else fill the population, else wait or be done."""
+        """Fill the population, else train a ready member on or let it exploit, else wait or be done."""
         state: Population = history.scheduler
-        for place in state.ready:
+        if history.may_start and len(state.members) < state.size:
+            place = next(p for p in range(state.first, state.first + state.size) if p not in state.members)
+            return Start(self._step(history, 0), bracket=place)
+        for place in sorted(state.ready, key=lambda one: state.members[one].reached):
             decision = self._of_member(history, state, place)
             if decision is not None:
                 return decision
-        if history.may_start:
-            if len(state.members) < state.size:
-                place = next(p for p in range(state.first, state.first + state.size) if p not in state.members)
-                return Start(self._step(history, 0), bracket=place)
-            if not (history.running or history.retry):  # all have reached R, or ended
-                return Start(self._step(history, 0), bracket=state.first + state.size)
-        return WAIT if history.running or history.retry else DONE
+        busy = bool(history.running or history.retry)
+        if history.may_start and not busy:  # all have reached R, or ended
+            return Start(self._step(history, 0), bracket=state.first + state.size)
+        return WAIT if busy else DONE
 
     def _of_member(self, history: History, state: Population, place: int) -> Decision | None:
         """What a ready member does; None if it failed and nobody may take its place."""
@@ -166,10 +167,10 @@ class PBT:
         return cut > 0 and any(other == place for _, _, other in ranked[-cut:])
 
     def _parent(self, history: History, state: Population, place: int) -> int | None:
-        """A member of the top, at random by the study's seed, whose checkpoint leaves something to train."""
+        """A member of the top that is not through, at random by the study's seed."""
         ranked = [row for row in state.ranked() if row[0] < WORST and row[2] != place]
         top = ranked[: max(1, self._cut(len(state.members)))]
-        fit = [trial for _, trial, _ in top if history.start_of(trial) < state.largest]
+        fit = [trial for _, trial, place in top if state.members[place].reached < state.largest]
         if not fit:
             return None
         return fit[key(history.identity.seed, _STREAM, history.begun) % len(fit)]

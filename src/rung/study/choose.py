@@ -136,7 +136,7 @@ class Chooser:
         return Recorded(TOPIC, data, None, now)
 
     def took(self, history: History, seconds: float) -> None:
-        """A suggestion took so long, measured; where the study is to be the same elsewhere it is no matter."""
+        """A suggestion took so long, measured; no matter to a study that is to be the same elsewhere."""
         if history.identity.deterministic:
             return
         name = chosen(history).name
