@@ -7,11 +7,12 @@ it enters the population, and the oldest member dies, however good it is.
 What the paper leaves open is done so:
 - The change is a move of the space's own: one active parameter, see `rung.space.neighbours`.
 - A child enters when its first result comes, as with the paper's many workers, and ages from then on. Later
-  results at larger fidelities change how it stands (`rung.samplers.population`), not its age.
+  results at larger fidelities change how it stands (`rung.samplers.population`), not its age. (That a trial
+  becomes the youngest with each of them, tried under ASHA, was neither better nor worse.)
 - A trial that fails does not enter, and one that fails later leaves.
 - Trials that others proposed (the user, a random draw) enter like children.
 - The paper's sizes are 100 and 25, for 20,000 models. The defaults are for hundreds of trials: on seven test
-  functions, at 50 to 400 trials, 20 and 10 were the best of six pairs in the mean of ranks.
+  functions, at 50 to 400 trials, 20 and 10 were the best of five pairs in the mean of ranks.
 """
 
 from __future__ import annotations
