@@ -34,21 +34,12 @@ def ran(driver: Driver) -> tuple[dict[int, int], int, int]:
     reached: dict[int, int] = {}
     resumed = afresh = 0
     for event in driver.log:
-        if isinstance(event, JobStarted) and event.attempt == driver_first(driver, event):
+        if isinstance(event, JobStarted) and event.until > reached.get(event.trial, 0):  # else it runs again
             resumed += event.until - reached.get(event.trial, 0)
             afresh += event.until
             reached[event.trial] = event.until
             counts[event.until] = counts.get(event.until, 0) + 1
     return counts, resumed, afresh
-
-
-def driver_first(driver: Driver, job: JobStarted) -> int:
-    """The attempt at which this job of the trial was started first."""
-    return min(
-        e.attempt
-        for e in driver.log
-        if isinstance(e, JobStarted) and (e.trial, e.until) == (job.trial, job.until)
-    )
 
 
 @every
@@ -67,6 +58,38 @@ def test_no_study_costs_more_than_its_plan(name, ladder, n, slots, numbers):
         for rung in bracket.rungs:
             most[rung.resource] = most.get(rung.resource, 0) + bracket.times * rung.most
     assert all(count <= most[resource] for resource, count in counts.items())
+
+
+@given(ladder=st.sampled_from(LADDERS), n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
+@settings(max_examples=40, deadline=None)
+def test_no_study_of_several_objectives_costs_more_than_its_plan(ladder, n, slots, numbers):
+    who = identity(*ladder, goals=3, bounded=True)
+    found = planned("mo-asha", who, trials=n)
+    driver = Driver(make_scheduler("mo-asha"), who, Limits(trials=n), workers=slots, choices=numbers).run()
+    counts, resumed, afresh = ran(driver)
+    assert resumed <= found.most.resumed
+    assert afresh <= found.most.afresh
+    assert all(counts.get(rung.resource, 0) <= rung.most for rung in found.brackets[0].rungs)
+
+
+@pytest.mark.parametrize("interval, shown", [(27, [27, 54, 81]), (1, [1, 3, 9, 27, 81])])
+def test_gates_are_shown_unless_they_are_too_many(interval, shown):
+    who = msgspec.structs.replace(identity(1, 81, 3), scheduler=Spec("median", {"interval": interval}))
+    found = plan(who, Limits(trials=50))
+    assert found is not None
+    assert [rung.resource for rung in found.brackets[0].rungs] == shown
+    assert found.most == Cost(50 * 81, 50 * 81)
+
+
+def test_whatever_bracket_is_chosen_no_trial_runs_beyond_the_largest_resource():
+    found = planned("hyper-tune", identity(1, 9, 3), trials=100)
+    assert [[rung.most for rung in bracket.rungs] for bracket in found.brackets] == [
+        [100, 33, 11],
+        [100, 33],
+        [100],
+    ]
+    assert found.most == Cost(100 * 9, 100 * 13)
+    assert found.usual.resumed < found.most.resumed
 
 
 @pytest.mark.parametrize("name", ["plain", "sha", "hyperband"])
@@ -113,6 +136,12 @@ def test_hyperbands_brackets_and_a_last_one_that_is_cut_short():
         ("asha", (1, [(1, 81), (3, 27), (9, 9), (27, 3), (81, 1)])),
         ("asha-stopping", (1, [(1, 81), (3, 27), (9, 9), (27, 3), (81, 1)])),
         ("async-hyperband", (1, [(1, 81), (3, 27), (9, 9), (27, 3), (81, 1)])),
+        ("pasha", (1, [(1, 81), (3, 27), (9, 9), (27, 3), (81, 1)])),
+        ("mo-asha", (1, [(1, 81), (3, 27), (9, 9), (27, 3), (81, 1)])),
+        ("hyper-tune", (1, [(1, 81), (3, 27), (9, 9), (27, 3), (81, 1)])),
+        ("median", (1, [(1, 81), (3, 42), (9, 22), (27, 12), (81, 7)])),
+        ("percentile", (1, [(1, 81), (3, 24), (9, 9), (27, 6), (81, 5)])),
+        ("race", (1, [(repeats, 20) for repeats in range(1, 82)])),
     ],
 )
 def test_without_a_limit_on_trials_it_shows_one_round(name, first):

@@ -10,18 +10,47 @@ from rung.schedulers.base import Decision, Done, Resume, Start, Stop, Wait
 from rung.space import to_json
 from rung.space.domains import Float, Integer, Space
 from rung.trials import events as ev
-from rung.trials.events import Event, Failure, Identity, JobStarted, Limits, Resource, Spec
+from rung.trials.events import Constraint, Event, Failure, Goal, Identity, JobStarted, Limits, Resource, Spec
 from rung.trials.history import History
 
 SPACE = to_json(Space({"x": Float(0.0, 1.0), "n": Integer(1, 9)}))
 OUTCOMES = ("value",) * 9 + ("nan", "inf", "missing", "error", "infeasible", "lost", "interrupted", "late")
 
 
+GOALS = (Goal("loss"), Goal("speed", "max"), Goal("size"))
+
+
 def identity(
-    minimum: int = 1, maximum: int = 1, eta: int = 3, mode: str = "min", plain: bool = False
+    minimum: int = 1,
+    maximum: int = 1,
+    eta: int = 3,
+    mode: str = "min",
+    plain: bool = False,
+    goals: int = 1,
+    bounded: bool = False,
 ) -> Identity:
+    """A study's; with several `goals` these are the objectives, with `bounded` memory must be at most 4."""
     resource = None if plain else Resource("epoch", minimum, maximum)
-    return Identity(SPACE, "loss", mode, resource, eta, Spec("random"), Spec("asha"), 0)
+    return Identity(
+        SPACE,
+        "loss",
+        mode,
+        resource,
+        eta,
+        Spec("random"),
+        Spec("asha"),
+        0,
+        goals=GOALS[:goals] if goals > 1 else (),
+        constraints=(Constraint("memory", 4.0),) if bounded else (),
+    )
+
+
+def metrics_of(who: Identity, trial: int, resource: int, value: float) -> dict[str, float]:
+    """All metrics of a trial at a resource whose "loss" is `value`."""
+    number = trial * 7 + resource * 3 + int(value) * 5
+    others = {goal.metric: float(number * place % 11) for place, goal in enumerate(who.goals[1:], 1)}
+    bounds = {bound.metric: float(number % 6) for bound in who.constraints}
+    return {"loss": value} | others | bounds
 
 
 def is_done(decision: Decision) -> bool:
@@ -35,6 +64,8 @@ class Oracle:
 
     def told(self, trial: int, resource: int, value: float) -> None: ...
 
+    def failed(self, trial: int) -> None: ...  # its job ended without a value, which was told
+
     def next(self, may_start: bool, busy: bool) -> Decision | None: ...
 
 
@@ -44,6 +75,7 @@ class Driver:
     Attributes:
         log: every event so far.
         decisions: (length of the log before it, decision), each as the scheduler took it.
+        within: takes the decision, from history and scheduler: the scheduler itself, or within limits.
     """
 
     def __init__(
@@ -57,8 +89,10 @@ class Driver:
         oracle: Oracle | None = None,
         check: Callable[[Driver, Decision], None] | None = None,
         values: int = 6,
+        within: Callable[[History, Any], Decision] | None = None,
     ) -> None:
         self.scheduler, self.workers, self.oracle, self.check = scheduler, workers, oracle, check
+        self.within = within or (lambda history, scheduler: scheduler.next(history))
         self.identity, self.limits, self.values = who, limits, values
         self.history = History(scheduler)
         self.log: list[Event] = []
@@ -108,8 +142,8 @@ class Driver:
                 return False
 
     def ask(self) -> Decision:
-        decision = self.scheduler.next(self.history)
-        assert decision == self.scheduler.next(self.history)
+        decision = self.within(self.history, self.scheduler)
+        assert decision == self.within(self.history, self.scheduler)
         if self.oracle is not None and not isinstance(decision, Stop):
             expected = self.oracle.next(self.history.may_start, bool(self.history.running or self.again))
             assert decision == expected, (decision, expected)
@@ -174,10 +208,12 @@ class Driver:
             self.again.append(job)
         elif self.oracle is not None and not stopping:
             self.oracle.told(job.trial, due, math.inf)
+            self.oracle.failed(job.trial)
 
     def reports(self, job: JobStarted, resource: int, kind: str, value: float) -> None:
         sent = {"value": value, "nan": math.nan, "inf": -math.inf}.get(kind)
-        metrics = {} if kind == "missing" else {"loss": sent}
+        metrics = metrics_of(self.identity, job.trial, resource, value) | {"loss": sent}
+        metrics = {} if kind == "missing" else metrics
         stopping = self.history.running[job.trial].stopping
         self.fold(ev.Reported(job.trial, resource, metrics, job.attempt))
         self.fold(ev.Reported(job.trial, resource, {"loss": -1e9}, job.attempt))  # doubled: ignored
@@ -185,6 +221,8 @@ class Driver:
             sound = kind == "value"
             if sound or not stopping:
                 self.oracle.told(job.trial, resource, value if sound else math.inf)
+                if not sound and resource == job.until:
+                    self.oracle.failed(job.trial)
         if resource == job.until or stopping:
             self.fold(ev.JobFinished(job.trial, job.attempt))
 

@@ -28,25 +28,22 @@ def fronts(vectors: Floats) -> Iterator[Ints]:
 
 
 def epsilon_net(vectors: Floats) -> Iterator[int]:
-    """The rows of one front (n, m), each as far as can be from those before it (Clarkson 2006).
+    """The rows of one front (n, m), n > 0, each as far as can be from those before it (Clarkson 2006).
 
     The first has the least first objective; of rows that are equally far the first comes first.
     """
-    if not len(vectors):
-        return
     chosen = int(np.argmin(vectors[:, 0]))
     distance = np.full(len(vectors), np.inf)  # to the nearest that was chosen
     for _ in range(len(vectors)):
         yield chosen
-        distance = np.minimum(distance, ((vectors - vectors[chosen]) ** 2).sum(axis=1))
+        squares = ((vectors - vectors[chosen]) ** 2).sum(axis=1).round(12)  # so that ties stay ties
+        distance = np.minimum(distance, squares)
         distance[chosen] = -1.0
         chosen = int(np.argmax(distance))
 
 
 def scaled(vectors: Floats) -> Floats:
-    """Each objective's values moved and scaled to [0, 1], so that distances weigh all of them alike."""
-    if not len(vectors):
-        return vectors
+    """Each objective's values of (n, m), n > 0, moved and scaled to [0, 1], so that all weigh alike."""
     halves = vectors / 2.0  # so that no range overflows
     low = halves.min(axis=0)
     width = halves.max(axis=0) - low

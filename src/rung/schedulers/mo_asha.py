@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -52,18 +52,22 @@ class Entry(NamedTuple):
     measure: Measure | None
 
 
-def ranked(entries: Sequence[Entry]) -> Iterator[int]:
-    """The trials that did not fail, best first; only as much is sorted as is asked for."""
-    sound = [(trial, measure) for trial, measure in entries if measure is not None]
+def groups(entries: Sequence[Entry]) -> Iterator[tuple[list[int], Iterator[int]]]:
+    """The trials that did not fail, the best group of them first: each with an iterator in its own order.
+
+    A group is a front, or a trial that breaks constraints. Only as much is sorted as is asked for.
+    """
+    sound = sorted((trial, measure) for trial, measure in entries if measure is not None)  # the older first
     kept = [(trial, measure.vector) for trial, measure in sound if measure.violation == 0.0]
     broken = [(measure.violation, trial) for trial, measure in sound if measure.violation > 0.0]
-    vectors = np.array([vector for _, vector in kept]).reshape(len(kept), -1)
-    even = scaled(vectors)
-    for front in fronts(vectors):
-        for place in epsilon_net(even[front]):
-            yield kept[front[place]][0]
+    if kept:
+        vectors = np.array([vector for _, vector in kept])
+        even = scaled(vectors)
+        for front in fronts(vectors):
+            members = [kept[place][0] for place in front]
+            yield members, map(members.__getitem__, epsilon_net(even[front]))
     for _, trial in sorted(broken):
-        yield trial
+        yield [trial], iter([trial])
 
 
 class FrontRung:
@@ -100,11 +104,15 @@ class FrontRung:
 
     def _look(self) -> int:
         places = len(self._latest) // self._eta
-        if not places or len(self._promoted) == len(self._latest):
-            return -1
-        for _, trial in zip(range(places), ranked(self._latest), strict=False):
-            if trial not in self._promoted:
-                return trial
+        if places:
+            for members, order in groups(self._latest):
+                if not self._promoted.issuperset(members):
+                    for trial in islice(order, places):
+                        if trial not in self._promoted:
+                            return trial
+                places -= len(members)
+                if places <= 0:
+                    break
         return -1
 
 

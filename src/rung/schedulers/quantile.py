@@ -45,7 +45,9 @@ class RunningPercentile:
             return math.nan
         low = -self._low[0]
         part = self._place() % 1.0
-        return low if part == 0.0 else (1.0 - part) * low + part * self._high[0]
+        if part == 0.0 or self._high[0] == low:
+            return low
+        return (1.0 - part) * low + part * self._high[0]
 
     def _place(self) -> float:
         """Where the percentile stands among the sorted numbers, counted from 0."""
