@@ -29,6 +29,8 @@ SPACE = Space(
         "seed": Constant(3),
     }
 )
+STUDIES = ("asha", "stopping", "hyperband", "plain", "max", "two", "population", "running")
+BARREN = ("begun", "empty", "failed", "equal")  # those that have hardly anything to show
 Objective = Callable[[Mapping[str, Any], int, np.random.Generator], Mapping[str, float]]
 
 
@@ -69,7 +71,7 @@ def log_of(
     *,
     trials: int = 60,
     workers: int = 4,
-    end: bool = True,
+    failing: float = 0.004,
     seed: int = 0,
 ) -> list[Event]:
     """The log of a study with this identity: random configurations, each epoch reported, in virtual time."""
@@ -114,7 +116,7 @@ def log_of(
         if running.stopping:
             fold(ev.JobStopped(trial, attempt, clock))
             continue
-        if rng.random() < 0.004:
+        if rng.random() < failing:
             fold(ev.JobFailed(trial, Failure.ERROR, "ValueError: it does not work", attempt, clock))
             continue
         metrics = objective(space.to_mapping(history.values[trial]), resource, rng)
@@ -122,8 +124,7 @@ def log_of(
             fold(ev.Reported(trial, resource, metrics, attempt, clock))
         if last:
             fold(ev.JobFinished(trial, attempt, None if who.resource else metrics, clock))
-    if end:
-        fold(ev.SessionEnded("done", clock))
+    fold(ev.SessionEnded("done", clock))
     return log
 
 
@@ -160,48 +161,45 @@ def _job(decision: Start | Resume, history: History, space: Any, now: float) -> 
 
 
 def population_log(generations: int = 5, size: int = 6) -> list[Event]:
-    """The log of a population based training: each generation's worst start from the best's checkpoint."""
-    who = identity_of(resource=(1, 4 * generations))
-    space, rng = compile_space(SPACE), np.random.default_rng(1)
-    log: list[Event] = [ev.StudyCreated(who, "test", 0.0), ev.SessionStarted("here", 1, "simulated", size)]
-    alive: list[Any] = [(n, space.sample(3, n), None) for n in range(size)]
-    number, clock = size, 0.0
+    """The log of a population based training: each generation's two worst give way to changed copies."""
+    who = identity_of(resource=(1, 4 * generations), scheduler="pbt")
+    space, rng, history = compile_space(SPACE), np.random.default_rng(1), History()
+    log: list[Event] = []
+
+    def add(event: Event) -> None:
+        history.fold(event)
+        log.append(event)
+
+    add(ev.StudyCreated(who, "test", 0.0))
+    add(ev.SessionStarted("here", 1, "simulated", size))
+    alive: list[int] = []
     for generation in range(generations):
-        start, until = 4 * generation, 4 * (generation + 1)
-        scores = []
-        alive.sort(key=lambda row: row[0])
-        for trial, values, parent in alive:
-            first = generation == 0 or parent is not None
+        start, until, clock = 4 * generation, 4 * (generation + 1), 4.0 * generation
+        parents = alive[:2] if generation else [None] * size
+        alive = alive[: size - 2]
+        for trial in alive:
+            add(JobStarted(trial, until, start, history.attempts[trial], time=clock))
+        for parent in parents:
+            if parent is None:
+                values = space.sample(3, len(history))
+            else:
+                values = space.neighbours(history.values[parent], rng, 1)[0]
+            checkpoint = None if parent is None else f"t{parent}"
             origin = ev.Origin("pbt", parent=parent)
-            log.append(
+            alive.append(len(history))
+            add(
                 JobStarted(
-                    trial,
-                    until,
-                    start,
-                    0 if first else generation,
-                    time=clock,
-                    values=values if first else None,
-                    origin=origin if first else None,
+                    alive[-1], until, start, values=values, origin=origin, checkpoint=checkpoint, time=clock
                 )
             )
-        for trial, values, parent in alive:
-            attempt = 0 if generation == 0 or parent is not None else generation
-            config = space.to_mapping(values)
+        for trial in alive:
+            config, attempt = space.to_mapping(history.values[trial]), history.running[trial].job.attempt
             for step in range(start + 1, until + 1):
                 metrics = loss_of({**config, "lr": min(config["lr"], 0.4)}, step, rng)
-                log.append(ev.Reported(trial, step, metrics, attempt, clock + step - start))
-            log.append(ev.CheckpointSaved(trial, until, f"t{trial}", attempt, clock + 4))
-            log.append(ev.JobFinished(trial, attempt, None, clock + 4))
-            scores.append((metrics["loss"], trial, values))
-        clock += 4.0
-        scores.sort(key=lambda row: row[0])
-        alive = [(trial, values, None) for _, trial, values in scores]
-        if generation < generations - 1:
-            for place in (-1, -2):
-                best = scores[-1 - place - 1]
-                changed = space.neighbours(best[2], rng, 1)[0]
-                alive[place] = (number, changed, best[1])
-                number += 1
+                add(ev.Reported(trial, step, metrics, attempt, clock + step - start))
+            add(ev.CheckpointSaved(trial, until, f"t{trial}", attempt, clock + 4))
+            add(ev.JobFinished(trial, attempt, None, clock + 4))
+        alive.sort(key=lambda trial: history.latest[trial])
     return log
 
 

@@ -102,23 +102,17 @@ class Bars:
 
 @dataclass(frozen=True)
 class Surface:
-    """Values z (len(y), len(x)) over a grid, NaN where nothing is known, as filled contours."""
+    """Values z (len(y), len(x)) over a grid, NaN where nothing is known, as filled contours.
+
+    `log`: they are powers of ten, and the bar says the numbers themselves.
+    """
 
     x: Floats
     y: Floats
     z: Floats
     label: str
+    log: bool = False
     reverse: bool = False
-
-
-@dataclass(frozen=True)
-class Label:
-    """A word at a place."""
-
-    x: float
-    y: float
-    text: str
-    colour: str = SOFT
 
 
 @dataclass(frozen=True)
@@ -135,7 +129,7 @@ class Coordinates:
     best: int | None = None
 
 
-Mark = Points | Line | Bars | Surface | Label | Coordinates
+Mark = Points | Line | Bars | Surface | Coordinates
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rung.analysis.data.values import ENOUGH, Floats, Ints, choose_resource
+from rung.analysis.data.values import Floats, Ints, choose_resource
 from rung.analysis.regions import Region, counts, find_regions, varying
 from rung.analysis.subject import Subject, subject_of
 from rung.errors import StudyError
@@ -116,7 +116,7 @@ def importances_by_resource(
     """
     subject = subject_of(study, storage)
     results = subject.history.results
-    enough = [r for r in sorted(results) if sum(np.isfinite(results[r].values)) >= min(LEAST, ENOUGH)] or [
+    enough = [r for r in sorted(results) if sum(np.isfinite(results[r].values)) >= LEAST] or [
         choose_resource(subject, None, LEAST)
     ]
     return [importance(subject, method=method, resource=r, goal=goal) for r in enough]

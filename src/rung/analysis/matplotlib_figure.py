@@ -14,7 +14,6 @@ from rung.analysis.charts import (
     Bars,
     Chart,
     Coordinates,
-    Label,
     Line,
     Mark,
     Panel,
@@ -155,13 +154,6 @@ def _surface(axes: Axes, mark: Surface) -> Any:
     return drawn, mark
 
 
-def _label(axes: Axes, mark: Label) -> None:
-    axes.annotate(
-        _plain(mark.text), (mark.x, mark.y), color=mark.colour, fontsize=9, xytext=(6, 6),
-        textcoords="offset points",
-    )  # fmt: skip
-
-
 def _coordinates(axes: Axes, mark: Coordinates) -> Any:
     from matplotlib.cm import ScalarMappable
     from matplotlib.collections import LineCollection
@@ -198,7 +190,6 @@ _DRAW: Final[dict[type[Mark], Callable[[Any, Any], Any]]] = {
     Line: _line,
     Bars: _bars,
     Surface: _surface,
-    Label: _label,
     Coordinates: _coordinates,
 }
 
@@ -220,6 +211,11 @@ def _colour_bar(drawn: Figure, scales: Sequence[tuple[Any, Scale | Surface]], gr
     bar = drawn.colorbar(shown, ax=grid, pad=0.02, aspect=35, fraction=0.03)
     bar.set_label(_plain(scale.label), color=SOFT)
     bar.outline.set_visible(False)
+    if isinstance(scale, Surface) and scale.log:
+        from matplotlib.ticker import FuncFormatter
+
+        bar.formatter = FuncFormatter(lambda value, _: f"{10**value:.3g}")
+        bar.update_ticks()
     bar.ax.tick_params(length=0, labelsize=9)
 
 

@@ -16,7 +16,6 @@ from rung.analysis.charts import (
     Chart,
     Coordinates,
     Floats,
-    Label,
     Line,
     Mark,
     Panel,
@@ -54,7 +53,6 @@ def figure(chart: Chart) -> Spec:
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": "#b9c4cf", "activecolor": SOFT},
         "barmode": "overlay",
         "hovermode": "closest",
-        "annotations": [],
     }
     named: set[str] = set()
     boxes = _boxes(chart)
@@ -69,7 +67,7 @@ def figure(chart: Chart) -> Spec:
         if panel.y.ticks is not None:
             layout["margin"]["l"] = max(layout["margin"]["l"], _room(panel.y))
         for mark in panel.marks:
-            _add(traces, layout, mark, suffix, named)
+            _add(traces, mark, suffix, named)
     _one_colour_bar(traces)
     legends = len(named)
     layout["showlegend"] = legends > 1 or (legends == 1 and len(traces) > 1)
@@ -136,12 +134,7 @@ def _room(axis: Axis) -> int:
     return 40 + round(7.2 * min(longest, 40))
 
 
-def _add(traces: list[Spec], layout: Spec, mark: Mark, suffix: str, named: set[str]) -> None:
-    if isinstance(mark, Label):
-        place = {"x": mark.x, "y": mark.y, "xref": f"x{suffix}", "yref": f"y{suffix}"}
-        words = {"text": _plain(mark.text), "showarrow": False, "yshift": 12, "font": {"color": mark.colour}}
-        layout["annotations"].append(place | words)
-        return
+def _add(traces: list[Spec], mark: Mark, suffix: str, named: set[str]) -> None:
     trace = _TRACES[type(mark)](mark)
     trace |= {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}"}
     name = getattr(mark, "name", "")
@@ -205,7 +198,7 @@ def _surface(mark: Surface) -> Spec:
         "reversescale": mark.reverse,
         "contours": {"coloring": "heatmap", "showlines": True},
         "line": {"width": 0.5, "color": "rgba(255,255,255,.6)"},
-        "colorbar": _bar(mark.label),
+        "colorbar": _bar(mark.label) | (_powers(mark.z[np.isfinite(mark.z)]) if mark.log else {}),
         "hoverinfo": "skip",
         "connectgaps": False,
     }

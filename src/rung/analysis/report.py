@@ -70,7 +70,7 @@ def usable_charts(subject: Subject, tell: Callable[[str], None] = lambda _: None
 def page(subject: Subject, charts: Sequence[Chart], commands: Sequence[Command] = ()) -> str:
     """The report as text."""
     ranked = summary.ranking(subject)
-    best = subject.history.incumbent
+    placed = _placed(charts)
     context = {
         "name": subject.name,
         "identity": subject.identity,
@@ -79,11 +79,11 @@ def page(subject: Subject, charts: Sequence[Chart], commands: Sequence[Command] 
         "headline": summary.headline(subject),
         "facts": summary.facts(subject),
         "rungs": summary.ladder_table(subject),
-        "charts": [(c, c.kind in WIDE or len(c.panels) > 2) for c in _paired(charts)],
-        "figures": embedded([figure(c) for c in _paired(charts)]),
+        "charts": placed,
+        "figures": embedded([figure(c) for c, _ in placed]),
         "ranked": [summary.row(subject, record) for record in ranked[:SHOWN]],
         "all": len(subject.records),
-        "best": None if best is None else best.trial,
+        "best": subject.best,
         "colours": STATES,
         "parameters": summary.parameters(subject),
         "settings": summary.settings(subject),
@@ -93,12 +93,13 @@ def page(subject: Subject, charts: Sequence[Chart], commands: Sequence[Command] 
     return render("report.html.j2", context)
 
 
-def _paired(charts: Sequence[Chart]) -> list[Chart]:
-    """The charts in an order in which two narrow ones stand side by side as far as possible."""
+def _placed(charts: Sequence[Chart]) -> list[tuple[Chart, bool]]:
+    """The charts in their order on the page, and which take its whole width; two narrow ones share a row."""
     wide = [c for c in charts if c.kind in WIDE or len(c.panels) > 2]
     narrow = [c for c in charts if c not in wide]
-    found: list[Chart] = []
+    found: list[tuple[Chart, bool]] = []
     while wide or narrow:
-        found += wide[:1] + narrow[:2]
+        found += [(c, True) for c in wide[:1]]
+        found += [(c, len(narrow) == 1) for c in narrow[:2]]
         wide, narrow = wide[1:], narrow[2:]
     return found

@@ -11,12 +11,15 @@ import numpy as np
 
 from rung.analysis.charts import short
 from rung.analysis.data.climb import FATES, RungCount, rung_counts
-from rung.analysis.data.fronts import front
+from rung.analysis.data.fronts import front, top_resource
 from rung.analysis.data.progress import finite
 from rung.analysis.kinds.process import FATE_COLOURS
 from rung.analysis.subject import Subject
 from rung.space.domains import Choice, Constant, Domain, Float, Integer
+from rung.study.confirm import Declared, declared
 from rung.study.durations import spoken
+from rung.study.front import front as study_front
+from rung.study.front import hypervolume
 from rung.study.records import TrialRecord
 from rung.study.result import failures
 from rung.trials import events as ev
@@ -52,17 +55,18 @@ def headline(subject: Subject) -> Headline:
         return Headline(f"best {goal.metric}", None, [], ["No trial has a usable value yet."])
     if len(subject.goals) > 1:
         return _front_headline(subject)
-    config = subject.records[best.trial].config
-    more = [f"Trial {best.trial}{subject.at(best.resource)}; {_sense(goal.mode)} is better."]
-    repeats = subject.history.confirmed.get(best.trial)
-    if repeats:
-        more.append(_confirmed(subject, repeats))
-    return Headline(f"best {goal.metric}", f"{best.value:.6g}", _pairs(config), more)
+    confirmed = declared(subject.history)
+    trial = best.trial if confirmed is None else confirmed.trial
+    value = best.value if confirmed is None else confirmed.value
+    more = [f"Trial {trial}{subject.at(best.resource)}; {_sense(goal.mode)} is better."]
+    if confirmed is not None:
+        more += _confirmed(confirmed, subject.records[trial])
+    return Headline(f"best {goal.metric}", f"{value:.6g}", _pairs(subject.records[trial].config), more)
 
 
 def _front_headline(subject: Subject) -> Headline:
-    results = subject.history.results
-    found = front(subject, max(results))
+    resource = top_resource(subject)
+    found = front(subject, resource)
     count = int(found.front.sum())
     more = []
     for j, goal in enumerate(subject.goals):
@@ -70,7 +74,10 @@ def _front_headline(subject: Subject) -> Headline:
             values = found.values[found.front, j]
             ends = f"{np.min(values):.5g} to {np.max(values):.5g}"
             more.append(f"{goal.metric}: {ends}; {_sense(goal.mode)} is better.")
-    of = f"of {len(found.trials):,} trials{subject.at(max(results))}"
+    of = f"of {len(found.trials):,} trials{subject.at(resource)}"
+    volume = hypervolume(subject.history)
+    if volume is not None:
+        more.append(f"Hypervolume {volume:.5g}.")
     return Headline(f"trials on the Pareto front, {of}", str(count), [], more)
 
 
@@ -78,15 +85,14 @@ def _sense(mode: str) -> str:
     return "more" if mode == "max" else "less"
 
 
-def _confirmed(subject: Subject, repeats: list[float]) -> str:
-    """What came of evaluating the incumbent's configuration again."""
-    sign = -1.0 if subject.identity.mode == "max" else 1.0
-    sound = [sign * value for value in repeats if np.isfinite(value)]
-    if not sound:
-        return f"Evaluated again {len(repeats)} times: every repeat failed."
-    spread = f" ± {statistics.stdev(sound):.2g}" if len(sound) > 1 else ""
-    times = f"{len(sound)} time{'s' if len(sound) > 1 else ''}"
-    return f"Evaluated again {times}: {statistics.fmean(sound):.6g}{spread} on average."
+def _confirmed(found: Declared, record: TrialRecord) -> list[str]:
+    """What came of evaluating the best configurations again."""
+    repeats = ", ".join(f"{value:.5g}" for value in found.repeats)
+    spread = f" ± {statistics.stdev(found.repeats):.2g}" if len(found.repeats) > 1 else ""
+    lines = [f"Confirmed: the mean{spread} of {len(found.repeats)} more evaluations ({repeats})."]
+    if record.value is not None:
+        lines.append(f"It had {record.value:.6g} when it was chosen.")
+    return lines
 
 
 def _pairs(config: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -165,10 +171,7 @@ def ranking(subject: Subject) -> list[TrialRecord]:
     Of several objectives those on the front come first.
     """
     sign = -1.0 if subject.identity.mode == "max" else 1.0
-    first: set[int] = set()
-    if len(subject.goals) > 1 and subject.history.results:
-        found = front(subject, max(subject.history.results))
-        first = set(found.trials[found.front].tolist())
+    first = set(study_front(subject.history)) if len(subject.goals) > 1 else set()
     valued = [record for record in subject.records if record.value is not None]
     return sorted(
         valued,

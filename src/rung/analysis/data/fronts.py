@@ -28,6 +28,13 @@ class Front(NamedTuple):
     front: Mask
 
 
+def top_resource(subject: Subject) -> int:
+    """The largest resource that any trial with all objectives reached: where the study's front is."""
+    best = subject.history.incumbent
+    known = subject.history.results
+    return best.resource if best is not None and best.resource in known else max(known, default=1)
+
+
 def front(subject: Subject, resource: int) -> Front:
     """The trials at a fidelity, and which are on the front.
 

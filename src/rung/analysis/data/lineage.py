@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from rung.analysis.subject import Subject
-from rung.trials import events as ev
 from rung.trials.history import CONFIRM
 
 
@@ -21,13 +19,8 @@ class Link(NamedTuple):
 def links(subject: Subject) -> list[Link]:
     """Every link, in order of the children."""
     history = subject.history
-    starts = {
-        event.trial: event.start
-        for event in subject.events
-        if isinstance(event, ev.JobStarted) and event.values is not None
-    }
     return [
-        Link(origin.parent, trial, starts.get(trial, 0))
+        Link(origin.parent, trial, history.starts.get(trial, 0))
         for trial, origin in enumerate(history.origins)
         if origin.parent is not None and history.apart.get(trial) != CONFIRM
     ]
@@ -40,9 +33,3 @@ def ancestry(found: list[Link], trial: int) -> list[int]:
     while line[-1] in parents and parents[line[-1]] not in line:
         line.append(parents[line[-1]])
     return line[::-1]
-
-
-def schedule(subject: Subject, line: list[int], found: list[Link]) -> list[tuple[int, Mapping[str, Any]]]:
-    """The hyperparameters along a line of descent: (resource from which they held, configuration)."""
-    starts = {link.child: link.start for link in found}
-    return [(starts.get(trial, 0), subject.records[trial].config) for trial in line]

@@ -116,7 +116,7 @@ def slices(subject: Subject, options: Options) -> Chart:
     found, resource = _start(subject, options, 2)
     dimensions = _used(subject, found, chosen(subject, options, resource, PANELS))
     shown = thin(found.losses, POINTS)
-    y = value_axis(found.goal.metric, found.values, found.losses)
+    y = _shared(value_axis(found.goal.metric, found.values, found.losses), found.values)
     columns = min(len(dimensions), 4 if len(dimensions) > 6 else 3)
     panels = []
     for place, dimension in enumerate(dimensions):
@@ -129,6 +129,18 @@ def slices(subject: Subject, options: Options) -> Chart:
         note += f" {left_out} less important parameters are left out."
     title = f"{found.goal.metric} over each parameter{subject.at(resource)}"
     return Chart("slice", title, panels, columns, note, height=max(1.0, 0.65 * rows))
+
+
+def _shared(axis: Axis, values: Floats) -> Axis:
+    """An axis with the same ends in every panel."""
+    if axis.span is not None:
+        return axis
+    low, high = float(values.min()), float(values.max())
+    if axis.log:
+        pad = (high / low) ** 0.06
+        return Axis(axis.label, True, span=(low / pad, high * pad))
+    pad = 0.06 * (high - low) or 0.5
+    return Axis(axis.label, span=(low - pad, high + pad))
 
 
 def _used(subject: Subject, found: Measured, dimensions: list[int]) -> list[int]:
@@ -187,10 +199,8 @@ def contour(subject: Subject, options: Options) -> Chart:
     values = found.values[both]
     log = value_axis("", values, found.losses[both])
     z = smoothed(left.cube[both], right.cube[both], np.log10(values) if log.log else _inside(values, log))
-    label = f"log10 {found.goal.metric}" if log.log else found.goal.metric
-    surface = Surface(
-        _grid(subject, pair[0]), _grid(subject, pair[1]), z, label, reverse=found.goal.mode == "min"
-    )
+    x, y = (_grid(subject, dimension) for dimension in pair)
+    surface = Surface(x, y, z, found.goal.metric, log.log, found.goal.mode == "min")
     rows = np.flatnonzero(both)[thin(found.losses[both], POINTS)]
     text = [f"trial {found.trials[i]}<br>{found.goal.metric} {found.values[i]:.5g}" for i in rows.tolist()]
     marks: list[Mark] = [

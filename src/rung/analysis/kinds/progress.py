@@ -53,26 +53,32 @@ def _history_panel(subject: Subject, goal: Goal) -> Panel:
     if len(x):
         end = float(len(subject.history) - 1)
         marks.append(Line(np.append(x, end), np.append(best, best[-1]), INK, "best so far", step=True))
-        steps = subject.steps
-        trial = (
-            steps[-1].incumbent.trial if len(subject.goals) == 1 else x[np.flatnonzero(best == best[-1])[0]]
-        )
-        star = np.array([float(trial)]), best[-1:]
-        marks.append(Points(*star, colour=RED, name="best", size=13, symbol="star", opacity=1.0))
+        marks += _star(subject, found, goal)
     if len(found.failed):
         marks.append(_failed(found, axis))
     return Panel(Axis("trial"), axis, marks)
 
 
+def _star(subject: Subject, found: Latest, goal: Goal) -> list[Mark]:
+    """The best trial; of several objectives, that of this one among those at the largest resource."""
+    if len(subject.goals) == 1:
+        at = np.flatnonzero(found.trials == subject.best)
+    else:
+        top = np.flatnonzero(found.kept & (found.resources == found.resources.max(initial=1)))
+        sign = -1.0 if goal.mode == "max" else 1.0
+        at = top[np.argsort(sign * found.values[top], kind="stable")[:1]]
+    text = [f"best: trial {trial}" for trial in found.trials[at].tolist()]
+    x = found.trials[at].astype(np.float64)
+    return [Points(x, found.values[at], RED, "best", 13, "star", 1.0, text)] if len(at) else []
+
+
 def _by_resource(subject: Subject, goal: Goal, found: Latest, shown: Ints) -> list[Points]:
-    """The points, one mark for each resource that trials stopped at (grouped by rung if they are many)."""
+    """The points, one mark for each rung that trials came to."""
     resources = found.resources[shown]
+    rungs = np.array(sorted(subject.history.results))
+    place = np.clip(np.searchsorted(rungs, resources, side="right") - 1, 0, len(rungs) - 1)
+    resources = rungs[place]
     levels = np.unique(resources)
-    if len(levels) > 8:
-        rungs = np.array(sorted(subject.history.results))
-        place = np.clip(np.searchsorted(rungs, resources, side="right") - 1, 0, len(rungs) - 1)
-        resources = rungs[place]
-        levels = np.unique(resources)
     many = subject.unit is not None and len(levels) > 1
     colours = sequence(len(levels)) if many else [SKY]
     marks = []
@@ -121,7 +127,7 @@ def learning_curves(subject: Subject, options: Options) -> Chart:
             marks.append(_bundle(groups[level], colour, f"up to {subject.unit} {level}"))
     marks += _best_curve(subject, goal, found)
     values = np.concatenate([curve.values for curve in kept])
-    log = max(curve.reached for curve in found) >= 10 * max(1, min(levels))
+    log = len(levels) <= 7 and max(levels) >= 8 * min(levels)
     x = Axis(
         amount(subject), log=log, ticks=[(float(level), str(level)) for level in levels] if log else None
     )
@@ -155,10 +161,10 @@ def _bundle(group: list[Curve], colour: str, name: str) -> Line:
 
 
 def _best_curve(subject: Subject, goal: Goal, found: list[Curve]) -> list[Mark]:
-    best = subject.history.incumbent
+    best = subject.best
     if best is None or goal != subject.goals[0]:
         return []
-    curve = next((curve for curve in found if curve.trial == best.trial), None)
+    curve = next((curve for curve in found if curve.trial == best), None)
     if curve is None:
         return []
     x, name = curve.resources.astype(np.float64), f"best: trial {curve.trial}"
@@ -190,7 +196,7 @@ def edf(subject: Subject, options: Options) -> Chart:
         raise StudyError(f"study {subject.name!r} has fewer than two trials with a value of {goal.metric}")
     values = np.concatenate(every)
     axis = value_axis(goal.metric, values, -values if goal.mode == "max" else values)
-    note = f"How many of the trials have a {goal.metric} of at most this."
+    note = f"The share of the trials whose {goal.metric} is at most this."
     return Chart(
         "edf", "Distribution of the values", [Panel(axis, Axis("share of trials"), marks)], note=note
     )

@@ -15,7 +15,6 @@ from rung.analysis.charts import (
     SKY,
     Axis,
     Chart,
-    Label,
     Line,
     Mark,
     Panel,
@@ -23,13 +22,14 @@ from rung.analysis.charts import (
     short,
     value_axis,
 )
-from rung.analysis.data.fronts import Front, front
-from rung.analysis.data.lineage import Link, ancestry, links, schedule
+from rung.analysis.data.fronts import Front, front, top_resource
+from rung.analysis.data.lineage import Link, ancestry, links
 from rung.analysis.data.progress import Curve, curves, latest
 from rung.analysis.data.values import Floats, choose_resource, thin
 from rung.analysis.kinds.options import Options, amount, described
 from rung.analysis.subject import Subject
 from rung.errors import StudyError
+from rung.study.lineage import lineage as lineage_of
 
 
 def lineage(subject: Subject, options: Options) -> Chart:
@@ -37,16 +37,19 @@ def lineage(subject: Subject, options: Options) -> Chart:
     found = links(subject)
     if not found:
         raise StudyError(f"no trial of study {subject.name!r} began from another: there is no lineage")
-    best = subject.history.incumbent
-    line = ancestry(found, best.trial) if best is not None else []
+    best = subject.best
+    line = ancestry(found, best) if best is not None else []
     if any(link.start for link in found) and subject.unit:
-        panels = [_descent(subject, options, found, line), *_schedules(subject, found, line)]
+        panels = [_descent(subject, options, found, line), *_schedules(subject, line)]
         note = "A dashed line leads from a trial to one that went on from its checkpoint."
     else:
         panels = [_family(subject, options, found, line)]
         note = "A line leads from a trial to one whose configuration was made from its own."
-    if line:
-        note += f" Red: trial {line[-1]}, the best, and its {len(line) - 1} ancestors."
+    if len(line) > 1:
+        ancestors = f"{len(line) - 1} ancestor{'s' if len(line) > 2 else ''}"
+        note += f" Red: trial {line[-1]}, the best, and its {ancestors}."
+    elif line:
+        note += f" The best, trial {line[-1]}, began on its own."
     return Chart("lineage", "Who descends from whom", panels, 1, note, height=1.0 + 0.35 * (len(panels) - 1))
 
 
@@ -97,18 +100,16 @@ def _joined(paths: list[_Path], colour: str, name: str, width: float, dash: bool
     return Line(np.array(x), np.array(y), colour, name, width, dash=dash, text=text)
 
 
-def _schedules(subject: Subject, found: list[Link], line: list[int]) -> list[Panel]:
-    """How the numeric parameters changed on the way to the best trial."""
-    if len(line) < 2:
-        return []
-    way, end = schedule(subject, line, found), float(subject.history.reached[line[-1]])
+def _schedules(subject: Subject, line: list[int]) -> list[Panel]:
+    """How the numeric parameters changed on the way to the best trial, three of them at most."""
+    stages = lineage_of(subject.history, line[-1]) if len(line) > 1 else ()
     panels: list[Panel] = []
     for name, domain in zip(subject.space.names, subject.space.domains, strict=True):
-        values = [config.get(name) for _, config in way]
+        values = [stage.config.get(name) for stage in stages]
         numeric = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
-        if not numeric or len(set(values)) == 1 or len(panels) == 3:
+        if not numeric or len(set(values)) < 2 or len(panels) == 3:
             continue
-        x = np.array([*(float(start) for start, _ in way), end])
+        x = np.array([*(float(stage.start) for stage in stages), float(stages[-1].until)])
         y = np.array([*values, values[-1]], np.float64)
         text = [f"{name} = {short(v)}" for v in y.tolist()]
         axis = Axis(name, log=bool(getattr(domain, "log", False)))
@@ -146,8 +147,8 @@ def pareto(subject: Subject, options: Options) -> Chart:
     """The objectives against each other, and the trials that none dominates."""
     if len(subject.goals) < 2:
         raise StudyError(f"study {subject.name!r} has one objective, so there is no Pareto front")
-    top = max((r for r, column in subject.history.results.items() if len(column)), default=None)
-    resource = choose_resource(subject, top if options.resource is None else options.resource, 1)
+    wanted = top_resource(subject) if options.resource is None else options.resource
+    resource = choose_resource(subject, wanted, 1)
     found = front(subject, resource)
     if not len(found.trials):
         raise StudyError(f"no trial of study {subject.name!r} has all objectives yet")
@@ -206,7 +207,4 @@ def _reference(subject: Subject, i: int, j: int) -> list[Mark]:
     a, b = subject.goals[i].reference, subject.goals[j].reference
     if a is None or b is None:
         return []
-    return [
-        Points(np.array([a]), np.array([b]), INK, "reference", 9.0, "diamond"),
-        Label(a, b, "reference", INK),
-    ]
+    return [Points(np.array([a]), np.array([b]), INK, "reference", 9.0, "diamond")]
