@@ -204,6 +204,59 @@ EXPECTED = [
 ]
 
 
+CHANGES = FIXTURE.with_name("log_format_1_changes.bin")
+EXPECTED_CHANGES = [
+    (
+        "StudyCreated",
+        {
+            "identity": {
+                "space": {"lr": {"type": "float", "low": 1e-05, "high": 0.1, "log": True}},
+                "metric": "loss",
+                "mode": "min",
+                "resource": {"name": "epoch", "minimum": 1, "maximum": 81},
+                "eta": 3,
+                "sampler": {"name": "transfer", "settings": {"base": "tpe", "settings": {}}},
+                "scheduler": {"name": "mo-asha", "settings": {}},
+                "seed": 7,
+                "door": "tune",
+                "task": {},
+                "goals": [
+                    {"metric": "loss", "mode": "min", "reference": 1.5},
+                    {"metric": "accuracy", "mode": "max", "reference": None},
+                ],
+                "constraints": [
+                    {"metric": "memory", "bound": 2e9, "sense": "<="},
+                    {"metric": "speed", "bound": 0.5, "sense": ">="},
+                ],
+                "noisy": True,
+                "confirm": 3,
+                "deterministic": 8,
+            },
+            "version": "0.1.0",
+            "time": 1800000000.5,
+            "format": 1,
+        },
+    ),
+    (
+        "Told",
+        {
+            "trial": 4,
+            "values": (0.5, "a", True, None, ()),
+            "metrics": {"loss": 0.25, "note": "by hand"},
+            "resource": 81,
+            "time": 2.5,
+        },
+    ),
+    ("Told", {"trial": 5, "values": (), "metrics": {}, "resource": 1, "time": 0.0}),
+    (
+        "SpaceChanged",
+        {"space": {"version": 1, "parameters": [{"name": "x"}]}, "given": {"x": 0.5}, "time": 3.5},
+    ),
+    ("SpaceChanged", {"space": {}, "given": {}, "time": 0.0}),
+]
+LATER = {"goals": (), "constraints": (), "noisy": False, "confirm": 0, "deterministic": 0}
+
+
 def bodies(path=FIXTURE):
     data, start = path.read_bytes(), 0
     while start < len(data):
@@ -217,6 +270,8 @@ def differences(actual, expected, where):
     if isinstance(actual, msgspec.Struct):
         for field, value in expected.items():
             yield from differences(getattr(actual, field), value, f"{where}.{field}")
+    elif isinstance(actual, tuple) and actual and isinstance(actual[0], msgspec.Struct):
+        yield from (line for pair in zip(actual, expected, strict=True) for line in differences(*pair, where))
     elif isinstance(actual, ev.Failure):
         yield from differences(actual.value, expected, where)
     elif repr(actual) != repr(expected):  # tells NaN from nothing, -0.0 from 0.0, tuples from lists
@@ -228,6 +283,20 @@ def test_every_event_of_format_1_reads_as_it_was_written():
     assert [type(event).__name__ for event in events] == [kind for kind, _ in EXPECTED]
     for number, (event, (kind, fields)) in enumerate(zip(events, EXPECTED, strict=True)):
         assert list(differences(event, fields, f"{number} {kind}")) == []
+
+
+def test_what_came_to_format_1_later_reads_as_it_was_written():
+    events = [codec.decode(body) for body in bodies(CHANGES)]
+    assert [type(event).__name__ for event in events] == [kind for kind, _ in EXPECTED_CHANGES]
+    for number, (event, (kind, fields)) in enumerate(zip(events, EXPECTED_CHANGES, strict=True)):
+        assert list(differences(event, fields, f"{number} {kind}")) == []
+
+
+def test_a_study_of_before_has_none_of_what_came_later():
+    for body in bodies():
+        event = codec.decode(body)
+        if isinstance(event, ev.StudyCreated):
+            assert {name: getattr(event.identity, name) for name in LATER} == LATER
 
 
 def test_every_event_is_in_a_fixture():
