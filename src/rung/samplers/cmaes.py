@@ -31,6 +31,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,10 @@ LATEST: Final = 5  # generations for which a draw's result still counts
 _ATTEMPTS: Final = 16  # draws, of which the first legal one is taken
 _HUGE: Final = 1e150  # values beyond this are told as this
 _STREAM: Final = 13  # of the uniform numbers that say where a restart begins
+
+
+_Found = tuple[Draw, Values] | None
+_kept: WeakKeyDictionary[Distribution, tuple[tuple[int, Rng], _Found]] = WeakKeyDictionary()  # a cache
 
 
 @dataclass
@@ -177,13 +182,24 @@ class CmaesSampler:
         state.now = begin(state.parts, centre, self.sigma, min(population * self.growth, most))
 
 
-def _propose(state: Search, rng: Rng, space: CompiledSpace) -> tuple[Draw, Values] | None:
-    """The first of a trial's draws that is legal; None if none is."""
+def _propose(state: Search, rng: Rng, space: CompiledSpace) -> _Found:
+    """The first of a trial's draws that is legal; None if none is.
+
+    It is asked for when the trial is suggested and again when it starts, so the latest is kept.
+    """
     if state.now is None:
         return None
+    key = (state.age, rng)
+    kept = _kept.get(state.now)
+    if kept is None or kept[0] != key:
+        kept = _kept[state.now] = (key, _first_legal(state.now, rng, space))
+    return kept[1]
+
+
+def _first_legal(now: Distribution, rng: Rng, space: CompiledSpace) -> _Found:
     seed = int(rng.generator().integers(2**32))
     for count in (1, _ATTEMPTS):
-        draws = state.now.draw(seed, count)
+        draws = now.draw(seed, count)
         rows = space.decode(np.array([draw.point for draw in draws]))
         legal = np.flatnonzero(space.legal(rows))
         if len(legal):
