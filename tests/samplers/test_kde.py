@@ -24,6 +24,7 @@ from rung.space.domains import Categorical, Choice, Constant, Float, Integer, Or
 from rung.space.draws import Rng
 from rung.space.rules import Forbidden, Is
 from rung.space.values import INACTIVE
+from rung.trials.events import Constraint, JobFinished
 from rung.trials.history import Column
 
 ALWAYS = KdeSampler(random_fraction=0.0)
@@ -130,7 +131,7 @@ def test_the_split_is_that_of_a_sorted_list(values, random):
     column.values.extend(values)
     column.trials.extend(random.sample(range(100), len(values)))
     least = 4
-    found = split(column, least, 0.15)
+    found = split(np.array(column.values), np.array(column.trials), least, 0.15)
     history = type("Results", (), {"results": {1: column}})
     expected = plain_sets(history, least)
     if expected is None:
@@ -158,10 +159,7 @@ def test_the_split_is_that_of_a_sorted_list(values, random):
     ],
 )
 def test_sizes_of_the_split_with_five_dimensions(count, good, bad):
-    column = Column()
-    column.trials.extend(range(count))
-    column.values.extend(float(x) for x in range(count))
-    found = split(column, 6, 0.15)
+    found = split(np.arange(float(count)), np.arange(count), 6, 0.15)
     assert found.good.tolist() == list(range(good))
     assert found.bad.tolist() == list(range(count - bad, count))
 
@@ -231,10 +229,8 @@ def test_failed_trials_are_bad_and_never_good(recorder):
 
 
 def test_the_good_are_no_more_than_have_values():
-    column = Column()
-    column.trials.extend(range(60))
-    column.values.extend([math.inf] * 55 + [0.5, 0.4, 0.3, 0.2, 0.1])
-    found = split(column, 4, 0.15)
+    losses = np.array([math.inf] * 55 + [0.5, 0.4, 0.3, 0.2, 0.1])
+    found = split(losses, np.arange(60), 4, 0.15)
     assert found.good.tolist() == [55, 56, 57, 58, 59]
     assert found.bad.tolist() == list(range(4, 55))
 
@@ -316,11 +312,65 @@ def test_fifty_parameters_are_told_apart(recorder):
         ("bandwidth_factor", 0.0),
         ("min_bandwidth", 0.5),
         ("min_points", 0),
+        ("liar", "median"),
     ],
 )
 def test_settings_outside_their_range_are_refused(name, value):
-    with pytest.raises(ValueError, match=f"^{name} must be .*, not {value}"):
+    with pytest.raises(ValueError, match=f"^{name} must be .*, not {value!r}"):
         KdeSampler(**{name: value})
+
+
+# -- pending trials, constraints, several objectives ---------------------------------------------------------
+
+
+@pytest.mark.parametrize(("liar", "lie"), [("max", 0.9), ("mean", 0.45), ("min", 0.0)])
+def test_with_a_liar_pending_trials_are_results_of_that_value(recorder, liar, lie):
+    losses = [i / 10 for i in range(10)] * 3
+    record, told = recorder(), recorder()
+    for each in (record, told):
+        each.random_trials(MIXED, [*losses, None])
+    first = len(record.history)
+    for number in range(first, first + 5):
+        record.start(MIXED.sample(0, number))
+        told.trial(MIXED.sample(0, number), lie)
+    sampler = KdeSampler(random_fraction=0.0, liar=liar)
+    for number in range(50, 56):
+        found = sampler.suggest(MIXED, record.history, REQUEST, Rng(0, number))
+        assert found == ALWAYS.suggest(MIXED, told.history, REQUEST, Rng(0, number))
+        before = recorder().random_trials(MIXED, [*losses, None])
+        plain = ALWAYS.suggest(MIXED, before.history, REQUEST, Rng(0, number))
+        assert ALWAYS.suggest(MIXED, record.history, REQUEST, Rng(0, number)) == plain
+
+
+def test_a_lie_ends_with_the_result(recorder):
+    sampler = KdeSampler(random_fraction=0.0, liar="max")
+    record = recorder().random_trials(MIXED, [i / 30 for i in range(30)])
+    number = record.start(MIXED.sample(0, 30))
+    lied = sampler.suggest(MIXED, record.history, REQUEST, Rng(0, 99))
+    record.result(number, 0.0)
+    assert sampler.suggest(MIXED, record.history, REQUEST, Rng(0, 99)) != lied
+    alone = copy.deepcopy(record.history)
+    assert sampler.suggest(MIXED, record.history, REQUEST, Rng(0, 99)) == ALWAYS.suggest(
+        MIXED, alone, REQUEST, Rng(0, 99)
+    )
+
+
+def test_lies_alone_make_no_model(recorder):
+    record = recorder().random_trials(MIXED, [0.5] * (D + 2))
+    record.start(MIXED.sample(0, 50))
+    liar = KdeSampler(random_fraction=0.0, liar="max")
+    assert not liar.suggest(MIXED, record.history, REQUEST, Rng(0, 99)).origin.model
+
+
+def test_results_that_break_a_constraint_are_bad(recorder):
+    space = compile_space({"x": Float(0, 1)})
+    record = recorder(constraints=(Constraint("memory", 1.0),))
+    for i in range(40):
+        x = i / 39
+        number = record.start((x,))
+        record.history.fold(JobFinished(number, metrics={"loss": -x, "memory": 2.0 * x}))
+    suggested = [ALWAYS.suggest(space, record.history, REQUEST, Rng(0, n)).values[0] for n in range(60)]
+    assert 0.3 < np.median(suggested) < 0.55
 
 
 # -- filling in, and what is kept ---------------------------------------------------------------------------

@@ -44,6 +44,7 @@ def test_the_log_holds_all_settings_of_kde():
             "bandwidth_factor": 3.0,
             "min_bandwidth": 1e-3,
             "min_points": None,
+            "liar": None,
         },
     )
 

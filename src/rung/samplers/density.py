@@ -134,10 +134,10 @@ def _log_sum(weights: NDArray[Any], rows: NDArray[Any]) -> Floats:
 
 def _sum_block(weights: NDArray[Any], rows: NDArray[Any]) -> tuple[Floats, Floats]:
     """sum(2 ** (weights @ rows - shift)) over axis 1, and the shift, nearly always 0; both (count,)."""
-    sums = _sum_powers(_product(weights, rows))
+    sums = _sum_powers(product(weights, rows))
     if sums.min() >= _SMALL:
         return np.zeros(len(sums)), sums
-    exponents = _product(weights, rows)
+    exponents = product(weights, rows)
     peaks = exponents.max(axis=1)
     return peaks.astype(np.float64), _sum_powers(exponents - peaks[:, None])
 
@@ -150,7 +150,7 @@ def _sum_powers(exponents: NDArray[Any]) -> Floats:
     return sums
 
 
-def _product(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
+def product(weights: NDArray[Any], rows: NDArray[Any]) -> NDArray[Any]:
     """The matrix product, in pieces that no BLAS spreads over threads.
 
     Beside busy workers such threads wait for each other, a hundred times as long as the product takes; and

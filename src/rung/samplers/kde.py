@@ -12,12 +12,17 @@ What the paper leaves open is done so:
   N_min of its results have values, and the good are at most those.
 - In a split, the older trial goes first among equal values.
 - A best point that is forbidden is passed over for the next best; if all are, a random one is suggested.
+- Constraints and several objectives come in through `rung.samplers.observed`: a result that breaks one comes
+  after all that break none; of several objectives the order is a non-dominated sorting's.
+- A pending trial is no result, as in the authors' code. With `liar` it is one: of the largest, the mean or
+  the smallest value of the sound results at the model's fidelity (Ginsbourger et al. 2010).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -25,18 +30,23 @@ from numpy.typing import NDArray
 
 from rung.samplers.base import Request, Suggestion
 from rung.samplers.density import Density, draw, fit, ranked
+from rung.samplers.observed import fidelities, observed, pending
 from rung.samplers.rows import Rows, rows_of
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng
 from rung.space.values import Values
 from rung.trials.events import Origin
-from rung.trials.history import Column, History
+from rung.trials.history import History
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 _RANDOM: Final = Origin("kde")
+_LIES: Final[dict[str, Callable[[Floats], Any]]] = {"max": np.max, "mean": np.mean, "min": np.min}
 
 
 class Split(NamedTuple):
-    """Which results of a fidelity are good and which bad, as positions in its column; few may be both."""
+    """Which results of a fidelity are good and which bad, as positions among them; few may be both."""
 
     good: NDArray[np.intp]
     bad: NDArray[np.intp]
@@ -57,6 +67,7 @@ class Key(NamedTuple):
     sampler: KdeSampler
     fidelity: int
     results: int
+    pending: tuple[int, ...]
 
 
 class _Kept(NamedTuple):
@@ -78,6 +89,7 @@ class KdeSampler:
         bandwidth_factor: how many bandwidths wide the points lie around good ones.
         min_bandwidth: the smallest bandwidth, in the unit cube.
         min_points: N_min; None for one more than the space has dimensions.
+        liar: what value pending trials are taken to have: "max", "mean" or "min"; None leaves them out.
 
     Raises:
         ValueError: a setting outside its range.
@@ -89,6 +101,7 @@ class KdeSampler:
     bandwidth_factor: float = 3.0
     min_bandwidth: float = 1e-3
     min_points: int | None = None
+    liar: Literal["max", "mean", "min"] | None = None
 
     def __post_init__(self) -> None:
         _check("random_fraction", self.random_fraction, 0.0 <= self.random_fraction <= 1.0, "from 0 to 1")
@@ -97,6 +110,7 @@ class KdeSampler:
         _check("bandwidth_factor", self.bandwidth_factor, self.bandwidth_factor > 0.0, "above 0")
         _check("min_bandwidth", self.min_bandwidth, 0.0 < self.min_bandwidth < 0.5, "between 0 and 0.5")
         _check("min_points", self.min_points, self.min_points is None or self.min_points >= 1, "at least 1")
+        _check("liar", self.liar, self.liar is None or self.liar in _LIES, "'max', 'mean', 'min' or None")
 
     def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion:
         """A configuration near good ones, or a random one; the origin tells which, and the fidelity used."""
@@ -120,22 +134,34 @@ class KdeSampler:
     def model(self, space: CompiledSpace, history: History) -> Model | None:
         """The model of the largest fidelity that has one; kept until another result comes there."""
         least = self.min_points or space.size + 1
-        for fidelity in sorted(history.results, reverse=True):
-            column = history.results[fidelity]
-            key = Key(self, fidelity, len(column))
+        under_way = _under_way(history) if self.liar is not None else []
+        for fidelity in fidelities(history):
+            trials, losses = observed(history, fidelity)[:2]
+            others = tuple(np.setdiff1d(under_way, trials).tolist()) if under_way else ()
+            key = Key(self, fidelity, len(trials), others)
             kept = _models.get(history)
             if kept is not None and kept.key == key and kept.model.rows.space is space:
                 return kept.model
-            groups = split(column, least, self.good_fraction)
+            groups = split(losses, trials, least, self.good_fraction)
+            if groups is not None and others:
+                trials, losses = self._with_lies(trials, losses, others)
+                groups = split(losses, trials, least, self.good_fraction)
             if groups is not None:
-                return self._fitted(space, history, key, groups)
+                return self._fitted(space, history, key, trials, groups)
         return None
 
-    def _fitted(self, space: CompiledSpace, history: History, key: Key, groups: Split) -> Model | None:
+    def _with_lies(self, trials: Ints, losses: Floats, others: tuple[int, ...]) -> tuple[Ints, Floats]:
+        """The results, and one more for each of the pending trials `others`."""
+        assert self.liar is not None
+        lie = float(_LIES[self.liar](losses[losses < np.inf]))
+        return np.append(trials, others), np.append(losses, np.full(len(others), lie))
+
+    def _fitted(
+        self, space: CompiledSpace, history: History, key: Key, trials: Ints, groups: Split
+    ) -> Model | None:
         rows, data = rows_of(history, space)
         if len(rows.columns) == 0:
             return None  # the space is a single point
-        trials = np.array(history.results[key.fidelity].trials)
         good, bad = (
             fit(data.take(trials[group], axis=1), rows.levels, self.min_bandwidth) for group in groups
         )
@@ -144,24 +170,27 @@ class KdeSampler:
         return model
 
 
-def split(column: Column, least: int, fraction: float) -> Split | None:
-    """The good and the bad results of a fidelity, None if they are too few for a model.
+def _under_way(history: History) -> list[int]:
+    """Pending trials, the oldest first, whose configuration is in the space."""
+    return sorted(trial for trial in pending(history) if trial not in history.outside)
+
+
+def split(losses: Floats, trials: Ints, least: int, fraction: float) -> Split | None:
+    """The good and the bad of the results (n,) of trials (n,), None if they are too few for a model.
 
     The good are the best max(`least`, `fraction` of all) that have a value, the bad the other ones, but at
     least the `least` worst.
     """
-    count = len(column)
+    count = len(losses)
     if count < least + 2:
         return None
-    values = np.array(column.values)
-    finite = int(np.count_nonzero(values < np.inf))
+    finite = int(np.count_nonzero(losses < np.inf))
     if finite < least:
         return None
     wanted = max(least, int(fraction * count + 1e-9))
     others = max(least, count - wanted)
-    ages = np.array(column.trials)
-    good = best(values, ages, min(wanted, finite))
-    rest = good if wanted == count - others and wanted <= finite else best(values, ages, count - others)
+    good = best(losses, trials, min(wanted, finite))
+    rest = good if wanted == count - others and wanted <= finite else best(losses, trials, count - others)
     return Split(np.flatnonzero(good), np.flatnonzero(~rest))
 
 
