@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rung.samplers.parzen import Frame, Settings, fit
+from rung.samplers.frame import Frame
+from rung.samplers.parzen import Settings, fit
 from rung.space.compiled import compile_space
 from rung.space.domains import Beta, Categorical, Choice, Float, Integer, Normal, Ordinal
 from rung.space.values import INACTIVE

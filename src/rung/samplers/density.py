@@ -181,7 +181,7 @@ def draw(density: Density, count: int, factor: float, generator: np.random.Gener
     points = density.data[:, picks].T.copy()  # (count, k)
     uniforms = generator.random(points.shape)
     c = int(np.count_nonzero(density.levels == 0))
-    points[:, :c] = _truncated_normal(points[:, :c], factor * density.bandwidths[:c], uniforms[:, :c])
+    points[:, :c] = truncated_normal(points[:, :c], factor * density.bandwidths[:c], uniforms[:, :c])
     h, m = density.bandwidths[c:], density.levels[c:]
     surplus = uniforms[:, c:] - (1.0 - h)  # uniform in [0, h) where the category isn't kept
     others = np.minimum(np.floor(surplus / h * m), m - 1)
@@ -189,7 +189,7 @@ def draw(density: Density, count: int, factor: float, generator: np.random.Gener
     return points
 
 
-def _truncated_normal(centres: Floats, widths: Floats, uniforms: Floats) -> Floats:
+def truncated_normal(centres: Floats, widths: Floats, uniforms: Floats) -> Floats:
     """Normal draws around `centres`, `widths` wide, truncated to [0, 1], by inversion of `uniforms`."""
     low, high = ndtr(-centres / widths), ndtr((1.0 - centres) / widths)
     drawn: Floats = centres + widths * ndtri(low + uniforms * (high - low))

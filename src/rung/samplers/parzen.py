@@ -5,7 +5,7 @@ Better Empirical Performance", sections 3.3 and 3.4, and Bergstra et al. 2011, s
 the centre of a kernel, a product over the dimensions; one component more is the space's prior.
 
 - Numbers have normal kernels truncated to [0, 1], logarithmic ones in the logarithm. What has steps (whole
-  numbers, ordinals) has the kernel's mass over the value's part of the line: up to `SHORT` values by a table,
+  numbers, ordinals) has the kernel's mass over the value's part of the line: up to 12 values by a table,
   beyond by the normal density whose variance is larger by that of the part (Sheppard's correction: with
   `STEP_PART` of a part as least bandwidth 1 % off; 20 % at the first, wide values of a long logarithmic one).
 - Categories have Aitchison and Aitken's (1976) kernel.
@@ -27,167 +27,17 @@ from typing import Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
-from rung.samplers.density import product
-from rung.space.compiled import CompiledSpace
-from rung.space.domains import Integer
+from rung.samplers.density import product, truncated_normal
+from rung.samplers.frame import Floats, Frame, Ints, Singles, Table
 
-Floats = NDArray[np.float64]
-Singles = NDArray[np.float32]
-Ints = NDArray[np.intp]
-
-SHORT: Final = 12  # values up to which a number with steps has a table of its kernel
 STEP_PART: Final = 0.5  # the least bandwidth of a number with steps, in the mean part of a value
 _GRID: Final = 1024  # parts between the points at which many kernels' normalisers are computed
 _BLOCK: Final = 4096  # observations evaluated at once: what is computed of them stays in the cache
-_SPREAD: Final = (
-    500  # observations, at least, of which a spread is taken where there are more than twice that
-)
+_SPREAD: Final = 500  # of more than twice as many observations the spread is that of at least these
 _LOWEST: Final = -100.0  # smaller exponents, in bits below the largest, are raised to this
-_LEAST: Final = 1e-30  # the least mass of a kernel
 _LN2: Final = math.log(2.0)
-
-
-class Table(NamedTuple):
-    """A dimension of few values: their parts of the line, and whether they have no order."""
-
-    dim: int
-    edges: Floats  # (m + 1,)
-    category: bool
-
-    @property
-    def size(self) -> int:
-        return len(self.edges) - 1
-
-    @property
-    def centres(self) -> Floats:
-        """(m,)"""
-        return 0.5 * (self.edges[1:] + self.edges[:-1])
-
-    def log_kernel(self, bandwidth: float) -> Floats:
-        """(m, m) binary logarithms of the density at a value (row) of the kernel around another (column)."""
-        if self.category:
-            other = bandwidth / (self.size - 1)
-            mass = np.where(np.eye(self.size, dtype=bool), 1.0 - bandwidth, other)
-        else:
-            below = ndtr((self.edges[:, None] - self.centres) / bandwidth)
-            mass = np.diff(below, axis=0) / (below[-1] - below[0])
-        logs: Floats = np.log2(np.maximum(mass, _LEAST) / np.diff(self.edges)[:, None])
-        return logs
-
-
-class Frame:
-    """Some of a space's dimensions, as kernels see them.
-
-    Points of it are (count, k) arrays: smooth numbers in [0, 1], then positions in the tables; NaN where not
-    active.
-
-    Args:
-        dims: of the space, each of more than one value.
-
-    Attributes:
-        smooth: (c,) dimensions of the space that are numbers of many values.
-        tables: those of few values.
-        dims: (k,) all, smooth ones first.
-        gated: (g,) positions in `dims` of those that are not always active, if points of all are compared.
-    """
-
-    def __init__(self, space: CompiledSpace, dims: Ints) -> None:
-        axes = space.columns.axes
-        few = [axes[j].levels > 0 or (axes[j].count or SHORT + 1) <= SHORT for j in dims]
-        self.space = space
-        self.smooth: Ints = dims[~np.array(few, dtype=bool)]
-        self.tables = tuple(_table(space, int(j)) for j in dims[np.array(few, dtype=bool)])
-        self.dims: Ints = np.concatenate([self.smooth, np.array([t.dim for t in self.tables], dtype=np.intp)])
-        gates = [space.columns.gates[j] for j in self.dims]
-        self.joint = any(gate != gates[0] for gate in gates)  # else all are active, or none of them
-        self.gated: Ints = np.flatnonzero([self.joint and gate is not None for gate in gates])
-        self._stepped = [(i, axes[j]) for i, j in enumerate(self.smooth) if axes[j].count is not None]
-        self._parts = np.array([1.0 / (axes[j].count or math.inf) for j in self.smooth])
-        self._tables_start = 2 * len(self.smooth)
-        self.height = self._tables_start + sum(t.size for t in self.tables) + len(self.gated)
-
-    def features(self, matrix: Floats) -> Singles:
-        """The observations' side of the product: (height, n), from encoded configurations (n, d).
-
-        Its rows are: smooth numbers less 1/2; their squares; for each table each value, 0 or 1; for each
-        dimension of `gated` whether it is not active, 0 or 1. A gap is 0 in all but the last.
-        """
-        c = len(self.smooth)
-        rows = np.zeros((self.height, len(matrix)), np.float32)
-        centred = matrix[:, self.smooth].T - 0.5
-        rows[:c] = np.where(np.isnan(centred), 0.0, centred)
-        np.square(rows[:c], out=rows[c : 2 * c])
-        for table, place in self.places():
-            rows[place] = _codes(table, matrix[:, table.dim]) == np.arange(table.size)[:, None]
-        rows[self.height - len(self.gated) :] = np.isnan(matrix[:, self.dims[self.gated]].T)
-        return rows
-
-    def places(self) -> list[tuple[Table, slice]]:
-        """The tables, each with its rows of `features`."""
-        starts = np.cumsum([self._tables_start, *(t.size for t in self.tables)]).tolist()
-        return [(t, slice(a, b)) for t, a, b in zip(self.tables, starts, starts[1:], strict=False)]
-
-    def settled(self, points: Floats) -> Floats:
-        """The points (count, k) at the middle of the values that they mean, NaN where not active."""
-        points = points.copy()
-        for i, axis in self._stepped:
-            points[:, i] = axis.cube(axis.raw(points[:, i]))
-        if len(self.gated):
-            active = self.space.columns.activity(self.space.columns.raw(self.cube(points)))
-            for i in self.gated:
-                points[~active[self.dims[i]], i] = np.nan
-        return points
-
-    def cube(self, points: Floats) -> Floats:
-        """Points (count, k) in the unit cube of the whole space: (d, count), 1/2 in all other dimensions."""
-        full = np.full((self.space.size, len(points)), 0.5)
-        c = len(self.smooth)
-        full[self.smooth] = points[:, :c].T
-        for table, codes in zip(self.tables, points.T[c:], strict=True):
-            known = np.where(np.isnan(codes), 0, codes).astype(np.intp)
-            full[table.dim] = np.where(np.isnan(codes), np.nan, table.centres[known])
-        return full
-
-    def parts(self, points: Floats) -> Floats:
-        """(count, c): how much of the line the value of each smooth number has; 0 in a continuum."""
-        widths = np.broadcast_to(self._parts, (len(points), len(self.smooth)))
-        for i, _ in self._stepped:
-            domain = self.space.domains[self.smooth[i]]
-            if isinstance(domain, Integer) and domain.log:
-                widths = widths.copy()
-                widths[:, i] = _log_part(domain, points[:, i])
-        return widths
-
-    @cached_property
-    def steps(self) -> Floats:
-        """(k,) the mean part of a value, 0 in a continuum and for categories."""
-        tables = [0.0 if t.category else 1.0 / t.size for t in self.tables]
-        return np.concatenate([self._parts, tables])
-
-    def log_prior(self, points: Floats) -> Floats:
-        """(count, k) binary logarithms of the prior's density; 0 where not active."""
-        logs = np.zeros(points.shape)
-        cube = None
-        for i, j in enumerate(self.dims):
-            axis = self.space.columns.axes[j]
-            if axis.quantile is not None:
-                cube = self.cube(points) if cube is None else cube
-                there = np.flatnonzero(~np.isnan(points[:, i]))
-                logs[there, i] = axis.log_density(cube[j, there]) / _LN2
-        return logs
-
-    def from_prior(self, uniforms: Floats) -> Floats:
-        """Points (count, k) that follow the prior, from uniform numbers (count, k)."""
-        points = uniforms.copy()
-        for i, j in enumerate(self.dims):
-            quantile = self.space.columns.axes[j].quantile
-            if quantile is not None:
-                points[:, i] = quantile(points[:, i])
-        for i, table in enumerate(self.tables, len(self.smooth)):
-            points[:, i] = _codes(table, points[:, i])
-        return points
 
 
 class Settings(NamedTuple):
@@ -241,7 +91,7 @@ class Parzen:
         kernels = np.flatnonzero(picks < len(edges))  # of the others the component is the prior
         rows = self.rows[:, picks[kernels]].astype(np.float64)
         drawn = np.empty((len(kernels), k))
-        drawn[:, :c] = _truncated_normal(rows[:c].T + 0.5, self.bandwidths[:c], uniforms[kernels, :c])
+        drawn[:, :c] = truncated_normal(rows[:c].T + 0.5, self.bandwidths[:c], uniforms[kernels, :c])
         for i, (table, place) in enumerate(self.frame.places(), c):
             codes = rows[place].argmax(axis=0)
             drawn[:, i] = _from_table(table, codes, float(self.bandwidths[i]), uniforms[kernels, i])
@@ -338,37 +188,6 @@ def _scott(centred: Singles) -> Floats:
     spread = np.minimum((high - low) / 1.34, values.std(axis=1, ddof=1))
     found: Floats = 1.059 * spread.astype(np.float64) * n**-0.2
     return found
-
-
-def _table(space: CompiledSpace, dim: int) -> Table:
-    axis, domain = space.columns.axes[dim], space.domains[dim]
-    count = axis.count or 0
-    edges = np.arange(count + 1) / count
-    if isinstance(domain, Integer) and domain.log:
-        bounds = np.arange(domain.low, domain.high + 2) - 0.5
-        edges = np.log(bounds / bounds[0]) / math.log(bounds[-1] / bounds[0])
-    return Table(dim, edges, axis.levels > 0)
-
-
-def _codes(table: Table, x: Floats) -> NDArray[np.float64]:
-    """The position of the value at each of `x` (n,) in [0, 1]; NaN stays NaN."""
-    codes = np.clip(np.searchsorted(table.edges, x, side="right") - 1, 0, table.size - 1)
-    return np.where(np.isnan(x), np.nan, codes)
-
-
-def _log_part(domain: Integer, x: Floats) -> Floats:
-    """The part of the line that the value at each of `x` has, on a logarithmic one."""
-    low, span = domain.low - 0.5, math.log((domain.high + 0.5) / (domain.low - 0.5))
-    value = np.rint(low * np.exp(x * span))
-    widths: Floats = np.log((value + 0.5) / np.maximum(value - 0.5, low)) / span
-    return widths
-
-
-def _truncated_normal(centres: Floats, widths: Floats, uniforms: Floats) -> Floats:
-    """Normal draws around `centres`, `widths` wide, truncated to [0, 1], by inversion of `uniforms`."""
-    low, high = ndtr(-centres / widths), ndtr((1.0 - centres) / widths)
-    drawn: Floats = centres + widths * ndtri(low + uniforms * (high - low))
-    return np.clip(drawn, 0.0, 1.0)
 
 
 def _from_table(table: Table, codes: Ints, bandwidth: float, uniforms: Floats) -> Floats:

@@ -38,9 +38,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.samplers.base import Request, Suggestion
+from rung.samplers.frame import Frame, Singles
 from rung.samplers.kde import best
 from rung.samplers.observed import fidelities, observed, pending
-from rung.samplers.parzen import Frame, Parzen, Settings, Singles, fit
+from rung.samplers.parzen import Parzen, Settings, fit
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng
 from rung.space.values import Values
