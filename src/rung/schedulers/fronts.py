@@ -16,15 +16,19 @@ def fronts(vectors: Floats) -> Iterator[Ints]:
 
     Every row is in one front; its rows are in the order of the array.
     """
-    below: NDArray[np.bool_] = np.all(vectors[:, None, :] <= vectors[None, :, :], axis=2)  # (n, n)
-    dominates = below & ~below.T
-    dominators = dominates.sum(axis=0)
-    left = np.ones(len(vectors), dtype=bool)
-    while left.any():
-        front = np.flatnonzero(left & (dominators == 0))
+    n = len(vectors)
+    nowhere_worse = np.ones((n, n), dtype=bool)  # row than column
+    for column in vectors.T:
+        nowhere_worse &= column[:, None] <= column
+    dominates = nowhere_worse & ~nowhere_worse.T
+    dominators = np.count_nonzero(dominates, axis=0)  # of those that are left
+    while True:
+        front = np.flatnonzero(dominators == 0)
+        if not len(front):
+            return
         yield front
-        left[front] = False
-        dominators = dominators - dominates[front].sum(axis=0)
+        dominators -= np.count_nonzero(dominates[front], axis=0)
+        dominators[front] = -1
 
 
 def epsilon_net(vectors: Floats) -> Iterator[int]:
