@@ -16,8 +16,15 @@ from rung.trials.events import Spec
 
 
 def test_the_table_names_what_there_is():
-    assert list(SAMPLERS) == ["random", "grid", "kde"]
-    assert {type(make_sampler(name)) for name in SAMPLERS} == {RandomSampler, GridSampler, KdeSampler}
+    for name in SAMPLERS:
+        made = make_sampler(name)
+        assert spec_of(made).name == name
+        assert make_sampler(spec_of(made)) == made
+    assert {type(make_sampler(name)) for name in ("random", "grid", "kde")} == {
+        RandomSampler,
+        GridSampler,
+        KdeSampler,
+    }
     assert all(row.kind == "sampler" and row.line and row.name == name for name, row in SAMPLERS.items())
 
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rung.errors import StudyError
 from rung.executors.metrics import as_metrics, as_number
 from rung.space.draws import trial_seed
-from rung.trials.events import JobStarted
+from rung.trials import events as ev
+from rung.trials.events import Event, Failure, JobStarted
 
 if TYPE_CHECKING:
     from rung.study.study import Study
@@ -73,6 +74,36 @@ def check_running(study: Study, job: Asked) -> None:
     if running is None or running.job.attempt != job.attempt:
         how = "was stopped by the scheduler" if job.stopped else "was told already"
         raise StudyError(f"the job of trial {job.number} {how}: ask() for another")
+
+
+def reported(
+    job: Asked, at: int, value: float | Mapping[str, Any], path: str | None, now: float
+) -> list[Event]:
+    """The events of a value on the way, and of a checkpoint that was saved beside it."""
+    metrics = metrics_of(job._study.identity.metric, value)
+    events: list[Event] = [ev.Reported(job.number, at, metrics, job.attempt, now)]
+    if path is not None:
+        events.append(ev.CheckpointSaved(job.number, at, str(path), job.attempt, now))
+    return events
+
+
+def finished(
+    job: Asked, value: float | Mapping[str, Any] | None, path: str | None, now: float
+) -> list[Event]:
+    """The events of a job's good end, and of a checkpoint that was saved there."""
+    metrics = None if value is None else metrics_of(job._study.identity.metric, value)
+    events: list[Event] = []
+    if path is not None:
+        events.append(ev.CheckpointSaved(job.number, job._event.until, str(path), job.attempt, now))
+    return [*events, ev.JobFinished(job.number, job.attempt, metrics, now)]
+
+
+def failed(job: Asked, error: str | None, infeasible: str | None, now: float) -> list[Event]:
+    """The event of a job's bad end."""
+    failure = Failure.ERROR if infeasible is None else Failure.INFEASIBLE
+    return [
+        ev.JobFailed(job.number, failure, str(error if infeasible is None else infeasible), job.attempt, now)
+    ]
 
 
 def whole(what: str, resource: Any) -> int:

@@ -11,7 +11,7 @@ from rung.space.changes import completed
 from rung.space.layout import MisfitError
 from rung.study.asked import metrics_of, whole
 from rung.study.settings import ours
-from rung.trials.events import Requested, SpaceChanged, Told
+from rung.trials.events import Event, Requested, SpaceChanged, Told
 from rung.trials.history import History
 
 _TRIED: Final = 200  # random configurations that must not all be forbidden beside fixed values
@@ -41,8 +41,8 @@ def known_result(
     return Told(len(history.values), values, metrics_of(history.identity.metric, value), at, now)
 
 
-def fixed_event(history: History, values: Mapping[str, Any], now: float) -> Requested:
-    """The event that fixes parameters, by name, for all configurations to come.
+def fixed_events(history: History, values: Mapping[str, Any], now: float) -> list[Event]:
+    """The event that fixes parameters, by name, for all configurations to come; none if they are so already.
 
     Raises:
         SpaceError: a name or a value is not in the space, or no legal configuration has them.
@@ -60,11 +60,11 @@ def fixed_event(history: History, values: Mapping[str, Any], now: float) -> Requ
     drawn = (space.to_mapping(row) for row in space.samples(history.identity.seed, 0, _TRIED))
     if not space.legal([completed(space, {**row, **values}).values for row in drawn]).any():
         raise SpaceError(f"no configuration with {dict(values)!r} is legal in this space")
-    return Requested("fix", dict(values), now)
+    return [] if dict(values) == dict(history.fixed) else [Requested("fix", dict(values), now)]
 
 
-def space_event(history: History, space: Any, given: Mapping[str, Any], now: float) -> SpaceChanged | None:
-    """The event that changes the space; None if it is the one that the study has.
+def space_events(history: History, space: Any, given: Mapping[str, Any], now: float) -> list[Event]:
+    """The event that changes the space; none if it is the one that the study has.
 
     Raises:
         SpaceError: it is not valid, or a value of `given` is not in it.
@@ -75,4 +75,4 @@ def space_event(history: History, space: Any, given: Mapping[str, Any], now: flo
     unknown = [name for name in given if name not in compiled.keys and name not in compiled.names]
     if misfits or unknown:
         raise SpaceError(f"{(*unknown, *misfits)[0]!r} among the given values does not fit the new space")
-    return None if form == history.identity.space else SpaceChanged(form, dict(given), now)
+    return [] if form == history.identity.space else [SpaceChanged(form, dict(given), now)]

@@ -13,7 +13,7 @@ from importlib.util import find_spec
 from typing import Final, NamedTuple
 
 from rung.samplers.auto import TOPIC, chosen
-from rung.study.transfer import COST
+from rung.study.transfer import declared_cost
 from rung.trials.events import Recorded, Spec
 from rung.trials.history import History
 
@@ -178,9 +178,9 @@ def _seconds(history: History) -> float | None:
 
     A study that is to be the same elsewhere goes by what was declared alone.
     """
-    declared = history.records.get(COST)
-    if declared or history.identity.deterministic:
-        return float(declared[-1].data["seconds"]) if declared else None
+    declared = declared_cost(history)
+    if declared is not None or history.identity.deterministic:
+        return declared
     latest = range(len(history.values) - 1, max(-1, len(history.values) - 1 - RECENT), -1)
     ended = [
         history.seconds[trial]

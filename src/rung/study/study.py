@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rung.schedulers.base import Done, Wait
 from rung.storage.base import Storage
-from rung.study.asked import Asked, check_running, metrics_of, whole
-from rung.study.changing import fixed_event, known_result, space_event
+from rung.study.asked import Asked, check_running, failed, finished, reported, whole
+from rung.study.changing import fixed_events, known_result, space_events
 from rung.study.durations import seconds
 from rung.study.limits import make_limits
 from rung.study.opening import Opened, open_or_begin, open_stored
 from rung.study.result import Result
 from rung.study.run import run
 from rung.study.settings import Settings
-from rung.study.transfer import COST, earlier_events
+from rung.study.transfer import COST, declared_cost, earlier_events
 from rung.study.writer import Writer
 from rung.trials import events as ev
-from rung.trials.events import Event, Failure, Identity, JobStarted, Limits
+from rung.trials.events import Event, Identity, JobStarted, Limits
 from rung.trials.history import History
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class Study:
             self.set_limits(limits)
         if opened.new and transfer:
             self.writer.commit(earlier_events(transfer, opened.storage, time.time()))
-        if cost is not None and self._declared_cost != cost:
+        if cost is not None and declared_cost(self.history) != cost:
             self.record(COST, {"seconds": cost})
 
     @classmethod
@@ -154,11 +154,6 @@ class Study:
     def space(self) -> CompiledSpace:
         """Where its configurations come from now."""
         return self.writer.space
-
-    @property
-    def _declared_cost(self) -> float | None:
-        declared = self.history.records.get(COST)
-        return declared[-1].data["seconds"] if declared else None
 
     # -- the caller's loop ----------------------------------------------------------------------------
 
@@ -203,12 +198,7 @@ class Study:
         """
         check_running(self, job)
         at, now = whole(f"trial {job.number}", resource), time.time()
-        events: list[Event] = [
-            ev.Reported(job.number, at, metrics_of(self.identity.metric, value), job.attempt, now)
-        ]
-        if checkpoint is not None:
-            events.append(ev.CheckpointSaved(job.number, at, str(checkpoint), job.attempt, now))
-        self.writer.commit(events)
+        self.writer.commit(reported(job, at, value, checkpoint, now))
         for trial in self.writer.stop_trials(now):
             if trial == job.number:
                 job.stopped = True
@@ -240,17 +230,9 @@ class Study:
             return
         check_running(self, job)
         if error is not None or infeasible is not None:
-            failure = Failure.ERROR if infeasible is None else Failure.INFEASIBLE
-            message = str(error if infeasible is None else infeasible)
-            self.writer.commit([ev.JobFailed(job.number, failure, message, job.attempt, now)])
-            return
-        events: list[Event] = []
-        if checkpoint is not None:
-            until = job._event.until
-            events.append(ev.CheckpointSaved(job.number, until, str(checkpoint), job.attempt, now))
-        metrics = None if value is None else metrics_of(self.identity.metric, value)
-        events.append(ev.JobFinished(job.number, job.attempt, metrics, now))
-        self.writer.commit(events)
+            self.writer.commit(failed(job, error, infeasible, now))
+        else:
+            self.writer.commit(finished(job, value, checkpoint, now))
 
     # -- what others add ------------------------------------------------------------------------------
 
@@ -269,8 +251,7 @@ class Study:
         Raises:
             SpaceError: a name or a value is not in the space, or no legal configuration has them.
         """
-        if dict(values) != dict(self.history.fixed):
-            self.writer.commit([fixed_event(self.history, values, time.time())])
+        self.writer.commit(fixed_events(self.history, values, time.time()))
 
     def change_space(self, space: Any, given: Mapping[str, Any] | None = None) -> None:
         """Draw configurations from another space from now on; what was observed is read as of that space.
@@ -282,9 +263,7 @@ class Study:
         Raises:
             SpaceError: the space is not valid, or a value of `given` is not in it.
         """
-        event = space_event(self.history, space, given or {}, time.time())
-        if event is not None:
-            self.writer.commit([event])
+        self.writer.commit(space_events(self.history, space, given or {}, time.time()))
 
     def record(self, topic: str, data: Mapping[str, Any], trial: int | None = None) -> None:
         """Keep something of the caller's in the log; `history.records[topic]` has it."""

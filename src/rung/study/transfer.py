@@ -18,6 +18,12 @@ COST: Final = "evaluation cost"  # the topic under which the log keeps what one 
 MOST: Final = 500  # results taken from one study
 
 
+def declared_cost(history: History) -> float | None:
+    """Seconds that one evaluation takes, as the user said; None if nothing was said."""
+    declared = history.records.get(COST)
+    return float(declared[-1].data["seconds"]) if declared else None
+
+
 def earlier_events(studies: Sequence[Any], storage: Storage, now: float) -> list[Event]:
     """An event for each earlier study: its space and its results at the largest resource.
 

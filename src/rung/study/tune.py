@@ -96,39 +96,14 @@ def tune(  # noqa: PLR0913  # a door
     Raises:
         UserError: what was given cannot be used; the message says what to do.
     """
+    given = {name: value for name, value in locals().items() if name not in _NOT_OF_THE_STUDY}
     style_of(objective)  # before anything is written
     if method is not None:
         if sampler is not None or scheduler is not None:
             raise StudyError("give either method= or sampler= and scheduler=, not both")
         named = combination(method)
-        sampler, scheduler = named.sampler, named.scheduler
-    opened = Study(
-        space,
-        metric=metric,
-        mode=mode,
-        reference=reference,
-        constraints=constraints,
-        resource=resource,
-        eta=eta,
-        sampler=sampler,
-        scheduler=scheduler,
-        seed=seed,
-        noisy=noisy,
-        confirm=confirm,
-        deterministic=deterministic,
-        evaluation_cost=evaluation_cost,
-        transfer=transfer,
-        storage=storage,
-        study=study,
-        trials=trials,
-        budget=budget,
-        total_resource=total_resource,
-        target=target,
-        retries=retries,
-        trial_time=trial_time,
-        trial_memory=trial_memory,
-        task=task,
-    )
+        given |= {"sampler": named.sampler, "scheduler": named.scheduler}
+    opened = Study(**given)
     try:
         if fixed is not None:
             opened.fix(fixed)
@@ -141,3 +116,7 @@ def tune(  # noqa: PLR0913  # a door
         why = nothing_found(result.trials, opened.identity)
         warnings.warn(f"study {result.study!r}: {why}", stacklevel=2)
     return result
+
+
+# what `tune` takes beside the settings of its study
+_NOT_OF_THE_STUDY = {"objective", "method", "workers", "executor", "fixed", "enqueue", "watch"}

@@ -179,6 +179,8 @@ class Writer:
 
     def commit(self, events: Sequence[Event]) -> None:
         """Make events durable, then fold them: nothing is acted on before it is in the log."""
+        if not events:
+            return
         self._append(events)
         for event in events:
             self.history.fold(event)
