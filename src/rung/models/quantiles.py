@@ -75,21 +75,23 @@ def fit_quantiles(
     models = _fitted(points[used], targets[used], alphas, rounds)
     margins = np.zeros(quantiles)
     if held:
-        margins = margins_of(alphas, _predicted(models, points[rest]), targets[rest])
+        margins = margins_of(_predicted(models, points[rest]), targets[rest])
     return Quantiles(alphas, models, margins)
 
 
-def margins_of(alphas: Floats, found: Floats, targets: Floats) -> Floats:
-    """What to add to each quantile (m,), from quantiles (m, n) and targets (n,) that no model was fitted to.
+def margins_of(found: Floats, targets: Floats) -> Floats:
+    """What to add to each of the quantiles i / (m + 1): (m,).
 
-    Where the corrected level is above 1, n being small, the largest residual is taken.
+    Args:
+        found: (m, n) the quantiles where no model was fitted.
+        targets: (n,) there. If they are too few for the level that is asked, the largest residual is taken.
     """
     m, n = found.shape
     margins = np.zeros(m)
     for i in range(m // 2):
-        residuals = np.maximum(found[i] - targets, targets - found[m - 1 - i])
-        level = min(1.0, (1.0 - 2.0 * alphas[i]) * (1.0 + 1.0 / n))
-        margin = float(np.quantile(residuals, level, method="inverted_cdf"))
+        residuals = np.sort(np.maximum(found[i] - targets, targets - found[m - 1 - i]))
+        rank = -(-(n + 1) * (m - 1 - 2 * i) // (m + 1))  # the least k with k / (n + 1) >= 1 - 2 alpha
+        margin = residuals[min(rank, n) - 1]
         margins[i], margins[m - 1 - i] = -margin, margin
     return margins
 
