@@ -208,14 +208,16 @@ def _log_masses(centred: Singles, bandwidths: Floats) -> Singles:
     if centred.shape[1] <= _GRID:
         return _log_mass(centred + 0.5, h).astype(np.float32)
     grid = _log_mass(np.arange(_GRID + 1) / _GRID, h).astype(np.float32)
-    slopes = np.diff(grid, axis=1, append=0.0)
-    scaled = (centred + np.float32(0.5)) * np.float32(_GRID)
-    cells = np.minimum(scaled.astype(np.int32), _GRID - 1)
-    scaled -= cells
-    cells += np.arange(len(cells), dtype=np.int32)[:, None] * np.int32(_GRID + 1)
-    scaled *= slopes.take(cells, mode="clip")
-    scaled += grid.take(cells, mode="clip")
-    return scaled
+    slopes = np.diff(grid, axis=1, append=np.float32(0.0))
+    logs = np.empty_like(centred)
+    for line, slope, x, out in zip(grid, slopes, centred, logs, strict=True):  # a row stays in the cache
+        np.add(x, np.float32(0.5), out=out)
+        out *= np.float32(_GRID)
+        cells = out.astype(np.intp)
+        np.subtract(out, cells, out=out, dtype=np.float32, casting="same_kind")
+        out *= slope.take(cells, mode="clip")
+        out += line.take(cells, mode="clip")
+    return logs
 
 
 def _log_mass(centres: Any, widths: Any) -> Floats:
