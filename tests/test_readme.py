@@ -55,7 +55,7 @@ def test_links_lead_somewhere() -> None:
             assert (ROOT / link).exists(), f"{page.name}: {link}"
 
 
-@pytest.mark.parametrize("name", ["function", "training"])
+@pytest.mark.parametrize("name", ["function", "training", "tradeoff"])
 def test_the_examples_are_programs(name: str, tmp_path: Path) -> None:
     assert "best" in run([sys.executable, str(ROOT / "examples" / f"{name}.py")], tmp_path)
 

@@ -34,6 +34,41 @@ METHODS: Final[dict[str, Combination]] = {
         "random", "asha-stopping", "asynchronous successive halving by stopping", "Li et al. 2020"
     ),
     "async-hyperband": Combination("random", "async-hyperband", "ASHA in several brackets", "Li et al. 2020"),
+    "smac": Combination(
+        "forest",
+        "hyperband",
+        "Hyperband whose configurations a random forest proposes",
+        "Lindauer et al. 2022",
+    ),
+    "dehb": Combination(
+        "dehb", "hyperband", "Hyperband whose configurations differential evolution makes", "Awad et al. 2021"
+    ),
+    "mfes-hb": Combination(
+        "mfes", "hyperband", "Hyperband with a model that combines all fidelities", "Li et al. 2021"
+    ),
+    "hyper-tune": Combination(
+        "mfes",
+        "hyper-tune",
+        "asynchronous Hyperband that learns its brackets, with a model of all fidelities",
+        "Li et al. 2022",
+    ),
+    "priorband": Combination(
+        "prior",
+        "hyperband",
+        "Hyperband that uses the user's beliefs, as far as they hold",
+        "Mallik et al. 2023",
+    ),
+    "cqr-asha": Combination(
+        "cqr", "asha", "ASHA with conformal quantile regression", "Salinas et al. 2023; Li et al. 2020"
+    ),
+    "pbt": Combination("random", "pbt", "population based training", "Jaderberg et al. 2017"),
+    "pasha": Combination("random", "pasha", "ASHA with a ladder that grows as it must", "Bohdal et al. 2023"),
+    "fabolas": Combination(
+        "random", "fabolas", "configuration and data subset chosen together, by cost", "Klein et al. 2017"
+    ),
+    "freeze-thaw": Combination(
+        "random", "freeze-thaw", "pausing and going on by a model of learning curves", "Swersky et al. 2014"
+    ),
     "async-bohb": Combination(
         "kde",
         "asha",
