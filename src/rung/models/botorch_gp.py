@@ -2,9 +2,10 @@
 
 The kernel is Matern 5/2 over the numbers, a lengthscale each, times BoTorch's `CategoricalKernel`,
 exp(-mean(differs / lengthscale)), a lengthscale a category. Its variance is 1: targets are standardised. The
-priors of the numbers' lengthscales and of the noise are those that are BoTorch's default since 0.12 (Hvarfner
-et al. 2024, Vanilla Bayesian Optimization Performs Great in High Dimensions, section 4): lengthscales grow
-with the dimension.
+prior of the numbers' lengthscales is BoTorch's default since 0.12 (Hvarfner et al. 2024, Vanilla Bayesian
+Optimization Performs Great in High Dimensions, section 4): they grow with the dimension. The noise's has the
+same median as BoTorch's and is wider: with that, which all but rules out that there is none, the regret on
+Branin's function after 50 evaluations is thirty times as large.
 
 The marginal likelihood is computed in closed form, by PyTorch, to the same value as GPyTorch's
 `ExactMarginalLogLikelihood`; the latter's general machinery takes five to ten times as long for some hundred
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
-ITERATIONS: Final = 50  # of L-BFGS, from the priors' modes
+ITERATIONS: Final = 50  # of L-BFGS, from the priors
 WARM: Final = 20  # from an earlier fit
 LEAST_SCALE: Final = 2.5e-2
 LEAST_NOISE: Final = 1e-6
@@ -60,17 +61,19 @@ class Priors(NamedTuple):
     deviations: Floats
 
     @property
-    def modes(self) -> Floats:
-        """(k + 1,) logarithms."""
-        modes: Floats = self.means - self.deviations**2
-        return modes
+    def begin(self) -> Floats:
+        """Where a fit begins, (k + 1,) logarithms: the lengthscales' modes, the median of the noise.
+
+        From less noise, a fit of noisy results ends where short lengthscales explain every one of them.
+        """
+        return np.append((self.means - self.deviations**2)[:-1], self.means[-1])
 
 
 def priors(k: int, numbers: int) -> Priors:
     """Those of a kernel over `k` columns; a category's lengthscale is about 1 from 0.1 to 10."""
     wide = math.sqrt(2.0) + 0.5 * math.log(max(numbers, 1))
     means = np.array([wide] * numbers + [0.0] * (k - numbers) + [-4.0])
-    deviations = np.array([math.sqrt(3.0)] * numbers + [1.0] * (k - numbers) + [1.0])
+    deviations = np.array([math.sqrt(3.0)] * numbers + [1.0] * (k - numbers) + [3.0])
     return Priors(means, deviations)
 
 
@@ -89,7 +92,9 @@ def fit(x: Floats, numbers: int, y: Floats, start: Kernel | None = None) -> Kern
 @lru_cache(maxsize=128)
 def _fit(shape: tuple[int, int], x: bytes, numbers: int, y: bytes, start: Kernel | None) -> Kernel:
     beliefs = priors(shape[1], numbers)
-    begin = beliefs.modes if start is None else np.log([*start.scales, start.noise])
+    begin = beliefs.begin
+    if start is not None:
+        begin = np.append(np.log(start.scales), max(begin[-1], math.log(start.noise)))
     iterations = ITERATIONS if start is None else WARM
     least = np.log([LEAST_SCALE] * shape[1] + [LEAST_NOISE])
     bounds = np.stack([least, np.full(len(least), math.log(_MOST))], axis=1)
