@@ -172,7 +172,10 @@ class Weighed:
         self._choose()
 
     def _choose(self) -> None:
-        self._start = self._starts[int(np.argmax(self._credits + self.weights))]
+        credit = (self._credits + self.weights).round(
+            9
+        )  # so that the first of equal ones is the same anywhere
+        self._start = self._starts[int(np.argmax(credit))]
 
     def next(self, history: History) -> Decision:
         """Promote, else start in the bracket with the most credit, else wait or be done."""
