@@ -40,7 +40,7 @@ def modules_after(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "code",
-    ["import rung", *(HELP % ([*command, "--help"],) for command in ([], ["tune"], ["fit"], ["show"]))],
+    ["import rung", *(HELP % ([*command, "--help"],) for command in ([], ["tune"], ["fit"], ["show"], ["report"]))],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:
     assert not modules_after(code).intersection(HEAVY)
@@ -62,7 +62,8 @@ def test_names_are_looked_up_when_first_used() -> None:
 def test_public_names() -> None:
     assert set(rung.__all__) == {
         "AutoClassifier", "AutoRegressor", "Categorical", "Choice", "Constant", "Float", "Infeasible",
-        "Integer", "Ordinal", "Space", "Stopped", "Study", "__version__", "load", "tune",
+        "Integer", "Ordinal", "Space", "Stopped", "Study", "__version__", "importance", "load", "plot",
+        "tune",
     }  # fmt: skip
 
 

@@ -12,8 +12,8 @@ import rung as package
 from rung.cli.app import app
 
 COMMANDS = """
-audit delete doctor enqueue export extend fit list logs methods note
-pause predict rename resume show stop tune
+audit delete doctor enqueue export extend fit fix importance list logs methods note
+pause plot predict rename report resume show stop tell tune
 """
 
 

@@ -39,12 +39,16 @@ _SEQUENCE: Final = ("#c3df63", "#5ec962", "#21918c", "#3b528b", "#440154")  # vi
 
 @dataclass(frozen=True)
 class Axis:
-    """One axis; `ticks` are (position, text) where the numbers themselves would say nothing."""
+    """One axis; `ticks` are (position, text) where the numbers themselves would say nothing.
+
+    `whole`: only whole numbers mean something on it.
+    """
 
     label: str = ""
     log: bool = False
     ticks: Sequence[tuple[float, str]] | None = None
     span: tuple[float, float] | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True)

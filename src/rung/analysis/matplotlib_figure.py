@@ -85,6 +85,8 @@ def _panel(axes: Axes, panel: Panel, scales: list[tuple[Any, Scale | Surface]]) 
 
 def _axis(axes: Axes, axis: Axis, side: str) -> None:
     getattr(axes, f"set_{side}label")(_plain(axis.label), fontsize=10, color=SOFT)
+    if axis.whole and axis.ticks is None and not axis.log:
+        getattr(axes, f"{side}axis").get_major_locator().set_params(integer=True)
     if axis.ticks is not None:
         words = [_plain(text) for _, text in axis.ticks]
         getattr(axes, f"set_{side}ticks")([position for position, _ in axis.ticks], words)

@@ -105,6 +105,8 @@ def _axis(axis: Axis, domain: tuple[float, float], anchor: str, values: Floats) 
     if axis.log:
         spec["type"] = "log"
         spec |= _log_ticks(axis, values)
+    if axis.whole and not axis.log and len(values) and np.nanmax(values) - np.nanmin(values) < 6.0:
+        spec["dtick"] = 1
     if axis.ticks is not None:
         spec["tickvals"] = [position for position, _ in axis.ticks]
         spec["ticktext"] = [_plain(text) for _, text in axis.ticks]

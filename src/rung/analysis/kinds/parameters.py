@@ -69,7 +69,8 @@ def column(subject: Subject, dimension: int, trials: Ints) -> Column:
         ticks = [(float(i), short(value)) for i, value in enumerate(axis.values)]
         drawn = Axis(name, ticks=ticks, span=(-0.5, len(ticks) - 0.5))
         return Column(name, drawn, places, cube, True)
-    return Column(name, Axis(name, log=bool(getattr(domain, "log", False))), places, cube, False)
+    drawn = Axis(name, log=bool(getattr(domain, "log", False)), whole=isinstance(domain, Integer))
+    return Column(name, drawn, places, cube, False)
 
 
 def shown_name(subject: Subject, dimension: int) -> str:

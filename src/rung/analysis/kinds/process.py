@@ -60,11 +60,11 @@ def ladder(subject: Subject, options: Options) -> Chart:
     ticks = [(float(i), str(resource)) for i, resource in enumerate(rungs)]
     y = Axis(subject.unit or "rung", ticks=[(-1.0, "start"), *ticks], span=(-1.4, len(rungs) - 0.4))
     bars = Panel(
-        Axis("trials"),
+        Axis("trials", whole=True),
         Axis(ticks=ticks, span=(-1.4, len(rungs) - 0.4)),
         _bars(counts, subject.unit or "rung"),
     )
-    climb = Panel(Axis("trial"), y, _climbs(every, rungs))
+    climb = Panel(Axis("trial", whole=True), y, _climbs(every, rungs))
     note = "Left: every trial, up to the highest rung where it has a result; point at one to see why."
     if any(count.planned is not None for count in counts):
         note += " Right: what became of the trials at each rung; the diamonds are the plan."

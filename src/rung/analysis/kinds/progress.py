@@ -56,7 +56,7 @@ def _history_panel(subject: Subject, goal: Goal) -> Panel:
         marks += _star(subject, found, goal)
     if len(found.failed):
         marks.append(_failed(found, axis))
-    return Panel(Axis("trial"), axis, marks)
+    return Panel(Axis("trial", whole=True), axis, marks)
 
 
 def _star(subject: Subject, found: Latest, goal: Goal) -> list[Mark]:
@@ -128,9 +128,8 @@ def learning_curves(subject: Subject, options: Options) -> Chart:
     marks += _best_curve(subject, goal, found)
     values = np.concatenate([curve.values for curve in kept])
     log = len(levels) <= 7 and max(levels) >= 8 * min(levels)
-    x = Axis(
-        amount(subject), log=log, ticks=[(float(level), str(level)) for level in levels] if log else None
-    )
+    ticks = [(float(level), str(level)) for level in levels] if log else None
+    x = Axis(amount(subject), log=log, ticks=ticks, whole=True)
     note = (
         ""
         if len(kept) == len(found)

@@ -29,6 +29,7 @@ from rung.analysis.data.values import Floats, choose_resource, thin
 from rung.analysis.kinds.options import Options, amount, described
 from rung.analysis.subject import Subject
 from rung.errors import StudyError
+from rung.space.domains import Integer
 from rung.study.lineage import lineage as lineage_of
 
 
@@ -71,7 +72,7 @@ def _descent(subject: Subject, options: Options, found: list[Link], line: list[i
             marks.append(_joined([_bridge(every, link) for link in shown[-400:]], colour, "", 1.0, dash=True))
     values = np.concatenate([curve.values for curve in every.values()])
     losses = -values if goal.mode == "max" else values
-    return Panel(Axis(amount(subject)), value_axis(goal.metric, values, losses), marks)
+    return Panel(Axis(amount(subject), whole=True), value_axis(goal.metric, values, losses), marks)
 
 
 _Path = tuple[list[float], list[float], str]
@@ -112,8 +113,9 @@ def _schedules(subject: Subject, line: list[int]) -> list[Panel]:
         x = np.array([*(float(stage.start) for stage in stages), float(stages[-1].until)])
         y = np.array([*values, values[-1]], np.float64)
         text = [f"{name} = {short(v)}" for v in y.tolist()]
-        axis = Axis(name, log=bool(getattr(domain, "log", False)))
-        panels.append(Panel(Axis(amount(subject)), axis, [Line(x, y, RED, "", 2.0, step=True, text=text)]))
+        axis = Axis(name, log=bool(getattr(domain, "log", False)), whole=isinstance(domain, Integer))
+        steps = Line(x, y, RED, "", 2.0, step=True, text=text)
+        panels.append(Panel(Axis(amount(subject), whole=True), axis, [steps]))
     return panels
 
 
@@ -140,7 +142,7 @@ def _family(subject: Subject, options: Options, found: list[Link], line: list[in
     marks.append(
         Points(values.trials[rows].astype(np.float64), values.values[rows], BLUE, "trials", 6.0, text=text)
     )
-    return Panel(Axis("trial"), value_axis(goal.metric, values.values, losses), marks)
+    return Panel(Axis("trial", whole=True), value_axis(goal.metric, values.values, losses), marks)
 
 
 def pareto(subject: Subject, options: Options) -> Chart:
