@@ -10,7 +10,7 @@ PYTEST  ?= $(BIN)/python -m pytest
 PYTHON  ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help demo test long check fmt wheel lowest clean
+.PHONY: help demo test long check fmt wheel lowest peers clean
 
 help:
 	@echo "make demo    a search on a real table, under 30 seconds of budget"
@@ -20,6 +20,7 @@ help:
 	@echo "make fmt     format the code"
 	@echo "make wheel   build dist/rung-*.whl"
 	@echo "make lowest  the test suite with the oldest dependencies that are allowed (needs uv)"
+	@echo "make peers   environments of the peers that benchmarks compare with, in .peers (PEERS=\"dehb\" for some)"
 	@echo "make clean   remove what was built, the environment too"
 
 $(VENV)/.core: pyproject.toml
@@ -59,6 +60,9 @@ wheel: $(VENV)/.dev
 lowest:
 	.ci/lowest
 
+peers: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.peers $(PEERS)
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .peers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find src tests benchmarks examples -name __pycache__ -type d -prune -exec rm -rf {} +
