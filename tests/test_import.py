@@ -40,7 +40,10 @@ def modules_after(code: str) -> set[str]:
 
 @pytest.mark.parametrize(
     "code",
-    ["import rung", *(HELP % ([*command, "--help"],) for command in ([], ["tune"], ["fit"], ["show"], ["report"]))],
+    [
+        "import rung",
+        *(HELP % ([*command, "--help"],) for command in ([], ["tune"], ["fit"], ["show"], ["report"])),
+    ],
 )
 def test_nothing_heavy_is_loaded(code: str) -> None:
     assert not modules_after(code).intersection(HEAVY)

@@ -6,10 +6,14 @@ import re
 import msgspec
 import pytest
 
+from rung.analysis import importance
+from rung.analysis.kinds.options import Options
 from rung.analysis.pages import embedded
+from rung.analysis.plotting import chart
 from rung.analysis.report import Command, page, report, usable_charts
 from rung.analysis.subject import Subject
 from rung.errors import UserError
+from rung.space import to_json
 from rung.space.domains import Choice, Float, Space
 from rung.trials import events as ev
 from support.studies import BARREN, STUDIES, identity_of, log_of
@@ -29,8 +33,8 @@ def test_every_study_has_a_report(subject, name):
     words, figures, scripts = parts(page(one, charts))
     assert scripts == 3  # the figures, Plotly once, our own few lines
     assert len(figures) == len(charts) == words.count("data-figure")
-    for chart in charts:
-        assert chart.title in words
+    for one_chart in charts:
+        assert one_chart.title in words
     best = one.history.incumbent
     if best is None:
         assert "no value yet" in words
@@ -95,6 +99,26 @@ def test_confirmation_is_told():
     assert "Confirmed: the mean ± 0.1 of 3 more evaluations (0.5, 0.6, 0.7)." in words
     assert f"It had {best.value:.6g} when it was chosen." in words
     assert "3 repeats of the best" in words
+
+
+@pytest.mark.parametrize("resource", [None, (1, 9)])
+def test_known_results_and_a_changed_space(resource):
+    """A told result is a trial like another, but no job; what left the space is out of the plots of it."""
+    scheduler = "asha" if resource else "plain"
+    who = identity_of(Space({"x": Float(0.0, 1.0)}), resource=resource, scheduler=scheduler)
+    log = log_of(who, lambda config, r, rng: {"loss": config["x"]}, trials=40, failing=0.0)[:-1]
+    log.append(ev.Told(40, (0.9,), {"loss": -5.0}, 9 if resource else 1, 900.0))
+    log.append(ev.SpaceChanged(to_json(Space({"x": Float(0.0, 0.92), "y": Float(0.0, 1.0)})), {"y": 0.25}))
+    one = Subject("changed", log)
+    gone = one.history.outside
+    assert gone
+    words, _, _ = parts(page(one, usable_charts(one)))
+    assert "best loss</small>-5" in words
+    assert "1 result that was known before" in words
+    assert "<b>0.25</b>" in words
+    shown = chart(one, "slice", Options(resource=1)).panels[0].marks[0]
+    assert not gone & {int(re.match(r"trial (\d+)", text)[1]) for text in shown.text}
+    assert importance(one, resource=1).trials == len(one.history.results[1]) - len(gone)
 
 
 def test_notes_and_other_doors(subject):

@@ -23,7 +23,7 @@ from rung.study.front import hypervolume
 from rung.study.records import TrialRecord
 from rung.study.result import failures
 from rung.trials import events as ev
-from rung.trials.history import CONFIRM
+from rung.trials.history import CONFIRM, TOLD
 
 _ENDS: Final = {
     "done": "all that was asked for is done",
@@ -35,6 +35,10 @@ _ENDS: Final = {
     "interrupted": "it was interrupted",
     "exhausted": "nothing was left to try",
     "closed": "its process closed it",
+}
+_APART: Final = {
+    CONFIRM: ("repeat of the best", "repeats of the best"),
+    TOLD: ("result that was known before", "results that were known before"),
 }
 
 
@@ -116,8 +120,8 @@ def facts(subject: Subject) -> list[tuple[str, str]]:
         rows.append(("failures", why))
     if history.apart:
         kinds = Counter(history.apart.values())
-        words = {CONFIRM: "repeats of the best", "told": "results that were known before"}
-        rows.append(("besides", ", ".join(f"{n} {words.get(kind, kind)}" for kind, n in kinds.items())))
+        told = [f"{n} {_APART[kind][n > 1]}" for kind, n in kinds.items()]
+        rows.append(("besides", ", ".join(told)))
     return rows
 
 

@@ -142,13 +142,13 @@ def timeline(subject: Subject, options: Options) -> Chart:
         for key, name, colour in _groups(subject, [job for job, _ in shown])
     ]
     busy = sum(job.ended - job.began for job in found.jobs) / (lanes * found.seconds)
-    note = f"{len(found.jobs):,} jobs, {lanes} at a time at most, busy {busy:.0%} of {spoken(found.seconds)}."
+    note = f"{len(found.jobs):,} jobs, at most {lanes} at a time, busy {busy:.0%} of {spoken(found.seconds)}."
     if found.breaks:
         marks += [_break(at / divisor, lanes) for at in found.breaks]
         note += " Dashed: the study was taken up again; the time in between is left out."
     step = max(1, lanes // 16)
     ticks = [(float(lane), str(lane + 1)) for lane in range(0, lanes, step)]
-    y = Axis("jobs at the same time", ticks=ticks, span=(-0.7, lanes - 0.3))
+    y = Axis("lane", ticks=ticks, span=(-0.7, lanes - 0.3))
     x = Axis(unit, span=(0.0, found.seconds / divisor))
     height = min(1.6, 0.4 + 0.06 * lanes)
     return Chart("timeline", "What ran when", [Panel(x, y, marks)], note=note, height=height)
