@@ -64,20 +64,20 @@ def _settled(space: CompiledSpace, points: Floats) -> tuple[Floats, Ints]:
 class Moves:
     """The moves of `CompiledSpace.neighbours` from many points at once: one active parameter is changed.
 
-    A number takes a normal step, truncated to the cube, of one of the sizes `STEPS`; one of few values goes
-    to the next one at least; a category becomes another. What becomes active gets a value by its prior.
+    A number takes a normal step, truncated to the cube, of one of the sizes `STEPS`, but of no less than the
+    mean distance of its values; a category becomes another. What becomes active gets a value by its prior.
     """
 
     def __init__(self, space: CompiledSpace) -> None:
         axes = space.columns.axes
         self.space = space
         self.levels = space.levels
-        self.counts = np.array([0 if axis.count is None else axis.count for axis in axes])
-        self.movable = self.counts != 1
+        self.widths = np.array([0.0 if axis.count is None else 1.0 / axis.count for axis in axes])
+        self.movable = self.widths != 1.0
         self.priors = any(axis.quantile is not None for axis in axes)
 
     def __call__(self, points: Floats, generator: np.random.Generator) -> tuple[Floats, Ints]:
-        """A neighbour of each of `points` (n, d) that has a legal one here, and the positions of these."""
+        """A neighbour of each of `points` (n, d), but for steps that lead nowhere; and of which."""
         n = len(points)
         keys = generator.random(points.shape)
         keys[np.isnan(points) | ~self.movable] = -1.0
@@ -89,22 +89,20 @@ class Moves:
         each = np.arange(len(rows))
         new[each, chosen] = self._moved(old[each, chosen], chosen, generator)
         found, kept = _settled(self.space, np.ascontiguousarray(new.T))
-        return found, rows[kept]
+        rows, chosen = rows[kept], chosen[kept]
+        went = found[np.arange(len(rows)), chosen] != points[rows, chosen]
+        return found[went], rows[went]
 
     def _moved(self, x: Floats, chosen: Ints, generator: np.random.Generator) -> Floats:
         """Other coordinates than `x` (n,), along the dimensions `chosen`."""
-        step = np.array(STEPS)[generator.integers(len(STEPS), size=len(x))]
+        step = np.maximum(np.array(STEPS)[generator.integers(len(STEPS), size=len(x))], self.widths[chosen])
         low, high = ndtr(-x / step), ndtr((1.0 - x) / step)
         uniforms = generator.random(len(x))
         moved = np.clip(x + step * ndtri(low + uniforms * (high - low)), 0.0, 1.0)
-        counts = self.counts[chosen]
-        size = np.maximum(counts, 1)
-        stays = (counts > 0) & (np.minimum(np.floor(moved * size), size - 1) == np.floor(x * size))
-        up = (moved >= x) & (x + 1.0 / size < 1.0) | (x - 1.0 / size < 0.0)
-        moved = np.where(stays, x + np.where(up, 1.0, -1.0) / size, moved)
-        levels = self.levels[chosen]
+        levels = np.maximum(self.levels[chosen], 1)
         other = np.floor(x * levels) + 1.0 + np.floor(uniforms * (levels - 1))
-        return np.where(levels > 0, (other % np.maximum(levels, 1) + 0.5) / np.maximum(levels, 1), moved)
+        found: Floats = np.where(self.levels[chosen] > 0, (other % levels + 0.5) / levels, moved)
+        return found
 
 
 def climb(

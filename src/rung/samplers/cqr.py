@@ -7,8 +7,9 @@ of a trial at its largest resource stands for it, wherever others have come: not
 nothing waits.
 
 What the paper leaves open is done so:
-- Candidates are random, and half of them neighbours of the best trials: on smooth problems random ones alone,
-  the paper's, found losses {ratio} times as far from the least.
+- Candidates are random. (With half of them neighbours of the best trials, the mean distance from the least
+  loss of Hartmann's function was 0.70, not 0.30, in 8 simulated studies under ASHA with 8 workers: draws from
+  so many likely good candidates trust the low fidelities too much.)
 - Losses are replaced by normal scores of their ranks. A failed trial has the worst loss that was found.
 - The first `min_points` results are of random configurations, and one tenth of all later ones.
 - Trials whose result is to come are not modelled: draws differ, so parallel suggestions do.
@@ -51,16 +52,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 EACH: Final = 64  # results up to which every one is a block
-BEST: Final = 10  # trials whose neighbours are candidates
 _RANDOM: Final = Origin("cqr")
 
 
 class Model(NamedTuple):
-    """Quantiles, the fidelity of their largest results, and points (n, d) of the best trials, best first."""
+    """Quantiles, and the fidelity of the largest results among those that they are of."""
 
     quantiles: Quantiles
     fidelity: int
-    best: Floats
 
 
 class Latest(NamedTuple):
@@ -122,18 +121,13 @@ class CqrSampler:
         if generator.random() >= self.random_fraction:
             model = self.model(space, history)
             if model is not None:
-                points = self._candidates(space, model, generator)
+                points = random_points(space, generator, self.candidates)
                 drawn = model.quantiles.predict(as_points(points))
                 picks = generator.integers(len(drawn), size=len(points))
                 values = best_unseen(space, history, points, -drawn[picks, np.arange(len(points))])
                 if values is not None:
                     return Suggestion(values, Origin("cqr", model=True, fidelity=model.fidelity))
         return Suggestion(space.sample(rng.seed, rng.number), _RANDOM)
-
-    def _candidates(self, space: CompiledSpace, model: Model, generator: np.random.Generator) -> Floats:
-        half = self.candidates // 2
-        near, _ = Moves(space)(model.best[generator.integers(len(model.best), size=half)], generator)
-        return np.concatenate([random_points(space, generator, self.candidates - len(near)), near])
 
     def model(self, space: CompiledSpace, history: History) -> Model | None:
         """The model of the results up to the last block; None if they are too few, or of a single point."""
@@ -164,7 +158,7 @@ class CqrSampler:
             quantiles=self.quantiles,
             rounds=self.rounds,
         )
-        return Model(quantiles, next(iter(counts)), points[np.argsort(losses, kind="stable")[:BEST]])
+        return Model(quantiles, next(iter(counts)))
 
 
 def _counted(history: History, fidelity: int) -> int:

@@ -9,8 +9,11 @@ What the paper leaves open, or SMAC 3 has changed since, is done so:
 - The forest is that of SMAC 3's facade for hyperparameters: ten trees of random thresholds on bootstrap
   samples, down to single results. (Best thresholds, leaves of three, and categories as columns of 0 and 1,
   each tried on four problems, found worse configurations or none better.)
-- Losses are taken on a logarithmic scale that begins below the best, and the improvement is that of the loss
-  itself, not of its logarithm, both as in SMAC 3. A failed trial has the worst loss that was found.
+- Every second suggestion, at random, is made on the losses as they are, standardised. For the other half
+  they are on a logarithmic scale that begins below the best, and the improvement is that of the loss itself,
+  not of its logarithm, as in SMAC 3 throughout. (The logarithm closes in on a minimum, but stays in the first
+  good branch of a conditional space: after 100 trials of a space with three branches the mean distance from
+  the least loss was 0.06 with it alone and 0.02 with both.) A failed trial has the worst loss found.
 - The first `min_points` results are of random configurations.
 - A trial whose result is to come counts as one with a `liar`'s loss, so that parallel suggestions keep apart.
 - Of more than `most` results half are the best, a quarter the latest, the rest evenly from those between.
@@ -30,8 +33,8 @@ from numpy.typing import NDArray
 
 from rung.models.forest import as_points, fit_forest
 from rung.samplers.base import Request, Suggestion
-from rung.samplers.candidates import Moves, best_of, check, enough, kept_rows, without_failures
-from rung.samplers.improvement import log_improvement_of_exp, log_scaled
+from rung.samplers.candidates import Acquisition, Moves, best_of, check, enough, kept_rows, without_failures
+from rung.samplers.improvement import log_improvement, log_improvement_of_exp, log_scaled, standardised
 from rung.samplers.observed import fidelities, observed, pending
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng
@@ -52,7 +55,7 @@ class Data(NamedTuple):
         fidelity: at which the results came.
         trials: (n,) their trials, then those whose result is to come.
         points: (n, d) their configurations in the unit cube, NaN where inactive.
-        targets: (n,) on a logarithmic scale.
+        targets: (n,) losses on the scale that was asked for.
         results: how many are results.
     """
 
@@ -83,8 +86,8 @@ class ForestSampler:
         candidates: random configurations that are compared for a suggestion.
         trees: how many.
         most: results that a forest is grown on.
-        liar: the loss of trials whose result is to come: the "mean" of the results, on the logarithmic scale,
-            the "worst", or "none" to leave these trials out.
+        liar: the loss of trials whose result is to come: the "mean" of the results, on their scale, the
+            "worst", or "none" to leave these trials out.
         belief: how strongly the space's priors are believed (piBO's beta); 0 for not beyond random draws.
 
     Raises:
@@ -112,44 +115,43 @@ class ForestSampler:
         """The configuration of the highest expected improvement, or a random one; the origin tells which."""
         generator = rng.generator()
         if generator.random() >= self.random_fraction:
-            data = self.data(space, history)
+            log = bool(generator.random() < 0.5)
+            data = self.data(space, history, log)
             if data is not None:
-                return self._by_model(space, history, data, rng, generator)
+                acquisition = self._acquisition(space, data, log, int(generator.integers(2**31)))
+                moves, starts = Moves(space), data.starts()
+                values = best_of(moves, history, starts, acquisition, generator, self.candidates)
+                if values is not None:
+                    return Suggestion(values, Origin("forest", model=True, fidelity=data.fidelity))
         return Suggestion(space.sample(rng.seed, rng.number), _RANDOM)
 
-    def _by_model(
-        self, space: CompiledSpace, history: History, data: Data, rng: Rng, generator: np.random.Generator
-    ) -> Suggestion:
-        seed = int(generator.integers(2**31))
+    def _acquisition(self, space: CompiledSpace, data: Data, log: bool, seed: int) -> Acquisition:
+        """The logarithm of what is made as high as possible."""
         forest = fit_forest(as_points(data.points), data.targets, seed=seed, trees=self.trees)
+        improvement = log_improvement_of_exp if log else log_improvement
         strength = self.belief / data.results
 
         def acquisition(points: Floats) -> Floats:
-            mean, variance = forest.predict(as_points(points))
-            improvement = log_improvement_of_exp(data.best, mean, variance)
-            return improvement + strength * space.log_prior(points) if strength else improvement
+            found = improvement(data.best, *forest.predict(as_points(points)))
+            return found + strength * space.log_prior(points) if strength else found
 
-        moves = Moves(space)
-        values = best_of(moves, history, data.starts(), acquisition, generator, self.candidates)
-        if values is None:
-            return Suggestion(space.sample(rng.seed, rng.number), _RANDOM)
-        return Suggestion(values, Origin("forest", model=True, fidelity=data.fidelity))
+        return acquisition
 
-    def data(self, space: CompiledSpace, history: History) -> Data | None:
-        """What to grow a forest on; None while results are too few, or in a space of one point."""
+    def data(self, space: CompiledSpace, history: History, log: bool = True) -> Data | None:
+        """What to grow a forest on; None while results are too few."""
         least = self.min_points or enough(space)
         for fidelity in fidelities(history):
             found = observed(history, fidelity)
             if np.count_nonzero(found.losses < WORST) >= least:
-                return self._data(space, history, fidelity)
+                return self._data(space, history, fidelity, log)
         return None
 
-    def _data(self, space: CompiledSpace, history: History, fidelity: int) -> Data:
+    def _data(self, space: CompiledSpace, history: History, fidelity: int, log: bool) -> Data:
         found = observed(history, fidelity)
         matrix = history.matrix(space)
         losses = without_failures(found.losses)
         kept = kept_rows(losses, self.most)
-        targets = log_scaled(losses[kept])
+        targets = log_scaled(losses[kept]) if log else standardised(losses[kept])
         trials, results = found.trials[kept], len(targets)
         waiting = [] if self.liar == "none" else sorted(pending(history))
         lie = targets.mean() if self.liar == "mean" else targets.max()

@@ -12,6 +12,8 @@ from scipy.special import erfcx, log_ndtr, ndtr, ndtri
 Floats = NDArray[np.float64]
 
 _SQRT_HALF_PI: Final = math.sqrt(math.pi / 2)
+FLOOR: Final = 1e-5  # the part of their range below which differences of losses lose weight
+_WIDE: Final = 100.0  # of the losses that stay, in distances of the 75 % quantile from the best
 _TINY: Final = 1e-12  # the least variance
 _LEAST: Final = -36.0  # of a logarithm of one minus a number that rounding brings to 1
 _LOG_SQRT_2PI: Final = 0.5 * math.log(2 * math.pi)
@@ -61,14 +63,37 @@ def normal_scores(losses: Floats) -> Floats:
     return np.asarray(ndtri((rank + 0.5) / len(losses)), dtype=np.float64)
 
 
-def log_scaled(losses: Floats) -> Floats:
-    """Losses (n,) on a logarithmic scale that begins below the best, as in SMAC 3: all finite.
+def log_scaled(losses: Floats, floor: float = FLOOR) -> Floats:
+    """Losses (n,) on a logarithmic scale that begins below the best, as in SMAC 3: finite.
 
-    They are scaled to [0, 1], from as far below the best as the 5 % quantile is above it.
+    It begins as far below the best as the 5 % quantile is above it, but at least `floor` of the losses'
+    range: else, as a search closes in on one value, differences in its last digits would outweigh all others.
     """
-    span = np.abs(losses).max() or 1.0
-    x = losses / span
-    low, high = x.min(), x.max()
-    below = low - (np.quantile(x, 0.05) - low) - 1e-10
+    x = _cut(losses)
+    low, high = float(x.min()), float(x.max())
+    if high == low:
+        return np.zeros(len(x))
+    below = low - max(float(np.quantile(x, 0.05)) - low, floor * (high - low))
     scaled: Floats = np.log((x - below) / (high - below))
     return scaled
+
+
+def standardised(losses: Floats) -> Floats:
+    """Losses (n,) of mean 0 and standard deviation 1; zeros if all are equal."""
+    x = _cut(losses)
+    x -= x.mean()
+    scaled: Floats = x / (float(x.std()) or 1.0)
+    return scaled
+
+
+def _cut(losses: Floats) -> Floats:
+    """Losses (n,) with those very far above most others cut off, in a unit in which they are at most 1.
+
+    One huge loss would make all others equal. What is less far stays: how bad the worse regions are, and how
+    sure that is, tells a search that has closed in on a value where else to look.
+    """
+    x = losses / (float(np.abs(losses).max()) or 1.0)
+    low, most = float(x.min()), float(np.quantile(x, 0.75))
+    if most > low:
+        x = np.minimum(x, low + _WIDE * (most - low))
+    return x / (float(np.abs(x).max()) or 1.0)
