@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from rung.schedulers import SCHEDULERS, make_scheduler, spec_of
 from rung.schedulers.base import Done, Resume, Start, Stop, Wait
+from rung.study.decide import decide, out_of_resource
 from rung.trials import events as ev
-from rung.trials.events import Failure, JobStarted, Limits
+from rung.trials.events import Failure, JobStarted, Limits, Spec
 from rung.trials.history import EXHAUSTED
 from rung.trials.states import TrialState
 from support.driver import Driver, identity, is_done, replayed
@@ -21,6 +22,16 @@ every = pytest.mark.parametrize("name", SCHEDULERS)
 ladders = st.sampled_from(LADDERS)
 choices = st.lists(st.integers(0, 10**6), max_size=100)
 contract = settings(max_examples=40, deadline=None)
+_MODEL = {"drawn": 8, "samples": 16, "points": 12}
+WITH_MODEL = {  # their decisions cost milliseconds: less work for each, and fewer of them
+    "fabolas": Spec("fabolas", {**_MODEL, "compared": 3, "representers": 3, "first": 2}),
+    "freeze-thaw": Spec("freeze-thaw", {**_MODEL, "old": 3, "new": 1, "basket": 5, "first": 4}),
+}
+
+
+def few(name: str, n: int) -> int:
+    """So many trials, fewer where each decision asks a model."""
+    return n // 5 if name in WITH_MODEL else n
 
 
 def watch(driver: Driver, decision: object) -> None:
@@ -50,7 +61,13 @@ def watch(driver: Driver, decision: object) -> None:
 def drive(name: str, ladder: tuple, n: int | None, slots: int, numbers: list[int], **more) -> Driver:
     limits = Limits(trials=n, retries=2)
     return Driver(
-        make_scheduler(name), identity(*ladder), limits, workers=slots, choices=numbers, check=watch, **more
+        make_scheduler(WITH_MODEL.get(name, name)),
+        identity(*ladder),
+        limits,
+        workers=slots,
+        choices=numbers,
+        check=watch,
+        **more,
     )
 
 
@@ -58,6 +75,7 @@ def drive(name: str, ladder: tuple, n: int | None, slots: int, numbers: list[int
 @given(ladder=ladders, n=st.integers(0, 50), slots=st.integers(1, 7), numbers=choices)
 @contract
 def test_it_ends_after_exactly_n_configurations(name, ladder, n, slots, numbers):
+    n = few(name, n)
     driver = drive(name, ladder, n, slots, numbers).run()
     assert len(driver.history) == n
     assert is_done(driver.ask())
@@ -67,8 +85,8 @@ def test_it_ends_after_exactly_n_configurations(name, ladder, n, slots, numbers)
 @given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
 @contract
 def test_every_decision_follows_from_the_log_before_it(name, ladder, n, slots, numbers):
-    driver = drive(name, ladder, n, slots, numbers).run()
-    scheduler = make_scheduler(spec_of(make_scheduler(name)))
+    driver = drive(name, ladder, few(name, n), slots, numbers).run()
+    scheduler = make_scheduler(spec_of(driver.scheduler))
     for length, decision in driver.decisions[:: max(1, len(driver.decisions) // 8)]:
         assert scheduler.next(replayed(driver.log[:length], scheduler)) == decision
 
@@ -79,6 +97,7 @@ def test_every_decision_follows_from_the_log_before_it(name, ladder, n, slots, n
 )
 @contract
 def test_a_finished_study_can_be_extended(name, ladder, n, more, slots, numbers):
+    n, more = few(name, n), few(name, more)
     driver = drive(name, ladder, n, slots, numbers).run()
     driver.fold(ev.LimitsChanged(Limits(trials=n + more, retries=2)))
     driver.run()
@@ -89,6 +108,7 @@ def test_a_finished_study_can_be_extended(name, ladder, n, more, slots, numbers)
 @given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
 @contract
 def test_a_sampler_that_runs_out_ends_it(name, ladder, n, slots, numbers):
+    n = few(name, n)
     driver = drive(name, ladder, None, slots, numbers)
     while len(driver.history) < n:
         driver.decide() if len(driver.history) + slots <= n else step(driver)
@@ -128,7 +148,7 @@ def test_whoever_may_not_resume_never_does(name, ladder, n, slots, numbers):
             if state is TrialState.PAUSED and not driver.scheduler.may_resume(history, trial):
                 given_up.add(trial)
 
-    driver = drive(name, ladder, n, slots, numbers)
+    driver = drive(name, ladder, few(name, n), slots, numbers)
     driver.check = check
     driver.run()
     paused = [t for t, state in enumerate(driver.history.states) if state is TrialState.PAUSED]
@@ -139,9 +159,11 @@ def test_whoever_may_not_resume_never_does(name, ladder, n, slots, numbers):
 @given(n=st.integers(1, 30), slots=st.integers(1, 5), numbers=choices)
 @contract
 def test_without_a_resource_each_trial_has_one_job(name, n, slots, numbers):
-    who = identity(plain=True)
+    who, n = identity(plain=True), max(1, few(name, n))
     limits = Limits(trials=n, retries=2)
-    driver = Driver(make_scheduler(name), who, limits, workers=slots, choices=numbers, check=watch).run()
+    driver = Driver(
+        make_scheduler(WITH_MODEL.get(name, name)), who, limits, workers=slots, choices=numbers, check=watch
+    ).run()
     assert {d.until for _, d in driver.decisions if isinstance(d, Start)} == {1}
     assert not any(isinstance(d, Resume | Stop) for _, d in driver.decisions)
     assert len(driver.history) == n
@@ -176,3 +198,78 @@ def test_running_jobs_are_waited_for(name):
     driver = drive(name, (1, 9, 3), 2, 2, [])
     assert not driver.decide()
     assert isinstance(driver.ask(), Wait)
+
+
+@every
+@given(ladder=ladders, most=st.integers(1, 400), slots=st.integers(1, 5), numbers=choices)
+@contract
+def test_a_limit_on_the_total_resource_is_never_exceeded(name, ladder, most, slots, numbers):
+    """And it ends only when the next job has no room, or there is none."""
+    limits = Limits(trials=30, total_resource=most, retries=2)
+    driver = Driver(
+        make_scheduler(name), identity(*ladder), limits, workers=slots, choices=numbers, within=decide
+    ).run()
+    history = driver.history
+    assert history.spent <= most
+    assert not history.running
+    assert is_done(driver.scheduler.next(history)) or out_of_resource(history, driver.scheduler)
+
+
+@every
+@given(
+    ladder=ladders,
+    n=st.integers(1, 30),
+    slots=st.integers(1, 6),
+    hung=st.integers(1, 4),
+    numbers=choices,
+)
+@contract
+def test_workers_that_never_answer_hold_up_nobody_for_ever(name, ladder, n, slots, hung, numbers):
+    """The first jobs hang. The others go on until all wait for these, which then count as lost, again and
+    again: all configurations are started, and it ends."""
+    driver = drive(name, ladder, n, slots, [])
+    order = iter(numbers)
+    while not driver.decide():
+        running = [each.job for each in driver.history.running.values()]
+        sound = [job for job in running if job.trial >= hung]
+        if sound:
+            job = sound[next(order, 0) % len(sound)]
+            gate = driver.history.running[job.trial].next_gate
+            driver.reports(job, gate, "value", float(next(order, 1) % 7))
+        else:
+            job = running[-1]
+            driver.fails(job, Failure.LOST, driver.history.running[job.trial].next_gate, stopping=False)
+    assert len(driver.history) == n
+    assert not driver.history.running
+    assert not driver.history.retry
+
+
+@every
+@given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), newest=st.booleans())
+@contract
+def test_in_whatever_order_results_come_it_ends(name, ladder, n, slots, newest):
+    """Always the job that was started last, or first; every third one crashes."""
+    driver = drive(name, ladder, n, slots, [])
+    while not driver.decide():
+        running = list(driver.history.running.values())
+        chosen = running[-1] if newest else running[0]
+        if chosen.job.trial % 3 == 2:
+            driver.fails(chosen.job, Failure.ERROR, chosen.next_gate, chosen.stopping)
+        elif chosen.stopping:
+            driver.fold(ev.JobStopped(chosen.job.trial, chosen.job.attempt))
+        else:
+            driver.reports(chosen.job, chosen.next_gate, "value", float(chosen.job.trial * 5 % 7))
+    assert len(driver.history) == n
+    crashed = [trial for trial in range(n) if trial % 3 == 2]
+    jobs = [event.trial for event in driver.log if isinstance(event, JobStarted)]
+    assert all(jobs.count(trial) == 1 for trial in crashed)  # never promoted
+
+
+@every
+@pytest.mark.parametrize(("goals", "bounded"), [(3, False), (1, True), (2, True)])
+@given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
+@settings(max_examples=15, deadline=None)
+def test_several_objectives_and_constraints(name, goals, bounded, ladder, n, slots, numbers):
+    who, limits = identity(*ladder, goals=goals, bounded=bounded), Limits(trials=n, retries=2)
+    driver = Driver(make_scheduler(name), who, limits, workers=slots, choices=numbers, check=watch).run()
+    assert len(driver.history) == n
