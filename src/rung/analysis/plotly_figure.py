@@ -221,7 +221,7 @@ def _coordinates(mark: Coordinates) -> Spec:
             "values": numbers(column),
             "range": [min(-0.02, float(column.min()) - 0.02), 1.02],
             "tickvals": [round(position, 5) for position, _ in ticks],
-            "ticktext": [_plain(text) for _, text in ticks],
+            "ticktext": [text for _, text in ticks],  # here Plotly reads no marks
         }
         for name, column, ticks in zip(mark.names, mark.values.T, mark.ticks, strict=True)
     ]
