@@ -100,7 +100,7 @@ def test_fronts_and_nets_are_the_naive_ones(rows):
     assert list(epsilon_net(array)) == naive_net(points)  # whole numbers: ties are ties
 
 
-@pytest.mark.parametrize("goals, bounded", [(2, False), (3, False), (2, True)])
+@pytest.mark.parametrize(("goals", "bounded"), [(2, False), (3, False), (2, True)])
 @given(
     ladder=st.sampled_from([(1, 9, 3), (1, 27, 3), (2, 16, 2)]),
     n=st.integers(1, 40),

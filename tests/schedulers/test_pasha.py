@@ -44,10 +44,10 @@ class PaperPASHA(Oracle):
 
     def told(self, trial: int, resource: int, value: float) -> None:
         self.curves.setdefault(trial, {})[resource] = value
-        rung = self.heading[trial]
-        if resource == self.rungs[rung]:
-            self.results[rung][trial] = value
-            if rung == self.top < len(self.rungs) - 1 and value < math.inf:
+        level = self.heading[trial]
+        if resource == self.rungs[level]:
+            self.results[level][trial] = value
+            if level == self.top < len(self.rungs) - 1 and value < math.inf:
                 self.look()
 
     def failed(self, trial: int) -> None:
@@ -80,18 +80,18 @@ class PaperPASHA(Oracle):
         return []
 
     def next(self, may_start: bool, busy: bool) -> Decision:
-        for rung in reversed(range(self.top)):
-            results = self.results[rung]
+        for level in reversed(range(self.top)):
+            results = self.results[level]
             top = best_first(results)[: len(results) // self.eta]
-            wanted = [t for t in top if results[t] < math.inf and t not in self.promoted[rung]]
+            wanted = [t for t in top if results[t] < math.inf and t not in self.promoted[level]]
             if wanted:
-                return Resume(wanted[0], self.rungs[rung + 1], self.gates(rung + 1))
+                return Resume(wanted[0], self.rungs[level + 1], self.gates(level + 1))
         return Start(self.rungs[0], gates=self.gates(0)) if may_start else idle(busy)
 
-    def gates(self, rung: int) -> tuple[int, ...]:
+    def gates(self, level: int) -> tuple[int, ...]:
         if self.fixed is not None or self.top == len(self.rungs) - 1:
             return ()
-        below, above = (0, *self.rungs)[rung : rung + 2]
+        below, above = (0, *self.rungs)[level : level + 2]
         number = min(8, above - below)
         return tuple(below + (above - below) * i // number for i in range(1, number))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -167,7 +168,7 @@ class PaperRace:
 
     @staticmethod
     def repeats(means: list[float]) -> list[float]:
-        return [means[0]] + [k * m - (k - 1) * b for k, (b, m) in enumerate(zip(means, means[1:]), 2)]
+        return [means[0]] + [k * m - (k - 1) * b for k, (b, m) in enumerate(pairwise(means), 2)]
 
 
 @pytest.mark.parametrize("rule", [Racing(4, 2, 0.2), Racing(6, 3, 0.3), Racing(3, 2, 0.5, elite=False)])
