@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import sys
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from rung.space.compiled import CompiledSpace, compile_space
 from rung.space.domains import Categorical, Choice, Constant, Domain, Float, Integer, Ordinal, Space
 from rung.space.draws import Rng
 from rung.space.rules import Condition, Forbidden, Is
+from rung.trials.events import Reported
 from rung.trials.history import History
 
 NAMES = sorted(SAMPLERS)
@@ -59,6 +61,10 @@ LOSSES = st.one_of(
 )
 
 
+# samplers that hand on to another one: the origin names whose the configuration is
+WRAPPERS = {"auto": {"kde"}, "transfer": {"transfer", "kde"}}
+
+
 def snapshot(thing: Any) -> Any:
     """All that a history holds, as plain values to compare; what it keeps of encoded rows aside."""
     if isinstance(thing, History):
@@ -77,7 +83,7 @@ def check(space: CompiledSpace, suggestion: Suggestion | None, name: str) -> Non
         return
     assert space.from_mapping(space.to_mapping(suggestion.values)) == suggestion.values
     assert space.legal([suggestion.values]).all()
-    assert suggestion.origin.sampler == name
+    assert suggestion.origin.sampler in WRAPPERS.get(name, {name})
     assert suggestion.origin.model == (suggestion.origin.fidelity is not None)
 
 
@@ -136,3 +142,92 @@ def test_trials_and_seeds_differ(recorder, name):
         for number in range(20)
     }
     assert len(found) == 100
+
+
+HUNDREDS = compile_space({f"x{i}": Float(0, 1) for i in range(200)})
+MIXED = compile_space(
+    {
+        "x": Float(0, 1),
+        "n": Integer(1, 9),
+        "k": Choice({"a": {"y": Float(1e-3, 1, log=True)}, "b": {}}),
+        "o": Ordinal([1, 2, 4]),
+    }
+)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_hundred_parameters(recorder, name):
+    sampler = make_sampler(name)
+    record = recorder(sampler, HUNDREDS).random_trials(HUNDREDS, [n / 30 for n in range(30)])
+    check(HUNDREDS, sampler.suggest(HUNDREDS, record.history, Request(1), Rng(0, 30)), name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [0.5, None])
+def test_a_single_result(recorder, name, value):
+    sampler = make_sampler(name)
+    record = recorder(sampler, MIXED).random_trials(MIXED, [value])
+    for number in range(1, 6):
+        check(MIXED, sampler.suggest(MIXED, record.history, Request(1), Rng(3, number)), name)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "grid"])
+def test_parallel_asks_give_different_points(recorder, name):
+    """Sixteen workers ask before any of them answers."""
+    space = compile_space({f"x{i}": Float(0, 1) for i in range(4)})
+    sampler = make_sampler(name)
+    record = recorder(sampler, space).random_trials(space, [abs(n - 20) / 40 for n in range(40)])
+    asked = []
+    for number in range(40, 56):
+        suggestion = sampler.suggest(space, record.history, Request(1), Rng(0, number))
+        asked.append(suggestion.values)
+        record.start(suggestion.values, 1, suggestion.origin)
+    assert len(set(asked)) == 16
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_running_trial_reports_on_the_way_is_no_result(recorder, name):
+    """Only results count: neither a report between gates nor what will come is seen."""
+    found = []
+    for value in (-1e6, 0.5, math.nan):
+        sampler = make_sampler(name)
+        record = recorder(sampler, MIXED).random_trials(MIXED, [n / 30 for n in range(30)], until=9)
+        running = record.start(MIXED.sample(7, 7), 9)
+        record.history.fold(Reported(running, 4, {"loss": value}))
+        found.append(sampler.suggest(MIXED, record.history, Request(9), Rng(0, 31)))
+    assert repr(found[0]) == repr(found[1]) == repr(found[2])
+
+
+def calls(function: Any) -> int:
+    """How many functions are called, Python's and built-in ones."""
+    count = 0
+
+    def tick(frame: Any, event: str, argument: Any) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(tick)
+    try:
+        function()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_work_of_a_suggestion_does_not_grow(recorder, name):
+    """Calls of the dearest of eight suggestions, each after one more result: at 3,000 trials as at 1,000."""
+    sampler = make_sampler(name)
+    work = {}
+    record = recorder(sampler, MIXED)
+    for size in (1000, 3000):
+        count = size - len(record.history)
+        record.random_trials(MIXED, [math.sin(n) for n in range(count)])
+        sampler.suggest(MIXED, record.history, Request(1), Rng(0, size))
+        counts = []
+        for number in range(size, size + 8):
+            record.trial(MIXED.sample(1, number), 0.1)
+            rng = Rng(0, number)
+            counts.append(calls(lambda rng=rng: sampler.suggest(MIXED, record.history, Request(1), rng)))
+        work[size] = max(counts)
+    assert work[3000] <= 1.5 * work[1000] + 500
