@@ -10,7 +10,7 @@ from benchmarks.rows import Row, show
 
 PARTS = {
     "asktell": "benchmarks.engine_core:ask_tell_rows",
-    "kde": "benchmarks.engine_samplers:kde_rows",
+    "kde": "benchmarks.samplers.entries:kde_rows",
     "space": "benchmarks.engine_space:space_rows",
     "storage": "benchmarks.engine_storage:storage_rows",
     "replay": "benchmarks.engine_core:replay_rows",

@@ -1,4 +1,4 @@
-"""Peers of rung, each in an environment of its own: `make peers` makes them, `benchmarks.peers.call` asks them.
+"""Peers of rung, each in an environment of its own: `make peers` makes them, `call.py` asks them.
 
 They are no dependency of rung, nor of its tests. What a benchmark says of a peer comes from running it.
 """

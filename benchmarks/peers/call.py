@@ -35,9 +35,7 @@ def python_of(peer: str) -> Path | None:
     return path if PEERS[peer].name and path.exists() else None
 
 
-def call(
-    peer: str, script: str, payload: dict[str, Any], seconds: float = 600.0
-) -> dict[str, Any] | Missing:
+def call(peer: str, script: str, payload: dict[str, Any], seconds: float = 600.0) -> dict[str, Any] | Missing:
     """What `scripts/<peer>_<script>.py` answers to `payload`.
 
     Returns:

@@ -13,7 +13,7 @@ from typing import Any
 
 
 def answer(rules: dict[str, Callable[..., Any]]) -> None:
-    """Call the rule that the payload names with the rest of the payload as arguments; print what it returns."""
+    """Call the rule that the payload names with the rest of the payload as arguments; print the result."""
     payload = json.load(sys.stdin)
     out = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):

@@ -27,7 +27,7 @@ def suggest(searcher: str, observations: int, repeats: int) -> dict[str, float]:
     return timed(step, repeats)
 
 
-def _cqr():  # noqa: ANN202
+def _cqr():
     from syne_tune.optimizer.schedulers.searchers.conformal.conformal_quantile_regression_searcher import (
         ConformalQuantileRegression,
     )
@@ -35,7 +35,7 @@ def _cqr():  # noqa: ANN202
     return ConformalQuantileRegression(SPACE, random_seed=0)
 
 
-def _evolution():  # noqa: ANN202
+def _evolution():
     from syne_tune.optimizer.schedulers.searchers.regularized_evolution import RegularizedEvolution
 
     return RegularizedEvolution(SPACE, random_seed=0)
