@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from rung.errors import StudyError
 from rung.storage import open_storage
-from rung.study.study import stored_identity
+from rung.study.opening import stored_identity
 from rung.tabular.baselines import constant_prediction, lightgbm_prediction
 from rung.tabular.columns import Column, infer_columns
 from rung.tabular.dataset import Dataset

@@ -1,0 +1,200 @@
+"""What `rung tune` does with its options: opens the study, runs it in the open, or shows its plan only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from rung.errors import UserError
+
+if TYPE_CHECKING:
+    from rung.cli.objective import Objective
+    from rung.study import Study
+
+LOCAL = "local"
+ENDLESS = "say when it ends: --trials 50, --budget 10m, --total-resource 2000 or --target 0.1"
+RECORD = "command"  # the topic under which the log keeps what ran
+
+
+class Options(NamedTuple):
+    """The options of `rung tune`, as they were typed; see there."""
+
+    objective: str
+    space: str | None
+    metric: str | None
+    mode: str | None
+    reference: str | None
+    constraint: list[str] | None
+    resource: str | None
+    eta: int
+    method: str | None
+    sampler: str | None
+    scheduler: str | None
+    workers: int | None
+    executor: str | None
+    trials: int | None
+    budget: str | None
+    total_resource: int | None
+    target: float | None
+    trial_time: str | None
+    trial_memory: str | None
+    retries: int
+    seed: int
+    noisy: bool
+    confirm: int
+    deterministic: int
+    evaluation_cost: str | None
+    fix: list[str] | None
+    transfer: list[str] | None
+    plan: bool
+    storage: str
+    study: str | None
+
+
+def tuned(options: Options) -> None:
+    """Open the study and run it; with `plan` only say what would run."""
+    from rung.cli.objective import load_objective
+    from rung.cli.outcome import announce
+    from rung.cli.sizes import size
+    from rung.study.limits import make_limits
+    from rung.study.run import check_engine
+
+    if all(x is None for x in (options.trials, options.budget, options.total_resource, options.target)):
+        raise UserError(ENDLESS)
+    loaded = load_objective(options.objective)
+    memory = size(options.trial_memory) if options.trial_memory else None
+    check_executor(options.executor)
+    check_engine(options.executor or LOCAL, options.workers or 1, make_limits(trial_memory=memory))
+    if options.plan:
+        with _opened(options._replace(storage="memory"), loaded, memory) as study:
+            announce(study, options.workers or 1)
+        return
+    study = _opened(options, loaded, memory)
+    run_in_the_open(study, loaded, options.workers, options.executor, options.storage)
+
+
+def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
+    from rung.cli.objective import load_space, setting
+    from rung.study import Study
+
+    sampler, scheduler = _policies(options)
+    study = Study(
+        load_space(options.space, loaded),
+        metric=setting(loaded, "metric", options.metric, "loss"),
+        mode=setting(loaded, "mode", options.mode, "min"),
+        reference=_numbers(options.reference),
+        constraints=options.constraint or setting(loaded, "constraints", None, ()),
+        resource=setting(loaded, "resource", options.resource, None),
+        eta=options.eta,
+        sampler=sampler,
+        scheduler=scheduler,
+        seed=options.seed,
+        noisy=options.noisy,
+        confirm=options.confirm,
+        deterministic=options.deterministic,
+        transfer=options.transfer or (),
+        evaluation_cost=options.evaluation_cost,
+        storage=options.storage,
+        study=options.study,
+        trials=options.trials,
+        budget=options.budget,
+        total_resource=options.total_resource,
+        target=options.target,
+        retries=options.retries,
+        trial_time=options.trial_time,
+        trial_memory=memory,
+    )
+    if options.fix:
+        try:
+            study.fix(assignments(options.fix))
+        except BaseException:
+            study.close()
+            raise
+    return study
+
+
+def _policies(options: Options) -> tuple[str | None, str | None]:
+    """Sampler and scheduler, from their own names or from a combination's."""
+    from rung.study.methods import combination
+
+    if options.method is None:
+        return options.sampler, options.scheduler
+    if options.sampler is not None or options.scheduler is not None:
+        raise UserError("give either --method or --sampler and --scheduler, not both")
+    named = combination(options.method)
+    return named.sampler, named.scheduler
+
+
+def _numbers(text: str | None) -> Sequence[float] | None:
+    try:
+        return None if text is None else [float(word) for word in text.split(",")]
+    except ValueError:
+        raise UserError(f"--reference {text!r}: write a number for each metric, as in 1.0,200") from None
+
+
+def assignments(texts: Sequence[str]) -> dict[str, Any]:
+    """Values by name, from texts such as "lr=0.1" and "optimizer=sgd".
+
+    Raises:
+        UserError: one without "=".
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name.strip():
+            raise UserError(f"{text!r} is not understood: write NAME=VALUE, as in lr=0.1")
+        try:
+            found[name.strip()] = json.loads(value)
+        except ValueError:
+            found[name.strip()] = value.strip()
+    return found
+
+
+def check_executor(name: str | None) -> None:
+    """Refuse an unknown executor before anything is written."""
+    from rung.executors.table import load
+
+    load(name or LOCAL)
+
+
+def last_command(study: Study, objective: str | None) -> dict[str, Any]:
+    """What the study's last command ran: objective, executor, workers.
+
+    Raises:
+        UserError: it was begun from Python, and no objective is named.
+    """
+    recorded = study.history.records.get(RECORD, [])
+    command: Mapping[str, Any] = recorded[-1].data if recorded else {}
+    found = dict(command)
+    if objective is not None:
+        found["objective"] = objective
+    if "objective" not in found:
+        raise UserError(
+            f"study {study.name!r} was begun from Python: go on there, with rung.tune and the same settings, "
+            "or say where its objective lies: --objective FILE.py:FUNCTION"
+        )
+    return found
+
+
+def run_in_the_open(
+    study: Study, loaded: Objective, workers: int | None, executor: str | None, storage: str
+) -> None:
+    """Run the study in the open, print what was found, and exit with what that means."""
+    from rung.cli.outcome import announce, interrupted, outcome
+    from rung.cli.progress import watching
+
+    workers, executor = workers or 1, executor or LOCAL
+    with study:
+        command = {"objective": f"{loaded.path}:{loaded.name}", "executor": executor, "workers": workers}
+        recorded = study.history.records.get(RECORD, [])
+        if not recorded or recorded[-1].data != command:
+            study.record(RECORD, command)
+        announce(study, workers)
+        try:
+            with watching(study) as progress:
+                result = study.run(loaded.function, workers=workers, executor=executor, watch=progress)
+        except KeyboardInterrupt:
+            interrupted(study.name, storage)
+            raise
+    outcome(study, result, storage)
