@@ -205,9 +205,14 @@ def test_running_jobs_are_waited_for(name):
 @contract
 def test_a_limit_on_the_total_resource_is_never_exceeded(name, ladder, most, slots, numbers):
     """And it ends only when the next job has no room, or there is none."""
-    limits = Limits(trials=30, total_resource=most, retries=2)
+    limits = Limits(trials=few(name, 30), total_resource=most, retries=2)
     driver = Driver(
-        make_scheduler(name), identity(*ladder), limits, workers=slots, choices=numbers, within=decide
+        make_scheduler(WITH_MODEL.get(name, name)),
+        identity(*ladder),
+        limits,
+        workers=slots,
+        choices=numbers,
+        within=decide,
     ).run()
     history = driver.history
     assert history.spent <= most
@@ -227,6 +232,7 @@ def test_a_limit_on_the_total_resource_is_never_exceeded(name, ladder, most, slo
 def test_workers_that_never_answer_hold_up_nobody_for_ever(name, ladder, n, slots, hung, numbers):
     """The first jobs hang. The others go on until all wait for these, which then count as lost, again and
     again: all configurations are started, and it ends."""
+    n = max(1, few(name, n))
     driver = drive(name, ladder, n, slots, [])
     order = iter(numbers)
     while not driver.decide():
@@ -249,6 +255,7 @@ def test_workers_that_never_answer_hold_up_nobody_for_ever(name, ladder, n, slot
 @contract
 def test_in_whatever_order_results_come_it_ends(name, ladder, n, slots, newest):
     """Always the job that was started last, or first; every third one crashes."""
+    n = max(1, few(name, n))
     driver = drive(name, ladder, n, slots, [])
     while not driver.decide():
         running = list(driver.history.running.values())
@@ -270,6 +277,9 @@ def test_in_whatever_order_results_come_it_ends(name, ladder, n, slots, newest):
 @given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
 @settings(max_examples=15, deadline=None)
 def test_several_objectives_and_constraints(name, goals, bounded, ladder, n, slots, numbers):
+    n = max(1, few(name, n))
     who, limits = identity(*ladder, goals=goals, bounded=bounded), Limits(trials=n, retries=2)
-    driver = Driver(make_scheduler(name), who, limits, workers=slots, choices=numbers, check=watch).run()
+    driver = Driver(
+        make_scheduler(WITH_MODEL.get(name, name)), who, limits, workers=slots, choices=numbers, check=watch
+    ).run()
     assert len(driver.history) == n

@@ -98,7 +98,7 @@ class SubsetModels:
     def gain(
         self, x: Floats, s: Floats, representers: Floats, generator: np.random.Generator, samples: int
     ) -> Floats:
-        """(n,) what a result at each (x, s) tells about which of `representers` (z, f) is best on all data."""
+        """(n,) what a result at each (x, s) tells about which of `representers` (z, f) is best at s = 1."""
         full = loss_points(representers, np.ones(len(representers)))
         means, _ = self.loss.predict(full)
         tried = loss_points(x, s)

@@ -81,6 +81,18 @@ _ROWS: Final = (
         "a trial stops when its learning curve will hardly beat the incumbent",
         "Domhan et al. 2015",
     ),
+    (
+        "fabolas",
+        "fabolas:Fabolas",
+        "data subsets: configuration and size by what they tell for their cost",
+        "Klein et al. 2017",
+    ),
+    (
+        "freeze-thaw",
+        "freeze_thaw:FreezeThaw",
+        "paused trials and new ones by what they tell about where curves end",
+        "Swersky et al. 2014",
+    ),
 )
 
 SCHEDULERS: Final[dict[str, Method]] = {

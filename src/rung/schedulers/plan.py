@@ -251,7 +251,31 @@ def _mo_asha(identity: Identity, trials: int | None) -> list[PlannedBracket]:
 
 
 _SHOWN = 12  # gates, at most, before the rungs alone are shown
-_UNPAUSED = ("plain", "asha-stopping", "median", "percentile", "curve")  # each trial has one job
+
+
+def _fabolas(identity: Identity, trials: int | None) -> list[PlannedBracket]:
+    """The first design, then one in `check` at R; the others as the model has it, here evenly below R."""
+    rungs, settings = ladder_of(identity), identity.scheduler.settings
+    number = identity.eta ** (len(rungs) - 1) if trials is None else trials
+    small = rungs[:-1] or rungs
+    design = small[:3]
+    first = min(number, settings.get("first", 5) * len(design))
+    at = Counter(design[i % len(design)] for i in range(first))
+    checked = (number - first) // settings.get("check", 5)
+    at[rungs[-1]] += checked
+    at.update(small[i % len(small)] for i in range(number - first - checked))
+    reach = [sum(count for size, count in at.items() if size >= rung) for rung in rungs]
+    return [PlannedBracket(tuple(PlannedRung(r, n, number) for r, n in zip(rungs, reach, strict=True)))]
+
+
+def _freeze_thaw(identity: Identity, trials: int | None) -> list[PlannedBracket]:
+    """As with asha, as a rule; but all may come to the end."""
+    (bracket,) = _asha(identity, trials)
+    most = bracket.rungs[0].most
+    return [PlannedBracket(tuple(PlannedRung(rung.resource, rung.trials, most) for rung in bracket.rungs))]
+
+
+_UNPAUSED = ("plain", "asha-stopping", "median", "percentile", "curve", "fabolas")  # each trial has one job
 
 
 def _pbt(identity: Identity, trials: int | None) -> list[PlannedBracket]:
@@ -274,6 +298,8 @@ _PLANNERS: dict[str, Callable[[Identity, int | None], list[PlannedBracket]]] = {
     "asha-stopping": _asha_stopping,
     "async-hyperband": _async_hyperband,
     "pasha": _asha,  # its ladder may stay shorter
+    "fabolas": _fabolas,
+    "freeze-thaw": _freeze_thaw,
     "curve": _plain,  # what it saves follows from the curves
     "median": _standing,
     "percentile": _standing,
