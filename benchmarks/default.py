@@ -14,6 +14,7 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -75,26 +76,19 @@ def _at(seen: list[tuple[int, float]], budget: int) -> Iterator[float]:
         yield max(known[-1] if known else seen[0][1], 1e-9)
 
 
-def run(problems: Iterable[str], samplers: Iterable[str], seeds: int, workers: Iterable[int]) -> None:
-    """All studies that have no row yet."""
+def run(problems: Iterable[str], methods: Iterable[str], seeds: int, workers: Iterable[int]) -> None:
+    """All studies that have no row yet; a method is a sampler, or a sampler and a scheduler as tpe+asha."""
     ROWS.parent.mkdir(parents=True, exist_ok=True)
     done = {_key(row) for row in read()}
-    for seed in range(seeds):
-        for name in problems:
-            for count in workers:
-                for sampler in samplers:
-                    row: dict[str, Any] = {
-                        "problem": name,
-                        "sampler": sampler,
-                        "workers": count,
-                        "seed": seed,
-                    }
-                    if _key(row) in done:
-                        continue
-                    row |= search(SYNTHETIC[name], sampler, None, count, seed)
-                    with ROWS.open("a") as file:
-                        file.write(json.dumps(row) + "\n")
-                    print(f"{name} {sampler} x{count} seed {seed}: {row['regret'][-1]:.4g}", flush=True)
+    for seed, name, count, method in product(range(seeds), problems, workers, methods):
+        row: dict[str, Any] = {"problem": name, "sampler": method, "workers": count, "seed": seed}
+        if _key(row) in done:
+            continue
+        sampler, _, scheduler = method.partition("+")
+        row |= search(SYNTHETIC[name], sampler, scheduler or None, count, seed)
+        with ROWS.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        print(f"{name} {method} x{count} seed {seed}: {row['regret'][-1]:.4g}", flush=True)
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -140,13 +134,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("run", "report"))
     parser.add_argument("--problems", nargs="+", choices=SYNTHETIC, default=list(SYNTHETIC))
-    parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS))
+    parser.add_argument("--samplers", nargs="+", default=list(SAMPLERS), metavar="SAMPLER[+SCHEDULER]")
     parser.add_argument("--workers", nargs="+", type=int, default=[1, 16])
     parser.add_argument("--seeds", type=int, default=5)
     arguments = parser.parse_args()
     if arguments.what == "run":
         run(arguments.problems, arguments.samplers, arguments.seeds, arguments.workers)
-    print(report(read()))
+    wanted = set(arguments.samplers)
+    print(
+        report([row for row in read() if row["problem"] in arguments.problems and row["sampler"] in wanted])
+    )
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class Proposals:
         rng = Rng(history.identity.seed, number)
         parent = decision.parent
         if decision.values is not None:
-            return Suggestion(decision.values, decision.origin or Origin("scheduler"))
+            return _given(history, decision.values, decision.origin or Origin("scheduler"))
         if parent is not None and decision.explore is not None:
             values = explored(history.space, history.values[parent], decision.explore, rng)
             return Suggestion(_fixed(history, values), _EXPLORED)
@@ -103,6 +103,12 @@ class Proposals:
             if history.apart.get(number) != CONFIRM and number not in history.outside:
                 self._seen.add(_key(history.values[number]))
         self._count = len(history.values)
+
+
+def _given(history: History, values: Values, origin: Origin) -> Suggestion:
+    """The scheduler's own configuration; one that its model chose has what is fixed, if that is legal."""
+    fixed = _fixed(history, values) if origin.model else values
+    return Suggestion(fixed if history.space.legal([fixed])[0] else values, origin)
 
 
 def _key(values: Values) -> object:
