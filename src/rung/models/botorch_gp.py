@@ -167,8 +167,10 @@ def correlation(a: Tensor, b: Tensor, scales: Tensor, numbers: int) -> Tensor:
         distance = math.sqrt(5.0) * torch.cdist(left, right, compute_mode=exact)
         total = (1.0 + distance + distance.square() / 3.0) * torch.exp(-distance)
     if numbers < a.shape[1]:
-        differs = (a[:, None, numbers:] != b[None, :, numbers:]) / scales[numbers:]
-        total = total * torch.exp(-differs.mean(dim=-1))
+        differs = torch.zeros_like(total)
+        for j in range(numbers, a.shape[1]):  # one by one: all at once are too much memory
+            differs = differs + (a[:, j, None] != b[None, :, j]) / scales[j]
+        total = total * torch.exp(-differs / (a.shape[1] - numbers))
     return total
 
 

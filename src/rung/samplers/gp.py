@@ -5,7 +5,7 @@ Optimization); see `rung.models.botorch_acquisition` for it and for that of seve
 `rung.models.botorch_gp` for the model. What papers leave open is done so:
 
 - The first 2 (d + 1) results, at most 30, are of a Sobol sequence; d parameters can vary.
-- The model is of the largest fidelity with as many results.
+- The model is of the largest fidelity with as many results, and of no other: `mfes` and `cqr` learn from all.
 - A failed trial counts as the worst result. One that breaks a constraint has a loss behind all that break
   none (`rung.samplers.observed`); with several objectives so in each of them.
 - Pending trials are fantasies: 16 draws of their values, the improvement averaged over them.
