@@ -5,8 +5,8 @@ extrapolated, and it is stopped when its probability to be better at R than the 
 `threshold` (5 %, as in the paper). As in the authors' code a trial that is already better goes on unasked.
 
 Two models say how likely that is:
-- "fast" (default), rung's own: `rung.models.curves`, in closed form, less than a millisecond; it learns from the
-  latest `MEMORY` curves that ran to their end.
+- "fast" (default), rung's own: `rung.models.curves`, in closed form, less than a millisecond; it learns from
+  the latest `MEMORY` curves that ran to their end.
 - "ensemble", the paper's: `rung.models.curve_ensemble`, eleven families by MCMC, some tenths of a second.
 
 Results are known at gates only, so these stand densely: from r on, each 30 % further than the last, but at
