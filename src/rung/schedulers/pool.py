@@ -73,9 +73,12 @@ def targets(losses: Floats) -> Floats:
     if median > best:
         sound = np.minimum(sound, median + BEYOND * (median - best))
     values = np.where(losses < BEHIND, np.minimum(losses / size, sound.max()), sound.max())
-    deviation = float(values.std())
     shifted: Floats = values - values.mean()
-    return shifted / deviation if deviation > 0.0 else np.zeros(len(losses))
+    reach = float(np.abs(shifted).max())
+    if reach == 0.0:
+        return shifted
+    shifted = shifted / reach  # nor are those of tiny differences
+    return shifted / float(shifted.std())
 
 
 def stage(results: int, first: int) -> int:
