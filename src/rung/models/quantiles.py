@@ -101,8 +101,9 @@ def _fitted(points: NDArray[Any], targets: Floats, alphas: Floats, rounds: int) 
 
     names = [f"x{j}" for j in range(points.shape[1])]
     data = lightgbm.Dataset(points, targets, feature_name=names, params=dict(_SETTINGS), free_raw_data=False)
-    return tuple(
-        lightgbm.train({**_SETTINGS, "alpha": float(alpha)}, data, num_boost_round=rounds) for alpha in alphas
+    settings = [{**_SETTINGS, "alpha": float(alpha)} for alpha in alphas]
+    return tuple(  # (a booster that is not kept for training is written to text and read again)
+        lightgbm.train(each, data, num_boost_round=rounds, keep_training_booster=True) for each in settings
     )
 
 

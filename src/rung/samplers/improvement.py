@@ -12,7 +12,7 @@ from scipy.special import erfcx, log_ndtr, ndtr, ndtri
 Floats = NDArray[np.float64]
 
 _SQRT_HALF_PI: Final = math.sqrt(math.pi / 2)
-FLOOR: Final = 1e-5  # the part of their range below which differences of losses lose weight
+FLOOR: Final = 1e-4  # the part of their range below which differences of losses lose weight
 _WIDE: Final = 100.0  # of the losses that stay, in distances of the 75 % quantile from the best
 _TINY: Final = 1e-12  # the least variance
 _LEAST: Final = -36.0  # of a logarithm of one minus a number that rounding brings to 1
