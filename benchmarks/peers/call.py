@@ -60,5 +60,5 @@ def call(peer: str, script: str, payload: dict[str, Any], seconds: float = 600.0
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         return Missing(f"{peer} failed: {lines[-1][:200]}")
-    answer: dict[str, Any] = json.loads(done.stdout)
+    answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return answer

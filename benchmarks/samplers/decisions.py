@@ -17,6 +17,7 @@ from rung.trials.events import (
     Identity,
     JobFinished,
     JobStarted,
+    JobStopped,
     Origin,
     Reported,
     Resource,
@@ -91,7 +92,9 @@ class Driver:
         """One decision, and a result if nobody is free, or nothing is to be done."""
         decision = self.timed.next(self.history)
         if isinstance(decision, Stop):
+            attempt = self.history.running[decision.trial].job.attempt
             self.history.fold(TrialStopped(decision.trial))
+            self.history.fold(JobStopped(decision.trial, attempt))
         elif isinstance(decision, Start | Resume) and len(self.history.running) < WORKERS:
             self._begin(decision)
         elif isinstance(decision, Done):
@@ -128,7 +131,7 @@ class Driver:
         metrics = {"loss": value, "size": key(2, job.trial) / 2**64}
         self.results += 1
         self.history.fold(Reported(job.trial, resource, metrics, job.attempt))
-        if resource >= job.until or running.stopping:
+        if resource >= job.until:
             self.history.fold(JobFinished(job.trial, job.attempt))
         else:  # it waits in the queue of those that run
             self.history.running[job.trial] = self.history.running.pop(job.trial)

@@ -174,7 +174,7 @@ def _at(entry: Entry, size: int, cost: Cost, alone: bool) -> Iterator[Row]:
 
 
 def _asked(beside: Beside, size: int) -> dict[str, Any] | Missing:
-    repeats = 9 if size < SIZES[-1] else 5
+    repeats = 9 if size < SIZES[1] else 5
     return call(
         beside.peer, "suggest", beside.payload | {"rule": "suggest", "observations": size, "repeats": repeats}
     )

@@ -18,7 +18,7 @@ def answer(rules: dict[str, Callable[..., Any]]) -> None:
     out = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
         found = rules[payload.pop("rule")](**payload)
-    json.dump(found, out, default=_plain)
+    print("\n" + json.dumps(found, default=_plain), file=out)  # in a line of its own, the last
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,73 @@
+"""What SMAC 3 does: its brackets and its expected improvement."""
+
+import logging
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import ConfigSpace
+import numpy as np
+from answer import answer
+from smac import HyperparameterOptimizationFacade, Scenario
+from smac.acquisition.function import EI
+from smac.intensifier.hyperband_utils import determine_HB
+from smac.intensifier.successive_halving import SuccessiveHalving
+
+logging.disable(logging.CRITICAL)
+
+
+def rungs(ladders: list[list[int]]) -> dict[str, Any]:
+    found = [
+        (eta, power, SuccessiveHalving._get_max_iterations(eta, eta**power, 1)) for eta, power in ladders
+    ]
+    return {"found": [[eta, power, above + 1] for eta, power, above in found]}
+
+
+def bracket_sizes(largest: int) -> dict[str, Any]:
+    stages = determine_HB(1, largest, 3)["n_configs_in_stage"]
+    return {"sizes": [stages[bracket][0] for bracket in sorted(stages)]}
+
+
+def counts() -> dict[str, Any]:
+    depth = SuccessiveHalving._get_max_iterations(3, 81, 1)
+    return {"counts": SuccessiveHalving._compute_configs_and_budgets_for_stages(3, 81, depth)[1]}
+
+
+def improvement(points: list[list[float]], log: bool) -> dict[str, Any]:
+    """EI with a model that predicts what it is told to."""
+    return {"values": [_improvement(*point, log) for point in points]}
+
+
+def _improvement(best: float, mean: float, deviation: float, log: bool) -> float:
+    rule = EI(log=log)
+    moments = np.array([[mean]]), np.array([[deviation**2]])
+    rule._model = SimpleNamespace(predict_marginalized=lambda points: moments)
+    rule._eta = best
+    return float(rule._compute(np.zeros((1, 1)))[0, 0])
+
+
+def tail(far: list[float]) -> dict[str, Any]:
+    """Its EI is no logarithm: what comes of the logarithm of it."""
+    found = [_improvement(z, 0.0, 1.0, False) for z in far]
+    return {"values": [float(np.log(value)) if value > 0 else None for value in found]}
+
+
+def repeats() -> dict[str, Any]:
+    """Twelve configurations of a space of twelve."""
+    space = ConfigSpace.ConfigurationSpace(seed=0)
+    space.add([ConfigSpace.CategoricalHyperparameter("c", ["a", "b", "c"])])
+    space.add([ConfigSpace.UniformIntegerHyperparameter("n", 1, 4)])
+
+    def objective(config: ConfigSpace.Configuration, seed: int = 0) -> float:
+        seen.append((config["c"], config["n"]))
+        return float("abc".index(config["c"]) + config["n"])
+
+    seen: list[Any] = []
+    with tempfile.TemporaryDirectory() as folder:
+        scenario = Scenario(space, deterministic=True, n_trials=12, seed=0, output_directory=Path(folder))
+        HyperparameterOptimizationFacade(scenario, objective, overwrite=True, logging_level=False).optimize()
+    return {"different": len(set(seen)), "trials": len(seen)}
+
+
+answer({f.__name__: f for f in (rungs, bracket_sizes, counts, improvement, tail, repeats)})

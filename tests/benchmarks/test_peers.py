@@ -1,0 +1,93 @@
+"""The protocol by which peers are asked, with this Python as a peer's; the reasons where one is not there."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import benchmarks.peers.__main__ as making
+import pytest
+from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import call as asking
+from benchmarks.peers.call import Missing, call, python_of
+
+SCRIPT = """
+from answer import answer
+print("noise that a peer prints")
+
+
+def double(number):
+    print("more noise")
+    return {"twice": 2 * number}
+
+
+def hang():
+    import time
+
+    time.sleep(60)
+
+
+answer({"double": double, "fail": lambda: 1 / 0, "hang": hang})
+"""
+
+
+@pytest.fixture
+def peer(tmp_path, monkeypatch):
+    """A peer named dehb whose Python is this one, with one script."""
+    (tmp_path / "dehb" / "bin").mkdir(parents=True)
+    (tmp_path / "dehb" / "bin" / "python").symlink_to(sys.executable)
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "answer.py").write_text((asking._SCRIPTS / "answer.py").read_text())
+    (scripts / "dehb_numbers.py").write_text(SCRIPT)
+    monkeypatch.setenv("RUNG_PEERS", str(tmp_path))
+    monkeypatch.setattr(asking, "_SCRIPTS", scripts)
+    return "dehb"
+
+
+def test_a_peer_answers_in_json_whatever_it_prints(peer):
+    assert call(peer, "numbers", {"rule": "double", "number": 21}) == {"twice": 42}
+
+
+def test_a_failure_is_a_reason(peer):
+    found = call(peer, "numbers", {"rule": "fail"})
+    assert found == Missing("dehb failed: ZeroDivisionError: division by zero")
+
+
+def test_a_peer_that_hangs_is_given_up(peer):
+    assert call(peer, "numbers", {"rule": "hang"}, seconds=1.0) == Missing("dehb took more than 1 s")
+
+
+def test_a_peer_that_is_not_there_is_a_reason(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNG_PEERS", str(tmp_path))
+    assert python_of("smac") is None
+    assert call("smac", "rules", {}) == Missing("smac is not installed: make peers PEERS=smac")
+
+
+def test_every_peer_has_its_scripts():
+    for name in PEERS:
+        for what in ("rules", "suggest"):
+            assert (asking._SCRIPTS / f"{name.replace('-', '_')}_{what}.py").exists()
+
+
+def test_one_that_cannot_be_installed_is_reported(tmp_path, monkeypatch, capsys):
+    def fails(command, **_):
+        raise subprocess.CalledProcessError(1, command, stderr="notice: x\nERROR: no such version\nmore")
+
+    monkeypatch.setenv("RUNG_PEERS", str(tmp_path))
+    monkeypatch.setattr(making.venv, "create", lambda folder, **_: Path(folder).mkdir())
+    monkeypatch.setattr(making.subprocess, "run", fails)
+    monkeypatch.setattr(sys, "argv", ["peers", "dehb"])
+    making.main()
+    assert capsys.readouterr().out.split(maxsplit=1)[1] == "CANNOT BE INSTALLED: ERROR: no such version\n"
+
+
+def test_what_is_installed_is_not_installed_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNG_PEERS", str(tmp_path))
+    monkeypatch.setattr(making.venv, "create", lambda folder, **_: Path(folder).mkdir(exist_ok=True))
+    monkeypatch.setattr(making.subprocess, "run", lambda *_, **__: None)
+    peer = Peer("dehb", ("dehb==0.1.2",), "a note")
+    assert making.make(peer).startswith("installed in ")
+    assert making.make(peer) == "is there already"
+    assert making.make(peer._replace(requirements=("dehb==0.1.3",))).startswith("installed in ")
