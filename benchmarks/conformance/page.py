@@ -61,7 +61,7 @@ def _table(rules: Sequence[Rule], records: Records) -> Iterator[str]:
         said = f"**{rule.name}**: {rule.says}. *{rule.source}*"
         ours = _shown(own) if own else ""
         if rule.departs:
-            ours += f" (on purpose: {rule.departs})"
+            ours += f": on purpose, {rule.departs}"
         yield f"| {_cell(said)} | {_cell(ours)} | {_cell('<br>'.join(_peers(others)))} |"
 
 

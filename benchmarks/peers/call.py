@@ -31,8 +31,8 @@ def home() -> Path:
 
 def python_of(peer: str) -> Path | None:
     """The Python of a peer's environment, None if there is none."""
-    path = home() / peer / "bin" / "python"
-    return path if PEERS[peer].name and path.exists() else None
+    path = home() / PEERS[peer].name / "bin" / "python"
+    return path if path.exists() else None
 
 
 def call(peer: str, script: str, payload: dict[str, Any], seconds: float = 600.0) -> dict[str, Any] | Missing:

@@ -17,7 +17,7 @@ from rung.samplers.tpe import TpeSampler, improvements
 from rung.space.compiled import compile_space
 from rung.space.domains import Categorical, Float
 
-BOHB: Final = "Falkner et al. 2018, section 4.2"
+BOHB: Final = "Falkner et al. 2018, Algorithm 2"
 WATANABE: Final = "Watanabe 2023"
 MIXED: Final = compile_space({"x": Float(0.0, 1.0), "y": Float(0.0, 1.0), "c": Categorical(["a", "b", "c"])})
 
@@ -192,7 +192,7 @@ RULES: Final = (
         "kde",
         "bandwidths",
         "the normal reference rule of statsmodels, in each dimension",
-        BOHB + ", and appendix",
+        BOHB + ", and the authors' code",
         _bandwidths,
         (_asked("hpbandster", "bandwidths", _read_bandwidths, 60),),
     ),
@@ -200,7 +200,7 @@ RULES: Final = (
         "kde",
         "split",
         "N_l = max(N_min, q N) are good, N_g = max(N_min, N - N_l) bad, q = 0.15",
-        BOHB + ", equation 3",
+        BOHB,
         _split,
         (_asked("hpbandster", "split", _read_split, 100),),
     ),
@@ -208,7 +208,7 @@ RULES: Final = (
         "kde",
         "first model",
         "a budget has a model from N_min + 2 results on, N_min = d + 1",
-        BOHB + ", Algorithm 2, line 2",
+        BOHB,
         _first,
         (_asked("hpbandster", "first", _read_first, 39),),
     ),
@@ -216,14 +216,14 @@ RULES: Final = (
         "kde",
         "the best candidate",
         "of N_s = 64 candidates the one with the highest l / g is suggested",
-        BOHB + ", Algorithm 2",
+        BOHB,
         _best,
     ),
     Rule(
         "kde",
         "random part",
         "a constant fraction rho = 1/3 of configurations is random",
-        BOHB + ", Algorithm 2, line 1",
+        BOHB,
         _random,
         (_asked("hpbandster", "random", _read_random, 60),),
     ),
@@ -247,7 +247,7 @@ RULES: Final = (
         "tpe",
         "several fidelities",
         "a model must not rank losses of different fidelities together",
-        "Falkner et al. 2018, section 4.2; Optuna's documentation (a TPE for each bracket)",
+        "Falkner et al. 2018, Algorithm 2; Optuna's documentation (a TPE for each bracket)",
         _fidelity,
         (Asked("optuna", "bracket_tpe", _read_fidelity),),
     ),

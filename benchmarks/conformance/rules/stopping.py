@@ -12,7 +12,7 @@ from scipy.stats import friedmanchisquare
 from benchmarks.conformance.lab import Lab
 from benchmarks.conformance.rule import Asked, Cannot, Outcome, Rule, expect
 from rung.schedulers.asha_stopping import ASHAStopping
-from rung.schedulers.base import Resume, Start
+from rung.schedulers.base import Explore, Resume, Start
 from rung.schedulers.curve import CurveStopping
 from rung.schedulers.fabolas import Fabolas
 from rung.schedulers.freeze_thaw import FreezeThaw
@@ -21,6 +21,10 @@ from rung.schedulers.median import Median
 from rung.schedulers.pbt import PBT
 from rung.schedulers.percentile import Percentile
 from rung.schedulers.race import Racing
+from rung.space.compiled import compile_space
+from rung.space.domains import Float
+from rung.space.draws import Rng
+from rung.study.explore import explored
 from rung.trials.states import TrialState
 
 STOPPING: Final = "Li et al. 2020, Algorithm 2, in the variant of its first author without pauses"
@@ -193,6 +197,16 @@ def _read_truncation(answer: Mapping[str, Any]) -> Outcome:
     return Outcome(f"members {bottom} copy one of {top}", bottom == [8, 9] and top == [0, 1])
 
 
+def _perturbed() -> Outcome:
+    space = compile_space({"x": Float(0.0, 10.0)})
+    found = {round(explored(space, (1.0,), Explore(resample=0.0), Rng(0, n))[0], 4) for n in range(50)}
+    return _factors(sorted(found))
+
+
+def _factors(found: list[float]) -> Outcome:
+    return Outcome(f"times {' or '.join(f'{factor:g}' for factor in found)}", found == [0.8, 1.2])
+
+
 def _design() -> Outcome:
     lab = Lab(Fabolas(), resource=(1, 81), trials=12)
     lab.run(lambda trial, resource: float(trial % 5) + 1.0 / resource)
@@ -210,14 +224,15 @@ def _frozen() -> Outcome:
         paused = [t for t, state in enumerate(lab.history.states) if state is TrialState.PAUSED]
         most = max(most, sum(lab.scheduler.may_resume(lab.history, t) for t in paused))
     beyond = sum(until > 1 for _, until in lab.jobs)
-    text = (
-        f"a pause after each step; at most {most} of 5 can be thawed; {beyond} of {len(lab.jobs)} jobs thaw"
-    )
+    text = f"a pause after each step; at most {most} of 5 can be thawed, {'some' if beyond else 'none'} are"
     return Outcome(text, 0 < most <= 5 and beyond > 0)
 
 
 GOLOVIN: Final = "Golovin et al. 2017, section 3.2.1"
-NOT_THERE: Final = (Cannot("optuna", "has no such method"), Cannot("syne-tune", "has no such method"))
+NOT_THERE: Final = (
+    Cannot("optuna", "has no such method in its core"),
+    Cannot("syne-tune", "has no such method"),
+)
 RULES: Final = (
     Rule(
         "asha-stopping",
@@ -279,7 +294,7 @@ RULES: Final = (
         "race",
         "F-race",
         "after each block Friedman's test; those worse than the best drop out",
-        "Birattari et al. 2002, section 3",
+        "Birattari et al. 2002",
         _friedman,
         NOT_THERE,
     ),
@@ -297,7 +312,19 @@ RULES: Final = (
         "the bottom 20 % of the population copy one of the top 20 %",
         "Jaderberg et al. 2017, section 4.1.1",
         _truncation,
-        (Asked("syne-tune", "truncation", _read_truncation), Cannot("optuna", "has no such method")),
+        (
+            Asked("syne-tune", "truncation", _read_truncation),
+            Cannot("optuna", "has no such method in its core"),
+        ),
+    ),
+    Rule(
+        "pbt",
+        "explore",
+        "a hyperparameter is perturbed by a factor of 1.2 or 0.8",
+        "Jaderberg et al. 2017, section 4.1.1",
+        _perturbed,
+        (Asked("syne-tune", "explore", lambda answer: _factors(answer["factors"])), NOT_THERE[0]),
+        departs="divided by 1.2 instead, so that up and down cancel and values do not drift downwards",
     ),
     Rule(
         "fabolas",

@@ -60,12 +60,9 @@ def _read_seeds(answer: Mapping[str, Any]) -> Outcome:
 
 def _rederived() -> Outcome:
     """Sixteen workers: the log alone gives each decision again."""
-    study = _study(16, sampler="kde", scheduler="asha")
-    found = audit(study.events)
-    text = (
-        f"16 workers: {found.decisions} decisions derived again from the log, {len(found.differences)} differ"
-    )
-    return Outcome(text, not found.differences)
+    found = audit(_study(16, sampler="kde", scheduler="asha").events)
+    text = f"kde under asha, 16 workers: {len(found.differences)} decisions differ from those derived again"
+    return Outcome(text, not found.differences and found.decisions > 50)
 
 
 def _resumed() -> Outcome:
@@ -136,14 +133,14 @@ def _nan() -> Outcome:
     states = {str(trial.state) for trial in result.trials if not math.isfinite(trial.value or math.nan)}
     best = result.best.value
     return Outcome(
-        f"a NaN is a failed trial ({', '.join(sorted(states))}), the search goes on, best {best:.2f}",
+        f"a NaN is a failed trial ({', '.join(sorted(states))}), the search goes on",
         best >= 0.5,
     )
 
 
 def _read_nan(answer: Mapping[str, Any]) -> Outcome:
     return Outcome(
-        f"a NaN is a failed trial ({answer['states']}), the search goes on, best {answer['best']:.2f}",
+        f"a NaN is a failed trial ({answer['states']}), the search goes on",
         answer["best"] >= 0.5,
     )
 
@@ -153,7 +150,7 @@ RULES: Final = (
         "study",
         "seed, one worker",
         "the same seed gives the same study",
-        "rung's promise; field practice",
+        "rung's promise",
         _seeds,
         (
             Asked("optuna", "seeds", _read_seeds),
@@ -193,7 +190,7 @@ RULES: Final = (
         "study",
         "duplicates",
         "without noise, no configuration of a discrete space is evaluated twice",
-        "SMAC, section 4.3 of Hutter et al. 2011",
+        "rung's promise",
         _repeats,
         (
             Asked("optuna", "repeats", lambda answer: _different(answer["different"])),

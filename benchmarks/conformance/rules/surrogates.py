@@ -173,14 +173,14 @@ def _region() -> Outcome:
     return Outcome(text, lengths[:4] == [0.8, 1.6, 0.8, 0.4] and not region.over and Region(0.5**8).over)
 
 
-AMENT: Final = "Ament et al. 2023, section 4.1 and A.1"
-NO_PEER: Final = (Cannot("optuna", "has no such method"), Cannot("smac", "has no such method"))
+AMENT: Final = "Ament et al. 2023, section 4 and A.1"
+NO_PEER: Final = (Cannot("optuna", "has no such method in its core"), Cannot("smac", "has no such method"))
 RULES: Final = (
     Rule(
         "forest",
         "expected improvement",
         "E[max(0, best - Y)] for a normal Y",
-        "Hutter et al. 2011, section 2; Jones et al. 1998, equation 15",
+        "Hutter et al. 2011, section 4; Jones et al. 1998",
         lambda: _improvement(False),
         (_asked_smac(False),),
     ),

@@ -9,10 +9,12 @@ from typing import Any
 import ConfigSpace
 import numpy as np
 from answer import answer
-from smac import HyperparameterOptimizationFacade, Scenario
+from smac import HyperparameterOptimizationFacade, MultiFidelityFacade, Scenario
 from smac.acquisition.function import EI
 from smac.intensifier.hyperband_utils import determine_HB
 from smac.intensifier.successive_halving import SuccessiveHalving
+from smac.runhistory.dataclasses import TrialValue
+from smac.runhistory.enumerations import StatusType
 
 logging.disable(logging.CRITICAL)
 
@@ -32,6 +34,40 @@ def bracket_sizes(largest: int) -> dict[str, Any]:
 def counts() -> dict[str, Any]:
     depth = SuccessiveHalving._get_max_iterations(3, 81, 1)
     return {"counts": SuccessiveHalving._compute_configs_and_budgets_for_stages(3, 81, depth)[1]}
+
+
+def failures() -> dict[str, Any]:
+    """Nine jobs of which seven crash, then the three of the next stage."""
+    space = ConfigSpace.ConfigurationSpace(seed=0)
+    space.add([ConfigSpace.UniformFloatHyperparameter("x", 0.0, 1.0)])
+    with tempfile.TemporaryDirectory() as folder:
+        scenario = Scenario(
+            space,
+            deterministic=True,
+            n_trials=60,
+            min_budget=1,
+            max_budget=9,
+            seed=0,
+            output_directory=Path(folder),
+        )
+        facade = MultiFidelityFacade(
+            scenario,
+            lambda config, seed, budget: 0.0,
+            intensifier=SuccessiveHalving(scenario, eta=3, incumbent_selection="any_budget"),
+            initial_design=MultiFidelityFacade.get_initial_design(scenario, n_configs=9),
+            overwrite=True,
+            logging_level=False,
+        )
+        jobs = [facade.ask() for _ in range(9)]
+        for number, job in enumerate(jobs):
+            crash = TrialValue(cost=float("inf"), status=StatusType.CRASHED)
+            facade.tell(job, TrialValue(cost=float(number)) if number in (1, 5) else crash)
+        configs = [job.config for job in jobs]
+        found = [facade.ask().config for _ in range(3)]
+    places = [configs.index(config) if config in configs else None for config in found]
+    sound = sum(place in (1, 5) for place in places)
+    new = places.count(None)
+    return {"sound": sound, "new": new, "crashed": 3 - sound - new}
 
 
 def improvement(points: list[list[float]], log: bool) -> dict[str, Any]:
@@ -70,4 +106,4 @@ def repeats() -> dict[str, Any]:
     return {"different": len(set(seen)), "trials": len(seen)}
 
 
-answer({f.__name__: f for f in (rungs, bracket_sizes, counts, improvement, tail, repeats)})
+answer({f.__name__: f for f in (rungs, bracket_sizes, counts, failures, improvement, tail, repeats)})

@@ -79,20 +79,30 @@ def median(curves: list[list[float]], newcomer: list[float]) -> dict[str, Any]:
     return {"step": 0}
 
 
-def truncation() -> dict[str, Any]:
-    """Ten members with the values 0 ... 9, a fifth of them at either end."""
+def _population(space: dict[str, Any]) -> Any:
     from syne_tune.optimizer.schedulers.pbt import PopulationBasedTraining
 
-    scheduler = PopulationBasedTraining(
-        SPACE,
+    return PopulationBasedTraining(
+        space,
         metric="loss",
         time_attr="epoch",
         max_t=100,
         population_size=10,
         perturbation_interval=10,
         quantile_fraction=0.2,
+        resample_probability=0.0,
         random_seed=0,
     )
+
+
+def explore() -> dict[str, Any]:
+    scheduler = _population({"x": uniform(0.0, 10.0)})
+    return {"factors": sorted({round(float(scheduler._explore({"x": 1.0})["x"]), 4) for _ in range(50)})}
+
+
+def truncation() -> dict[str, Any]:
+    """Ten members with the values 0 ... 9, a fifth of them at either end."""
+    scheduler = _population(SPACE)
     for number in range(10):
         scheduler.on_trial_add(_trial(number))
         state = scheduler.trial_state[number]
@@ -196,6 +206,7 @@ answer(
             skipped,
             median,
             truncation,
+            explore,
             fronts,
             ageing,
             mutation,
