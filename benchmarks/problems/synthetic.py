@@ -98,6 +98,21 @@ def curve(config: Config, epoch: int, seed: int) -> float:
     return end + (1.0 - end) * (1.0 + epoch) ** -speed + noise
 
 
+def drawn_ones(config: Config, draws: int, seed: int) -> float:
+    """BOHB, 5.1: each number is the mean of so many draws of a coin with that probability."""
+    rng = np.random.default_rng((seed, draws))
+    ones = sum(value for name, value in config.items() if name.startswith("c"))
+    heads = sum(rng.binomial(draws, value) for name, value in config.items() if name.startswith("x"))
+    return -float(ones + heads / draws)
+
+
+def biased_hartmann(config: Config, epoch: int, seed: int) -> float:
+    """Short trainings see the hills shifted, and through noise."""
+    share = 1.0 - math.log(epoch) / math.log(27)
+    shifted = {name: min(1.0, value + 0.15 * share) for name, value in config.items()}
+    return hartmann6(shifted) + 0.3 * share * float(np.random.default_rng((seed, epoch)).normal())
+
+
 def misleading(config: Config, epoch: int, seed: int) -> float:
     """Short trainings rank configurations the wrong way round."""
     x = np.array([config[f"x{i}"] for i in range(4)])
@@ -134,7 +149,7 @@ SYNTHETIC: Final[dict[str, Problem]] = {
             "flag": rung.Categorical([False, True]),
         },
         _plain(mixed),
-        0.004,
+        0.0012327860529,
     ),
     "conditional": Problem(
         {
@@ -164,5 +179,14 @@ SYNTHETIC: Final[dict[str, Problem]] = {
         evaluations=40,
         truth=_curve_end,
     ),
+    "drawn ones": Problem(
+        {f"c{i}": rung.Categorical([0, 1]) for i in range(8)} | _unit(8),
+        drawn_ones,
+        -16.0,
+        ("draws", 9, 729),
+        evaluations=40,
+        truth=counting_ones,
+    ),
+    "biased": Problem(_unit(6), biased_hartmann, -3.32236801141551, ("epoch", 1, 27), 40, hartmann6),
     "misleading": Problem(_unit(4), misleading, 0.0, ("epoch", 1, 27), evaluations=40),
 }

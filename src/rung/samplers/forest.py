@@ -23,6 +23,8 @@ What the paper leaves open, or SMAC 3 has changed since, is done so:
 - With `belief`, improvement is multiplied by prior^(belief / n) after n results: piBO (Hvarfner et al. 2022,
   equation 6), which believes the priors less and less. (A wrong belief costs trials before it fades: on a
   bowl in four dimensions, believed far from its least, 70 trials did not make up for it.)
+- With `per_second` improvement is divided by what a trial is predicted to cost, by a second forest on the
+  logarithms of the seconds that the same trials took ("expected improvement per second", Snoek et al. 2012).
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ class Data(NamedTuple):
         points: (n, d) their configurations in the unit cube, NaN where inactive.
         targets: (n,) losses on the scale that was asked for.
         results: how many are results.
+        seconds: (results,) what these trials had taken by then.
     """
 
     fidelity: int
@@ -66,6 +69,7 @@ class Data(NamedTuple):
     points: Floats
     targets: Floats
     results: int
+    seconds: Floats
 
     @property
     def best(self) -> float:
@@ -91,6 +95,7 @@ class ForestSampler:
         liar: the loss of trials whose result is to come: the "mean" of the results, on their scale, the
             "worst", or "none" to leave these trials out.
         belief: how strongly the space's priors are believed (piBO's beta); 0 for not beyond random draws.
+        per_second: whether to go by improvement per second, with trials' costs learnt from the log.
 
     Raises:
         ValueError: a setting outside its range.
@@ -103,6 +108,7 @@ class ForestSampler:
     most: int = 1000
     liar: Literal["mean", "worst", "none"] = "mean"
     belief: float = 0.0
+    per_second: bool = False
 
     def __post_init__(self) -> None:
         check("random_fraction", self.random_fraction, 0.0 <= self.random_fraction <= 1.0, "from 0 to 1")
@@ -133,11 +139,21 @@ class ForestSampler:
         improvement = log_improvement_of_exp if log else log_improvement
         strength = self.belief / data.results
 
+        cost = self._cost(data, seed)
+
         def acquisition(points: Floats) -> Floats:
-            found = improvement(data.best, *forest.predict(as_points(points)))
+            found = improvement(data.best, *forest.predict(as_points(points))) - cost(points)
             return found + strength * space.log_prior(points) if strength else found
 
         return acquisition
+
+    def _cost(self, data: Data, seed: int) -> Acquisition:
+        """The logarithm of a trial's predicted seconds; 0 unless it is asked for and all costs are known."""
+        if not self.per_second or not (data.seconds > 0.0).all():
+            return lambda points: np.zeros(len(points))
+        points, logs = as_points(data.points[: data.results]), np.log(data.seconds)
+        forest = fit_forest(points, logs, seed=seed, trees=self.trees)
+        return lambda points: forest.predict(as_points(points))[0]
 
     def data(self, space: CompiledSpace, history: History, log: bool = True) -> Data | None:
         """What to grow a forest on; None while results are too few."""
@@ -159,4 +175,4 @@ class ForestSampler:
         lie = targets.mean() if self.liar == "mean" else targets.max()
         trials = np.concatenate([trials, np.array(waiting, dtype=np.int64)])
         targets = np.concatenate([targets, np.full(len(waiting), lie)])
-        return Data(fidelity, trials, matrix[trials], targets, results)
+        return Data(fidelity, trials, matrix[trials], targets, results, found.costs[kept])
