@@ -24,7 +24,7 @@ _ROWS: Final = (
         name="transfer",
         kind="sampler",
         path="rung.samplers.transfer:TransferSampler",
-        line="starts from what earlier studies found, as long as that helps, and goes on with another sampler",
+        line="starts from what earlier studies found, as far as that helps, then goes on with another one",
         paper="Feurer, Springenberg, Hutter 2015, Initializing Bayesian Hyperparameter Optimization via "
         "Meta-Learning; Feurer, Letham, Bakshy 2018, Scalable Meta-Learning for Bayesian Optimization",
     ),
@@ -74,7 +74,7 @@ _ROWS: Final = (
         name="mfes",
         kind="sampler",
         path="rung.samplers.mfes:MfesSampler",
-        line="takes the highest expected improvement under forests of all fidelities, weighed by their ranking",
+        line="takes the highest expected improvement under forests of all fidelities, weighed by rank",
         paper="Li et al. 2021, MFES-HB: Efficient Hyperband with Multi-Fidelity Quality Measurements",
     ),
     Method(
@@ -104,7 +104,7 @@ _ROWS: Final = (
         name="anneal",
         kind="sampler",
         path="rung.samplers.anneal:AnnealSampler",
-        line="moves from neighbour to neighbour, to worse ones more and more rarely, and begins anew when stuck",
+        line="moves from neighbour to neighbour, to worse ones ever more rarely, and begins anew when stuck",
         paper="Kirkpatrick, Gelatt, Vecchi 1983, Optimization by Simulated Annealing",
     ),
     Method(

@@ -1,8 +1,8 @@
 """The sampler that a study without a named one has: what to use is chosen, and chosen anew, by the study.
 
-The choice is an event in the log (topic `TOPIC`), made by `rung.study.choose` from what the study is and from what
-an evaluation and a suggestion were measured to cost; this sampler does what the latest one says. So replaying a
-log takes the same decisions on any machine.
+The choice is an event in the log (topic `TOPIC`), made by `rung.study.choose` from what the study is and
+from what an evaluation and a suggestion were measured to cost; this sampler does what the latest one says.
+So replaying a log takes the same decisions on any machine.
 """
 
 from __future__ import annotations

@@ -3,16 +3,18 @@
 What the earlier studies found is in this study's log: for each its configurations and their values, which are
 turned into ranks from 0 (best) to 1, so that studies of different scales can be compared. From them:
 
-- The first proposals are the best configurations of the earlier studies in turn, each far from those before it,
+- The first proposals are the best configurations of the earlier studies in turn, each far from those before
+  it,
   but only every second one: the other ones are the base sampler's, as in a cold start.
 - After that a proposal may come from a kernel regression over the earlier ranks and this study's own: of
   candidates around good configurations and random ones, the one with the lowest estimate.
 
-The guard: how often that happens depends on what the earlier studies proved worth. The share is zero unless the
-ranks that they predict for this study's own configurations go along with those found (Kendall's tau, one-sided,
-`LEVEL`), and falls as the study gets results of its own. So a misleading study costs half of the first
-`2 FIRST` proposals, and nothing later. (The idea of weighing earlier tasks by how well they rank the new one's
-observations is that of Feurer et al. 2018, RGPE; the warm start by earlier bests that of Feurer et al. 2015.)
+The guard: how often that happens depends on what the earlier studies proved worth. The share is zero unless
+the ranks that they predict for this study's own configurations go along with those found (Kendall's tau,
+one-sided, `LEVEL`), and falls as the study gets results of its own. So a misleading study costs half of the
+first `2 FIRST` proposals, and nothing later. (The idea of weighing earlier tasks by how well they rank the
+new one's observations is that of Feurer et al. 2018, RGPE; the warm start by earlier bests that of Feurer
+et al. 2015.)
 """
 
 from __future__ import annotations
@@ -207,7 +209,7 @@ def _read(studies: Sequence[Mapping[str, Any]], space: CompiledSpace) -> Earlier
 
 
 def _fits(space: CompiledSpace, config: Mapping[str, Any]) -> Values | None:
-    """The configuration in this space, defaults where it says nothing; None if a value is not in its domain."""
+    """The configuration in this space, with defaults; None if a value is not in its domain."""
     found = completed(space, config)
     return found.values if not found.misfits and space.legal([found.values])[0] else None
 

@@ -1,10 +1,11 @@
 """Population based training (Jaderberg et al. 2017, Algorithm 1), as jobs.
 
-A population of members trains side by side. Every `interval` of the resource a member is ready: if it is in the
-bottom `quantile` of the population it exploits, else it trains on. To exploit is to start a new trial from the
-checkpoint of a member of the top `quantile`, picked at random, with that member's configuration explored (see
-`Explore`): a trial is one configuration for life, so a member is a chain of trials. The chain is in the log
-(`Origin.parent`, and where each trial began), and `rung.study.lineage` reads the schedule of values off it.
+A population of members trains side by side. Every `interval` of the resource a member is ready: if it is in
+the bottom `quantile` of the population it exploits, else it trains on. To exploit is to start a new trial
+from the checkpoint of a member of the top `quantile`, picked at random, with that member's configuration
+explored (see `Explore`): a trial is one configuration for life, so a member is a chain of trials. The chain
+is in the log (`Origin.parent`, and where each trial began), and `rung.study.lineage` reads the schedule of
+values off it.
 
 Members never wait for each other: one that is ready is compared with the latest values of all others, as in
 the paper, however far these are. Where workers are fewer than members, whoever lags behind goes first. A

@@ -1,9 +1,9 @@
 """A schedule of configurations, trained again: what population based training found, as one training.
 
-Jaderberg et al. 2017, 5: what PBT finds is a schedule of hyperparameters, not one value of each. `stages` has it,
-as `rung.study.lineage` reads it off a study: each is trained as a trial from the checkpoint of the one before,
-with its own configuration. So the objective must save checkpoints. With several `repeats` the schedule is
-trained as often, each time with other seeds.
+Jaderberg et al. 2017, 5: what PBT finds is a schedule of hyperparameters, not one value of each. `stages`
+has it, as `rung.study.lineage` reads it off a study: each is trained as a trial from the checkpoint of the
+one before, with its own configuration. So the objective must save checkpoints. With several `repeats` the
+schedule is trained as often, each time with other seeds.
 
 What happens when:
 - a stage fails (crash, NaN, infinite, missing): its repetition ends;
