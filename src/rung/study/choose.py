@@ -63,16 +63,16 @@ class Row(NamedTuple):
 
 TABLE: Final = (
     Row(
-        "mfes",
-        lambda facts: facts.fidelities > 1 and facts.goals == 1,
-        lambda results, dimensions: 0.015 + 1e-5 * min(results, 1000),
-        "a model that weighs all fidelities, at about 20 ms a suggestion",
-    ),
-    Row(
         "gp",
         lambda facts: facts.dimensions <= 60 and facts.results < 1000 and find_spec("botorch") is not None,
         lambda results, dimensions: 0.02 + 0.0003 * min(results, 200) + 0.01 * dimensions,
         "a Gaussian process, the best model of up to a thousand results, at about 0.1 s a suggestion",
+    ),
+    Row(
+        "mfes",
+        lambda facts: facts.fidelities > 1 and facts.goals == 1,
+        lambda results, dimensions: 0.015 + 1e-5 * min(results, 1000),
+        "a model that weighs all fidelities, at about 20 ms a suggestion",
     ),
     Row(
         "tpe",
