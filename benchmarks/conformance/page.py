@@ -25,8 +25,8 @@ What papers say, what rung does, and what peers do, rule by rule. This page is m
 
 which runs rung and, in environments of their own, the peers; nothing here is from reading but the reasons
 after –. A test runs rung's column again and compares it with this page. ✓ keeps the rule, ✗ does not, –
-was not run, and why. What is here of the peers was found with Python 3.11 and NumPy 1.26, all in one environment
-(RUNG_PEERS names another folder of environments than .peers).
+was not run, and why. What is here of the peers was found with Python 3.11 and NumPy 1.26, all in one
+environment (RUNG_PEERS names another folder of environments than .peers).
 
 Where a paper leaves something open the rule says so, and is what the paper's other rules ask for. Peers are
 called as their own optimisers call them, without their servers. Some of what they do otherwise is by choice,
