@@ -114,13 +114,18 @@ def report(rows: list[dict[str, Any]]) -> str:
         ranks = np.array([rankdata(table[:, :, k], axis=1, nan_policy="omit") for k in (0, 1)])  # (2, p, s)
         order = np.argsort(np.nanmean(ranks[0], axis=0))
         lines.append(f"\n{workers} worker{'s' * (workers > 1)}: log10 of the regret, on the way / at the end")
-        lines.append(f"{'':14}" + "".join(f"{samplers[j]:>14}" for j in order))
-        for i, name in enumerate(problems):
-            cells = [f"{table[i, j, 0]:6.2f} /{table[i, j, 1]:6.2f}" for j in order]
-            lines.append(f"{name:14}" + "".join(f"{cell:>14}" for cell in cells))
-        means = [f"{np.nanmean(ranks[0][:, j]):6.2f} /{np.nanmean(ranks[1][:, j]):6.2f}" for j in order]
-        lines.append(f"{'mean rank':14}" + "".join(f"{cell:>14}" for cell in means))
+        lines.append(_line("", [samplers[j] for j in order]))
+        lines += [_line(name, [_cell(*table[i, j]) for j in order]) for i, name in enumerate(problems)]
+        lines.append(_line("mean rank", [_cell(*np.nanmean(ranks[:, :, j], axis=1)) for j in order]))
     return "\n".join(lines)
+
+
+def _line(name: str, cells: list[str]) -> str:
+    return f"{name:12}" + "".join(f"{cell:>16}" for cell in cells)
+
+
+def _cell(way: float, end: float) -> str:
+    return "-" if math.isnan(way) else f"{way:.2f} / {end:.2f}"
 
 
 def _mean(pairs: list[tuple[float, float]]) -> tuple[float, float]:
