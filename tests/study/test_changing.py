@@ -220,3 +220,45 @@ def test_a_paused_trial_that_is_outside_goes_on_as_it_was():
         resumed = study.ask()
         assert resumed.config == configs[resumed.number]
         assert resumed.config["x"] < worst
+
+
+def test_what_waits_to_be_run_and_is_not_in_the_new_space_is_dropped():
+    with rung.Study(SPACE, sampler="random", trials=9) as study:
+        study.enqueue({"x": 0.9, "n": 1})
+        study.enqueue({"x": 0.1, "n": 2})
+        study.change_space({"x": rung.Float(0, 0.5), "n": rung.Integer(1, 9), "z": rung.Float(0, 1)})
+        assert study.ask().config == {"x": 0.1, "n": 2, "z": 0.5}
+        assert study.ask() is not None
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "hyperband", "plain"])
+def test_no_trial_outside_the_space_becomes_the_incumbent(scheduler):
+    with rung.Study(
+        SPACE, resource=("epoch", 1, 9), scheduler=scheduler, sampler="random", trials=20
+    ) as study:
+        jobs = [study.ask() for _ in range(6)]
+        study.change_space({"x": rung.Float(0.6, 1), "n": rung.Integer(1, 9)})
+        for job in jobs:
+            study.tell(job, job.config["x"])
+        while not study.done:
+            job = study.ask()
+            study.tell(job, job.config["x"])
+        assert study.history.config(study.history.incumbent.trial)["x"] >= 0.6
+
+
+def test_a_fixed_value_that_the_new_space_lacks_is_refused():
+    with rung.Study(SPACE) as study:
+        study.fix({"x": 0.9})
+        with pytest.raises(SpaceError, match="'x' is fixed at"):
+            study.change_space({"x": rung.Float(0, 0.5), "n": rung.Integer(1, 9)})
+
+
+def test_a_stopped_trial_is_charged_as_far_as_it_came():
+    with rung.Study(
+        SPACE, resource=("epoch", 1, 9), scheduler="asha-stopping", sampler="random", trials=9
+    ) as study:
+        first, second = study.ask(), study.ask()
+        assert study.history.spent == 18
+        study.report(first, 1, 0.0)
+        assert not study.report(second, 1, 1.0)
+        assert study.history.spent == 9 + 1

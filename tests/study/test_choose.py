@@ -21,15 +21,18 @@ SPACE = {
 }
 FACTS = Facts(
     dimensions=4,
-    categories=0,
-    conditional=False,
+    configurations=None,
     fidelities=1,
     goals=1,
+    noisy=False,
     results=0,
     evaluations=100,
     seconds=None,
     workers=1,
 )
+
+
+DEAR, CHEAP = "gp", TABLE[-1].sampler
 
 
 def simulated(seconds, workers=1):
@@ -51,35 +54,58 @@ def test_every_row_is_a_sampler_and_the_last_fits_all():
 def test_dear_evaluations_pay_for_a_dearer_model():
     cheap = choose(FACTS._replace(seconds=1e-4, results=50)).sampler.name
     dear = choose(FACTS._replace(seconds=3600.0, results=50)).sampler.name
-    assert cheap == TABLE[-1].sampler
-    assert dear == TABLE[0].sampler
+    assert (cheap, dear) == (CHEAP, DEAR)
 
 
 def test_many_workers_need_as_many_suggestions():
     one = choose(FACTS._replace(seconds=10.0, results=50)).sampler.name
     many = choose(FACTS._replace(seconds=10.0, results=50, workers=500)).sampler.name
-    assert (one, many) == (TABLE[0].sampler, TABLE[-1].sampler)
+    assert (one, many) == (DEAR, CHEAP)
+
+
+def test_between_the_two_there_is_one_for_several_fidelities():
+    facts = FACTS._replace(seconds=0.5, results=50)
+    assert choose(facts._replace(fidelities=4)).sampler.name == "mfes"
+    for change in ({"fidelities": 1}, {"fidelities": 4, "noisy": True}, {"fidelities": 4, "goals": 2}):
+        assert choose(facts._replace(**change)).sampler.name == CHEAP
+
+
+def test_few_evaluations_and_small_spaces_need_no_model():
+    assert choose(FACTS._replace(evaluations=5)).sampler.name == "sobol"
+    small = FACTS._replace(configurations=90)
+    assert choose(small).sampler.name == "grid"
+    assert choose(small._replace(evaluations=50)).sampler.name == DEAR
+    assert choose(small._replace(noisy=True)).sampler.name == DEAR
+
+
+def test_a_line_says_what_was_chosen_and_why(capsys):
+    tuned(trials=3)
+    said = capsys.readouterr().err
+    assert said.startswith("rung: scheduler plain, sampler sobol: too few evaluations for a model")
+    assert said.count("\n") == 1
+    tuned(trials=3, quiet=True)
+    tuned(trials=3, sampler="random")
+    assert capsys.readouterr().err == ""
 
 
 def test_what_was_measured_corrects_the_table():
     facts = FACTS._replace(seconds=10.0, results=50)
     slow = {row.sampler: 1000.0 for row in TABLE[:-1]}
-    assert choose(facts, factors=slow).sampler.name == TABLE[-1].sampler
+    assert choose(facts, factors=slow).sampler.name == CHEAP
 
 
 def test_a_sampler_in_use_is_not_given_up_at_once():
     """Between what a new one may cost and what one in use may, nothing changes."""
-    rows = TABLE[0], TABLE[-1]
-    cost = rows[0].cost(50, 4)
+    cost = next(row for row in TABLE if row.sampler == DEAR).cost(50, 4)
     facts = FACTS._replace(results=50, seconds=cost / module.SHARE / 1.5)
-    assert choose(facts, rows[0].sampler).sampler.name == rows[0].sampler
-    assert choose(facts, rows[1].sampler).sampler.name != rows[0].sampler
+    assert choose(facts, DEAR).sampler.name == DEAR
+    assert choose(facts, CHEAP).sampler.name == CHEAP
 
 
 def test_facts_of_a_study():
     result = tuned(workers=1, evaluation_cost="10m")
     facts = facts_of(result.history, 4)
-    assert facts == Facts(3, 1, True, 1, 1, 20, 20, 600.0, 4)
+    assert facts == Facts(3, None, 1, 1, False, 20, 20, 600.0, 4)
 
 
 def test_the_choice_is_logged_before_it_is_followed():
@@ -87,7 +113,7 @@ def test_the_choice_is_logged_before_it_is_followed():
     events = list(result._events())
     first = next(i for i, event in enumerate(events) if isinstance(event, ev.JobStarted))
     choices = [event for event in events[:first] if isinstance(event, ev.Recorded) and event.topic == TOPIC]
-    assert [event.data["sampler"] for event in choices] == [TABLE[0].sampler]
+    assert [event.data["sampler"] for event in choices] == [DEAR]
     assert choices[0].data["why"]
     assert audit(events).differences == ()
 
@@ -95,12 +121,9 @@ def test_the_choice_is_logged_before_it_is_followed():
 def test_the_choice_follows_what_evaluations_take(tmp_path):
     """Dear at first by declaration, which is taken back when the study is opened again."""
     store = str(tmp_path / "s.db")
-    tuned(trials=6, evaluation_cost="1h", storage=store, study="s")
-    result = tuned(trials=12, evaluation_cost=1e-4, storage=store, study="s")
-    assert [event.data["sampler"] for event in result.history.records[TOPIC]] == [
-        TABLE[0].sampler,
-        TABLE[-1].sampler,
-    ]
+    tuned(trials=10, evaluation_cost="1h", storage=store, study="s")
+    result = tuned(trials=20, evaluation_cost=1e-4, storage=store, study="s")
+    assert [event.data["sampler"] for event in result.history.records[TOPIC]] == [DEAR, CHEAP]
 
 
 def test_a_named_sampler_is_not_chosen_over():

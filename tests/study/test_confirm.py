@@ -7,8 +7,7 @@ import pytest
 from scipy.stats import wilcoxon
 
 import rung
-from rung.study.confirm import MOST
-from rung.trials.history import CONFIRM
+from rung.trials.history import CONFIRM, MOST_CONFIRMED
 
 SPACE = {"x": rung.Float(0, 1)}
 
@@ -53,7 +52,7 @@ def test_the_next_best_is_repeated_as_long_as_it_may_be_better():
             if trial.origin.sampler == CONFIRM:
                 means.setdefault(trial.origin.parent, []).append(trial.value)
         expected, lowest = [], np.inf
-        for value, number in firsts[:MOST]:
+        for value, number in firsts[:MOST_CONFIRMED]:
             if value >= lowest:
                 break
             expected.append(number)

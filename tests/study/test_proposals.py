@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 import rung
 from rung.errors import SpaceError
+from rung.samplers import SAMPLERS
 from rung.schedulers.base import Explore
 from rung.space import compile_space
 from rung.space.domains import Categorical, Float, Integer, Ordinal
@@ -136,3 +137,52 @@ def test_the_ends_of_a_range_hold():
     )
     assert {perturbed(Integer(1, 3), 3, 1.2, rng) for _ in range(30)} == {2, 3}
     assert perturbed(Categorical(["a", "b"]), "a", 1.2, rng) == "a"
+
+
+FREE = {"x": Float(0, 1), "y": Float(0, 1), "k": Categorical(["a", "b"])}
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_what_is_fixed_holds_to_the_end(sampler):
+    """Two configurations are left when both numbers are fixed; none ever breaks the fix."""
+    result = rung.tune(
+        lambda config: config["x"], FREE, sampler=sampler, trials=25, fixed={"x": 0.25, "y": 0.75}
+    )
+    assert {(trial.config["x"], trial.config["y"]) for trial in result.trials} == {(0.25, 0.75)}
+    assert sorted(trial.config["k"] for trial in result.trials) == ["a", "b"]
+    assert result.reason == "exhausted"
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe", "gp"])
+def test_what_is_fixed_holds_on_a_noisy_problem(sampler):
+    fixed = {"x": 0.25, "k": "b"}
+    result = rung.tune(lambda config: config["y"], FREE, sampler=sampler, trials=15, fixed=fixed, noisy=True)
+    assert len(result.trials) == 15
+    assert all(trial.config["x"] == 0.25 and trial.config["k"] == "b" for trial in result.trials)
+
+
+def test_a_population_keeps_to_what_is_fixed_and_legal():
+    space = rung.Space(FREE, forbidden=[Forbidden(Is("k", equals="a") & Is("x", greater=0.5))])
+    result = rung.tune(
+        lambda config, budget: config["y"] / budget,
+        space,
+        resource=("epoch", 1, 10),
+        scheduler="pbt(population=5)",
+        sampler="random",
+        trials=40,
+        fixed={"k": "a"},
+    )
+    assert all(trial.config["k"] == "a" and trial.config["x"] <= 0.5 for trial in result.trials)
+    assert any(trial.origin.parent is not None for trial in result.trials)
+
+
+def test_after_the_end_more_can_be_asked_for():
+    with rung.Study({"a": Categorical([1, 2])}, sampler="random") as study:
+        study.fix({"a": 1})
+        study.tell(study.ask(), 0.0)
+        assert study.ask() is None
+        study.fix({})
+        assert study.ask().config == {"a": 2}
+        assert study.ask() is None
+        study.enqueue({"a": 1})
+        assert study.ask().config == {"a": 1}

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rung.cli import output
+from rung.study.choose import spoken as chosen
 from rung.study.durations import spoken
 from rung.trials.events import Event, JobFailed, StopDecided
 
@@ -41,6 +42,8 @@ class Progress:
         for event in events:
             if isinstance(event, StopDecided) and event.reason in _FINISHING:
                 self._tell(_FINISHING[event.reason])
+            elif (line := chosen(event, study.identity)) is not None:
+                self._tell(line)
             elif isinstance(event, JobFailed) and output.verbose():
                 self._tell(f"trial {event.trial}: {event.failure}: {event.message}")
         if not self._live and time.monotonic() - self._printed >= PATIENCE:

@@ -59,7 +59,7 @@ Budget = Annotated[str | None, typer.Option(metavar="TIME", help="Wall time: 90,
 Method = Annotated[str | None, typer.Option(help="A sampler and a scheduler together, such as bohb.")]
 Sampler = Annotated[
     str | None,
-    typer.Option(help="See `rung methods`; settings as in 'tpe(gamma=0.2)'.", show_default="auto"),
+    typer.Option(help="See `rung methods`; settings as in 'tpe(multivariate=False)'.", show_default="auto"),
 ]
 Scheduler = Annotated[
     str | None, typer.Option(help="See `rung methods`.", show_default="asha, or plain without a resource")

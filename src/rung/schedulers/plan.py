@@ -27,6 +27,7 @@ from rung.schedulers.sha import table as sha_table
 from rung.schedulers.standing import gates_of
 from rung.schedulers.synchronous import BracketPlan
 from rung.trials.events import Identity, Limits
+from rung.trials.history import MOST_CONFIRMED
 
 
 class PlannedRung(msgspec.Struct, frozen=True):
@@ -93,8 +94,11 @@ def plan(identity: Identity, limits: Limits) -> Plan | None:
         brackets=brackets,
         trials=trials,
         repeats=limits.trials is None,
-        usual=_within(usual, limits.total_resource),
-        most=_within(_if_all_climb(most, brackets, trials), limits.total_resource),
+        usual=_within(_with_repeats(usual, identity, 1), limits.total_resource),
+        most=_within(
+            _with_repeats(_if_all_climb(most, brackets, trials), identity, MOST_CONFIRMED),
+            limits.total_resource,
+        ),
     )
 
 
@@ -116,6 +120,12 @@ def _if_all_climb(cost: Cost, brackets: Sequence[PlannedBracket], trials: int) -
     """
     rungs = {rung.resource for bracket in brackets for rung in bracket.rungs}
     return Cost(min(cost.resumed, trials * max(rungs)), min(cost.afresh, trials * sum(rungs)))
+
+
+def _with_repeats(cost: Cost, identity: Identity, configurations: int) -> Cost:
+    """The cost, and that of the repeats of so many configurations, where the study confirms the best."""
+    repeats = configurations * identity.confirm * ladder_of(identity)[-1]
+    return Cost(cost.resumed + repeats, cost.afresh + repeats)
 
 
 def _within(cost: Cost, limit: int | None) -> Cost:
@@ -280,13 +290,14 @@ _UNPAUSED = ("plain", "asha-stopping", "median", "percentile", "curve", "fabolas
 
 def _pbt(identity: Identity, trials: int | None) -> list[PlannedBracket]:
     """A population climbs to the largest resource; each trial that takes a member's place goes one step."""
-    settings = identity.scheduler.settings
+    settings, resource = identity.scheduler.settings, identity.resource
     members = settings.get("population", PBT.population)
-    largest, number = ladder_of(identity)[-1], members if trials is None else trials
-    step = settings.get("interval") or max(ladder_of(identity)[0], largest // 10)
-    first = PlannedRung(step, number, number)
-    last = PlannedRung(largest, min(number, members), number)
-    return [PlannedBracket((first, last) if step < largest else (last,))]
+    number = members if trials is None else trials
+    largest, least = (resource.maximum, resource.minimum) if resource else (1, 1)
+    step = min(largest, settings.get("interval") or max(least, largest // 10))
+    usual = [number, *[min(number, members)] * (-(-largest // step) - 1)]
+    steps = [min(largest, step * (i + 1)) for i in range(len(usual))]
+    return [PlannedBracket(tuple(PlannedRung(s, n, number) for s, n in zip(steps, usual, strict=True)))]
 
 
 _PLANNERS: dict[str, Callable[[Identity, int | None], list[PlannedBracket]]] = {

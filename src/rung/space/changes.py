@@ -47,6 +47,18 @@ def completed(space: CompiledSpace, known: Mapping[str, Any]) -> Completed:
     return Completed(tuple(values), tuple(misfits))
 
 
+def with_fixed(space: CompiledSpace, values: Values, fixed: Mapping[str, Any]) -> Values:
+    """The configuration with the values of `fixed`, by key or by name, where these are active."""
+    if not fixed:
+        return values
+    known = {
+        key: value
+        for key, name, value in zip(space.keys, space.names, values, strict=True)
+        if value is not INACTIVE and key not in fixed and name not in fixed
+    }
+    return completed(space, {**known, **fixed}).values
+
+
 def reread(
     before: CompiledSpace, after: CompiledSpace, rows: Sequence[Values], given: Mapping[str, Value]
 ) -> tuple[list[Values], set[int]]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from rung.errors import SpaceError, StudyError
 from rung.space import compile_space, to_json
 from rung.space.changes import completed
+from rung.space.compiled import CompiledSpace
 from rung.space.layout import MisfitError
 from rung.study.asked import metrics_of, whole
 from rung.study.settings import ours
@@ -63,6 +64,17 @@ def fixed_events(history: History, values: Mapping[str, Any], now: float) -> lis
     return [] if dict(values) == dict(history.fixed) else [Requested("fix", dict(values), now)]
 
 
+def _fits(space: CompiledSpace, name: str, value: Any) -> bool:
+    """Whether all parameters of this name may have the value; one that is gone may have any."""
+    try:
+        for slot in range(space.size):
+            if name in (space.keys[slot], space.names[slot]):
+                space.domains[slot].admit(value)
+    except MisfitError:
+        return False
+    return True
+
+
 def space_events(history: History, space: Any, given: Mapping[str, Any], now: float) -> list[Event]:
     """The event that changes the space; none if it is the one that the study has.
 
@@ -71,6 +83,12 @@ def space_events(history: History, space: Any, given: Mapping[str, Any], now: fl
     """
     compiled = compile_space(ours(space))
     form = to_json(compiled.space)
+    wrong = [name for name in history.fixed if not _fits(compiled, name, history.fixed[name])]
+    if wrong:
+        raise SpaceError(
+            f"{wrong[0]!r} is fixed at {history.fixed[wrong[0]]!r}, which is not in the new space: "
+            "fix another value first"
+        )
     misfits = completed(compiled, given).misfits
     unknown = [name for name in given if name not in compiled.keys and name not in compiled.names]
     if misfits or unknown:

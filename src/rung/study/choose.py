@@ -13,12 +13,14 @@ from importlib.util import find_spec
 from typing import Final, NamedTuple
 
 from rung.samplers.auto import TOPIC, chosen
+from rung.study.propose import configurations
 from rung.study.transfer import declared_cost
-from rung.trials.events import Recorded, Spec
+from rung.trials.events import Event, Identity, Recorded, Spec
 from rung.trials.history import History
 
 SHARE: Final = 0.1  # of an evaluation's time that suggestions may take
 HYSTERESIS: Final = 2.0  # a sampler in use may take so many times as much before another takes its place
+FEW: Final = 8  # evaluations, up to which no model would be used
 RECENT: Final = 32  # trials whose durations are an evaluation's
 
 
@@ -27,10 +29,10 @@ class Facts(NamedTuple):
 
     Attributes:
         dimensions: parameters that can vary.
-        categories: how many of them have no order.
-        conditional: whether some are not always active.
+        configurations: how many there are in all, if they can be listed.
         fidelities: rungs of the ladder; 1 without a resource.
         goals: objectives.
+        noisy: whether the user said so.
         results: how many there are.
         evaluations: how many trials the limits allow, if they say.
         seconds: that an evaluation takes: declared, or measured; None if not known yet.
@@ -38,10 +40,10 @@ class Facts(NamedTuple):
     """
 
     dimensions: int
-    categories: int
-    conditional: bool
+    configurations: int | None
     fidelities: int
     goals: int
+    noisy: bool
     results: int
     evaluations: int | None
     seconds: float | None
@@ -61,16 +63,28 @@ class Row(NamedTuple):
     why: str
 
 
+def _all_of_them(facts: Facts) -> bool:
+    known = facts.configurations is not None and facts.evaluations is not None
+    return known and not facts.noisy and facts.configurations <= facts.evaluations  # type: ignore[operator]
+
+
 TABLE: Final = (
+    Row("grid", _all_of_them, lambda results, dimensions: 1e-5, "all configurations fit into the budget"),
+    Row(
+        "sobol",
+        lambda facts: facts.evaluations is not None and facts.evaluations <= FEW,
+        lambda results, dimensions: 1e-5,
+        "too few evaluations for a model: they are spread evenly",
+    ),
     Row(
         "gp",
         lambda facts: facts.dimensions <= 60 and facts.results < 1000 and find_spec("botorch") is not None,
-        lambda results, dimensions: 0.02 + 0.0003 * min(results, 200) + 0.01 * dimensions,
-        "a Gaussian process, the best model of up to a thousand results, at about 0.1 s a suggestion",
+        lambda results, dimensions: 0.03 + 0.0009 * min(results, 200) + 0.002 * dimensions,
+        "a Gaussian process, the best model of up to a thousand results, at about 0.2 s a suggestion",
     ),
     Row(
         "mfes",
-        lambda facts: facts.fidelities > 1 and facts.goals == 1,
+        lambda facts: facts.fidelities > 1 and facts.goals == 1 and not facts.noisy,
         lambda results, dimensions: 0.015 + 1e-5 * min(results, 1000),
         "a model that weighs all fidelities, at about 20 ms a suggestion",
     ),
@@ -107,9 +121,10 @@ def choose(facts: Facts, current: str | None = None, factors: dict[str, float] |
 def _affordable(facts: Facts, seconds: float, in_use: bool) -> bool:
     """Whether suggestions for all workers take a small share of an evaluation's time.
 
-    As long as no evaluation was measured they may take a second: so little is noticed by nobody.
+    As long as no evaluation was measured they may take a second: so little is noticed by nobody. A millisecond
+    they may always take.
     """
-    allowed = 1.0 if facts.seconds is None else SHARE * facts.seconds
+    allowed = 1.0 if facts.seconds is None else max(1e-3, SHARE * facts.seconds)
     return seconds <= allowed * (HYSTERESIS if in_use else 1.0)
 
 
@@ -146,6 +161,13 @@ class Chooser:
             self._factors[name] = before + 0.2 * (ratio - before)
 
 
+def spoken(event: Event, identity: Identity) -> str | None:
+    """A line that says what was chosen and why, if the event is a choice."""
+    if not isinstance(event, Recorded) or event.topic != TOPIC:
+        return None
+    return f"scheduler {identity.scheduler.name}, sampler {event.data['sampler']}: {event.data['why']}"
+
+
 def chooses(sampler: Spec) -> bool:
     """Whether a study with this sampler makes choices."""
     return sampler.name == "auto" or (sampler.name == "transfer" and sampler.settings.get("base") == "auto")
@@ -160,10 +182,10 @@ def facts_of(history: History, workers: int) -> Facts:
         rungs += 1
     return Facts(
         dimensions=sum(axis.count != 1 for axis in space.columns.axes),
-        categories=int((space.levels > 1).sum()),
-        conditional=any(gate is not None for gate in space.layout.gates),
+        configurations=configurations(space),
         fidelities=rungs,
         goals=max(1, len(identity.goals)),
+        noisy=identity.noisy,
         results=max((len(column) for column in history.results.values()), default=0),
         evaluations=history.limits.trials,
         seconds=_seconds(history),

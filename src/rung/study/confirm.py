@@ -3,20 +3,18 @@
 Best first: the incumbent's configuration is evaluated `confirm` times more, each time as a trial of its own
 with a seed of its own, at the incumbent's resource. The mean of these new values is unbiased; the value for
 which the trial was chosen is not, and does not enter. As long as another configuration's first value is
-better than the best such mean, it may be the better one, and is evaluated again, too; at most `MOST` are.
-The best mean wins.
+better than the best such mean, it may be the better one, and is evaluated again, too; at most
+`MOST_CONFIRMED` are. The best mean wins.
 """
 
 from __future__ import annotations
 
 import math
-from typing import Final, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from rung.schedulers.base import DONE, WAIT, Decision
-from rung.trials.history import BEHIND, CONFIRM, History
-
-MOST: Final = 5  # configurations evaluated again
+from rung.trials.history import BEHIND, CONFIRM, MOST_CONFIRMED, History
 
 
 class Repeat(Decision, frozen=True):
@@ -40,7 +38,7 @@ def confirmation(history: History) -> Decision:
     if best is None:
         return WAIT if history.running else DONE
     lowest = math.inf
-    for trial, value in _ranked(history)[:MOST]:
+    for trial, value in _ranked(history)[:MOST_CONFIRMED]:
         if value >= lowest:
             break
         begun = _begun(history, trial)
@@ -85,7 +83,8 @@ def _ranked(history: History) -> list[tuple[int, float]]:
     best = history.incumbent
     assert best is not None
     kept = _kept.get(history)
-    key = (len(history.values), sum(len(column) for column in history.results.values()))
+    results = sum(len(column) for column in history.results.values())
+    key = (len(history.values), results, history.space_version, best.resource)
     if kept is None or kept[0] != key:
         column = history.results.get(best.resource)
         pairs = zip(column.values, column.trials, strict=True) if column is not None else ()
@@ -97,4 +96,4 @@ def _ranked(history: History) -> list[tuple[int, float]]:
     return kept[1]
 
 
-_kept: WeakKeyDictionary[History, tuple[tuple[int, int], list[tuple[int, float]]]] = WeakKeyDictionary()
+_kept: WeakKeyDictionary[History, tuple[tuple[int, ...], list[tuple[int, float]]]] = WeakKeyDictionary()

@@ -6,6 +6,7 @@ import msgspec
 
 from rung.samplers.base import Sampler
 from rung.schedulers.base import Decision, Done, Resume, Scheduler, Start, Stop, Wait
+from rung.space.changes import completed
 from rung.study.confirm import Repeat, confirmation
 from rung.study.propose import Proposals
 from rung.trials.events import JobStarted, Origin, StopDecided, TrialStopped
@@ -119,7 +120,7 @@ class Decider:
     def _started(self, history: History, decision: Start, now: float) -> JobStarted | StopDecided:
         number, parent = len(history.values), decision.parent
         if history.enqueued and parent is None:
-            values, origin = history.space.from_mapping(history.enqueued[0]), _ENQUEUED
+            values, origin = completed(history.space, history.enqueued[0]).values, _ENQUEUED
         else:
             suggestion = self._proposals.next(history, decision, number)
             if suggestion is None:

@@ -7,12 +7,13 @@ beside it. A category, which has no neighbours, is drawn anew or kept.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
 
 from rung.schedulers.base import Explore
-from rung.space.changes import completed
+from rung.space.changes import completed, with_fixed
 from rung.space.compiled import CompiledSpace
 from rung.space.domains import Domain, Float, Integer, Ordinal
 from rung.space.draws import Rng, key
@@ -22,8 +23,10 @@ TRIES: Final = 16  # where combinations are forbidden; then the configuration st
 _STREAM: Final = 13  # apart from other keys made of a study's seed
 
 
-def explored(space: CompiledSpace, values: Values, how: Explore, rng: Rng) -> Values:
-    """The configuration that `values` becomes, a legal one: `values` itself if no change is legal."""
+def explored(
+    space: CompiledSpace, values: Values, how: Explore, rng: Rng, fixed: Mapping[str, Any] | None = None
+) -> Values:
+    """The configuration that `values` becomes, a legal one with what is `fixed`; itself if none is legal."""
     generator = rng.generator()
     seed = key(rng.seed, _STREAM, rng.number) >> 1
     for fresh in space.samples(seed, 0, TRIES):
@@ -31,7 +34,7 @@ def explored(space: CompiledSpace, values: Values, how: Explore, rng: Rng) -> Va
         for slot, value in enumerate(values):
             if value is not INACTIVE and generator.random() >= how.resample:
                 known[space.keys[slot]] = perturbed(space.domains[slot], value, how.factor, generator)
-        found = completed(space, known).values
+        found = with_fixed(space, completed(space, known).values, fixed or {})
         if space.legal([found])[0]:
             return found
     return values

@@ -7,15 +7,16 @@ space that can be listed the first that is left is taken. When none is left, tha
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from rung.samplers.base import Request, Sampler, Suggestion
 from rung.schedulers.base import Start
-from rung.space.changes import completed
+from rung.space.changes import with_fixed
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng, key
-from rung.space.values import INACTIVE, Values
+from rung.space.values import Values
 from rung.study.explore import explored
 from rung.trials.events import Origin
 from rung.trials.history import CONFIRM, History
@@ -33,10 +34,10 @@ class Proposals:
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
         self._history: History | None = None
-        self._version = 0
+        self._version: tuple[int, Mapping[str, Any]] = (0, {})
         self._seen: set[object] = set()
         self._count = 0
-        self._size: int | None = None  # of the space, where it can be listed
+        self._size: int | None = None  # of what is free of the space, where that can be listed
 
     def next(self, history: History, decision: Start, number: int) -> Suggestion | None:
         """The configuration of trial `number`; None if nothing is left to try."""
@@ -45,19 +46,22 @@ class Proposals:
         if decision.values is not None:
             return _given(history, decision.values, decision.origin or Origin("scheduler"))
         if parent is not None and decision.explore is not None:
-            values = explored(history.space, history.values[parent], decision.explore, rng)
-            return Suggestion(_fixed(history, values), _EXPLORED)
+            before = history.values[parent]
+            return Suggestion(
+                explored(history.space, before, decision.explore, rng, history.fixed), _EXPLORED
+            )
         request = Request(decision.until, decision.bracket, parent)
         return self._new(history, request, rng)
 
     def _new(self, history: History, request: Request, rng: Rng) -> Suggestion | None:
-        """The first of the proposals that is legal and was not tried before."""
+        """The first of the proposals that is legal and was not tried before, if there is one.
+
+        In a space that cannot be listed a configuration may have to come again, with what is fixed.
+        """
         suggestion = self._sampler.suggest(history.space, history, request, rng)
         if suggestion is None:
             return None
         self._look(history)
-        if history.identity.noisy and not history.fixed:
-            return suggestion
         found = self._usable(history, suggestion)
         if found is not None:
             return found
@@ -67,7 +71,8 @@ class Proposals:
             found = self._usable(history, other)
             if found is not None:
                 return found
-        return None if self._size is not None else suggestion
+        again = with_fixed(history.space, suggestion.values, history.fixed)
+        return None if self._size is not None else Suggestion(again, suggestion.origin)
 
     def _others(self, history: History, request: Request, rng: Rng) -> Iterator[Suggestion]:
         """More proposals: of the sampler, random ones, and all of a space that can be listed."""
@@ -81,12 +86,12 @@ class Proposals:
         for values in space.samples(key(rng.seed, _STREAM, rng.number, 0) >> 1, 0, DRAWN):
             yield Suggestion(values, random)
         if self._size is not None:
-            for values in space.grid(LISTED):
+            for values in space.grid(_resolutions(space, history.fixed)):
                 yield Suggestion(values, random)
 
     def _usable(self, history: History, suggestion: Suggestion) -> Suggestion | None:
         """The proposal with what is fixed, if it is legal and new (or may be repeated)."""
-        values = _fixed(history, suggestion.values)
+        values = with_fixed(history.space, suggestion.values, history.fixed)
         if values is not suggestion.values and not history.space.legal([values])[0]:
             return None
         tried = not history.identity.noisy and _key(values) in self._seen
@@ -94,11 +99,12 @@ class Proposals:
 
     def _look(self, history: History) -> None:
         """Take in the configurations that came since the last call."""
-        if history is not self._history or history.space_version != self._version:
-            self._history, self._version = history, history.space_version
+        version = (history.space_version, history.fixed)
+        if history is not self._history or version != self._version:
+            self._history, self._version = history, version
             self._seen.clear()
             self._count = 0
-            self._size = _size(history.space)
+            self._size = _size(history.space, history.fixed)
         for number in range(self._count, len(history.values)):
             if history.apart.get(number) != CONFIRM and number not in history.outside:
                 self._seen.add(_key(history.values[number]))
@@ -107,7 +113,7 @@ class Proposals:
 
 def _given(history: History, values: Values, origin: Origin) -> Suggestion:
     """The scheduler's own configuration; one that its model chose has what is fixed, if that is legal."""
-    fixed = _fixed(history, values) if origin.model else values
+    fixed = with_fixed(history.space, values, history.fixed) if origin.model else values
     return Suggestion(fixed if history.space.legal([fixed])[0] else values, origin)
 
 
@@ -116,23 +122,29 @@ def _key(values: Values) -> object:
     return (values, tuple(map(type, values)))
 
 
-def _fixed(history: History, values: Values) -> Values:
-    """The configuration with the parameters that the user fixed, where they are active."""
-    fixed = history.fixed
-    if not fixed:
-        return values
-    space = history.space
-    known = {
-        key: value
-        for key, name, value in zip(space.keys, space.names, values, strict=True)
-        if value is not INACTIVE and key not in fixed and name not in fixed
-    }
-    return completed(space, {**known, **fixed}).values
+def configurations(space: CompiledSpace) -> int | None:
+    """How many configurations there are, if they can be listed; else None."""
+    if space not in _sizes:
+        _sizes[space] = _size(space, {})
+    return _sizes[space]
 
 
-def _size(space: CompiledSpace) -> int | None:
-    """How many configurations there are, of a space that can be listed; else None."""
-    if any(axis.count is None or axis.count > LISTED for axis in space.columns.axes):
-        return None
-    size = space.grid_size(LISTED)
+_sizes: WeakKeyDictionary[CompiledSpace, int | None] = WeakKeyDictionary()
+
+
+def _size(space: CompiledSpace, fixed: Mapping[str, Any]) -> int | None:
+    """The same beside what is fixed."""
+    resolutions = _resolutions(space, fixed)
+    for axis, key_ in zip(space.columns.axes, space.keys, strict=True):
+        if resolutions[key_] > 1 and (axis.count is None or axis.count > LISTED):
+            return None
+    size = space.grid_size(resolutions)
     return size if size <= LISTED else None
+
+
+def _resolutions(space: CompiledSpace, fixed: Mapping[str, Any]) -> dict[str, int]:
+    """How many values of each parameter a list of all configurations goes through: one of a fixed one."""
+    return {
+        key_: 1 if key_ in fixed or name in fixed else LISTED
+        for key_, name in zip(space.keys, space.names, strict=True)
+    }

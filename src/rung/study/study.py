@@ -47,8 +47,8 @@ class Study:
         constraints: such as "memory <= 2e9", of metrics that the objective reports beside.
         resource: (name, smallest, largest), whole numbers; None for a search without one.
         eta: one in `eta` trials is promoted.
-        sampler, scheduler: names (see `rung methods`), with settings if need be, as "tpe(gamma=0.2)", or
-            objects. Unless told, both are chosen by what the study is.
+        sampler, scheduler: names (see `rung methods`), with settings if need be, as in
+            "tpe(multivariate=False)", or objects. Unless told, both are chosen by what the study is.
         noisy: a configuration that was tried may come again.
         confirm: how often the best configurations are evaluated again before one is declared.
         deterministic: take results in the order of so many simulated workers (True: 8), so that the study is

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,10 +11,13 @@ from rung.errors import StudyError
 from rung.executors.base import Executor
 from rung.executors.calling import style_of
 from rung.storage.base import Storage
+from rung.study.choose import spoken
 from rung.study.methods import combination
 from rung.study.result import Result, nothing_found
 from rung.study.study import Study
 from rung.trials.events import Event
+
+Watch = Callable[[Study, Sequence[Event]], None]
 
 
 def tune(  # noqa: PLR0913  # a door
@@ -49,6 +53,7 @@ def tune(  # noqa: PLR0913  # a door
     storage: str | Storage = "memory",
     study: str | None = None,
     watch: Callable[[Study, Sequence[Event]], None] | None = None,
+    quiet: bool = False,
     task: Mapping[str, Any] | None = None,
 ) -> Result:
     """Search `space` for the configuration with the best metric.
@@ -66,8 +71,9 @@ def tune(  # noqa: PLR0913  # a door
         resource: (name, smallest, largest) of what a larger evaluation spends more of.
         eta: one in `eta` trials is promoted.
         method: a named combination of sampler and scheduler, such as "bohb".
-        sampler, scheduler: names, with settings if need be, as "tpe(gamma=0.2)", or objects. Unless told,
-            both are chosen by what is known of the study; the sampler anew as it goes.
+        sampler, scheduler: names, with settings if need be, as in "tpe(multivariate=False)", or objects.
+            Unless told, both are chosen by what is known of the study, the sampler anew as it goes; a line on
+            stderr says what was chosen and why.
         workers: how many jobs run at once.
         executor: "inline", "local", "simulated", or an object; in line for one worker, local for more.
         trials: start exactly this many configurations, then finish the promotions that they allow.
@@ -89,6 +95,7 @@ def tune(  # noqa: PLR0913  # a door
         storage: "memory", a path, or a URL such as "sqlite:///study.db".
         study: its name.
         watch: called with the study and each batch of logged events.
+        quiet: say nothing on stderr.
 
     Returns:
         The result; `best` is None if no trial has a value, and a warning says why.
@@ -109,7 +116,8 @@ def tune(  # noqa: PLR0913  # a door
             opened.fix(fixed)
         for config in enqueue if not len(opened.history) and not opened.history.enqueued else ():
             opened.enqueue(config)
-        result = opened.run(objective, workers=workers, executor=executor, watch=watch)
+        tell = watch if quiet else _telling(watch)
+        result = opened.run(objective, workers=workers, executor=executor, watch=tell)
     finally:
         opened.close()
     if result.best is None and result.trials:
@@ -118,5 +126,19 @@ def tune(  # noqa: PLR0913  # a door
     return result
 
 
+def _telling(watch: Watch | None) -> Watch:
+    """Says on stderr what was chosen, and hands on to `watch`."""
+
+    def tell(study: Study, events: Sequence[Event]) -> None:
+        for event in events:
+            line = spoken(event, study.identity)
+            if line is not None:
+                print(f"rung: {line}", file=sys.stderr)
+        if watch is not None:
+            watch(study, events)
+
+    return tell
+
+
 # what `tune` takes beside the settings of its study
-_NOT_OF_THE_STUDY = {"objective", "method", "workers", "executor", "fixed", "enqueue", "watch"}
+_NOT_OF_THE_STUDY = {"objective", "method", "workers", "executor", "fixed", "enqueue", "watch", "quiet"}

@@ -5,6 +5,7 @@ What each makes of what can go wrong is said in `rung.trials.history`.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -28,6 +29,7 @@ from rung.trials.running import (
 from rung.trials.states import TrialState
 
 if TYPE_CHECKING:
+    from rung.space.compiled import CompiledSpace
     from rung.trials.history import History
 
 
@@ -196,6 +198,7 @@ def _job_stopped(history: History, event: ev.JobStopped) -> None:
     if running is None:
         return
     if running.stopping:
+        history.spent -= max(0, running.job.until - max(running.job.start, history.reached[event.trial]))
         history._end(event.trial, TrialState.STOPPED)
     else:  # the session ends: the same job goes on in the next
         history._run_again(running)
@@ -247,11 +250,20 @@ def _space_changed(history: History, event: ev.SpaceChanged) -> None:
         history.originals[trial] = earlier.to_mapping(before[trial])
     for trial in was_outside:
         _read_original(history, trial, event.given)
+    history.enqueued = deque(config for config in history.enqueued if _fits(history.space, config))
     history._best_inside()
     if history._fold_sampler is not None:
         history.sampler = history._fold_sampler.initial(history.identity)
         for item in history.told_to_samplers():
             history.sampler = history._fold_sampler.fold(history.sampler, item)
+
+
+def _fits(space: CompiledSpace, config: Mapping[str, Any]) -> bool:
+    """Whether a configuration that waits to be run is one of this space, defaults where it is silent."""
+    from rung.space.changes import completed
+
+    values, misfits = completed(space, config)
+    return not misfits and bool(space.legal([values])[0])
 
 
 def _read_original(history: History, trial: int, given: Mapping[str, Any]) -> None:
@@ -279,8 +291,10 @@ def _stop_decided(history: History, event: ev.StopDecided) -> None:
 def _requested(history: History, event: ev.Requested) -> None:
     if event.request == "enqueue":
         history.enqueued.append(event.data)
+        history.exhausted = False
     elif event.request == "fix":
         history.fixed = event.data
+        history.exhausted = False
 
 
 def _recorded(history: History, event: ev.Recorded) -> None:

@@ -33,6 +33,7 @@ from rung.trials.running import BEHIND as BEHIND
 from rung.trials.running import CONFIRM as CONFIRM
 from rung.trials.running import ENQUEUED as ENQUEUED
 from rung.trials.running import EXHAUSTED as EXHAUSTED
+from rung.trials.running import MOST_CONFIRMED as MOST_CONFIRMED
 from rung.trials.running import TOLD as TOLD
 from rung.trials.running import WORST as WORST
 from rung.trials.running import Best, Clock, Encoded, Measure, Metric, Yardstick
@@ -77,7 +78,8 @@ class History:
         best_checkpoint: the one that holds the incumbent's value: of a trial that went on and diverged it is
             not the latest.
         scheduler, sampler: their states.
-        spent: total resource of all jobs started; a job that runs again is counted once.
+        spent: total resource of all jobs started; a job that runs again is counted once, and one that its
+            scheduler stopped as far as it came.
     """
 
     def __init__(self, scheduler: object = None, sampler: object = None) -> None:
@@ -206,7 +208,7 @@ class History:
         """The trial's first value at a larger resource than before."""
         self.reached[trial] = resource
         self.latest[trial] = value
-        if self.apart and self.apart.get(trial) == CONFIRM:
+        if (self.apart and self.apart.get(trial) == CONFIRM) or trial in self.outside:
             return
         before = self._best.incumbent
         self._best.consider(trial, resource, value, self._metric.sign)
@@ -287,15 +289,21 @@ class History:
             column = self.results[resource] = Column()
         column.trials.append(trial)
         column.values.append(value)
-        running = self.running.get(trial)
-        under_way = max(0.0, self.clock.last - running.job.time) if running is not None else 0.0
-        column.costs.append(self.seconds[trial] + under_way)
+        column.costs.append(self._cost(trial, resource))
         measure = None
         if self._yardstick is not None:
             failed = value == WORST or trial not in self._measures
             measure = self._yardstick.failed if failed else self._measures[trial]
             column.measures.append(measure)
         self._tell(Result(trial, resource, value, self.brackets[trial], ended, measure))
+
+    def _cost(self, trial: int, resource: int) -> float:
+        """Seconds that the trial's jobs have taken; the resource, in a study that is the same elsewhere."""
+        if self.identity.deterministic:
+            return float(resource)
+        running = self.running.get(trial)
+        under_way = self.clock.last - running.job.time if running is not None else 0.0
+        return self.seconds[trial] + max(0.0, under_way)
 
     def _tell(self, item: JobStarted | Result) -> None:
         told = self._fold_scheduler is not None and (not self.apart or item.trial not in self.apart)

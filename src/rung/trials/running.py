@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ENQUEUED = "enqueued"  # the origin of a configuration that the user gave
 TOLD = "told"  # the origin of one whose result the user knew
 CONFIRM = "confirm"  # the origin of a repeat of the incumbent's; also why only such repeats still start
+MOST_CONFIRMED = 5  # configurations, at most, that are evaluated again before one is declared
 EXHAUSTED = "exhausted"  # the sampler has no configuration left
 WORST = math.inf
 BEHIND = 1e306  # values from here on are those of results that break a constraint: behind all others
