@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rung.samplers.inputs import Inputs, chosen, targets
+from rung.samplers.inputs import Inputs, targets
 from rung.samplers.surrogate import milestone, model_of, settled
 from rung.space.compiled import compile_space
 from rung.space.domains import Categorical, Choice, Constant, Float, Integer, Ordinal, Space
@@ -111,29 +111,6 @@ def test_losses_like_others_are_scaled_like_them():
     np.testing.assert_allclose(targets(losses, losses), targets(losses))
     assert targets(losses, np.array([1e9]))[0] == targets(losses).max()
     assert (targets(np.full(3, np.inf), np.ones(2)) == 0.0).all()
-
-
-def test_all_are_chosen_while_they_are_few():
-    assert chosen(np.zeros(10), np.zeros((10, 2)), 10).tolist() == list(range(10))
-
-
-def test_chosen_are_the_best_the_latest_and_far_ones():
-    generator = np.random.default_rng(0)
-    x = generator.random((500, 2))
-    losses = ((x - 0.5) ** 2).sum(axis=1)
-    x[100], losses[100] = [0.0, 0.0], 10.0  # a bad one in a corner
-    rows = chosen(losses, x, 40)
-    assert len(rows) == len(set(rows.tolist())) == 40
-    assert (np.diff(rows) > 0).all()
-    assert set(np.argsort(losses)[:20].tolist()) <= set(rows.tolist())
-    assert set(range(490, 500)) <= set(rows.tolist())
-    assert 100 in rows
-
-
-def test_the_choice_among_very_many_is_bounded():
-    n = 30_000
-    rows = chosen(np.arange(n) % 977 / 7.0, np.random.default_rng(1).random((n, 3)), 200)
-    assert len(rows) == 200
 
 
 def test_milestones():

@@ -19,7 +19,7 @@ from rung.space.compiled import compile_space
 from rung.space.domains import Beta, Categorical, Choice, Constant, Float, Integer, Normal, Space
 from rung.space.draws import Rng
 from rung.space.rules import Forbidden, Is
-from rung.trials.events import JobFinished, JobStarted, Origin
+from rung.trials.events import JobFinished, JobStarted, Origin, Reported
 from support.problems import HARTMANN6, Problem, best_value
 
 SAMPLER = PriorSampler()
@@ -72,6 +72,20 @@ def test_the_incumbent_counts_once_a_bracket_is_complete(recorder):
     assert sum(SAMPLER.weights(BELIEF, record.history, Request(3))) == pytest.approx(1.0)
     without = recorder().random_trials(BELIEF, [1.0] * 400, 27)
     assert SAMPLER.weights(BELIEF, without.history, Request(3)).incumbent == 0.0
+
+
+def test_what_running_trials_report_changes_nothing_until_it_is_a_result(recorder):
+    record = recorder().random_trials(BELIEF, [1.0] * 200, 1)
+    record.trial(BELIEF.sample(0, 200), 0.5, 81)
+    before = SAMPLER.weights(BELIEF, record.history, Request(3))
+    assert before.incumbent == 0.0
+    for number in range(201, 205):
+        record.start(BELIEF.sample(0, number), 81)
+        record.history.fold(Reported(number, 40, {"loss": 0.7}))
+    for history in (record.history, copy.deepcopy(record.history)):
+        assert SAMPLER.weights(BELIEF, history, Request(3)) == before
+    record.result(201, 0.6)
+    assert SAMPLER.weights(BELIEF, record.history, Request(3)).incumbent > 0.0
 
 
 def by_hand(space, values, centre):

@@ -113,6 +113,18 @@ def test_parallel_workers_get_different_jobs():
     assert len(set(started)) == 6
 
 
+def test_what_is_fixed_after_a_look_holds_for_the_decision():
+    driver = bench()
+    run(driver, 16)
+    driver.scheduler.next(driver.history)
+    for fixed in ({"n": 7}, {"n": 2}, {}):
+        driver.fold(ev.Requested("fix", fixed))
+        decision = driver.scheduler.next(driver.history)
+        assert decision == driver.scheduler.next(replayed(driver.log, driver.scheduler))
+        tried = {driver.history.values[trial] for trial in driver.history.scheduler.until}
+        assert not fixed or decision.values[1] == fixed["n"] or decision.values in tried
+
+
 def test_where_the_model_has_too_little_the_sampler_is_asked():
     driver = bench()
     for _ in range(17):

@@ -12,7 +12,7 @@ from scipy import stats
 import rung
 from rung.executors.simulated import SimulatedExecutor
 from rung.schedulers.base import Done, Resume, Start
-from rung.schedulers.freeze_thaw import FreezeThaw, _Kept, _seen
+from rung.schedulers.freeze_thaw import FreezeThaw, _seen
 from rung.space import to_json
 from rung.space.domains import Categorical, Constant, Space
 from rung.trials import events as ev
@@ -61,6 +61,39 @@ def run(driver: Driver, count: int, loss=bowl) -> list:
         driver.fold(ev.JobFinished(trial, job.attempt, metrics={"loss": value}))
         decisions.append(decision)
     return decisions
+
+
+def cold(driver: Driver):
+    """The decision of a history that knows nothing but the log."""
+    return driver.scheduler.next(replayed(driver.log, driver.scheduler))
+
+
+def test_what_is_fixed_after_a_look_holds_for_the_decision():
+    driver = bench(FreezeThaw(drawn=16, samples=48, old=1))
+    fixed, held = {}, []
+    for turn in range(24):
+        run(driver, 1)
+        driver.scheduler.next(driver.history)
+        fixed = {"n": 1 + turn % 9}
+        driver.fold(ev.Requested("fix", fixed))
+        decision = driver.scheduler.next(driver.history)
+        assert decision == cold(driver)
+        held += [decision.values[1] == fixed["n"]] if isinstance(decision, Start) and decision.values else []
+    assert held
+    assert all(held)
+
+
+def test_a_checkpoint_that_comes_after_a_look_makes_a_step_cheaper():
+    driver, changed = bench(), 0
+    for _ in range(30):
+        decision = run(driver, 1)[0]
+        before = driver.scheduler.next(driver.history)
+        trial = decision.trial if isinstance(decision, Resume) else len(driver.history) - 1
+        driver.fold(ev.CheckpointSaved(trial, decision.until, "c", driver.history.attempts[trial] - 1))
+        after = driver.scheduler.next(driver.history)
+        assert after == cold(driver)
+        changed += after != before
+    assert changed
 
 
 def test_the_sampler_proposes_the_first_trials():
@@ -192,7 +225,6 @@ def test_the_model_sees_no_more_than_its_points():
     assert len(seen.trials) == len(seen.curves) == 10
     best = sorted(range(25), key=lambda t: driver.history.latest[t])[:5]
     assert set(best) <= set(seen.trials)
-    assert _Kept(scheduler).hypers is None
 
 
 SPACE = {f"x{i}": rung.Float(0.0, 1.0) for i in range(3)}

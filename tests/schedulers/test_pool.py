@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rung.schedulers.pool import candidates, spread, stage, targets
+from rung.schedulers.base import Start
+from rung.schedulers.pool import candidates, latest_of, spread, stage, targets
 from rung.trials import events as ev
+from rung.trials.events import Limits
 from rung.trials.history import BEHIND, History
-from support.driver import identity
+from support.driver import SPACE, identity
 
 
 @given(st.lists(st.floats(allow_nan=False), max_size=30))
@@ -66,3 +68,39 @@ def test_candidates_are_legal_and_have_what_is_fixed():
     rows = candidates(history, [(0.5, 5)], np.random.default_rng(0), 20, 10)
     assert {n for _, n in rows} == {7}
     assert len({x for x, _ in rows}) > 15
+
+
+CHANGES = (
+    ev.Requested("fix", {"n": 7}),
+    ev.LimitsChanged(Limits(trials=3)),
+    ev.JobStarted(0, 9, values=(0.5, 5)),
+    ev.JobFailed(0, ev.Failure.ERROR),
+    ev.SpaceChanged(SPACE),
+    ev.StopDecided("request"),
+)
+
+
+def test_a_decision_is_kept_until_something_changes_on_which_one_depends():
+    history = History().fold_all([ev.StudyCreated(identity(1, 9), "0")])
+    calls = []
+
+    def decide():
+        calls.append(1)
+        return Start(len(calls))
+
+    assert latest_of("a", history).decision(history, 0, decide) == Start(1)
+    for count, event in enumerate(CHANGES, 2):
+        history.fold(event)
+        for _ in range(2):
+            assert latest_of("a", history).decision(history, 0, decide) == Start(count)
+    history.fold(ev.Recorded("note", {}))
+    assert latest_of("a", history).decision(history, 0, decide) == Start(len(calls))
+    assert latest_of("a", history).decision(history, 1, decide) == Start(len(CHANGES) + 2)
+    assert latest_of("b", history).decision(history, 1, decide) == Start(len(CHANGES) + 3)
+
+
+def test_hyperparameters_are_kept_for_their_stage():
+    latest = latest_of("a", History())
+    assert latest.hypers(3, lambda: 0.5) == 0.5
+    assert latest.hypers(3, lambda: 0.7) == 0.5
+    assert latest.hypers(4, lambda: 0.7) == 0.7

@@ -143,7 +143,7 @@ def best_of(
     generator: np.random.Generator,
     count: int,
 ) -> Values | None:
-    """The configuration of the highest acquisition that no trial of `history` has, None if there is none.
+    """The configuration of the highest acquisition that may be tried, None if there is none.
 
     `count` random points are compared, half of them uniform in a space with priors. From the `STARTS` best of
     them, and from `starts` (n, d), hills are climbed.
@@ -157,12 +157,15 @@ def best_of(
     values = acquisition(drawn)
     best = drawn[np.argsort(-values, kind="stable")[:STARTS]]
     climbed, heights = climb(moves, np.concatenate([best, starts]), acquisition, generator)
-    return best_unseen(space, history, np.concatenate([climbed, drawn]), np.concatenate([heights, values]))
+    return best_allowed(space, history, np.concatenate([climbed, drawn]), np.concatenate([heights, values]))
 
 
-def best_unseen(space: CompiledSpace, history: History, points: Floats, values: Floats) -> Values | None:
-    """The configuration of the largest of `values` (n,) that no trial of the history has; None if all do."""
-    seen = configurations(history)
+def best_allowed(space: CompiledSpace, history: History, points: Floats, values: Floats) -> Values | None:
+    """The configuration of the largest of `values` (n,) that may be tried; None if none may.
+
+    In a noisy study any may, in others one that no trial of the history has.
+    """
+    seen = set() if history.identity.noisy else configurations(history)
     order = np.argsort(-values, kind="stable")
     for start in range(0, len(order), _LISTED):
         for found in space.decode(points[order[start : start + _LISTED]]):
@@ -180,24 +183,6 @@ def without_failures(losses: Floats) -> Floats:
     """Losses (n,), the worst of the others where a trial failed; at least one must have a value."""
     worst: float = losses[losses < WORST].max()
     return np.minimum(losses, worst)
-
-
-def kept_rows(losses: Floats, most: int) -> Ints:
-    """Which `most` of the results (n,), in the order they came, a model is fitted to: positions, ascending.
-
-    Half are the best; a quarter are the latest, which say most where the search has just moved; the rest come
-    evenly from those between, so that a model does not think well of what was found bad long ago.
-    """
-    n = len(losses)
-    if n <= most:
-        return np.arange(n)
-    taken = np.zeros(n, dtype=np.bool_)
-    taken[np.argsort(losses, kind="stable")[: most // 2]] = True
-    taken[n - most // 4 :] = True
-    left = np.flatnonzero(~taken)
-    more = most - int(taken.sum())
-    taken[left[np.linspace(0, len(left) - 1, min(more, len(left))).astype(np.intp)]] = True
-    return np.flatnonzero(taken)
 
 
 def check(name: str, given: object, valid: bool, range_: str) -> None:

@@ -17,7 +17,7 @@ What the paper leaves open is done so:
 - The models are fitted anew when the results at some fidelity have passed the next multiple of a block: 1
   below 64 results, then a 32nd of the power of two below their number. They are fitted to those up to this
   multiple, so that a suggestion depends on the results only, not on when models were fitted before.
-- A configuration that some trial has already is passed over.
+- A configuration that some trial has already is passed over, unless the study is noisy.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from rung.models.quantiles import Quantiles, fit_quantiles
 from rung.samplers.base import Request, Suggestion
 from rung.samplers.candidates import (
     Moves,
-    best_unseen,
+    best_allowed,
     check,
     enough,
-    kept_rows,
     random_points,
     without_failures,
 )
 from rung.samplers.improvement import normal_scores
+from rung.samplers.kept import kept_rows
 from rung.samplers.observed import Observed, fidelities, observed
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng, key
@@ -124,7 +124,7 @@ class CqrSampler:
                 points = random_points(space, generator, self.candidates)
                 drawn = model.quantiles.predict(as_points(points))
                 picks = generator.integers(len(drawn), size=len(points))
-                values = best_unseen(space, history, points, -drawn[picks, np.arange(len(points))])
+                values = best_allowed(space, history, points, -drawn[picks, np.arange(len(points))])
                 if values is not None:
                     return Suggestion(values, Origin("cqr", model=True, fidelity=model.fidelity))
         return Suggestion(space.sample(rng.seed, rng.number), _RANDOM)

@@ -18,7 +18,7 @@ What the paper leaves open, or SMAC 3 has changed since, is done so:
 - The first `min_points` results are of random configurations.
 - A trial whose result is to come counts as one with a `liar`'s loss, so that parallel suggestions keep apart.
 - Of more than `most` results half are the best, a quarter the latest, the rest evenly from those between.
-- A configuration that some trial has already is passed over.
+- A configuration that some trial has already is passed over, unless the study is noisy.
 - In a space with priors half of the candidates are drawn by them, half uniformly.
 - With `belief`, improvement is multiplied by prior^(belief / n) after n results: piBO (Hvarfner et al. 2022,
   equation 6), which believes the priors less and less. (A wrong belief costs trials before it fades: on a
@@ -37,8 +37,9 @@ from numpy.typing import NDArray
 
 from rung.models.forest import as_points, fit_forest
 from rung.samplers.base import Request, Suggestion
-from rung.samplers.candidates import Acquisition, Moves, best_of, check, enough, kept_rows, without_failures
+from rung.samplers.candidates import Acquisition, Moves, best_of, check, enough, without_failures
 from rung.samplers.improvement import log_improvement, log_improvement_of_exp, log_scaled, standardised
+from rung.samplers.kept import kept_rows
 from rung.samplers.observed import fidelities, observed, pending
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng

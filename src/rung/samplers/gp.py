@@ -9,7 +9,7 @@ Optimization); see `rung.models.botorch_acquisition` for it and for that of seve
 - A failed trial counts as the worst result. One that breaks a constraint has a loss behind all that break
   none (`rung.samplers.observed`); with several objectives so in each of them.
 - Pending trials are fantasies: 16 draws of their values, the improvement averaged over them.
-- Of many results at most `most_points` are modelled, see `rung.samplers.inputs.chosen`: the best, the latest,
+- Of many results at most `most_points` are modelled, see `rung.samplers.kept`: the best, the latest,
   and some spread out. The hyperparameters are fitted at milestones, see `rung.samplers.surrogate`.
 - The acquisition is evaluated at random configurations and at neighbours of the best trials. From the best of
   these, numbers go uphill along its slope, the rest by the space's own moves, and numbers once more.
@@ -31,9 +31,10 @@ from rung.models.botorch_acquisition import Acquisition, Data
 from rung.models.botorch_gp import Kernel
 from rung.models.torch_scope import require
 from rung.samplers.base import Request, Suggestion
-from rung.samplers.candidates import best_unseen
+from rung.samplers.candidates import best_allowed
 from rung.samplers.gp_search import Belief, Bounds, Search
-from rung.samplers.inputs import MOST, Inputs, targets
+from rung.samplers.inputs import Inputs, targets
+from rung.samplers.kept import MOST
 from rung.samplers.observed import Observed, fidelities, observed, pending
 from rung.samplers.sobol import SobolSampler
 from rung.samplers.surrogate import Model, inputs_of, model_of
@@ -150,9 +151,7 @@ class GpSampler:
         bounds = self._bounds(inputs, known, model.kernels[0])
         pool = search.candidates(known.points[best_first(known.losses)], self.candidates, bounds)
         points, values = search.best(pool, self.starts, self.iterations, bounds)
-        if history.identity.noisy and len(points):
-            return inputs.space.decode(points[[int(values.argmax())]])[0]
-        return best_unseen(inputs.space, history, points, values)
+        return best_allowed(inputs.space, history, points, values)
 
     def _bounds(self, inputs: Inputs, known: Known, kernel: Kernel) -> Bounds | None:
         """The trust region, (v,) corners for the numbers, if there are so many that there is one."""

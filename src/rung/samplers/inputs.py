@@ -11,7 +11,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from rung.space.compiled import CompiledSpace
 from rung.space.layout import Literal, Rule
@@ -20,7 +19,6 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 FEW: Final = 10  # values of a number up to which a model's slope along it leads nowhere
-MOST: Final = 1000  # results that a model may have; also those among which the spread out are looked for
 _WIDE: Final = 5.0  # of losses beyond the median, in distances of the median from the best
 
 
@@ -113,32 +111,3 @@ def targets(losses: Floats, more: Floats | None = None) -> Floats:
     deviation = float(known.std())
     standard: Floats = (cut - known.mean()) / (deviation if deviation > 1e-12 else 1.0)
     return standard
-
-
-def chosen(losses: Floats, x: Floats, most: int) -> Ints:
-    """Which `most` of n results to model: positions, ascending; all of them if they are not more.
-
-    Half are the best, where it must be told which is better. A quarter are the latest, which nothing is known
-    around otherwise when the search has just moved. The rest are spread out over what was tried, each the
-    farthest from all taken before, so that the model does not think well of what was found bad long ago.
-
-    Args:
-        losses: (n,).
-        x: (n, k) columns of numbers, and of codes.
-    """
-    n = len(losses)
-    if n <= most:
-        return np.arange(n)
-    taken = np.zeros(n, dtype=np.bool_)
-    taken[np.argsort(losses, kind="stable")[: most // 2]] = True
-    taken[n - most // 4 :] = True
-    left = np.flatnonzero(~taken)
-    if len(left) > MOST:
-        left = left[np.linspace(0, len(left) - 1, MOST).astype(np.intp)]
-    distance = cdist(x[left], x[taken], "sqeuclidean").min(axis=1)
-    for _ in range(most - int(taken.sum())):
-        farthest = int(distance.argmax())
-        taken[left[farthest]] = True
-        np.minimum(distance, np.square(x[left] - x[left[farthest]]).sum(axis=1), out=distance)
-        distance[farthest] = -1.0
-    return np.flatnonzero(taken)

@@ -41,10 +41,10 @@ from rung.samplers.candidates import (
     best_of,
     check,
     enough,
-    kept_rows,
     without_failures,
 )
 from rung.samplers.improvement import log_improvement, normal_scores
+from rung.samplers.kept import kept_rows
 from rung.samplers.observed import fidelities, observed, pending
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng, key

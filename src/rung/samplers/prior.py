@@ -11,6 +11,8 @@ space, the prior, or near the incumbent.
   configurations are likely under each: those of the best 1 / eta at the largest fidelity that has eta
   results, weighted by K, K - 1, ..., 1; the incumbent's density is the prior's own shape around it.
   Enough is: the results are worth one bracket of successive halving, one of them at the largest resource.
+  A trial is worth the largest resource at which it has a result with a value: reports in between, of trials
+  that run, say nothing yet.
 
 What the paper leaves open is done so:
 - The incumbent is the best trial at the largest resource that has a result with a value.
@@ -125,7 +127,8 @@ class PriorSampler:
 
     def _leading(self, space: CompiledSpace, history: History) -> Leading | None:
         """What the results say; None while they are not enough. Kept until another result comes."""
-        key = (self, id(space), history.space_version, *map(len, history.results.values()))
+        counts = tuple((fidelity, len(column)) for fidelity, column in history.results.items())
+        key = (self, space, history.space_version, counts)
         kept = _kept.get(history)
         if kept is None or kept.key != key:
             kept = _kept[history] = _Kept(key, _lead(space, history))
@@ -196,8 +199,12 @@ def _enough(history: History) -> bool:
     """Whether one bracket's worth of results is there, and one of them at the largest resource."""
     identity = history.identity
     rungs = ladder_of(identity)
-    if not any(fidelity >= rungs[-1] for fidelity in history.results):
+    worth = np.zeros(len(history), dtype=np.int64)
+    for fidelity in reversed(fidelities(history)):
+        trials, losses, *_ = observed(history, fidelity)
+        worth[trials[losses < WORST]] = fidelity
+    if worth.max(initial=0) < rungs[-1]:
         return False
     sizes = shrink(bracket_size(len(rungs), len(rungs) - 1, identity.eta), len(rungs), identity.eta)
     steps = np.diff([0, *rungs])
-    return int(np.sum(history.reached)) >= int(np.dot(sizes, steps))
+    return int(worth.sum()) >= int(np.dot(sizes, steps))

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.models.botorch_gp import Kernel, fit
-from rung.samplers.inputs import Inputs, chosen, targets
+from rung.samplers.inputs import Inputs, targets
+from rung.samplers.kept import kept_rows
 from rung.space.compiled import CompiledSpace
 
 Floats = NDArray[np.float64]
@@ -47,7 +48,7 @@ def model_of(x: Floats, numbers: int, losses: Floats, goals: Floats, most: int) 
         losses: (n,) by which results are chosen; `inf` where failed.
         goals: (n, m) what is modelled, one a column; `inf` where failed.
     """
-    rows = chosen(losses, x, most)
+    rows = kept_rows(losses, most, x)
     kernels = [_kernel(x, numbers, losses, goal, most) for goal in goals.T]
     return Model(kernels, rows, np.stack([targets(goal[rows]) for goal in goals.T], axis=1))
 
@@ -57,7 +58,7 @@ def _kernel(x: Floats, numbers: int, losses: Floats, goal: Floats, most: int) ->
     start = None
     if n >= 2 * _LEAST:
         start = _kernel(x[: n // 2], numbers, losses[: n // 2], goal[: n // 2], most)
-    rows = chosen(losses[:n], x[:n], most)
+    rows = kept_rows(losses[:n], most, x[:n])
     return fit(x[rows], numbers, targets(goal[rows]), start)
 
 

@@ -16,7 +16,7 @@ is too narrow, another search begins elsewhere and forgets. What the paper leave
 - With several objectives the losses are places in a non-dominated sorting, and a success is a result that no
   other of the search dominates or equals.
 - The paper's up to 5,000 candidates are 1,024 at most here: a joint draw costs their third power. Of a
-  search's results at most `most_points` are modelled, see `rung.samplers.inputs.chosen`.
+  search's results at most `most_points` are modelled, see `rung.samplers.kept`.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ from numpy.typing import NDArray
 from rung.models.thompson import draw
 from rung.models.torch_scope import require
 from rung.samplers.base import Request, Suggestion
-from rung.samplers.candidates import best_unseen
+from rung.samplers.candidates import best_allowed
 from rung.samplers.gp import best_first
-from rung.samplers.inputs import MOST, Inputs
+from rung.samplers.inputs import Inputs
+from rung.samplers.kept import MOST
 from rung.samplers.observed import observed
 from rung.samplers.sobol import SobolSampler
 from rung.samplers.surrogate import inputs_of, model_of, settled
@@ -196,7 +197,7 @@ class TurboSampler:
         near = self._candidates(inputs, centre, scales, search.region.length, generator)
         seed = int(generator.integers(2**31))
         drawn = draw(model.kernels[0], x[model.rows], model.y[:, 0], inputs(near), seed)
-        values = best_unseen(space, history, near, -drawn)
+        values = best_allowed(space, history, near, -drawn)
         if values is None:
             return None
         return Suggestion(values, Origin("turbo", model=True, fidelity=fidelity))

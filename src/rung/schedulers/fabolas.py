@@ -33,7 +33,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from typing import Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +41,7 @@ from rung.models.entropy import log_improvement
 from rung.models.subsets import Hypers, Results, SubsetModels, fit
 from rung.schedulers.base import DONE, WAIT, Decision, Start
 from rung.schedulers.ladder import ladder_of
-from rung.schedulers.pool import candidates, features_of, spread, stage, targets
+from rung.schedulers.pool import Latest, candidates, features_of, latest_of, spread, stage, targets
 from rung.space.draws import Rng, key
 from rung.space.values import Values
 from rung.trials.events import Identity, JobStarted, Origin, TrialStopped
@@ -135,34 +134,15 @@ class Fabolas:
         if not history.may_start:
             return WAIT if history.running or history.retry else DONE
         state: Runs = history.scheduler
-        seen = (len(history.values), len(state.results), history.space_version, history.limits, history.spent)
-        kept = _kept.setdefault(history, _Kept(self))
-        if kept.scheduler != self:
-            kept = _kept[history] = _Kept(self)
-        if kept.seen != seen:
-            kept.decision, kept.seen = _decide(self, history, kept), seen
-        return kept.decision
+        latest: Latest[Hypers] = latest_of(self, history)
+        return latest.decision(history, len(state.results), lambda: _decide(self, history, latest))
 
     def may_resume(self, history: History, trial: int) -> bool:
         """Never: a trial has one job."""
         return False
 
 
-class _Kept:
-    """What is kept for one history: the latest decision, the hyperparameters of the latest stage."""
-
-    def __init__(self, scheduler: Fabolas) -> None:
-        self.scheduler = scheduler
-        self.seen: object = None
-        self.decision: Decision = WAIT
-        self.stage: object = None
-        self.hypers: Hypers | None = None
-
-
-_kept: WeakKeyDictionary[History, _Kept] = WeakKeyDictionary()  # a cache: it follows from the history
-
-
-def _decide(scheduler: Fabolas, history: History, kept: _Kept) -> Decision:
+def _decide(scheduler: Fabolas, history: History, latest: Latest[Hypers]) -> Decision:
     """What to start next."""
     state: Runs = history.scheduler
     if features_of(history).parameters == 0:
@@ -176,11 +156,13 @@ def _decide(scheduler: Fabolas, history: History, kept: _Kept) -> Decision:
         few = first < scheduler.first and (history.running or history.retry)
         return WAIT if few else Start(state.sizes[0])
     at = (stage(len(results), int(np.searchsorted(sound, LEAST)) + 1), history.space_version)
-    if kept.stage != at or kept.hypers is None:
+
+    def fitted() -> Hypers:
         early = _seen(scheduler, history, results[: at[0]])
-        kept.hypers, kept.stage = fit(early.results, features_of(history).groups), at
+        return fit(early.results, features_of(history).groups)
+
     seen = _seen(scheduler, history, results)
-    choice = _Choice(scheduler, history, seen, _models(history, seen, kept.hypers))
+    choice = _Choice(scheduler, history, seen, _models(history, seen, latest.hypers(at, fitted)))
     return choice.best_at_largest(place - first * len(state.design)) or choice.most_told()
 
 

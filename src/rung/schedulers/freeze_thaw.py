@@ -29,7 +29,6 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from dataclasses import dataclass
 from typing import Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,7 @@ from rung.models.entropy import information_gain, log_improvement, probability_b
 from rung.models.freeze_thaw import Ahead, Asymptotes, Curve, Hypers, ahead, fit
 from rung.schedulers.base import DONE, WAIT, Decision, Resume, Start, at_its_end
 from rung.schedulers.ladder import ladder_of
-from rung.schedulers.pool import candidates, features_of, spread, stage, targets
+from rung.schedulers.pool import Latest, candidates, features_of, latest_of, spread, stage, targets
 from rung.space.draws import Rng, key
 from rung.space.values import Values
 from rung.trials.events import Identity, JobStarted, Origin, TrialStopped
@@ -160,16 +159,10 @@ class FreezeThaw:
     def next(self, history: History) -> Decision:
         """Resume, start, wait or be done."""
         state: Frozen = history.scheduler
-        counts = len(history.values), state.jobs, len(state.results), history.space_version
-        seen = (*counts, history.limits, history.spent, history.may_start)
-        kept = _kept.setdefault(history, _Kept(self))
-        if kept.scheduler != self:
-            kept = _kept[history] = _Kept(self)
-        if kept.seen != seen:
-            kept.decision, kept.seen = _decide(self, history, kept), seen
-        if kept.decision is None:
-            return WAIT if history.running or history.retry else DONE
-        return kept.decision
+        latest: Latest[Hypers] = latest_of(self, history)
+        starts = tuple(map(history.start_of, state.paused))  # their checkpoints may come after their results
+        own = (state.jobs, len(state.results), len(state.running), starts)
+        return latest.decision(history, own, lambda: _decide(self, history, latest))
 
     def may_resume(self, history: History, trial: int) -> bool:
         """Whether it is in the basket; at the end, whether any trial goes on."""
@@ -179,22 +172,12 @@ class FreezeThaw:
         return not at_its_end(history) or isinstance(self.next(history), Resume)
 
 
-class _Kept:
-    """What is kept for one history: the latest decision, the hyperparameters of the latest stage."""
-
-    def __init__(self, scheduler: FreezeThaw) -> None:
-        self.scheduler = scheduler
-        self.seen: object = None
-        self.decision: Decision | None = None
-        self.stage: object = None
-        self.hypers: Hypers | None = None
+def _decide(scheduler: FreezeThaw, history: History, latest: Latest[Hypers]) -> Decision:
+    """Whom to resume, or what to start; else wait, or be done."""
+    return _wanted(scheduler, history, latest) or (WAIT if history.running or history.retry else DONE)
 
 
-_kept: WeakKeyDictionary[History, _Kept] = WeakKeyDictionary()  # a cache: it follows from the history
-
-
-def _decide(scheduler: FreezeThaw, history: History, kept: _Kept) -> Decision | None:
-    """Whom to resume, or what to start; None if neither."""
+def _wanted(scheduler: FreezeThaw, history: History, latest: Latest[Hypers]) -> Decision | None:
     state: Frozen = history.scheduler
     results = [each for each in state.results if each[0] not in history.outside]
     sound = np.cumsum([value < BEHIND for _, _, value in results])
@@ -202,10 +185,12 @@ def _decide(scheduler: FreezeThaw, history: History, kept: _Kept) -> Decision | 
     if not ready or (history.may_start and state.started < scheduler.first):
         return Start(state.rungs[0]) if history.may_start else _furthest(state, history)
     at = (stage(len(results), int(np.searchsorted(sound, LEAST)) + 1), history.space_version)
-    if kept.stage != at or kept.hypers is None:
+
+    def fitted() -> Hypers:
         early = _seen(scheduler, history, results[: at[0]])
-        kept.hypers, kept.stage = fit(early.x, early.curves, features_of(history).groups), at
-    choice = _Choice(scheduler, history, _seen(scheduler, history, results), kept.hypers)
+        return fit(early.x, early.curves, features_of(history).groups)
+
+    choice = _Choice(scheduler, history, _seen(scheduler, history, results), latest.hypers(at, fitted))
     if not history.may_start:
         return choice.last_thaw()
     return choice.best_further() or choice.most_told()

@@ -15,14 +15,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rung.schedulers.base import Decision
-from rung.schedulers.standing import Rule, Standing, check, gates_of
-from rung.trials.events import Identity, JobStarted, TrialStopped
-from rung.trials.history import History, Result
+from rung.schedulers.standing import Rule, Standing, Stopping, check, gates_of
+from rung.trials.events import Identity
 
 
 @dataclass(frozen=True)
-class Median:
+class Median(Stopping):
     """Stop a trial whose best value is worse than the median of the others' running averages.
 
     Args:
@@ -44,16 +42,3 @@ class Median:
     def initial(self, identity: Identity) -> Standing:
         rule = Rule(50.0, True, self.running, self.min_trials, self.min_resource)
         return Standing(gates_of(identity, self.interval), rule)
-
-    def fold(self, state: Standing, item: JobStarted | Result | TrialStopped) -> Standing:
-        state.fold(item)
-        return state
-
-    def next(self, history: History) -> Decision:
-        """Stop what is to be stopped, else start, else wait or be done."""
-        state: Standing = history.scheduler
-        return state.next(history)
-
-    def may_resume(self, history: History, trial: int) -> bool:
-        """Never: a trial has one job."""
-        return False

@@ -14,14 +14,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rung.errors import StudyError
-from rung.schedulers.base import Decision
-from rung.schedulers.standing import Rule, Standing, check, gates_of
-from rung.trials.events import Identity, JobStarted, TrialStopped
-from rung.trials.history import History, Result
+from rung.schedulers.standing import Rule, Standing, Stopping, check, gates_of
+from rung.trials.events import Identity
 
 
 @dataclass(frozen=True)
-class Percentile:
+class Percentile(Stopping):
     """Stop a trial whose best value is worse than a percentile of the others' values.
 
     Args:
@@ -48,16 +46,3 @@ class Percentile:
     def initial(self, identity: Identity) -> Standing:
         rule = Rule(self.percentile, self.averages, self.running, self.min_trials, self.min_resource)
         return Standing(gates_of(identity, self.interval), rule)
-
-    def fold(self, state: Standing, item: JobStarted | Result | TrialStopped) -> Standing:
-        state.fold(item)
-        return state
-
-    def next(self, history: History) -> Decision:
-        """Stop what is to be stopped, else start, else wait or be done."""
-        state: Standing = history.scheduler
-        return state.next(history)
-
-    def may_resume(self, history: History, trial: int) -> bool:
-        """Never: a trial has one job."""
-        return False

@@ -1,20 +1,22 @@
-"""What schedulers with a model of configurations share: candidates, targets, and when to refit."""
+"""What schedulers with a model of configurations share: candidates, targets, what is kept, when to refit."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rung.models.features import Features
-from rung.space.changes import completed
-from rung.space.values import INACTIVE, Values
+from rung.schedulers.base import Decision
+from rung.space.changes import with_fixed
+from rung.space.values import Values
 from rung.trials.history import BEHIND, History
 
 Floats = NDArray[np.float64]
+Hypers = TypeVar("Hypers")
 
 BEYOND: Final = 5.0  # a loss further above the median than so many times the best is below it is cut there
 
@@ -30,6 +32,47 @@ def features_of(history: History) -> Features:
 _features: WeakKeyDictionary[History, tuple[int, Features]] = WeakKeyDictionary()
 
 
+class Latest(Generic[Hypers]):
+    """What is kept for one history, and follows from it: the latest decision, the latest hyperparameters."""
+
+    def __init__(self, scheduler: object) -> None:
+        self.scheduler = scheduler
+        self._seen: object = None
+        self._decision: Decision | None = None
+        self._stage: object = None
+        self._hypers: Hypers | None = None
+
+    def decision(self, history: History, own: object, decide: Callable[[], Decision]) -> Decision:
+        """What `decide` returns, called again only when something changed on which a decision depends.
+
+        That is what the study's user and the study itself set, how many trials there are, whether any runs,
+        and `own`: whatever else the scheduler looks at, told as briefly as tells it apart.
+        """
+        limits, counts = (history.limits, history.spent, history.may_start), len(history.values)
+        busy = bool(history.running or history.retry)
+        seen = (counts, busy, history.space_version, history.fixed, limits, own)
+        if self._decision is None or self._seen != seen:
+            self._decision, self._seen = decide(), seen
+        return self._decision
+
+    def hypers(self, stage: object, fit: Callable[[], Hypers]) -> Hypers:
+        """The hyperparameters of this stage, fitted if the latest ones are of another."""
+        if self._hypers is None or self._stage != stage:
+            self._hypers, self._stage = fit(), stage
+        return self._hypers
+
+
+def latest_of(scheduler: object, history: History) -> Latest[Any]:
+    """What is kept of this scheduler's for the history."""
+    latest = _latest.get(history)
+    if latest is None or latest.scheduler != scheduler:
+        latest = _latest[history] = Latest(scheduler)
+    return latest
+
+
+_latest: WeakKeyDictionary[History, Latest[Any]] = WeakKeyDictionary()  # a cache: it follows from the history
+
+
 def candidates(
     history: History, centres: Sequence[Values], generator: np.random.Generator, drawn: int, near: int
 ) -> list[Values]:
@@ -43,19 +86,8 @@ def candidates(
         rows.extend(space.neighbours(centre, generator, near))
     if not history.fixed:
         return rows
-    fixed = [_fixed(history, row) for row in rows]
+    fixed = [with_fixed(space, row, history.fixed) for row in rows]
     return [row for row, legal in zip(fixed, space.legal(fixed), strict=True) if legal]
-
-
-def _fixed(history: History, values: Values) -> Values:
-    """The configuration with the parameters that the user fixed, where they are active."""
-    space = history.space
-    known = {
-        key: value
-        for key, name, value in zip(space.keys, space.names, values, strict=True)
-        if value is not INACTIVE and key not in history.fixed and name not in history.fixed
-    }
-    return completed(space, {**known, **history.fixed}).values
 
 
 def targets(losses: Floats) -> Floats:
