@@ -39,7 +39,7 @@ demo: $(VENV)/.core
 	$(BIN)/rung fit examples/data/census.csv --target income --budget 30 --holdout 20%
 
 test: $(VENV)/.dev
-	$(PYTEST) -m "not long" $(ARGS)
+	$(PYTEST) -m "not long" -n auto $(ARGS)
 
 long: $(VENV)/.dev
 	$(PYTEST) -m long $(ARGS)

@@ -22,7 +22,7 @@ def trials(rung, name: str) -> list[dict]:
 def test_tune_says_what_will_run_and_what_was_found(rung, objective: str) -> None:
     done = rung("tune", objective, "--trials", 9, "--study", "s")
     assert done.exit_code == 0
-    assert "study s begins: sampler kde, scheduler asha, 3 parameters, 1 job at a time" in done.stderr
+    assert "study s begins: sampler auto, scheduler asha, 3 parameters, 1 job at a time" in done.stderr
     assert "cost: about" in done.stderr
     assert "rung show s" in done.stderr
     assert done.stdout.startswith("best loss ")
@@ -81,7 +81,10 @@ def test_what_failed_is_said(rung, objective: str) -> None:
     done = rung("tune", f"{objective}:endless", "--trials", 1, "--executor", "inline")
     assert done.exit_code == 1
     assert "1 trial, all" in done.stderr
-    assert "no trial has a value: 1 of 1 failed with: a loss that is NaN or infinite" in done.stderr
+    assert (
+        "no trial has a value: 1 of 1 failed with: a value of loss that is NaN, infinite or missing"
+        in done.stderr
+    )
 
 
 def test_a_function_that_cannot_be_called_writes_nothing(rung, folder, objective: str) -> None:

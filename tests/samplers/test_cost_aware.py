@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from scipy.stats import wilcoxon
 
 import rung
@@ -32,6 +33,7 @@ def search(sampler, seed, budget=600):
     )
 
 
+@pytest.mark.long
 def test_cheap_configurations_are_preferred():
     """Median size of what the model proposes, over seeds (Wilcoxon, one-sided)."""
     aware, blind = (
@@ -46,11 +48,21 @@ def test_cheap_configurations_are_preferred():
     assert wilcoxon(aware, blind, alternative="less").pvalue < 0.01
 
 
+@pytest.mark.long
 def test_the_same_wall_time_finds_a_better_one():
     aware, blind = (
         [search(f"forest(per_second={on})", seed).best.value for seed in range(8)] for on in (True, False)
     )
     assert np.median(aware) < np.median(blind)
+
+
+def test_one_search_prefers_cheap_configurations():
+    """The quick form of the test above."""
+    sizes = [
+        np.median([t.config["size"] for t in search(f"forest(per_second={on})", 0, 250).trials[10:]])
+        for on in (True, False)
+    ]
+    assert sizes[0] < sizes[1]
 
 
 def test_without_known_costs_it_is_plain_improvement():

@@ -71,8 +71,9 @@ def test_between_the_two_there_is_one_for_several_fidelities():
 
 
 def test_few_evaluations_and_small_spaces_need_no_model():
-    assert choose(FACTS._replace(evaluations=5)).sampler.name == "sobol"
-    small = FACTS._replace(configurations=90)
+    assert choose(FACTS).sampler.name == "sobol"  # as long as nothing is known
+    assert choose(FACTS._replace(evaluations=5, results=3)).sampler.name == "sobol"
+    small = FACTS._replace(configurations=90, results=10)
     assert choose(small).sampler.name == "grid"
     assert choose(small._replace(evaluations=50)).sampler.name == DEAR
     assert choose(small._replace(noisy=True)).sampler.name == DEAR
@@ -113,7 +114,9 @@ def test_the_choice_is_logged_before_it_is_followed():
     events = list(result._events())
     first = next(i for i, event in enumerate(events) if isinstance(event, ev.JobStarted))
     choices = [event for event in events[:first] if isinstance(event, ev.Recorded) and event.topic == TOPIC]
-    assert [event.data["sampler"] for event in choices] == [DEAR]
+    assert [event.data["sampler"] for event in choices] == ["sobol"]
+    chosen = [event.data["sampler"] for event in result.history.records[TOPIC]]
+    assert chosen == ["sobol", DEAR]
     assert choices[0].data["why"]
     assert audit(events).differences == ()
 

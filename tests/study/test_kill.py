@@ -110,7 +110,7 @@ def kill_and_compare(
     storage = open_storage(str(database))
     events = list(storage.read("s"))
     study = Study.open(storage, "s")
-    records = trials(events, study.space)
+    records = trials(events)
     assert [record.number for record in records] == list(range(27))
     assert {str(record.state) for record in records} <= {"paused", "complete"}
     for record in records:

@@ -83,7 +83,8 @@ def test_every_sampler_with_several_objectives_and_a_constraint(sampler):
     assert result.hypervolume > 0.0
 
 
-@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name != "grid"])
+# the default looks at how many trials are allowed, which differs here from session to session
+@pytest.mark.parametrize("sampler", [name for name in SAMPLERS if name not in ("grid", "auto", "transfer")])
 def test_a_search_that_goes_on_after_each_trial_is_the_same_search(sampler, tmp_path):
     """Resumed after every few trials, with folds and caches gone each time."""
     whole = rung.tune(lambda config: config["lr"], SPACE, sampler=sampler, trials=18, evaluation_cost=0.001)

@@ -73,7 +73,13 @@ SPACE = {"learner": Choice({"quick": {}, "slow": {}, "slower": {}})}
 
 def _study(scheduler, trials=40):
     return Study(
-        SPACE, resource=("rows", 100, 900), scheduler=scheduler, sampler="random", trials=trials, seed=1
+        SPACE,
+        resource=("rows", 100, 900),
+        scheduler=scheduler,
+        sampler="random",
+        trials=trials,
+        seed=1,
+        noisy=True,
     )
 
 

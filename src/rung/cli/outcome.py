@@ -75,10 +75,13 @@ def _cost(planned: Plan, unit: str) -> str:
 def outcome(study: Study, result: Result, storage: str) -> None:
     """Print what was found and the next command to type; exit with 1 if nothing, 130 if interrupted."""
     from rung.study.result import failures, nothing_found
+    from rung.trials.history import CONFIRM, TOLD
 
     begun = study.history.begun
     ends = _ENDS.get(result.reason or "", "all that was asked for")
-    repeats = f" and {count} that confirm" if (count := len(study.history) - study.history.begun) else ""
+    kinds = list(study.history.apart.values())
+    repeats = f", {count} that confirm" if (count := kinds.count(CONFIRM)) else ""
+    repeats += f", {count} that were told" if (count := kinds.count(TOLD)) else ""
     output.say(f"{begun} trial{'' if begun == 1 else 's'}{repeats}, {ends}")
     why = failures(result.trials, study.identity.metric)
     if result.best is not None:

@@ -52,7 +52,11 @@ def ranking(study: StoredStudy, records: list[TrialRecord]) -> list[TrialRecord]
         for record in records
         if record.value is not None and apart.get(record.number) != CONFIRM and record.number not in outside
     ]
-    return sorted(valued, key=lambda r: (-(r.resource or 0), sign * (r.value or 0.0), r.number))
+    broken = study.history.violation
+    return sorted(
+        valued,
+        key=lambda r: (broken(r.number) > 0, -(r.resource or 0), sign * (r.value or 0.0), r.number),
+    )
 
 
 def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRecord]) -> dict[str, Any]:
@@ -99,7 +103,7 @@ def notes(study: StoredStudy) -> list[str]:
 def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, str]]:
     from rung.cli.store import state_of
     from rung.study.confirm import declared
-    from rung.study.result import failures
+    from rung.study.result import failures, nothing_found
 
     identity, history = study.history.identity, study.history
     amount = identity.resource
@@ -119,7 +123,7 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
     ]
     best = history.incumbent
     if best is None:
-        facts.append(("best", "no trial has a value yet"))
+        facts.append(("best", nothing_found(records, identity) if records else "no trial has a value yet"))
     else:
         at = f" at {amount.name} {best.resource}" if amount else ""
         confirmed = declared(history)
@@ -187,5 +191,6 @@ def _table(study: StoredStudy, ranked: list[TrialRecord]) -> Any:
     for record in ranked:
         reached = [str(record.resource)] if amount else []
         value = output.number(record.value)
-        table.add_row(str(record.number), value, *reached, str(record.state), output.settings(record.config))
+        state = "breaks a constraint" if study.history.violation(record.number) else str(record.state)
+        table.add_row(str(record.number), value, *reached, state, output.settings(record.config))
     return table

@@ -246,14 +246,12 @@ def enqueue(
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
     """Have a configuration run before any that the sampler proposes, in a study that runs or is resumed."""
-    from rung.cli.store import reading
-    from rung.space import compile_space, from_json
+    from rung.cli.store import read_study, reading
     from rung.study import Study
-    from rung.study.opening import stored_identity
 
     asked = _configuration(config)
     with reading(storage) as store:
-        compile_space(from_json(stored_identity(store, name).space)).from_mapping(asked)
+        read_study(store, name).history.space.from_mapping(asked)
         row = store.find(name)
         if row is not None and row.writer is not None:
             store.request(name, "enqueue", asked)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rung.cli import output
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -144,11 +145,18 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name.strip():
             raise UserError(f"{text!r} is not understood: write NAME=VALUE, as in lr=0.1")
-        try:
-            found[name.strip()] = json.loads(value)
-        except ValueError:
-            found[name.strip()] = value.strip()
+        found[name.strip()] = _value(value.strip())
     return found
+
+
+def _value(text: str) -> Any:
+    """A value as people type it: JSON, a number such as .5, or else the text itself."""
+    for read in (json.loads, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
 
 
 def check_executor(name: str | None) -> None:
@@ -183,6 +191,7 @@ def run_in_the_open(
     """Run the study in the open, print what was found, and exit with what that means."""
     from rung.cli.outcome import announce, interrupted, outcome
     from rung.cli.progress import watching
+    from rung.study.hints import hints
 
     workers, executor = workers or 1, executor or LOCAL
     with study:
@@ -191,6 +200,8 @@ def run_in_the_open(
         if not recorded or recorded[-1].data != command:
             study.record(RECORD, command)
         announce(study, workers)
+        for line in hints(study.identity, loaded.function):
+            output.say(f"note: {line}")
         try:
             with watching(study) as progress:
                 result = study.run(loaded.function, workers=workers, executor=executor, watch=progress)

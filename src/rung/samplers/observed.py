@@ -93,9 +93,8 @@ def _finite(values: Floats, violations: Floats) -> Floats:
     kept = values[values < BEHIND]
     worst, best = (kept.max(), kept.min()) if len(kept) else (0.0, 0.0)
     width = (worst - best) or 1.0
-    broken = worst + width * (1.0 + violations / (1.0 + violations))
+    broken = worst + width * (2.0 - 1.0 / (1.0 + violations))
     losses: Floats = np.where(values < BEHIND, values, np.where(values < WORST, broken, WORST))
-    losses[(values < WORST) & ~np.isfinite(losses)] = worst + 2.0 * width  # an unknown violation
     return losses
 
 

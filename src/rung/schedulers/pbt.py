@@ -31,6 +31,7 @@ from rung.trials.events import Identity, JobStarted, TrialStopped
 from rung.trials.history import WORST, History, Result
 from rung.trials.states import TrialState
 
+_PLACES = 1000  # from the first place of a population to that of the next, where its size is not given
 _STREAM = 17  # apart from other keys made of a study's seed
 
 
@@ -54,19 +55,19 @@ class Population:
         ready: places of members whose job has ended below R; a dict for its order.
     """
 
-    __slots__ = ("first", "largest", "members", "ready", "size")
+    __slots__ = ("first", "largest", "members", "places", "ready")
 
-    def __init__(self, size: int, largest: int) -> None:
+    def __init__(self, places: int, largest: int) -> None:
         self.first = 0
-        self.size = size
+        self.places = places
         self.largest = largest
         self.members: dict[int, Member] = {}
         self.ready: dict[int, None] = {}
 
     def started(self, job: JobStarted) -> None:
         """A member's first job, its next one, or a trial that takes a member's place."""
-        if job.bracket >= self.first + self.size:  # another population
-            self.first += self.size
+        if job.bracket >= self.first + self.places:  # another population
+            self.first += self.places
             self.members.clear()
             self.ready.clear()
         self.ready.pop(job.bracket, None)
@@ -87,12 +88,20 @@ class Population:
         return sorted((m.value, m.trial, place) for place, m in self.members.items() if m.reached)
 
 
+def members(population: int | None, trials: int | None) -> int:
+    """The size of a population: as given, else 20, or a quarter of the trials if these are few."""
+    if population is not None:
+        return population
+    return 20 if trials is None else min(20, max(2, trials // 4))
+
+
 @dataclass(frozen=True)
 class PBT:
     """Population based training.
 
     Args:
-        population: members.
+        population: members; None for 20, but a quarter of the trials that the study may start, if these are
+            fewer than 80: else none of them would ever copy another.
         interval: resource between two looks at a member; a tenth of R (at least r) if None.
         quantile: the part of the population that exploits, and the part that it copies.
         resample: probability that a parameter is drawn anew when a configuration is explored.
@@ -102,14 +111,14 @@ class PBT:
         StudyError: a setting outside its range.
     """
 
-    population: int = 20
+    population: int | None = None
     interval: int | None = None
     quantile: float = 0.2
     resample: float = 0.25
     factor: float = 1.2
 
     def __post_init__(self) -> None:
-        if self.population < 2:
+        if self.population is not None and self.population < 2:
             raise StudyError(f"pbt needs a population of at least 2, not {self.population}")
         if self.interval is not None and self.interval < 1:
             raise StudyError(f"pbt's interval must be at least 1, not {self.interval}")
@@ -119,7 +128,7 @@ class PBT:
             raise StudyError("pbt's resample must be from 0 to 1, and its factor above 1")
 
     def initial(self, identity: Identity) -> Population:
-        return Population(self.population, identity.resource.maximum if identity.resource else 1)
+        return Population(self.population or _PLACES, identity.resource.maximum if identity.resource else 1)
 
     def fold(self, state: Population, item: JobStarted | Result | TrialStopped) -> Population:
         if isinstance(item, JobStarted):
@@ -131,8 +140,8 @@ class PBT:
     def next(self, history: History) -> Decision:
         """Fill the population, else train a ready member on or let it exploit, else wait or be done."""
         state: Population = history.scheduler
-        if history.may_start and len(state.members) < state.size:
-            place = next(p for p in range(state.first, state.first + state.size) if p not in state.members)
+        if history.may_start and len(state.members) < members(self.population, history.limits.trials):
+            place = next(p for p in range(state.first, state.first + state.places) if p not in state.members)
             return Start(self._step(history, 0), bracket=place)
         for place in sorted(state.ready, key=lambda one: state.members[one].reached):
             decision = self._of_member(history, state, place)
@@ -140,7 +149,7 @@ class PBT:
                 return decision
         busy = bool(history.running or history.retry)
         if history.may_start and not busy:  # all have reached R, or ended
-            return Start(self._step(history, 0), bracket=state.first + state.size)
+            return Start(self._step(history, 0), bracket=state.first + state.places)
         return WAIT if busy else DONE
 
     def _of_member(self, history: History, state: Population, place: int) -> Decision | None:

@@ -20,7 +20,7 @@ import msgspec
 from rung.schedulers.async_hyperband import shares
 from rung.schedulers.hyperband import table as hyperband_table
 from rung.schedulers.ladder import ladder_of, shrink
-from rung.schedulers.pbt import PBT
+from rung.schedulers.pbt import members
 from rung.schedulers.promotion import furthest_behind
 from rung.schedulers.race import Racing
 from rung.schedulers.sha import table as sha_table
@@ -291,11 +291,11 @@ _UNPAUSED = ("plain", "asha-stopping", "median", "percentile", "curve", "fabolas
 def _pbt(identity: Identity, trials: int | None) -> list[PlannedBracket]:
     """A population climbs to the largest resource; each trial that takes a member's place goes one step."""
     settings, resource = identity.scheduler.settings, identity.resource
-    members = settings.get("population", PBT.population)
-    number = members if trials is None else trials
+    size = members(settings.get("population"), trials)
+    number = size if trials is None else trials
     largest, least = (resource.maximum, resource.minimum) if resource else (1, 1)
     step = min(largest, settings.get("interval") or max(least, largest // 10))
-    usual = [number, *[min(number, members)] * (-(-largest // step) - 1)]
+    usual = [number, *[min(number, size)] * (-(-largest // step) - 1)]
     steps = [min(largest, step * (i + 1)) for i in range(len(usual))]
     return [PlannedBracket(tuple(PlannedRung(s, n, number) for s, n in zip(steps, usual, strict=True)))]
 

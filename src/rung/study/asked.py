@@ -19,11 +19,12 @@ if TYPE_CHECKING:
 class Asked:
     """A job that the caller runs: trial `number` with `config`, from resource `start` up to `resource`."""
 
-    __slots__ = ("_event", "_study", "stopped")
+    __slots__ = ("_config", "_event", "_study", "stopped")
 
     def __init__(self, study: Study, event: JobStarted) -> None:
         self._study = study
         self._event = event
+        self._config = study.history.config(event.trial)  # as it was asked, whatever becomes of the space
         self.stopped = False
 
     @property
@@ -37,7 +38,7 @@ class Asked:
     @property
     def config(self) -> dict[str, Any]:
         """The configuration, as a mapping of what is active."""
-        return self._study.history.config(self._event.trial)
+        return dict(self._config)
 
     @property
     def start(self) -> int:

@@ -38,8 +38,13 @@ def known_result(
     at = largest if resource is None else whole("a known result", resource)
     if at > largest:
         raise StudyError(f"a known result at resource {at}, but the study's largest is {largest}")
-    values = history.space.from_mapping(config)
-    return Told(len(history.values), values, metrics_of(history.identity.metric, value), at, now)
+    values, metrics = history.space.from_mapping(config), metrics_of(history.identity.metric, value)
+    for goal in history.identity.goals or (history.identity,):
+        if goal.metric not in metrics:
+            raise StudyError(
+                f"a known result needs {goal.metric!r}; it has {', '.join(metrics) or 'nothing'}"
+            )
+    return Told(len(history.values), values, metrics, at, now)
 
 
 def fixed_events(history: History, values: Mapping[str, Any], now: float) -> list[Event]:
@@ -49,6 +54,8 @@ def fixed_events(history: History, values: Mapping[str, Any], now: float) -> lis
         SpaceError: a name or a value is not in the space, or no legal configuration has them.
     """
     space = history.space
+    if not isinstance(values, Mapping):
+        raise StudyError(f"what is fixed is a mapping from names to values, not {values!r}")
     for name, value in values.items():
         slots = [i for i in range(space.size) if name in (space.keys[i], space.names[i])]
         if not slots:

@@ -77,6 +77,12 @@ TABLE: Final = (
         "too few evaluations for a model: they are spread evenly",
     ),
     Row(
+        "sobol",
+        lambda facts: facts.seconds is None and facts.results == 0,
+        lambda results, dimensions: 1e-5,
+        "the first ones are spread evenly, until it is known what an evaluation takes",
+    ),
+    Row(
         "gp",
         lambda facts: facts.dimensions <= 60 and facts.results < 1000 and find_spec("botorch") is not None,
         lambda results, dimensions: 0.03 + 0.0009 * min(results, 200) + 0.002 * dimensions,
@@ -121,8 +127,8 @@ def choose(facts: Facts, current: str | None = None, factors: dict[str, float] |
 def _affordable(facts: Facts, seconds: float, in_use: bool) -> bool:
     """Whether suggestions for all workers take a small share of an evaluation's time.
 
-    As long as no evaluation was measured they may take a second: so little is noticed by nobody. A millisecond
-    they may always take.
+    As long as no evaluation was measured they may take a second: so little is noticed by nobody. They may
+    always take a millisecond.
     """
     allowed = 1.0 if facts.seconds is None else max(1e-3, SHARE * facts.seconds)
     return seconds <= allowed * (HYSTERESIS if in_use else 1.0)

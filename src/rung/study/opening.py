@@ -6,6 +6,7 @@ import time
 from typing import Any, NamedTuple
 
 from rung import __version__
+from rung.errors import StudyError
 from rung.samplers import make_sampler
 from rung.schedulers import make_scheduler
 from rung.storage import open_storage
@@ -28,7 +29,11 @@ def open_or_begin(space: Any, settings: Settings, storage: str | Storage, study:
     Raises:
         SpaceError, StudyError, StorageError: what was given cannot be used, or is not what the study has.
     """
+    if study is not None and not isinstance(study, str):
+        raise StudyError(f"study must be a name, not {study!r}")
     store = open_storage(storage) if isinstance(storage, str) else storage
+    if not hasattr(store, "create"):
+        raise StudyError(f"storage must be 'memory', a path or a URL, not {storage!r}")
     name = study or _free_name(store)
     row = store.find(name)
     if row is not None:

@@ -58,8 +58,8 @@ class TrialRecord(msgspec.Struct):
 def trials(events: Iterable[Event]) -> list[TrialRecord]:
     """The record of every trial, in order of number.
 
-    A report that came late or doubled is left out, as it is by the history. Where the space was changed,
-    configurations are shown as of the present one.
+    A report that came late or doubled is left out, as it is by the history. A configuration is shown as it
+    ran, also where the space has been changed since.
     """
     fold = _Fold()
     for event in events:
@@ -85,9 +85,6 @@ class _Fold:
             self._created(event.trial, event.time)
             told = Observation(None if self._plain else event.resource, event.metrics)
             self.records[event.trial].observations.append(told)
-        elif isinstance(event, ev.SpaceChanged):
-            for record in self.records:
-                record.config = history.config(record.number)
 
     def _created(self, trial: int, time: float) -> None:
         history = self.history

@@ -90,6 +90,10 @@ class Result:
             if best is None:
                 raise StudyError(f"no trial of study {self.study!r} has a value, so none has a lineage")
             trial = best.trial
+        if not 0 <= trial < len(self._writer.history):
+            raise StudyError(
+                f"there is no trial {trial}: study {self.study!r} has {len(self._writer.history)}"
+            )
         return lineage(self._writer.history, trial)
 
     def schedule(self, trial: int | None = None, repeats: int = 1) -> Replay:
@@ -126,8 +130,16 @@ class Result:
 def nothing_found(records: Sequence[TrialRecord], identity: Identity) -> str:
     """Why there is no best trial, as a part of a sentence."""
     if identity.constraints and any(record.value is not None for record in records):
+        told = {name for record in records for one in record.observations for name in one.metrics}
+        missing = [each.metric for each in identity.constraints if each.metric not in told]
+        if missing:
+            return f"no trial told {missing[0]!r}, which a constraint is about"
         return f"no trial keeps the constraints ({', '.join(map(str, identity.constraints))})"
-    return f"no trial has a value: {failures(records, identity.metric) or 'none ended'}"
+    return f"no trial has a value: {failures(records, _names(identity)) or 'none ended'}"
+
+
+def _names(identity: Identity) -> str:
+    return " or ".join(goal.metric for goal in identity.goals) or identity.metric
 
 
 def failures(records: Sequence[TrialRecord], metric: str) -> str:
@@ -135,7 +147,8 @@ def failures(records: Sequence[TrialRecord], metric: str) -> str:
     failed = [r for r in records if r.state in (TrialState.FAILED, TrialState.INFEASIBLE)]
     if not failed:
         return ""
-    reasons = Counter(record.timing.message or f"a {metric} that is NaN or infinite" for record in failed)
+    missing = f"a value of {metric} that is NaN, infinite or missing"
+    reasons = Counter(record.timing.message or missing for record in failed)
     reason, count = reasons.most_common(1)[0]
     how = "" if count == len(failed) else f", {count} of them"
     return f"{len(failed)} of {len(records)} failed{how} with: {reason}"

@@ -15,7 +15,7 @@ from rung.schedulers import make_scheduler
 from rung.schedulers import spec_of as scheduler_spec
 from rung.space import compile_space, to_json
 from rung.study.defaults import scheduler_for
-from rung.study.identity import check_settings, count, make_resource, own_number
+from rung.study.identity import check_settings, make_resource, own_number
 from rung.trials.events import Constraint, Goal, Identity, Spec
 
 SIMULATED: Final = 8  # workers that `deterministic=True` stands for
@@ -76,7 +76,7 @@ def make_identity(space: Any, given: Settings, stored: Identity | None = None) -
         door=given.door,
         task={key: value for key, value in given.task.items() if key != "transfer"},
         goals=goals if len(goals) > 1 or first.reference is not None else (),
-        constraints=tuple(make_constraint(each) for each in given.constraints),
+        constraints=tuple(make_constraint(each) for each in _listed(given.constraints)),
         noisy=bool(given.noisy),
         confirm=_confirm(given.confirm),
         deterministic=_deterministic(given.deterministic),
@@ -115,6 +115,11 @@ def make_goals(
     return tuple(Goal(*row) for row in zip(names, modes, points, strict=True))
 
 
+def _listed(given: Any) -> Sequence[Any]:
+    """A single one as a list of one."""
+    return [given] if isinstance(given, str | Constraint) else list(given)
+
+
 def _words(given: str | Sequence[str]) -> list[str]:
     if isinstance(given, str):
         return [word.strip() for word in given.split(",")]
@@ -149,13 +154,19 @@ def make_constraint(given: str | Constraint) -> Constraint:
 
 def _confirm(given: Any) -> int:
     given = own_number(given)
-    return 0 if given is None or given is False or given == 0 else count("confirm", given) or 0
+    if given is None or given is False:
+        return 0
+    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
+        raise StudyError(f"confirm must be a whole number of at least 0, not {given!r}")
+    return given
 
 
 def _deterministic(given: bool | int | None) -> int:
     if given is None or isinstance(given, bool) or given == 0:
         return SIMULATED if given is True else 0
-    return count("deterministic", given) or 0
+    if not isinstance(given, int) or given < 0:
+        raise StudyError(f"deterministic must be True, False or a number of workers, not {given!r}")
+    return given
 
 
 def ours(space: Any) -> Any:

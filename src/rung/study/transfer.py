@@ -34,7 +34,8 @@ def earlier_events(studies: Sequence[Any], storage: Storage, now: float) -> list
         StudyError: one that does not exist or has no results.
     """
     found: list[Event] = []
-    for study in studies:
+    several = isinstance(studies, Sequence) and not isinstance(studies, str)
+    for study in studies if several else [studies]:
         name, history = _read(study, storage)
         rows = _rows(history)
         if not rows:

@@ -12,6 +12,7 @@ from rung.executors.base import Executor
 from rung.executors.calling import style_of
 from rung.storage.base import Storage
 from rung.study.choose import spoken
+from rung.study.hints import hints
 from rung.study.methods import combination
 from rung.study.result import Result, nothing_found
 from rung.study.study import Study
@@ -117,6 +118,8 @@ def tune(  # noqa: PLR0913  # a door
         for config in enqueue if not len(opened.history) and not opened.history.enqueued else ():
             opened.enqueue(config)
         tell = watch if quiet else _telling(watch)
+        for line in () if quiet else hints(opened.identity, objective):
+            print(f"rung: {line}", file=sys.stderr)
         result = opened.run(objective, workers=workers, executor=executor, watch=tell)
     finally:
         opened.close()

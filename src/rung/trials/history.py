@@ -174,6 +174,11 @@ class History:
         original = self.originals.get(trial)
         return dict(original) if original is not None else self.space.to_mapping(self.values[trial])
 
+    def violation(self, trial: int) -> float:
+        """By how much the trial's latest value breaks the constraints; 0 if it keeps them or has none."""
+        measure = self._measures.get(trial)
+        return 0.0 if measure is None else measure.violation
+
     def minimised(self, metrics: Mapping[str, Any] | None) -> float:
         """The study's metric among `metrics`, minimised; `inf` if it is missing or not a finite number."""
         return self._metric.minimised(metrics)

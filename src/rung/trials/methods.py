@@ -157,12 +157,25 @@ def _build(cls: type, spec: Spec, family: Family) -> Any:
             raise StudyError(_unknown(what, key, names))
     try:
         return msgspec.convert(dict(spec.settings), cls)
-    except (msgspec.ValidationError, ValueError) as error:
+    except msgspec.ValidationError as error:
+        raise StudyError(
+            f"the {family.kind} {spec.name!r} cannot be made: {_misfit(cls, spec, error)}"
+        ) from error
+    except ValueError as error:
         raise StudyError(f"the {family.kind} {spec.name!r} cannot be made: {error}") from error
 
 
+def _misfit(cls: type, spec: Spec, error: msgspec.ValidationError) -> str:
+    """What is wrong with a setting, and of which type it must be."""
+    name = str(error).rpartition("`$.")[2].partition("`")[0].partition("[")[0]
+    field = next((one for one in dataclasses.fields(cls) if one.name == name), None)
+    if field is None or name not in spec.settings:
+        return str(error)
+    return f"{name} cannot be {spec.settings[name]!r}: it is {field.type}"
+
+
 def _unknown(what: str, name: str, names: list[str]) -> str:
-    close = get_close_matches(name, names, n=1, cutoff=0.4)
+    close = get_close_matches(name.lower(), names, n=1, cutoff=0.4)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown {what} {name!r}: {hint}" + (f"known are {', '.join(names)}" if names else "it has none")
 
