@@ -54,12 +54,12 @@ class Row(NamedTuple):
     """A sampler, the facts for which it is the choice, and why.
 
     `cost` says what a suggestion takes, in seconds on the machine of `docs/speed.md`, from the number of
-    results and of dimensions; what is measured corrects it.
+    results and of dimensions; what is measured corrects it; None is next to nothing.
     """
 
     sampler: str
     fits: Callable[[Facts], bool]
-    cost: Callable[[int, int], float]
+    cost: Callable[[int, int], float] | None
     why: str
 
 
@@ -69,17 +69,17 @@ def _all_of_them(facts: Facts) -> bool:
 
 
 TABLE: Final = (
-    Row("grid", _all_of_them, lambda results, dimensions: 1e-5, "all configurations fit into the budget"),
+    Row("grid", _all_of_them, None, "all configurations fit into the budget"),
     Row(
         "sobol",
         lambda facts: facts.evaluations is not None and facts.evaluations <= FEW,
-        lambda results, dimensions: 1e-5,
+        None,
         "too few evaluations for a model: they are spread evenly",
     ),
     Row(
         "sobol",
         lambda facts: facts.seconds is None and facts.results == 0,
-        lambda results, dimensions: 1e-5,
+        None,
         "the first ones are spread evenly, until it is known what an evaluation takes",
     ),
     Row(
@@ -116,22 +116,27 @@ def choose(facts: Facts, current: str | None = None, factors: dict[str, float] |
         factors: by sampler, how many times as long its suggestions took as the table says.
     """
     for row in TABLE:
-        factor = (factors or {}).get(row.sampler, 1.0)
-        seconds = factor * row.cost(facts.results, facts.dimensions) * facts.workers
-        if row.fits(facts) and _affordable(facts, seconds, row.sampler == current):
+        if row.fits(facts) and (
+            row.cost is None
+            or _affordable(
+                facts,
+                (factors or {}).get(row.sampler, 1.0) * row.cost(facts.results, facts.dimensions),
+                row.sampler == current,
+            )
+        ):
             return Choice(Spec(row.sampler), row.why)
     last = TABLE[-1]
     return Choice(Spec(last.sampler), last.why)
 
 
 def _affordable(facts: Facts, seconds: float, in_use: bool) -> bool:
-    """Whether suggestions for all workers take a small share of an evaluation's time.
+    """Whether suggestions, `seconds` each, for all workers take a small share of an evaluation's time.
 
     As long as no evaluation was measured they may take a second: so little is noticed by nobody. They may
     always take a millisecond.
     """
     allowed = 1.0 if facts.seconds is None else max(1e-3, SHARE * facts.seconds)
-    return seconds <= allowed * (HYSTERESIS if in_use else 1.0)
+    return seconds * facts.workers <= allowed * (HYSTERESIS if in_use else 1.0)
 
 
 class Chooser:
@@ -141,6 +146,7 @@ class Chooser:
         self.workers = 1
         self._looked = -1
         self._factors: dict[str, float] = {}
+        self._loaded: set[str] = set()  # samplers whose first suggestion, with what it imports, is behind
 
     def due(self, history: History, now: float) -> Recorded | None:
         """The event of another choice than the present one; None if that stays."""
@@ -160,7 +166,9 @@ class Chooser:
             return
         name = chosen(history).name
         row = next((row for row in TABLE if row.sampler == name), None)
-        if row is not None:
+        if name not in self._loaded:
+            self._loaded.add(name)
+        elif row is not None and row.cost is not None:
             facts = facts_of(history, self.workers)
             ratio = seconds / row.cost(facts.results, facts.dimensions)
             before = self._factors.get(name, 1.0)

@@ -84,7 +84,8 @@ def tune(  # noqa: PLR0913  # a door
         target: stop when the incumbent is this good.
         trial_time, trial_memory: limits on one job (seconds or text; bytes).
         retries: how often a job is tried again whose worker was lost.
-        seed: of everything random.
+        seed: of everything random. What is chosen where no sampler is named goes by measured times; declare
+            `evaluation_cost`, or name one, for the same study each time.
         noisy: a configuration that was tried may come again.
         confirm: how often the best configurations are evaluated again before one is declared.
         deterministic: take results in the order of so many simulated workers (True: 8), so that the study is
