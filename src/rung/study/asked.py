@@ -14,6 +14,9 @@ from rung.trials.events import Event, Failure, JobStarted
 
 if TYPE_CHECKING:
     from rung.study.study import Study
+    from rung.study.writer import Writer
+
+_TICK = 0.5  # seconds between looks at other processes' requests
 
 
 class Asked:
@@ -61,6 +64,17 @@ class Asked:
 
     def __repr__(self) -> str:
         return f"<job of trial {self.number}: {self.start} to {self._event.until}, {self.config}>"
+
+
+def look(writer: Writer, looked: float, now: float) -> float:
+    """Notice that the wall time is spent, and now and then what others ask; returns when that was last."""
+    overdue = writer.overdue(now)
+    if overdue is not None:
+        writer.commit([overdue])
+    if abs(now - looked) < _TICK:
+        return looked
+    writer.commit(writer.tick(now))
+    return now
 
 
 def check_running(study: Study, job: Asked) -> None:

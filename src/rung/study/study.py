@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rung.schedulers.base import Done, Wait
 from rung.storage.base import Storage
-from rung.study.asked import Asked, check_running, failed, finished, reported, whole
+from rung.study.asked import Asked, check_running, failed, finished, look, reported, whole
 from rung.study.changing import fixed_events, known_result, space_events
 from rung.study.durations import seconds
 from rung.study.limits import make_limits
@@ -31,9 +31,6 @@ if TYPE_CHECKING:
     from rung.space.compiled import CompiledSpace
 
 
-_TICK = 0.5  # seconds between looks at other processes' requests
-
-
 class Study:
     """One search: a space, a sampler, a scheduler and a log.
 
@@ -41,8 +38,7 @@ class Study:
 
     Args:
         space: a mapping from name to domain, a `rung.Space` or a ConfigSpace object.
-        metric, mode: what the objective reports, and whether less ("min") or more ("max") of it is better;
-            lists for several objectives, of which the first is the one that trials are listed by.
+        metric, mode: what the objective reports, and whether "min" or "max" of it is wanted; or lists of them.
         reference: by objective, the value from which improvement counts in the hypervolume.
         constraints: such as "memory <= 2e9", of metrics that the objective reports beside.
         resource: (name, smallest, largest), whole numbers; None for a search without one.
@@ -51,8 +47,7 @@ class Study:
             "tpe(multivariate=False)", or objects. Unless told, both are chosen by what the study is.
         noisy: a configuration that was tried may come again.
         confirm: how often the best configurations are evaluated again before one is declared.
-        deterministic: take results in the order of so many simulated workers (True: 8), so that the study is
-            the same on any number of real ones.
+        deterministic: take results in the order of so many simulated workers (True: 8) of any number.
         transfer: earlier studies to learn from: names in the same storage, `Study`s or `Result`s.
         evaluation_cost: seconds (or text, as "10m") that one evaluation takes, if known beforehand.
         storage: "memory" (default), a path, or a URL such as "sqlite:///study.db".
@@ -95,24 +90,11 @@ class Study:
         door: str = "tune",
         task: Mapping[str, Any] | None = None,
     ) -> None:
+        named = locals()  # first of all, so that it has the arguments and nothing else
         limits = make_limits(trials, budget, total_resource, target, retries, trial_time, trial_memory)
         cost = None if evaluation_cost is None else seconds(evaluation_cost)
-        settings = Settings(
-            metric=metric,
-            mode=mode,
-            reference=reference,
-            constraints=constraints,
-            resource=resource,
-            eta=eta,
-            sampler=sampler,
-            scheduler=scheduler,
-            seed=seed,
-            noisy=noisy,
-            confirm=confirm,
-            deterministic=deterministic,
-            door=door,
-            task={**(task or {}), "transfer": bool(transfer)},
-        )
+        named["task"] = {**(task or {}), "transfer": bool(transfer)}
+        settings = Settings(**{name: named[name] for name in Settings.__dataclass_fields__})
         opened = open_or_begin(space, settings, storage, study)
         self._attach(opened)
         if opened.new or limits != Limits():  # none named: those that the study has stay
@@ -127,8 +109,7 @@ class Study:
         """An existing study, opened for writing with the settings and the limits that its log holds.
 
         Raises:
-            StudyError: there is none of this name.
-            LeaseError: another process writes it.
+            StudyError, LeaseError: there is none of this name, or another process writes it.
         """
         self = cls.__new__(cls)
         self._attach(open_stored(storage, study))
@@ -162,7 +143,7 @@ class Study:
         writer = self.writer
         if not writer.in_session:
             writer.begin("ask and tell", 1, None, time.time())
-        self._look(time.time())
+        self._looked = look(writer, self._looked, time.time())
         while True:
             event = writer.next_event(time.time())
             if type(event) is JobStarted:
@@ -171,17 +152,6 @@ class Study:
             if isinstance(event, Wait | Done):
                 return None
             writer.commit([event])
-
-    def _look(self, now: float) -> None:
-        """Notice that the wall time is spent, and now and then what other processes ask."""
-        overdue = self.writer.overdue(now)
-        if overdue is not None:
-            self.writer.commit([overdue])
-        if abs(now - self._looked) >= _TICK:
-            self._looked = now
-            events = self.writer.tick(now)
-            if events:
-                self.writer.commit(events)
 
     @property
     def done(self) -> bool:
@@ -292,8 +262,7 @@ class Study:
         watch: Callable[[Study, Sequence[Event]], None] | None = None,
     ) -> Result:
         """Run the study with this objective until it ends: see `rung.tune`."""
-        if watch is not None:
-            self.writer.watch = lambda events: watch(self, events)
+        self.writer.watch = None if watch is None else lambda events: watch(self, events)
         try:
             run(self.writer, objective, workers, executor)
         finally:

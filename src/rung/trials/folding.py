@@ -6,7 +6,7 @@ What each makes of what can go wrong is said in `rung.trials.history`.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -22,7 +22,9 @@ from rung.trials.running import (
     WORST,
     Checkpoint,
     Encoded,
+    Measure,
     Metric,
+    Result,
     Running,
     Yardstick,
 )
@@ -254,7 +256,7 @@ def _space_changed(history: History, event: ev.SpaceChanged) -> None:
     history._best_inside()
     if history._fold_sampler is not None:
         history.sampler = history._fold_sampler.initial(history.identity)
-        for item in history.told_to_samplers():
+        for item in _told_to_samplers(history):
             history.sampler = history._fold_sampler.fold(history.sampler, item)
 
 
@@ -264,6 +266,23 @@ def _fits(space: CompiledSpace, config: Mapping[str, Any]) -> bool:
 
     values, misfits = completed(space, config)
     return not misfits and bool(space.legal([values])[0])
+
+
+def _told_to_samplers(history: History) -> Iterator[JobStarted | Result]:
+    """Every trial and every result so far, as a sampler with a state of its own is told of them.
+
+    Results come by resource, at each in the order of the log.
+    """
+    for trial, values in enumerate(history.values):
+        if history.apart.get(trial) != CONFIRM and trial not in history.outside:
+            first = history._largest if trial in history.apart else 0
+            yield JobStarted(trial, first, values=values, origin=history.origins[trial])
+    for resource in sorted(history.results):
+        column = history.results[resource]
+        measures: Sequence[Measure | None] = column.measures or [None] * len(column)
+        for trial, value, measure in zip(column.trials, column.values, measures, strict=True):
+            if trial not in history.outside:
+                yield Result(trial, resource, value, history.brackets[trial], True, measure)
 
 
 def _read_original(history: History, trial: int, given: Mapping[str, Any]) -> None:

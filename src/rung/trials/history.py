@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from array import array
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rung.space.values import Values
@@ -238,22 +238,6 @@ class History:
         if metrics is not None and self._metric.name in metrics:
             return self._value(running.job.trial, metrics)
         return self.latest[running.job.trial] if self._plain else WORST
-
-    def told_to_samplers(self) -> Iterator[JobStarted | Result]:
-        """Every trial and every result so far, as a sampler with a state of its own is told of them.
-
-        Results come by resource, at each in the order of the log.
-        """
-        for trial, values in enumerate(self.values):
-            if self.apart.get(trial) != CONFIRM and trial not in self.outside:
-                first = self._largest if trial in self.apart else 0
-                yield JobStarted(trial, first, values=values, origin=self.origins[trial])
-        for resource in sorted(self.results):
-            column = self.results[resource]
-            measures: Sequence[Measure | None] = column.measures or [None] * len(column)
-            for trial, value, measure in zip(column.trials, column.values, measures, strict=True):
-                if trial not in self.outside:
-                    yield Result(trial, resource, value, self.brackets[trial], True, measure)
 
     def _best_inside(self) -> None:
         """Look for the incumbent anew among the trials whose configuration is in the space."""
