@@ -38,7 +38,7 @@ class Study:
 
     Args:
         space: a mapping from name to domain, a `rung.Space` or a ConfigSpace object.
-        metric, mode: what the objective reports, and whether "min" or "max" of it is wanted; or lists of them.
+        metric, mode: what the objective reports, and whether "min" or "max" of it is wanted; or lists.
         reference: by objective, the value from which improvement counts in the hypervolume.
         constraints: such as "memory <= 2e9", of metrics that the objective reports beside.
         resource: (name, smallest, largest), whole numbers; None for a search without one.
