@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
+from benchmarks.problems.synthetic import branin, conditional, counting_ones, hartmann6
 
 import rung
 
@@ -19,52 +18,8 @@ class Problem(NamedTuple):
     optimum: float
 
 
-def branin(config: Mapping[str, Any]) -> float:
-    x, y = config["x"], config["y"]
-    curve = y - 5.1 / (4 * math.pi**2) * x**2 + 5 / math.pi * x - 6
-    return curve**2 + 10 * (1 - 1 / (8 * math.pi)) * math.cos(x) + 10
-
-
-_A = np.array(
-    [
-        [10, 3, 17, 3.5, 1.7, 8],
-        [0.05, 10, 17, 0.1, 8, 14],
-        [3, 3.5, 1.7, 10, 17, 8],
-        [17, 8, 0.05, 10, 0.1, 14],
-    ]
-)
-_P = 1e-4 * np.array(
-    [
-        [1312, 1696, 5569, 124, 8283, 5886],
-        [2329, 4135, 8307, 3736, 1004, 9991],
-        [2348, 1451, 3522, 2883, 3047, 6650],
-        [4047, 8828, 8732, 5743, 1091, 381],
-    ]
-)
-
-
-def hartmann6(config: Mapping[str, Any]) -> float:
-    x = np.array([config[f"x{i}"] for i in range(6)])
-    return -float(np.array([1.0, 1.2, 3.0, 3.2]) @ np.exp(-(_A * (x - _P) ** 2).sum(axis=1)))
-
-
 def sphere(config: Mapping[str, Any]) -> float:
     return sum((value - 0.3) ** 2 for value in config.values())
-
-
-def conditional(config: Mapping[str, Any]) -> float:
-    """The better branch has the narrower optimum."""
-    shared = (config["shared"] - 0.7) ** 2
-    if config["kind"] == "wide":
-        return 0.2 + shared + 0.1 * (config["a"] - 0.2) ** 2
-    if config["kind"] == "narrow":
-        return shared + 4 * (math.log10(config["b"]) + 2) ** 2 / 9 + 0.05 * abs(config["n"] - 4)
-    return 1.0 + shared
-
-
-def counting_ones(config: Mapping[str, Any]) -> float:
-    """BOHB, 5.1, without noise: minus the sum of 4 categories and 4 numbers."""
-    return -float(sum(config.values()))
 
 
 BRANIN = Problem({"x": rung.Float(-5, 10), "y": rung.Float(0, 15)}, branin, 0.39788735772973816)
