@@ -145,7 +145,10 @@ def test_failed_trials_repel_and_all_failed_is_no_trouble():
 
 @pytest.mark.parametrize("loss", [lambda x, s: 1.0, lambda x, s: 1e300 * x, lambda x, s: -1e-300 * s])
 def test_odd_losses_are_no_trouble(loss):
-    run(bench(), 19, loss)
+    """It goes on deciding, and its own model goes on choosing."""
+    decisions = run(bench(), 19, loss)
+    assert len(decisions) == 19
+    assert any(isinstance(one, Start) and one.values is not None for one in decisions)
 
 
 def test_a_space_of_one_point_runs_on_all_data():

@@ -192,7 +192,10 @@ def test_parallel_workers_get_different_jobs():
 
 @pytest.mark.parametrize("loss", [lambda x, s: 1.0, lambda x, s: 1e300 * x, lambda x, s: x * s * 1e-200])
 def test_odd_losses_are_no_trouble(loss):
-    run(bench(), 16, loss)
+    """It goes on deciding, and its own model goes on choosing."""
+    decisions = run(bench(), 16, loss)
+    assert len(decisions) == 16
+    assert any(isinstance(one, Start) and one.values is not None for one in decisions)
 
 
 def test_a_space_of_one_point_and_one_of_two_come_to_their_end():
