@@ -190,3 +190,7 @@ SYNTHETIC: Final[dict[str, Problem]] = {
     "biased": Problem(_unit(6), biased_hartmann, -3.32236801141551, ("epoch", 1, 27), 40, hartmann6),
     "misleading": Problem(_unit(4), misleading, 0.0, ("epoch", 1, 27), evaluations=40),
 }
+
+ENTRIES: Final[dict[str, Callable[[], Problem]]] = {
+    name: (lambda found=found: found) for name, found in SYNTHETIC.items()
+}

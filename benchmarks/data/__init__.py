@@ -1,0 +1,1 @@
+"""What benchmarks have recorded: rows of runs, and tables of learning curves."""

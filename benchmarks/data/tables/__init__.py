@@ -1,0 +1,1 @@
+"""Recorded tables: learning curves of full grids, really trained, opened as problems in microseconds."""

@@ -1,0 +1,92 @@
+"""Records a table: `python -m benchmarks.data.tables record NAME`; one that was stopped goes on.
+
+Groups of configurations are trained one after another; each leaves a part file under `.tables/NAME`. When all
+are there, `pack` writes `benchmarks/data/tables/NAME.npz`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator, Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.data.tables.recipes import Curves, Recipe, recipe
+
+HERE: Final = Path(__file__).parent
+PARTS: Final = Path(__file__).resolve().parents[3] / ".tables"
+
+
+def configurations(made: Recipe) -> list[dict[str, Any]]:
+    """The full grid, the last axis running fastest."""
+    values = product(*(axis.values for axis in made.axes.values()))
+    return [dict(zip(made.axes, one, strict=True)) for one in values]
+
+
+def groups(made: Recipe, count: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """What is trained together: (seed, numbers of configurations); the other seeds take every tenth."""
+    for seed in made.seeds:
+        numbers = np.arange(count) if seed == made.seeds[0] else np.arange(0, count, 10)
+        for start in range(0, len(numbers), made.group):
+            yield seed, numbers[start : start + made.group]
+
+
+def record(name: str) -> Path:
+    """Train what is missing, then pack; prints what remains."""
+    made = recipe(name)
+    grid = configurations(made)
+    todo = list(groups(made, len(grid)))
+    (PARTS / name).mkdir(parents=True, exist_ok=True)
+    began, done = time.perf_counter(), 0
+    for number, (seed, members) in enumerate(todo):
+        path = _part(name, seed, members)
+        if path.exists():
+            continue
+        curves = made.train([grid[i] for i in members], seed)
+        half = path.with_suffix(".half.npz")  # a part is there whole or not at all
+        np.savez(half, **curves._asdict())
+        os.replace(half, path)
+        done += 1
+        left = (time.perf_counter() - began) / done * (len(todo) - number - 1)
+        print(f"{name}: group {number + 1} of {len(todo)}, about {left / 60:.0f} minutes left", flush=True)
+    return pack(name)
+
+
+def pack(name: str) -> Path:
+    """Put the parts together as one compact file: float16 seconds, float32 losses, JSON for the rest."""
+    made = recipe(name)
+    grid = configurations(made)
+    shape = (len(made.seeds), len(grid), len(made.steps))
+    whole = {field: np.full(shape, np.nan, np.float32) for field in Curves._fields}
+    for seed, members in groups(made, len(grid)):
+        with np.load(_part(name, seed, members)) as part:
+            for field in Curves._fields:
+                whole[field][made.seeds.index(seed), members] = part[field]
+    about = {
+        "axes": {key: {"values": axis.values, "kind": axis.kind} for key, axis in made.axes.items()},
+        "resource": made.resource,
+        "steps": made.steps,
+        "what": made.what,
+        "hours": round(float(np.nansum(whole["seconds"])) / 3600, 2),
+        "python": platform.python_version(),
+    }
+    path = HERE / f"{name}.npz"
+    whole["tests"] = whole["tests"][:1]
+    whole["seconds"] = np.nanmean(whole["seconds"], axis=0).astype(np.float32)
+    np.savez_compressed(path, about=np.array(json.dumps(about)), **whole)
+    return path
+
+
+def _part(name: str, seed: int, members: NDArray[np.int64]) -> Path:
+    return PARTS / name / f"{seed}-{members[0]:05d}-{len(members)}.npz"
+
+
+def summary(path: Path, about: Mapping[str, Any]) -> str:
+    return f"{path.name}: {path.stat().st_size / 2**20:.2f} MiB, {about['hours']} hours of training"

@@ -1,0 +1,94 @@
+"""rung's own methods, through `rung.tune` on the simulated executor."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import rung
+from benchmarks.problems import Problem
+from benchmarks.systems import Setting, System
+from benchmarks.systems.trace import Trace
+from rung.executors.simulated import SimulatedExecutor
+from rung.trials.events import Event
+
+
+def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> None:
+    """One study; `method` is what names the method to `rung.tune`, nothing for the default."""
+    outside = 0.0  # seconds spent in the problem, not in rung
+    fresh: list[tuple[Mapping[str, Any], int, float]] = []  # results not yet in the trace
+
+    def curve(config: Mapping[str, Any], trial: int, resource: int) -> dict[str, float]:
+        nonlocal outside
+        began = time.perf_counter()
+        loss = problem.value(config, resource, 100_000 * setting.seed + trial)
+        fresh.append((config, resource, loss))
+        outside += time.perf_counter() - began
+        return {"loss": loss}
+
+    executor = SimulatedExecutor(
+        setting.workers,
+        curve,
+        lambda config, start, until, trial: problem.seconds(config, start, until),
+        setting.stragglers,
+        setting.drop,
+        setting.seed,
+        "saves",
+    )
+
+    def watch(study: rung.Study, events: Sequence[Event]) -> None:
+        nonlocal outside
+        began = time.perf_counter()
+        if setting.seconds is None or executor.now() <= setting.seconds:
+            for config, resource, loss in fresh:
+                trace.result(config, resource, loss, study.history.spent, executor.now())
+        fresh.clear()
+        outside += time.perf_counter() - began
+
+    began = time.perf_counter()
+    rung.tune(
+        lambda config: None,
+        problem.space,
+        resource=problem.resource,
+        total_resource=setting.evaluations * problem.largest,
+        trials=setting.trials if problem.resource else setting.trials or setting.evaluations,
+        budget=setting.seconds,
+        eta=setting.eta,
+        executor=executor,
+        seed=setting.seed,
+        evaluation_cost="10m",
+        watch=watch,
+        quiet=True,
+        **method,
+    )
+    trace.deciding = time.perf_counter() - began - outside
+
+
+def _method(note: str, model: str = "none", multi_fidelity: bool = True, **method: Any) -> System:
+    return System(partial(search, **method), note, model, multi_fidelity)
+
+
+ENTRIES: Final = {
+    "rung": System(search, "what rung does when told nothing", "process"),
+    "rung random": _method("random search", multi_fidelity=False, method="random-search"),
+    "rung hyperband": _method("Hyperband", method="hyperband"),
+    "rung sha": _method("successive halving", method="successive-halving"),
+    "rung asha": _method("asynchronous successive halving", method="asha"),
+    "rung bohb": _method("BOHB: Hyperband with kernel densities", "density", method="bohb"),
+    "rung tpe": _method(
+        "TPE, every evaluation a full one", "density", False, sampler="tpe", scheduler="plain"
+    ),
+    "rung gp": _method("Gaussian process", "process", False, sampler="gp", scheduler="plain"),
+    "rung smac": _method("random forest", "forest", False, sampler="forest", scheduler="plain"),
+    "rung gp+asha": _method("Gaussian process under ASHA", "process", sampler="gp", scheduler="asha"),
+    "rung mfes+asha": _method(
+        "a model of all fidelities under ASHA", "density", sampler="mfes", scheduler="asha"
+    ),
+    "rung tpe+asha": _method("TPE under ASHA", "density", sampler="tpe", scheduler="asha"),
+    "rung hyper-tune": _method("Hyper-Tune", "forest", method="hyper-tune"),
+    "rung dehb": _method("DEHB", "evolution", method="dehb"),
+    "rung pbt": _method("population based training", "evolution", method="pbt"),
+    "rung fabolas": _method("Fabolas", "process", method="fabolas"),
+}
