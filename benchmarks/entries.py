@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 
-class Unavailable(Exception):
+class Unavailable(Exception):  # noqa: N818  # a state, not a fault
     """What a row needs is not there; the message says what, and how to get it."""
 
 

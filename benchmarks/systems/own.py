@@ -82,7 +82,7 @@ ENTRIES: Final = {
     ),
     "rung gp": _method("Gaussian process", "process", False, sampler="gp", scheduler="plain"),
     "rung smac": _method("random forest", "forest", False, sampler="forest", scheduler="plain"),
-    "rung gp+asha": _method("Gaussian process under ASHA", "process", sampler="gp", scheduler="asha"),
+    "rung gp+asha": _method("the same under ASHA", "process", sampler="gp", scheduler="asha"),
     "rung mfes+asha": _method(
         "a model of all fidelities under ASHA", "density", sampler="mfes", scheduler="asha"
     ),

@@ -1,7 +1,7 @@
 """Recipes of the recorded tables: what was trained, on what, with which settings.
 
-Each module has `ENTRIES`, from a table's name to its `Recipe`. torch, LightGBM and scikit-learn are imported in
-functions only.
+Each module has `ENTRIES`, from a table's name to its `Recipe`. torch, LightGBM and scikit-learn are
+imported in functions only.
 """
 
 from __future__ import annotations
