@@ -1,0 +1,62 @@
+"""`python -m benchmarks.experiments list|run|report [NAME ...] [--quick] [--jobs N]`.
+
+A run that was stopped goes on from the rows that are there (`benchmarks/data/experiments`). Quick forms start
+anew each time, in `benchmarks/out`, and print their claims.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.experiments import Experiment, experiment, experiments
+from benchmarks.experiments.rows import ROWS, read
+from benchmarks.experiments.running import run
+
+QUICK = Path(__file__).resolve().parents[1] / "out" / "quick"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("what", choices=("list", "run", "report"))
+    parser.add_argument("names", nargs="*", help="experiments; all of them if none is named")
+    parser.add_argument("--quick", action="store_true", help="the short forms, four minutes together")
+    parser.add_argument("--jobs", type=int, default=2, help="searches at the same time (default 2)")
+    arguments = parser.parse_args()
+    try:
+        chosen = {name: experiment(name) for name in arguments.names or experiments()}
+    except ValueError as error:
+        parser.error(str(error))
+    if arguments.what == "list":
+        for name, one in chosen.items():
+            print(f"{name:24} {one.minutes:4.0f} min  {one.what}")
+    elif arguments.what == "run":
+        for name, one in chosen.items():
+            _run(name, one, arguments.quick, arguments.jobs)
+    else:
+        from benchmarks.reports.document import write
+
+        for path in write():
+            print(f"{path} is written")
+    return 0
+
+
+def _run(name: str, one: Experiment, quick: bool, jobs: int) -> None:
+    began = time.perf_counter()
+    path = (QUICK if quick else ROWS) / f"{name}.jsonl"
+    if quick:
+        path.unlink(missing_ok=True)
+    print(f"== {name}: {one.what}", flush=True)
+    done = run(one.quick if quick else one.full, path, jobs, lambda line: print(line, flush=True))
+    for reason, count in done.skipped.items():
+        print(f"skipped {count} searches: {reason}", file=sys.stderr)
+    for claim in one.claims(read(path)):
+        print(f"  {claim.verdict:8} {claim.claim} ({claim.source}): {claim.measured} [{claim.test}]")
+    took = time.perf_counter() - began
+    print(f"   {done.written} rows written, {done.there} were there; {took:.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
