@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final
 
 import rung
@@ -17,6 +17,7 @@ from rung.trials.events import Event
 
 def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> None:
     """One study; `method` is what names the method to `rung.tune`, nothing for the default."""
+    warm()
     outside = 0.0  # seconds spent in the problem, not in rung
     fresh: list[tuple[Mapping[str, Any], int, float]] = []  # results not yet in the trace
 
@@ -64,6 +65,19 @@ def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> N
         **method,
     )
     trace.deciding = time.perf_counter() - began - outside
+
+
+@cache
+def warm() -> None:
+    """Import what rung imports when it first needs it: not a cost of deciding; peers import before, too."""
+    for sampler in ("gp", "forest", "kde"):
+        rung.tune(
+            lambda config: {"loss": config["x"]},
+            {"x": rung.Float(0.0, 1.0)},
+            sampler=sampler,
+            trials=8,
+            quiet=True,
+        )
 
 
 def _method(note: str, model: str = "none", multi_fidelity: bool = True, **method: Any) -> System:
