@@ -60,27 +60,31 @@ def record(name: str) -> Path:
 
 
 def pack(name: str) -> Path:
-    """Put the parts together as one compact file: float16 seconds, float32 losses, JSON for the rest."""
+    """Put the parts together as one file that opens at once; `benchmarks.data.tables` says what it holds."""
     made = recipe(name)
-    grid = configurations(made)
-    shape = (len(made.seeds), len(grid), len(made.steps))
-    whole = {field: np.full(shape, np.nan, np.float32) for field in Curves._fields}
-    for seed, members in groups(made, len(grid)):
+    count = len(configurations(made))
+    tenth = len(range(0, count, 10))
+    first = np.full((len(Curves._fields), count, len(made.steps)), np.nan, np.float32)
+    repeats = np.full((len(made.seeds) - 1, tenth, len(made.steps)), np.nan, np.float32)
+    spent = 0.0
+    for seed, members in groups(made, count):
         with np.load(_part(name, seed, members)) as part:
-            for field in Curves._fields:
-                whole[field][made.seeds.index(seed), members] = part[field]
+            spent += float(np.nansum(part["seconds"]))
+            if seed == made.seeds[0]:
+                first[:, members] = [part[field] for field in Curves._fields]
+            else:
+                repeats[made.seeds.index(seed) - 1, members // 10] = part["losses"]
     about = {
         "axes": {key: {"values": axis.values, "kind": axis.kind} for key, axis in made.axes.items()},
         "resource": made.resource,
         "steps": made.steps,
         "what": made.what,
-        "hours": round(float(np.nansum(whole["seconds"])) / 3600, 2),
+        "hours": round(spent / 3600, 2),
         "python": platform.python_version(),
     }
     path = HERE / f"{name}.npz"
-    whole["tests"] = whole["tests"][:1]
-    whole["seconds"] = np.nanmean(whole["seconds"], axis=0).astype(np.float32)
-    np.savez_compressed(path, about=np.array(json.dumps(about)), **whole)
+    text = np.frombuffer(json.dumps(about).encode(), np.uint8)
+    np.savez(path, about=text, first=first, repeats=repeats)
     return path
 
 
