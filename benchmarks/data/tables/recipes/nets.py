@@ -1,6 +1,6 @@
 """BOHB's feed-forward nets (its section 5.3): six parameters, Adam, epochs as the fidelity.
 
-The learning rate is multiplied by the decay factor after each epoch; dropout follows each hidden layer (ReLU).
+The learning rate is multiplied by the decay factor after each epoch; dropout follows each hidden layer.
 Nets of one shape and batch size are trained together, stacked along a leading axis: they start from the same
 weights and see the same batches and the same uniform numbers for dropout, all drawn from the seed, so that a
 net's curve doesn't depend on what it is grouped with. Its seconds, of training and validating, are its share
@@ -59,7 +59,7 @@ def forward(
 
 
 def errors(out: torch.Tensor, y: torch.Tensor, train: bool) -> torch.Tensor:
-    """Each net's mean loss, (nets,): squared error; for classes cross-entropy to train, else the error rate."""
+    """Each net's loss, (nets,): squared error; of classes the cross-entropy to train, else the error rate."""
     import torch
 
     if y.dtype == torch.float32:
