@@ -10,7 +10,7 @@ import json
 import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 from typing import Any, Final
@@ -82,6 +82,7 @@ def pack(name: str) -> Path:
         "hours": round(spent / 3600, 2),
         "python": platform.python_version(),
     }
+    first[~np.isfinite(first)] = repeats[~np.isfinite(repeats)] = np.nan
     path = HERE / f"{name}.npz"
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
     np.savez(path, about=text, first=first, repeats=repeats)
@@ -90,7 +91,3 @@ def pack(name: str) -> Path:
 
 def _part(name: str, seed: int, members: NDArray[np.int64]) -> Path:
     return PARTS / name / f"{seed}-{members[0]:05d}-{len(members)}.npz"
-
-
-def summary(path: Path, about: Mapping[str, Any]) -> str:
-    return f"{path.name}: {path.stat().st_size / 2**20:.2f} MiB, {about['hours']} hours of training"
