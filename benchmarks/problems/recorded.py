@@ -6,7 +6,7 @@ the validation loss of a recorded seed, which the evaluation's seed picks where 
 largest resource.
 
 `smooth NAME` is the same table interpolated, numbers in between allowed, for searches that would exhaust a
-grid. What is observed is the interpolated mean, and noise of the standard deviation that the repeated seeds
+grid. What is observed is the interpolated mean, and noise of the standard deviation that repeated seeds
 have at that step; a seed's luck is one normal number, so that a training that goes on keeps it. As the
 interpolation is multilinear, its least value is the grid's.
 
