@@ -183,6 +183,13 @@ def test_a_stopped_recording_goes_on(fake: Fake, tmp_path: Path) -> None:
     assert len(fake.trained) == 5
 
 
+def test_parts_of_another_recipe_are_not_mixed_in(fake: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
+    record.record("fake")
+    monkeypatch.setattr(record, "recipe", lambda name: fake.recipe(name)._replace(steps=(1, 3)))
+    with pytest.raises(ValueError, match="delete that folder"):
+        record.record("fake")
+
+
 def test_what_was_recorded_is_what_is_opened(fake: Fake) -> None:
     found = read(record.record("fake"))
     assert (found.resource, found.steps) == ("epoch", (1, 2))

@@ -39,11 +39,16 @@ def groups(made: Recipe, count: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
 
 
 def record(name: str) -> Path:
-    """Train what is missing, then pack; prints what remains."""
+    """Train what is missing, then pack; prints what remains.
+
+    Raises:
+        ValueError: the parts that are there are of another recipe.
+    """
     made = recipe(name)
     grid = configurations(made)
     todo = list(groups(made, len(grid)))
     (PARTS / name).mkdir(parents=True, exist_ok=True)
+    _same_recipe(PARTS / name / "recipe.json", made)
     began, done = time.perf_counter(), 0
     for number, (seed, members) in enumerate(todo):
         path = _part(name, seed, members)
@@ -87,6 +92,14 @@ def pack(name: str) -> Path:
     text = np.frombuffer(json.dumps(about).encode(), np.uint8)
     np.savez(path, about=text, first=first, repeats=repeats)
     return path
+
+
+def _same_recipe(path: Path, made: Recipe) -> None:
+    """Parts of a recipe that has been changed must not be mixed with new ones."""
+    text = json.dumps([made.axes, made.steps, made.seeds, made.group, made.what])
+    if path.exists() and path.read_text() != text:
+        raise ValueError(f"the recipe has changed since {path.parent} was recorded: delete that folder")
+    path.write_text(text)
 
 
 def _part(name: str, seed: int, members: NDArray[np.int64]) -> Path:
