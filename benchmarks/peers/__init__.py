@@ -34,5 +34,11 @@ _ROWS: Final = (
         ("syne-tune==0.16.0", "huggingface_hub"),
         "conformal quantile regression, ASHA, PBT, median rule; its import needs huggingface_hub",
     ),
+    Peer(
+        "neps",
+        ("neural-pipeline-search>=0.17,<0.18", "torch>=2.6,<2.15"),
+        "Bayesian optimisation, Hyperband",
+    ),
+    Peer("ax", ("ax-platform>=1.3,<2", "torch>=2.6,<2.14"), "BoTorch's Gaussian processes, by Meta's client"),
 )
 PEERS: Final = {row.name: row for row in _ROWS}
