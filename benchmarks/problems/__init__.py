@@ -11,7 +11,9 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, NamedTuple
 
-from benchmarks.entries import collect, pick
+from benchmarks.entries import Unavailable, collect, pick
+
+_OF_TABLES = ("recorded", "smooth", "timed", "live")  # first words of the names of the tables' problems
 
 
 class Problem(NamedTuple):
@@ -64,5 +66,10 @@ def problem(name: str) -> Problem:
         ValueError: there is none.
         Unavailable: it needs what is not there.
     """
+    kind, _, table = name.partition(" ")
+    if kind in _OF_TABLES and name not in problems():
+        raise Unavailable(
+            f"the table {table} is not recorded: python -m benchmarks.data.tables record {table}"
+        )
     made: Problem = pick(problems(), name, "problem")()
     return made

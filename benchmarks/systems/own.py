@@ -103,6 +103,16 @@ ENTRIES: Final = {
     "rung tpe+asha": _method("TPE under ASHA", "density", sampler="tpe", scheduler="asha"),
     "rung hyper-tune": _method("Hyper-Tune", "forest", method="hyper-tune"),
     "rung dehb": _method("DEHB", "evolution", method="dehb"),
+    "rung async-hyperband": _method("asynchronous Hyperband", method="async-hyperband"),
     "rung pbt": _method("population based training", "evolution", method="pbt"),
+    "rung pbt 25": _method(
+        "population based training, 25 members", "evolution", sampler="random", scheduler="pbt(population=25)"
+    ),
+    "rung pbt 500": _method(
+        "population based training, 500 members",
+        "evolution",
+        sampler="random",
+        scheduler="pbt(population=500)",
+    ),
     "rung fabolas": _method("Fabolas", "process", method="fabolas"),
 }
