@@ -4,6 +4,7 @@ from typing import Any
 
 from ax.api.client import Client
 from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
+from ax.exceptions.core import DataRequiredError
 from serve import serve
 
 
@@ -17,7 +18,10 @@ class Tuner:
         self._client.configure_optimization(objective="-loss")
 
     def ask(self) -> tuple[int, dict[str, Any], int] | None:
-        jobs = self._client.get_next_trials(max_trials=1)
+        try:
+            jobs = self._client.get_next_trials(max_trials=1)
+        except DataRequiredError:  # it wants some results of its Sobol points first
+            return None
         if not jobs:
             return None
         number, config = next(iter(jobs.items()))

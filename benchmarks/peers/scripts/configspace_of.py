@@ -2,16 +2,16 @@
 
 from typing import Any
 
-import ConfigSpace as cs
+import ConfigSpace
 
 
-def space_of(parameters: list[dict[str, Any]], seed: int) -> cs.ConfigurationSpace:
+def space_of(parameters: list[dict[str, Any]], seed: int) -> ConfigSpace.ConfigurationSpace:
     """Lists become lists of their indices; a branch's parameters are conditions on its choice."""
-    space = cs.ConfigurationSpace(seed=seed)
+    space = ConfigSpace.ConfigurationSpace(seed=seed)
     made = {one["name"]: _parameter(one) for one in parameters}
     _add(space, list(made.values()))
     conditions = [
-        cs.EqualsCondition(made[one["name"]], made[one["when"][0]], one["when"][1])
+        ConfigSpace.EqualsCondition(made[one["name"]], made[one["when"][0]], one["when"][1])
         for one in parameters
         if one["when"]
     ]
@@ -19,26 +19,30 @@ def space_of(parameters: list[dict[str, Any]], seed: int) -> cs.ConfigurationSpa
     return space
 
 
-def _add(space: cs.ConfigurationSpace, things: list[Any]) -> None:
+def _add(space: ConfigSpace.ConfigurationSpace, things: list[Any]) -> None:
     """ConfigSpace 1 and its predecessors."""
     if hasattr(space, "add"):
         space.add(things)
     else:
         for one in things:
-            add = space.add_condition if isinstance(one, cs.EqualsCondition) else space.add_hyperparameter
+            add = (
+                space.add_condition
+                if isinstance(one, ConfigSpace.EqualsCondition)
+                else space.add_hyperparameter
+            )
             add(one)
 
 
 def _parameter(one: dict[str, Any]) -> Any:
     name = one["name"]
     if one["kind"] == "float":
-        return cs.UniformFloatHyperparameter(name, one["low"], one["high"], log=one["log"])
+        return ConfigSpace.UniformFloatHyperparameter(name, one["low"], one["high"], log=one["log"])
     if one["kind"] == "integer":
-        return cs.UniformIntegerHyperparameter(name, one["low"], one["high"], log=one["log"])
+        return ConfigSpace.UniformIntegerHyperparameter(name, one["low"], one["high"], log=one["log"])
     values = list(range(one["values"]))
     if one["kind"] == "ordinal":
-        return cs.OrdinalHyperparameter(name, values)
-    return cs.CategoricalHyperparameter(name, values)
+        return ConfigSpace.OrdinalHyperparameter(name, values)
+    return ConfigSpace.CategoricalHyperparameter(name, values)
 
 
 def plain(config: Any) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class Tuner:
             min_fidelity=low,
             max_fidelity=high,
             eta=told["eta"],
-            n_workers=told["workers"],
+            n_workers=1,  # more would start processes of its own; asked and told, it takes any number of jobs
             seed=told["seed"],
             output_path=".",
             log_level="CRITICAL",

@@ -7,7 +7,7 @@ import numpy as np
 from configspace_of import plain, space_of
 from hpbandster.core.dispatcher import Job
 from hpbandster.optimizers.bohb import BOHB
-from hpbandster.optimizers.config_generators.bohb import BOHB as Model
+from hpbandster.optimizers.config_generators import bohb as generators
 from serve import serve
 
 
@@ -22,7 +22,7 @@ class Tuner:
             max_SH_iter=rungs,
             budgets=high * np.power(float(told["eta"]), -np.linspace(rungs - 1, 0, rungs)),
             eta=told["eta"],
-            config_generator=Model(configspace=space_of(told["space"], told["seed"])),
+            config_generator=generators.BOHB(configspace=space_of(told["space"], told["seed"])),
         )
         self._iterations: list[Any] = []
         self._runs: dict[int, tuple[Any, dict[str, Any], float]] = {}

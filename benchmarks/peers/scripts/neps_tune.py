@@ -1,4 +1,4 @@
-"""NePS: the optimiser that its "auto" takes, Bayesian optimisation, or Hyperband where there is a resource."""
+"""NePS: the optimiser that its "auto" takes: Bayesian optimisation, with a resource Hyperband."""
 
 import random
 from typing import Any

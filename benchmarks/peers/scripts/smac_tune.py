@@ -1,4 +1,4 @@
-"""SMAC 3: the facade for hyperparameters; with a resource the multi-fidelity one (Hyperband); or the GP one."""
+"""SMAC 3: the facade for hyperparameters; with a resource the multi-fidelity one (Hyperband); or a GP."""
 
 import tempfile
 from pathlib import Path

@@ -12,7 +12,7 @@ from syne_tune.optimizer.baselines import ASHACQR, CQR
 
 
 class Tuner:
-    """Conditional parameters are always there: it knows none. Trials report at the rungs, where it decides."""
+    """It knows no conditional parameters: all are there. Trials report at the rungs, where it decides."""
 
     def __init__(self, told: dict[str, Any]) -> None:
         np.random.seed(told["seed"])  # noqa: NPY002  # the peer's own generator
