@@ -1,4 +1,4 @@
-"""`python -m benchmarks.experiments list|run|report [NAME ...] [--quick] [--jobs N]`.
+"""`python -m benchmarks.experiments list|run|report [NAME ...] [--quick] [--systems NAME ...] [--jobs N]`.
 
 A run that was stopped goes on from the rows that are there (`benchmarks/data/experiments`). Quick forms start
 anew each time, in `benchmarks/out`, and print their claims.
@@ -14,6 +14,7 @@ from pathlib import Path
 from benchmarks.experiments import Experiment, experiment, experiments
 from benchmarks.experiments.rows import ROWS, read
 from benchmarks.experiments.running import run
+from benchmarks.systems import system
 
 QUICK = Path(__file__).resolve().parents[1] / "out" / "quick"
 
@@ -23,6 +24,7 @@ def main() -> int:
     parser.add_argument("what", choices=("list", "run", "report"))
     parser.add_argument("names", nargs="*", help="experiments; all of them if none is named")
     parser.add_argument("--quick", action="store_true", help="the short forms, four minutes together")
+    parser.add_argument("--systems", nargs="+", help="of the full forms' searches, only those of these")
     parser.add_argument("--jobs", type=int, default=2, help="searches at the same time (default 2)")
     arguments = parser.parse_args()
     try:
@@ -34,13 +36,23 @@ def main() -> int:
             print(f"{name:24} {one.minutes:4.0f} min  {one.what}")
     elif arguments.what == "run":
         for name, one in chosen.items():
-            _run(name, one, arguments.quick, arguments.jobs)
+            _run(name, _only(one, arguments.systems), arguments.quick, arguments.jobs)
     else:
         from benchmarks.reports.document import write
 
         for path in write():
             print(f"{path} is written")
     return 0
+
+
+def _only(one: Experiment, names: list[str] | None) -> Experiment:
+    """The full form with these systems only, where any are named."""
+    if names is None:
+        return one
+    for name in names:
+        system(name)  # a name that is wrong is an error
+    kept = (plan._replace(systems=tuple(s for s in plan.systems if s in names)) for plan in one.full)
+    return one._replace(full=tuple(kept))
 
 
 def _run(name: str, one: Experiment, quick: bool, jobs: int) -> None:

@@ -5,10 +5,15 @@ from typing import Any
 import ConfigSpace
 
 
-def space_of(parameters: list[dict[str, Any]], seed: int) -> ConfigSpace.ConfigurationSpace:
-    """Lists become lists of their indices; a branch's parameters are conditions on its choice."""
+def space_of(
+    parameters: list[dict[str, Any]], seed: int, whole: bool = False
+) -> ConfigSpace.ConfigurationSpace:
+    """Lists become lists of their indices; a branch's parameters are conditions on its choice.
+
+    `whole` makes ordered lists whole numbers, for a peer that knows no ordered lists.
+    """
     space = ConfigSpace.ConfigurationSpace(seed=seed)
-    made = {one["name"]: _parameter(one) for one in parameters}
+    made = {one["name"]: _parameter(one, whole) for one in parameters}
     _add(space, list(made.values()))
     conditions = [
         ConfigSpace.EqualsCondition(made[one["name"]], made[one["when"][0]], one["when"][1])
@@ -33,13 +38,15 @@ def _add(space: ConfigSpace.ConfigurationSpace, things: list[Any]) -> None:
             add(one)
 
 
-def _parameter(one: dict[str, Any]) -> Any:
+def _parameter(one: dict[str, Any], whole: bool) -> Any:
     name = one["name"]
     if one["kind"] == "float":
         return ConfigSpace.UniformFloatHyperparameter(name, one["low"], one["high"], log=one["log"])
     if one["kind"] == "integer":
         return ConfigSpace.UniformIntegerHyperparameter(name, one["low"], one["high"], log=one["log"])
     values = list(range(one["values"]))
+    if one["kind"] == "ordinal" and whole:
+        return ConfigSpace.UniformIntegerHyperparameter(name, 0, one["values"] - 1)
     if one["kind"] == "ordinal":
         return ConfigSpace.OrdinalHyperparameter(name, values)
     return ConfigSpace.CategoricalHyperparameter(name, values)

@@ -22,7 +22,7 @@ class Tuner:
             max_SH_iter=rungs,
             budgets=high * np.power(float(told["eta"]), -np.linspace(rungs - 1, 0, rungs)),
             eta=told["eta"],
-            config_generator=generators.BOHB(configspace=space_of(told["space"], told["seed"])),
+            config_generator=generators.BOHB(configspace=space_of(told["space"], told["seed"], whole=True)),
         )
         self._iterations: list[Any] = []
         self._runs: dict[int, tuple[Any, dict[str, Any], float]] = {}
