@@ -25,6 +25,8 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="experiments; all of them if none is named")
     parser.add_argument("--quick", action="store_true", help="the short forms, four minutes together")
     parser.add_argument("--systems", nargs="+", help="of the full forms' searches, only those of these")
+    parser.add_argument("--systems", nargs="+", metavar="NAME", help="only these systems")
+    parser.add_argument("--seeds", type=int, metavar="N", help="only the first N seeds")
     parser.add_argument("--jobs", type=int, default=2, help="searches at the same time (default 2)")
     arguments = parser.parse_args()
     try:
