@@ -25,8 +25,9 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="experiments; all of them if none is named")
     parser.add_argument("--quick", action="store_true", help="the short forms, four minutes together")
     parser.add_argument("--systems", nargs="+", help="of the full forms' searches, only those of these")
-    parser.add_argument("--systems", nargs="+", metavar="NAME", help="only these systems")
-    parser.add_argument("--seeds", type=int, metavar="N", help="only the first N seeds")
+    parser.add_argument(
+        "--seeds", type=int, metavar="N", help="of the full forms' searches, only those of the first N seeds"
+    )
     parser.add_argument("--jobs", type=int, default=2, help="searches at the same time (default 2)")
     arguments = parser.parse_args()
     try:
@@ -38,7 +39,7 @@ def main() -> int:
             print(f"{name:24} {one.minutes:4.0f} min  {one.what}")
     elif arguments.what == "run":
         for name, one in chosen.items():
-            _run(name, _only(one, arguments.systems), arguments.quick, arguments.jobs)
+            _run(name, _only(one, arguments.systems, arguments.seeds), arguments.quick, arguments.jobs)
     else:
         from benchmarks.reports.document import write
 
@@ -47,13 +48,17 @@ def main() -> int:
     return 0
 
 
-def _only(one: Experiment, names: list[str] | None) -> Experiment:
-    """The full form with these systems only, where any are named."""
-    if names is None:
-        return one
-    for name in names:
+def _only(one: Experiment, names: list[str] | None, seeds: int | None) -> Experiment:
+    """The full form with these systems and so many seeds only, where any are named."""
+    for name in names or ():
         system(name)  # a name that is wrong is an error
-    kept = (plan._replace(systems=tuple(s for s in plan.systems if s in names)) for plan in one.full)
+    kept = (
+        plan._replace(
+            systems=tuple(name for name in plan.systems if names is None or name in names),
+            seeds=plan.seeds if seeds is None else min(seeds, plan.seeds),
+        )
+        for plan in one.full
+    )
     return one._replace(full=tuple(kept))
 
 

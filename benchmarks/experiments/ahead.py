@@ -33,7 +33,7 @@ PLAIN: Final = (
 CHEAP: Final = ("rung", "rung random", "rung bohb", "optuna", "hpbandster", "dehb")
 DEAR: Final = ("smac", "ax", "syne-tune", "neps")  # seconds a decision, so fewer seeds
 WORKERS: Final = (1, 16)
-EVALUATIONS: Final = 50
+EVALUATIONS: Final = 40
 
 
 def _plan(systems: tuple[str, ...], seeds: int) -> Plan:
