@@ -19,20 +19,28 @@ def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> N
     """One study; `method` is what names the method to `rung.tune`, nothing for the default."""
     warm()
     outside = 0.0  # seconds spent in the problem, not in rung
-    fresh: list[tuple[Mapping[str, Any], int, float]] = []  # results not yet in the trace
+    fresh: list[tuple[Mapping[str, Any], int, float, int]] = []  # results not yet in the trace
+    reached: dict[int, int] = {}  # by trial, the resource from which its job goes on
+    spent = 0  # of what was reported; the study's own count has the jobs that run now, too
 
     def curve(config: Mapping[str, Any], trial: int, resource: int) -> dict[str, float]:
-        nonlocal outside
+        nonlocal outside, spent
         began = time.perf_counter()
         loss = problem.value(config, resource, 100_000 * setting.seed + trial)
-        fresh.append((config, resource, loss))
+        spent += resource - reached[trial]
+        reached[trial] = resource
+        fresh.append((config, resource, loss, spent))
         outside += time.perf_counter() - began
         return {"loss": loss}
+
+    def duration(config: Mapping[str, Any], start: int, until: int, trial: int) -> float:
+        reached[trial] = start
+        return problem.seconds(config, start, until)
 
     executor = SimulatedExecutor(
         setting.workers,
         curve,
-        lambda config, start, until, trial: problem.seconds(config, start, until),
+        duration,
         setting.stragglers,
         setting.drop,
         setting.seed,
@@ -43,8 +51,8 @@ def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> N
         nonlocal outside
         began = time.perf_counter()
         if setting.seconds is None or executor.now() <= setting.seconds:
-            for config, resource, loss in fresh:
-                trace.result(config, resource, loss, study.history.spent, executor.now())
+            for config, resource, loss, used in fresh:
+                trace.result(config, resource, loss, used, executor.now())
         fresh.clear()
         outside += time.perf_counter() - began
 
