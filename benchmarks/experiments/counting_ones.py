@@ -38,7 +38,7 @@ ENTRIES: Final = {
             Plan(_PROBLEMS, ("optuna",), _FULL, 10),
             Plan(("counting ones 8+8",), ("hpbandster", "smac"), _FULL, 5),
         ),
-        quick=(Plan((_PROBLEMS[0], _PROBLEMS[2]), SYSTEMS, (Setting(evaluations=10),), 2),),
+        quick=(Plan(_PROBLEMS[:2], SYSTEMS, (Setting(evaluations=5),), 2),),
         minutes=15,
         claims=claims,
     ),
