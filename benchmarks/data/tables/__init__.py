@@ -12,7 +12,9 @@ A file is an uncompressed npz of three arrays:
 
 `about`
     JSON as bytes: `axes` (by parameter `values` and `kind`, see `recipes.Axis`), `resource` (its name),
-    `steps` (the resources that were recorded), `what` (one sentence), `hours` (of training in all), `python`.
+    `steps` (the resources that were recorded), `continues` (whether a training goes on from a smaller one;
+    if not, a step's seconds are those of a whole training to it), `what` (one sentence), `hours` (of training
+    in all), `python`.
 `first`, (3, configurations, steps), float32
     Of the first seed: losses on the validation part, on the test part, seconds that each step took. The
     configurations are the full grid of the axes, the last running fastest. A training that failed has nan
@@ -105,6 +107,8 @@ class Table:
         rows, weights = self._corners(config)
         clock = np.dot(weights, self._clocks[rows])  # (steps + 1,)
         begin, end = np.interp((start, until), self._ticks, clock)
+        if not self.about.get("continues", True):
+            begin = 0.0
         return max(1e-6, float(end - begin))
 
     @cached_property
@@ -140,7 +144,9 @@ class Table:
     @cached_property
     def _clocks(self) -> NDArray[np.float64]:
         """The seconds from the beginning to 0 and each step, (configurations, steps + 1)."""
-        ends = np.nan_to_num(self._seconds).cumsum(axis=1, dtype=np.float64)
+        ends = np.nan_to_num(self._seconds).astype(np.float64)
+        if self.about.get("continues", True):
+            ends = ends.cumsum(axis=1)
         return np.pad(ends, ((0, 0), (1, 0)))
 
     def _corners(self, config: Config) -> Corners:

@@ -84,6 +84,7 @@ def pack(name: str) -> Path:
         "resource": made.resource,
         "steps": made.steps,
         "what": made.what,
+        "continues": made.continues,
         "hours": round(spent / 3600, 2),
         "python": platform.python_version(),
     }

@@ -56,6 +56,8 @@ class Recipe(NamedTuple):
         group: configurations trained together.
         what: one sentence: model, data (source and licence), split, loss.
         seeds: of all configurations the first; of every tenth all of them, so that the noise is known.
+        continues: whether a training goes on from a smaller resource; if not, a step's seconds are those of
+            the whole training to it, and a job from a to b takes those of b.
     """
 
     axes: Mapping[str, Axis]
@@ -65,6 +67,7 @@ class Recipe(NamedTuple):
     group: int
     what: str
     seeds: tuple[int, ...] = (0, 1, 2)
+    continues: bool = True
 
 
 @cache
