@@ -18,14 +18,13 @@ from benchmarks.experiments.judging import (
     differences,
     faster,
     group,
-    half_way,
+    quarter_way,
     less,
     near_linear,
     not_behind,
     of,
     paired,
     speedups,
-    time_to,
 )
 from benchmarks.experiments.rows import Row
 from scipy.stats import wilcoxon
@@ -149,8 +148,8 @@ def test_pairs_of_other_measures() -> None:
 
 
 def scaled(system: str, speed: float, workers: int, seeds: int = 10) -> list[Row]:
-    """Searches that reach a regret of 0.1 after about 40 seconds over the speed."""
-    times = spread(40.0 / speed, seeds, workers, 0.02)
+    """Searches that reach a regret of 0.1 after about 20 seconds over the speed."""
+    times = spread(20.0 / speed, seeds, workers, 0.02)
     return [
         row(system, seed, [(1, 0.1, 1, 1), (9, moment, 0.1, 0.1), (99, 99, 0.01, 0.01)], workers)
         for seed, moment in enumerate(times)
@@ -159,7 +158,7 @@ def scaled(system: str, speed: float, workers: int, seeds: int = 10) -> list[Row
 
 def test_speedups_and_their_intervals() -> None:
     rows = scaled("a", 1, 1) + scaled("a", 2, 2) + scaled("a", 3.6, 4) + scaled("a", 4, 8)
-    assert half_way(rows) == 0.1
+    assert quarter_way(rows) == pytest.approx(0.1)
     found = speedups(rows)
     assert [one.workers for one in found] == [2, 4, 8]
     for one, wanted in zip(found, (2, 3.6, 4), strict=True):
@@ -171,15 +170,15 @@ def test_speedups_and_their_intervals() -> None:
 
 def test_a_speedup_that_could_be_either_is_unclear() -> None:
     moments = [20.0, 45.0, 60.0, 30.0, 80.0, 25.0]
-    rows = [row("a", i, [(1, m, 0.1, 0.1)], 1) for i, m in enumerate(moments)]
-    rows += [row("a", i, [(1, m / 1.5, 0.1, 0.1)], 2) for i, m in enumerate(moments[::-1])]
-    assert near_linear(SAID, rows, 2, target=0.1).verdict == "unclear"
+    rows = [row("a", i, [(1, 1, 1, 1), (9, m, 0.1, 0.1)], 1) for i, m in enumerate(moments)]
+    rows += [row("a", i, [(1, 1, 1, 1), (9, m / 1.5, 0.1, 0.1)], 2) for i, m in enumerate(moments[::-1])]
+    assert near_linear(SAID, rows, 2, target=0.3).verdict == "unclear"
 
 
 def test_a_regret_that_is_not_reached() -> None:
     never = [row("a", seed, [(1, 1, 1, 1)], 4) for seed in range(10)]
-    assert time_to(never[0], 0.1) == inf
     (one,) = speedups(scaled("a", 1, 1) + never)
+    assert speedups(never + scaled("a", 1, 1)[:0]) == []
     assert one.ratio == one.high == 0.0
     assert near_linear(SAID, scaled("a", 1, 1) + never, 4).verdict == "fails"
 
