@@ -202,7 +202,7 @@ class Speedup(NamedTuple):
 def quarter_way(rows: Iterable[Row]) -> float | None:
     """The mean regret that searches with one worker have when a quarter of their time is over; None of none.
 
-    Later on curves are flat, where noise hides what could still be gained, and the time to any regret there is
+    Later on curves are flat, where noise hides what could still be gained: the time to a regret there is
     mostly luck.
     """
     alone = [row for row in rows if row.workers == 1]

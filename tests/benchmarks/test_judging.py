@@ -18,12 +18,12 @@ from benchmarks.experiments.judging import (
     differences,
     faster,
     group,
-    quarter_way,
     less,
     near_linear,
     not_behind,
     of,
     paired,
+    quarter_way,
     speedups,
 )
 from benchmarks.experiments.rows import Row
