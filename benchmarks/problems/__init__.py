@@ -28,6 +28,8 @@ class Problem(NamedTuple):
         truth: `truth(config)`, the true value at the largest resource; None where `value` has no noise.
         cost: `cost(config, start, until)`, the seconds that a job from one resource to another takes (0 and
             1 where there is none); None for one second a unit.
+        continues: whether what was trained to a resource goes on from there; if not, a larger one is paid for
+            from 0, as where the resource is a share of the data.
     """
 
     space: Mapping[str, Any]
@@ -37,6 +39,7 @@ class Problem(NamedTuple):
     evaluations: int = 80
     truth: Callable[[Mapping[str, Any]], float] | None = None
     cost: Callable[[Mapping[str, Any], int, int], float] | None = None
+    continues: bool = True
 
     @property
     def largest(self) -> int:

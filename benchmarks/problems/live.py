@@ -74,6 +74,7 @@ def make(name: str) -> Problem:
         10,
         live.truth,
         live.cost,
+        made.continues,
     )
 
 

@@ -54,7 +54,8 @@ def _problem(
     table: Table, space: Mapping[str, Any], value: Callable[[Mapping[str, Any], int, int], float]
 ) -> Problem:
     resource = table.resource, table.steps[0], table.steps[-1]
-    return Problem(space, value, table.best, resource, EVALUATIONS, table.mean, table.seconds)
+    continues = table.about.get("continues", True)
+    return Problem(space, value, table.best, resource, EVALUATIONS, table.mean, table.seconds, continues)
 
 
 ENTRIES: Final[dict[str, Callable[[], Problem]]] = {

@@ -94,7 +94,7 @@ class Floor:
     def start(self, trial: int, config: dict[str, Any], until: int) -> None:
         """Start a job, unless its cost passes the budget: then nothing more is started."""
         reached = self._reached.get(_key(config), 0)
-        start = reached if reached < until else 0
+        start = reached if reached < until and self._problem.continues else 0
         cost = until - start
         if self._started + cost > self._setting.evaluations * self._problem.largest:
             self.spent_up = True

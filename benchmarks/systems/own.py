@@ -44,7 +44,7 @@ def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> N
         setting.stragglers,
         setting.drop,
         setting.seed,
-        "saves",
+        "saves" if problem.continues else "ends",
     )
 
     def watch(study: rung.Study, events: Sequence[Event]) -> None:
