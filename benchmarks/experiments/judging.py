@@ -76,40 +76,43 @@ def at_moment(seconds: float) -> Measure:
 # -- pairs ------------------------------------------------------------------------------------------------
 
 
-class _Scale(NamedTuple):
+class Scale(NamedTuple):
     """Of a problem: the least and the largest regret that are told apart."""
 
     least: float
     worst: float
 
+    def log(self, regret: float | None) -> float:
+        """Of a regret, or of no incumbent yet."""
+        return log(self.worst if regret is None else min(max(regret, self.least), self.worst))
+
 
 def differences(rows: Sequence[Row], first: Group, second: Group) -> NDArray[np.float64]:
     """The logarithm of the first group's regret over the second's, of each search that all of them ran."""
-    scales = _scales(rows)
-    mine, other = _logs(rows, first, scales), _logs(rows, second, scales)
+    known = scales(rows)
+    mine, other = _logs(rows, first, known), _logs(rows, second, known)
     return np.array([mine[key] - other[key] for key in mine if key in other])
 
 
-def _scales(rows: Sequence[Row]) -> dict[str, _Scale]:
+def scales(rows: Sequence[Row]) -> dict[str, Scale]:
+    """By problem; none for one of which no search has an incumbent."""
     firsts: dict[str, list[float]] = {}
     for row in rows:
         known = row.points[0][3] - row.optimum if row.points else inf
         if isfinite(known):
             firsts.setdefault(row.problem, []).append(max(known, 0.0))
     return {
-        name: _Scale(max(_FLOOR * float(np.median(known)), 1e-12), max(*known, 1e-12))
+        name: Scale(max(_FLOOR * float(np.median(known)), 1e-12), max(*known, 1e-12))
         for name, known in firsts.items()
     }
 
 
-def _logs(rows: Sequence[Row], wanted: Group, scales: Mapping[str, _Scale]) -> dict[tuple[Any, ...], float]:
+def _logs(rows: Sequence[Row], wanted: Group, known: Mapping[str, Scale]) -> dict[tuple[Any, ...], float]:
     """By search without its system: the mean logarithm, where all the group's systems have a row."""
     found: dict[tuple[Any, ...], list[float]] = {}
     for row in rows:
-        if row.system in wanted.systems and row.problem in scales:
-            scale, regret = scales[row.problem], wanted.at(row)
-            capped = scale.worst if regret is None else min(max(regret, scale.least), scale.worst)
-            found.setdefault(row.key[1:], []).append(log(capped))
+        if row.system in wanted.systems and row.problem in known:
+            found.setdefault(row.key[1:], []).append(known[row.problem].log(wanted.at(row)))
     return {key: float(np.mean(logs)) for key, logs in found.items() if len(logs) == len(wanted.systems)}
 
 
