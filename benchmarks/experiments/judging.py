@@ -275,6 +275,17 @@ def near_linear(said: Said, rows: Sequence[Row], up_to: int, target: float | Non
     return said.found(verdict, "speed-up " + ", ".join(map(str, found)), wanted)
 
 
+def sublinear(said: Said, rows: Sequence[Row], workers: int) -> Claim:
+    """Whether so many workers are less than so many times as fast."""
+    test = f"95 % bootstrap interval over the seeds below {workers}, n = {len(rows)} searches"
+    found = [one for one in speedups(rows) if one.workers == workers]
+    if not found:
+        return said.found("unclear", "no searches with one worker and with several", test)
+    (one,) = found
+    below_it, above_it = _enough(rows) and one.high < workers, _enough(rows) and one.low >= workers
+    return said.found("holds" if below_it else "fails" if above_it else "unclear", f"speed-up {one}", test)
+
+
 def faster(said: Said, hard: Sequence[Row], simple: Sequence[Row]) -> Claim:
     """Whether the speed-up with the most workers is larger in some searches than in others."""
     first, second = speedups(hard), speedups(simple)

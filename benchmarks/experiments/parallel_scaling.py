@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from benchmarks.experiments import Claim, Experiment, Plan
-from benchmarks.experiments.judging import Said, near_linear, of
+from benchmarks.experiments.judging import Said, near_linear, of, sublinear
 from benchmarks.experiments.rows import Row
 from benchmarks.systems import Setting
 
@@ -29,7 +29,7 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
     return [
         near_linear(Said("BOHB's speed-up is close to linear with two and four workers", source), bohb, 4),
         near_linear(Said("and it still is with eight", source), bohb, 8),
-        near_linear(Said("and with 32 (the paper: about 15)", source), bohb, 32),
+        sublinear(Said("with 32 workers it is sublinear (about 15 in the paper)", source), bohb, 32),
         near_linear(Said("ASHA's speed-up is close to linear up to eight workers", "ASHA, 4.2"), asha, 8),
     ]
 
@@ -37,7 +37,11 @@ def claims(rows: Sequence[Row]) -> list[Claim]:
 ENTRIES: Final = {
     "parallel-scaling": Experiment(
         "1 to 32 workers on nets of letter (BOHB, 5.2.2)",
-        full=(Plan(_PROBLEMS, _JUDGED, _FULL, 80), Plan(_PROBLEMS, _OTHERS, _FULL, 20)),
+        full=(
+            Plan(_PROBLEMS, _JUDGED, _FULL, 80),
+            Plan(_PROBLEMS, _JUDGED[:1], _FULL[:3], 240),  # the time to a regret varies much by seed
+            Plan(_PROBLEMS, _OTHERS, _FULL, 20),
+        ),
         quick=(Plan(_PROBLEMS, _JUDGED + _OTHERS, _QUICK, 2),),
         minutes=10,
         claims=claims,

@@ -25,6 +25,7 @@ from benchmarks.experiments.judging import (
     paired,
     quarter_way,
     speedups,
+    sublinear,
 )
 from benchmarks.experiments.rows import Row
 from scipy.stats import wilcoxon
@@ -166,6 +167,9 @@ def test_speedups_and_their_intervals() -> None:
         assert one.ratio == pytest.approx(wanted, rel=0.05)
     assert near_linear(SAID, rows, 4).verdict == "holds"
     assert near_linear(SAID, rows, 8).verdict == "fails"
+    assert sublinear(SAID, rows, 8).verdict == "holds"
+    assert sublinear(SAID, rows, 2).verdict == "unclear"
+    assert sublinear(SAID, scaled("a", 1, 1) + scaled("a", 3, 2), 2).verdict == "fails"
 
 
 def test_a_speedup_that_could_be_either_is_unclear() -> None:
@@ -186,6 +190,7 @@ def test_a_regret_that_is_not_reached() -> None:
 @pytest.mark.parametrize("rows", [[], scaled("a", 1, 1), scaled("a", 2, 2), [row("a", 0, [])]])
 def test_speedups_without_rows_are_unclear(rows: list[Row]) -> None:
     assert near_linear(SAID, rows, 8).verdict == "unclear"
+    assert sublinear(SAID, rows, 8).verdict == "unclear"
     assert faster(SAID, rows, rows).verdict == "unclear"
 
 
