@@ -43,7 +43,7 @@ ENTRIES: Final = {
     "robustness": Experiment(
         "small budgets that mislead (BOHB, 4)",
         full=(Plan(_PROBLEMS, (*SYSTEMS, "rung asha"), (Setting(evaluations=40),), 20),),
-        quick=(Plan(_PROBLEMS, SYSTEMS, (Setting(evaluations=8),), 2),),
+        quick=(Plan(_PROBLEMS, SYSTEMS, (Setting(evaluations=5),), 2),),
         minutes=10,
         claims=claims,
     ),
