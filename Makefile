@@ -10,7 +10,7 @@ PYTEST  ?= $(BIN)/python -m pytest
 PYTHON  ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help demo test long check fmt wheel lowest peers clean
+.PHONY: help demo test long check fmt wheel lowest peers experiments experiments-report clean
 
 help:
 	@echo "make demo    a search on a real table, under 30 seconds of budget"
@@ -21,6 +21,9 @@ help:
 	@echo "make wheel   build dist/rung-*.whl"
 	@echo "make lowest  the test suite with the oldest dependencies that are allowed (needs uv)"
 	@echo "make peers   environments of the peers that benchmarks compare with, in .peers (PEERS=\"dehb\" for some)"
+	@echo "make experiments          what of the experiments has no row yet (NAMES=\"svm ahead\" for some);"
+	@echo "                          QUICK=1 for the short forms, four minutes together"
+	@echo "make experiments-report   docs/experiments.md and its pictures, from the rows"
 	@echo "make clean   remove what was built, the environment too"
 
 $(VENV)/.core: pyproject.toml
@@ -62,6 +65,12 @@ lowest:
 
 peers: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.peers $(PEERS)
+
+experiments: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.experiments run $(NAMES) $(if $(QUICK),--quick)
+
+experiments-report: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.experiments report
 
 clean:
 	rm -rf $(VENV) .peers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

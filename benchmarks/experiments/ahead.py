@@ -47,10 +47,10 @@ ENTRIES: Final = {
         full=(_plan(CHEAP, 10), _plan(DEAR, 3)),
         quick=(
             Plan(
-                ("counting ones 4+4", "noisy mixed", "conditional"),
+                ("counting ones 4+4", "noisy mixed"),
                 (*CHEAP, *DEAR),
-                (Setting(evaluations=8),),
-                2,
+                (Setting(evaluations=6),),
+                1,
             ),
         ),
         minutes=240,
