@@ -1,170 +1,215 @@
-"""rung's default beside its peers: mean ranks, wins and losses, time to decide, half of BOHB's resource."""
+"""rung's default beside its peers: ranks on the way, wins and losses, half of BOHB's resource, deciding."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from math import exp
 from typing import Final
 
 import numpy as np
 
+from benchmarks.experiments import experiment
+from benchmarks.experiments.ahead import PLAIN, RESOURCE
+from benchmarks.experiments.judging import below, of
 from benchmarks.experiments.rows import Row
-from benchmarks.reports import Page, Section
-from benchmarks.reports.drawing import Curve, Panel, draw
-from benchmarks.reports.measures import POINTS, Place, floor_of, places, ranks, scores
-from benchmarks.systems import systems
+from benchmarks.reports import Page, Section, criteria, deciding, pictures
+from benchmarks.reports.drawing import Panel, draw
+from benchmarks.reports.field import (
+    BOHBS,
+    FINE,
+    MAIN,
+    Duel,
+    Field,
+    duel,
+    field_of,
+    present,
+    reached,
+    workers_of,
+)
+from benchmarks.reports.markdown import chance, number, picture, span, table
+from benchmarks.reports.planned import about
+from benchmarks.reports.ranks import mean_ranks
 
-OURS: Final = "rung"
-Searched = Mapping[Place, Mapping[str, Mapping[int, Row]]]
+_ORDER: Final = RESOURCE + PLAIN
+_PANELS: Final = 6
+
+_ABOUT: Final = """\
+The problems were fixed before any of the comparison ran (`benchmarks/experiments/ahead.py`), and each system
+runs at the setting that it recommends. What a peer trained is kept for it: it pays only for what is more,
+whatever it does about checkpoints. On the way means: at 20 points that divide the budget evenly. Regrets are
+compared by their logarithm, and only on the seeds that both systems have.
+"""
+_RANKS: Final = """\
+A system's rank is 1, and 1 for each system that is ahead, and a half for each that ties: whose mean
+difference is no more than its standard error over the seeds. It is the mean over the points of the budget,
+then over the problems. By time: at points of virtual time, up to when half of a problem's searches have
+ended.
+"""
+_MARKS: Final = """\
+Mean ratio of rung's regret to the peer's on the way (below 1 is for rung); ✓ rung is ahead, ✗ the peer is, ≈
+they tie.
+"""
 
 
 def make(rows: Mapping[str, Sequence[Row]]) -> Page:
-    """The section; empty without rows."""
-    found = rows.get("ahead", ())
-    if not found:
-        return Page("", {})
-    parts = [
-        "## rung beside its peers",
-        "The problems were fixed beforehand (`benchmarks/experiments/ahead.py`); each system runs at the "
-        "setting that it recommends. A search's score is the mean, over 20 points of its budget, of the "
-        "logarithm of its incumbent's regret; a rank counts those that are better and half of those that are "
-        "level (within the standard error of the paired difference). Peers are paid for what they train "
-        "beyond what a configuration was trained to before, whatever they do about checkpoints.",
-    ]
-    pictures = {}
-    for workers in sorted({row.workers for row in found}):
-        here = places(row for row in found if row.workers == workers)
-        title = "One worker" if workers == 1 else f"{workers} simulated workers"
-        parts += [f"### {title}", summary(here), by_problem(here)]
-        pictures[f"ahead-{workers}.svg"] = draw([_ranks_on_the_way(here, title)])
-        parts.append(f"![{title}: mean rank](images/experiments/ahead-{workers}.svg)")
-    parts += ["### Half of BOHB's resource", half(found), "### Time to decide", deciding(found)]
-    return Page("\n\n".join(parts), pictures)
+    """The section; without rung's own rows only what is planned."""
+    found = sorted(rows.get("ahead", []), key=lambda row: (_place(row), tuple(map(str, row.key))))
+    name = "ahead"
+    parts, drawn = [about(name, experiment(name), found), _ABOUT], {}
+    fields = [field_of(found, workers) for workers in sorted({row.workers for row in found})]
+    if found:
+        parts += criteria.told(found, fields)
+        parts += ["### Ranks\n", _RANKS, *_ranks(fields)]
+        if MAIN in present(fields):
+            parts += ["### Wins and losses\n", *_wins(fields)]
+        parts += [*half(fields), *deciding.told(found)]
+        for file, what, panels in _pictured(fields):
+            drawn[file] = draw(panels)
+            parts += picture(file, what)
+    return Page("\n".join(parts), drawn)
 
 
-def summary(found: Searched) -> str:
-    """Systems by mean rank, with rung's wins and losses against each, and the seeds there are."""
-    table = {place: ranks(scores(searched)) for place, searched in found.items()}
-    names = sorted({name for one in table.values() for name in one}, key=lambda name: _mean(table, name))
+def _place(row: Row) -> int:
+    return _ORDER.index(row.problem) if row.problem in _ORDER else len(_ORDER)
+
+
+# -- ranks ------------------------------------------------------------------------------------------------
+
+
+def _ranks(fields: Sequence[Field]) -> Iterator[str]:
+    names = present(fields)
+    columns, head = [], ["system"]
+    for field in fields:
+        views = [("", field.spent)] if field.workers == 1 else [("", field.spent), (" by time", field.timed)]
+        for said, way in views:
+            ranks = mean_ranks(way, names)
+            head += [f"{workers_of(field)}{said}"]
+            columns.append({name: (float(rank.mean()), float(rank[-1])) for name, rank in ranks.items()})
+    head += ["problems", "seeds"]
     lines = [
-        "| system | mean rank | problems | seeds | rung better, level, worse |",
-        "| --- " + "| ---: " * 4 + "|",
+        [_bold(name), *(_rank(column, name) for column in columns), *_coverage(fields, name)]
+        for name in sorted(names, key=lambda name: columns[0].get(name, (np.inf,)))
     ]
-    for name in names:
-        seeds = [len(searched[name]) for searched in found.values() if name in searched]
-        won = _against(found, name) if name != OURS else ""
-        several = f"{min(seeds)}" if min(seeds) == max(seeds) else f"{min(seeds)} to {max(seeds)}"
-        lines.append(f"| {name} | {_mean(table, name):.2f} | {len(seeds)} | {several} | {won} |")
-    return "\n".join(lines)
+    yield "Mean rank on the way / in the end, of " + str(len(names)) + " systems, the best in bold.\n"
+    yield table(head, lines)
 
 
-def _mean(table: Mapping[Place, Mapping[str, float]], name: str) -> float:
-    return float(np.mean([one[name] for one in table.values() if name in one]))
+def _bold(name: str) -> str:
+    return f"**{name}**" if name == MAIN else name
 
 
-def _against(found: Searched, name: str) -> str:
-    """On how many problems rung's score is better, level and worse."""
-    counts = [0, 0, 0]
-    for searched in found.values():
-        if OURS in searched and name in searched:
-            both = scores({OURS: searched[OURS], name: searched[name]})
-            place = ranks(both)[OURS]
-            counts[round(2 * (place - 1.0))] += 1
-    return ", ".join(map(str, counts))
+def _rank(column: Mapping[str, tuple[float, float]], name: str) -> str:
+    if name not in column:
+        return ""
+    least = np.min(list(column.values()), axis=0)
+    cells = [f"{one:.2f}" for one in column[name]]
+    return " / ".join(
+        f"**{cell}**" if one <= best + 1e-9 else cell
+        for cell, one, best in zip(cells, column[name], least, strict=True)
+    )
 
 
-def by_problem(found: Searched) -> str:
-    """Each problem's scores, the best in bold."""
-    names = list(dict.fromkeys(name for searched in found.values() for name in searched))
-    lines = [f"| score | {' | '.join(names)} |", "| --- |" + " ---: |" * len(names)]
-    for place, searched in sorted(found.items()):
-        means = {name: float(np.mean(list(seeds.values()))) for name, seeds in scores(searched).items()}
-        best = min(means.values())
-        cells = [
-            ""
-            if name not in means
-            else f"**{means[name]:.2f}**"
-            if means[name] <= best
-            else f"{means[name]:.2f}"
-            for name in names
-        ]
-        lines.append(f"| {place.problem} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+def _coverage(fields: Sequence[Field], name: str) -> tuple[str, str]:
+    counts = [len(logs[name]) for field in fields for logs in field.spent.values() if name in logs]
+    problems = [sum(name in logs for logs in field.spent.values()) for field in fields]
+    return span(problems), span(counts)
 
 
-def _ranks_on_the_way(found: Searched, title: str) -> Panel:
-    """The mean rank at each point of the budget, by the incumbents' regret there."""
-    sums: dict[str, list[list[float]]] = {}
-    for place, searched in found.items():
-        floor = floor_of(row for seeds in searched.values() for row in seeds.values())
-        for point in range(1, POINTS + 1):
-            at = place.budget * point / POINTS
-            here = {
-                name: {seed: _log(row.regret(at), floor) for seed, row in seeds.items()}
-                for name, seeds in searched.items()
-            }
-            for name, rank in ranks(here).items():
-                sums.setdefault(name, [[] for _ in range(POINTS)])[point - 1].append(rank)
-    curves = [
-        Curve(name, [((n + 1) / POINTS, float(np.mean(one))) for n, one in enumerate(many)])
-        for name, many in sorted(sums.items(), key=lambda item: np.mean(item[1][-1]))
-    ]
-    return Panel(title, "share of the budget", "mean rank", curves, log_x=False, log_y=False)
+# -- wins and losses --------------------------------------------------------------------------------------
 
 
-def _log(regret: float | None, floor: float) -> float:
-    return 99.0 if regret is None else math.log10(max(regret, floor))
+def _wins(fields: Sequence[Field]) -> Iterator[str]:
+    peers = [name for name in present(fields) if name != MAIN]
+    lines = [line for field in fields for name in peers for line in _score(field, name)]
+    yield (
+        "Problems on which rung is ahead – ties – behind; the ratio is the mean over the problems, and p is "
+        "that of Wilcoxon's signed-rank test over them, two-sided.\n"
+    )
+    yield table(
+        ("peer", "workers", "on the way", "ratio", "p", "in the end", "ratio", "p", "problems"), lines
+    )
+    for field in fields:
+        yield f"With {workers_of(field)}, by problem. {_MARKS}"
+        lines = []
+        for problem, logs in field.spent.items():
+            duels = [duel(logs, name, end=False) for name in peers]
+            lines.append([problem, *("" if one is None else _ratio(one) for one in duels)])
+        yield table(("problem", *peers), lines)
 
 
-def half(rows: Sequence[Row]) -> str:
-    """Where rung has with half of the resource what BOHB has at the end, by the median over common seeds."""
-    lines = [
-        "| problem | workers | BOHB at the end | rung with half of that | reached |",
-        "| --- | ---: " + "| ---: " * 2 + "| --- |",
-    ]
-    counts: dict[str, list[bool]] = {}
-    for place, searched in sorted(places(rows).items()):
-        for bohb in ("hpbandster", "rung bohb"):
-            common = sorted(searched.get(OURS, {}).keys() & searched.get(bohb, {}).keys())
-            if not common or not _has_resource(searched[bohb]):
-                continue
-            theirs = float(np.median([searched[bohb][s].regret(math.inf) or 0.0 for s in common]))
-            spent = [searched[bohb][s].resource / 2 for s in common]
-            ours = [searched[OURS][s].regret(at) for s, at in zip(common, spent, strict=True)]
-            median = float(np.median([math.inf if one is None else one for one in ours]))
-            reached = median <= theirs + 1e-12
-            counts.setdefault(bohb, []).append(reached)
-            lines.append(
-                f"| {place.problem} | {place.workers} | {theirs:.3g} ({bohb}, n = {len(common)}) "
-                f"| {median:.3g} | {'yes' if reached else 'no'} |"
-            )
-    told = "; ".join(f"{sum(one)} of {len(one)} against {name}" for name, one in counts.items())
-    return f"Reached: {told or 'no rows yet'}.\n\n" + "\n".join(lines)
+def _ratio(one: Duel) -> str:
+    return f"{number(exp(one.ratio))} {one.mark}"
 
 
-def _has_resource(seeds: Mapping[int, Row]) -> bool:
-    """Whether a problem has a resource: BOHB then has results that are not full ones."""
-    return any(row.evaluations > row.full for row in seeds.values())
+def _score(field: Field, peer: str) -> Iterator[list[str]]:
+    cells = []
+    for end in (False, True):
+        found = [duel(logs, peer, end) for logs in field.spent.values()]
+        duels = [one for one in found if one is not None]
+        if not duels:
+            return
+        values = np.array([one.ratio for one in duels])
+        marks = [one.mark for one in duels]
+        p = min(1.0, 2.0 * min(below(values), below(-values)))
+        counts = " – ".join(str(marks.count(mark)) for mark in "✓≈✗")
+        cells += [counts, number(exp(float(values.mean()))), chance(p)]
+    yield [peer, str(field.workers), *cells, str(len(duels))]
 
 
-def deciding(rows: Sequence[Row]) -> str:
-    """Seconds to decide: the sum over a search, and per result, beside rung's on the same searches."""
-    lines = [
-        "| system | model | seconds a search | milliseconds a result | times rung's |",
-        "| --- | --- " + "| ---: " * 3 + "|",
-    ]
-    ours = {row.key[1:]: row.deciding for row in rows if row.system == OURS}
-    found: dict[str, list[Row]] = {}
-    for row in rows:
-        found.setdefault(row.system, []).append(row)
-    for name, many in sorted(found.items(), key=lambda item: np.mean([row.deciding for row in item[1]])):
-        both = [(row.deciding, ours[row.key[1:]]) for row in many if row.key[1:] in ours]
-        ratio = f"{sum(a for a, _ in both) / sum(b for _, b in both):.3g}" if both else ""
-        each = 1e3 * sum(row.deciding for row in many) / max(sum(row.evaluations for row in many), 1)
-        model = systems()[name].model if name in systems() else ""
-        mean = np.mean([row.deciding for row in many])
-        lines.append(f"| {name} | {model} | {mean:.3g} | {each:.3g} | {ratio} |")
-    return "\n".join(lines)
+# -- half of the resource ---------------------------------------------------------------------------------
 
 
-ENTRIES: Final = {"ahead": Section(30, make)}
+def half(fields: Sequence[Field]) -> Iterator[str]:
+    """A table of these shares."""
+    lines = []
+    for field in fields:
+        for problem, shares in reached(field).items():
+            lines.append([problem, str(field.workers), *(_share(shares.get(name)) for name in BOHBS)])
+    if lines:
+        yield (
+            "### Half of BOHB's resource\n\n"
+            "The share of the budget at which rung's median regret is what BOHB's is in the end, in the "
+            f"authors' own program and as rung's `bohb`, on the problems with a resource (in steps of "
+            f"{1 / FINE:.3g}; a half or less in bold).\n"
+        )
+        yield table(("problem", "workers", *BOHBS), lines, 1)
+
+
+def _share(share: float | None) -> str:
+    if share is None:
+        return ""
+    return f"**{number(share)}**" if share <= 0.5 else number(share)
+
+
+# -- pictures ---------------------------------------------------------------------------------------------
+
+
+def _pictured(fields: Sequence[Field]) -> Iterator[tuple[str, str, list[Panel]]]:
+    names = present(fields)
+    ways = []
+    for field in fields:
+        ranks = mean_ranks(field.spent, names)
+        if ranks:
+            ways.append(pictures.way_panel(ranks, MAIN, _title(field), "budget"))
+    if ways:
+        yield "ahead.svg", "mean rank of each system on the way", ways
+    for field in fields:
+        panels = [_panel(field, problem) for problem in field.spent]
+        for start in range(0, len(panels), _PANELS):
+            file = f"ahead-{field.workers}-{start // _PANELS + 1}.svg"
+            yield file, f"regret on the way, {workers_of(field)}", panels[start : start + _PANELS]
+
+
+def _title(field: Field) -> str:
+    return workers_of(field).capitalize()
+
+
+def _panel(field: Field, problem: str) -> Panel:
+    """Against time where several workers train for times of their own, else against the resource."""
+    rows = of(field.rows, problem)
+    timed = field.workers > 1 and problem in RESOURCE
+    against = pictures.against_time if timed else pictures.against_resource
+    return against(rows, pictures.chosen(rows, (MAIN, "rung random")), MAIN, problem)
+
+
+ENTRIES: Final = {"ahead": Section(10, make)}

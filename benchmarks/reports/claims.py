@@ -1,34 +1,45 @@
-"""The papers' claims, each with what was measured and a verdict."""
+"""What papers claim, and what was measured."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Final
 
 from benchmarks.experiments import experiments
+from benchmarks.experiments.judging import LINEAR, MARGIN
 from benchmarks.experiments.rows import Row
 from benchmarks.reports import Page, Section
+from benchmarks.reports.markdown import listed, table
+from benchmarks.reports.papers import in_order
+
+_ABOUT: Final = f"""\
+A claim *holds* or *fails* where a test says so with p < 0.05, and is *unclear* else. Searches are paired by
+problem, seed and setting; what is compared is the logarithm of the regret. "Not behind" allows a quarter more
+regret (a factor of {MARGIN:g}), near-linear is at least {LINEAR:g} of linear. The tests and these bounds are
+in `benchmarks/experiments/judging.py`. A regret ratio below 1 is for the first one named.
+"""
 
 
 def make(rows: Mapping[str, Sequence[Row]]) -> Page:
-    """A table of all claims, in the order of the experiments."""
-    lines = ["| experiment | claimed | where | measured | verdict | test |", "| --- " * 6 + "|"]
-    counts: dict[str, int] = {}
-    for name, one in experiments().items():
-        if not rows.get(name):
+    """A table of the claims of all experiments that have rows, and the names of those that have none."""
+    lines, waiting = [], []
+    verdicts: Counter[str] = Counter()
+    for name in in_order(experiments()):
+        claims = experiments()[name].claims(rows.get(name, []))
+        if claims and not rows.get(name):
+            waiting.append(f"[{name}](#{name}) ({len(claims)})")
             continue
-        for claim in one.claims(rows[name]):
-            counts[claim.verdict] = counts.get(claim.verdict, 0) + 1
-            lines.append(
-                f"| {name} | {claim.claim} | {claim.source} | {claim.measured} | **{claim.verdict}** "
-                f"| {claim.test} |"
-            )
-    told = ", ".join(f"{count} {verdict}" for verdict, count in sorted(counts.items()))
-    return Page(
-        f"## What the papers claim\n\nVerdicts are by the test named: {told}. A claim that is unclear needs "
-        "more seeds, or its difference is small.\n\n" + "\n".join(lines),
-        {},
-    )
+        for claim in claims:
+            verdicts[claim.verdict] += 1
+            said = f"{claim.claim} *({claim.source})*"
+            lines.append([f"[{name}](#{name})", said, claim.measured, f"**{claim.verdict}**", claim.test])
+    counts = f"{verdicts['holds']} hold, {verdicts['fails']} fail, {verdicts['unclear']} are unclear"
+    parts = [f"## Claims\n\nOf {len(lines)} claims {counts}.\n", _ABOUT]
+    if waiting:
+        parts.append(f"Of these experiments no search is there yet (claims): {listed(waiting)}.\n")
+    head = ("experiment", "claim", "measured", "verdict", "test")
+    return Page("\n".join([*parts, table(head, lines, len(head))]), {})
 
 
-ENTRIES: Final = {"claims": Section(10, make)}
+ENTRIES: Final = {"claims": Section(0, make)}

@@ -1,4 +1,4 @@
-"""Puts all sections into `docs/experiments.md` and its pictures, from the committed rows alone."""
+"""docs/experiments.md and its pictures, made from the rows that are there and from nothing else."""
 
 from __future__ import annotations
 
@@ -9,20 +9,28 @@ from typing import Final
 from benchmarks.experiments import experiments
 from benchmarks.experiments.rows import ROWS, Row, read
 from benchmarks.reports import sections
+from benchmarks.reports.markdown import minutes
 
 DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
+_INTRO: Final = """# Experiments
 
-_INTRODUCTION: Final = """# Experiments
+What the papers on BOHB ([Falkner et al. 2018](https://arxiv.org/abs/1807.01774)) and ASHA
+([Li et al. 2018](https://arxiv.org/abs/1810.05934)) claim, run again, and rung beside its peers on problems
+that were fixed beforehand. This page and its pictures are made of the rows in `benchmarks/data/experiments`
+alone, a search each:
 
-What BOHB's paper (Falkner, Klein, Hutter 2018) and ASHA's (Li et al. 2020) claim, run again, and rung beside
-its peers. `make experiments-report` makes this page from the rows in `benchmarks/data/experiments`, and
-`make experiments` adds the rows that are missing (`QUICK=1`: the short forms, four minutes together;
-`NAMES="svm ahead"`: some of them). Tables of learning curves that were really trained lie in
-`benchmarks/data/tables`, with the recipes that made them.
+    make experiments QUICK=1        # short forms of all, some minutes; their rows are not kept
+    make peers                      # environments of the peers
+    make experiments                # the full forms; what is there is not run again
+    make experiments-report         # this page
 
-Regret is the true value of the incumbent less the least there is; the incumbent is, for every system alike,
-the configuration with the least value seen at the largest resource that gave any. Workers and durations are
-simulated, by the seconds that the recorded trainings took.
+{ran}
+
+All searches run on a virtual clock: a job takes the time that its training took when its table was recorded,
+or that its resource stands for, and any number of workers needs one core. What counts as a system's result is
+its incumbent: the configuration with the least observed value at the largest resource that gave any. Regret
+is that configuration's true value less the best there is; the system never sees it. Deciding is real time:
+the system's own, without the problem's and without starting a peer.
 """
 
 
@@ -32,31 +40,36 @@ def write(folder: Path = DOCS, rows: Mapping[str, Sequence[Row]] | None = None) 
     Returns:
         The paths written. Pictures that no section has any more are removed.
     """
-    found = {name: read(ROWS / f"{name}.jsonl") for name in experiments()} if rows is None else rows
+    known = {name: read(ROWS / f"{name}.jsonl") for name in experiments()} if rows is None else rows
+    text, pictures = document(known)
     images = folder / "images" / "experiments"
     images.mkdir(parents=True, exist_ok=True)
-    pages = [section.make(found) for section in sections().values()]
-    pictures = {name: text for page in pages for name, text in page.pictures.items()}
-    for path in images.glob("*.svg"):
-        if path.name not in pictures:
-            path.unlink()
-    written = [folder / "experiments.md"]
-    text = "\n\n".join([_INTRODUCTION.strip(), _run(found), *(page.text for page in pages if page.text)])
-    written[0].write_text(text + "\n")
-    for name, picture in pictures.items():
-        written.append(images / name)
-        written[-1].write_text(picture)
-    return written
+    for old in images.glob("*.svg"):
+        if old.name not in pictures:
+            old.unlink()
+    files = {folder / "experiments.md": text} | {images / name: drawn for name, drawn in pictures.items()}
+    for path, content in files.items():
+        path.write_text(content, encoding="utf-8", newline="\n")
+    return list(files)
 
 
-def _run(rows: Mapping[str, Sequence[Row]]) -> str:
-    """How much was run, and on what."""
-    every = [row for many in rows.values() for row in many]
-    hours = sum(row.wall for row in every) / 3600
-    missing = [name for name, many in rows.items() if not many]
-    text = (
-        f"{len(every):,} searches, {hours:.1f} hours of computing together, on two shared cores of a virtual "
-        "machine with CPython 3.11, one thread each; recordings of tables ran beside, so seconds to decide "
-        "are upper bounds: compare them within the page."
+def document(rows: Mapping[str, Sequence[Row]]) -> tuple[str, dict[str, str]]:
+    """The text, and the pictures by file name."""
+    parts = [_INTRO.format(ran=_ran(rows))]
+    pictures: dict[str, str] = {}
+    for section in sections().values():
+        page = section.make(rows)
+        parts.append(page.text)
+        pictures |= page.pictures
+    return "\n".join(parts), pictures
+
+
+def _ran(rows: Mapping[str, Sequence[Row]]) -> str:
+    """How much ran, and on what."""
+    every = [row for found in rows.values() for row in found]
+    seconds = sum(row.wall for row in every)
+    return (
+        f"{len(every):,} searches are there, {minutes(seconds)} of computing on one core each. They ran on "
+        "two\nshared cores of a virtual machine with Linux and CPython 3.11, one thread a search. Lines\n"
+        "that leave a picture at its bottom go on below."
     )
-    return text + (f" Without rows yet: {', '.join(missing)}." if missing else "")

@@ -1,0 +1,77 @@
+"""What rung's default is to be in the comparison, and whether the rows say that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from benchmarks.experiments.judging import of
+from benchmarks.experiments.rows import Row
+from benchmarks.reports import deciding
+from benchmarks.reports.field import BOHBS, MAIN, Field, reached, workers_of
+from benchmarks.reports.markdown import number, table
+from benchmarks.reports.ranks import mean_ranks
+
+_TENTH: Final = 10.0
+_OWN: Final = "rung "  # how the names of rung's other methods begin: they are no peers
+
+Line = tuple[str, str, str]
+
+
+def told(rows: Sequence[Row], fields: Sequence[Field]) -> Iterator[str]:
+    """A table of what is asked, what was measured and whether it is met."""
+    lines: list[Line] = []
+    for field in fields:
+        lines += [_rank(field), *_half(field)]
+    lines += [_class(rows), _hpbandster(rows)]
+    yield table(("asked of rung's default", "measured", "met"), lines, 3)
+
+
+def _met(known: bool | None) -> str:
+    return "not measured" if known is None else "**yes**" if known else "**no**"
+
+
+def _rank(field: Field) -> Line:
+    names = sorted({row.system for row in field.rows})
+    ranks = {name: float(way.mean()) for name, way in mean_ranks(field.spent, names).items()}
+    said = f"the best mean rank on the way, {workers_of(field)}"
+    if MAIN not in ranks or len(ranks) < 2:
+        return said, "", _met(None)
+    best, other = sorted((rank, name) for name, rank in ranks.items() if name != MAIN)[0]
+    place = 1 + sum(rank < ranks[MAIN] for rank in ranks.values())
+    measured = f"{ranks[MAIN]:.2f}, place {place} of {len(ranks)}; {other} {best:.2f}"
+    return said, measured, _met(ranks[MAIN] <= best)
+
+
+def _half(field: Field) -> Iterator[Line]:
+    shares = reached(field)
+    for name in BOHBS:
+        found = [one[name] for one in shares.values() if name in one]
+        said = (
+            f"half of the resource for what {name} has in the end, on two thirds of the problems with a "
+            f"resource, {workers_of(field)}"
+        )
+        good = sum(share <= 0.5 for share in found)
+        measured = f"{good} of {len(found)} problems" if found else ""
+        yield said, measured, _met(3 * good >= 2 * len(found) if found else None)
+
+
+def _class(rows: Sequence[Row]) -> Line:
+    """Beside the cheapest peer whose model is of rung's class."""
+    mine = deciding.model(MAIN)
+    said = f"decides no longer than the cheapest peer with such a model ({deciding.SAME.get(mine, mine)})"
+    peers = {row.system for row in rows if not f"{row.system} ".startswith(_OWN)}
+    found = {name: deciding.ratio(rows, name) for name in peers if deciding.model(name) == mine}
+    known = sorted((ratio, name) for name, ratio in found.items() if ratio is not None)
+    if not known:
+        return said, "", _met(None)
+    ratio, name = known[0]
+    return said, f"{name} takes {number(ratio)} times as long", _met(ratio >= 1.0)
+
+
+def _hpbandster(rows: Sequence[Row]) -> Line:
+    said = "decides in a tenth of hpbandster's time on counting ones 8 + 8, one worker"
+    ratio = deciding.ratio(of(rows, "counting ones 8+8", workers=1), "hpbandster")
+    if ratio is None:
+        return said, "", _met(None)
+    return said, f"hpbandster takes {number(ratio)} times as long", _met(ratio >= _TENTH)
