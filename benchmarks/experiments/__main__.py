@@ -38,8 +38,12 @@ def main() -> int:
         for name, one in chosen.items():
             print(f"{name:24} {one.minutes:4.0f} min  {one.what}")
     elif arguments.what == "run":
-        for name, one in chosen.items():
-            _run(name, _only(one, arguments.systems, arguments.seeds), arguments.quick, arguments.jobs)
+        try:
+            for name, one in chosen.items():
+                _run(name, _only(one, arguments.systems, arguments.seeds), arguments.quick, arguments.jobs)
+        except KeyboardInterrupt:
+            print("stopped; the rows that were written stay, the same command goes on", file=sys.stderr)
+            return 130
     else:
         from benchmarks.reports.document import write
 

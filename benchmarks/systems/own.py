@@ -57,7 +57,7 @@ def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> N
         outside += time.perf_counter() - began
 
     began = time.perf_counter()
-    rung.tune(
+    result = rung.tune(
         lambda config: None,
         problem.space,
         resource=problem.resource,
@@ -72,6 +72,8 @@ def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> N
         quiet=True,
         **method,
     )
+    if result.reason == "interrupted":  # by a signal, which the study took: this is no whole search
+        raise KeyboardInterrupt
     trace.deciding = time.perf_counter() - began - outside
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from benchmarks.experiments.asha_stragglers import first_trained, trained
 from benchmarks.experiments.rows import Row, append, read
 from benchmarks.experiments.running import run, search
 from benchmarks.problems import problem, problems
+from benchmarks.problems.synthetic import SYNTHETIC
 from benchmarks.systems import Setting, system
 
 QUICK_EVALUATIONS = 900  # full evaluations of an experiment's quick form, where these are what ends it
@@ -157,3 +160,27 @@ def test_only_some_systems_of_an_experiment(
     assert main() == 0
     assert {row.system for row in read(tmp_path / "small.jsonl")} == {"rung random"}
     assert "2 rows written, 0 were there" in capsys.readouterr().out
+
+
+def test_a_search_that_a_signal_ended_is_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def value(config: Mapping[str, object], resource: int, seed: int) -> float:
+        seen.append(resource)
+        if len(seen) == 6:
+            signal.raise_signal(signal.SIGINT)
+        return 1.0
+
+    seen: list[int] = []
+    made = SYNTHETIC["branin"]._replace(value=value, truth=lambda config: 1.0)
+    monkeypatch.setattr("benchmarks.experiments.running.problem", lambda name: made)
+    monkeypatch.setattr("benchmarks.experiments.__main__.ROWS", tmp_path)
+    plan = Plan(("branin",), ("rung random",), (Setting(evaluations=4),), 2)
+    small = Experiment("two searches", (plan,), (), 0.1)
+    monkeypatch.setattr("benchmarks.experiments.__main__.experiment", lambda name: small)
+    monkeypatch.setattr("sys.argv", ["x", "run", "small", "--jobs", "1"])
+    assert main() == 130
+    assert "the same command goes on" in capsys.readouterr().err
+    assert [row.seed for row in read(tmp_path / "small.jsonl")] == [0]
+    assert main() == 0
+    assert [row.evaluations for row in read(tmp_path / "small.jsonl")] == [4, 4]
