@@ -76,7 +76,7 @@ ENTRIES: Final = {
         "stragglers and dropped jobs (ASHA, appendix A.1)",
         full=(Plan(("workload",), _SYSTEMS, _grid(_STRAGGLERS, _DROPS), 25),),
         quick=(Plan(("workload",), _SYSTEMS, _grid((0.0, 1.33), (0.0, 0.006)), 1),),
-        minutes=15,
+        minutes=20,
         claims=claims,
     ),
 }

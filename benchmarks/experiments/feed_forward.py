@@ -32,7 +32,7 @@ ENTRIES: Final = {
             Plan(_PROBLEMS[:1], SYSTEMS, (Setting(evaluations=10),), 2),
             Plan(("live nets-optdigits",), ("rung random",), (Setting(evaluations=1),), 1),
         ),
-        minutes=10,
+        minutes=5,
         claims=claims,
     ),
 }

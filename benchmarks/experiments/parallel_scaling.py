@@ -43,7 +43,7 @@ ENTRIES: Final = {
             Plan(_PROBLEMS, _OTHERS, _FULL, 20),
         ),
         quick=(Plan(_PROBLEMS, _JUDGED + _OTHERS, _QUICK, 2),),
-        minutes=10,
+        minutes=15,
         claims=claims,
     ),
 }

@@ -44,7 +44,7 @@ ENTRIES: Final = {
         "small budgets that mislead (BOHB, 4)",
         full=(Plan(_PROBLEMS, (*SYSTEMS, "rung asha"), (Setting(evaluations=40),), 20),),
         quick=(Plan(_PROBLEMS, SYSTEMS, (Setting(evaluations=5),), 2),),
-        minutes=10,
+        minutes=5,
         claims=claims,
     ),
 }

@@ -37,7 +37,7 @@ ENTRIES: Final = {
         "a support vector machine, from 1/512 of the data (BOHB, 5.2.1)",
         full=(Plan(_PROBLEMS, _SYSTEMS, (Setting(evaluations=30),), 10),),
         quick=(Plan(_PROBLEMS[:1], _SYSTEMS, (Setting(evaluations=5),), 2),),
-        minutes=15,
+        minutes=8,
         claims=claims,
     ),
 }
