@@ -25,12 +25,12 @@ def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> N
 
     def curve(config: Mapping[str, Any], trial: int, resource: int) -> dict[str, float]:
         nonlocal outside, spent
-        began = time.perf_counter()
+        began = time.process_time()
         loss = problem.value(config, resource, 100_000 * setting.seed + trial)
         spent += resource - reached[trial]
         reached[trial] = resource
         fresh.append((config, resource, loss, spent))
-        outside += time.perf_counter() - began
+        outside += time.process_time() - began
         return {"loss": loss}
 
     def duration(config: Mapping[str, Any], start: int, until: int, trial: int) -> float:
@@ -49,14 +49,14 @@ def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> N
 
     def watch(study: rung.Study, events: Sequence[Event]) -> None:
         nonlocal outside
-        began = time.perf_counter()
+        began = time.process_time()
         if setting.seconds is None or executor.now() <= setting.seconds:
             for config, resource, loss, used in fresh:
                 trace.result(config, resource, loss, used, executor.now())
         fresh.clear()
-        outside += time.perf_counter() - began
+        outside += time.process_time() - began
 
-    began = time.perf_counter()
+    began = time.process_time()
     result = rung.tune(
         lambda config: None,
         problem.space,
@@ -74,7 +74,7 @@ def search(problem: Problem, setting: Setting, trace: Trace, **method: Any) -> N
     )
     if result.reason == "interrupted":  # by a signal, which the study took: this is no whole search
         raise KeyboardInterrupt
-    trace.deciding = time.perf_counter() - began - outside
+    trace.deciding = time.process_time() - began - outside
 
 
 @cache

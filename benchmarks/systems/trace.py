@@ -18,7 +18,7 @@ class Trace:
         points: [resource spent, virtual seconds, observed, true] at each change of the incumbent.
         evaluations: results so far.
         spent, now: resource and virtual seconds at the last result.
-        deciding: real seconds that the system took to decide.
+        deciding: processor seconds that the system took to decide, in one thread: what else runs doesn't count.
     """
 
     def __init__(self, problem: Problem) -> None:

@@ -15,13 +15,16 @@ Optimization); see `rung.models.botorch_acquisition` for it and for that of seve
   these, numbers go uphill along its slope, the rest by the space's own moves, and numbers once more.
 - Above 20 numbers, new configurations come from a trust region around the best trial, TuRBO's
   (`rung.samplers.trust_region`), but one that keeps all results when it begins anew.
+- Where trials begin with a small resource, the acquisition is searched less: by the square root of the share
+  of an evaluation that their first job costs.
 - With `belief` > 0 the user's priors weigh the acquisition: times prior ** (belief / n) after n results
   (piBO, Hvarfner et al. 2022, equation 5), so that a wrong belief is forgotten.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -49,6 +52,7 @@ Floats = NDArray[np.float64]
 
 _SPREAD: Final = Origin("gp")
 _MOST_INITIAL: Final = 30
+_FEWEST: Final = 128  # candidates, however little the first job costs
 _MOST_PENDING: Final = 64  # trials that are fantasies, the latest
 
 
@@ -114,10 +118,23 @@ class GpSampler:
         inputs = inputs_of(space)
         known = self._known(space, history, inputs)
         if known is not None:
-            values = self._promising(history, inputs, known, rng.generator())
+            values = self._deliberate(history, request)._promising(history, inputs, known, rng.generator())
             if values is not None:
                 return Suggestion(values, Origin("gp", model=True, fidelity=known.fidelity))
         return Suggestion(SobolSampler().suggest(space, history, request, rng).values, _SPREAD)
+
+    def _deliberate(self, history: History, request: Request) -> GpSampler:
+        """With as much search as the first job is worth: the square root of its share of an evaluation."""
+        resource = history.identity.resource
+        share = 1.0 if resource is None else math.sqrt(request.resource / resource.maximum)
+        if share >= 1.0:
+            return self
+        return replace(
+            self,
+            candidates=max(round(share * self.candidates), min(self.candidates, _FEWEST)),
+            starts=max(round(share * self.starts), min(self.starts, 2)),
+            iterations=max(round(share * self.iterations), min(self.iterations, 8)),
+        )
 
     def _known(self, space: CompiledSpace, history: History, inputs: Inputs) -> Known | None:
         """The results of the largest fidelity that has enough of them."""
