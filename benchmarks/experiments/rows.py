@@ -23,7 +23,7 @@ class Row(NamedTuple):
         variant: what else is special of the setting, "" for nothing.
         evaluations, full: results in all, and at the largest resource.
         resource, now: that it spent, and the virtual time of its last result.
-        deciding, wall: real seconds that the system took to decide, and that the search took.
+        deciding: processor seconds that the system took to decide; `wall`: real seconds of the search.
         optimum: the least true value.
         observed, true: of the last incumbent: what the system saw, and how good it is; None without one.
         points: [resource spent, virtual seconds, observed, true] at each change of the incumbent.
