@@ -1,4 +1,4 @@
-"""Small pictures in three parts: CIFAR-10 shrunken to 8 x 8, and scikit-learn's digits."""
+"""Small pictures in three parts: CIFAR-10, whole or shrunken to 8 x 8, and scikit-learn's digits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from benchmarks.given import given
 
 
 class Pictures(NamedTuple):
-    """Pictures (n, channels, 8, 8) float32 of mean 0 and variance 1 on the training part, classes (n,)."""
+    """Pictures (n, channels, side, side) float32, classes (n,); mean 0, variance 1 on the training part."""
 
     x: tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
     y: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]
@@ -42,18 +42,33 @@ def cifar(sizes: tuple[int, int, int]) -> Pictures:
     path = PARTS / f"cifar-8x8-{train + valid}-{test}.npz"
     if not path.exists():
         with np.load(given("images/cifar10_jpeg.npz")) as streams:
-            parts = _decoded(streams, "train", train + valid), _decoded(streams, "test", test)
-        x, y = (np.concatenate(both) for both in zip(*parts, strict=True))
+            x, y = _streams(streams, train + valid, test, 8)
         path.parent.mkdir(parents=True, exist_ok=True)
         np.savez(path, x=x, y=y)
     with np.load(path) as file:
         return _parts(file["x"], file["y"], sizes)
 
 
-def _decoded(
-    streams: Mapping[str, NDArray[Any]], part: str, count: int
+@cache
+def whole_cifar(sizes: tuple[int, int, int]) -> Pictures:
+    """Like `cifar`, the pictures as they are: (n, 3, 32, 32)."""
+    with np.load(given("images/cifar10_jpeg.npz")) as file:
+        return _parts(*_streams(dict(file), sizes[0] + sizes[1], sizes[2], 32), sizes)
+
+
+def _streams(
+    streams: Mapping[str, NDArray[Any]], known: int, test: int, side: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """So many pictures (count, 3, 8, 8), drawn from all classes, and their classes."""
+    """Pictures of both parts, one after the other."""
+    parts = _decoded(streams, "train", known, side), _decoded(streams, "test", test, side)
+    x, y = (np.concatenate(both) for both in zip(*parts, strict=True))
+    return x, y
+
+
+def _decoded(
+    streams: Mapping[str, NDArray[Any]], part: str, count: int, side: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """So many pictures (count, 3, side, side), drawn from all classes, and their classes."""
     from PIL import Image
 
     data, offsets, labels = (streams[f"{part}_{what}"] for what in ("jpeg", "offsets", "labels"))
@@ -62,7 +77,8 @@ def _decoded(
     for number in chosen:
         stream = io.BytesIO(data[offsets[number] : offsets[number + 1]].tobytes())
         picture = np.asarray(Image.open(stream).convert("RGB"), np.float32)
-        found.append(picture.reshape(8, 4, 8, 4, 3).mean(axis=(1, 3)).transpose(2, 0, 1))
+        blocks = picture.reshape(side, 32 // side, side, 32 // side, 3)
+        found.append(blocks.mean(axis=(1, 3)).transpose(2, 0, 1))
     return np.stack(found), labels[chosen]
 
 

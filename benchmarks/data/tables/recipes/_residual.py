@@ -2,9 +2,11 @@
 
 A convolution, then stages of blocks of two convolutions of 3 x 3, each with batch normalisation; from one
 stage to the next the picture's side is halved and the shortcut takes every other pixel, its new channels zero
-(He's option A); then the mean over the picture and one linear layer. Trained by SGD with Nesterov momentum and
-weight decay on all weights, the learning rate falling to 0 along half a cosine over the budget (Loshchilov and
-Hutter 2017), so that each budget is a training of its own. Pictures are mirrored and shifted at random.
+(He's option A); then the mean over the picture and one linear layer. A block of two branches mixes them at
+random, anew forwards and backwards (Shake-Shake, Gastaldi 2017). Trained by SGD with Nesterov momentum and
+weight decay on all weights; the learning rate falls to 0 along half a cosine over the budget (Loshchilov and
+Hutter 2017), so that each budget is a training of its own. Pictures are mirrored and shifted at random, and
+may lose a square (Cutout, DeVries and Taylor 2017).
 
 The nets of a stack are groups of one grouped convolution. They begin from the same weights and see the same
 batches, all drawn from the seed, so that a net's training doesn't depend on its company. The same code trains
@@ -38,6 +40,8 @@ class Shape(NamedTuple):
         blocks: of each stage; 3 stages of 3 are the 20 layers of He et al.
         classes: to tell apart.
         shift: pixels that a picture is shifted by at most, zeros coming in.
+        branches: of a block, 1 or 2.
+        hole: side of the square that is cut out of each picture; 0 for none.
         device: of torch.
         forget: a new batch's share in the running means of batch normalisation.
     """
@@ -46,6 +50,8 @@ class Shape(NamedTuple):
     blocks: int
     classes: int = 10
     shift: int = 1
+    branches: int = 1
+    hole: int = 0
     device: str = "cpu"
     forget: float = 0.1
 
@@ -64,7 +70,7 @@ def convolutions(shape: Shape, channels: int) -> list[tuple[int, int, int]]:
     width = shape.widths[0]
     for stage, wider in enumerate(shape.widths):
         for block in range(shape.blocks):
-            found += [(width, wider, 2 if stage and not block else 1), (wider, wider, 1)]
+            found += [(width, wider, 2 if stage and not block else 1), (wider, wider, 1)] * shape.branches
             width = wider
     return found
 
@@ -80,7 +86,7 @@ class Nets:
     def __init__(self, shape: Shape, configs: Sequence[Config], channels: int, rng: torch.Generator) -> None:
         import torch
 
-        self.shape, self.count = shape, len(configs)
+        self.shape, self.count, self._rng = shape, len(configs), rng
         self._plan = convolutions(shape, channels)
         one = torch.cat([part.flatten() for part in _first(self._plan, shape.classes, rng)])
         self.flat = one.to(shape.device).repeat(self.count, 1).requires_grad_()
@@ -99,10 +105,13 @@ class Nets:
         """What the nets say of pictures (n, channels, side, side): (nets, n, classes)."""
         parts = iter(self._parts())
         h = self._convolved(x.repeat(1, self.count, 1, 1), 0, parts, train).relu()
-        for layer in range(1, len(self._plan), 2):
-            inside = self._convolved(h, layer, parts, train).relu()
-            inside = self._convolved(inside, layer + 1, parts, train)
-            h = (inside + self._shortcut(h, layer)).relu()
+        for first in range(1, len(self._plan), 2 * self.shape.branches):
+            branches = []
+            for layer in range(first, first + 2 * self.shape.branches, 2):
+                inside = self._convolved(h, layer, parts, train).relu()
+                branches.append(self._convolved(inside, layer + 1, parts, train))
+            inside = branches[0] if len(branches) == 1 else self._shaken(*branches, train)
+            h = (inside + self._shortcut(h, first)).relu()
         pooled = h.mean(dim=(2, 3)).view(len(x), self.count, -1).transpose(0, 1)  # (nets, n, width)
         return next(parts).baddbmm(pooled, next(parts))
 
@@ -147,6 +156,16 @@ class Nets:
         h = functional.conv2d(h, filters, stride=self._plan[layer][2], padding=1, groups=self.count)
         return functional.batch_norm(h, *self._running[layer], scales, shifts, train, self.shape.forget)
 
+    def _shaken(self, one: torch.Tensor, other: torch.Tensor, train: bool) -> torch.Tensor:
+        """Two branches mixed, a share for each picture: one forwards, another backwards; scoring, halves."""
+        import torch
+
+        if not train:
+            return (one + other) / 2
+        forwards, backwards = torch.rand(2, len(one), 1, 1, 1, generator=self._rng).to(one.device)
+        felt = torch.lerp(other, one, backwards)
+        return felt + (torch.lerp(other, one, forwards) - felt).detach()
+
     def _shortcut(self, h: torch.Tensor, layer: int) -> torch.Tensor:
         from torch.nn import functional
 
@@ -187,6 +206,18 @@ def moved(x: torch.Tensor, shift: int, rng: torch.Generator) -> torch.Tensor:
     return torch.where(mirrored[:, None, None, None], found.flip(3), found)
 
 
+def cut(x: torch.Tensor, hole: int, rng: torch.Generator) -> torch.Tensor:
+    """Pictures with a square of zeros about a random pixel each; parts of it may lie outside."""
+    import torch
+
+    n, _, side, _ = x.shape
+    middles = torch.randint(0, side, (2, n, 1), generator=rng)
+    rows, columns = (torch.arange(side) >= middles - hole // 2) & (
+        torch.arange(side) < middles + (hole + 1) // 2
+    )
+    return x * ~(rows[:, None, :, None] & columns[:, None, None, :]).to(x.device)
+
+
 def fit(shape: Shape, data: Pictures, configs: Sequence[Config], epochs: int, seed: int) -> Result:
     """Train nets of one batch size for a budget; a last batch that is smaller is left out."""
     import torch
@@ -206,7 +237,8 @@ def fit(shape: Shape, data: Pictures, configs: Sequence[Config], epochs: int, se
         for number, rows in enumerate(order[: steps * batch].split(batch)):
             share = (1 + math.cos(math.pi * (epoch * steps + number) / (epochs * steps))) / 2
             rows = rows.to(shape.device)
-            nets.step(moved(x[rows], shape.shift, rng), y[rows], share)
+            some = moved(x[rows], shape.shift, rng)
+            nets.step(cut(some, shape.hole, rng) if shape.hole else some, y[rows], share)
     seen = nets.errors(*valid)
     seconds = (time.perf_counter() - began) / len(configs)
     return Result(seen, nets.errors(*test), seconds)
