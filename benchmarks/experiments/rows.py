@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -114,9 +115,13 @@ def read(path: Path) -> list[Row]:
 
 
 def append(path: Path, rows: Iterable[Row]) -> None:
-    """Add rows, each a line; a line that an earlier run left half written is cut away first."""
+    """Add rows, each a line; a line that an earlier run left half written is cut away first.
+
+    Several processes may add rows to a file at the same time.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until it is closed
         file.seek(0)
         text = file.read()
         file.truncate(text.rfind(b"\n") + 1)

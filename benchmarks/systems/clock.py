@@ -1,9 +1,11 @@
 """A peer's search on a virtual clock with any number of workers, as rung's own simulated executor does it.
 
 A job lasts as long as the problem says. What a configuration was trained to is kept, whatever the peer does
-about checkpoints: only what is more is paid for, which favours peers that would train anew. A job that trains
-nothing more is an evaluation repeated, and costs all of it. No job is started whose cost would pass the
-budget; those that run come to their end.
+about checkpoints: a job goes on from the largest resource below its own that this configuration was trained
+to, and only the rest is paid for, which favours peers that would train anew. A training that goes on keeps
+its luck, even where the peer gives each job a number of its own. A configuration that is proposed once more
+is an evaluation repeated, and paid for. No job is started whose cost would pass the budget; those that run
+come to their end.
 """
 
 from __future__ import annotations
@@ -21,7 +23,12 @@ from benchmarks.systems.trace import Trace
 
 
 class Running(NamedTuple):
-    """A job; the first two say when it ends, and which of equals first; `cost` is what it spends."""
+    """A job; the first two say when it ends, and which of equals first.
+
+    Attributes:
+        cost: the resource that it spends.
+        luck: the trial whose noise it has: its own, or that of the training which it goes on with.
+    """
 
     ends: float
     number: int
@@ -29,6 +36,7 @@ class Running(NamedTuple):
     config: dict[str, Any]
     until: int
     cost: int
+    luck: int
 
 
 def payload(problem: Problem, setting: Setting, multi_fidelity: bool) -> dict[str, Any]:
@@ -48,7 +56,13 @@ def payload(problem: Problem, setting: Setting, multi_fidelity: bool) -> dict[st
 def search(
     problem: Problem, setting: Setting, trace: Trace, peer: str, multi_fidelity: bool = True, option: str = ""
 ) -> None:
-    """Let a peer search; `option` is for its script."""
+    """Let a peer search; `option` is for its script.
+
+    Raises:
+        ValueError: a setting that is for rung's own simulations only.
+    """
+    if setting.stragglers or setting.drop or setting.trials is not None:
+        raise ValueError("peers are run without stragglers, dropped jobs and a limit of trials")
     told = payload(problem, setting, multi_fidelity) | {"option": option}
     with Session(peer, told) as session:
         drive(problem, setting, trace, session)
@@ -89,12 +103,13 @@ class Floor:
         self._count = 0
         self._started = 0.0  # resource of all jobs that began
         self._spent = 0.0  # of those that ended
-        self._reached: dict[tuple[Any, ...], int] = {}
+        # By configuration, the resources that it was trained to, and whose training each is.
+        self._saved: dict[tuple[Any, ...], dict[int, int]] = {}
 
     def start(self, trial: int, config: dict[str, Any], until: int) -> None:
         """Start a job, unless its cost passes the budget: then nothing more is started."""
-        reached = self._reached.get(_key(config), 0)
-        start = reached if reached < until and self._problem.continues else 0
+        saved = self._saved.get(_key(config), {}) if self._problem.continues else {}
+        start = max((reached for reached in saved if reached < until), default=0)
         cost = until - start
         if self._started + cost > self._setting.evaluations * self._problem.largest:
             self.spent_up = True
@@ -102,7 +117,8 @@ class Floor:
         self._started += cost
         self._count += 1
         ends = self._now + self._problem.seconds(config, start, until)
-        heappush(self.running, Running(ends, self._count, trial, config, until, cost))
+        luck = saved.get(start, trial)
+        heappush(self.running, Running(ends, self._count, trial, config, until, cost, luck))
 
     def finish(self, trace: Trace, tell: Callable[[int, int, float | None], int | None]) -> bool:
         """The next job ends; False if that is after the time there is."""
@@ -111,8 +127,8 @@ class Floor:
             return False
         self._now = job.ends
         self._spent += job.cost
-        self._reached[_key(job.config)] = max(self._reached.get(_key(job.config), 0), job.until)
-        loss = self._problem.value(job.config, job.until, 100_000 * self._setting.seed + job.trial)
+        self._saved.setdefault(_key(job.config), {})[job.until] = job.luck
+        loss = self._problem.value(job.config, job.until, 100_000 * self._setting.seed + job.luck)
         trace.result(job.config, job.until, loss, self._spent, self._now)
         until = tell(job.trial, job.until, loss if math.isfinite(loss) else None)
         if until is not None:
