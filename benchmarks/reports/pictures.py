@@ -10,6 +10,7 @@ import numpy as np
 from benchmarks.experiments.judging import of, scales, speedups
 from benchmarks.experiments.rows import Row
 from benchmarks.reports.drawing import COLOURS, Axis, Curve, Panel
+from benchmarks.reports.markdown import span
 
 _COLOURS: Final = {  # a system has one colour in all pictures
     "rung": "blue",
@@ -36,7 +37,7 @@ _COLOURS: Final = {  # a system has one colour in all pictures
 LINES: Final = 8  # in a panel, at most: more can't be told apart
 _PLACES: Final = 44  # at which a line is looked at
 _DEPTH: Final = 0.03  # of the median line's end: what lies below is cut off, or the rest would be flat
-_BANDS: Final = 5  # lines with bands, at most
+_BANDS: Final = 3  # lines with bands, at most
 
 
 def coloured(names: Iterable[str]) -> dict[str, str]:
@@ -110,9 +111,9 @@ def _regrets(
                 dash=name == "rung random",
             )
         )
-    seeds = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else f"{max(counts, default=0)}"
+    seeds = f"{span(counts)} seed{'s' * (counts != {1})}"
     least = _DEPTH * float(np.median([one.y[-1] for one in curves])) if curves else None
-    up = Axis(f"regret, median of {seeds} seeds", log=True, least=least)
+    up = Axis(f"regret, median of {seeds}", log=True, least=least)
     return Panel(title, axis, up, tuple(curves))
 
 

@@ -17,7 +17,7 @@ def about(name: str, one: Experiment, rows: Sequence[Row]) -> str:
         seconds = sum(row.wall for row in rows)
         seeds = Counter((row.system, row.problem, row.workers, row.budget, row.variant) for row in rows)
         parts.append(
-            f"{len(rows)} searches, {span(seeds.values())} seeds of each, {minutes(seconds)} of computing: "
+            f"{len(rows)} searches, {_seeds(set(seeds.values()))} of each, {minutes(seconds)} of computing: "
             f"`python -m benchmarks.experiments run {name}`.\n"
         )
     else:
@@ -42,6 +42,10 @@ def gaps(one: Experiment, rows: Sequence[Row]) -> Iterator[str]:
     if counts:
         of = Counter(str(known[0]) for known in planned)
         yield listed([f"{count} of {of[name]} searches of {name}" for name, count in sorted(counts.items())])
+
+
+def _seeds(counts: set[int]) -> str:
+    return f"{span(counts)} seed{'s' * (counts != {1})}"
 
 
 def _told(known: Sequence[object]) -> tuple[object, ...]:
