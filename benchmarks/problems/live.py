@@ -48,6 +48,8 @@ class Live:
         """The seconds that its training took from one resource to another, of seed 0."""
         seconds = self._of(config, 0).seconds[0]
         steps = [step for step, resource in enumerate(self._made.steps) if start < resource <= until]
+        if not self._made.continues:  # a budget's seconds are those of all of its training
+            steps = steps[-1:]
         return float(np.nansum(seconds[steps])) + 1e-6
 
     def _of(self, config: Mapping[str, Any], seed: int) -> Curves:

@@ -2,9 +2,9 @@
 
 A residual net of 20 layers, 64 channels to begin with and two branches a block, with Shake-Shake and Cutout,
 on all of CIFAR-10 at 32 x 32, 5,000 pictures of the training part held out to validate, for 22 to 600 epochs.
-It is trained by the code of its proxy, the recorded table `resnet`: `benchmarks.data.tables.recipes._residual`.
-The schedule ends with the budget, so that each budget is paid from 0. The four parameters are the paper's, their
-ranges chosen here.
+It is trained by the code of its proxy, the recorded table `resnet`, which is that of
+`benchmarks.data.tables.recipes._residual`. The schedule ends with the budget, so that each is paid from 0.
+The four parameters are the paper's, their ranges chosen here.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from benchmarks.data.tables.recipes.residual import chunks, train_on
 from benchmarks.data.tables.record import configurations
 from benchmarks.entries import Unavailable
 from benchmarks.problems import problem, resnet_gpu
+from benchmarks.problems.live import Live
 
 torch = pytest.importorskip("torch", reason="needs the gp extra")
 
@@ -227,3 +228,14 @@ def test_the_full_problem_trains_at_a_tiny_size_on_a_processor() -> None:
     assert made.value(config | {"learning_rate": 1e30}, 1, 0) == math.inf
     assert made.resource == ("epoch", 1, 3)
     assert not made.continues
+
+
+def test_a_live_job_that_does_not_go_on_pays_for_its_budget_alone() -> None:
+    data = pictures((24, 20, 20))
+    made = recipes()["resnet"]._replace(
+        steps=(1, 3), train=lambda configs, seed: train_on(data, SHAPE, (1, 3), configs, seed)
+    )
+    live = Live(made)
+    seconds = live._of(CONFIGS[0], 0).seconds[0]
+    assert live.cost(CONFIGS[0], 0, 3) == pytest.approx(seconds[1], abs=1e-5)
+    assert live.cost(CONFIGS[0], 0, 1) == pytest.approx(seconds[0], abs=1e-5)
