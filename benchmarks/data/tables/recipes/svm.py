@@ -1,8 +1,10 @@
 """A support vector machine with a radial basis function: two parameters, the share of the data as fidelity.
 
-The space of Klein et al. (2017, Fabolas, 5.1) and of BOHB (Falkner et al. 2018, 5.2): C and gamma
+The space of Klein et al. (2017, Fabolas, 5.1) and of BOHB (Falkner et al. 2018, 5.2.1): C and gamma
 from exp(-10) to exp(10), on a grid. The rows of a share are the first of one permutation, so that a larger
-share holds the smaller ones; the seed makes the permutation. A machine fitted on more rows begins anew.
+share holds the smaller ones; the seed makes the permutation. The smallest shares are 2 rows of the digits
+and 4 of the others, too few for all classes: a machine knows only those that it has seen, and of rows of a
+single class it says that class. A machine fitted on more rows begins anew.
 """
 
 from __future__ import annotations
