@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument(
         "--seeds", type=int, metavar="N", help="of the full forms' searches, only those of the first N seeds"
     )
+    parser.add_argument("--workers", nargs="+", type=int, help="of the full forms' searches, only these")
     parser.add_argument("--jobs", type=int, default=2, help="searches at the same time (default 2)")
     arguments = parser.parse_args()
     try:
@@ -40,7 +41,7 @@ def main() -> int:
     elif arguments.what == "run":
         try:
             for name, one in chosen.items():
-                _run(name, _only(one, arguments.systems, arguments.seeds), arguments.quick, arguments.jobs)
+                _run(name, _only(one, arguments), arguments.quick, arguments.jobs)
         except KeyboardInterrupt:
             print("stopped; the rows that were written stay, the same command goes on", file=sys.stderr)
             return 130
@@ -52,13 +53,15 @@ def main() -> int:
     return 0
 
 
-def _only(one: Experiment, names: list[str] | None, seeds: int | None) -> Experiment:
-    """The full form with these systems and so many seeds only, where any are named."""
+def _only(one: Experiment, arguments: argparse.Namespace) -> Experiment:
+    """The full form with these systems, workers and so many seeds only, where any are named."""
+    names, seeds, workers = arguments.systems, arguments.seeds, arguments.workers
     for name in names or ():
         system(name)  # a name that is wrong is an error
     kept = (
         plan._replace(
             systems=tuple(name for name in plan.systems if names is None or name in names),
+            settings=tuple(one for one in plan.settings if workers is None or one.workers in workers),
             seeds=plan.seeds if seeds is None else min(seeds, plan.seeds),
         )
         for plan in one.full
