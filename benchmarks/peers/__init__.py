@@ -1,44 +1,45 @@
-"""Peers of rung, each in an environment of its own: `make peers` makes them, `call.py` asks them.
+"""Peers of rung, each in an environment of its own, made by `make peers`, asked by `call.py` or `session.py`.
 
 They are no dependency of rung, nor of its tests. What a benchmark says of a peer comes from running it.
+
+A peer is a file `scripts/<peer>_tune.py`, which runs with the peer's Python. Its constant `ABOUT`, a plain
+mapping that is read without running the file, says what pip installs ("requirements"), what of the peer is
+compared ("note"), and which "systems" the script is: from a name to its note, its model, and where these
+are not the defaults whether it uses a resource ("multi_fidelity") and the script's "option".
 """
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+_SCRIPTS: Final = Path(__file__).with_name("scripts")
 
 
 class Peer(NamedTuple):
-    """A peer: what pip installs, and what of it is compared."""
+    """A peer: what pip installs, what of it is compared, the systems that it is."""
 
     name: str
     requirements: tuple[str, ...]
     note: str
+    systems: Mapping[str, Mapping[str, Any]] = MappingProxyType({})
 
 
-_ROWS: Final = (
-    Peer(
-        "optuna",
-        ("optuna>=5,<6", "cmaes", "scipy", "torch>=2.6,<2.14"),
-        "TPE, CMA-ES, pruners; torch is for its GPSampler only",
-    ),
-    Peer(
-        "hpbandster",
-        ("hpbandster==0.7.4", "statsmodels", "numpy<2.5"),
-        "the reference of BOHB; not maintained since 2022",
-    ),
-    Peer("smac", ("smac>=2.4,<3",), "the reference of SMAC; builds pyrfr, which needs swig and a compiler"),
-    Peer("dehb", ("dehb==0.1.2",), "the reference of DEHB"),
-    Peer(
-        "syne-tune",
-        ("syne-tune==0.16.0", "huggingface_hub"),
-        "conformal quantile regression, ASHA, PBT, median rule; its import needs huggingface_hub",
-    ),
-    Peer(
-        "neps",
-        ("neural-pipeline-search>=0.17,<0.18", "torch>=2.6,<2.15"),
-        "Bayesian optimisation, Hyperband",
-    ),
-    Peer("ax", ("ax-platform>=1.3,<2", "torch>=2.6,<2.14"), "BoTorch's Gaussian processes, by Meta's client"),
-)
-PEERS: Final = {row.name: row for row in _ROWS}
+def about(script: Path) -> Peer:
+    """What a peer's script says of it.
+
+    Raises:
+        ValueError: the script has no `ABOUT`, or one that is no plain mapping.
+    """
+    name = script.stem.removesuffix("_tune").replace("_", "-")
+    for node in ast.parse(script.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ABOUT":
+            said = ast.literal_eval(node.value)
+            return Peer(name, tuple(said["requirements"]), said["note"], said["systems"])
+    raise ValueError(f"{script.name} has no ABOUT = {{...}}")
+
+
+PEERS: Final = {peer.name: peer for peer in map(about, sorted(_SCRIPTS.glob("*_tune.py")))}

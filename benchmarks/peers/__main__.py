@@ -1,6 +1,7 @@
 """Makes the peers' environments: `python -m benchmarks.peers [NAME ...]`, or `make peers PEERS="NAME ..."`.
 
-One that cannot be installed is reported with the reason; the others are made all the same.
+One that cannot be installed is reported with the reason; the others are made all the same. The exit code is 1
+if any is not there in the end.
 """
 
 from __future__ import annotations
@@ -10,21 +11,31 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Final
 
 from benchmarks.peers import PEERS, Peer
 from benchmarks.peers.call import home
 
+CANNOT: Final = "CANNOT BE INSTALLED"
 
-def main() -> None:
-    """Make those asked for that are not there yet, and say what came of each."""
+
+def main() -> int:
+    """Make those asked for that are not there yet, say what came of each; 1 if one could not be made."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help=f"of {', '.join(PEERS)}; all of them if none is named")
     names = parser.parse_args().names or list(PEERS)
     unknown = [name for name in names if name not in PEERS]
     if unknown:
         parser.error(f"unknown peers: {', '.join(unknown)}; there are {', '.join(PEERS)}")
+    failed = []
     for name in names:
-        print(f"{name:12} {make(PEERS[name])}", flush=True)
+        outcome = make(PEERS[name])
+        print(f"{name:12} {outcome}", flush=True)
+        if outcome.startswith(CANNOT):
+            failed.append(name)
+    if failed:
+        print(f"{len(failed)} of {len(names)} are not there: {', '.join(failed)}", file=sys.stderr)
+    return int(bool(failed))
 
 
 def make(peer: Peer) -> str:
@@ -39,7 +50,7 @@ def make(peer: Peer) -> str:
         command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "-q"]
         subprocess.run([*command, *peer.requirements], check=True, capture_output=True, text=True)
     except subprocess.CalledProcessError as error:
-        return f"CANNOT BE INSTALLED: {_reason(error)}"
+        return f"{CANNOT}: {_reason(error)}"
     done.write_text(_wanted(peer))
     return f"installed in {_shown(folder)}: {peer.note}"
 
@@ -60,4 +71,4 @@ def _shown(folder: Path) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -8,6 +8,7 @@ import select
 import subprocess
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -74,19 +75,21 @@ class Session:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
         except BrokenPipeError:
-            raise Unavailable(f"{self._peer} failed: {self._last_words()}") from None
+            raise self._failure() from None
         if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
             self.close()
             raise Unavailable(f"{self._peer} took more than {PATIENCE:g} s for an answer")
         line = self._process.stdout.readline()
         if not line:
-            raise Unavailable(f"{self._peer} failed: {self._last_words()}")
+            raise self._failure()
         answer: dict[str, Any] = json.loads(line)
         self.seconds += answer.get("seconds", 0.0)
         return answer
 
     def close(self) -> None:
-        """End the peer's process."""
+        """End the peer's process; once more does nothing."""
+        if self._errors.closed:
+            return
         self._process.kill()
         self._process.communicate()
         self._errors.close()
@@ -100,8 +103,12 @@ class Session:
     ) -> None:
         self.close()
 
-    def _last_words(self) -> str:
-        self._process.wait(10)
+    def _failure(self) -> Unavailable:
+        """What the peer wrote last, when it has gone."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(10)
         self._errors.seek(0)
         lines = self._errors.read().decode(errors="replace").strip().splitlines()
-        return lines[-1][:300] if lines else f"exit code {self._process.returncode}"
+        self.close()
+        said = lines[-1][:300] if lines else f"exit code {self._process.returncode}"
+        return Unavailable(f"{self._peer} failed: {said}")

@@ -18,7 +18,7 @@ class Trace:
         points: [resource spent, virtual seconds, observed, true] at each change of the incumbent.
         evaluations: results so far.
         spent, now: resource and virtual seconds at the last result.
-        deciding: processor seconds that the system took to decide, in one thread: what else runs doesn't count.
+        deciding: processor seconds that the system took to decide, in one thread; what else runs is not in it
     """
 
     def __init__(self, problem: Problem) -> None:

@@ -9,7 +9,7 @@ from benchmarks.entries import Unavailable
 from benchmarks.peers import session
 from benchmarks.peers.session import Session
 from benchmarks.problems import Problem
-from benchmarks.systems import Setting
+from benchmarks.systems import Setting, system
 from benchmarks.systems.clock import drive, payload
 from benchmarks.systems.flat import flat, restored
 from benchmarks.systems.trace import Trace
@@ -97,10 +97,88 @@ def test_who_waits_for_results_gets_them(search):
 
 
 def test_a_repeated_evaluation_is_paid_for(search):
-    """The same configuration over and over: 1, 2 more to 3, then 1 each time."""
+    """The same configuration over and over: 1, and 2 more to 3, each time."""
     trace = search(Setting(evaluations=4), "same")
     assert trace.spent == 12
-    assert trace.evaluations < 12
+    assert trace.evaluations == 2 * 4
+    assert trace.full == 4
+
+
+class Listed:
+    """A peer in this process: jobs (trial, configuration, resource) from a list, for as long as asked."""
+
+    def __init__(self, jobs):
+        self._jobs = iter(jobs)
+
+    def ask(self):
+        return next(self._jobs)
+
+    def tell(self, trial, resource, loss):
+        return None
+
+
+def noisy(config, resource, seed):
+    return config["x"] + resource / 100 + seed * 1e-6
+
+
+def test_a_training_that_goes_on_keeps_its_luck_and_a_new_one_has_its_own():
+    """The second job goes on with the first one's training, whatever its number; the third is a new one."""
+    seen = []
+
+    def value(config, resource, seed):
+        seen.append((resource, seed))
+        return noisy(config, resource, seed)
+
+    jobs = [(0, {"x": 5, "kind": 0}, 1), (1, {"x": 5, "kind": 0}, 3), (2, {"x": 5, "kind": 0}, 1)]
+    fresh = (3, {"x": 7, "kind": 0}, 3)
+    problem = PROBLEM._replace(value=value, truth=lambda config: 0.0)
+    trace = Trace(problem)
+    drive(problem, Setting(seed=2, evaluations=2), trace, Listed([*jobs, fresh]))
+    assert seen == [(1, 200_000), (3, 200_000), (1, 200_002)]
+    assert trace.spent == 1 + 2 + 1  # the fresh one needs 3, and 2 are left
+
+
+def test_where_trainings_begin_anew_all_is_paid():
+    jobs = [(0, {"x": 5, "kind": 0}, 1), (1, {"x": 5, "kind": 0}, 3), (2, {"x": 6, "kind": 0}, 3)]
+    trace = Trace(PROBLEM)
+    drive(PROBLEM._replace(continues=False), Setting(evaluations=2), trace, Listed(jobs))
+    assert trace.spent == 1 + 3
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_same_proposals_give_what_rungs_own_executor_gives(workers):
+    """Costs, order, noise and budget, where a peer proposes what rung's random search did."""
+
+    def seconds(config, start, until):
+        return (1.0 + config["x"] % 7) * (until - start)
+
+    asked = {}  # by trial, as they were started
+
+    def value(config, resource, seed):
+        asked.setdefault(seed, dict(config))
+        return noisy(config, resource, seed)
+
+    problem = PROBLEM._replace(value=value, cost=seconds, truth=lambda config: float(config["x"]))
+    setting = Setting(seed=1, workers=workers, evaluations=20)
+    own, peers = Trace(problem), Trace(problem)
+    system("rung random").run(problem, setting, own)
+    indices = {value: index for index, value in enumerate(SPACE["kind"].values)}
+    jobs = [
+        (seed - 100_000, {"x": config["x"], "kind": indices[config["kind"]]}, problem.largest)
+        for seed, config in sorted(asked.items())
+    ]
+    jobs.append((len(jobs), jobs[0][1], problem.largest))  # for which nothing is left
+    assert len({(job[1]["x"], job[1]["kind"]) for job in jobs}) == len(jobs) - 1
+    drive(problem, setting, peers, Listed(jobs))
+    assert peers.points == own.points
+    assert len(own.points) > 1
+    assert (peers.spent, peers.now, peers.evaluations) == (own.spent, own.now, own.evaluations)
+    assert own.evaluations == 20
+
+
+def test_what_peers_are_not_run_with_is_said():
+    with pytest.raises(ValueError, match="without stragglers"):
+        system("optuna").run(PROBLEM, Setting(stragglers=0.5), Trace(PROBLEM))
 
 
 def test_a_peer_that_fails_says_why(search):

@@ -8,9 +8,13 @@ from pathlib import Path
 
 import benchmarks.peers.__main__ as making
 import pytest
-from benchmarks.peers import PEERS, Peer
+from benchmarks.conformance.rule import Asked
+from benchmarks.conformance.rules import RULES
+from benchmarks.peers import PEERS, Peer, about
 from benchmarks.peers import call as asking
 from benchmarks.peers.call import Missing, call, python_of
+from benchmarks.samplers.entries import ENTRIES
+from benchmarks.systems import systems
 
 SCRIPT = """
 from answer import answer
@@ -65,10 +69,30 @@ def test_a_peer_that_is_not_there_is_a_reason(tmp_path, monkeypatch):
     assert call("smac", "rules", {}) == Missing("smac is not installed: make peers PEERS=smac")
 
 
-def test_every_peer_has_its_scripts():
-    for name in PEERS:
-        for what in ("rules", "suggest"):
-            assert (asking._SCRIPTS / f"{name.replace('-', '_')}_{what}.py").exists()
+def test_who_is_asked_has_a_script():
+    asked = {(peer.peer, "rules") for rule in RULES for peer in rule.peers if isinstance(peer, Asked)}
+    asked |= {(beside.peer, "suggest") for entry in ENTRIES for beside in entry.beside}
+    assert len(asked) > len(PEERS)
+    for name, what in asked:
+        assert (asking._SCRIPTS / f"{name.replace('-', '_')}_{what}.py").exists()
+
+
+def test_a_peer_is_what_its_script_says(tmp_path):
+    script = tmp_path / "my_tuner_tune.py"
+    said = '{"requirements": ["tuner<2"], "note": "a note", "systems": {"mine": {"note": "n", "model": "m"}}}'
+    script.write_text(f"import what_is_not_here\n\nABOUT = {said}\nraise SystemExit(1)\n")
+    assert about(script) == Peer("my-tuner", ("tuner<2",), "a note", {"mine": {"note": "n", "model": "m"}})
+    script.write_text("serve(Tuner)\n")
+    with pytest.raises(ValueError, match="has no ABOUT"):
+        about(script)
+
+
+def test_all_peers_are_there_with_bounded_versions_and_systems():
+    assert set(PEERS) == {"ax", "dehb", "hpbandster", "neps", "optuna", "smac", "syne-tune"}
+    for peer in PEERS.values():
+        assert any(mark in peer.requirements[0] for mark in ("==", "<"))
+        for name in peer.systems:
+            assert systems()[name].note
 
 
 def test_one_that_cannot_be_installed_is_reported(tmp_path, monkeypatch, capsys):
@@ -79,8 +103,10 @@ def test_one_that_cannot_be_installed_is_reported(tmp_path, monkeypatch, capsys)
     monkeypatch.setattr(making.venv, "create", lambda folder, **_: Path(folder).mkdir())
     monkeypatch.setattr(making.subprocess, "run", fails)
     monkeypatch.setattr(sys, "argv", ["peers", "dehb"])
-    making.main()
-    assert capsys.readouterr().out.split(maxsplit=1)[1] == "CANNOT BE INSTALLED: ERROR: no such version\n"
+    assert making.main() == 1
+    said = capsys.readouterr()
+    assert said.out.split(maxsplit=1)[1] == "CANNOT BE INSTALLED: ERROR: no such version\n"
+    assert said.err == "1 of 1 are not there: dehb\n"
 
 
 def test_what_is_installed_is_not_installed_again(tmp_path, monkeypatch):

@@ -7,6 +7,18 @@ from ax.api.configs import ChoiceParameterConfig, RangeParameterConfig
 from ax.exceptions.core import DataRequiredError
 from serve import serve
 
+ABOUT = {
+    "requirements": ["ax-platform>=1.3,<2", "torch>=2.6,<2.14"],
+    "note": "BoTorch's Gaussian processes, by Meta's client",
+    "systems": {
+        "ax": {
+            "note": "Ax 1: its client's default, a Gaussian process",
+            "model": "process",
+            "multi_fidelity": False,
+        }
+    },
+}
+
 
 class Tuner:
     """Conditional parameters are always there; lists are whole numbers, ordered or not."""

@@ -6,6 +6,12 @@ from configspace_of import plain, space_of
 from dehb import DEHB
 from serve import FAILED, serve
 
+ABOUT = {
+    "requirements": ["dehb==0.1.2"],
+    "note": "the reference of DEHB",
+    "systems": {"dehb": {"note": "DEHB 0.1.2", "model": "evolution"}},
+}
+
 
 class Tuner:
     def __init__(self, told: dict[str, Any]) -> None:

@@ -10,6 +10,12 @@ from hpbandster.optimizers.bohb import BOHB
 from hpbandster.optimizers.config_generators import bohb as generators
 from serve import serve
 
+ABOUT = {
+    "requirements": ["hpbandster==0.7.4", "statsmodels", "numpy<2.5"],
+    "note": "the reference of BOHB; not maintained since 2022",
+    "systems": {"hpbandster": {"note": "HpBandSter 0.7.4: BOHB", "model": "density"}},
+}
+
 
 class Tuner:
     """Without a resource all rungs but the last are left out: its model at one fidelity."""

@@ -12,6 +12,12 @@ from serve import FAILED, serve
 
 _FIDELITY = "the fidelity"
 
+ABOUT = {
+    "requirements": ["neural-pipeline-search>=0.17,<0.18", "torch>=2.6,<2.15"],
+    "note": "Bayesian optimisation, Hyperband",
+    "systems": {"neps": {"note": 'NePS: "auto", Bayesian optimisation or Hyperband', "model": "process"}},
+}
+
 
 class Tuner:
     """Conditional parameters are always there; ordered lists are whole numbers."""

@@ -8,6 +8,23 @@ from serve import rungs, serve
 
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
+ABOUT = {
+    "requirements": ["optuna>=5,<6", "cmaes", "scipy", "torch>=2.6,<2.14"],
+    "note": "TPE, CMA-ES, pruners; torch is for its GPSampler only",
+    "systems": {
+        "optuna": {
+            "note": "Optuna 5: TPE, Hyperband pruner where there is a resource",
+            "model": "density",
+        },
+        "optuna gp": {
+            "note": "Optuna 5: GPSampler",
+            "model": "process",
+            "multi_fidelity": False,
+            "option": "gp",
+        },
+    },
+}
+
 
 class Tuner:
     """Several workers ask before results are told: TPE's constant liar, as its documentation advises."""

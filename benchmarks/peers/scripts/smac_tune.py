@@ -7,33 +7,59 @@ from typing import Any
 from configspace_of import plain, space_of
 from serve import FAILED, serve
 from smac import BlackBoxFacade, HyperparameterOptimizationFacade, MultiFidelityFacade, Scenario
+from smac.intensifier.hyperband_utils import determine_hyperband_for_multifidelity
 from smac.runhistory.dataclasses import TrialInfo, TrialValue
+
+ABOUT = {
+    "requirements": ["smac>=2.4,<3"],
+    "note": "the reference of SMAC; builds pyrfr, which needs swig and a compiler",
+    "systems": {
+        "smac": {
+            "note": "SMAC 3: random forest, with Hyperband where there is a resource",
+            "model": "forest",
+        },
+        "smac gp": {
+            "note": "SMAC 3: BlackBoxFacade, a Gaussian process",
+            "model": "process",
+            "multi_fidelity": False,
+            "option": "gp",
+        },
+    },
+}
 
 
 class Tuner:
+    """What SMAC knows of the budget is the number of trials; its initial design is at most a quarter of it.
+
+    With a resource that number comes from its own rule for Hyperband within a total budget.
+    """
+
     def __init__(self, told: dict[str, Any]) -> None:
         self._space = space_of(told["space"], told["seed"])
         self._full = told["full"]
-        budgets = {}
+        budgets, trials = {}, told["evaluations"]
         facade: Any = BlackBoxFacade if told["option"] == "gp" else HyperparameterOptimizationFacade
         if told["resource"]:
             facade = MultiFidelityFacade
-            budgets = {"min_budget": told["resource"][0], "max_budget": told["resource"][1]}
+            low, high = told["resource"]
+            budgets = {"min_budget": low, "max_budget": high}
+            total = told["evaluations"] * high
+            trials = determine_hyperband_for_multifidelity(total, low, high, told["eta"])["n_trials"]
         scenario = Scenario(
             self._space,
             deterministic=True,
-            n_trials=(100 if told["resource"] else 1) * told["evaluations"] + told["workers"],
+            n_trials=int(trials),
             seed=told["seed"],
             output_directory=Path(tempfile.mkdtemp(dir=".")),
             **budgets,
         )
-        options = {}
-        if told["resource"]:
-            options["intensifier"] = facade.get_intensifier(scenario, eta=told["eta"])
-        else:  # an initial design of a quarter of the evaluations, SMAC's own rule, is in its defaults
-            options["intensifier"] = facade.get_intensifier(scenario, max_config_calls=1)
+        options = {"eta": told["eta"]} if told["resource"] else {"max_config_calls": 1}
         self._facade = facade(
-            scenario, lambda config, seed, budget=None: 0.0, overwrite=True, logging_level=False, **options
+            scenario,
+            lambda config, seed, budget=None: 0.0,
+            intensifier=facade.get_intensifier(scenario, **options),
+            overwrite=True,
+            logging_level=False,
         )
         self._asked: dict[int, TrialInfo] = {}
 

@@ -10,6 +10,17 @@ from syne_tune.backend.trial_status import Trial
 from syne_tune.config_space import choice, lograndint, loguniform, ordinal, randint, uniform
 from syne_tune.optimizer.baselines import ASHACQR, CQR
 
+ABOUT = {
+    "requirements": ["syne-tune==0.16.0", "huggingface_hub"],
+    "note": "conformal quantile regression, ASHA, PBT, median rule; its import needs huggingface_hub",
+    "systems": {
+        "syne-tune": {
+            "note": "Syne Tune 0.16: CQR, under ASHA where there is a resource",
+            "model": "boosting",
+        }
+    },
+}
+
 
 class Tuner:
     """It knows no conditional parameters: all are there. Trials report at the rungs, where it decides."""
