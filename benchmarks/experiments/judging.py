@@ -4,7 +4,8 @@ Searches are paired where problem, seed and setting are the same; what is compar
 regret. Regrets below a thousandth of what a problem's first incumbents have count as that thousandth, and
 where a search had no incumbent yet it counts as the worst of its problem's first incumbents.
 
-All thresholds stand here or in an experiment's plan, and were chosen before the rows were looked at:
+The thresholds stand here, and were chosen before rows were looked at; where an experiment has one of its own
+that was not, its docstring says so:
 - p < 0.05 in the claim's direction holds, in the other direction fails, all else is unclear
   (Wilcoxon's signed-rank test, one-sided each way);
 - "not behind" and "as good as" allow a quarter more regret (`MARGIN`);
