@@ -12,6 +12,8 @@ units of the standardised target. So the same chain serves all budgets, and a tr
 
 Chains of one width are run together, stacked along a leading axis: they begin alike and see the same batches
 and normal numbers, all drawn from the seed, so that a chain doesn't depend on what it is grouped with.
+Configurations that differ in the burn-in alone are one chain, run once; its seconds are its share of the
+stack's.
 """
 
 from __future__ import annotations
@@ -58,14 +60,16 @@ def train(configs: Sequence[Mapping[str, Any]], seed: int, table: str, sizes: tu
 def _chains(configs: Sequence[Mapping[str, Any]], units: int, data: Split, seed: int) -> Curves:
     import torch
 
-    k, n = len(configs), len(data.train.x)
+    chains: dict[tuple[float, float], int] = {}
+    for config in configs:
+        chains.setdefault((config["step_length"], config["momentum_decay"]), len(chains))
+    chain_of = [chains[config["step_length"], config["momentum_decay"]] for config in configs]
+    burns = [config["burn_in"] for config in configs]
+    k, n = len(chains), len(data.train.x)
     generator = torch.Generator().manual_seed(seed)
     weights = _first(k, data.train.x.shape[1], units, generator)
     velocities = [torch.zeros_like(one) for one in weights]
-    lengths, decays, burns = (
-        torch.tensor([float(config[name]) for config in configs])
-        for name in ("step_length", "momentum_decay", "burn_in")
-    )
+    lengths, decays = torch.tensor(list(chains)).T
     x, y = torch.from_numpy(data.train.x), torch.from_numpy(data.train.y)
     samples: tuple[list[NDArray[np.float64]], ...] = ([], [])
     clock = np.zeros(len(STEPS))
@@ -80,8 +84,8 @@ def _chains(configs: Sequence[Mapping[str, Any]], units: int, data: Split, seed:
                 kept.append(_densities(weights, torch.from_numpy(part.x), torch.from_numpy(part.y)))
         if step in STEPS:
             clock[STEPS.index(step)] = (time.perf_counter() - began) / k
-    losses, tests = (_losses(np.stack(kept), burns.numpy()) for kept in samples)
-    return Curves(losses, tests, np.tile(np.diff(clock, prepend=0.0), (k, 1)))
+    losses, tests = (_losses(np.stack(kept)[:, chain_of], burns) for kept in samples)
+    return Curves(losses, tests, np.tile(np.diff(clock, prepend=0.0), (len(configs), 1)))
 
 
 def hamiltonian_step(
@@ -153,13 +157,13 @@ def _densities(weights: Sequence[Tensor], x: Tensor, y: Tensor) -> NDArray[np.fl
         return found
 
 
-def _losses(densities: NDArray[np.float64], burns: NDArray[np.float32]) -> NDArray[np.float64]:
+def _losses(densities: NDArray[np.float64], burns: Sequence[float]) -> NDArray[np.float64]:
     """(chains, budgets) from log-densities (samples, chains, rows); nan where a chain was lost."""
     found = np.full((densities.shape[1], len(STEPS)), np.nan)
     for budget, steps in enumerate(STEPS):
         count = steps // EVERY
         for chain, burn in enumerate(burns):
-            kept = densities[min(int(burn * count), count - 1) : count, chain]
+            kept = densities[min(int(burn * count + 1e-9), count - 1) : count, chain]
             with np.errstate(invalid="ignore"):  # densities of a lost chain are nan
                 loss = -float(np.mean(np.logaddexp.reduce(kept, axis=0) - math.log(len(kept))))
             if loss < _WORST:  # nan isn't
