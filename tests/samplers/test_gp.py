@@ -12,9 +12,9 @@ from scipy.stats import wilcoxon
 
 import rung
 from rung.errors import StudyError
-from rung.models import botorch_gp
+from rung.models import process
 from rung.models.torch_scope import require
-from rung.samplers import gp, make_sampler, surrogate
+from rung.samplers import gp, ladder, make_sampler, surrogate
 from rung.samplers.base import Request
 from rung.samplers.gp import GpSampler
 from rung.space.compiled import CompiledSpace, compile_space
@@ -83,7 +83,8 @@ def test_suggestions_follow_from_the_history_with_nothing_kept(recorder):
     before = suggest(record)
     for number in range(45, 49):
         suggest(record, number)
-    botorch_gp._fit.cache_clear()
+    process._fit.cache_clear()
+    gp._fitted.clear()
     surrogate._inputs.clear()
     record.history = copy.deepcopy(record.history)
     assert suggest(record) == before
@@ -148,28 +149,61 @@ def test_suggestions_for_a_hard_space_are_legal(recorder, belief):
     assert min(losses[12:]) < min(losses[:12])
 
 
-def test_the_largest_fidelity_with_enough_results_is_modelled(recorder):
+def test_results_of_all_fidelities_are_modelled_for_the_largest(recorder):
+    """The lower one is spread out, and the larger one, of a few alone, says the same and has another mean."""
     record = recorder()
     for number in range(30):
-        values = PLANE.sample(0, number)
-        record.trial(values, bowl(values), until=9 if number < 5 else 3)
+        record.trial(PLANE.sample(0, number), bowl(PLANE.sample(0, number)), until=3)
     assert suggest(record).origin.fidelity == 3
-    record.trial((0.4, 0.4), bowl((0.4, 0.4)), until=9)
+    for number in range(30, 34):
+        values = PLANE.sample(0, number)
+        record.trial(values, bowl(values) + 5.0, until=9)
+    found = [suggest(record, number) for number in range(100, 104)]
+    assert {each.origin.fidelity for each in found} == {9}
+    assert min(bowl(each.values) for each in found) < 0.03
+
+
+def test_it_does_not_follow_fidelities_that_mislead(recorder):
+    """Losses fall to the other corner where trials are short."""
+    record = recorder()
+    for number in range(40):
+        values = PLANE.sample(0, number)
+        record.trial(values, bowl((1.0 - values[0], 1.0 - values[1])), until=3)
+        record.trial(values, bowl(values), until=9)
     assert suggest(record).origin.fidelity == 9
+    assert bowl(suggest(record).values) < 0.03
+
+
+def test_cheap_jobs_get_a_cheap_search(recorder):
+    record = recorder()
+    sampler, request = GpSampler(), Request(3)._replace
+    assert sampler._effort(record.history, request(resource=record.history.identity.resource.maximum)) == (
+        512,
+        6,
+        30,
+        200,
+    )
+    cheap = sampler._effort(record.history, request(resource=1))
+    assert all(a <= b for a, b in zip(cheap, (512, 6, 30, 200), strict=True))
+    assert cheap.candidates < 512
+    few = GpSampler(candidates=20, starts=1, iterations=0, most_points=10)
+    assert few._effort(record.history, request(resource=1)) == (20, 1, 0, 10)
 
 
 def test_the_work_is_bounded_as_results_grow(recorder, monkeypatch):
     sizes: list[int] = []
-    fit = surrogate.fit
+    fit = ladder.fit
 
-    def counted(x: Any, *rest: Any) -> Any:
-        sizes.append(len(x))
-        return fit(x, *rest)
+    def counted(data: Any, *rest: Any) -> Any:
+        sizes.append(len(data.x))
+        return fit(data, *rest)
 
-    monkeypatch.setattr(surrogate, "fit", counted)
+    monkeypatch.setattr(ladder, "fit", counted)
     record = told(recorder, PLANE, 400, bowl)
     assert suggest(record, most_points=50).origin.model
     assert max(sizes) == 50
+    assert len(sizes) <= 1 + np.log2(400)
+    suggest(record, most_points=50)
     assert len(sizes) <= 1 + np.log2(400)
 
 

@@ -63,8 +63,8 @@ def test_many_workers_need_as_many_suggestions():
     assert (one, many) == (DEAR, CHEAP)
 
 
-def test_between_the_two_there_is_one_for_several_fidelities():
-    facts = FACTS._replace(seconds=0.5, results=50)
+def test_beyond_a_process_there_is_another_model_for_several_fidelities():
+    facts = FACTS._replace(seconds=0.5, results=50, dimensions=80)
     assert choose(facts._replace(fidelities=4)).sampler.name == "mfes"
     for change in ({"fidelities": 1}, {"fidelities": 4, "noisy": True}, {"fidelities": 4, "goals": 2}):
         assert choose(facts._replace(**change)).sampler.name == CHEAP

@@ -1,4 +1,4 @@
-"""A Gaussian process over numbers and categories, as BoTorch sets it up: its kernel, and the fit of that.
+"""A Gaussian process over numbers and categories, as BoTorch sets it up: its kernel, and what is fitted.
 
 The kernel is Matern 5/2 over the numbers, a lengthscale each, times BoTorch's `CategoricalKernel`,
 exp(-mean(differs / lengthscale)), a lengthscale a category. Its variance is 1: targets are standardised. The
@@ -7,23 +7,18 @@ Optimization Performs Great in High Dimensions, section 4): they grow with the d
 same median as BoTorch's and is wider: with that, which all but rules out that there is none, the regret on
 Branin's function after 50 evaluations is thirty times as large.
 
-The marginal likelihood is computed in closed form, by PyTorch, to the same value as GPyTorch's
-`ExactMarginalLogLikelihood`; the latter's general machinery takes five to ten times as long for some hundred
-results. What is fitted is small and plain; `rung.models.gp_posterior` computes with it.
+What is fitted, by `rung.models.process`, is small and plain; `rung.models.gp_posterior` computes with it.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import fmin_l_bfgs_b
-
-from rung.models.torch_scope import scope
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,7 +29,7 @@ ITERATIONS: Final = 50  # of L-BFGS, from the priors
 WARM: Final = 20  # from an earlier fit
 LEAST_SCALE: Final = 2.5e-2
 LEAST_NOISE: Final = 1e-6
-_MOST: Final = 1e4  # of either
+MOST: Final = 1e4  # of either
 _JITTERS: Final = (1e-9, 1e-7, 1e-5, 1e-3)
 
 
@@ -46,12 +41,16 @@ class Kernel(NamedTuple):
         numbers: how many of them are numbers'.
         noise: variance of the noise.
         mean: far from all data.
+        length: over which fidelities say less of each other, in rungs, see `rung.models.process`.
+        growth: logarithm of the factor by which a lower rung's noise is larger.
     """
 
     scales: tuple[float, ...]
     numbers: int
     noise: float
     mean: float
+    length: float = math.inf
+    growth: float = 0.0
 
 
 class Priors(NamedTuple):
@@ -77,42 +76,6 @@ def priors(k: int, numbers: int) -> Priors:
     return Priors(means, deviations)
 
 
-def fit(x: Floats, numbers: int, y: Floats, start: Kernel | None = None) -> Kernel:
-    """The most probable hyperparameters of targets `y` at `x`; equal arguments are fitted once.
-
-    Args:
-        x: (n, k) numbers in [0, 1], then categories' codes.
-        numbers: how many columns are numbers.
-        y: (n,) about standardised.
-        start: hyperparameters to begin at.
-    """
-    return _fit(x.shape, np.ascontiguousarray(x).tobytes(), numbers, y.tobytes(), start)
-
-
-@lru_cache(maxsize=128)
-def _fit(shape: tuple[int, int], x: bytes, numbers: int, y: bytes, start: Kernel | None) -> Kernel:
-    beliefs = priors(shape[1], numbers)
-    begin = beliefs.begin
-    if start is not None:
-        begin = np.append(np.log(start.scales), max(begin[-1], math.log(start.noise)))
-    iterations = ITERATIONS if start is None else WARM
-    least = np.log([LEAST_SCALE] * shape[1] + [LEAST_NOISE])
-    bounds = np.stack([least, np.full(len(least), math.log(_MOST))], axis=1)
-    with scope():
-        import torch
-
-        points, targets = torch.tensor(np.frombuffer(x).reshape(shape)), torch.tensor(np.frombuffer(y))
-        found = descend(
-            lambda logs: misfit(logs, points, numbers, targets, beliefs)[:2],
-            np.clip(begin, bounds[:, 0], bounds[:, 1]),
-            bounds,
-            iterations,
-        )
-        mean = misfit(found, points, numbers, targets, beliefs)[2]
-    *scales, noise = np.exp(found).tolist()
-    return Kernel(tuple(scales), numbers, noise, mean)
-
-
 def descend(
     function: Callable[[Floats], tuple[float, Floats]], begin: Floats, bounds: Floats, iterations: int
 ) -> Floats:
@@ -124,36 +87,6 @@ def descend(
     most = iterations + iterations // 2
     found, _, _ = fmin_l_bfgs_b(function, begin, bounds=bounds.tolist(), maxiter=iterations, maxfun=most)
     return np.asarray(found, dtype=np.float64) if np.isfinite(found).all() else begin
-
-
-def misfit(logs: Floats, x: Tensor, numbers: int, y: Tensor, beliefs: Priors) -> tuple[float, Floats, float]:
-    """Minus the logarithm of the posterior density of hyperparameters, over n; up to a constant.
-
-    Args:
-        logs: (k + 1,) logarithms of lengthscales and noise; the mean is the most probable one given these.
-
-    Returns:
-        It, its gradient (k + 1,), and the mean.
-    """
-    import torch
-
-    n = len(x)
-    scales = torch.tensor(logs[:-1]).requires_grad_()
-    noise = math.exp(logs[-1])
-    covariance = correlation(x, x, scales.exp(), numbers)
-    factor = cholesky(covariance.detach() + noise * torch.eye(n, dtype=x.dtype))
-    inverse = torch.cholesky_inverse(factor)
-    ones = inverse.sum(dim=1)
-    mean = (ones @ y) / ones.sum()
-    residual = y - mean
-    weights = inverse @ residual
-    value = 0.5 * (residual @ weights) + factor.diagonal().log().sum() + 0.5 * n * math.log(2.0 * math.pi)
-    slope = 0.5 * (inverse - torch.outer(weights, weights))  # by the covariance
-    (by_scale,) = torch.autograd.grad(covariance, scales, slope)
-    z = (logs - beliefs.means) / beliefs.deviations
-    prior = float((0.5 * z**2 + logs).sum())
-    by_logs = np.append(by_scale.numpy(), noise * float(slope.trace())) + z / beliefs.deviations + 1.0
-    return (float(value) + prior) / n, by_logs / n, float(mean)
 
 
 def correlation(a: Tensor, b: Tensor, scales: Tensor, numbers: int) -> Tensor:

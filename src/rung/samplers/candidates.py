@@ -25,14 +25,14 @@ Acquisition = Callable[[Floats], Floats]  # (n, d) points -> (n,), more is bette
 STEPS: Final = (0.2, 0.05, 0.0125)  # of a number's move, in the unit cube; a move takes one at random
 LEAST: Final = 8  # results before the first model, at least
 STARTS: Final = 10  # random points from which hills are climbed
-_LISTED: Final = 32  # candidates decoded at once when the best are looked through
+_LISTED: Final = 4  # candidates decoded at once when the best are looked through, then twice as many
 
 
 def random_points(
     space: CompiledSpace, generator: np.random.Generator, count: int, *, flat: bool = False
 ) -> Floats:
     """Up to `count` legal points by the priors; uniform ones with `flat`."""
-    return _settled(space, _drawn(space, generator, count, flat))[0]
+    return decoded(space, _drawn(space, generator, count, flat))[0]
 
 
 def _drawn(space: CompiledSpace, generator: np.random.Generator, count: int, flat: bool = False) -> Floats:
@@ -45,7 +45,7 @@ def _drawn(space: CompiledSpace, generator: np.random.Generator, count: int, fla
     return points
 
 
-def _settled(space: CompiledSpace, points: Floats) -> tuple[Floats, Ints]:
+def decoded(space: CompiledSpace, points: Floats) -> tuple[Floats, Ints]:
     """Points (d, n) as the encoding has them, (m, d), of those that are legal; and which these are."""
     columns = space.columns
     raw = columns.raw(points)
@@ -88,7 +88,7 @@ class Moves:
         new = np.where(np.isnan(old), _drawn(self.space, generator, len(rows)).T, old)
         each = np.arange(len(rows))
         new[each, chosen] = self._moved(old[each, chosen], chosen, generator)
-        found, kept = _settled(self.space, np.ascontiguousarray(new.T))
+        found, kept = decoded(self.space, np.ascontiguousarray(new.T))
         rows, chosen = rows[kept], chosen[kept]
         went = found[np.arange(len(rows)), chosen] != points[rows, chosen]
         return found[went], rows[went]
@@ -167,10 +167,12 @@ def best_allowed(space: CompiledSpace, history: History, points: Floats, values:
     """
     seen = set() if history.identity.noisy else configurations(history)
     order = np.argsort(-values, kind="stable")
-    for start in range(0, len(order), _LISTED):
-        for found in space.decode(points[order[start : start + _LISTED]]):
+    start, size = 0, _LISTED
+    while start < len(order):
+        for found in space.decode(points[order[start : start + size]]):
             if found not in seen:
                 return found
+        start, size = start + size, 2 * size
     return None
 
 

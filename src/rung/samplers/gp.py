@@ -5,7 +5,8 @@ Optimization); see `rung.models.botorch_acquisition` for it and for that of seve
 `rung.models.botorch_gp` for the model. What papers leave open is done so:
 
 - The first 2 (d + 1) results, at most 30, are of a Sobol sequence; d parameters can vary.
-- The model is of the largest fidelity with as many results, and of no other: `mfes` and `cqr` learn from all.
+- Results of all fidelities are modelled together, and asked for the largest with any: how well lower ones
+  foretell it is learnt (`rung.models.process`). With several objectives only the largest with enough counts.
 - A failed trial counts as the worst result. One that breaks a constraint has a loss behind all that break
   none (`rung.samplers.observed`); with several objectives so in each of them.
 - Pending trials are fantasies: 16 draws of their values, the improvement averaged over them.
@@ -24,20 +25,24 @@ Optimization); see `rung.models.botorch_acquisition` for it and for that of seve
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rung.models.botorch_acquisition import Acquisition, Data
 from rung.models.botorch_gp import Kernel
+from rung.models.gain import Gain
 from rung.models.torch_scope import require
 from rung.samplers.base import Request, Suggestion
 from rung.samplers.candidates import best_allowed
 from rung.samplers.gp_search import Belief, Bounds, Search
 from rung.samplers.inputs import Inputs, targets
 from rung.samplers.kept import MOST
+from rung.samplers.ladder import FIDELITIES, Key, Level, modelled
 from rung.samplers.observed import Observed, fidelities, observed, pending
 from rung.samplers.sobol import SobolSampler
 from rung.samplers.surrogate import Model, inputs_of, model_of
@@ -52,8 +57,24 @@ Floats = NDArray[np.float64]
 
 _SPREAD: Final = Origin("gp")
 _MOST_INITIAL: Final = 30
-_FEWEST: Final = 128  # candidates, however little the first job costs
 _MOST_PENDING: Final = 64  # trials that are fantasies, the latest
+
+
+class Effort(NamedTuple):
+    """What a suggestion may take.
+
+    Attributes:
+        candidates, starts, iterations: of the search for the highest acquisition.
+        points: results that are modelled.
+    """
+
+    candidates: int
+    starts: int
+    iterations: int
+    points: int
+
+
+_FEWEST: Final = Effort(128, 2, 8, 96)  # however little the first job costs
 
 
 class Known(NamedTuple):
@@ -66,6 +87,7 @@ class Known(NamedTuple):
         goals: (n, m) the losses of each objective.
         violated: (n,) whether a constraint is broken.
         pending: (p, d).
+        levels: the results of all fidelities that are modelled, the largest first.
     """
 
     fidelity: int
@@ -74,6 +96,7 @@ class Known(NamedTuple):
     goals: Floats
     violated: NDArray[np.bool_]
     pending: Floats
+    levels: list[Level]
 
 
 @dataclass(frozen=True)
@@ -118,57 +141,76 @@ class GpSampler:
         inputs = inputs_of(space)
         known = self._known(space, history, inputs)
         if known is not None:
-            values = self._deliberate(history, request)._promising(history, inputs, known, rng.generator())
+            effort = self._effort(history, request)
+            values = self._promising(history, inputs, known, effort, rng.generator())
             if values is not None:
                 return Suggestion(values, Origin("gp", model=True, fidelity=known.fidelity))
         return Suggestion(SobolSampler().suggest(space, history, request, rng).values, _SPREAD)
 
-    def _deliberate(self, history: History, request: Request) -> GpSampler:
-        """With as much search as the first job is worth: the square root of its share of an evaluation."""
+    def _effort(self, history: History, request: Request) -> Effort:
+        """As much as the first job is worth: the square root of its share of an evaluation."""
         resource = history.identity.resource
-        share = 1.0 if resource is None else math.sqrt(request.resource / resource.maximum)
-        if share >= 1.0:
-            return self
-        return replace(
-            self,
-            candidates=max(round(share * self.candidates), min(self.candidates, _FEWEST)),
-            starts=max(round(share * self.starts), min(self.starts, 2)),
-            iterations=max(round(share * self.iterations), min(self.iterations, 8)),
+        share = 1.0 if resource is None else min(1.0, math.sqrt(request.resource / resource.maximum))
+        return Effort(
+            max(round(share * self.candidates), min(self.candidates, _FEWEST.candidates)),
+            max(round(share * self.starts), min(self.starts, _FEWEST.starts)),
+            max(round(share * self.iterations), min(self.iterations, _FEWEST.iterations)),
+            max(round(share * self.most_points), min(self.most_points, _FEWEST.points)),
         )
 
     def _known(self, space: CompiledSpace, history: History, inputs: Inputs) -> Known | None:
-        """The results of the largest fidelity that has enough of them."""
+        """The results that a model is made from; None if there are too few."""
         if inputs.width == 0:
             return None
-        least = self._least(inputs)
-        for fidelity in fidelities(history):
-            data = observed(history, fidelity)
-            if len(data.trials) >= least and np.isfinite(data.losses).sum() >= 2:
-                matrix = history.matrix(space)
-                seen = set(data.trials.tolist()) | history.outside
-                waiting = [trial for trial in pending(history) if trial not in seen][-_MOST_PENDING:]
-                points, ahead = matrix[data.trials], matrix[np.array(waiting, dtype=np.intp)]
-                return Known(fidelity, points, data.losses, _goals(data), data.violations > 0.0, ahead)
-        return None
+        least, matrix = self._least(inputs), history.matrix(space)
+        sound = [each for each in fidelities(history) if _count(observed(history, each))]
+        if len(history.identity.goals) > 1:
+            sound = [each for each in sound if len(observed(history, each).trials) >= least][:1]
+        if sum(len(observed(history, each).trials) for each in sound) < least:
+            return None
+        if not sound or max(_count(observed(history, each)) for each in sound) < 2:
+            return None
+        data = observed(history, sound[0])
+        columns = inputs(matrix)
+        levels = [_level(history, columns, each, sound[0]) for each in spread_out(sound, FIDELITIES)]
+        seen = set(data.trials.tolist()) | history.outside
+        waiting = [trial for trial in pending(history) if trial not in seen][-_MOST_PENDING:]
+        ahead = matrix[np.array(waiting, dtype=np.intp)]
+        return Known(
+            sound[0], matrix[data.trials], data.losses, _goals(data), data.violations > 0.0, ahead, levels
+        )
 
     def _least(self, inputs: Inputs) -> int:
         return self.initial or min(2 * (inputs.dimensions + 1), _MOST_INITIAL)
 
     def _promising(
-        self, history: History, inputs: Inputs, known: Known, generator: np.random.Generator
+        self,
+        history: History,
+        inputs: Inputs,
+        known: Known,
+        effort: Effort,
+        generator: np.random.Generator,
     ) -> Values | None:
         """The best configuration found, not tried yet unless the study is noisy; None if there is none."""
-        x = inputs(known.points)
-        model = model_of(x, inputs.numbers, known.losses, known.goals, self.most_points)
-        data = Data(
-            model.kernels, x[model.rows], model.y, inputs(known.pending), _reference(history, known, model)
-        )
-        acquisition = Acquisition(data, int(generator.integers(2**31)))
-        search = Search(inputs, acquisition, Belief(inputs, self.belief / len(x)), generator)
-        bounds = self._bounds(inputs, known, model.kernels[0])
-        pool = search.candidates(known.points[best_first(known.losses)], self.candidates, bounds)
-        points, values = search.best(pool, self.starts, self.iterations, bounds)
+        acquisition, kernel = self._acquisition(history, inputs, known, effort.points, generator)
+        search = Search(inputs, acquisition, Belief(inputs, self.belief / len(known.points)), generator)
+        bounds = self._bounds(inputs, known, kernel)
+        pool = search.candidates(known.points[best_first(known.losses)], effort.candidates, bounds)
+        points, values = search.best(pool, effort.starts, effort.iterations, bounds)
         return best_allowed(inputs.space, history, points, values)
+
+    def _acquisition(
+        self, history: History, inputs: Inputs, known: Known, most: int, generator: np.random.Generator
+    ) -> tuple[Acquisition | Gain, Kernel]:
+        """What is to be as high as possible, and the (first) model's hyperparameters."""
+        ahead = inputs(known.pending)
+        if known.goals.shape[1] == 1:
+            kernel, data = modelled(known.levels, inputs.numbers, most, _fitted_of(history))
+            return Gain(kernel, data, ahead, generator), kernel
+        x = inputs(known.points)
+        model = model_of(x, inputs.numbers, known.losses, known.goals, most)
+        several = Data(model.kernels, x[model.rows], model.y, ahead, _reference(history, known, model))
+        return Acquisition(several, int(generator.integers(2**31))), model.kernels[0]
 
     def _bounds(self, inputs: Inputs, known: Known, kernel: Kernel) -> Bounds | None:
         """The trust region, (v,) corners for the numbers, if there are so many that there is one."""
@@ -179,6 +221,35 @@ class GpSampler:
         region = replayed(losses.tolist(), self._least(inputs), v)
         centre = inputs(known.points[best_first(known.losses)[:1]])[0, :v]
         return box(centre, region.length, np.array(kernel.scales[:v]))
+
+
+def _fitted_of(history: History) -> dict[Key, Kernel]:
+    """Hyperparameters that were fitted to beginnings of the history's results; they follow from these."""
+    version = history.space_version, len(history.outside)
+    kept = _fitted.get(history)
+    if kept is None or kept[0] != version:
+        kept = _fitted[history] = version, {}
+    return kept[1]
+
+
+_fitted: WeakKeyDictionary[History, tuple[tuple[int, int], dict[Key, Kernel]]] = WeakKeyDictionary()
+
+
+def _count(data: Observed) -> int:
+    """How many results have a value."""
+    return int(np.isfinite(data.losses).sum())
+
+
+def _level(history: History, columns: Floats, fidelity: int, largest: int) -> Level:
+    data = observed(history, fidelity)
+    rung = math.log(largest / fidelity) / math.log(history.identity.eta)
+    return Level(rung, data.trials, columns[data.trials], data.losses)
+
+
+def spread_out(fidelities: Sequence[int], most: int) -> list[int]:
+    """At most `most` of these, the first among them."""
+    places = np.linspace(0, len(fidelities) - 1, min(most, len(fidelities)))
+    return [fidelities[place] for place in places.round().astype(int).tolist()]
 
 
 def best_first(losses: Floats) -> NDArray[np.intp]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.models.botorch_acquisition import Acquisition
+from rung.models.gain import Gain
 from rung.samplers.candidates import Moves, climb, random_points
 from rung.samplers.inputs import Inputs
 from rung.samplers.surrogate import settled
@@ -17,7 +18,7 @@ Floats = NDArray[np.float64]
 Bounds = tuple[Floats, Floats]  # (v,) the least and the largest of each number
 
 _BEST: Final = 5  # trials whose neighbours are candidates
-_NEAR: Final = 32  # neighbours of each
+_NEAR: Final = 16  # of the random candidates there are, for a neighbour of each
 _ROUNDS: Final = 4  # of the space's moves
 _STEP: Final = 1e-4  # of a difference quotient
 
@@ -57,7 +58,7 @@ class Search:
     """The search for the highest acquisition, weighed by what the user believes."""
 
     def __init__(
-        self, inputs: Inputs, acquisition: Acquisition, belief: Belief, generator: np.random.Generator
+        self, inputs: Inputs, acquisition: Acquisition | Gain, belief: Belief, generator: np.random.Generator
     ) -> None:
         self._inputs = inputs
         self._acquisition = acquisition
@@ -78,9 +79,11 @@ class Search:
             bounds: of the trust region: random ones are in it, and differ from the best trial in few numbers.
         """
         space, generator = self._inputs.space, self._generator
-        near, _ = self._moves(np.repeat(trials[:_BEST], _NEAR, axis=0), generator)
+        near, _ = self._moves(np.repeat(trials[:_BEST], max(1, count // _NEAR), axis=0), generator)
         if bounds is not None:
             return np.concatenate([near, self._inside(trials[0], count, bounds)])
+        if not self._moves.priors:
+            return np.concatenate([near, random_points(space, generator, count)])
         drawn = [random_points(space, generator, n, flat=i > 0) for i, n in enumerate(halves(count))]
         return np.concatenate([near, *drawn])
 
@@ -98,10 +101,12 @@ class Search:
             return pool, np.empty(0)
         values = self.worth(pool)
         first = pool[np.argsort(-values, kind="stable")[:starts]]
-        found = self._uphill(first, iterations, bounds)
-        if not self._inputs.smooth:
-            climbed, _ = climb(self._moves, found, self.worth, self._generator, rounds=_ROUNDS)
-            found = np.concatenate([found, climbed, self._uphill(climbed, iterations, bounds)])
+        if self._inputs.smooth:
+            found = self._uphill(first, iterations, bounds)
+        else:
+            rounds = min(_ROUNDS, starts)
+            climbed, _ = climb(self._moves, first, self.worth, self._generator, rounds=rounds)
+            found = np.concatenate([climbed, self._uphill(climbed, iterations, bounds)])
         return np.concatenate([found, pool]), np.concatenate([self.worth(found), values])
 
     def _uphill(self, points: Floats, iterations: int, bounds: Bounds | None) -> Floats:

@@ -96,18 +96,36 @@ def targets(losses: Floats, more: Floats | None = None) -> Floats:
     Returns:
         (n,) array, or (q,) with `more`.
     """
-    sound = losses[np.isfinite(losses)]
     asked = losses if more is None else more
-    if not len(sound):
+    if not np.isfinite(losses).any():
         return np.zeros(len(asked))
-    low, middle, top = float(sound.min()), float(np.median(sound)), float(sound.max())
+    top = _top(losses)
+    known, beyond = np.minimum(losses, top), np.minimum(asked, top)
+    unit = float(np.abs(known).max()) or 1.0  # so that no square is beyond what a float holds
+    known, beyond = known / unit, beyond / unit
+    deviation = float(known.std())
+    standard: Floats = (beyond - known.mean()) / (deviation if deviation > 1e-12 else 1.0)
+    return standard
+
+
+def cut(losses: Floats) -> Floats:
+    """Losses (n,) with failed ones (`inf`), and what is far beyond the median, cut off; 0 if all failed."""
+    return np.minimum(losses, _top(losses)) if np.isfinite(losses).any() else np.zeros(len(losses))
+
+
+def _top(losses: Floats) -> float:
+    """Where losses (n,) are cut off, of which some are finite."""
+    sound = losses[np.isfinite(losses)]
+    low, middle, top = float(sound.min()), _median(sound), float(sound.max())
     with np.errstate(over="ignore"):
         high = middle + _WIDE * (middle - low)
-    if middle > low and high < top:
-        top = high
-    known, cut = np.minimum(losses, top), np.minimum(asked, top)
-    unit = float(np.abs(known).max()) or 1.0  # so that no square is beyond what a float holds
-    known, cut = known / unit, cut / unit
-    deviation = float(known.std())
-    standard: Floats = (cut - known.mean()) / (deviation if deviation > 1e-12 else 1.0)
-    return standard
+    return high if middle > low and high < top else top
+
+
+def _median(x: Floats) -> float:
+    """That of (n,), as `np.median` has it, in a tenth of the time."""
+    half = len(x) // 2
+    if len(x) % 2:
+        return float(np.partition(x, half)[half])
+    low, high = np.partition(x, [half - 1, half])[half - 1 : half + 1]
+    return float(0.5 * low + 0.5 * high)

@@ -14,7 +14,9 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.models.botorch_gp import Kernel, fit
+from rung.models.botorch_gp import ITERATIONS, WARM, Kernel
+from rung.models.process import Data, fit
+from rung.samplers.candidates import decoded
 from rung.samplers.inputs import Inputs, targets
 from rung.samplers.kept import kept_rows
 from rung.space.compiled import CompiledSpace
@@ -22,8 +24,8 @@ from rung.space.compiled import CompiledSpace
 Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
-_EACH: Final = 20  # results, up to which every one is a milestone
-_LEAST: Final = 16  # results that an earlier fit is worth it for
+EACH: Final = 20  # results, up to which every one is a milestone
+LEAST: Final = 16  # results that an earlier fit is worth it for
 
 
 class Model(NamedTuple):
@@ -56,15 +58,16 @@ def model_of(x: Floats, numbers: int, losses: Floats, goals: Floats, most: int) 
 def _kernel(x: Floats, numbers: int, losses: Floats, goal: Floats, most: int) -> Kernel:
     n = milestone(len(losses))
     start = None
-    if n >= 2 * _LEAST:
+    if n >= 2 * LEAST:
         start = _kernel(x[: n // 2], numbers, losses[: n // 2], goal[: n // 2], most)
     rows = kept_rows(losses[:n], most, x[:n])
-    return fit(x[rows], numbers, targets(goal[rows]), start)
+    data = Data(x[rows], numbers, np.zeros(len(rows)), targets(goal[rows]))
+    return fit(data, start, ITERATIONS if start is None else WARM)
 
 
-def milestone(count: int) -> int:
-    """The last milestone up to `count`: a multiple of the largest power of two up to a twentieth of it."""
-    step = 1 << max(0, (count // _EACH).bit_length() - 1)
+def milestone(count: int, each: int = EACH) -> int:
+    """The last milestone up to `count`: a multiple of the largest power of two up to an `each`-th of it."""
+    step = 1 << max(0, (count // each).bit_length() - 1)
     return count - count % step
 
 
@@ -77,10 +80,12 @@ def inputs_of(space: CompiledSpace) -> Inputs:
 
 
 def settled(space: CompiledSpace, points: Floats) -> Floats:
-    """Points (n, d) at the configurations that they decode to, of those that are legal: (m, d)."""
-    rows = space.decode(points)
-    legal = np.flatnonzero(space.legal(rows))
-    return space.encode([rows[i] for i in legal.tolist()])
+    """Points (n, d) at the configurations that they decode to, of those that are legal: (m, d).
+
+    What is NaN but becomes active is at its centre.
+    """
+    filled = np.where(np.isnan(points), 0.5, np.clip(points, 0.0, 1.0))
+    return decoded(space, np.ascontiguousarray(filled.T))[0]
 
 
 _inputs: WeakKeyDictionary[CompiledSpace, Inputs] = WeakKeyDictionary()

@@ -1,0 +1,158 @@
+"""The expected improvement's logarithm under a Gaussian process of one objective, and its slope, in NumPy.
+
+Ament et al. (2023, Unexpected Improvements to Expected Improvement for Bayesian Optimization, section 4),
+over the least posterior mean where there are results, so that noise is no improvement, and averaged over
+fantasies of pending points. `rung.models.botorch_acquisition` has the same in PyTorch, and that of several
+objectives.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import fmin_l_bfgs_b
+from scipy.special import erfcx, log_ndtr, ndtr
+
+from rung.models.botorch_gp import Kernel
+from rung.models.process import Data, Posterior
+
+Floats = NDArray[np.float64]
+Extra = Callable[[Floats], tuple[Floats, Floats]]  # (b, k) -> (b,) and its gradient (b, k)
+
+FANTASIES: Final = 16
+SHORT: Final = 8  # iterations, up to which they are plain steps
+_TINY: Final = 1e-10  # the least variance
+_LOG_SQRT_2PI: Final = 0.5 * math.log(2.0 * math.pi)
+_LOG_SQRT_HALF_PI: Final = 0.5 * math.log(0.5 * math.pi)
+_BLOCK: Final = 2**20  # numbers in an intermediate array
+
+
+class Gain:
+    """The logarithm of the expected improvement; more is better."""
+
+    def __init__(self, kernel: Kernel, data: Data, pending: Floats, generator: np.random.Generator) -> None:
+        """Args: pending: (p, k) where values are to come; drawn by `generator`."""
+        normals = generator.standard_normal((len(pending), FANTASIES if len(pending) else 1))
+        self.posterior = Posterior(kernel, data, pending, normals)
+
+    def __call__(self, x: Floats) -> Floats:
+        """At rows of `x` (b, k): (b,)."""
+        size = max(1, _BLOCK // len(self.posterior.x))
+        if len(x) > size:
+            return np.concatenate([self(x[i : i + size]) for i in range(0, len(x), size)])
+        mean, deviation, _, _ = self._moments(x)
+        logs = log_improvement((self.posterior.best - mean) / deviation[:, None])
+        return np.asarray(_log_mean_exp(logs) + np.log(deviation))
+
+    def _moments(self, x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """Means (b, F), deviations (b,), the kernel's slopes (b, N), half the variance's weights (b, N)."""
+        cross, near = self.posterior.cross(x)
+        half = cross @ self.posterior.root.T
+        variance = np.maximum(1.0 - np.einsum("ij,ij->i", half, half), _TINY)
+        return self.posterior.mean + cross @ self.posterior.weights, np.sqrt(variance), near, half
+
+    def gradient(self, x: Floats) -> tuple[Floats, Floats]:
+        """At rows of `x` (b, k): (b,), and the gradient (b, k) along the numbers."""
+        posterior = self.posterior
+        mean, deviation, near, half = self._moments(x)
+        z = (posterior.best - mean) / deviation[:, None]
+        logs = log_improvement(z)
+        total = _log_mean_exp(logs)
+        share = np.exp(logs - total[:, None]) / z.shape[1]
+        steep = share * slope(z, logs)
+        by_spread = 1.0 - (steep * z).sum(axis=1)  # by the deviation's logarithm
+        by_spread[deviation <= math.sqrt(_TINY)] = 0.0
+        weights = (-steep / deviation[:, None]) @ posterior.weights.T
+        weights -= (by_spread / deviation**2)[:, None] * (half @ posterior.root)
+        return total + np.log(deviation), posterior.along(x, near, weights)
+
+    def refine(
+        self,
+        x: Floats,
+        free: NDArray[np.bool_],
+        bounds: tuple[Floats, Floats],
+        iterations: int,
+        extra: Extra | None = None,
+    ) -> Floats:
+        """Rows of `x` (b, k) moved uphill by L-BFGS, each along its `free` (b, k) numbers.
+
+        Args:
+            bounds: (k,) the least and the largest.
+            extra: to be added to the acquisition.
+        """
+        moved = x.copy()
+        if not free.any():
+            return moved
+        if iterations <= SHORT and extra is None:
+            return self._stepped(moved, free, bounds, iterations)
+        low, high = (np.broadcast_to(bound, x.shape)[free] for bound in bounds)
+
+        def falls(flat: Floats) -> tuple[float, Floats]:
+            moved[free] = flat
+            value, steep = self.gradient(moved)
+            if extra is not None:
+                more, steeper = extra(moved)
+                value, steep = value + more, steep + steeper
+            return -float(value.sum()), -np.nan_to_num(steep[free])
+
+        begin = np.clip(x[free], low, high)
+        limits = np.stack([low, high], axis=1)
+        most = iterations + iterations // 2
+        found, _, _ = fmin_l_bfgs_b(falls, begin, bounds=limits.tolist(), maxiter=iterations, maxfun=most)
+        moved[free] = found if np.isfinite(found).all() else begin
+        return moved
+
+    def _stepped(
+        self, x: Floats, free: NDArray[np.bool_], bounds: tuple[Floats, Floats], steps: int
+    ) -> Floats:
+        """The same by so few steps along the slope that L-BFGS would learn nothing from them.
+
+        A step is measured in lengthscales; the next one is twice as long, or a quarter where it led down.
+        """
+        k = free.shape[1]
+        width = np.minimum(np.array(self.posterior.kernel.scales[:k]), 1.0) * free
+        value, steep = self.gradient(x)
+        length = np.full((len(x), 1), 0.1)
+        for _ in range(steps):
+            direction = np.nan_to_num(steep) * width * width
+            longest = np.abs(direction).max(axis=1, keepdims=True)
+            tried = np.clip(x + direction * (length / np.maximum(longest, 1e-300)), *bounds)
+            tried = np.where(free, tried, x)
+            found, slopes = self.gradient(tried)
+            better = found > value
+            x, steep = np.where(better[:, None], tried, x), np.where(better[:, None], slopes, steep)
+            value = np.where(better, found, value)
+            length = np.where(better[:, None], 2.0 * length, 0.25 * length)
+        return x
+
+
+def log_improvement(z: Floats) -> Floats:
+    """The logarithm of E[max(z + Z, 0)], Z standard normal, exact however small it is (eq. 9)."""
+    near = np.maximum(z, -1.0)
+    above: Floats = np.log(np.exp(-0.5 * near * near - _LOG_SQRT_2PI) + near * ndtr(near))
+    if z.min(initial=0.0) > -1.0:
+        return above
+    far = np.clip(z, -1e6, -1.0)
+    mills = np.log(erfcx(far * -math.sqrt(0.5)) * -far) + _LOG_SQRT_HALF_PI
+    with np.errstate(divide="ignore"):
+        near = np.log(-np.expm1(np.minimum(mills, -1e-14)))
+        rest = np.where(z > -1e6, near, -2.0 * np.log(np.maximum(-z, 1.0)))
+    found: Floats = np.where(z > -1.0, above, -0.5 * z * z - _LOG_SQRT_2PI + rest)
+    return found
+
+
+def slope(z: Floats, logs: Floats) -> Floats:
+    """The derivative of `log_improvement`, whose values are `logs`."""
+    return np.where(z > -1e4, np.exp(log_ndtr(z) - logs), -z)
+
+
+def _log_mean_exp(logs: Floats) -> Floats:
+    """(b,) over the columns of (b, F)."""
+    if logs.shape[1] == 1:
+        return logs[:, 0].copy()
+    most = logs.max(axis=1)
+    return np.asarray(most + np.log(np.exp(logs - most[:, None]).mean(axis=1)))

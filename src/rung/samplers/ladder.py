@@ -1,0 +1,144 @@
+"""Results of all fidelities as one Gaussian process takes them, fitted at milestones.
+
+`rung.models.process` has the model. What is done to the results so that they fit into it:
+
+- At each fidelity what is far beyond the median is cut off (`rung.samplers.inputs.targets`).
+- Losses of a lower fidelity are brought to the spread of the next higher one by the trials that both have,
+  from four of these on. Means need no such care: the model has one for each fidelity.
+- Of many results at most so many are modelled, the same number of each fidelity as far as there are so many:
+  which, says `rung.samplers.kept`.
+- At most `FIDELITIES` are modelled, the largest one, and others evenly from the rest.
+
+Hyperparameters come from the first m results at each fidelity, m its last milestone; see
+`rung.samplers.surrogate`, which does the same with results of one fidelity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.models.botorch_gp import ITERATIONS, WARM, Kernel
+from rung.models.process import Data, fit
+from rung.samplers.inputs import cut
+from rung.samplers.kept import kept_rows
+from rung.samplers.surrogate import EACH, LEAST, milestone
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+FIDELITIES: Final = 6
+_PAIRS: Final = 4  # trials at two fidelities that tell how their spreads compare
+_EACH: Final = 4  # results at one of several fidelities, up to which every one is a milestone
+_WARM: Final = 8  # iterations of a fit of several fidelities, from an earlier one
+_RATIO: Final = 4.0  # of two spreads, at most
+
+
+Key = tuple[int, tuple[tuple[float, int], ...]]  # results that are modelled, and how many at each rung
+
+
+class Level(NamedTuple):
+    """Results at one fidelity, in the order they came.
+
+    Attributes:
+        rung: how many rungs it is below the largest that is modelled.
+        trials: (n,) whose they are.
+        x: (n, k) columns of their configurations.
+        losses: (n,) `inf` where failed.
+    """
+
+    rung: float
+    trials: Ints
+    x: Floats
+    losses: Floats
+
+    def first(self, count: int) -> Level:
+        """The first `count` of them."""
+        return Level(self.rung, self.trials[:count], self.x[:count], self.losses[:count])
+
+
+def modelled(
+    levels: Sequence[Level], numbers: int, most: int, fitted: dict[Key, Kernel]
+) -> tuple[Kernel, Data]:
+    """Hyperparameters, and the results that are modelled.
+
+    Args:
+        levels: the largest fidelity first, each with results.
+        numbers: how many columns are numbers.
+        most: results.
+        fitted: hyperparameters of earlier calls with the beginnings of these results; new ones are added.
+    """
+    return _kernel(levels, numbers, most, fitted), together(levels, numbers, most)
+
+
+def _kernel(levels: Sequence[Level], numbers: int, most: int, fitted: dict[Key, Kernel]) -> Kernel:
+    each = EACH if len(levels) == 1 else _EACH
+    levels = [level.first(milestone(len(level.losses), each)) for level in levels]
+    key = most, tuple((level.rung, len(level.losses)) for level in levels)
+    if key not in fitted:
+        start = None
+        if sum(len(level.losses) for level in levels) >= 2 * LEAST:
+            earlier = [level.first(_before(len(level.losses))) for level in levels]
+            start = _kernel(earlier, numbers, most, fitted)
+        warm = WARM if len(levels) == 1 else _WARM
+        fitted[key] = fit(together(levels, numbers, most), start, ITERATIONS if start is None else warm)
+    return fitted[key]
+
+
+def _before(count: int) -> int:
+    """The largest power of two below `count`, so that few earlier fits serve many later ones; 1 of 1."""
+    return 1 << max(0, (count - 1).bit_length() - 1)
+
+
+def together(levels: Sequence[Level], numbers: int, most: int) -> Data:
+    """The results that are modelled, with targets of mean 0 and standard deviation 1 for all of them."""
+    rows = _rows(levels, most)
+    targets = _centred(levels)
+    y = np.concatenate([each[row] for each, row in zip(targets, rows, strict=True)])
+    x = np.concatenate([level.x[row] for level, row in zip(levels, rows, strict=True)])
+    rungs = np.repeat([level.rung for level in levels], [len(row) for row in rows])
+    if len(levels) == 1:
+        y = y - y.mean()
+    deviation = float(np.sqrt((y * y).mean()))
+    return Data(x, numbers, rungs, y / (deviation if deviation > 1e-12 else 1.0))
+
+
+def _rows(levels: Sequence[Level], most: int) -> list[NDArray[np.intp]]:
+    """Which results of each level are modelled."""
+    found, left = [], most
+    for place, level in enumerate(levels):
+        count = min(len(level.losses), max(1, left // (len(levels) - place)))
+        found.append(kept_rows(level.losses, count, level.x if len(levels) == 1 else None))
+        left -= count
+    return found
+
+
+def _centred(levels: Sequence[Level]) -> list[Floats]:
+    """Losses of each level on one scale, each less its mean."""
+    losses = [cut(level.losses) for level in levels]
+    unit = max(float(np.abs(each).max()) for each in losses) or 1.0  # so that no square is beyond a float
+    found: list[Floats] = []
+    for place, each in enumerate(losses):
+        scaled = each / unit
+        if place > 0:
+            scaled *= _ratio(levels[place], scaled, levels[place - 1], found[-1])
+        found.append(scaled - scaled.mean())
+    return found
+
+
+def _ratio(low: Level, losses: Floats, high: Level, others: Floats) -> float:
+    """The spread at the higher fidelity over that at the lower one, where trials have both."""
+    place = np.full(max(int(low.trials.max()), int(high.trials.max())) + 1, -1)
+    place[high.trials] = np.arange(len(high.trials))
+    there = place[low.trials]
+    here = np.flatnonzero(there >= 0)
+    if len(here) < _PAIRS:
+        return 1.0
+    there = there[here]
+    ours, theirs = float(losses[here].std()), float(others[there].std())
+    if min(ours, theirs) <= 1e-12:
+        return 1.0
+    return min(max(theirs / ours, 1.0 / _RATIO), _RATIO)
