@@ -59,7 +59,7 @@ def suggest(record: Any, number: int = 100, space: CompiledSpace = PLANE, **sett
 
 
 def test_it_begins_with_a_spread_design(recorder):
-    record = told(recorder, PLANE, 5, bowl)
+    record = told(recorder, PLANE, 4, bowl)
     assert suggest(record).origin == gp._SPREAD
     record.trial((0.5, 0.5), bowl((0.5, 0.5)))
     assert suggest(record).origin.model

@@ -1,10 +1,10 @@
 """Bayesian optimisation by Gaussian processes: expected improvement (Jones et al. 1998), as a logarithm.
 
 The acquisition is that of Ament et al. (2023, Unexpected Improvements to Expected Improvement for Bayesian
-Optimization); see `rung.models.botorch_acquisition` for it and for that of several objectives, and
-`rung.models.botorch_gp` for the model. What papers leave open is done so:
+Optimization); see `rung.models.gain` for it, `rung.models.botorch_acquisition` for that of several
+objectives, and `rung.models.process` for the model. What papers leave open is done so:
 
-- The first 2 (d + 1) results, at most 30, are of a Sobol sequence; d parameters can vary.
+- The first d + 1 results, from 5 to 30, are of a Sobol sequence; d parameters can vary.
 - Results of all fidelities are modelled together, and asked for the largest with any: how well lower ones
   foretell it is learnt (`rung.models.process`). With several objectives only the largest with enough counts.
 - A failed trial counts as the worst result. One that breaks a constraint has a loss behind all that break
@@ -56,6 +56,7 @@ from rung.trials.history import History
 Floats = NDArray[np.float64]
 
 _SPREAD: Final = Origin("gp")
+_LEAST_INITIAL: Final = 5
 _MOST_INITIAL: Final = 30
 _MOST_PENDING: Final = 64  # trials that are fantasies, the latest
 
@@ -74,7 +75,7 @@ class Effort(NamedTuple):
     points: int
 
 
-_FEWEST: Final = Effort(128, 2, 8, 96)  # however little the first job costs
+_FEWEST: Final = Effort(128, 2, 5, 96)  # however little the first job costs
 
 
 class Known(NamedTuple):
@@ -104,7 +105,7 @@ class GpSampler:
     """Gaussian processes with BoTorch.
 
     Args:
-        initial: results before there is a model; None for 2 (d + 1), at most 30.
+        initial: results before there is a model; None for d + 1, from 5 to 30.
         candidates: random configurations at which the acquisition is evaluated.
         starts: how many of the best candidates are improved.
         iterations: of L-BFGS from these.
@@ -181,7 +182,7 @@ class GpSampler:
         )
 
     def _least(self, inputs: Inputs) -> int:
-        return self.initial or min(2 * (inputs.dimensions + 1), _MOST_INITIAL)
+        return self.initial or min(max(inputs.dimensions + 1, _LEAST_INITIAL), _MOST_INITIAL)
 
     def _promising(
         self,

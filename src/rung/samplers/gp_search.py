@@ -104,7 +104,7 @@ class Search:
         if self._inputs.smooth:
             found = self._uphill(first, iterations, bounds)
         else:
-            rounds = min(_ROUNDS, starts)
+            rounds = min(_ROUNDS, starts - 1)
             climbed, _ = climb(self._moves, first, self.worth, self._generator, rounds=rounds)
             found = np.concatenate([climbed, self._uphill(climbed, iterations, bounds)])
         return np.concatenate([found, pool]), np.concatenate([self.worth(found), values])

@@ -32,7 +32,7 @@ Ints = NDArray[np.int64]
 
 FIDELITIES: Final = 6
 _PAIRS: Final = 4  # trials at two fidelities that tell how their spreads compare
-_EACH: Final = 4  # results at one of several fidelities, up to which every one is a milestone
+_EACH: Final = 2  # results at one of several fidelities, up to which every one is a milestone
 _WARM: Final = 8  # iterations of a fit of several fidelities, from an earlier one
 _RATIO: Final = 4.0  # of two spreads, at most
 
