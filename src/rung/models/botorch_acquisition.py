@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.models.botorch_gp import Kernel, descend
+from rung.models.ascent import Slope, uphill
+from rung.models.botorch_gp import Kernel
 from rung.models.gp_posterior import Posterior
 from rung.models.torch_scope import scope
 
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 Gain = Callable[["Tensor"], "Tensor"]  # (b, k) -> (b,)
-Extra = Callable[[Floats], tuple[Floats, Floats]]  # (b, k) -> (b,) and its gradient (b, k)
 
 FANTASIES: Final = 16
 _FRONT: Final = 64  # points of a front that the boxes are made from, beyond two objectives
@@ -106,7 +106,7 @@ class Acquisition:
         free: NDArray[np.bool_],
         bounds: tuple[Floats, Floats],
         iterations: int,
-        extra: Extra | None = None,
+        extra: Slope | None = None,
     ) -> Floats:
         """Rows of `x` (b, k) moved uphill by L-BFGS, each along its `free` (b, k) numbers.
 
@@ -114,24 +114,8 @@ class Acquisition:
             bounds: (k,) the least and the largest.
             extra: to be added to the acquisition.
         """
-        moved = x.copy()
-        if not free.any():
-            return moved
-        low, high = (np.broadcast_to(bound, x.shape)[free] for bound in bounds)
-
-        def falls(flat: Floats) -> tuple[float, Floats]:
-            moved[free] = flat
-            value, slope = self.gradient(moved)
-            if extra is not None:
-                more, steeper = extra(moved)
-                value, slope = value + more, slope + steeper
-            return -float(value.sum()), -np.nan_to_num(slope[free])
-
         with scope():
-            moved[free] = descend(
-                falls, np.clip(x[free], low, high), np.stack([low, high], axis=1), iterations
-            )
-        return moved
+            return uphill(self.gradient, x, free, bounds, iterations, extra)
 
 
 def log_improvement(z: Tensor) -> Tensor:

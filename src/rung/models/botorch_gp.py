@@ -13,12 +13,10 @@ What is fitted, by `rung.models.process`, is small and plain; `rung.models.gp_po
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import fmin_l_bfgs_b
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -74,19 +72,6 @@ def priors(k: int, numbers: int) -> Priors:
     means = np.array([wide] * numbers + [0.0] * (k - numbers) + [-4.0])
     deviations = np.array([math.sqrt(3.0)] * numbers + [1.0] * (k - numbers) + [3.0])
     return Priors(means, deviations)
-
-
-def descend(
-    function: Callable[[Floats], tuple[float, Floats]], begin: Floats, bounds: Floats, iterations: int
-) -> Floats:
-    """Where L-BFGS gets from `begin` (v,), between `bounds` (v, 2); `begin` where it finds no finite numbers.
-
-    Args:
-        function: value and gradient (v,).
-    """
-    most = iterations + iterations // 2
-    found, _, _ = fmin_l_bfgs_b(function, begin, bounds=bounds.tolist(), maxiter=iterations, maxfun=most)
-    return np.asarray(found, dtype=np.float64) if np.isfinite(found).all() else begin
 
 
 def correlation(a: Tensor, b: Tensor, scales: Tensor, numbers: int) -> Tensor:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import log_ndtr, ndtr
 
+from rung.models import improvement
 from rung.models.gaussian import cholesky
 
 Floats = NDArray[np.float64]
@@ -32,19 +33,14 @@ def expected_improvement(means: Floats, variances: Floats, best: float) -> Float
     deviations = np.sqrt(variances)
     z = (best - means) / deviations
     density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-    improvement: Floats = deviations * (z * ndtr(z) + density)
-    return np.maximum(improvement, 0.0)
+    found: Floats = deviations * (z * ndtr(z) + density)
+    return np.maximum(found, 0.0)
 
 
 def log_improvement(means: Floats, variances: Floats, best: float) -> Floats:
     """(n,) its logarithm; finite, and in the right order, also where the improvement is below 1e-300."""
     deviations = np.sqrt(variances)
-    z = (best - means) / deviations
-    plain = expected_improvement(means, variances, best) / deviations
-    # far below: phi(z) (1 - |z| R(z)) with Mills' ratio R, whose difference from 1 is about 1 / z^2
-    far = -0.5 * z * z - 0.5 * math.log(2.0 * math.pi) - np.log(np.maximum(z * z, 1.0))
-    with np.errstate(divide="ignore"):
-        logs: Floats = np.log(deviations) + np.where(z > -25.0, np.log(plain), far)
+    logs: Floats = improvement.log_improvement((best - means) / deviations) + np.log(deviations)
     return logs
 
 

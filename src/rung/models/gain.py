@@ -9,25 +9,21 @@ objectives.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import fmin_l_bfgs_b
-from scipy.special import erfcx, log_ndtr, ndtr
 
+from rung.models.ascent import Slope, uphill
 from rung.models.botorch_gp import Kernel
+from rung.models.improvement import log_improvement, slope
 from rung.models.process import Data, Posterior
 
 Floats = NDArray[np.float64]
-Extra = Callable[[Floats], tuple[Floats, Floats]]  # (b, k) -> (b,) and its gradient (b, k)
 
 FANTASIES: Final = 16
 SHORT: Final = 8  # iterations, up to which they are plain steps
 _TINY: Final = 1e-10  # the least variance
-_LOG_SQRT_2PI: Final = 0.5 * math.log(2.0 * math.pi)
-_LOG_SQRT_HALF_PI: Final = 0.5 * math.log(0.5 * math.pi)
 _BLOCK: Final = 2**20  # numbers in an intermediate array
 
 
@@ -76,7 +72,7 @@ class Gain:
         free: NDArray[np.bool_],
         bounds: tuple[Floats, Floats],
         iterations: int,
-        extra: Extra | None = None,
+        extra: Slope | None = None,
     ) -> Floats:
         """Rows of `x` (b, k) moved uphill by L-BFGS, each along its `free` (b, k) numbers.
 
@@ -84,27 +80,9 @@ class Gain:
             bounds: (k,) the least and the largest.
             extra: to be added to the acquisition.
         """
-        moved = x.copy()
-        if not free.any():
-            return moved
-        if iterations <= SHORT and extra is None:
-            return self._stepped(moved, free, bounds, iterations)
-        low, high = (np.broadcast_to(bound, x.shape)[free] for bound in bounds)
-
-        def falls(flat: Floats) -> tuple[float, Floats]:
-            moved[free] = flat
-            value, steep = self.gradient(moved)
-            if extra is not None:
-                more, steeper = extra(moved)
-                value, steep = value + more, steep + steeper
-            return -float(value.sum()), -np.nan_to_num(steep[free])
-
-        begin = np.clip(x[free], low, high)
-        limits = np.stack([low, high], axis=1)
-        most = iterations + iterations // 2
-        found, _, _ = fmin_l_bfgs_b(falls, begin, bounds=limits.tolist(), maxiter=iterations, maxfun=most)
-        moved[free] = found if np.isfinite(found).all() else begin
-        return moved
+        if iterations <= SHORT and extra is None and free.any():
+            return self._stepped(x.copy(), free, bounds, iterations)
+        return uphill(self.gradient, x, free, bounds, iterations, extra)
 
     def _stepped(
         self, x: Floats, free: NDArray[np.bool_], bounds: tuple[Floats, Floats], steps: int
@@ -128,26 +106,6 @@ class Gain:
             value = np.where(better, found, value)
             length = np.where(better[:, None], 2.0 * length, 0.25 * length)
         return x
-
-
-def log_improvement(z: Floats) -> Floats:
-    """The logarithm of E[max(z + Z, 0)], Z standard normal, exact however small it is (eq. 9)."""
-    near = np.maximum(z, -1.0)
-    above: Floats = np.log(np.exp(-0.5 * near * near - _LOG_SQRT_2PI) + near * ndtr(near))
-    if z.min(initial=0.0) > -1.0:
-        return above
-    far = np.clip(z, -1e6, -1.0)
-    mills = np.log(erfcx(far * -math.sqrt(0.5)) * -far) + _LOG_SQRT_HALF_PI
-    with np.errstate(divide="ignore"):
-        near = np.log(-np.expm1(np.minimum(mills, -1e-14)))
-        rest = np.where(z > -1e6, near, -2.0 * np.log(np.maximum(-z, 1.0)))
-    found: Floats = np.where(z > -1.0, above, -0.5 * z * z - _LOG_SQRT_2PI + rest)
-    return found
-
-
-def slope(z: Floats, logs: Floats) -> Floats:
-    """The derivative of `log_improvement`, whose values are `logs`."""
-    return np.where(z > -1e4, np.exp(log_ndtr(z) - logs), -z)
 
 
 def _log_mean_exp(logs: Floats) -> Floats:

@@ -21,8 +21,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.lapack import dpotrf, dtrtri
-from scipy.optimize import fmin_l_bfgs_b
 
+from rung.models.ascent import descend
 from rung.models.botorch_gp import LEAST_NOISE, LEAST_SCALE, MOST, Kernel, priors
 
 Floats = NDArray[np.float64]
@@ -261,10 +261,7 @@ def _fit(
         begin[: k + 1] = np.append(np.log(start.scales), max(begin[k], math.log(start.noise)))
         begin[k + 1 :] = [math.log(start.length), start.growth][: len(begin) - k - 1]
     begin = np.clip(begin, bounds[:, 0], bounds[:, 1])
-    most = iterations + iterations // 2
-    found, _, _ = fmin_l_bfgs_b(misfit, begin, bounds=bounds.tolist(), maxiter=iterations, maxfun=most)
-    if not np.isfinite(found).all():
-        found = begin
+    found = descend(misfit, begin, bounds, iterations)
     means = misfit.explained(found)[2]
     *scales, noise = np.exp(found[: k + 1]).tolist()
     kernel = Kernel(tuple(scales), numbers, noise, float(means[data.rungs.argmin()]))

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import erfcx, log_ndtr, ndtr, ndtri
+from scipy.special import log_ndtr, ndtri
+
+from rung.models import improvement
 
 Floats = NDArray[np.float64]
 
-_SQRT_HALF_PI: Final = math.sqrt(math.pi / 2)
 FLOOR: Final = 1e-4  # the part of their range below which differences of losses lose weight
 _WIDE: Final = 100.0  # of the losses that stay, in distances of the 75 % quantile from the best
 _TINY: Final = 1e-12  # the least variance
 _LEAST: Final = -36.0  # of a logarithm of one minus a number that rounding brings to 1
-_LOG_SQRT_2PI: Final = 0.5 * math.log(2 * math.pi)
 
 
 def log_improvement(best: float, mean: Floats, variance: Floats) -> Floats:
-    """The logarithm of E[max(0, best - Y)] for a normal Y, exact far into the tails (Ament et al. 2023, A.1).
+    """The logarithm of E[max(0, best - Y)] for a normal Y, exact far into the tails.
 
     Args:
         mean, variance: (n,); a variance of 0 counts as a tiny one.
     """
     deviation = np.sqrt(np.maximum(variance, _TINY))
-    z = (best - mean) / deviation
-    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
-        near = np.log(z * ndtr(z) + np.exp(-0.5 * z * z - _LOG_SQRT_2PI))
-        w = -z / math.sqrt(2)
-        far = -0.5 * z * z - _LOG_SQRT_2PI + np.log1p(-_SQRT_HALF_PI * -z * erfcx(w))
-        farther = -0.5 * z * z - _LOG_SQRT_2PI - 2.0 * np.log(np.abs(z))
-    tail: Floats = np.where(z > -1.0, near, np.where(z > -1e3, far, farther)) + np.log(deviation)
-    return tail
+    logs: Floats = improvement.log_improvement((best - mean) / deviation) + np.log(deviation)
+    return logs
 
 
 def log_improvement_of_exp(best: float, mean: Floats, variance: Floats) -> Floats:
