@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from benchmarks.data.tables.recipes import recipes
 from benchmarks.data.tables.recipes import reinforcement as ppo
+from benchmarks.data.tables.recipes._together import by_shape
 from benchmarks.data.tables.record import configurations
 from benchmarks.problems import _cartpole as cartpole
 
@@ -150,4 +151,4 @@ def test_the_table_is_a_full_grid_of_eight_parameters() -> None:
     assert len(grid) >= 256
     assert made.steps == tuple(range(1, 10))
     groups = [grid[start : start + made.group] for start in range(0, len(grid), made.group)]
-    assert all(len(ppo.shapes(group)) == 1 for group in groups)
+    assert all(len(by_shape(group, ppo.SHAPE)) == 1 for group in groups)

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks.data.tables.recipes import Axis, Curves, Recipe
 from benchmarks.data.tables.recipes._tables import Split, split
+from benchmarks.data.tables.recipes._together import trained
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -46,15 +47,12 @@ def train(configs: Sequence[Mapping[str, Any]], seed: int, table: str, sizes: tu
 
     torch.set_num_threads(1)
     data = split(table, True, sizes)
-    found = Curves(*(np.full((len(configs), len(STEPS)), np.nan) for _ in Curves._fields))
-    widths: dict[int, list[int]] = {}
-    for number, config in enumerate(configs):
-        widths.setdefault(int(config["units"]), []).append(number)
-    for units, members in widths.items():
-        curves = _chains([configs[i] for i in members], units, data, seed)
-        for whole, part in zip(found, curves, strict=True):
-            whole[members] = part
-    return found
+    return trained(
+        configs,
+        ("units",),
+        len(STEPS),
+        lambda some: _chains(some, int(some[0]["units"]), data, seed),
+    )
 
 
 def _chains(configs: Sequence[Mapping[str, Any]], units: int, data: Split, seed: int) -> Curves:

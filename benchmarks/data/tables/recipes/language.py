@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.data.tables.recipes import Axis, Curves, Recipe
+from benchmarks.data.tables.recipes._together import trained
 from benchmarks.given import given
 
 if TYPE_CHECKING:
@@ -46,15 +47,7 @@ def train(configs: Sequence[Mapping[str, Any]], seed: int) -> Curves:
     import torch
 
     torch.set_num_threads(1)
-    found = Curves(*(np.full((len(configs), EPOCHS), np.nan) for _ in Curves._fields))
-    shapes: dict[tuple[int, ...], list[int]] = {}
-    for number, config in enumerate(configs):
-        shapes.setdefault(tuple(int(config[name]) for name in _SHAPE), []).append(number)
-    for members in shapes.values():
-        curves = _together([configs[i] for i in members], seed)
-        for whole, part in zip(found, curves, strict=True):
-            whole[members] = part
-    return found
+    return trained(configs, _SHAPE, EPOCHS, lambda some: _together(some, seed))
 
 
 def _together(configs: Sequence[Mapping[str, Any]], seed: int) -> Curves:

@@ -19,6 +19,7 @@ import numpy as np
 
 from benchmarks.data.tables.recipes import Axis, Curves, Recipe
 from benchmarks.data.tables.recipes._tables import Part, Split, split
+from benchmarks.data.tables.recipes._together import trained
 
 if TYPE_CHECKING:
     import torch
@@ -161,15 +162,8 @@ def train(
 ) -> Curves:
     """Train configurations, those of one shape and batch size together."""
     data = split(name, regression, sizes)
-    together: dict[tuple[int, ...], list[int]] = {}
-    for number, config in enumerate(configs):
-        shape = config["layers"], config["units"], config["batch_size"]
-        together.setdefault(shape, []).append(number)
-    whole = Curves(*np.full((3, len(configs), EPOCHS), np.nan))
-    for members in together.values():
-        for all_nets, some in zip(whole, fit(data, [configs[i] for i in members], seed, EPOCHS), strict=True):
-            all_nets[members] = some
-    return whole
+    shape = ("layers", "units", "batch_size")
+    return trained(configs, shape, EPOCHS, lambda some: fit(data, some, seed, EPOCHS))
 
 
 def _recipe(name: str, title: str, sizes: tuple[int, int, int], regression: bool = False) -> Recipe:

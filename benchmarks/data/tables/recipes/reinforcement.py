@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.data.tables.recipes import Axis, Curves, Recipe
+from benchmarks.data.tables.recipes._together import by_shape
 from benchmarks.problems import _cartpole as cartpole
 
 if TYPE_CHECKING:
@@ -272,12 +273,7 @@ def fit(
     return means[:, :-1], means[:, -1]
 
 
-def shapes(configs: Sequence[Config]) -> list[list[int]]:
-    """Numbers of the configurations, those together whose agents can be stacked."""
-    together: dict[tuple[int, ...], list[int]] = {}
-    for number, config in enumerate(configs):
-        together.setdefault((config["units_1"], config["units_2"], config["batch_size"]), []).append(number)
-    return list(together.values())
+SHAPE: Final = ("units_1", "units_2", "batch_size")  # of agents that can be stacked
 
 
 def train(configs: Sequence[Config], seed: int, scale: Scale = SCALE, repeats: int = REPEATS) -> Curves:
@@ -288,7 +284,7 @@ def train(configs: Sequence[Config], seed: int, scale: Scale = SCALE, repeats: i
     torch.set_num_threads(1)
     last = max(1, scale.updates // 4)
     found = np.empty((3, len(configs), repeats))
-    for members in shapes(configs):
+    for members in by_shape(configs, SHAPE):
         began = time.perf_counter()
         agents = [configs[number] for number in members for _ in range(repeats)]
         rewards, after = fit(agents, list(range(repeats)) * len(members), seed, scale)

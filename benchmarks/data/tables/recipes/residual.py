@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.data.tables.recipes import Axis, Curves, Recipe
 from benchmarks.data.tables.recipes._pictures import Pictures, cifar
 from benchmarks.data.tables.recipes._residual import Shape, fit
+from benchmarks.data.tables.recipes._together import by_shape
 
 BUDGETS: Final = (1, 3, 9, 27)
 SIZES: Final = (1536, 1000, 1000)  # pictures to train, to validate, to test
@@ -26,8 +27,8 @@ TOGETHER: Final = 256  # pictures of a step over all nets that are trained at on
 def chunks(configs: Sequence[Mapping[str, Any]]) -> list[list[int]]:
     """Numbers of the configurations that are trained at once: of one batch size, and not too many."""
     found = []
-    for batch in sorted({config["batch_size"] for config in configs}):
-        members = [number for number, config in enumerate(configs) if config["batch_size"] == batch]
+    for members in by_shape(configs, ("batch_size",)):
+        batch = configs[members[0]]["batch_size"]
         parts = -(-len(members) * batch // max(TOGETHER, batch))
         found += [part.tolist() for part in np.array_split(members, parts)]
     return found

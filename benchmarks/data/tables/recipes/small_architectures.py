@@ -15,6 +15,7 @@ from benchmarks.data.tables.recipes import Axis, Curves, Recipe
 from benchmarks.data.tables.recipes._convolutions import Stack
 from benchmarks.data.tables.recipes._convolutions import train as train_stack
 from benchmarks.data.tables.recipes._pictures import digits
+from benchmarks.data.tables.recipes._together import trained
 
 EPOCHS: Final = 27
 SIZES: Final = (700, 500, 500)
@@ -23,15 +24,8 @@ _SHAPE: Final = ("batch_size", "layers", "filters")
 
 def train(configs: Sequence[Mapping[str, Any]], seed: int) -> Curves:
     """Those of one shape together."""
-    found = Curves(*(np.full((len(configs), EPOCHS), np.nan) for _ in Curves._fields))
-    shapes: dict[tuple[int, ...], list[int]] = {}
-    for number, config in enumerate(configs):
-        shapes.setdefault(tuple(int(config[name]) for name in _SHAPE), []).append(number)
-    for members in shapes.values():
-        curves = train_stack(_stack([configs[i] for i in members]), digits(SIZES), seed)
-        for whole, part in zip(found, curves, strict=True):
-            whole[members] = part
-    return found
+    data = digits(SIZES)
+    return trained(configs, _SHAPE, EPOCHS, lambda some: train_stack(_stack(some), data, seed))
 
 
 def _stack(configs: Sequence[Mapping[str, Any]]) -> Stack:
