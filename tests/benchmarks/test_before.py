@@ -41,5 +41,5 @@ def test_other_systems_and_seeds_without_a_pair_say_nothing() -> None:
 
 
 def test_a_revision_that_is_not_there_is_a_reason() -> None:
-    with pytest.raises(ValueError, match="no-such-revision|not a git repository"):
+    with pytest.raises(ValueError, match=r"no-such-revision|not a git repository"):
         rows_of("ahead", "no-such-revision")
