@@ -44,7 +44,7 @@ def _plan(systems: tuple[str, ...], seeds: int) -> Plan:
 ENTRIES: Final = {
     "ahead": Experiment(
         "rung's default beside its peers, alone and with 16 workers",
-        full=(_plan(CHEAP, 10), _plan(DEAR, 3)),
+        full=(_plan(CHEAP, 10), _plan(DEAR, 2)),
         quick=(
             Plan(
                 ("counting ones 4+4", "noisy mixed"),
@@ -53,6 +53,6 @@ ENTRIES: Final = {
                 1,
             ),
         ),
-        minutes=240,
+        minutes=120,
     ),
 }
