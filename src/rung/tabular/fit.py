@@ -24,7 +24,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Encoder, encode
 from rung.tabular.finish import Ensemble, choose, last_fit
 from rung.tabular.metrics import get_metric
-from rung.tabular.model import Member, Model
+from rung.tabular.model import Evidence, Member, Model
 from rung.tabular.plan import Plan, Scheme, make_scheme
 from rung.tabular.result import FitResult, Held, Progress, Row
 from rung.tabular.search import Opening, Search, Watch
@@ -244,7 +244,9 @@ def _model(data: _Data, target: str, members: list[Member], search: Search, ense
         "rows": len(data.dataset),
         "folds": data.dataset.split.number,
     }
-    return Model(data.task, data.encoder, members, target, notes)
+    valid = ensemble.valid
+    evidence = Evidence(data.train[valid], data.dataset.y[valid], ensemble.prediction)
+    return Model(data.task, data.encoder, members, target, notes, evidence if len(valid) else None)
 
 
 def _leaderboard(search: Search, saved: Sequence[Any], ensemble: Ensemble) -> list[Row]:

@@ -35,6 +35,23 @@ class Member:
 
 
 @dataclass
+class Evidence:
+    """What the ensemble predicted for rows that its members had not seen, and what was true.
+
+    Attributes:
+        rows: (n,) where the rows stood in the training table.
+        y: (n,) class codes, or values.
+        prediction: (n, k) probabilities, or (n,) values.
+        weight: (n,) of the rows, None if they count the same.
+    """
+
+    rows: NDArray[np.intp]
+    y: NDArray[Any]
+    prediction: NDArray[np.float64]
+    weight: NDArray[np.float64] | None = None
+
+
+@dataclass
 class Model:
     """Predicts a target column from a table with the same columns.
 
@@ -44,6 +61,8 @@ class Model:
         members: their weights sum to 1.
         target: name of the target column.
         notes: plain facts for the report and the file: metric, seed, rows, folds.
+        evidence: predictions out of fold, from which intervals and calibration come; None where no row was
+            held out, and in files of earlier versions.
     """
 
     task: Task
@@ -51,6 +70,7 @@ class Model:
     members: list[Member]
     target: str = "target"
     notes: dict[str, Any] = field(default_factory=dict)
+    evidence: Evidence | None = None
 
     @property
     def columns(self) -> tuple[Column, ...]:
