@@ -15,6 +15,8 @@ from rung.errors import UserError
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rung.tabular.model import Model
+
 
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
@@ -25,6 +27,17 @@ def predict(
             metavar="FILE", help="Where predictions go: .csv, .tsv or .parquet.", show_default="stdout"
         ),
     ] = None,
+    intervals: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Add what holds the truth this often, such as 90%: low and high, or a set of classes.",
+        ),
+    ] = None,
+    sets: Annotated[
+        str,
+        typer.Option(metavar="lac|aps", help="Sets as small as can be, or larger where the model is unsure."),
+    ] = "lac",
     trust: Annotated[
         list[str] | None,
         typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
@@ -34,17 +47,17 @@ def predict(
     """Predict a table's rows: the column `prediction`, and for classes one probability each."""
     from rung.cli.begin import check_apart, check_writable
 
+    coverage = None if intervals is None else _coverage(intervals)
     if out is not None:
         _ending(out)
         check_apart(out, "--out", {"the table itself": table, "the model's file": model})
         check_writable(out, "--out")
     from rung.tabular.model_file import load_model, read_manifest
-    from rung.tabular.predict import predict_table
     from rung.tabular.read import read_table
 
     read_manifest(model)
     frame = read_table(table)
-    predictions = predict_table(load_model(model, tuple(trust or ())), frame)
+    predictions = _predicted(load_model(model, tuple(trust or ())), frame, coverage, sets)
     if json:
         output.print_json(predictions.to_dict("records"))
     if out is not None:
@@ -52,6 +65,24 @@ def predict(
         output.say(f"{len(predictions):,} predictions in {out}")
     elif not json:
         predictions.to_csv(sys.stdout, index=False, lineterminator="\n")
+
+
+def _coverage(text: str) -> float:
+    """The share of rows whose truth is to be held."""
+    from rung.cli.parse import parse_share
+
+    return parse_share(text, "coverage")
+
+
+def _predicted(model: Model, frame: pd.DataFrame, coverage: float | None, sets: str) -> pd.DataFrame:
+    from rung.tabular.predict import predict_covered, predict_table
+
+    if coverage is None:
+        return predict_table(model, frame)
+    predictions, note = predict_covered(model, frame, coverage, sets)
+    if note:
+        output.say(note)
+    return predictions
 
 
 def _ending(path: Path) -> str:

@@ -43,12 +43,15 @@ class Evidence:
         y: (n,) class codes, or values.
         prediction: (n, k) probabilities, or (n,) values.
         weight: (n,) of the rows, None if they count the same.
+        fold: (n,) which of the members' pipelines had not seen the row, counted from 0; None after a holdout,
+            and where it is not known.
     """
 
     rows: NDArray[np.intp]
     y: NDArray[Any]
     prediction: NDArray[np.float64]
     weight: NDArray[np.float64] | None = None
+    fold: NDArray[np.intp] | None = None
 
 
 @dataclass

@@ -1,9 +1,14 @@
-"""Predictions as a table: a column `prediction`, and for classes one probability each."""
+"""Predictions as a table: a column `prediction`, for classes one probability each, and what is as likely as
+asked: an interval or a set of classes.
+"""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
+
+from rung.errors import DataError
+from rung.tabular.names import listed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,3 +38,44 @@ def predict_table(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
     labels = model.task.decode(raw.argmax(axis=1))
     shares = {f"p_{label}": raw[:, k] for k, label in enumerate(model.task.classes)}
     return pd.DataFrame({"prediction": labels, **shares})
+
+
+def predict_covered(
+    model: Model, frame: pd.DataFrame, coverage: float, method: str = "lac"
+) -> tuple[pd.DataFrame, str]:
+    """The same with the columns `low` and `high`, or `set` (labels with `|` between), and a note or "".
+
+    Args:
+        coverage: share of rows whose truth the interval or the set holds, 0 to 1.
+        method: of sets, "lac" or "aps".
+
+    Raises:
+        DataError: as `predict_table`, and where the model keeps no evidence to make intervals from, or the
+            coverage is out of range.
+    """
+    import pandas as pd
+
+    from rung.tabular.conformal import predict_interval, predict_set
+    from rung.tabular.evaluate import quietly
+
+    with quietly() if len(frame) <= ONE_THREAD else nullcontext():
+        if not model.task.is_classification:
+            found = predict_interval(model, frame, coverage)
+            table = {"prediction": found.prediction, "low": found.low, "high": found.high}
+            return pd.DataFrame(table), found.note
+        sets = predict_set(model, frame, coverage, method)
+    _refuse_bars(model)
+    raw = sets.prediction
+    labels = model.task.decode(raw.argmax(axis=1))
+    shares = {f"p_{label}": raw[:, k] for k, label in enumerate(model.task.classes)}
+    words = ["|".join(map(str, row)) for row in sets.labels()]
+    return pd.DataFrame({"prediction": labels, "set": words, **shares}), sets.note
+
+
+def _refuse_bars(model: Model) -> None:
+    odd = [str(label) for label in model.task.classes if "|" in str(label)]
+    if odd:
+        raise DataError(
+            f"the column of sets has | between labels, and so has class {listed(map(repr, odd[:3]), 'and')}: "
+            "call predict_set from Python, which gives lists"
+        )
