@@ -2,10 +2,11 @@
 
 They are no dependency of rung, nor of its tests. What a benchmark says of a peer comes from running it.
 
-A peer is a file `scripts/<peer>_tune.py`, which runs with the peer's Python. Its constant `ABOUT`, a plain
-mapping that is read without running the file, says what pip installs ("requirements"), what of the peer is
-compared ("note"), and which "systems" the script is: from a name to its note, its model, and where these
-are not the defaults whether it uses a resource ("multi_fidelity") and the script's "option".
+A peer is a file `scripts/<peer>_tune.py` (it searches a space) or `scripts/<peer>_fit.py` (it fits a table,
+see `benchmarks.cash`), which runs with the peer's Python. Its constant `ABOUT`, a plain mapping that is read
+without running the file, says what pip installs ("requirements"), what of the peer is compared ("note"), and
+which "systems" that search a space the script is: from a name to its note, its model, and where these are not
+the defaults whether it uses a resource ("multi_fidelity") and the script's "option".
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def about(script: Path) -> Peer:
     Raises:
         ValueError: the script has no `ABOUT`, or one that is no plain mapping.
     """
-    name = script.stem.removesuffix("_tune").replace("_", "-")
+    name = script.stem.removesuffix("_tune").removesuffix("_fit").replace("_", "-")
     for node in ast.parse(script.read_text(encoding="utf-8")).body:
         if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ABOUT":
             said = ast.literal_eval(node.value)
@@ -42,4 +43,5 @@ def about(script: Path) -> Peer:
     raise ValueError(f"{script.name} has no ABOUT = {{...}}")
 
 
-PEERS: Final = {peer.name: peer for peer in map(about, sorted(_SCRIPTS.glob("*_tune.py")))}
+_FILES: Final = (*sorted(_SCRIPTS.glob("*_tune.py")), *sorted(_SCRIPTS.glob("*_fit.py")))
+PEERS: Final = {peer.name: peer for peer in map(about, _FILES)}

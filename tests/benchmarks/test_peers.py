@@ -88,7 +88,8 @@ def test_a_peer_is_what_its_script_says(tmp_path):
 
 
 def test_all_peers_are_there_with_bounded_versions_and_systems():
-    assert set(PEERS) == {"ax", "dehb", "hpbandster", "neps", "optuna", "smac", "syne-tune"}
+    tuners = {"ax", "dehb", "hpbandster", "neps", "optuna", "smac", "syne-tune"}
+    assert set(PEERS) == tuners | {"autogluon", "flaml"}
     for peer in PEERS.values():
         assert any(mark in peer.requirements[0] for mark in ("==", "<"))
         for name in peer.systems:
