@@ -13,6 +13,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
 from rung.tabular.evaluate import quietly
 from rung.tabular.learners import table
+from rung.tabular.learners.base import Setting
 from rung.tabular.learners.lightgbm import LIGHTGBM, _Pace
 from rung.tabular.learners.table import BUILT_IN, defaults, fitting, search_space
 from rung.tabular.pipeline import Order, fit_pipeline
@@ -51,7 +52,8 @@ def test_every_learner_learns(learner, task, classes):
         assert prediction.min() > 0
     assert _loss(prediction, y[test], classes) < 0.9, "better than knowing nothing"
     again = pickle.loads(pickle.dumps(fitted.pipeline))
-    assert np.array_equal(again.predict(data.take(test)), prediction)
+    near = 1e-6 if learner.name == "real_mlp" else 0.0  # single precision, whose sums depend on alignment
+    assert again.predict(data.take(test)) == pytest.approx(prediction, rel=near, abs=near)
 
 
 @pytest.mark.parametrize("learner", BUILT_IN, ids=lambda x: x.name)
@@ -106,7 +108,7 @@ def test_known_rounds_of_lightgbm_go_with_their_learning_rate():
 def test_lightgbm_learns_faster_where_the_time_is_short():
     reset = []
     env = SimpleNamespace(iteration=0, model=SimpleNamespace(reset_parameter=reset.append))
-    pace = _Pace(Deadline.after(1.0), 0.06, 2_000)
+    pace = _Pace(Setting(2, deadline=Deadline.after(1.0)), 0.06, 2_000)
     pace(env)
     pace.began -= 0.8  # eight rounds, a tenth of a second each
     env.iteration = 8

@@ -52,7 +52,7 @@ class Preparation:
         needs: what the learner can read.
         impute: "mean" or "median", for learners that do not read NaN; whether a cell was missing is kept
             in a column of its own where at least 1 % were.
-        scale: "standard", "robust" or "quantile", for learners that want one scale.
+        scale: "standard", "robust", "smooth" or "quantile", for learners that want one scale.
         categories: "native", "onehot", "ordinal" or "target".
         categorical: columns of the matrix that hold codes, after fitting.
     """
@@ -211,9 +211,36 @@ def _varies(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(low < np.fmax.reduce(numbers, axis=0))
 
 
+@dataclass
+class SmoothScaler:
+    """Median and quartiles, and large values drawn in smoothly: x / sqrt(1 + (x / 3)^2).
+
+    RealMLP's (Holzmueller, Grinsztajn, Steinwart 2024, section 3): where the quartiles are equal, the range
+    stands for their distance; a constant column becomes 0.
+    """
+
+    center: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    factor: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+
+    def fit(self, matrix: NDArray[np.float64]) -> SmoothScaler:
+        """Learn median and distances of each column."""
+        low, self.center, high = np.quantile(matrix, (0.25, 0.5, 0.75), axis=0)
+        quartiles, span = high - low, np.ptp(matrix, axis=0)
+        distance = np.where(quartiles > 0, quartiles, span / 2)
+        self.factor = np.where(distance > 0, 1.0 / np.where(distance > 0, distance, 1.0), 0.0)
+        return self
+
+    def transform(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(n, d), each value between -3 and 3."""
+        x = (matrix - self.center) * self.factor
+        return np.asarray(x / np.sqrt(1 + (x / 3) ** 2))
+
+
 def _scaler(scale: str, rows: int, seed: int) -> Any:
     from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
 
+    if scale == "smooth":
+        return SmoothScaler()
     if scale == "quantile":
         points = max(2, min(rows, 500))
         return QuantileTransformer(

@@ -26,6 +26,7 @@ class Setting(NamedTuple):
         categorical: columns of X that hold codes of categories (NaN where missing).
         known: what the first fold taught the later ones, such as the number of rounds.
         folds: how many fits of this configuration are averaged in the end (one may be smaller for it).
+        weight: (n,) of the rows, with mean 1; None if they count the same.
     """
 
     classes: int
@@ -34,6 +35,7 @@ class Setting(NamedTuple):
     categorical: tuple[int, ...] = ()
     known: Mapping[str, float] = {}
     folds: int = 1
+    weight: NDArray[np.float64] | None = None
 
 
 class Estimator(Protocol):
@@ -93,6 +95,9 @@ class Learner:
         scales: ways to scale that are worth searching, the default first.
         most_rows: more are not given to it, but a random sample of as many.
         most_classes: of tasks with more it is kept away.
+        up_to: of tables with more rows it is kept away.
+        requires: packages without which it is not there.
+        weights: it takes the rows' weights; one that does not is left out where there are any.
         merit: how likely it is to be among the best: defaults run in the order of the square root of their
             predicted time divided by it.
         anytime: it comes back at its deadline with what it has, so that it may be begun at any time.
@@ -111,6 +116,9 @@ class Learner:
     scales: tuple[str, ...] = ("standard", "quantile")
     most_rows: int | None = None
     most_classes: int | None = None
+    up_to: int | None = None
+    requires: tuple[str, ...] = ()
+    weights: bool = True
     merit: float = 1.0
     anytime: bool = False
     trusted: tuple[str, ...] = field(default=())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,17 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Categorical, Float, Integer
-from rung.tabular.deadline import Deadline
 from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.rounds import course, paced, patience
 from rung.tabular.preparation import Needs
-from rung.tabular.splits import make_split
 
 ROUNDS = 2_000
-_TRAVEL = 15.0  # learning rate times rounds that a fit usually needs
-_FASTEST = 0.25  # learning rate up to which it is raised where the time is short
 _PROBE = 8  # rounds after which the time for all is estimated
-_PART = 0.4  # of the time that is left is what a fit should take: others are waiting, and a last fit comes
-_SMALL = 300  # rows below which nothing is set aside to stop early
 _SILENT = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_col_wise": True, "seed": 0}
 
 
@@ -87,38 +81,24 @@ def _parameters(config: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
 def _fit(
     config: Mapping[str, Any], X: NDArray[np.float64], y: NDArray[np.float64], setting: Setting
 ) -> Trained:
-    """Rounds: known from the first fold, else by early stopping on rows set aside of the training rows.
-
-    Rounds that are known go with the learning rate at which they were found.
-    """
-    rounds = int(setting.known.get("rounds", 0)) or (
-        int(4 / config["learning_rate"]) if len(y) < _SMALL else 0
-    )
-    if rounds:
-        return _train(config, setting, (X, y), None, rounds)
-    inner = make_split(y, setting.classes, 1, 0.12, setting.seed).folds >= 0
-    return _train(config, setting, (X[~inner], y[~inner]), (X[inner], y[inner]), ROUNDS)
-
-
-Rows = tuple[NDArray[np.float64], NDArray[np.float64]]
-
-
-def _train(
-    config: Mapping[str, Any], setting: Setting, train: Rows, valid: Rows | None, rounds: int
-) -> Trained:
+    """Rounds that are known go with the learning rate at which they were found."""
     import lightgbm
 
     rate = float(setting.known.get("rate", config["learning_rate"]))
+    train, valid, rounds = course(X, y, setting, config["learning_rate"], ROUNDS)
     parameters = {**_parameters(config, setting), "learning_rate": rate}
     codes: Any = list(setting.categorical) or "auto"
-    data = lightgbm.Dataset(train[0], train[1], categorical_feature=codes, params=parameters)
-    pace = _Pace(setting.deadline, rate, rounds)
+    data = lightgbm.Dataset(
+        train.X, train.y, weight=train.weight, categorical_feature=codes, params=parameters
+    )
+    pace = _Pace(setting, rate, rounds)
     callbacks: list[Any] = [pace]
     sets = []
     if valid is not None:
-        sets.append(lightgbm.Dataset(valid[0], valid[1], reference=data, categorical_feature=codes))
-        patience = int(np.clip(3 / config["learning_rate"], 20, 60))
-        callbacks.append(lightgbm.early_stopping(patience, verbose=False))
+        sets.append(
+            lightgbm.Dataset(valid.X, valid.y, weight=valid.weight, reference=data, categorical_feature=codes)
+        )
+        callbacks.append(lightgbm.early_stopping(patience(config["learning_rate"]), verbose=False))
     booster = lightgbm.train(parameters, data, rounds, valid_sets=sets, callbacks=callbacks)
     best = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
     text = booster.model_to_string(num_iteration=best)
@@ -134,25 +114,25 @@ class _Pace:
     before_iteration = False
     order = 0
 
-    def __init__(self, deadline: Deadline, rate: float, rounds: int) -> None:
-        self.deadline = deadline
+    def __init__(self, setting: Setting, rate: float, rounds: int) -> None:
+        self.setting = setting
         self.rate = rate
-        self.wanted = min(rounds, int(_TRAVEL / rate))
+        self.rounds = rounds
         self.began = 0.0  # the end of the first round: before it, the library sorts the columns into bins
 
     def __call__(self, env: Any) -> None:
         import lightgbm
 
-        if self.deadline.passed:
+        if self.setting.deadline.passed:
             raise lightgbm.callback.EarlyStopException(env.iteration, [])
         if env.iteration == 0:
             self.began = time.monotonic()
-        if env.iteration == _PROBE and math.isfinite(self.deadline.end):
+        if env.iteration == _PROBE:
             each = (time.monotonic() - self.began) / _PROBE
-            fit_in = max(_PART * self.deadline.remaining / max(each, 1e-9), 1.0)
-            if fit_in < self.wanted:
-                self.rate = min(self.rate * self.wanted / fit_in, max(_FASTEST, self.rate))
-                env.model.reset_parameter({"learning_rate": self.rate})
+            rate = paced(self.rate, self.rounds, each, self.setting)
+            if rate > self.rate:
+                self.rate = rate
+                env.model.reset_parameter({"learning_rate": rate})
 
 
 def _default(rate: float, leaves: int, minimum: int, share: float, *, extra: bool = False) -> dict[str, Any]:

@@ -9,29 +9,42 @@ import warnings
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, NamedTuple
 
+from rung.errors import DataError
 from rung.space.domains import Categorical, Choice
 from rung.tabular.learners.base import Learner
 from rung.tabular.learners.bayes import BAYES, DISCRIMINANT
+from rung.tabular.learners.catboost import CATBOOST
 from rung.tabular.learners.forests import EXTRA_TREES, FOREST
+from rung.tabular.learners.gaussian_process import GAUSSIAN_PROCESS
 from rung.tabular.learners.hist_boosting import HIST_BOOSTING
 from rung.tabular.learners.kernel import KERNEL
 from rung.tabular.learners.lightgbm import LIGHTGBM
 from rung.tabular.learners.linear import LINEAR
 from rung.tabular.learners.mlp import MLP
 from rung.tabular.learners.neighbors import NEIGHBORS
+from rung.tabular.learners.real_mlp import REAL_MLP
+from rung.tabular.learners.svm import SVM
+from rung.tabular.learners.xgboost import XGBOOST
+from rung.tabular.names import did_you_mean
 
 GROUP = "rung.learners"
 
 BUILT_IN: tuple[Learner, ...] = (
     LINEAR,
     LIGHTGBM,
+    CATBOOST,
     EXTRA_TREES,
+    XGBOOST,
     HIST_BOOSTING,
+    REAL_MLP,
     MLP,
     FOREST,
+    SVM,
     KERNEL,
+    GAUSSIAN_PROCESS,
     NEIGHBORS,
     DISCRIMINANT,
     BAYES,
@@ -61,13 +74,64 @@ def _load(point: EntryPoint) -> Learner | None:
     return None
 
 
-def fitting(task: str, classes: int) -> list[Learner]:
-    """The learners that can do this task."""
-    return [
+class Wanted(NamedTuple):
+    """Which learners the user wants.
+
+    Attributes:
+        include: only these; all if empty.
+        exclude: not these.
+        weighted: the rows have weights.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    weighted: bool = False
+
+
+EVERY = Wanted()
+
+
+def fitting(task: str, classes: int, rows: int = 0, wanted: Wanted = EVERY) -> list[Learner]:
+    """The learners that can do this task with so many rows, as far as they are installed and wanted.
+
+    Raises:
+        DataError: there is no learner of a name that is included or excluded, or none is left.
+    """
+    table = learners()
+    for name in (*wanted.include, *wanted.exclude):
+        if name not in table:
+            raise DataError(f"there is no learner {name!r}; {did_you_mean(name, list(table))}")
+    for name in wanted.include:
+        lacking = [package for package in table[name].requires if not _installed(package)]
+        if lacking:
+            raise DataError(f"the learner {name!r} needs {lacking[0]}: pip install {lacking[0]}")
+    asked = [table[name] for name in wanted.include] or list(table.values())
+    found = [
         learner
-        for learner in learners().values()
-        if task in learner.tasks and (learner.most_classes is None or classes <= learner.most_classes)
+        for learner in asked
+        if learner.name not in wanted.exclude and _can(learner, task, classes, rows, weighted=wanted.weighted)
     ]
+    if not found:
+        raise DataError(
+            f"none of the learners asked for can do this task ({task}, {rows:,} rows"
+            f"{', weighted' if wanted.weighted else ''}); include another"
+        )
+    return found
+
+
+def _can(learner: Learner, task: str, classes: int, rows: int, *, weighted: bool) -> bool:
+    return (
+        task in learner.tasks
+        and (learner.most_classes is None or classes <= learner.most_classes)
+        and (learner.up_to is None or rows <= learner.up_to)
+        and (learner.weights or not weighted)
+        and all(map(_installed, learner.requires))
+    )
+
+
+@lru_cache(maxsize=64)
+def _installed(package: str) -> bool:
+    return find_spec(package) is not None
 
 
 def search_space(chosen: Sequence[Learner], *, categories: bool, missing: bool) -> Mapping[str, Any]:

@@ -1,0 +1,71 @@
+"""How many rounds boosting gets, and how its learning rate follows from the time there is."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.learners.base import Setting
+from rung.tabular.splits import make_split
+
+SMALL = 300  # rows below which nothing is set aside to stop early
+TRAVEL = 15.0  # learning rate times rounds that a fit usually needs
+FASTEST = 0.25  # learning rate up to which it is raised where the time is short
+PART = 0.4  # of the time that is left is what a fit should take: others are waiting, and a last fit comes
+_SHARE = 0.12  # of the rows is set aside
+
+
+class Portion(NamedTuple):
+    """Some rows: (n, d), (n,), and (n,) weights or None."""
+
+    X: NDArray[np.float64]
+    y: NDArray[np.float64]
+    weight: NDArray[np.float64] | None
+
+
+class Course(NamedTuple):
+    """What to boost on: `rounds` of them, or where rows are set aside at most so many."""
+
+    train: Portion
+    valid: Portion | None
+    rounds: int
+
+
+def course(
+    X: NDArray[np.float64], y: NDArray[np.float64], setting: Setting, rate: float, most: int
+) -> Course:
+    """Rounds known from the first fold, few for few rows, else early stopping on rows that are set aside.
+
+    The rows set aside are of the training part: the fold that scores stays unseen.
+    """
+    whole = Portion(X, y, setting.weight)
+    rounds = int(setting.known.get("rounds", 0)) or (int(4 / rate) if len(y) < SMALL else 0)
+    if rounds:
+        return Course(whole, None, rounds)
+    aside = make_split(y, setting.classes, 1, _SHARE, setting.seed).folds >= 0
+    return Course(_some(whole, ~aside), _some(whole, aside), most)
+
+
+def _some(rows: Portion, which: NDArray[np.bool_]) -> Portion:
+    weight = None if rows.weight is None else rows.weight[which]
+    return Portion(rows.X[which], rows.y[which], weight)
+
+
+def patience(rate: float) -> int:
+    """Rounds without a gain after which boosting ends."""
+    return int(np.clip(3 / rate, 20, 60))
+
+
+def paced(rate: float, rounds: int, each: float, setting: Setting, travel: float = TRAVEL) -> float:
+    """The learning rate at which the rounds that it needs fit into the time; `each` is one round's seconds.
+
+    A booster that is cut off early is of no use; one that learns in larger steps is nearly as good.
+    """
+    if not math.isfinite(setting.deadline.end):
+        return rate
+    wanted = min(rounds, int(travel / rate))
+    fit_in = max(PART * setting.deadline.remaining / max(each, 1e-9), 1.0)
+    return rate if fit_in >= wanted else min(rate * wanted / fit_in, max(FASTEST, rate))
