@@ -76,7 +76,11 @@ def _hang_in() -> None:
     """All commands, in the order in which the help shows them."""
     from rung.cli import studies
     from rung.cli.doctor import doctor
+    from rung.cli.export_model import export_model
+    from rung.cli.evaluate import evaluate
+    from rung.cli.explain import explain
     from rung.cli.fit import fit
+    from rung.cli.leaderboard import leaderboard
     from rung.cli.look import importance, plot, report
     from rung.cli.methods import methods
     from rung.cli.predict import predict
@@ -87,6 +91,10 @@ def _hang_in() -> None:
     rows: list[tuple[str, Callable[..., None], str]] = [
         ("fit", fit, search),
         ("predict", predict, search),
+        ("evaluate", evaluate, search),
+        ("explain", explain, search),
+        ("leaderboard", leaderboard, search),
+        ("export-model", export_model, search),
         ("tune", tune, search),
         ("resume", resume, search),
         ("extend", studies.extend, search),

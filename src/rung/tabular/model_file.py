@@ -27,12 +27,18 @@ if TYPE_CHECKING:
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
+CARD: Final = "card.md"
 KIND: Final = "rung model"
 _LIBRARIES: Final = ("numpy", "scipy", "scikit-learn", "pandas", "skops", "lightgbm", "xgboost", "catboost")
 
 
-def save_model(model: Model, path: str | Path, manifest: Mapping[str, Any] | None = None) -> Path:
+def save_model(
+    model: Model, path: str | Path, manifest: Mapping[str, Any] | None = None, card: str | None = None
+) -> Path:
     """Write the model to `path`, whole or not at all; `manifest` adds facts to those that every file states.
+
+    Args:
+        card: the model card in Markdown, which `read_card` returns.
 
     Raises:
         DataError: the file cannot be written there.
@@ -43,7 +49,7 @@ def save_model(model: Model, path: str | Path, manifest: Mapping[str, Any] | Non
         with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file:
             temporary = Path(file.name)
             try:
-                _write(model, facts, file)
+                _write(model, facts, card, file)
                 file.close()
                 temporary.chmod(0o666 & ~_umask())
                 temporary.replace(place)
@@ -64,7 +70,7 @@ class _Archive(zipfile.ZipFile):
         return self.NameToInfo.keys()
 
 
-def _write(model: Model, facts: str, file: Any) -> None:
+def _write(model: Model, facts: str, card: str | None, file: Any) -> None:
     """What `skops.io.dump` writes, and the manifest; without its indentation, which took most of the time."""
     import skops.io
     from skops.io._utils import SaveContext, get_state
@@ -76,6 +82,8 @@ def _write(model: Model, facts: str, file: Any) -> None:
         state |= {"protocol": context.protocol, "_skops_version": skops.__version__}
         archive.writestr("schema.json", json.dumps(state, separators=(",", ":")))
         archive.writestr(MANIFEST, facts, zipfile.ZIP_DEFLATED)
+        if card is not None:
+            archive.writestr(CARD, card, zipfile.ZIP_DEFLATED)
     file.flush()
     os.fsync(file.fileno())
 
@@ -167,6 +175,25 @@ def _no_zip(place: Path) -> str:
     if start == b"PK\x03\x04":
         return f"{place} is cut off: the end of the file is missing; copy it again or fit the model anew"
     return f"{place} is a file of another program: no rung model; fit one with rung fit"
+
+
+def read_card(path: str | Path) -> str:
+    """The model card in Markdown that `save_model` wrote to `path`; nothing of the model is loaded.
+
+    Raises:
+        DataError: the file is no model, or keeps no card.
+    """
+    read_manifest(path)
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(CARD).decode("utf-8")
+    except KeyError:
+        raise DataError(
+            f"{path} keeps no model card: it was saved from Python without one, or by an earlier rung; "
+            "fit it anew with rung fit"
+        ) from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is damaged ({error}); copy it again or fit the model anew") from error
 
 
 def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:

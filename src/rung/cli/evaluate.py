@@ -1,0 +1,170 @@
+"""`rung evaluate`: how good a model is on a table, with intervals, and for which groups."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from rung.cli import output
+from rung.cli.options import Json
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rung.tabular.explain.scores import Interval, Judged, Score
+    from rung.tabular.metrics import Metric
+    from rung.tabular.model import Model
+
+FEW: Final = 20  # rows of a group below which its interval says little
+
+
+def evaluate(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
+    table: Annotated[
+        str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet, with the target.")
+    ],
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Also for each level, or range of numbers, of this column."),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(metavar="M", help="This metric only. Repeatable.", show_default="all that fit"),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Score a model on a table it has not seen: every metric with a bootstrap interval, beside a constant."""
+    from rung.tabular.explain.scores import chosen_metrics, judge, scores
+    from rung.tabular.model_file import load_model, read_manifest
+    from rung.tabular.read import read_table
+
+    read_manifest(model)
+    frame = read_table(table)
+    fitted = load_model(model, tuple(trust or ()))
+    metrics = chosen_metrics(fitted.task, metric or (), fitted.notes.get("metric"))
+    if by is not None:
+        _check_column(by, frame, fitted)
+    judged = judge(fitted, frame)
+    found = scores(judged, metrics, seed)
+    grouped = [] if by is None else _by(by, frame, judged, metrics[0], seed)
+    if json:
+        output.print_json(_plain(judged, found, by, metrics[0], grouped))
+        return
+    _said(judged, fitted)
+    _print(found)
+    if by is not None:
+        _print_groups(by, metrics[0], grouped)
+
+
+def _check_column(by: str, frame: pd.DataFrame, model: Model) -> None:
+    from rung.errors import DataError
+    from rung.tabular.names import did_you_mean
+
+    names = [str(name) for name in frame.columns]
+    if by not in names:
+        raise DataError(f"the table has no column {by!r} to group by; {did_you_mean(by, names)}")
+    if by == model.target and not model.task.is_classification:
+        raise DataError(f"{by!r} is what is predicted: group by another column")
+
+
+def _by(
+    by: str, frame: pd.DataFrame, judged: Judged, metric: Metric, seed: int
+) -> list[tuple[str, int, Interval]]:
+    """(level or range, rows, score), the worst first; those without a score last."""
+    import numpy as np
+
+    from rung.tabular.columns import Kind, infer_columns, prepare
+    from rung.tabular.explain.scores import bootstrap
+    from rung.tabular.explain.slices import column_groups
+
+    chosen = frame[[by]].iloc[judged.rows].reset_index(drop=True)
+    column = infer_columns(chosen)[0]
+    kind = column.kind if column.kind in (Kind.NUMBER, Kind.DATE) else Kind.CATEGORY
+    column = type(column)(by, str(kind), column.distinct, column.missing, column.format)
+    groups = column_groups(prepare(chosen, [column])[by], kind)
+    rows = [
+        (label, len(rows), bootstrap(metric, judged.y[rows], judged.prediction[rows], seed))
+        for label, rows in groups
+        if len(rows)
+    ]
+    sign = 1.0 if metric.greater_is_better else -1.0
+    return sorted(rows, key=lambda row: (bool(np.isnan(row[2].value)), sign * row[2].value, -row[1]))
+
+
+def _said(judged: Judged, model: Model) -> None:
+    rows = len(judged.y)
+    output.say(f"{rows:,} row{'s' * (rows != 1)} judged")
+    if judged.empty:
+        noun = "row" if judged.empty == 1 else "rows"
+        output.say(f"{judged.empty:,} {noun} left out, because column {model.target!r} is empty there")
+    if judged.trained:
+        output.say("the model was fitted on these very rows, so that the scores are too good: take new rows")
+    if not judged.learned:
+        output.say("the constant is these rows' own: the model file keeps no training target")
+
+
+def _print(found: list[Score]) -> None:
+    table = output.grid("metric", "model", "95 % interval", "a constant", "", right=("model", "a constant"))
+    for score in found:
+        value, low, high = score.model
+        table.add_row(
+            score.metric.name,
+            _number(value),
+            _interval(low, high),
+            _number(score.constant),
+            "more is better" if score.metric.greater_is_better else "less is better",
+        )
+    output.out().print(table)
+
+
+def _print_groups(by: str, metric: Metric, grouped: list[tuple[str, int, Interval]]) -> None:
+    table = output.grid(by, "rows", metric.name, "95 % interval", right=("rows", metric.name))
+    for label, rows, score in grouped:
+        table.add_row(label, f"{rows:,}", _number(score.value), _interval(score.low, score.high))
+    output.out().print(table)
+    few = [label for label, rows, _ in grouped if rows < FEW]
+    if few:
+        from rung.tabular.names import listed
+
+        output.say(f"fewer than {FEW} rows, so that the score says little: {listed(few, 'and', 5)}")
+
+
+def _number(value: float) -> str:
+    return "–" if value != value else f"{value:.5g}"
+
+
+def _interval(low: float, high: float) -> str:
+    return "–" if low != low else f"{low:.5g} – {high:.5g}"
+
+
+def _plain(
+    judged: Judged,
+    found: list[Score],
+    by: str | None,
+    metric: Metric,
+    grouped: list[tuple[str, int, Interval]],
+) -> dict[str, Any]:
+    """What is found, as JSON has it."""
+    value: dict[str, Any] = {
+        "rows": len(judged.y),
+        "left_out": judged.empty,
+        "trained_on": judged.trained,
+        "metrics": {
+            score.metric.name: {
+                **score.model._asdict(),
+                "constant": score.constant,
+                "greater_is_better": score.metric.greater_is_better,
+            }
+            for score in found
+        },
+    }
+    if by is not None:
+        groups = [{"group": label, "rows": rows, **score._asdict()} for label, rows, score in grouped]
+        value["by"] = {"column": by, "metric": metric.name, "groups": groups}
+    return value

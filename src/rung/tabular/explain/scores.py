@@ -1,0 +1,231 @@
+"""How good a model is on a table, with bootstrap intervals, beside a constant.
+
+The interval is the percentile bootstrap (Efron 1979; Efron and Tibshirani 1993, section 13.3): rows drawn
+with replacement, as multinomial weights, so that each resample is one weighted metric and no row is copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.errors import DataError
+from rung.tabular.metrics import METRICS, Metric, get_metric
+from rung.tabular.names import did_you_mean, listed
+from rung.tabular.pipeline import constant
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rung.tabular.model import Model
+    from rung.tabular.task import Task
+
+RESAMPLES: Final = 200
+LEVEL: Final = 0.95
+MOST_DRAWS: Final = 40_000_000  # rows times resamples; more rows have narrower intervals, and get fewer
+FEWEST_RESAMPLES: Final = 40
+FEWEST_KNOWN: Final = 20  # rows with the same target at the same place that are no coincidence
+
+
+class Interval(NamedTuple):
+    """A score with its percentile interval; all NaN where the rows do not determine it."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One metric of the model, and of a constant, on the same rows."""
+
+    metric: Metric
+    model: Interval
+    constant: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A model's predictions for rows whose truth is known.
+
+    Attributes:
+        y: (n,) class codes or values.
+        prediction: (n, k) probabilities or (n,) values.
+        constant: the same shape, of the best constant.
+        rows: (n,) where the rows stood in the table.
+        empty: rows of the table that were left out, for their target is empty.
+        learned: whether the constant is the training rows' (else these rows').
+        trained: whether the model has learned from these very rows, as far as its evidence tells.
+    """
+
+    y: NDArray[Any]
+    prediction: NDArray[np.float64]
+    constant: NDArray[np.float64]
+    rows: NDArray[np.intp]
+    empty: int
+    learned: bool
+    trained: bool = False
+
+
+def judge(model: Model, frame: pd.DataFrame) -> Judged:
+    """Predict the rows of `frame` whose target is there.
+
+    Raises:
+        DataError: the target's column is missing or empty, holds a class that the model does not know or a
+            word where it predicts numbers, or another column is missing.
+    """
+    from rung.tabular.evaluate import quietly
+
+    names = [str(name) for name in frame.columns]
+    if model.target not in names:
+        raise DataError(
+            f"the table has no column {model.target!r}, which holds the truth that the model is judged by; "
+            f"add it ({did_you_mean(model.target, names)})"
+        )
+    target = frame.iloc[:, names.index(model.target)]
+    rows = np.flatnonzero(target.notna().to_numpy())
+    if not len(rows):
+        raise DataError(f"column {model.target!r} is empty in all {len(frame):,} rows: fill it")
+    truth = target.iloc[rows]
+    y = _encoded(model.task, truth)
+    with quietly():
+        prediction = model.raw(frame.iloc[rows])
+    known = model.evidence.y if model.evidence is not None and len(model.evidence.y) else y
+    prior = constant(np.asarray(known, dtype=np.float64), len(model.task.classes)).prediction
+    return Judged(
+        y,
+        prediction,
+        np.broadcast_to(prior, prediction.shape),
+        rows,
+        len(frame) - len(rows),
+        known is not y,
+        _trained_on(model, len(frame), rows, y),
+    )
+
+
+def _trained_on(model: Model, length: int, rows: NDArray[np.intp], y: NDArray[Any]) -> bool:
+    """Whether the target stands where it stood in the training table, in every row of the evidence."""
+    evidence = model.evidence
+    if evidence is None or len(evidence.y) < FEWEST_KNOWN or evidence.rows.max(initial=0) >= length:
+        return False
+    truth = np.full(length, np.nan)
+    truth[rows] = y
+    return bool((truth[evidence.rows] == evidence.y).all())
+
+
+def _encoded(task: Task, truth: pd.Series[Any]) -> NDArray[Any]:
+    """Codes or values; a class that the model does not know is named, with how often it is there."""
+    if not task.is_classification:
+        return task.encode(truth)
+    known = set(task.classes)
+    unknown = truth[[label not in known and str(label) not in known for label in truth.tolist()]]
+    if len(unknown):
+        counts = unknown.astype(str).value_counts()
+        first = f"{counts.index[0]!r} in {counts.iloc[0]:,} row{'s' * (counts.iloc[0] != 1)}"
+        more = f" and {len(counts) - 1} other{'s' * (len(counts) != 2)}" if len(counts) > 1 else ""
+        raise DataError(
+            f"column {str(truth.name)!r} holds {first}{more}, a class that the model does not know (it knows "
+            f"{listed(map(repr, task.classes), 'and', 8)}): leave such rows out, correct them, or fit the "
+            "model anew with them"
+        )
+    return task.encode(truth)
+
+
+def chosen_metrics(task: Task, names: Sequence[str] = (), first: str | None = None) -> list[Metric]:
+    """The metrics of these names, or all that fit the task, `first` (if it does) before the others.
+
+    Raises:
+        DataError: there is none of a name, or it cannot judge this task.
+    """
+    if names:
+        return list({m.name: m for m in (get_metric(name, task) for name in names)}.values())
+    every = [metric for metric in METRICS.values() if task.kind in metric.tasks]
+    return sorted(every, key=lambda metric: metric.name != first)
+
+
+def scores(judged: Judged, metrics: Iterable[Metric], seed: int = 0) -> list[Score]:
+    """Each metric of the model, with an interval, and of the constant."""
+    return [
+        Score(
+            metric,
+            bootstrap(metric, judged.y, judged.prediction, seed),
+            metric.score(judged.y, judged.constant),
+        )
+        for metric in metrics
+    ]
+
+
+def bootstrap(
+    metric: Metric,
+    y: NDArray[Any],
+    prediction: NDArray[np.float64],
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Interval:
+    """The metric and its interval of 95 %.
+
+    Args:
+        y: (n,) class codes or values.
+        prediction: (n, k) or (n,).
+    """
+    if not determined(metric, y):
+        return Interval(np.nan, np.nan, np.nan)
+    value = metric.score(y, prediction)
+    y, prediction, share = _condensed(metric, y, prediction)
+    rows = int(share.sum())
+    count = int(np.clip(MOST_DRAWS // max(rows, 1), FEWEST_RESAMPLES, resamples))
+    rng = np.random.default_rng([seed, 41])
+    with np.errstate(all="ignore"):
+        drawn = [metric.score(y, prediction, w) for w in _weights(rng, share, count)]
+    low, high = np.quantile([x for x in drawn if np.isfinite(x)] or [np.nan], _tails())
+    return Interval(value, float(min(low, value)), float(max(high, value)))
+
+
+def determined(metric: Metric, y: NDArray[Any]) -> bool:
+    """Whether these rows can tell a good model from a bad one by this metric: two classes for a ranking, two
+    values for R².
+    """
+    if not len(y):
+        return False
+    if metric.name in ("auc", "auc_ovr", "average_precision", "r2", "mcc"):
+        return bool((y != y[0]).any())
+    return True
+
+
+def _tails() -> tuple[float, float]:
+    return (1 - LEVEL) / 2, (1 + LEVEL) / 2
+
+
+def _condensed(
+    metric: Metric, y: NDArray[Any], prediction: NDArray[np.float64]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[np.int64]]:
+    """The rows that differ to the metric, and how many of each there are.
+
+    A metric of labels sees nothing but the cells of the confusion matrix: a resample of the rows is a
+    multinomial draw of its cells, so that a table of any length costs k² numbers. Rows are sorted by the
+    second class's probability, for a sort of what is sorted is quick.
+    """
+    if metric.needs == "labels":
+        k = prediction.shape[1]
+        cells, counts = np.unique(y * k + prediction.argmax(axis=1), return_counts=True)
+        return cells // k, cells % k, counts
+    ones = np.ones(len(y), dtype=np.int64)
+    if prediction.ndim == 2:
+        order = np.argsort(prediction[:, -1], kind="stable")
+        return y[order], prediction[order], ones
+    return y, prediction, ones
+
+
+def _weights(rng: np.random.Generator, share: NDArray[np.int64], count: int) -> Iterable[NDArray[np.float64]]:
+    """`count` multinomial draws of as many rows as there are."""
+    rows, cells = int(share.sum()), len(share)
+    for _ in range(count):
+        if cells == rows:
+            drawn = np.bincount(rng.integers(0, rows, rows), minlength=rows)
+        else:
+            drawn = rng.multinomial(rows, share / rows)
+        yield drawn.astype(np.float64)

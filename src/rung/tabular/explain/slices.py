@@ -1,0 +1,209 @@
+"""Which groups a model serves badly: its loss in each level of a category and in each range of a number.
+
+A group's interval is the normal one of its mean loss, and the difference from all other rows is judged by
+Welch's t; with many groups some look bad by chance, so p-values are corrected (Benjamini and Hochberg 1995).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.columns import Column, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FEWEST: Final = 20  # rows of a group that is looked at
+BINS: Final = 5
+MOST_LEVELS: Final = 30
+MOST_COLUMNS: Final = 200
+WORST: Final = 10
+MISSING: Final = "missing"
+
+
+class Group(NamedTuple):
+    """Some rows of a table: those where `column` is what `label` says."""
+
+    column: str
+    label: str
+    rows: NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A group's mean loss, with its 95 % interval.
+
+    Attributes:
+        share: of all rows.
+        ratio: to the mean loss of all rows.
+        p: of a loss that is no higher than the other rows', corrected for the number of groups.
+    """
+
+    column: str
+    label: str
+    rows: int
+    share: float
+    loss: float
+    low: float
+    high: float
+    ratio: float
+    p: float
+
+
+@dataclass(frozen=True, slots=True)
+class Slices:
+    """The groups with the largest loss, worst first, out of `groups` that were looked at.
+
+    Attributes:
+        what: the loss, in words.
+        overall: its mean over all rows.
+    """
+
+    what: str
+    overall: float
+    groups: int
+    worst: tuple[Slice, ...]
+
+
+def row_loss(y: NDArray[Any], prediction: NDArray[np.float64]) -> tuple[str, NDArray[np.float64]]:
+    """Each row's loss and its name: the error (0 or 1) of classes, the absolute error of numbers."""
+    if prediction.ndim == 2:
+        return "error rate", (prediction.argmax(axis=1) != y).astype(np.float64)
+    return "mean absolute error", np.abs(prediction - y)
+
+
+def find_slices(
+    cells: pd.DataFrame, columns: Sequence[Column], y: NDArray[Any], prediction: NDArray[np.float64]
+) -> Slices:
+    """The groups with a significantly larger loss first, then the others, each by its interval's lower end.
+
+    Args:
+        cells: the judged rows as `prepare` returns them.
+        columns: of the training table.
+        y: (n,) codes or values.
+        prediction: (n, k) or (n,).
+    """
+    what, loss = row_loss(y, prediction)
+    overall = float(loss.mean()) if len(loss) else float("nan")
+    every = [_slice(group, loss, overall) for group in groups(cells, columns)]
+    tested = _corrected(every)
+    worse = sorted((s for s in tested if s.loss > overall), key=lambda s: (s.p >= 0.05, -s.low, -s.loss))
+    return Slices(what, overall, len(every), tuple(_without_twins(worse)[:WORST]))
+
+
+def groups(cells: pd.DataFrame, columns: Sequence[Column], fewest: int = FEWEST) -> Iterator[Group]:
+    """Groups of at least `fewest` rows, never all rows, column by column."""
+    for column in [c for c in columns if c.used and c.kind != Kind.TEXT][:MOST_COLUMNS]:
+        for label, chosen in column_groups(cells[column.name], column.kind):
+            if fewest <= len(chosen) < len(cells):
+                yield Group(column.name, label, chosen)
+
+
+def column_groups(values: pd.Series[Any], kind: str) -> list[tuple[str, NDArray[np.intp]]]:
+    """(what the cells are, which rows) of a column: levels, ranges of numbers, or years; missing last."""
+    gone = values.isna().to_numpy()
+    if kind == Kind.NUMBER:
+        found = _ranges(values.to_numpy(dtype=np.float64))
+    elif kind == Kind.DATE:
+        found = _levels(values.dt.year.astype("Int64").astype(str).to_numpy(dtype=object), ~gone)
+        found = found if len(found) > 1 else []
+    else:
+        found = _levels(values.to_numpy(dtype=object), ~gone)
+    return [*found, (MISSING, np.flatnonzero(gone))] if gone.any() else found
+
+
+def _levels(cells: NDArray[Any], there: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.intp]]]:
+    """The most frequent levels."""
+    rows = np.flatnonzero(there)
+    if not len(rows):
+        return []
+    levels, codes, counts = np.unique(cells[rows].astype(str), return_inverse=True, return_counts=True)
+    frequent = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
+    return [(str(levels[k]), rows[codes == k]) for k in frequent]
+
+
+def _ranges(numbers: NDArray[np.float64]) -> list[tuple[str, NDArray[np.intp]]]:
+    """Each value, if there are few of them, else about equally many rows in each range."""
+    there = np.isfinite(numbers)
+    values = np.unique(numbers[there])
+    if len(values) < 2:
+        return []
+    if len(values) <= BINS:
+        return [(f"{value:.6g}", np.flatnonzero(numbers == value)) for value in values]
+    edges = np.unique(np.quantile(numbers[there], np.linspace(0, 1, BINS + 1)[1:-1], method="higher"))
+    place = np.searchsorted(edges, numbers, side="left")
+    return [
+        (_range(edges, k), np.flatnonzero(there & (place == k)))
+        for k in range(len(edges) + 1)
+        if (there & (place == k)).any()
+    ]
+
+
+def _range(edges: NDArray[np.float64], k: int) -> str:
+    """Upper ends belong to a range, lower ends do not."""
+    short = [f"{edge:.4g}" for edge in edges]
+    if k == 0:
+        return f"≤ {short[0]}"
+    return f"> {short[-1]}" if k == len(edges) else f"{short[k - 1]} – {short[k]}"
+
+
+def _slice(group: Group, loss: NDArray[np.float64], overall: float) -> Slice:
+    inside = loss[group.rows]
+    n, rest = len(inside), len(loss) - len(inside)
+    mean, variance = float(inside.mean()), float(inside.var(ddof=1))
+    if np.isin(inside, (0.0, 1.0)).all():
+        low, high = _wilson(mean, n)
+        variance = max(variance, (mean * (1 - mean) + 0.25 / n) * n / (n + 1))  # never 0
+    else:
+        reach = 1.96 * np.sqrt(variance / n)
+        low, high = mean - reach, mean + reach
+    others = float((loss.sum() - inside.sum()) / rest)
+    spread = float(loss.var())
+    z = (mean - others) / (np.sqrt(variance / n + spread / rest) or 1e-300)
+    ratio = mean / overall if overall > 0 else 1.0
+    return Slice(group.column, group.label, n, n / len(loss), mean, low, high, ratio, _tail(float(z)))
+
+
+def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
+    """Wilson's (1927) interval of a share."""
+    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
+    reach = z * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (1 + z * z / n)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def _tail(z: float) -> float:
+    """P(Z > z) of a standard normal."""
+    from math import erfc, sqrt
+
+    return 0.5 * erfc(z / sqrt(2))
+
+
+def _corrected(found: list[Slice]) -> list[Slice]:
+    """With p-values of the false discovery rate (Benjamini and Hochberg 1995)."""
+    import dataclasses
+
+    order = np.argsort([s.p for s in found], kind="stable")
+    m = len(found)
+    least, out = 1.0, list(found)
+    for rank in range(m, 0, -1):
+        i = int(order[rank - 1])
+        least = min(least, found[i].p * m / rank)
+        out[i] = dataclasses.replace(found[i], p=least)
+    return out
+
+
+def _without_twins(found: Sequence[Slice]) -> list[Slice]:
+    """Without groups that are the same rows under another column's name, as far as numbers can tell."""
+    kept: list[Slice] = []
+    seen: set[tuple[int, float]] = set()
+    for one in found:
+        key = (one.rows, round(one.loss, 12))
+        if key not in seen:
+            seen.add(key)
+            kept.append(one)
+    return kept
