@@ -1,0 +1,90 @@
+"""Builds an ONNX graph, one operator a call; all arithmetic in double precision, as the model computes."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+OPSET: Final = 18
+ML_OPSET: Final = 5  # the first with trees whose thresholds and sums are doubles
+IR_VERSION: Final = 9
+ML: Final = "ai.onnx.ml"
+
+Value = str | float | NDArray[Any]
+"""A tensor of the graph by its name, or a constant (Python's floats are doubles)."""
+
+
+class Graph:
+    """The nodes, constants and inputs of a graph under construction.
+
+    Attributes:
+        probes: for each number that goes into the graph (by its index), values at which the model's answer
+            may change: rows for the comparison are drawn there.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: list[Any] = []
+        self.constants: list[Any] = []
+        self.inputs: list[Any] = []
+        self.probes: dict[int, list[NDArray[np.float64]]] = {}
+        self._count = 0
+
+    def name(self) -> str:
+        """A new name, unlike any column's."""
+        self._count += 1
+        return f"rung/{self._count}"
+
+    def constant(self, value: float | NDArray[Any]) -> str:
+        """A constant tensor; Python's floats are doubles without a dimension."""
+        from onnx import numpy_helper
+
+        name = self.name()
+        array = np.ascontiguousarray(value) if np.ndim(value) else np.asarray(value)
+        self.constants.append(numpy_helper.from_array(array, name))
+        return name
+
+    def op(self, kind: str, *inputs: Value, domain: str = "", output: str = "", **settings: Any) -> str:
+        """Add a node with one output; returns the output's name."""
+        from onnx import helper
+
+        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
+        output = output or self.name()
+        self.nodes.append(helper.make_node(kind, names, [output], domain=domain, **settings))
+        return output
+
+    def ops(self, kind: str, count: int, *inputs: Value, **settings: Any) -> list[str]:
+        """Add a node with several outputs."""
+        from onnx import helper
+
+        names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
+        outputs = [self.name() for _ in range(count)]
+        self.nodes.append(helper.make_node(kind, names, outputs, **settings))
+        return outputs
+
+    def cast(self, value: str, kind: type[np.generic]) -> str:
+        from onnx import helper
+
+        return self.op("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
+
+    def take(self, value: str, columns: NDArray[np.integer[Any]] | list[int]) -> str:
+        """Columns of a matrix: (n, len(columns))."""
+        return self.op("Gather", value, np.asarray(columns, dtype=np.int64), axis=1)
+
+    def join(self, blocks: list[str]) -> str:
+        """Matrices side by side."""
+        return blocks[0] if len(blocks) == 1 else self.op("Concat", *blocks, axis=1)
+
+    def bounded(self, value: str, low: float, high: float) -> str:
+        """Cut at both ends; NaN stays."""
+        cut = self.op("Clip", value, low, high)
+        return self.op("Where", self.op("IsNaN", value), value, cut)
+
+    def two(self, second: str) -> str:
+        """Probabilities of two classes, (n, 2), from the second's, (n, 1)."""
+        return self.join([self.op("Sub", 1.0, second), second])
+
+    def probe(self, column: int, values: NDArray[np.float64]) -> None:
+        """Note values of a number at which the answer may change."""
+        self.probes.setdefault(column, []).append(np.asarray(values, dtype=np.float64))

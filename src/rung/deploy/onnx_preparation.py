@@ -1,0 +1,168 @@
+"""A fitted preparation as ONNX: impute, flag, encode categories, scale."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.deploy.onnx_graph import Graph
+from rung.deploy.onnx_trees import tree_sums, zone_tree
+from rung.tabular.preparation import Preparation
+
+_NEAR = 1e-7  # scikit-learn's BOUNDS_THRESHOLD: so near to an end of the range a value counts as the end
+_EDGE = float(_NEAR - np.spacing(1))
+# Wichura (1988), algorithm AS 241, PPND16: the normal quantile to about 16 digits, for p from 1e-11 on.
+_CENTRE = (
+    (2509.0809287301226727, 33430.575583588128105, 67265.770927008700853, 45921.953931549871457,
+     13731.693765509461125, 1971.5909503065514427, 133.14166789178437745, 3.387132872796366608),
+    (5226.495278852854561, 28729.085735721942674, 39307.89580009271061, 21213.794301586595867,
+     5394.1960214247511077, 687.1870074920579083, 42.313330701600911252, 1.0),
+)  # fmt: skip
+_TAIL = (
+    (7.7454501427834140764e-4, 0.0227238449892691845833, 0.24178072517745061177, 1.27045825245236838258,
+     3.64784832476320460504, 5.7694972214606914055, 4.6303378461565452959, 1.42343711074968357734),
+    (1.05075007164441684324e-9, 5.475938084995344946e-4, 0.0151986665636164571966, 0.14810397642748007459,
+     0.68976733498510000455, 1.6763848301838038494, 2.05319162663775882187, 1.0),
+)  # fmt: skip
+
+
+def add_preparation(graph: Graph, preparation: Preparation, numbers: str, codes: str) -> str | None:
+    """The matrix (n, d) that `preparation` makes of numbers (n, a) and codes (n, b); None without columns."""
+    blocks = [*_numbers(graph, preparation, numbers), *_codes(graph, preparation, codes)]
+    if not blocks:
+        return None
+    matrix = graph.join(blocks)
+    if not preparation.needs.scaled:
+        return matrix
+    return graph.op("Clip", _scaled(graph, preparation.parts["scale"], matrix), -20.0, 20.0)
+
+
+def _numbers(graph: Graph, preparation: Preparation, numbers: str) -> list[str]:
+    kept, flagged = preparation.kept, preparation.flagged
+    if kept is None or flagged is None or not len(kept):
+        return []
+    chosen = graph.take(numbers, kept)
+    if preparation.needs.missing:
+        return [chosen]
+    usual = np.asarray(preparation.parts["impute"].statistics_, dtype=np.float64)[None, :]
+    for column, value in zip(kept, usual[0], strict=True):
+        graph.probe(int(column), value + np.array([-1.0, 0.0, 1.0]) * max(1.0, abs(value) / 2))
+    filled = graph.op("Where", graph.op("IsNaN", chosen), usual, chosen)
+    if not len(flagged):
+        return [filled]
+    return [filled, graph.cast(graph.op("IsNaN", graph.take(numbers, flagged)), np.float64)]
+
+
+# -- categories -------------------------------------------------------------------------------------------
+
+
+def _codes(graph: Graph, preparation: Preparation, codes: str) -> list[str]:
+    """Each category's part of the matrix is looked up by its code."""
+    blocks = []
+    for j, table in enumerate(code_tables(preparation)):
+        place = graph.op("Add", graph.op("Gather", codes, np.array(j), axis=1), np.array(1))  # (n,)
+        blocks.append(graph.op("Gather", table, place, axis=0))
+    return [block for block in blocks if block]
+
+
+def code_tables(preparation: Preparation) -> list[NDArray[np.float64]]:
+    """For each category the rows that its codes -1, 0, ... become: (levels + 1, width)."""
+    sizes = preparation.sizes
+    encoder = preparation.parts.get(preparation.categories)
+    if encoder is None:
+        codes = [np.arange(-1.0, size) for size in sizes]
+        if preparation.needs.missing:
+            codes = [np.where(code < 0, np.nan, code) for code in codes]
+        return [code[:, None] for code in codes]
+    tables = []
+    for j, (start, end) in enumerate(_spans(encoder, preparation.categories, len(sizes))):
+        cells = np.full((sizes[j] + 1, len(sizes)), -1, dtype=np.int32)
+        cells[:, j] = np.arange(-1, sizes[j])
+        tables.append(np.asarray(encoder.transform(cells), dtype=np.float64)[:, start:end])
+    return tables
+
+
+def _spans(encoder: Any, kind: str, count: int) -> list[tuple[int, int]]:
+    """The columns of the encoder's matrix that each category has."""
+    if kind == "onehot":
+        owners = [int(name[1:].split("_")[0]) for name in encoder.get_feature_names_out()]
+        widths = np.bincount(owners, minlength=count)
+    else:
+        widths = np.full(count, len(encoder.encodings_) // count)
+    ends = np.cumsum(widths)
+    return [(int(end - width), int(end)) for end, width in zip(ends, widths, strict=True)]
+
+
+# -- scale ------------------------------------------------------------------------------------------------
+
+
+def _scaled(graph: Graph, scaler: Any, matrix: str) -> str:
+    if hasattr(scaler, "quantiles_"):
+        return _quantile(graph, scaler, matrix)
+    centre = scaler.mean_ if hasattr(scaler, "mean_") else scaler.center_
+    return graph.op("Div", graph.op("Sub", matrix, centre[None, :]), scaler.scale_[None, :])
+
+
+def _quantile(graph: Graph, scaler: Any, matrix: str) -> str:
+    """scikit-learn's QuantileTransformer with a normal output: a line between each two quantiles, the middle
+    of its references at a repeated one, then the normal quantile.
+    """
+    tables, trees = [], []
+    width = scaler.quantiles_.shape[1]
+    for j in range(width):
+        knots, zones = _zones(scaler.quantiles_[:, j], scaler.references_)
+        tree = zone_tree(knots)
+        tree.feature = np.full(len(tree.feature), j)
+        trees.append((j, tree))
+        tables.append(zones)
+    starts = np.cumsum([0] + [len(zones) for zones in tables])[:-1]
+    zone = graph.cast(tree_sums(graph, matrix, trees, width), np.int64)
+    place = graph.op("Add", zone, starts.astype(np.int64)[None, :])
+    base, level, slope = (
+        graph.op("Gather", np.concatenate([t[:, c] for t in tables]), place) for c in range(3)
+    )
+    share = graph.op("Add", level, graph.op("Mul", graph.op("Sub", matrix, base), slope))
+    low, high = scaler.quantiles_[:1], scaler.quantiles_[-1:]
+    share = graph.op("Where", graph.op("Greater", graph.op("Add", matrix, _NEAR), high), 1.0, share)
+    share = graph.op("Where", graph.op("Less", graph.op("Sub", matrix, _NEAR), low), 0.0, share)
+    return normal_quantile(graph, graph.op("Clip", share, _EDGE, 1 - _EDGE))
+
+
+def _zones(quantiles: NDArray[np.float64], references: NDArray[np.float64]) -> tuple[Any, Any]:
+    """The different quantiles, and for each zone of `zone_tree` base, level and slope of its line: (z, 3)."""
+    knots, first = np.unique(quantiles, return_index=True)
+    last = np.append(first[1:], len(quantiles)) - 1
+    zones = np.zeros((2 * len(knots) + 1, 3))
+    zones[0] = knots[0], references[0], 0.0
+    zones[-1] = knots[-1], references[-1], 0.0
+    zones[1::2, 0], zones[1::2, 1] = knots, 0.5 * (references[first] + references[last])
+    zones[2:-1:2, 0], zones[2:-1:2, 1] = knots[:-1], references[last[:-1]]
+    zones[2:-1:2, 2] = (references[first[1:]] - references[last[:-1]]) / np.diff(knots)
+    return knots, zones
+
+
+def normal_quantile(graph: Graph, share: str) -> str:
+    """The standard normal's quantile of shares between 1e-11 and 1 - 1e-11."""
+    op = graph.op
+    q = op("Sub", share, 0.5)
+    r = op("Sub", 0.180625, op("Mul", q, q))
+    centre = op("Mul", q, _ratio(graph, op("Max", r, 0.0), _CENTRE))
+    least = op("Min", share, op("Sub", 1.0, share))
+    r = op("Sub", op("Sqrt", op("Neg", op("Log", least))), 1.6)
+    tail = op("Mul", op("Sign", q), _ratio(graph, r, _TAIL))
+    return op("Where", op("LessOrEqual", op("Abs", q), 0.425), centre, tail)
+
+
+def _ratio(graph: Graph, r: str, pair: tuple[tuple[float, ...], tuple[float, ...]]) -> str:
+    above, below = (_polynomial(graph, r, coefficients) for coefficients in pair)
+    return graph.op("Div", above, below)
+
+
+def _polynomial(graph: Graph, x: str, coefficients: tuple[float, ...]) -> str:
+    """Horner's rule; the highest power's coefficient first."""
+    value = graph.op("Add", graph.op("Mul", x, coefficients[0]), coefficients[1])
+    for coefficient in coefficients[2:]:
+        value = graph.op("Add", graph.op("Mul", value, x), coefficient)
+    return value
