@@ -125,8 +125,9 @@ def _encoded(task: Task, truth: pd.Series[Any]) -> NDArray[Any]:
     unknown = truth[[label not in known and str(label) not in known for label in truth.tolist()]]
     if len(unknown):
         counts = unknown.astype(str).value_counts()
-        first = f"{counts.index[0]!r} in {counts.iloc[0]:,} row{'s' * (counts.iloc[0] != 1)}"
-        more = f" and {len(counts) - 1} other{'s' * (len(counts) != 2)}" if len(counts) > 1 else ""
+        rows, others = int(counts.iloc[0]), len(counts) - 1
+        first = f"{counts.index[0]!r} in {rows:,} row{'s' * (rows != 1)}"
+        more = f" and {others} other{'s' * (others != 1)}" if others else ""
         raise DataError(
             f"column {str(truth.name)!r} holds {first}{more}, a class that the model does not know (it knows "
             f"{listed(map(repr, task.classes), 'and', 8)}): leave such rows out, correct them, or fit the "

@@ -105,16 +105,21 @@ def groups(cells: pd.DataFrame, columns: Sequence[Column], fewest: int = FEWEST)
 
 
 def column_groups(values: pd.Series[Any], kind: str) -> list[tuple[str, NDArray[np.intp]]]:
-    """(what the cells are, which rows) of a column: levels, ranges of numbers, or years; missing last."""
+    """(what the cells are, which rows) of a column: levels, ranges, years or months; missing last."""
     gone = values.isna().to_numpy()
     if kind == Kind.NUMBER:
         found = _ranges(values.to_numpy(dtype=np.float64))
     elif kind == Kind.DATE:
-        found = _levels(values.dt.year.astype("Int64").astype(str).to_numpy(dtype=object), ~gone)
-        found = found if len(found) > 1 else []
+        found = _spans(values, ~gone)
     else:
         found = _levels(values.to_numpy(dtype=object), ~gone)
     return [*found, (MISSING, np.flatnonzero(gone))] if gone.any() else found
+
+
+def _spans(dates: pd.Series[Any], there: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.intp]]]:
+    """Years, or months where all lie in one year."""
+    form = "%Y" if dates.dt.year.nunique() > 1 else "%Y-%m"
+    return sorted(_levels(dates.dt.strftime(form).to_numpy(dtype=object), there), key=lambda one: one[0])
 
 
 def _levels(cells: NDArray[Any], there: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.intp]]]:
@@ -131,7 +136,7 @@ def _ranges(numbers: NDArray[np.float64]) -> list[tuple[str, NDArray[np.intp]]]:
     """Each value, if there are few of them, else about equally many rows in each range."""
     there = np.isfinite(numbers)
     values = np.unique(numbers[there])
-    if len(values) < 2:
+    if not len(values):
         return []
     if len(values) <= BINS:
         return [(f"{value:.6g}", np.flatnonzero(numbers == value)) for value in values]

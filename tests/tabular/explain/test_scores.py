@@ -1,0 +1,138 @@
+"""Scores with intervals: against resampling rows one by one, and against scikit-learn."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
+
+from rung.errors import DataError
+from rung.tabular.explain.scores import bootstrap, chosen_metrics, determined, judge, scores
+from rung.tabular.metrics import METRICS
+from rung.tabular.model import Evidence
+from support.tables import KINDS, fitted, table
+
+
+def _drawn(kind: str, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(4)
+    if kind == "regression":
+        y = rng.normal(size=rows)
+        return y, y + 0.5 * rng.normal(size=rows)
+    k = 2 if kind == "binary" else 4
+    y = rng.integers(0, k, rows)
+    p = rng.dirichlet(np.ones(k), rows) + 0.8 * np.eye(k)[y] * rng.random((rows, 1))
+    return y, p / p.sum(axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize(
+    "metric", [m for m in METRICS.values() if m.name not in ("rmsle",)], ids=lambda m: m.name
+)
+def test_the_interval_is_that_of_drawn_rows(metric) -> None:
+    """Multinomial weights, cells of the confusion matrix: as wide as 400 resamples of the rows themselves."""
+    y, p = _drawn(metric.tasks[-1] if metric.tasks != ("binary",) else "binary")
+    found = bootstrap(metric, y, p, seed=1, resamples=400)
+    rng = np.random.default_rng(9)
+    drawn = [metric.score(y[rows], p[rows]) for rows in rng.integers(0, len(y), (400, len(y)))]
+    low, high = np.quantile(drawn, [0.025, 0.975])
+    width = high - low
+    assert found.value == pytest.approx(metric.score(y, p))
+    assert found.low <= found.value <= found.high
+    assert abs(found.low - low) < 0.3 * width
+    assert abs(found.high - high) < 0.3 * width
+
+
+def test_values_are_scikit_learns() -> None:
+    y, p = _drawn("binary")
+    said = p.argmax(axis=1)
+    assert bootstrap(METRICS["auc"], y, p).value == pytest.approx(roc_auc_score(y, p[:, 1]))
+    assert bootstrap(METRICS["accuracy"], y, p).value == pytest.approx(accuracy_score(y, said))
+    assert bootstrap(METRICS["f1"], y, p).value == pytest.approx(f1_score(y, said))
+
+
+def test_intervals_cover_the_truth() -> None:
+    """An accuracy of 0.8 known beforehand, 150 samples of 200 rows: at most a few intervals miss it."""
+    rng = np.random.default_rng(0)
+    held = 0
+    for _ in range(150):
+        y = rng.integers(0, 2, 200)
+        said = np.where(rng.random(200) < 0.8, y, 1 - y)
+        found = bootstrap(METRICS["accuracy"], y, np.eye(2)[said])
+        held += found.low <= 0.8 <= found.high
+    assert held >= 132  # binomial: 0.95 of 150, and less than this by chance once in 3,000
+
+
+def test_the_seed_decides() -> None:
+    y, p = _drawn("binary")
+    assert bootstrap(METRICS["auc"], y, p, 3) == bootstrap(METRICS["auc"], y, p, 3)
+    assert bootstrap(METRICS["auc"], y, p, 3) != bootstrap(METRICS["auc"], y, p, 4)
+
+
+def test_one_class_has_no_auc() -> None:
+    found = bootstrap(METRICS["auc"], np.ones(5, dtype=int), np.full((5, 2), 0.5))
+    assert np.isnan(found).all()
+    assert not determined(METRICS["accuracy"], np.empty(0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_metric_of_the_task_beside_a_constant(kind: str) -> None:
+    model, _ = fitted(kind)
+    judged = judge(model, table(kind, 200, seed=5))
+    found = {s.metric.name: s for s in scores(judged, chosen_metrics(model.task, first="accuracy"))}
+    assert set(found) == {m.name for m in METRICS.values() if kind in m.tasks}
+    best = found["r2" if kind == "regression" else "log_loss"]
+    assert best.metric.greater_is_better is (best.model.value > best.constant), "better than a constant"
+    if kind == "regression":
+        assert best.constant == pytest.approx(0, abs=1e-9)
+
+
+def test_metrics_are_chosen_by_name_or_sorted() -> None:
+    model, _ = fitted("binary")
+    names = [m.name for m in chosen_metrics(model.task, ["roc_auc", "logloss", "auc"])]
+    assert names == ["auc", "log_loss"]
+    assert chosen_metrics(model.task, first="mcc")[0].name == "mcc"
+    with pytest.raises(DataError, match="is for regression"):
+        chosen_metrics(model.task, ["rmse"])
+
+
+def test_rows_with_an_empty_target_are_left_out() -> None:
+    model, frame = fitted("binary")
+    y = frame["y"].astype(object)
+    y[:7] = None
+    judged = judge(model, frame.assign(y=y))
+    assert (len(judged.y), judged.empty) == (113, 7)
+    assert judged.rows[0] == 7
+    assert judged.prediction == pytest.approx(model.raw(frame.iloc[7:]))
+
+
+def test_an_unknown_class_is_one_clear_sentence() -> None:
+    model, frame = fitted("binary")
+    odd = frame.assign(y=["perhaps"] * 3 + ["never"] + frame["y"].tolist()[4:])
+    with pytest.raises(DataError) as caught:
+        judge(model, odd)
+    assert str(caught.value).startswith(
+        "column 'y' holds 'perhaps' in 3 rows and 1 other, a class that the model does not know (it knows "
+        "'no' and 'yes'): leave such rows out"
+    )
+
+
+def test_what_cannot_be_judged_is_one_sentence() -> None:
+    model, frame = fitted("regression")
+    with pytest.raises(DataError, match="no column 'y', which holds the truth"):
+        judge(model, frame.drop(columns="y"))
+    with pytest.raises(DataError, match="'y' is empty in all 120 rows"):
+        judge(model, frame.assign(y=np.nan))
+    with pytest.raises(DataError, match="'many', which is no number"):
+        judge(model, frame.assign(y=["many"] * 120))
+
+
+def test_training_rows_are_recognised() -> None:
+    model, frame = fitted("binary")
+    y = model.task.encode(frame["y"])
+    assert not judge(model, frame).trained
+    model.evidence = Evidence(np.arange(120), y, model.raw(frame))
+    assert judge(model, frame).trained
+    assert judge(model, frame).learned
+    assert not judge(model, frame.iloc[::-1]).trained
+    assert not judge(model, table("binary", 300, seed=8)).trained
+    assert judge(model, pd.concat([frame, frame])).trained
