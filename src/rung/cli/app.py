@@ -75,26 +75,32 @@ def root(
 def _hang_in() -> None:
     """All commands, in the order in which the help shows them."""
     from rung.cli import studies
+    from rung.cli.check import check
     from rung.cli.doctor import doctor
-    from rung.cli.export_model import export_model
     from rung.cli.evaluate import evaluate
     from rung.cli.explain import explain
+    from rung.cli.export_model import export_model
     from rung.cli.fit import fit
     from rung.cli.leaderboard import leaderboard
     from rung.cli.look import importance, plot, report
     from rung.cli.methods import methods
+    from rung.cli.monitor import monitor
     from rung.cli.predict import predict
+    from rung.cli.serve import serve
     from rung.cli.show import show
     from rung.cli.tune import resume, tune
 
     search, keep, about = "Search", "Studies", "About"
     rows: list[tuple[str, Callable[..., None], str]] = [
+        ("check", check, search),
         ("fit", fit, search),
         ("predict", predict, search),
         ("evaluate", evaluate, search),
         ("explain", explain, search),
         ("leaderboard", leaderboard, search),
         ("export-model", export_model, search),
+        ("serve", serve, search),
+        ("monitor", monitor, search),
         ("tune", tune, search),
         ("resume", resume, search),
         ("extend", studies.extend, search),

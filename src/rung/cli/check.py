@@ -1,0 +1,291 @@
+"""`rung check`: what is wrong with a table before a model is fitted, or how far it has drifted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from rung.cli import output
+from rung.cli.exits import NO_RESULT
+from rung.cli.options import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rung.tabular.audit.check import Audit, Outline
+    from rung.tabular.audit.drift import DriftReport
+    from rung.tabular.audit.finding import Finding
+
+_PATIENCE: Final = 2.0  # seconds before it is said what takes so long
+_STYLES: Final = {"error": "bold red", "warning": "yellow", "note": "dim"}
+_SHOWN: Final = 40  # columns
+
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="FILE", help="Write an HTML page there, which needs no network."),
+]
+
+
+def check(
+    table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet.")],
+    target: Annotated[
+        str | None,
+        typer.Option("--target", metavar="COL", help="The column to predict; without it, the columns only."),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(metavar="TASK", help="binary, multiclass or regression.", show_default="guessed"),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL|TABLE", help="Look for drift from this model's training table, or table."
+        ),
+    ] = None,
+    report: Report = None,
+    trust: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a table before a model is fitted: what is wrong, what leaks, what has drifted.
+
+    Exits with 1 if no model can be fitted (or, with --against, if the model cannot predict the table).
+    """
+    prepare_report(
+        report, {"the table itself": table, **({"what it is compared with": against} if against else {})}
+    )
+    if against is not None:
+        _against(table, against, target, report, tuple(trust or ()), json)
+        return
+    from rung.tabular.audit.check import audit_table
+    from rung.tabular.read import read_table
+
+    with patiently() as tell:
+        tell("reading the table")
+        audit = audit_table(read_table(table), target, task, tell)
+    if report is not None:
+        from rung.tabular.audit.page import write_check_page
+
+        write_check_page(report, audit, Path(table).name)
+    if json:
+        output.print_json(_plain(audit))
+    else:
+        _print(audit, report)
+    if not audit.fittable:
+        raise typer.Exit(NO_RESULT)
+
+
+def prepare_report(report: Path | None, others: dict[str, str]) -> None:
+    """Refuse a place where no page can be written, before anything is done."""
+    if report is not None:
+        from rung.cli.begin import check_apart, check_writable
+
+        check_apart(report, "--report", others)
+        check_writable(report, "--report")
+
+
+class patiently:  # noqa: N801  # reads as a verb: with patiently() as tell
+    """Says on stderr what is being done, once it takes over two seconds; a moving line on a terminal."""
+
+    def __init__(self) -> None:
+        self._began = self._said = time.monotonic()
+        self._status: Any = None
+
+    def __enter__(self) -> Callable[[str], None]:
+        return self._tell
+
+    def _tell(self, text: str) -> None:
+        now = time.monotonic()
+        if output.quiet() or now - self._began < _PATIENCE:
+            return
+        console = output.err()
+        if console.is_terminal:
+            if self._status is None:
+                self._status = console.status(text)
+                self._status.start()
+            self._status.update(text)
+        elif now - self._said >= _PATIENCE:
+            self._said = now
+            output.say(f"{text} ...")
+
+    def __exit__(self, *_: object) -> None:
+        if self._status is not None:
+            self._status.stop()
+
+
+def _against(
+    table: str, against: str, target: str | None, report: Path | None, trust: tuple[str, ...], json: bool
+) -> None:
+    drift = _drift(table, against, target, trust)
+    if report is not None:
+        from rung.tabular.audit.page import write_drift_page
+
+        write_drift_page(report, drift, Path(table).name)
+    if json:
+        output.print_json(plain_drift(drift))
+    else:
+        print_drift(drift)
+        _written(report)
+    if not drift.usable:
+        raise typer.Exit(NO_RESULT)
+
+
+def _drift(table: str, against: str, target: str | None, trust: tuple[str, ...]) -> DriftReport:
+    from rung.errors import DataError
+    from rung.tabular.audit.compare import drift_between
+    from rung.tabular.audit.drift import drift_from_profile
+    from rung.tabular.model_file import load_model
+    from rung.tabular.read import read_table
+
+    with patiently() as tell:
+        tell("reading the table")
+        if is_table(against):
+            return drift_between(read_table(table), read_table(against), target, tell)
+        model = load_model(against, trust)
+        profile = getattr(model, "profile", None)
+        if profile is None:
+            raise DataError(
+                f"{against} holds no profile of its training table, for it was made by an earlier rung; fit "
+                "it again, or give the training table itself to --against"
+            )
+        return drift_from_profile(read_table(table), profile, tell)
+
+
+def is_table(path: str) -> bool:
+    """Whether the name is a table's."""
+    from rung.tabular.read import READABLE
+
+    return path.lower().endswith((*READABLE, ".pq", ".tab"))
+
+
+def _written(report: Path | None) -> None:
+    if report is not None:
+        output.say(f"report {report}")
+
+
+def _print(audit: Audit, report: Path | None) -> None:
+    console = output.out()
+    beside = f" beside {audit.target}" if audit.target else ""
+    console.print(f"{audit.rows:,} rows, {len(audit.columns):,} columns{beside}")
+    if audit.task is not None:
+        console.print(f"task: {audit.task.why}")
+    console.print()
+    _print_columns(audit.columns)
+    console.print()
+    print_findings(audit.findings, "Nothing was found that you should know.")
+    for note in audit.notes:
+        output.say(note)
+    output.say(f"looked at in {audit.seconds:.1f} s")
+    _written(report)
+
+
+def _print_columns(columns: Sequence[Outline]) -> None:
+    table = output.grid(
+        "column", "kind", "sure", "missing", "different", "values", right=("sure", "missing", "different")
+    )
+    for one in columns[:_SHOWN]:
+        missing = f"{one.missing:.1%}" if one.missing else ""
+        table.add_row(
+            one.name, one.kind, f"{100 * one.agree:.4g}%", missing, f"{one.distinct:,}", _values(one)
+        )
+    more = len(columns) - _SHOWN
+    table.caption = f"and {more} more columns: see --json or --report" if more > 0 else None
+    table.caption_justify = "left"
+    output.out().print(table)
+
+
+def _values(one: Outline) -> str:
+    if one.low is not None:
+        return f"{one.low:.6g} to {one.high:.6g}, median {one.middle:.6g}"
+    if one.top is None:
+        return ""
+    word = one.top[0] if len(one.top[0]) <= 30 else one.top[0][:29] + "…"
+    return f"{word} ({one.top[1]:.0%})"
+
+
+def print_findings(found: Sequence[Finding], none: str) -> None:
+    """The findings as a table, errors first, and how many there are."""
+    from rich.text import Text
+
+    from rung.tabular.audit.page import condensed, counted
+
+    console = output.out()
+    if not found:
+        console.print(none)
+        return
+    console.print(", ".join(f"{n} {name}" for name, n in counted(found)))
+    table = output.grid("", "column", "what was found, and what to do")
+    for line in condensed(found):
+        words = Text.assemble(line.sentence, "\n", (line.remedy, "dim"))
+        table.add_row(Text(line.severity, _STYLES[line.severity]), line.subject, words)
+    console.print(table)
+
+
+def print_drift(drift: DriftReport) -> None:
+    """Columns with most drift, then the findings."""
+    console = output.out()
+    console.print(f"{drift.rows:,} rows against {drift.reference:,} of the training table")
+    if drift.auc is not None:
+        console.print(f"a model tells the two tables apart with an AUC of {drift.auc:.3f} (0.5 is chance)")
+    console.print()
+    right = ("PSI", "KS", "p", "missing then", "now", "unseen")
+    table = output.grid("column", "kind", "drift", *right, right=right)
+    for one in drift.columns[:_SHOWN]:
+        table.add_row(
+            one.name,
+            one.kind,
+            ("", "some", "much")[one.level],
+            f"{one.psi:.3f}",
+            "" if one.ks is None else f"{one.ks:.3f}",
+            "" if one.p is None else f"{one.p:.2g}",
+            *(f"{part:.1%}" for part in one.missing),
+            "" if one.unseen is None else f"{one.unseen:.1%}",
+            style="yellow" if one.level == 2 else "",
+        )
+    more = len(drift.columns) - _SHOWN
+    table.caption = f"and {more} more columns with less drift: see --json or --report" if more > 0 else None
+    table.caption_justify = "left"
+    console.print(table)
+    console.print()
+    print_findings(drift.findings, "No drift was found.")
+    for note in drift.notes:
+        output.say(note)
+
+
+def _plain(audit: Audit) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "rows": audit.rows,
+        "target": audit.target,
+        "task": audit.task and audit.task.kind,
+        "fittable": audit.fittable,
+        "findings": [asdict(one) for one in audit.findings],
+        "columns": [asdict(one) for one in audit.columns],
+        "notes": audit.notes,
+        "seconds": audit.seconds,
+    }
+
+
+def plain_drift(drift: DriftReport) -> dict[str, Any]:
+    """What `--json` prints of drift."""
+    return {
+        "rows": drift.rows,
+        "reference_rows": drift.reference,
+        "drifted": drift.drifted,
+        "auc": drift.auc,
+        "telling": [{"column": name, "share": part} for name, part in drift.telling],
+        "findings": [asdict(one) for one in drift.findings],
+        "columns": [
+            {**asdict(one), "missing": {"then": one.missing[0], "now": one.missing[1]}}
+            for one in drift.columns
+        ],
+        "notes": drift.notes,
+        "seconds": drift.seconds,
+    }

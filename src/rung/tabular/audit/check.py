@@ -1,0 +1,226 @@
+"""The check of a table: all findings, and one line about each column."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.errors import DataError
+from rung.tabular.audit.cells import Cells, every_column
+from rung.tabular.audit.columns import column_findings, missing_together
+from rung.tabular.audit.finding import TABLE, Finding, by_severity, rows
+from rung.tabular.audit.leakage import leakage_findings, sample_rows
+from rung.tabular.audit.numbers import number_findings
+from rung.tabular.audit.repeats import repeated_columns, row_findings
+from rung.tabular.audit.target import encoded, settle, target_findings
+from rung.tabular.audit.words import word_findings
+from rung.tabular.columns import Column, infer_columns
+from rung.tabular.names import did_you_mean
+from rung.tabular.task import Task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Tell = Callable[[str], None]
+SAMPLE: Final = 50_000  # rows for what is about pairs of columns
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """One column in short.
+
+    Attributes:
+        agree: share of the cells that are what the column was taken for.
+        missing: share of the cells.
+        low, middle, high: least, median and greatest number; None of other kinds.
+        top: the most frequent value as a word, and its share of the present cells; None of numbers.
+        bars: (20,) counts of the numbers between the first and the last percentile, or of the levels.
+    """
+
+    name: str
+    kind: str
+    agree: float
+    missing: float
+    distinct: int
+    low: float | None
+    middle: float | None
+    high: float | None
+    top: tuple[str, float] | None
+    bars: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What the check of a table found.
+
+    Attributes:
+        findings: errors first.
+        task: None without a target, or with one that cannot be predicted.
+        notes: sentences about what was looked at in part only.
+    """
+
+    rows: int
+    target: str | None
+    task: Task | None
+    columns: tuple[Outline, ...]
+    findings: list[Finding]
+    notes: list[str]
+    seconds: float
+
+    @property
+    def fittable(self) -> bool:
+        """Whether no finding is an error."""
+        return all(one.severity != "error" for one in self.findings)
+
+
+def findings(frame: pd.DataFrame, target: str | None = None, task: str | None = None) -> list[Finding]:
+    """What somebody should know about the table before a model is fitted, errors first.
+
+    Args:
+        task: "binary", "multiclass" or "regression"; guessed if None.
+
+    Raises:
+        DataError: the target is no column, or there is no such task.
+    """
+    return audit_table(frame, target, task).findings
+
+
+def audit_table(
+    frame: pd.DataFrame, target: str | None = None, task: str | None = None, tell: Tell | None = None
+) -> Audit:
+    """The whole check; `tell` is called with what is being done.
+
+    Raises:
+        DataError: the target is no column, or there is no such task.
+    """
+    began = time.monotonic()
+    tell = tell or (lambda text: None)
+    frame = _with_text_names(frame)
+    names = list(frame.columns)
+    if target is not None and target not in names:
+        raise DataError(f"the table has no column {target!r} to predict; {did_you_mean(target, names)}")
+    tell("what the columns are")
+    columns = infer_columns(frame, target)
+    settled, found = settle(frame, target, task) if target is not None else (None, [])
+    y = encoded(frame[target], settled) if target is not None and settled is not None else None
+    outlines = []
+    for cells in every_column(frame, columns):
+        tell(f"column {cells.name}")
+        found += _of_column(cells)
+        outlines.append(outline(cells))
+    tell("the table's rows")
+    found += list(_of_table(frame, columns, y))
+    if settled is not None and y is not None and target is not None:
+        tell("what tells the target")
+        found += list(target_findings(y, settled, target))
+        found += list(_leakage(frame, columns, y, settled, target))
+    return Audit(
+        rows=len(frame),
+        target=target,
+        task=settled,
+        columns=tuple(outlines),
+        findings=by_severity(found),
+        notes=_notes(len(frame), y is not None),
+        seconds=time.monotonic() - began,
+    )
+
+
+def _with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame on a range of rows, its columns named by texts."""
+    import pandas as pd
+
+    plain = frame.set_axis(pd.RangeIndex(len(frame)), axis=0)
+    names = [str(name) for name in frame.columns]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise DataError(f"two columns are named {twice!r}; rename one of them")
+    return plain.set_axis(names, axis=1)
+
+
+def _of_column(cells: Cells) -> list[Finding]:
+    return [
+        *column_findings(cells),
+        *number_findings(cells),
+        *word_findings(cells, date.today()),
+    ]
+
+
+def _of_table(frame: pd.DataFrame, columns: tuple[Column, ...], y: NDArray[Any] | None) -> Iterator[Finding]:
+    if not any(column.used for column in columns):
+        yield Finding(
+            "error",
+            TABLE,
+            "no column is left to learn from: each is empty, constant or names the single row",
+            "add columns that say something about the target",
+            "no-columns",
+        )
+    used = sum(column.used for column in columns)
+    if used > len(frame):
+        yield Finding(
+            "note",
+            TABLE,
+            f"{used:,} columns and {rows(len(frame))}",
+            "rung tries learners that hold back; a score from so few rows is uncertain, so hold some out",
+            "wide",
+        )
+    sample = frame if len(frame) <= SAMPLE else frame.sample(SAMPLE, random_state=0)
+    names = [column.name for column in columns]
+    yield from missing_together(sample[names])
+    yield from repeated_columns(sample, columns)
+    yield from row_findings(frame, columns, y)
+
+
+def _leakage(
+    frame: pd.DataFrame, columns: tuple[Column, ...], y: NDArray[Any], task: Task, target: str
+) -> Iterator[Finding]:
+    chosen = sample_rows(y >= 0 if task.is_classification else np.isfinite(y))
+    yield from leakage_findings(frame.iloc[chosen], columns, y[chosen], task, target)
+
+
+def _notes(count: int, targeted: bool) -> list[str]:
+    notes = []
+    if count > SAMPLE:
+        notes.append(f"pairs of columns were compared on {SAMPLE:,} rows, drawn at random")
+    if targeted and count > 20_000:
+        notes.append("leakage was looked for on 20,000 rows, drawn at random")
+    return notes
+
+
+def outline(cells: Cells) -> Outline:
+    """The column in short."""
+    column, values = cells.column, cells.finite
+    bars: tuple[int, ...] = ()
+    low = middle = high = None
+    top = None
+    if len(values):
+        low, middle, high = float(values[0]), float(np.median(values)), float(values[-1])
+        bars = _histogram(values)
+    elif cells.present:
+        words, counts = cells.levels
+        top = (str(words[0]), float(counts[0] / cells.present))
+        bars = tuple(counts[:20].tolist())
+    return Outline(
+        column.name,
+        str(column.kind),
+        cells.agree,
+        column.missing,
+        column.distinct,
+        low,
+        middle,
+        high,
+        top,
+        bars,
+    )
+
+
+def _histogram(values: NDArray[np.float64]) -> tuple[int, ...]:
+    low, high = (float(x) for x in np.quantile(values, [0.01, 0.99]))
+    if not np.isfinite(high - low) or not high > low:
+        return (len(values),)
+    return tuple(np.histogram(values, bins=20, range=(low, high))[0].tolist())

@@ -1,0 +1,270 @@
+"""Drift: how far a new table's columns are from a profile's, what is missing, unseen, or of another kind."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.audit.distance import CERTAIN, Distance, levels_apart, numbers_apart
+from rung.tabular.audit.finding import TABLE, Finding, by_severity, quoted, rows, share
+from rung.tabular.audit.profile import SAMPLE, Levels, Numbers, Profile, present_cells
+from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.names import listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Tell = Callable[[str], None]
+_UNSEEN: Final = 0.01  # share of the present cells
+_JUMP: Final = 0.05  # of the share of missing cells
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One column of a new table against the profile.
+
+    Attributes:
+        psi, ks, p: see `distance.Distance`; `ks` and `p` are None of categories.
+        level: 2 much drift, 1 some, 0 none that is certain.
+        missing: share of missing cells then and now.
+        unseen: share of the present cells whose level was not in the training table; None of numbers, and
+            where the profile does not hold all levels.
+    """
+
+    name: str
+    kind: str
+    psi: float
+    ks: float | None
+    p: float | None
+    level: int
+    missing: tuple[float, float]
+    unseen: float | None
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """A table against a profile.
+
+    Attributes:
+        rows: of the new table.
+        reference: rows of the training table.
+        columns: those with most drift first.
+        findings: errors first.
+        auc: of a model that tells the two tables apart, and the columns that give it away with their share
+            of its gain; None against a profile, which holds no rows.
+        notes: sentences about what was looked at in part only.
+    """
+
+    rows: int
+    reference: int
+    columns: tuple[Drift, ...]
+    findings: list[Finding]
+    auc: float | None
+    telling: tuple[tuple[str, float], ...]
+    notes: list[str]
+    seconds: float
+
+    @property
+    def drifted(self) -> bool:
+        """Whether any finding is more than a note."""
+        return any(one.severity != "note" for one in self.findings)
+
+    @property
+    def usable(self) -> bool:
+        """Whether no finding is an error."""
+        return all(one.severity != "error" for one in self.findings)
+
+
+def drift_from_profile(frame: pd.DataFrame, profile: Profile, tell: Tell | None = None) -> DriftReport:
+    """How far `frame` is from the table that the profile was made of."""
+    began = time.monotonic()
+    drifts, found = compare_columns(frame, profile, tell or (lambda text: None))
+    return DriftReport(
+        rows=len(frame),
+        reference=profile.rows,
+        columns=drifts,
+        findings=by_severity(found),
+        auc=None,
+        telling=(),
+        notes=sampled(len(frame), profile.rows),
+        seconds=time.monotonic() - began,
+    )
+
+
+def sampled(count: int, reference: int) -> list[str]:
+    """What to say of tables too long to be looked at whole."""
+    long = [words for words, n in (("the new table", count), ("the training table", reference)) if n > SAMPLE]
+    return [f"{SAMPLE:,} rows of {listed(long, 'and')} were looked at, drawn at random"] if long else []
+
+
+def compare_columns(
+    frame: pd.DataFrame, profile: Profile, tell: Tell
+) -> tuple[tuple[Drift, ...], list[Finding]]:
+    """Every column that both have, those with most drift first, and all findings."""
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    known = profile.columns
+    absent = [column.name for column in known if column.name not in frame.columns]
+    found = [*_absent(absent), *_few(len(frame))]
+    sample = frame if len(frame) <= SAMPLE else frame.sample(SAMPLE, random_state=0)
+    distributions = profile.distributions()
+    drifts = []
+    for column, before in zip(known, profile.missing.tolist(), strict=True):
+        if column.name in absent:
+            continue
+        tell(f"column {column.name}")
+        drift, more = _column(sample[[column.name]], column, distributions[column.name], before, profile.seen)
+        drifts.append(drift)
+        found += more
+    order = sorted(drifts, key=lambda one: (-one.level, -one.psi))
+    return tuple(order), found
+
+
+def _absent(names: list[str]) -> Iterator[Finding]:
+    if names:
+        yield Finding(
+            "error",
+            TABLE,
+            f"the new table lacks {listed(map(repr, names), 'and', 6)}, which the training table had",
+            "add what is missing: the model cannot predict without it",
+            "missing-columns",
+        )
+
+
+def _few(count: int) -> Iterator[Finding]:
+    if count < 100:
+        yield Finding(
+            "note",
+            TABLE,
+            f"only {rows(count)}: smaller drifts cannot be told from chance",
+            "gather more rows before you decide",
+            "few-new-rows",
+        )
+
+
+def _column(
+    cells: pd.DataFrame, column: Column, old: Numbers | Levels, before: float, seen: int
+) -> tuple[Drift, list[Finding]]:
+    raw = cells[column.name]
+    present, gone = present_cells(prepare(cells, [column])[column.name], column)
+    counts = old.tally(present)
+    if isinstance(old, Levels):
+        distance = levels_apart(old.counts, counts)
+        unseen = float(counts[-1] / max(len(present), 1)) if old.whole else None
+    else:
+        distance, unseen = numbers_apart(old.counts, counts), None
+    drift = Drift(
+        column.name,
+        str(column.kind),
+        distance.psi,
+        None if np.isnan(distance.ks) else distance.ks,
+        None if np.isnan(distance.p) else distance.p,
+        distance.level,
+        (before, gone),
+        unseen,
+    )
+    found = [
+        *_shifted(drift, distance, old, counts),
+        *_unseen(drift, old, present),
+        *_unreadable(raw, gone, column),
+        *_jump(drift, len(raw), seen),
+    ]
+    return drift, found
+
+
+def _shifted(
+    drift: Drift, distance: Distance, old: Numbers | Levels, counts: NDArray[Any]
+) -> Iterator[Finding]:
+    if not drift.level:
+        return
+    how = _levels_moved(old, counts) if isinstance(old, Levels) else _numbers_moved(old, counts, drift.kind)
+    test = "" if drift.ks is None else f", KS {distance.ks:.2f}, p {_p(distance.p)}"
+    severity = "warning" if drift.level == 2 and drift.kind != Kind.DATE else "note"
+    yield Finding(
+        severity,
+        drift.name,
+        f"{'much' if drift.level == 2 else 'some'} drift (PSI {drift.psi:.2f}{test}): {how}",
+        "dates move on by themselves: look at the other columns"
+        if drift.kind == Kind.DATE
+        else "find out what changed; watch the score on such rows, and refit with them if it falls",
+        "drift",
+    )
+
+
+def _p(p: float) -> str:
+    return f"under {CERTAIN}" if p < CERTAIN else f"{p:.3f}"
+
+
+def _numbers_moved(old: Numbers, counts: NDArray[Any], kind: str) -> str:
+    """The quartiles then and now, as far as the bins tell them; how many lie beyond the training table's."""
+    then, now = ([_quantile(old, c, q) for q in (0.25, 0.5, 0.75)] for c in (old.counts, counts))
+    if kind == Kind.DATE:
+        days = [np.datetime64(int(day), "D") for day in (then[0], then[2], now[0], now[2])]
+        return f"half of it lay between {days[0]} and {days[1]}, and now between {days[2]} and {days[3]}"
+    beyond = float(counts[-1] / max(int(counts.sum()), 1))
+    more = f"; {share(beyond)} over the greatest of the training table" if beyond > 0.01 else ""
+    what = "length in letters, " if kind == Kind.TEXT else ""
+    return (
+        f"{what}median {then[1]:.6g} then and about {now[1]:.6g} now, half of it in {then[0]:.6g} to "
+        f"{then[2]:.6g} then and {now[0]:.6g} to {now[2]:.6g} now{more}"
+    )
+
+
+def _quantile(old: Numbers, counts: NDArray[Any], q: float) -> float:
+    """The end of the bin where the share is reached."""
+    place = int(np.searchsorted(np.cumsum(counts), q * counts.sum(), side="left"))
+    return float(old.ends[min(place, len(old.ends) - 1)])
+
+
+def _levels_moved(old: Levels, counts: NDArray[Any]) -> str:
+    """The two levels whose shares moved most."""
+    p, q = old.counts / max(int(old.counts.sum()), 1), counts / max(int(counts.sum()), 1)
+    names = [*map(repr, old.names), "all others"]
+    order = np.argsort(-np.abs(q - p), kind="stable")[:2]
+    return "; ".join(f"{names[i]} {share(float(p[i]))} then and {share(float(q[i]))} now" for i in order)
+
+
+def _unseen(drift: Drift, old: Numbers | Levels, present: NDArray[Any]) -> Iterator[Finding]:
+    if drift.unseen is None or drift.unseen <= 0 or not isinstance(old, Levels):
+        return
+    fresh = [word for word in dict.fromkeys(present.tolist()) if word not in set(old.names)]
+    count = round(drift.unseen * len(present))
+    yield Finding(
+        "warning" if drift.unseen >= _UNSEEN and count >= 5 else "note",
+        drift.name,
+        f"levels that training had not in {rows(count)} ({share(drift.unseen)}): {quoted(fresh)}",
+        "rung predicts them as if the cell were missing; refit once there are rows of them with the target",
+        "unseen-levels",
+    )
+
+
+def _unreadable(raw: pd.Series, gone: float, column: Column) -> Iterator[Finding]:
+    """Cells that are there and cannot be read as the training table's kind."""
+    count = round(gone * len(raw)) - int(raw.isna().sum())
+    if count > 0 and column.kind in (Kind.NUMBER, Kind.DATE):
+        yield Finding(
+            "warning",
+            column.name,
+            f"{rows(count)} ({share(count / len(raw))}) hold no {column.kind}, which the column is made of",
+            "rung takes these cells as missing; correct them, or the program that writes them",
+            "unreadable",
+        )
+
+
+def _jump(drift: Drift, n: int, seen: int) -> Iterator[Finding]:
+    before, now = drift.missing
+    pooled = (before * seen + now * n) / max(seen + n, 1)
+    deviation = float(np.sqrt(pooled * (1 - pooled) * (1 / max(seen, 1) + 1 / max(n, 1))))
+    if abs(now - before) < _JUMP or abs(now - before) < 3.3 * deviation:  # p under 0.001, both sides
+        return
+    yield Finding(
+        "warning",
+        drift.name,
+        f"missing in {share(now)} of the rows, and in {share(before)} of the training table",
+        "find out what changed where the column comes from",
+        "missing-jump",
+    )

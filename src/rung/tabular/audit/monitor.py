@@ -1,0 +1,241 @@
+"""A model in use: drift of what comes in, drift of what it predicts, decay of its score; whether to refit.
+
+The score then is that of the predictions out of fold that the model file keeps; the score now is that of the
+model on the new rows. Both have a bootstrap interval (Efron and Tibshirani, "An introduction to the
+bootstrap", 1993, chapter 13: percentiles), and so has their difference: there is decay if it lies wholly on
+the bad side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.audit.distance import Distance, levels_apart, numbers_apart
+from rung.tabular.audit.drift import DriftReport, drift_from_profile
+from rung.tabular.audit.finding import rows
+from rung.tabular.audit.profile import summarise_numbers
+from rung.tabular.metrics import Metric, get_metric
+from rung.tabular.names import listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rung.tabular.model import Model
+
+Tell = Callable[[str], None]
+_RESAMPLES: Final = 500
+_MOST: Final = 20_000  # rows of a resample
+_FEWEST: Final = 30  # rows with a target that a score is worth looking at
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A metric with its 95 % bootstrap interval, on `rows` rows."""
+
+    value: float
+    low: float
+    high: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """The score then and now.
+
+    Attributes:
+        change: the interval (95 %) of now minus then.
+        worse: whether it lies wholly on the bad side.
+    """
+
+    metric: str
+    then: Score
+    now: Score
+    change: tuple[float, float]
+    worse: bool
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What `watch` found.
+
+    Attributes:
+        drift: of the columns; None if the model holds no profile.
+        predictions: how far the predicted scores are from those out of fold; None if the model holds none.
+        target: the same of the target; None if the table does not have it.
+        decay: None without a target, or with too few rows that have it.
+        refit: whether to.
+        verdict: one sentence that says so, and why.
+        notes: what could not be looked at, and why.
+    """
+
+    rows: int
+    drift: DriftReport | None
+    predictions: Distance | None
+    target: Distance | None
+    decay: Decay | None
+    refit: bool
+    verdict: str
+    notes: list[str]
+
+    @property
+    def drifted(self) -> bool:
+        """Whether anything drifted much, or the score fell."""
+        columns = self.drift is not None and self.drift.drifted
+        scores = any(one is not None and one.level == 2 for one in (self.predictions, self.target))
+        return columns or scores or (self.decay is not None and self.decay.worse)
+
+
+def watch(model: Model, frame: pd.DataFrame, tell: Tell | None = None) -> Watch:
+    """Look at new rows, with or without the target.
+
+    Raises:
+        DataError: a column that the model reads is missing.
+    """
+    tell = tell or (lambda text: None)
+    notes: list[str] = []
+    profile = getattr(model, "profile", None)
+    tell("predictions")
+    raw = model.raw(frame)
+    drift = None
+    if profile is None:
+        notes.append(
+            "the model file holds no profile of its training table: fit it again to see columns drift"
+        )
+    else:
+        drift = drift_from_profile(frame, profile, tell)
+        notes += drift.notes
+    predictions = target = decay = None
+    if model.evidence is None:
+        notes.append("the model file holds no predictions out of fold: nothing to compare new ones with")
+    else:
+        tell("scores")
+        predictions = _scores_apart(model.evidence.prediction, raw)
+        target, decay = _with_target(model, frame, raw, notes)
+    refit, verdict = _verdict(drift, predictions, target, decay)
+    return Watch(len(frame), drift, predictions, target, decay, refit, verdict, notes)
+
+
+def _scores_apart(then: NDArray[np.float64], now: NDArray[np.float64]) -> Distance:
+    """Of values, of the second class's probability, or of the predicted classes of several."""
+    if then.ndim == 2 and then.shape[1] > 2:
+        classes = then.shape[1]
+        counts = [np.bincount(x.argmax(axis=1), minlength=classes).astype(np.int64) for x in (then, now)]
+        return levels_apart(counts[0], counts[1])
+    a, b = (x[:, 1] if x.ndim == 2 else x for x in (then, now))
+    old = summarise_numbers(a)
+    return numbers_apart(old.counts, old.tally(b))
+
+
+def _with_target(
+    model: Model, frame: pd.DataFrame, raw: NDArray[np.float64], notes: list[str]
+) -> tuple[Distance | None, Decay | None]:
+    names = [str(name) for name in frame.columns]
+    evidence = model.evidence
+    if model.target not in names or evidence is None:
+        notes.append(f"the table has no column {model.target!r}: whether the score fell cannot be told")
+        return None, None
+    column = frame.iloc[:, names.index(model.target)]
+    there = column.notna().to_numpy()
+    if int(there.sum()) < _FEWEST:
+        notes.append(
+            f"only {rows(int(there.sum()))} with a target, and a score needs {_FEWEST}: whether it fell is "
+            "not known"
+        )
+        return None, None
+    y = model.task.encode(column[there])
+    if model.task.is_classification:
+        size = len(model.task.classes)
+        counts = [
+            np.bincount(np.asarray(x, np.int64), minlength=size).astype(np.int64) for x in (evidence.y, y)
+        ]
+        target = levels_apart(counts[0], counts[1])
+    else:
+        old = summarise_numbers(np.asarray(evidence.y, np.float64))
+        target = numbers_apart(old.counts, old.tally(y))
+    metric = get_metric(model.notes.get("metric"), model.task)
+    then = (np.asarray(evidence.y), evidence.prediction, evidence.weight)
+    return target, _decay(metric, then, (y, raw[there], None))
+
+
+_Judged = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64] | None]
+
+
+def _decay(metric: Metric, then: _Judged, now: _Judged) -> Decay:
+    values = [metric.score(y, prediction, weight) for y, prediction, weight in (then, now)]
+    spreads = [_resampled(metric, *then, seed=0), _resampled(metric, *now, seed=1)]
+    scores = [
+        Score(value, *_interval(spread), len(part[0]))
+        for value, spread, part in zip(values, spreads, (then, now), strict=True)
+    ]
+    low, high = _interval(spreads[1] - spreads[0])
+    worse = high < 0 if metric.greater_is_better else low > 0
+    return Decay(metric.name, scores[0], scores[1], (low, high), bool(worse))
+
+
+def _resampled(
+    metric: Metric,
+    y: NDArray[Any],
+    prediction: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
+    seed: int,
+) -> NDArray[np.float64]:
+    """(500,) scores of rows drawn with replacement; of long tables fewer rows are drawn, and the deviations
+    from the mean made smaller by as much as that makes them larger.
+    """
+    rng = np.random.default_rng(seed)
+    size = min(len(y), _MOST)
+    scores = np.empty(_RESAMPLES)
+    for i in range(_RESAMPLES):
+        drawn = rng.integers(len(y), size=size)
+        scores[i] = metric.score(y[drawn], prediction[drawn], None if weight is None else weight[drawn])
+    middle = scores.mean()
+    return np.asarray(middle + (scores - middle) * np.sqrt(size / len(y)))
+
+
+def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.quantile(values, [0.025, 0.975])
+    return float(low), float(high)
+
+
+def _verdict(
+    drift: DriftReport | None, predictions: Distance | None, target: Distance | None, decay: Decay | None
+) -> tuple[bool, str]:
+    """Whether to refit, in one sentence."""
+    moved = _moved(drift, predictions, target)
+    if decay is not None:
+        now = f"{decay.metric} is {decay.now.value:.4g} ({decay.now.low:.4g} to {decay.now.high:.4g})"
+        then = f"was {decay.then.value:.4g} at validation"
+        if decay.worse:
+            because = f", and {moved}" if moved else ""
+            return True, f"Refit with the new rows: {now} and {then}{because}."
+        if moved:
+            return False, f"No need to refit yet: {moved}, but {now} and {then}; look again soon."
+        return False, f"No need to refit: {now} and {then}, and nothing has drifted much."
+    if drift is None and predictions is None:
+        return (
+            False,
+            "Nothing can be told: the model file holds neither a profile nor predictions out of fold.",
+        )
+    if moved:
+        return True, f"Refit once the new rows have their target: {moved}."
+    return False, "No need to refit: nothing has drifted much."
+
+
+def _moved(drift: DriftReport | None, predictions: Distance | None, target: Distance | None) -> str:
+    """What drifted much, as a clause; empty if nothing did."""
+    parts = []
+    if drift is not None:
+        subjects = dict.fromkeys(one.subject for one in drift.findings if one.severity != "note")
+        if subjects:
+            verb = "has" if len(subjects) == 1 else "have"
+            parts.append(f"{listed(subjects, 'and', 4)} {verb} drifted")
+    if predictions is not None and predictions.level == 2:
+        parts.append(f"the predictions have drifted (PSI {predictions.psi:.2f})")
+    if target is not None and target.level == 2:
+        parts.append(f"the target has drifted (PSI {target.psi:.2f})")
+    return listed(parts, "and") if parts else ""
