@@ -282,3 +282,48 @@ def test_later_tables_may_differ_in_form() -> None:
     assert predict_table(model, strange).notna().all(axis=None)
     with pytest.raises(DataError, match="column 'noise' is missing"):
         predict_table(model, frame.drop(columns="noise"))
+
+
+def _rewritten(place: Path, libraries: dict[str, str], out: Path) -> Path:
+    """The same file, as if it had been written with these versions."""
+    with zipfile.ZipFile(place) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            content = old.read(name)
+            if name == "manifest.json":
+                facts = json.loads(content)
+                facts["libraries"] |= libraries
+                content = json.dumps(facts).encode()
+            new.writestr(name, content)
+    return out
+
+
+def test_other_versions_are_named_for_libraries_that_the_members_use(tmp_path: Path) -> None:
+    model, frame = fitted("binary", "lightgbm")
+    place = save_model(model, tmp_path / "model.rung")
+    other = _rewritten(
+        place, {"lightgbm": "4.1.0", "scikit-learn": "1.6.1", "xgboost": "1.0"}, tmp_path / "other"
+    )
+    with pytest.warns(UserWarning, match=r"written with .*lightgbm 4\.1\.0 \(4\.\d+\.\d+ here\)") as caught:
+        loaded = load_model(other)
+    assert "xgboost" not in str(caught[0].message)
+    assert len(caught) == 1
+    assert np.array_equal(loaded.raw(frame), model.raw(frame))
+
+
+def test_another_patch_of_a_library_goes_without_saying(saved: Path, tmp_path: Path) -> None:
+    here = read_manifest(saved)["libraries"]["scikit-learn"]
+    patched = ".".join([*here.split(".")[:2], "99"])
+    load_model(_rewritten(saved, {"scikit-learn": patched}, tmp_path / "patched"))  # warnings are errors
+
+
+def test_a_file_that_another_version_cannot_open_says_which_it_was_written_with(
+    saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = _rewritten(saved, {"scikit-learn": "1.2.0"}, tmp_path / "other")
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise ValueError("node array has an incompatible dtype")
+
+    monkeypatch.setattr(skops.io, "load", fails)
+    with pytest.raises(DataError, match=r"incompatible dtype.*written with scikit-learn 1\.2\.0 \(.* here\)"):
+        load_model(other)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,6 +31,12 @@ MANIFEST: Final = "manifest.json"
 CARD: Final = "card.md"
 KIND: Final = "rung model"
 _LIBRARIES: Final = ("numpy", "scipy", "scikit-learn", "pandas", "skops", "lightgbm", "xgboost", "catboost")
+_LIBRARY_OF: Final = {  # the library by how the names of a member's classes begin
+    "sklearn.": "scikit-learn",
+    "rung.tabular.learners.lightgbm.": "lightgbm",
+    "rung.tabular.learners.xgboost.": "xgboost",
+    "rung.tabular.learners.catboost.": "catboost",
+}
 
 
 def save_model(
@@ -124,10 +131,12 @@ def versions() -> dict[str, str]:
 
     found = {}
     for name in _LIBRARIES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+        for package in (name, f"{name}-cpu"):  # xgboost has a smaller build under another name
+            try:
+                found[name] = version(package)
+            except PackageNotFoundError:
+                continue
+            break
     return found
 
 
@@ -206,19 +215,65 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:
     Raises:
         DataError: the file is no whole model of a known format, or names types that are not trusted.
     """
-    import skops.io
-
-    read_manifest(path)
+    manifest, schema = _opened(Path(path))
+    _refuse_untrusted(schema, trust, Path(path))
+    names = {use.name for use in uses(schema)}
+    other = differing(manifest, names)
     try:
-        schema = _schema(Path(path))
-        _refuse_untrusted(schema, trust, Path(path))
-        model: Model = skops.io.load(path, trusted=sorted({use.name for use in uses(schema)}))
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
+        model = _rebuilt(path, sorted(names))
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError) as error:
+        if other:
+            raise DataError(
+                f"{path} cannot be opened here ({error}): it was written with {listed(other, 'and')}; "
+                "install what it was written with, or fit the model anew"
+            ) from error
         raise DataError(f"{path} is damaged ({error}); copy it again or fit the model anew") from error
     except (ImportError, AttributeError) as error:
-        raise DataError(f"{path} needs what is not installed here ({error}); see the versions in it with "
-                        f"unzip -p {path} {MANIFEST}") from error  # fmt: skip
+        written = f"it was written with {listed(other, 'and')}; " if other else ""
+        raise DataError(f"{path} needs what is not installed here ({error}); {written}see the versions in it "
+                        f"with unzip -p {path} {MANIFEST}") from error  # fmt: skip
+    if other:
+        warnings.warn(
+            f"{path} was written with {listed(other, 'and')}: its predictions may differ a little",
+            stacklevel=2,
+        )
     return model
+
+
+def _opened(place: Path) -> tuple[Mapping[str, Any], Any]:
+    try:
+        return read_manifest(place), _schema(place)
+    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
+        raise DataError(f"{place} is damaged ({error}); copy it again or fit the model anew") from error
+
+
+def _rebuilt(path: str | Path, names: Sequence[str]) -> Model:
+    """The model; scikit-learn's own warnings about versions, one an estimator, are left to ours."""
+    import skops.io
+    from sklearn.exceptions import InconsistentVersionWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", InconsistentVersionWarning)
+        model: Model = skops.io.load(path, trusted=names)
+    return model
+
+
+def differing(manifest: Mapping[str, Any], names: Iterable[str]) -> list[str]:
+    """Libraries that the model's members come from and whose first two parts of the version differ here.
+
+    Args:
+        names: of the classes that the file holds.
+
+    Returns:
+        Such as "scikit-learn 1.8.0 (1.9.1 here)".
+    """
+    written, here = manifest.get("libraries") or {}, versions()
+    needed = {library for start, library in _LIBRARY_OF.items() if any(x.startswith(start) for x in names)}
+    return [
+        f"{library} {written[library]} ({here.get(library, 'not installed')} here)"
+        for library in sorted(needed & set(written))
+        if str(written[library]).split(".")[:2] != here.get(library, "").split(".")[:2]
+    ]
 
 
 def _schema(place: Path) -> Any:
