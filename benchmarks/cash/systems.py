@@ -59,7 +59,7 @@ _ALL: Final = (
     System(
         "autogluon-best",
         PEER / "autogluon_fit.py",
-        "the same, preset best quality (bags and stacks)",
+        "the same, preset best quality (bags and stacks), dynamic stacking off: with it short fits fail",
         "autogluon",
         "best_quality",
     ),
