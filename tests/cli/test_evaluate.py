@@ -94,7 +94,7 @@ def test_training_rows_are_warned_of(kind: str, rung: Rung) -> None:
     ("words", "sentence"),
     [
         (["new.csv", "--by", "bb"], "no column 'bb' to group by; did you mean b?"),
-        (["new.csv", "--metric", "rmse"], "is for regression and the task is binary"),
+        (["new.csv", "--metric", "rmse"], "and the task is binary; take one of auc"),
         (["new.csv", "--metric", "aucc"], "there is no metric 'aucc'; did you mean auc"),
         (["none.csv"], "none.csv"),
         (["odd.csv"], "holds 'maybe' in 90 rows, a class that the model does not know"),

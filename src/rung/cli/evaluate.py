@@ -88,8 +88,9 @@ def _by(
     kind = column.kind if column.kind in (Kind.NUMBER, Kind.DATE) else Kind.CATEGORY
     column = type(column)(by, str(kind), column.distinct, column.missing, column.format)
     groups = column_groups(prepare(chosen, [column])[by], kind)
+    prediction = judged.seen_by(metric)
     rows = [
-        (label, len(rows), bootstrap(metric, judged.y[rows], judged.prediction[rows], seed))
+        (label, len(rows), bootstrap(metric, judged.y[rows], prediction[rows], seed))
         for label, rows in groups
         if len(rows)
     ]

@@ -105,7 +105,7 @@ def _quality(result: FitResult) -> list[str]:
 
 
 def _interval(result: FitResult, y: Any, prediction: Any) -> str:
-    found: Interval = bootstrap(result.metric, y, prediction)
+    found: Interval = bootstrap(result.metric, y, result.model.weighed(prediction, result.metric))
     if np.isnan(found.value):
         return ""
     return f"{_number(found.value)} ({_number(found.low)} – {_number(found.high)}; {len(y):,} rows)"
@@ -154,10 +154,19 @@ def _target(result: FitResult, frame: pd.DataFrame) -> list[str]:
 
 def _decision(result: FitResult) -> list[str]:
     """By which rule labels come from probabilities."""
-    threshold = getattr(result.model, "threshold", None)
-    if isinstance(threshold, float) and len(result.task.classes) == 2:
+    threshold = result.model.threshold
+    if threshold is not None:
         yes = _text(str(result.task.classes[1]))
         return ["", f"{yes} is predicted where its probability is at least {threshold:.4g}."]
+    if result.model.factors is not None:
+        factors = ", ".join(
+            f"{_text(str(label))} {factor:.3g}"
+            for label, factor in zip(result.task.classes, result.model.factors, strict=True)
+        )
+        return [
+            "",
+            f"The class with the largest probability times its factor is predicted; factors: {factors}.",
+        ]
     return ["", "The most probable class is predicted."]
 
 

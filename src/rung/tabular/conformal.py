@@ -124,7 +124,7 @@ def predict_set(
     new = model.raw(frame)
     bounds = _bounds(scores, y, coverage, evidence.weight, new.shape[1] if by_class else 0)
     member = set_scores(new, method) <= bounds + 1e-12
-    member[np.arange(len(new)), new.argmax(axis=1)] = True  # an empty set would help nobody
+    member[np.arange(len(new)), model.codes(new)] = True  # an empty set would help nobody
     return Sets(new, member, model.task.classes, _shortage(len(y), coverage, "sets hold all classes"))
 
 

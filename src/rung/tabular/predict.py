@@ -35,7 +35,7 @@ def predict_table(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
         raw = model.raw(frame)  # (n, k) or (n,)
     if not model.task.is_classification:
         return pd.DataFrame({"prediction": raw})
-    labels = model.task.decode(raw.argmax(axis=1))
+    labels = model.task.decode(model.codes(raw))
     shares = {f"p_{label}": raw[:, k] for k, label in enumerate(model.task.classes)}
     return pd.DataFrame({"prediction": labels, **shares})
 
@@ -66,7 +66,7 @@ def predict_covered(
         sets = predict_set(model, frame, coverage, method)
     _refuse_bars(model)
     raw = sets.prediction
-    labels = model.task.decode(raw.argmax(axis=1))
+    labels = model.task.decode(model.codes(raw))
     shares = {f"p_{label}": raw[:, k] for k, label in enumerate(model.task.classes)}
     words = ["|".join(map(str, row)) for row in sets.labels()]
     return pd.DataFrame({"prediction": labels, "set": words, **shares}), sets.note

@@ -30,7 +30,7 @@ def _drawn(kind: str, rows: int = 300) -> tuple[np.ndarray, np.ndarray]:
 )
 def test_the_interval_is_that_of_drawn_rows(metric) -> None:
     """Multinomial weights, cells of the confusion matrix: as wide as 400 resamples of the rows themselves."""
-    y, p = _drawn(metric.tasks[-1] if metric.tasks != ("binary",) else "binary")
+    y, p = _drawn(next(kind for kind in ("multiclass", "binary", "regression") if kind in metric.tasks))
     found = bootstrap(metric, y, p, seed=1, resamples=400)
     rng = np.random.default_rng(9)
     drawn = [metric.score(y[rows], p[rows]) for rows in rng.integers(0, len(y), (400, len(y)))]
@@ -136,3 +136,15 @@ def test_training_rows_are_recognised() -> None:
     assert not judge(model, frame.iloc[::-1]).trained
     assert not judge(model, table("binary", 300, seed=8)).trained
     assert judge(model, pd.concat([frame, frame])).trained
+
+
+def test_factors_of_the_classes_count_for_labels_only() -> None:
+    model, _ = fitted("binary")
+    new = table("binary", 200, seed=5)
+    model.factors = np.array([1.0, 9.0])
+    judged = judge(model, new)
+    found = {s.metric.name: s.model.value for s in scores(judged, chosen_metrics(model.task))}
+    y = model.task.encode(new["y"])
+    assert found["recall"] == pytest.approx((model.codes(model.raw(new))[y == 1] == 1).mean())
+    assert found["recall"] > (model.raw(new).argmax(axis=1)[y == 1] == 1).mean()
+    assert found["auc"] == pytest.approx(roc_auc_score(y, model.raw(new)[:, 1]))

@@ -59,6 +59,8 @@ class Judged:
         rows: (n,) where the rows stood in the table.
         empty: rows of the table that were left out, for their target is empty.
         learned: whether the constant is the training rows' (else these rows').
+        factors: (k,) of the classes, by which labels come from probabilities; None where the most probable is
+            said.
         trained: whether the model has learned from these very rows, as far as its evidence tells.
     """
 
@@ -69,6 +71,13 @@ class Judged:
     empty: int
     learned: bool
     trained: bool = False
+    factors: NDArray[np.float64] | None = None
+
+    def seen_by(self, metric: Metric) -> NDArray[np.float64]:
+        """The predictions as a metric is to look at them: of labels, the factors count."""
+        if metric.needs != "labels" or self.factors is None:
+            return self.prediction
+        return np.asarray(self.prediction * self.factors)
 
 
 def judge(model: Model, frame: pd.DataFrame) -> Judged:
@@ -104,6 +113,7 @@ def judge(model: Model, frame: pd.DataFrame) -> Judged:
         len(frame) - len(rows),
         known is not y,
         _trained_on(model, len(frame), rows, y),
+        model.factors,
     )
 
 
@@ -137,15 +147,19 @@ def _encoded(task: Task, truth: pd.Series[Any]) -> NDArray[Any]:
 
 
 def chosen_metrics(task: Task, names: Sequence[str] = (), first: str | None = None) -> list[Metric]:
-    """The metrics of these names, or all that fit the task, `first` (if it does) before the others.
+    """The metrics of these names, or all that fit the task: `first`, else its default, before the others.
 
     Raises:
         DataError: there is none of a name, or it cannot judge this task.
     """
     if names:
         return list({m.name: m for m in (get_metric(name, task) for name in names)}.values())
-    every = [metric for metric in METRICS.values() if task.kind in metric.tasks]
-    return sorted(every, key=lambda metric: metric.name != first)
+    every = {metric.name: metric for metric in METRICS.values() if task.kind in metric.tasks}
+    try:
+        own = get_metric(first, task)
+    except DataError:  # a function of the user's, of which a model file has the name only
+        return list(every.values())
+    return list({own.name: own, **every}.values())
 
 
 def scores(judged: Judged, metrics: Iterable[Metric], seed: int = 0) -> list[Score]:
@@ -153,7 +167,7 @@ def scores(judged: Judged, metrics: Iterable[Metric], seed: int = 0) -> list[Sco
     return [
         Score(
             metric,
-            bootstrap(metric, judged.y, judged.prediction, seed),
+            bootstrap(metric, judged.y, judged.seen_by(metric), seed),
             metric.score(judged.y, judged.constant),
         )
         for metric in metrics

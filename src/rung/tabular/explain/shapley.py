@@ -174,7 +174,7 @@ def _stacked(
 
 def _game(model: Model, cells: pd.DataFrame, output: int | None) -> _Game:
     if model.task.is_classification and output is None:
-        output = int(model.raw(cells.iloc[[0]])[0].argmax())
+        output = int(model.codes(model.raw(cells.iloc[[0]]))[0])
     elif not model.task.is_classification:
         output = None
     return _Game(model, cells, [name for name in cells.columns if _differs(cells[name])], output)
