@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli.options import DEFAULT_STORAGE, Json, Storage, StudyName, Workers
+from rung.cli.wishes import Wishes
 from rung.errors import DataError, UserError
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ EXPLAIN = 0.04  # of the budget, but
 MOST = 4.0  # seconds at most, for saying what the model looks at,
 LEAST = 0.03  # of the budget, one second at most, even where the search ended late
 
+COLUMNS = "Columns"
+CHOICE = "Choice of models"
 _LARGEST = 2**32 - 1  # the last seed that numpy's and scikit-learn's generators take
 
 
@@ -42,6 +45,7 @@ class Order:
     workers: int | None = None
     out: str = "model.rung"
     report: str = "report.html"
+    wishes: Wishes = dataclasses.field(default_factory=Wishes)
 
     def command(self, storage: str, study: str) -> str:
         """The command that asks for the same, every choice written out."""
@@ -53,6 +57,7 @@ class Order:
             given["--holdout"] = f"{self.holdout:.6g}"
         for option, value in given.items():
             words += [] if value is None else [option, str(value)]
+        words += self.wishes.words()
         words += ["--seed", str(self.seed), "--out", self.out, "--report", self.report]
         return shlex.join(words + ([] if storage == DEFAULT_STORAGE else ["--storage", storage]))
 
@@ -74,6 +79,56 @@ def fit(  # noqa: PLR0913  # a door
         str | None,
         typer.Option(metavar="SHARE", help="Keep these rows out of everything, and score on them: 20%."),
     ] = None,
+    kinds: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=KIND,...",
+            help="Kinds of columns, not to be guessed: number, category, text or date.",
+            rich_help_panel=COLUMNS,
+        ),
+    ] = None,
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME,...", help="Columns that no model may see.", rich_help_panel=COLUMNS),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="COL", help="The column of the rows' weights.", rich_help_panel=COLUMNS),
+    ] = None,
+    positive: Annotated[
+        str | None,
+        typer.Option(metavar="LABEL", help="The positive class of two.", rich_help_panel=COLUMNS),
+    ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WAY",
+            help="How rows are held out: stratified, group:COL, time:COL or folds:COL.",
+            show_default="stratified",
+            rich_help_panel=CHOICE,
+        ),
+    ] = None,
+    include: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LEARNER,...", help="These learners only.", rich_help_panel=CHOICE),
+    ] = None,
+    exclude: Annotated[
+        list[str] | None,
+        typer.Option(metavar="LEARNER,...", help="Not these learners.", rich_help_panel=CHOICE),
+    ] = None,
+    predict_time: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="What predicting one row, of a thousand at once, may take: 1ms, 50us.",
+            show_default="0.3ms",
+            rich_help_panel=CHOICE,
+        ),
+    ] = None,
+    warm_start: Annotated[
+        bool,
+        typer.Option(help="Begin with what was best in earlier tasks and studies.", rich_help_panel=CHOICE),
+    ] = True,
     seed: Annotated[int, typer.Option(min=0, max=_LARGEST, help="Of everything random.")] = 0,
     workers: Workers = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the model goes.")] = Path("model.rung"),
@@ -86,13 +141,24 @@ def fit(  # noqa: PLR0913  # a door
 ) -> None:
     """Find the best model for a table's column within a time budget."""
     from rung.cli.begin import command_start
-    from rung.cli.parse import parse_duration, parse_share
+    from rung.cli.parse import parse_duration, parse_latency, parse_share
+    from rung.cli.wishes import names, pairs
 
     began = command_start()
     share = None if holdout is None else parse_share(holdout, "holdout")
-    order = Order(
-        table, target, parse_duration(budget), task, metric, share, seed, workers, str(out), str(report)
+    wishes = Wishes(
+        pairs(kinds, "--kinds"),
+        names(drop),
+        weights,
+        positive,
+        split,
+        names(include),
+        names(exclude),
+        None if predict_time is None else parse_latency(predict_time),
+        warm_start,
     )
+    seconds = parse_duration(budget)
+    order = Order(table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
     _run(order, storage, study, began, json)
 
 
@@ -178,15 +244,21 @@ def _read(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 
 def _checked(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    from rung.tabular.learners.table import Wanted, fitting
     from rung.tabular.metrics import get_metric
     from rung.tabular.read import read_table
     from rung.tabular.task import check_classes, check_target, guess_task
 
     frame, notes = check_target(read_table(order.table), order.target)
     y = frame[order.target]
-    task = guess_task(y, order.task)
+    request = order.wishes.request(order.task, order.metric)
+    request.check(frame, order.target)
+    task = guess_task(y, order.task, order.wishes.positive)
     get_metric(order.metric, task)
-    check_classes(y, task)
+    if request.splitting()[1] is None:
+        check_classes(y, task)
+    wanted = Wanted(request.include, request.exclude, weighted=request.weights is not None)
+    fitting(task.kind, len(task.classes), len(frame), wanted)
     if order.holdout and (len(frame) * order.holdout < 1 or len(frame) * (1 - order.holdout) < 2):
         raise DataError(
             f"a holdout of {order.holdout:.0%} of {len(frame)} rows leaves too few on one side: hold out "
@@ -226,6 +298,7 @@ def _search(
             started=began,
             holdout=order.holdout,
             reserve=_reserve(order.budget),
+            **order.wishes.arguments(),
         )
     return result, progress.interrupted
 

@@ -19,7 +19,9 @@ _SHARE = 0.4  # of the predicted time of the search's own LightGBM, which goes o
 
 def constant_prediction(dataset: Dataset, rows: int) -> NDArray[np.float64]:
     """The training target's best constant, for `rows` rows: (rows, k) or (rows,)."""
-    prediction = constant(np.asarray(dataset.y, dtype=np.float64), dataset.classes).prediction
+    prediction = constant(
+        np.asarray(dataset.y, dtype=np.float64), dataset.classes, dataset.weight, dataset.quantile
+    ).prediction
     return np.broadcast_to(prediction, (rows, *prediction.shape)).copy()
 
 

@@ -4,8 +4,8 @@ shape.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -26,9 +26,12 @@ class Kind(StrEnum):
     CONSTANT = "constant"
     EMPTY = "empty"
     IDENTIFIER = "identifier"
+    DROPPED = "dropped"
 
 
 USED: Final = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.DATE)
+ASKABLE: Final = ("number", "category", "text", "date")
+"""Kinds that a user may ask for."""
 _ROW_NAMES: Final = ("", "id", "index", "idx", "row", "rowid", "row_id", "row_number", "nr", "no")
 _DAYS: Final = (
     "%m/%d/%Y",
@@ -68,15 +71,42 @@ class Column:
         return self.kind in USED
 
 
-def infer_columns(frame: pd.DataFrame, target: str | None = None) -> tuple[Column, ...]:
-    """Every column's kind, in the frame's order, the target's left out.
+def infer_columns(
+    frame: pd.DataFrame,
+    target: str | None = None,
+    asked: Mapping[str, str] | None = None,
+    left_out: Collection[str] = (),
+) -> tuple[Column, ...]:
+    """Every column's kind, in the frame's order, the target's left out; `asked` kinds are taken as said.
 
     Words of which at least 95 % are numbers are numbers, unless one has a leading zero; dates likewise.
     Words with three or more parts on average that seldom repeat are text. Words of which 95 % or more are
     different (50 rows or more), and whole numbers that count the rows, are identifiers, which no model can
     learn from.
     """
-    return tuple(_infer(str(name), frame[name]) for name in frame.columns if name != target)
+    return tuple(
+        _as_asked(_infer(str(name), frame[name]), frame[name], asked or {}, left_out)
+        for name in frame.columns
+        if name != target
+    )
+
+
+def _as_asked(
+    column: Column, values: pd.Series, asked: Mapping[str, str], left_out: Collection[str]
+) -> Column:
+    if column.name in left_out:
+        return replace(column, kind=str(Kind.DROPPED), format=None)
+    kind = asked.get(column.name)
+    if kind is None or kind == column.kind or column.distinct == 0:
+        return column
+    pattern = None
+    if kind == Kind.DATE:
+        pattern = _date_format(_words(values.dropna()))
+        if pattern is None:
+            raise DataError(
+                f"column {column.name!r} holds no dates that rung can read; leave its kind to rung"
+            )
+    return replace(column, kind=kind, format=pattern)
 
 
 def column_notes(columns: Iterable[Column]) -> tuple[str, ...]:
@@ -84,7 +114,8 @@ def column_notes(columns: Iterable[Column]) -> tuple[str, ...]:
     why = {
         Kind.CONSTANT: "hold one value only",
         Kind.EMPTY: "are empty",
-        Kind.IDENTIFIER: "name the single row",
+        Kind.IDENTIFIER: "name the single row (--kinds NAME=number or NAME=category keeps one)",
+        Kind.DROPPED: "are not to be learned from",
     }
     groups = {kind: [c.name for c in columns if c.kind == kind] for kind in why}
     return tuple(

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.encode import Table
-from rung.tabular.metrics import METRICS, Metric
+from rung.tabular.metrics import Metric, named_metric
 from rung.tabular.splits import Split
 
-_ARRAYS = ("numbers", "codes", "y", "folds", "order")
+_ARRAYS = ("numbers", "codes", "y", "folds", "order", "groups", "moments", "weight")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,9 @@ class Dataset:
         classes: how many; 0 for regression.
         sizes: levels of each category.
         metric: the name of what trials are judged by.
+        weight: (n,) of the rows, with mean 1; None if they count the same.
+        quantile: which one is to be predicted, None for the mean or classes.
+        custom: the metric itself, where it is a function of the user's.
     """
 
     table: Table
@@ -38,6 +41,9 @@ class Dataset:
     split: Split
     metric: str
     seed: int
+    weight: NDArray[np.float64] | None = None
+    quantile: float | None = None
+    custom: Metric | None = None
 
     def __len__(self) -> int:
         return len(self.y)
@@ -45,7 +51,11 @@ class Dataset:
     @property
     def judge(self) -> Metric:
         """The metric."""
-        return METRICS[self.metric]
+        return self.custom or named_metric(self.metric)
+
+    def weights(self, rows: NDArray[np.intp]) -> NDArray[np.float64] | None:
+        """Of these rows: (m,), or None if they count the same."""
+        return None if self.weight is None else np.asarray(self.weight[rows])
 
     @property
     def width(self) -> int:
@@ -62,14 +72,35 @@ class Dataset:
             from scipy import sparse
 
             sparse.save_npz(folder / "words.npz", self.table.words, compressed=False)
-        told = {"classes": self.classes, "sizes": self.sizes, "metric": self.metric, "seed": self.seed}
-        text = json.dumps({**told, "number": self.split.number, "words": self.table.words is not None})
-        write_atomically(folder / "data.json", text.encode())
+        if self.custom is not None:
+            import cloudpickle
+
+            (folder / "metric.pkl").write_bytes(cloudpickle.dumps(self.custom))
+        told = {
+            "classes": self.classes,
+            "sizes": self.sizes,
+            "metric": self.metric,
+            "seed": self.seed,
+            "quantile": self.quantile,
+            "number": self.split.number,
+            "words": self.table.words is not None,
+            "custom": self.custom is not None,
+        }
+        write_atomically(folder / "data.json", json.dumps(told).encode())
 
     def _arrays(self) -> Mapping[str, NDArray[Any]]:
         split = self.split
-        values = (self.table.numbers, self.table.codes, self.y, split.folds, split.order)
-        return dict(zip(_ARRAYS, values, strict=True))
+        values = (
+            self.table.numbers,
+            self.table.codes,
+            self.y,
+            split.folds,
+            split.order,
+            split.groups,
+            split.moments,
+            self.weight,
+        )
+        return {name: x for name, x in zip(_ARRAYS, values, strict=True) if x is not None}
 
 
 _held: dict[str, Dataset] = {}
@@ -91,15 +122,39 @@ def load_dataset(folder: str) -> Dataset:
 def _read(folder: str) -> Dataset:
     path = Path(folder)
     told = json.loads((path / "data.json").read_bytes())
-    arrays = {name: np.load(path / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+    arrays: dict[str, Any] = {
+        name: np.load(path / f"{name}.npy", mmap_mode="r")
+        for name in _ARRAYS
+        if (path / f"{name}.npy").exists()
+    }
     words: Any = None
     if told["words"]:
         from scipy import sparse
 
         words = sparse.csr_matrix(sparse.load_npz(path / "words.npz"))
-    split = Split(arrays["folds"], arrays["order"], told["number"])
-    table = Table(arrays["numbers"], arrays["codes"], words)
-    return Dataset(table, arrays["y"], told["classes"], told["sizes"], split, told["metric"], told["seed"])
+    split = Split(
+        arrays["folds"], arrays["order"], told["number"], arrays.get("groups"), arrays.get("moments")
+    )
+    return Dataset(
+        Table(arrays["numbers"], arrays["codes"], words),
+        arrays["y"],
+        told["classes"],
+        told["sizes"],
+        split,
+        told["metric"],
+        told["seed"],
+        arrays.get("weight"),
+        told["quantile"],
+        _custom(path) if told["custom"] else None,
+    )
+
+
+def _custom(folder: Path) -> Metric:
+    """The user's own metric, which this study wrote for its workers."""
+    import pickle
+
+    metric: Metric = pickle.loads((folder / "metric.pkl").read_bytes())  # noqa: S301
+    return metric
 
 
 def write_atomically(path: Path, data: bytes) -> None:

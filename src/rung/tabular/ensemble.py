@@ -18,13 +18,18 @@ _MOST_ROWS = 5_000  # looked at in each bootstrap sample
 
 
 def select(
-    predictions: NDArray[np.float64], y: NDArray[np.float64], metric: Metric, rounds: int = ROUNDS
+    predictions: NDArray[np.float64],
+    y: NDArray[np.float64],
+    metric: Metric,
+    rounds: int = ROUNDS,
+    weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.intp]:
     """Add, `rounds` times, the member that makes the mean best, and keep the best prefix.
 
     Args:
         predictions: (m, n) or (m, n, k).
         y: (n,).
+        weight: (n,) of the rows.
 
     Returns:
         (m,) how often each was taken; a tie goes to one already in, then to the first.
@@ -34,7 +39,7 @@ def select(
     taken: list[int] = []
     losses: list[float] = []
     for size in range(1, rounds + 1):
-        scores = [round(metric.loss(y, (total + p) / size), 9) for p in predictions]
+        scores = [round(metric.loss(y, (total + p) / size, weight), 9) for p in predictions]
         best = min(range(len(scores)), key=lambda i: (scores[i], counts[i] == 0, i))
         counts[best] += 1
         total += predictions[best]
@@ -44,12 +49,14 @@ def select(
     return np.bincount(taken[:keep], minlength=len(predictions))
 
 
-def weigh(
+def weigh(  # what decides on weights
     predictions: Sequence[NDArray[np.float64]],
     y: NDArray[np.float64],
     metric: Metric,
     seed: int,
     deadline: Deadline,
+    weight: NDArray[np.float64] | None = None,
+    bags: int = BAGS,
 ) -> NDArray[np.float64]:
     """Weights of the members, (m,), that sum to 1: the mean over bootstrap samples of what is selected.
 
@@ -59,11 +66,12 @@ def weigh(
     rng = np.random.default_rng([seed, 41])
     size = min(len(y), _MOST_ROWS)
     weights = np.zeros(len(stacked))
-    for bag in range(BAGS):
+    for bag in range(bags):
         if bag and deadline.passed:
             break
         rows = rng.choice(len(y), size)
-        counts = select(stacked[:, rows], y[rows], metric, _BAG_ROUNDS)
+        some = None if weight is None else weight[rows]
+        counts = select(stacked[:, rows], y[rows], metric, _BAG_ROUNDS, some)
         weights += counts / counts.sum()
     weights /= weights.sum()
     weights[weights < min(_LEAST, weights.max())] = 0.0

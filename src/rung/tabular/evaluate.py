@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from rung.errors import Stopped
 from rung.tabular.dataset import Dataset, load_dataset, write_atomically
 from rung.tabular.deadline import Deadline
+from rung.tabular.learners.base import ASIDE
 from rung.tabular.learners.table import learners
 from rung.tabular.pipeline import Order, Pipeline, fit_pipeline
 
@@ -69,15 +70,26 @@ def evaluate(
     for fold in folds:
         by = deadline.share(len(folds) - fold)
         by = by.earlier(_PREDICTING * by.remaining) if math.isfinite(by.end) else by
-        order = Order(learner, config, dataset.sizes, seed, by, known, len(folds))
         train, test = split.training(fold, rows), split.held_out(fold)
+        order = Order(
+            learner,
+            config,
+            dataset.sizes,
+            seed,
+            by,
+            known,
+            len(folds),
+            dataset.weights(train),
+            split.aside(train, ASIDE, seed),
+            dataset.quantile,
+        )
         fitted = fit_pipeline(order, dataset.table.take(train), np.asarray(dataset.y[train], float), classes)
         known = known or dict(fitted.known)
         cut = cut or fitted.cut
         pipelines.append(fitted.pipeline)
         prediction[test] = fitted.pipeline.predict(dataset.table.take(test))
     held = prediction[valid]
-    score = dataset.judge.score(dataset.y[valid], held)
+    score = dataset.judge.score(dataset.y[valid], held, dataset.weights(valid))
     return Outcome(score, held, pipelines, known, rows, time.monotonic() - began, cut)
 
 

@@ -17,13 +17,17 @@ from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.ensemble import mix, weigh
 from rung.tabular.evaluate import Saved, load_pipelines, quietly
+from rung.tabular.learners.base import ASIDE
 from rung.tabular.learners.table import learners
+from rung.tabular.lighten import PREDICT_TIME, lighten
 from rung.tabular.model import Member
-from rung.tabular.pipeline import Order, Pipeline, constant, fit_pipeline
+from rung.tabular.optimism import optimism
+from rung.tabular.pipeline import Constant, Order, Pipeline, constant, fit_pipeline
 from rung.tabular.search import Search
 
 CONSTANT = -1  # stands for the trial's number of the member that predicts a constant
 _CANDIDATES = 25
+_SMALL = 5_000  # validation rows up to which the optimism of the score is looked at
 _GROWTH = 1.3  # all rows against the training part of a holdout, with a margin
 
 
@@ -43,11 +47,13 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
         pool = list(saved)
     valid = dataset.split.validation(len(dataset) if whole else 0)
     if not pool or not len(valid):
-        prior = constant(np.asarray(dataset.y, float), dataset.classes).prediction
+        prior = _fitted_constant(dataset).prediction
         return Ensemble([], valid, np.broadcast_to(prior, (len(valid), *prior.shape)).copy())
     candidates = [*_candidates(dataset, pool), _constant(dataset, len(valid))]
     predictions = [one.prediction for one in candidates]
-    weights = weigh(predictions, dataset.y[valid], dataset.judge, dataset.seed, deadline)
+    weights = weigh(
+        predictions, dataset.y[valid], dataset.judge, dataset.seed, deadline, dataset.weights(valid)
+    )
     members = sorted(
         ((float(w), one) for w, one in zip(weights, candidates, strict=True) if w > 0),
         key=lambda pair: (-pair[0], pair[1].trial),
@@ -57,8 +63,13 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
 
 def _constant(dataset: Dataset, rows: int) -> Saved:
     """A constant as one more candidate: where nothing can be learned it is the best there is."""
-    prior = constant(np.asarray(dataset.y, float), dataset.classes).prediction
+    prior = _fitted_constant(dataset).prediction
     return Saved(CONSTANT, np.broadcast_to(prior, (rows, *prior.shape)), len(dataset), 0.0, 0.0, cut=False)
+
+
+def _fitted_constant(dataset: Dataset) -> Constant:
+    y = np.asarray(dataset.y, float)
+    return constant(y, dataset.classes, dataset.weight, dataset.quantile)
 
 
 def _candidates(dataset: Dataset, pool: Sequence[Saved]) -> list[Saved]:
@@ -67,29 +78,65 @@ def _candidates(dataset: Dataset, pool: Sequence[Saved]) -> list[Saved]:
     return sorted(pool, key=lambda one: (sign * one.score, one.trial))[:_CANDIDATES]
 
 
-def last_fit(search: Search, ensemble: Ensemble, deadline: Deadline) -> list[Member]:
-    """The members, fitted on all rows where they were not and the time allows it."""
+def too_good(
+    dataset: Dataset, saved: Sequence[Saved], ensemble: Ensemble, deadline: Deadline
+) -> float | None:
+    """By how much the ensemble's score is expected to be too good; None where it was not looked at.
+
+    Only on small tables: with many rows it is next to nothing.
+    """
+    if len(ensemble.valid) > _SMALL or dataset.weight is not None:
+        return None
+    pool = [one for one in saved if len(one.prediction) == len(ensemble.valid)]
+    predictions = [one.prediction for one in _candidates(dataset, pool)]
+    return optimism(predictions, dataset.y[ensemble.valid], dataset.judge, dataset.seed, deadline)
+
+
+def last_fit(
+    search: Search, ensemble: Ensemble, deadline: Deadline, predict_time: float | None = None
+) -> list[Member]:
+    """The members, fitted on all rows where they were not and the time allows it.
+
+    Args:
+        predict_time: seconds for a row, of a thousand at once, that the model may take; `PREDICT_TIME`
+            unless given.
+    """
     dataset = search.dataset
     if not ensemble.members:
-        return [Member(1.0, "constant", [constant(np.asarray(dataset.y, float), dataset.classes)])]
-    return [_member(search, weight, one, deadline) for weight, one in ensemble.members]
+        return [Member(1.0, "constant", [_fitted_constant(dataset)])]
+    members = [_member(search, weight, one, deadline) for weight, one in ensemble.members]
+    return lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
 
 
 def _member(search: Search, weight: float, one: Saved, deadline: Deadline) -> Member:
     dataset = search.dataset
     if one.trial == CONSTANT:
-        return Member(weight, "constant", [constant(np.asarray(dataset.y, float), dataset.classes)])
+        return Member(weight, "constant", [_fitted_constant(dataset)])
     config = search.config(one.trial)
     pipelines, known = load_pipelines(search.study.folder, one.trial)
-    partial = dataset.split.number == 1 or one.rows < len(dataset)
+    split = dataset.split
+    partial = split.number == 1 or one.rows < len(dataset) or split.moments is not None
     needed = _GROWTH * one.seconds * len(dataset) / one.rows
     if partial and needed < 0.9 * deadline.remaining:
         pipelines = [_refit(dataset, config, known, deadline)]
+    elif split.moments is not None:
+        pipelines = pipelines[:1]  # the fold that was trained on the most recent rows
     return Member(weight, config["learner"], pipelines, config)
 
 
 def _refit(dataset: Dataset, config: dict[str, Any], known: dict[str, float], deadline: Deadline) -> Pipeline:
     learner = learners()[config["learner"]]
-    order = Order(learner, config, dataset.sizes, dataset.seed, deadline, known)
+    rows = np.arange(len(dataset))
+    order = Order(
+        learner,
+        config,
+        dataset.sizes,
+        dataset.seed,
+        deadline,
+        known,
+        weight=dataset.weight,
+        aside=dataset.split.aside(rows, ASIDE, dataset.seed),
+        quantile=dataset.quantile,
+    )
     with quietly():
         return fit_pipeline(order, dataset.table, np.asarray(dataset.y, float), dataset.classes).pipeline

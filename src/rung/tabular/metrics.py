@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CLASSES: Final = ("binary", "multiclass")
 DEFAULTS: Final = {"binary": "auc", "multiclass": "log_loss", "regression": "rmse"}
+NUMBERS: Final = ("regression", "quantile")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,23 +67,50 @@ class Metric:
         return (self.best or 0.0) - value if self.greater_is_better else value
 
 
-def get_metric(name: str | None, task: Task) -> Metric:
-    """The metric of that name (scikit-learn's names do too), or the task's default.
+def get_metric(name: Any, task: Task) -> Metric:
+    """The metric of that name, or the task's default.
+
+    Args:
+        name: one of `METRICS`, any of scikit-learn's scorers (`sklearn.metrics.get_scorer_names`), a function
+            `(y_true, prediction) -> float` where more is better, or one of scikit-learn's scorer objects.
 
     Raises:
         DataError: there is none of that name, or it cannot judge this task.
     """
+    if task.kind == "quantile" and name is None:
+        return named_metric(f"pinball_{task.quantile:g}")
+    if name is not None and not isinstance(name, str):
+        from rung.tabular.scoring import metric_of
+
+        return metric_of(name, task.kind)
     asked = DEFAULTS[task.kind] if name is None else name.lower().replace("-", "_").removeprefix("neg_")
-    metric = METRICS.get(ALIASES.get(asked, asked))
     fitting = [m.name for m in METRICS.values() if task.kind in m.tasks]
-    if metric is None:
-        raise DataError(f"there is no metric {name!r}; {did_you_mean(str(name), [*METRICS, *ALIASES])}")
+    try:
+        metric = named_metric(asked if asked in METRICS or asked in ALIASES else str(name))
+    except KeyError:
+        raise DataError(
+            f"there is no metric {name!r}; {did_you_mean(str(name), [*METRICS, *ALIASES])}"
+        ) from None
     if task.kind not in metric.tasks:
         raise DataError(
             f"metric {name!r} is for {listed(metric.tasks)} and the task is {task.kind}; "
             f"take one of {listed(fitting)}"
         )
     return metric
+
+
+def named_metric(name: str) -> Metric:
+    """The metric of that name: rung's own, pinball_Q of a quantile, else scikit-learn's scorer.
+
+    Raises:
+        KeyError: there is none.
+    """
+    found = METRICS.get(ALIASES.get(name, name))
+    if found is not None:
+        return found
+    from rung.tabular.scoring import pinball, scikit_learn_metric
+
+    return pinball(name) or scikit_learn_metric(name)
 
 
 def _auc(y: Array, p: Array, w: Array) -> float:
@@ -223,7 +251,7 @@ def _r2(y: Array, v: Array, w: Array) -> float:
 
 
 def _table() -> dict[str, Metric]:
-    binary, both, numbers = ("binary",), CLASSES, ("regression",)
+    binary, both, numbers = ("binary",), CLASSES, NUMBERS
     up, down = True, False
     rows: tuple[tuple[str, bool, str, tuple[str, ...], Score, float | None], ...] = (
         ("auc", up, "probabilities", binary, _auc, 1.0),

@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.columns import Column
+from rung.tabular.decide import tempered, threshold
 from rung.tabular.encode import Encoder, Table
+from rung.tabular.metrics import Metric
 from rung.tabular.pipeline import Pipeline
 from rung.tabular.task import Task
 
@@ -76,6 +78,8 @@ class Model:
     target: str = "target"
     notes: dict[str, Any] = field(default_factory=dict)
     evidence: Evidence | None = None
+    temperature: float = 1.0
+    factors: NDArray[np.float64] | None = None
     profile: Any = None
 
     @property
@@ -90,7 +94,23 @@ class Model:
             DataError: a column that the model reads is missing.
         """
         raw = self.raw(frame)
-        return self.task.decode(raw.argmax(axis=1)) if self.task.is_classification else raw
+        return self.task.decode(self.codes(raw)) if self.task.is_classification else raw
+
+    def codes(self, probabilities: NDArray[np.float64]) -> NDArray[np.intp]:
+        """The class that is said, (n,), where the probabilities are (n, k)."""
+        factors = 1.0 if self.factors is None else self.factors
+        return np.asarray((probabilities * factors).argmax(axis=1))
+
+    def weighed(self, prediction: NDArray[np.float64], metric: Metric) -> NDArray[np.float64]:
+        """What a metric is to look at: of labels, the factors count."""
+        if metric.needs != "labels" or self.factors is None:
+            return prediction
+        return np.asarray(prediction * self.factors)
+
+    @property
+    def threshold(self) -> float | None:
+        """The probability of the second class of two from which it is said, None where it is one half."""
+        return threshold(self.factors)
 
     def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Probabilities of the classes, in the order of `task.classes`: (n, k), rows sum to 1.
@@ -107,4 +127,5 @@ class Model:
         """Probabilities (n, k), or values (n,), whichever the task has."""
         table = self.encoder.transform(frame)
         total = sum(member.weight * member.predict(table) for member in self.members)
-        return np.asarray(total, dtype=np.float64)
+        found = np.asarray(total, dtype=np.float64)
+        return tempered(found, self.temperature) if self.task.is_classification else found

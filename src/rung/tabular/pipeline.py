@@ -54,7 +54,12 @@ class Classifying:
 
 @dataclass
 class Regressing:
-    """A fitted regressor with its preparation, on a target of mean 0 and variance 1."""
+    """A fitted regressor with its preparation, on a target of mean 0 and variance 1.
+
+    Attributes:
+        log: it learned the target's logarithm, sign(y) log(1 + |y| / unit).
+        unit: see `log`.
+    """
 
     preparation: Preparation
     estimator: Any
@@ -62,18 +67,27 @@ class Regressing:
     scale: float
     low: float
     high: float
+    log: bool = False
+    unit: float = 1.0
 
     def predict(self, table: Table) -> NDArray[np.float64]:
         """Values (n,), at most a tenth of the target's range beyond what was seen."""
         raw = np.asarray(self.estimator.predict(self.preparation.transform(table)), dtype=np.float64).ravel()
-        return np.clip(np.nan_to_num(raw) * self.scale + self.center, self.low, self.high)
+        values = np.nan_to_num(raw) * self.scale + self.center
+        if self.log:
+            values = _unlog(values, self.unit)
+        return np.clip(values, self.low, self.high)
 
 
 Pipeline = Constant | Classifying | Regressing
 
 
 class Order(NamedTuple):
-    """What to fit: a learner with a configuration, by when, and what an earlier fold taught."""
+    """What to fit: a learner with a configuration, by when, and what an earlier fold taught.
+
+    Attributes:
+        weight, aside, quantile: see `Setting`.
+    """
 
     learner: Learner
     config: Mapping[str, Any]
@@ -82,6 +96,9 @@ class Order(NamedTuple):
     deadline: Deadline
     known: Mapping[str, float] = {}
     folds: int = 1
+    weight: NDArray[np.float64] | None = None
+    aside: NDArray[np.bool_] | None = None
+    quantile: float | None = None
 
 
 class Fitted(NamedTuple):
@@ -90,11 +107,24 @@ class Fitted(NamedTuple):
     cut: bool
 
 
-def constant(y: NDArray[np.float64], classes: int) -> Constant:
-    """The best constant: smoothed shares of the classes, or the mean."""
-    if not classes:
-        return Constant(np.asarray(_mean(y)))
-    return Constant((np.bincount(y.astype(np.intp), minlength=classes) + 1.0) / (len(y) + classes))
+def constant(
+    y: NDArray[np.float64],
+    classes: int,
+    weight: NDArray[np.float64] | None = None,
+    quantile: float | None = None,
+) -> Constant:
+    """The best constant: smoothed shares of the classes, the mean, or the quantile."""
+    if classes:
+        shares = np.bincount(y.astype(np.intp), weights=weight, minlength=classes) + 1.0
+        return Constant(shares / shares.sum())
+    if quantile is None:
+        return Constant(np.asarray(_mean(y, weight)))
+    if weight is None:
+        return Constant(np.asarray(np.quantile(y, quantile)))
+    ordered = np.argsort(y)
+    share = np.cumsum(weight[ordered]) / weight.sum()
+    place = min(int(np.searchsorted(share, quantile)), len(y) - 1)
+    return Constant(np.asarray(y[ordered[place]]))
 
 
 def fit_pipeline(order: Order, table: Table, y: NDArray[np.float64], classes: int) -> Fitted:
@@ -103,10 +133,15 @@ def fit_pipeline(order: Order, table: Table, y: NDArray[np.float64], classes: in
     if most is not None and len(y) > most:
         keep = np.random.default_rng([order.seed, 3]).choice(len(y), most, replace=False)
         table, y = table.take(keep), y[keep]
+        order = order._replace(weight=_some(order.weight, keep), aside=_some(order.aside, keep))
     seen, codes = np.unique(y, return_inverse=True) if classes else (np.empty(0), y)
     if len(y) < 2 or (classes and len(seen) < 2) or (not classes and np.ptp(y) == 0):
-        return Fitted(constant(y, classes), {}, cut=False)
+        return Fitted(constant(y, classes, order.weight, order.quantile), {}, cut=False)
     return _classifier(order, table, y, codes, classes) if classes else _regressor(order, table, y)
+
+
+def _some(values: Any, rows: NDArray[np.intp]) -> Any:
+    return None if values is None else values[rows]
 
 
 def _classifier(
@@ -116,7 +151,7 @@ def _classifier(
     goal = codes.astype(np.float64)
     preparation = make_preparation(order.learner.needs, order.config, order.sizes, order.seed)
     X = preparation.fit_transform(table, Target(goal, len(seen)))
-    shares = constant(y, classes).prediction
+    shares = constant(y, classes, order.weight).prediction
     if not X.shape[1]:
         return Fitted(Constant(shares), {}, cut=False)
     trained = order.learner.fit(order.config, X, goal, _setting(order, len(seen), preparation))
@@ -127,28 +162,57 @@ def _classifier(
 
 
 def _regressor(order: Order, table: Table, y: NDArray[np.float64]) -> Fitted:
-    center, low, high = _mean(y), float(y.min()), float(y.max())
-    scale = _deviation(y, center)
-    goal = (y - center) / scale
+    log = order.config.get("target") == "log"
+    unit = _unit(y) if log else 1.0
+    values = _log(y, unit) if log else y
+    center = _mean(values, order.weight)
+    scale = _deviation(values, center)
+    goal = (values - center) / scale
     preparation = make_preparation(order.learner.needs, order.config, order.sizes, order.seed)
     X = preparation.fit_transform(table, Target(goal, 0))
     if not X.shape[1]:
-        return Fitted(Constant(np.asarray(center)), {}, cut=False)
+        return Fitted(constant(y, 0, order.weight, order.quantile), {}, cut=False)
     trained = order.learner.fit(order.config, X, goal, _setting(order, 0, preparation))
+    low, high = float(y.min()), float(y.max())
     margin = _BEYOND * (high / 2 - low / 2) * 2
-    fitted = Regressing(preparation, trained.estimator, center, scale, low - margin, high + margin)
+    bounds = (low - margin, high + margin)
+    fitted = Regressing(preparation, trained.estimator, center, scale, *bounds, log, unit)
     return Fitted(fitted, trained.known, trained.cut)
 
 
 def _setting(order: Order, classes: int, preparation: Preparation) -> Setting:
     return Setting(
-        classes, order.seed, order.deadline, tuple(preparation.categorical), dict(order.known), order.folds
+        classes,
+        order.seed,
+        order.deadline,
+        tuple(preparation.categorical),
+        dict(order.known),
+        order.folds,
+        order.weight,
+        order.aside,
+        order.quantile,
     )
 
 
-def _mean(y: NDArray[np.float64]) -> float:
+def _unit(y: NDArray[np.float64]) -> float:
+    """The size of a typical value: below it the logarithm is nearly a straight line."""
+    sizes = np.abs(y[y != 0])
+    return float(np.quantile(sizes, 0.1)) if len(sizes) else 1.0
+
+
+def _log(y: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
+    return np.asarray(np.sign(y) * np.log1p(np.abs(y) / unit))
+
+
+def _unlog(values: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
+    return np.asarray(np.sign(values) * np.expm1(np.minimum(np.abs(values), 700.0)) * unit)
+
+
+def _mean(y: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> float:
     """The mean, also where the sum would overflow."""
-    return float((y / len(y)).sum())
+    if weight is None:
+        return float((y / len(y)).sum())
+    return float((y * (weight / weight.sum())).sum())
 
 
 def _deviation(y: NDArray[np.float64], center: float) -> float:

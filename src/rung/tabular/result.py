@@ -59,6 +59,7 @@ class FitResult:
         held: rows held out from the very start, if any.
         seconds: from the start until the model was there.
         notes: sentences about what was done otherwise than asked.
+        optimism: by how much `score` is expected to be too good, in its own units; None if not looked at.
     """
 
     model: Model
@@ -81,3 +82,4 @@ class FitResult:
     seconds: float
     budget: float
     notes: list[str] = field(default_factory=list)
+    optimism: float | None = None

@@ -12,7 +12,7 @@ from rung.study.study import Study
 from rung.tabular.dataset import Dataset, hold
 from rung.tabular.deadline import Deadline
 from rung.tabular.evaluate import Evaluation, Saved, least, load_saved
-from rung.tabular.learners.table import defaults, fitting, search_space
+from rung.tabular.learners.table import EVERY, Wanted, defaults, fitting, search_space
 from rung.tabular.metrics import Metric
 from rung.tabular.plan import Default, Plan, Scheme, Size, make_defaults, make_plan
 from rung.tabular.schedule import DefaultsFirst
@@ -33,6 +33,8 @@ class Opening(NamedTuple):
     task: Mapping[str, Any]
     kind: str
     scheme: Scheme
+    wanted: Wanted = EVERY
+    warm_start: bool = True
 
 
 class Search:
@@ -41,8 +43,8 @@ class Search:
     def __init__(self, dataset: Dataset, opening: Opening) -> None:
         categories = bool(dataset.sizes)
         missing = bool(np.isnan(dataset.table.numbers).any())
-        chosen = fitting(opening.kind, dataset.classes)
         scheme, rows = opening.scheme, len(dataset)
+        chosen = fitting(opening.kind, dataset.classes, rows, opening.wanted)
         self.dataset = dataset
         size = Size(rows, dataset.width, dataset.classes, scheme)
         given = partial(defaults, categories=categories, missing=missing)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = npt.NDArray[Any]
 
 Label: TypeAlias = str | int | float | bool
-KINDS: Final = ("binary", "multiclass", "regression")
+KINDS: Final = ("binary", "multiclass", "regression", "quantile:Q")
 MOST_CLASSES: Final = 20  # different whole numbers that are still taken for classes
 
 
@@ -25,20 +25,22 @@ class Task:
     """What is to be predicted.
 
     Attributes:
-        kind: "binary", "multiclass" or "regression".
+        kind: "binary", "multiclass", "regression" or "quantile".
         classes: the labels as they stood in the table, sorted; of two, the second is the positive one.
-            Empty for regression.
+            Empty for numbers.
         why: one line that says what was taken, and how to change it.
+        quantile: which one is to be predicted; None for all other tasks.
     """
 
     kind: str
     classes: tuple[Label, ...]
     why: str
+    quantile: float | None = None
 
     @property
     def is_classification(self) -> bool:
         """Whether labels are predicted rather than numbers."""
-        return self.kind != "regression"
+        return self.kind not in ("regression", "quantile")
 
     def encode(self, y: pd.Series) -> Array:
         """int64 codes 0..k-1 of the labels, or float64 values: (n,).
@@ -110,32 +112,78 @@ def check_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, tuple[
     return kept, ((note,) if gone else ())
 
 
-def guess_task(y: pd.Series, asked: str | None = None) -> Task:
+def guess_task(y: pd.Series, asked: str | None = None, positive: Any = None) -> Task:
     """The task that the target's values ask for, or the one asked for.
 
     Two different values are binary; words, booleans and at most 20 different whole numbers (each, on
     average, five times or more) are classes; other numbers are regression.
+
+    Args:
+        asked: "binary", "multiclass", "regression", or "quantile:0.9" for that quantile.
+        positive: the label of two whose probability and score is meant; the second in order unless given.
 
     Raises:
         DataError: `asked` is no task, or the values do not allow it.
     """
     import pandas as pd
 
-    if asked is not None and asked not in KINDS:
-        raise DataError(f"there is no task {asked!r}; it is one of {listed(KINDS)}")
+    asked, quantile = _asked(asked)
     name, distinct = str(y.name), int(y.nunique())
     kind = asked or _guess(y, distinct)
     numeric = pd.api.types.is_numeric_dtype(y.dtype) and not pd.api.types.is_bool_dtype(y.dtype)
-    if kind == "regression":
+    if kind in ("regression", "quantile"):
         _numeric(y)
-        return Task(kind, (), _why(kind, f"{name} has {distinct} different numbers", asked, numeric))
+        return Task(
+            kind, (), _why(kind, f"{name} has {distinct} different numbers", asked, numeric), quantile
+        )
     if kind == "binary" and distinct > 2:
         raise DataError(
             f"column {name!r} has {distinct} different values, too many for a binary task; "
             "ask for multiclass or regression"
         )
-    classes = _classes(y)
-    return Task(kind, classes, _why(kind, f"{name} is {listed(map(str, classes), limit=4)}", asked, numeric))
+    classes = _positive_last(_classes(y), positive, name)
+    fact = f"{name} is {listed(map(str, classes), limit=4)}"
+    if kind == "binary" and len(classes) == 2:
+        fact += f" (positive: {classes[1]})"
+    return Task(kind, classes, _why(kind, fact, asked, numeric))
+
+
+def _asked(asked: str | None) -> tuple[str | None, float | None]:
+    """The kind of task, and the quantile if it is one.
+
+    Raises:
+        DataError: there is no such task.
+    """
+    if asked is None:
+        return None, None
+    kind, _, level = asked.partition(":")
+    if kind == "quantile":
+        try:
+            quantile = float(level)
+        except ValueError:
+            quantile = -1.0
+        if not 0 < quantile < 1:
+            raise DataError(f"{asked!r} names no quantile; say which one, between 0 and 1: quantile:0.9")
+        return kind, quantile
+    if asked not in KINDS:
+        raise DataError(f"there is no task {asked!r}; it is one of {listed(KINDS)}")
+    return asked, None
+
+
+def _positive_last(classes: tuple[Label, ...], positive: Any, name: str) -> tuple[Label, ...]:
+    """The classes, of two the positive one last."""
+    if positive is None:
+        return classes
+    if len(classes) != 2:
+        raise DataError(
+            f"column {name!r} has {len(classes)} classes; a positive one can be named of two only"
+        )
+    found = [label for label in classes if label == positive or str(label) == str(positive)]
+    if not found:
+        raise DataError(
+            f"{positive!r} is none of the classes {listed(map(repr, classes), 'and')} of {name!r}"
+        )
+    return (*(label for label in classes if label != found[0]), found[0])
 
 
 def check_classes(y: pd.Series, task: Task) -> None:

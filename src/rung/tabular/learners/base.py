@@ -14,6 +14,8 @@ from rung.tabular.preparation import Needs
 
 CLASSIFICATION = frozenset({"binary", "multiclass"})
 ALL_TASKS = CLASSIFICATION | {"regression"}
+WITH_QUANTILES = ALL_TASKS | {"quantile"}
+ASIDE = 0.12  # of the training rows is set aside for a look within the fold
 
 
 class Setting(NamedTuple):
@@ -27,6 +29,8 @@ class Setting(NamedTuple):
         known: what the first fold taught the later ones, such as the number of rounds.
         folds: how many fits of this configuration are averaged in the end (one may be smaller for it).
         weight: (n,) of the rows, with mean 1; None if they count the same.
+        aside: (n,) rows to set aside for a look within the fold, where not any will do.
+        quantile: the one to predict; None for the mean.
     """
 
     classes: int
@@ -36,6 +40,8 @@ class Setting(NamedTuple):
     known: Mapping[str, float] = {}
     folds: int = 1
     weight: NDArray[np.float64] | None = None
+    aside: NDArray[np.bool_] | None = None
+    quantile: float | None = None
 
 
 class Estimator(Protocol):

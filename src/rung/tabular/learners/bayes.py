@@ -18,7 +18,7 @@ def _fit_bayes(
 ) -> Trained:
     from sklearn.naive_bayes import GaussianNB
 
-    return Trained(GaussianNB(var_smoothing=config["smoothing"]).fit(X, y))
+    return Trained(GaussianNB(var_smoothing=config["smoothing"]).fit(X, y, setting.weight))
 
 
 def _fit_discriminant(
@@ -64,4 +64,5 @@ DISCRIMINANT = Learner(
     fit=_fit_discriminant,
     merit=0.5,
     cost=Cost(0.02, cells=0.15),
+    weights=False,
 )

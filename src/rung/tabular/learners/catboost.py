@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Float, Integer
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import WITH_QUANTILES, Cost, Learner, Setting, Trained
 from rung.tabular.learners.rounds import Course, Portion, course, paced, patience
 from rung.tabular.preparation import Needs
 
@@ -87,8 +87,9 @@ def _pool(rows: Portion, setting: Setting) -> Any:
 
 
 def _parameters(config: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
+    loss = _LOSSES.get(setting.classes, "MultiClass")
     return {
-        "loss_function": _LOSSES.get(setting.classes, "MultiClass"),
+        "loss_function": loss if setting.quantile is None else f"Quantile:alpha={setting.quantile}",
         "depth": config["depth"],
         "l2_leaf_reg": config["l2"],
         "random_strength": config["random_strength"],
@@ -160,7 +161,7 @@ def _default(rate: float, depth: int, l2: float, strength: float = 1.0) -> dict[
 CATBOOST = Learner(
     name="catboost",
     line="CatBoost's gradient boosting of oblivious trees.",
-    tasks=ALL_TASKS,
+    tasks=WITH_QUANTILES,
     space={
         "learning_rate": Float(0.02, 0.3, log=True),
         "depth": Integer(3, 9),

@@ -44,14 +44,14 @@ def _grow(forest: Any, X: NDArray[np.float64], y: NDArray[np.float64], setting: 
     X32 = np.ascontiguousarray(X, dtype=np.float32)
     wanted = TREES if setting.folds == 1 else TREES // 2
     began = time.monotonic()
-    forest.fit(X32, y)
+    forest.fit(X32, y, setting.weight)
     while forest.n_estimators < wanted:
         each = (time.monotonic() - began) / forest.n_estimators
         portion = int(min(setting.deadline.remaining / 4 / max(each, 1e-6), wanted - forest.n_estimators))
         if portion < 1:
             return Trained(forest, cut=True)
         forest.n_estimators += portion
-        forest.fit(X32, y)
+        forest.fit(X32, y, setting.weight)
     return Trained(forest)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Float, Integer
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import WITH_QUANTILES, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 
 ROUNDS = 600
@@ -32,7 +32,7 @@ def _fit(
         model.max_iter = int(min(most, done + max(10, done)))
         if done and setting.deadline.remaining < 1.5 * each * (model.max_iter - done):
             return Trained(model, {"rounds": model.n_iter_}, cut=True)
-        model.fit(X, y)
+        model.fit(X, y, setting.weight)
         done = model.n_iter_
         if done < model.max_iter or done >= most:
             return Trained(model, {"rounds": done})
@@ -43,7 +43,9 @@ def _model(config: Mapping[str, Any], X: NDArray[np.float64], setting: Setting, 
 
     kind = HistGradientBoostingClassifier if setting.classes else HistGradientBoostingRegressor
     few = [j for j in setting.categorical if np.nanmax(X[:, j], initial=0) < _LEVELS]
+    loss = {} if setting.quantile is None else {"loss": "quantile", "quantile": setting.quantile}
     return kind(
+        **loss,
         learning_rate=config["learning_rate"],
         max_leaf_nodes=config["leaves"],
         min_samples_leaf=config["min_samples_leaf"],
@@ -61,7 +63,7 @@ def _model(config: Mapping[str, Any], X: NDArray[np.float64], setting: Setting, 
 HIST_BOOSTING = Learner(
     name="hist_boosting",
     line="scikit-learn's histogram gradient boosting.",
-    tasks=ALL_TASKS,
+    tasks=WITH_QUANTILES,
     space={
         "learning_rate": Float(0.02, 0.3, log=True),
         "leaves": Integer(4, 128, log=True),

@@ -27,7 +27,9 @@ def _fit(
     head = (
         LogisticRegression(C=config["C"], max_iter=60) if setting.classes else Ridge(alpha=1.0 / config["C"])
     )
-    return Trained(make_pipeline(landmarks, head).fit(X, y))
+    fitted = make_pipeline(landmarks, head)
+    last = {f"{fitted.steps[-1][0]}__sample_weight": setting.weight}
+    return Trained(fitted.fit(X, y, **last))
 
 
 KERNEL = Learner(

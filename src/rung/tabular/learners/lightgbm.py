@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Categorical, Float, Integer
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import WITH_QUANTILES, Cost, Learner, Setting, Trained
 from rung.tabular.learners.rounds import course, paced, patience
 from rung.tabular.preparation import Needs
 
@@ -75,6 +75,8 @@ def _parameters(config: Mapping[str, Any], setting: Setting) -> dict[str, Any]:
     }
     if setting.classes > 2:
         parameters["num_class"] = setting.classes
+    if setting.quantile is not None:
+        parameters |= {"objective": "quantile", "alpha": setting.quantile}
     return parameters
 
 
@@ -150,7 +152,7 @@ def _default(rate: float, leaves: int, minimum: int, share: float, *, extra: boo
 LIGHTGBM = Learner(
     name="lightgbm",
     line="LightGBM's gradient boosting.",
-    tasks=ALL_TASKS,
+    tasks=WITH_QUANTILES,
     space={
         "learning_rate": Float(0.02, 0.3, log=True),
         "leaves": Integer(4, 200, log=True),

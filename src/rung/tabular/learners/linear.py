@@ -21,11 +21,11 @@ def _fit(
     from sklearn.linear_model import LogisticRegression, Ridge
 
     if not setting.classes:
-        return Trained(Ridge(alpha=1.0 / config["C"]).fit(X, y))
+        return Trained(Ridge(alpha=1.0 / config["C"]).fit(X, y, setting.weight))
     work = X.size * (setting.classes if setting.classes > 2 else 1)
     seconds = min(setting.deadline.remaining, 1e6)
     iterations = int(np.clip(_PASSES * seconds / max(work, 1), 10, 200))
-    return Trained(LogisticRegression(C=config["C"], max_iter=iterations).fit(X, y))
+    return Trained(LogisticRegression(C=config["C"], max_iter=iterations).fit(X, y, setting.weight))
 
 
 LINEAR = Learner(

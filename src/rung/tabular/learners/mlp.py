@@ -24,10 +24,14 @@ def _fit(
     X32 = X.astype(np.float32)
     network = _network(config, len(y), setting)
     epochs = int(np.clip(_STEPS / len(y), 10, 60))
-    extra = {"classes": np.arange(setting.classes, dtype=np.float64)} if setting.classes else {}
+    extra: dict[str, Any] = {}
+    if setting.classes:
+        extra["classes"] = np.arange(setting.classes, dtype=np.float64)
     began = time.monotonic()
     done = 0
     cut = False
+    if setting.weight is not None:
+        extra["sample_weight"] = setting.weight
     while done < epochs:
         if done:
             network._optimizer.learning_rate_init = _rate(config["rate"], done / epochs)

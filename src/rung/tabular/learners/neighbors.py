@@ -37,4 +37,5 @@ NEIGHBORS = Learner(
     fit=_fit,
     cost=Cost(0.02, cells=1.5, power=2.0),
     most_rows=20_000,
+    weights=False,
 )

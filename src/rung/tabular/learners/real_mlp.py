@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Float, Integer
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import WITH_QUANTILES, Cost, Learner, Setting, Trained
 from rung.tabular.learners.rounds import SMALL, Portion, course
 from rung.tabular.preparation import Needs
 
@@ -267,7 +267,9 @@ class _Training:
 
         if self.classes:
             return functional.cross_entropy(out, y, reduction="none")
-        return (out[:, 0] - y) ** 2
+        error = y - out[:, 0]
+        q = self.setting.quantile
+        return error**2 if q is None else error * (q - (error < 0).to(error.dtype))
 
     def _loss(self, valid: Portion) -> float:
         import torch
@@ -311,7 +313,7 @@ def _default(width: int, layers: int, dropout: float, sigma: float) -> dict[str,
 REAL_MLP = Learner(
     name="real_mlp",
     line="Multilayer perceptron in the style of RealMLP (PyTorch).",
-    tasks=ALL_TASKS,
+    tasks=WITH_QUANTILES,
     space={
         "width": Integer(64, 384, log=True),
         "layers": Integer(2, 4),

@@ -8,14 +8,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.tabular.learners.base import Setting
+from rung.tabular.learners.base import ASIDE, Setting
 from rung.tabular.splits import make_split
 
 SMALL = 300  # rows below which nothing is set aside to stop early
 TRAVEL = 15.0  # learning rate times rounds that a fit usually needs
 FASTEST = 0.25  # learning rate up to which it is raised where the time is short
 PART = 0.4  # of the time that is left is what a fit should take: others are waiting, and a last fit comes
-_SHARE = 0.12  # of the rows is set aside
 
 
 class Portion(NamedTuple):
@@ -45,7 +44,9 @@ def course(
     rounds = int(setting.known.get("rounds", 0)) or (int(4 / rate) if len(y) < SMALL else 0)
     if rounds:
         return Course(whole, None, rounds)
-    aside = make_split(y, setting.classes, 1, _SHARE, setting.seed).folds >= 0
+    aside = setting.aside
+    if aside is None:
+        aside = make_split(y, setting.classes, 1, ASIDE, setting.seed).folds >= 0
     return Course(_some(whole, ~aside), _some(whole, aside), most)
 
 

@@ -1,0 +1,72 @@
+"""What `rung fit` may be told about columns, rows and learners: as options, as a record, as words again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from rung.errors import UserError
+
+if TYPE_CHECKING:
+    from rung.tabular.request import Request
+
+
+@dataclasses.dataclass(frozen=True)
+class Wishes:
+    """The options of a fit that say more than table, target and budget; the log keeps them with the order."""
+
+    kinds: dict[str, str] = dataclasses.field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    weights: str | None = None
+    positive: str | None = None
+    split: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    predict_time: float | None = None
+    warm_start: bool = True
+
+    def arguments(self) -> Mapping[str, Any]:
+        """As `fit_table` takes them."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+
+    def request(self, task: str | None, metric: str | None) -> Request:
+        """As the checks take them."""
+        from rung.tabular.request import Request
+
+        return Request(task, metric, **self.arguments())
+
+    def words(self) -> list[str]:
+        """As options of a command."""
+        given: dict[str, str | None] = {
+            "--kinds": ",".join(f"{name}={kind}" for name, kind in self.kinds.items()) or None,
+            "--drop": ",".join(self.drop) or None,
+            "--weights": self.weights,
+            "--positive": self.positive,
+            "--split": self.split,
+            "--include": ",".join(self.include) or None,
+            "--exclude": ",".join(self.exclude) or None,
+            "--predict-time": None if self.predict_time is None else f"{self.predict_time * 1e6:g}us",
+        }
+        words = [word for option, value in given.items() if value is not None for word in (option, value)]
+        return words if self.warm_start else [*words, "--no-warm-start"]
+
+
+def names(given: Iterable[str] | None) -> tuple[str, ...]:
+    """The names in `a,b` and in several such words."""
+    return tuple(name.strip() for word in given or () for name in word.split(",") if name.strip())
+
+
+def pairs(given: Iterable[str] | None, option: str) -> dict[str, str]:
+    """Names and values of `a=number,b=text`.
+
+    Raises:
+        UserError: a part without `=`.
+    """
+    found = {}
+    for part in names(given):
+        name, mark, value = part.rpartition("=")
+        if not mark or not name or not value:
+            raise UserError(f"{option} takes NAME=KIND, several with commas between, and not {part!r}")
+        found[name.strip()] = value.strip()
+    return found

@@ -1,0 +1,169 @@
+"""The end of a fit: ensemble, last fits, and what is told about them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.baselines import constant_prediction
+from rung.tabular.deadline import Deadline
+from rung.tabular.decide import fit_factors, fit_temperature, tempered
+from rung.tabular.evaluate import Saved
+from rung.tabular.finish import Ensemble, choose, last_fit, too_good
+from rung.tabular.model import Evidence, Member, Model
+from rung.tabular.ready import Ready
+from rung.tabular.request import Request
+from rung.tabular.result import FitResult, Held, Progress, Row
+from rung.tabular.search import Search
+from rung.trials.events import Reported, SessionStarted
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_RESERVE = 0.2  # seconds before the end by which the last fits must be done, and
+_SHARE = 0.03  # of the budget
+
+
+class Asked(NamedTuple):
+    """What the fit was called with, and when it began (monotonic)."""
+
+    target: str
+    request: Request
+    budget: float
+    began: float
+
+
+def conclude(
+    search: Search,
+    data: Ready,
+    frame: pd.DataFrame,
+    asked: Asked,
+    end: Deadline,
+    baseline: NDArray[np.float64] | None,
+) -> FitResult:
+    """From a search that is over to its result."""
+    dataset, study = data.dataset, search.study
+    saved = search.saved()
+    ensemble = choose(dataset, saved, end.earlier(0.5 * end.remaining))
+    by = end.earlier(_RESERVE + _SHARE * asked.budget)
+    members = last_fit(search, ensemble, by, asked.request.predict_time)
+    model = _model(data, asked.target, members, search, ensemble)
+    y, weight = dataset.y[ensemble.valid], dataset.weights(ensemble.valid)
+    judge = dataset.judge
+    prediction = tempered(ensemble.prediction, model.temperature) if dataset.classes else ensemble.prediction
+    constant = constant_prediction(dataset, len(y))
+    valid = len(y) > 0
+    return FitResult(
+        model=model,
+        leaderboard=_leaderboard(search, saved, ensemble),
+        task=data.task,
+        metric=judge,
+        columns=data.columns,
+        study=study.name,
+        score=judge.score(y, model.weighed(prediction, judge), weight) if valid else float("nan"),
+        constant=judge.score(y, constant, weight) if valid else float("nan"),
+        y=y,
+        prediction=prediction,
+        valid=data.train[ensemble.valid],
+        rows=len(frame),
+        folds=dataset.split.number,
+        trials=len(study.history),
+        failed=len(study.history) - len(saved),
+        progress=_progress(search, asked.began),
+        held=_score_held(data, frame, model, baseline),
+        seconds=time.monotonic() - asked.began,
+        budget=asked.budget,
+        notes=_notes(data, model),
+        optimism=too_good(dataset, saved, ensemble, by),
+    )
+
+
+def _notes(data: Ready, model: Model) -> list[str]:
+    notes = [data.task.why]
+    split = data.dataset.split
+    if split.moments is not None:
+        notes.append("each fold is trained on earlier rows only, and the last fit is on all of them")
+    elif split.groups is not None:
+        notes.append(_together(split.groups))
+    if model.temperature != 1.0:
+        notes.append(f"probabilities are calibrated by a temperature of {model.temperature:.2f}")
+    if model.threshold is not None:
+        notes.append(f"{model.task.classes[1]!s} is said from a probability of {model.threshold:.3f} up")
+    elif model.factors is not None:
+        notes.append("each class has a factor before the largest is said, so that the metric is best")
+    return notes
+
+
+def _together(groups: NDArray[np.intp]) -> str:
+    count = len(np.unique(groups))
+    return f"rows that belong together are held out together: {count:,} groups of {len(groups):,} rows"
+
+
+def _model(data: Ready, target: str, members: list[Member], search: Search, ensemble: Ensemble) -> Model:
+    dataset, valid = data.dataset, ensemble.valid
+    notes = {
+        "metric": dataset.metric,
+        "study": search.study.name,
+        "seed": dataset.seed,
+        "rows": len(dataset),
+        "folds": dataset.split.number,
+    }
+    model = Model(data.task, data.encoder, members, target, notes)
+    if not len(valid):
+        return model
+    y, prediction, weight = dataset.y[valid], ensemble.prediction, dataset.weights(valid)
+    if dataset.classes:
+        model.temperature = fit_temperature(prediction, y, dataset.judge, weight, dataset.seed)
+        prediction = tempered(prediction, model.temperature)
+        model.factors = fit_factors(prediction, y, dataset.judge, weight, dataset.seed)
+    model.evidence = Evidence(data.train[valid], y, prediction, weight)
+    return model
+
+
+def _leaderboard(search: Search, saved: Sequence[Saved], ensemble: Ensemble) -> list[Row]:
+    """All trials with a value: those with the most rows first, and among them the best."""
+    weights = {one.trial: weight for weight, one in ensemble.members}
+    sign = -1.0 if search.dataset.judge.greater_is_better else 1.0
+    ordered = sorted(saved, key=lambda one: (-one.rows, sign * one.score, one.trial))
+    rows = []
+    for rank, one in enumerate(ordered, 1):
+        config = search.config(one.trial)
+        weight = weights.get(one.trial, 0.0)
+        rows.append(Row(rank, one.trial, config["learner"], one.score, one.rows, one.seconds, weight, config))
+    return rows
+
+
+def _progress(search: Search, began: float) -> list[Progress]:
+    """The best score so far at each moment when it rose, in seconds of this and of earlier sessions."""
+    sign = -1.0 if search.dataset.judge.greater_is_better else 1.0
+    metric = search.dataset.metric
+    first: float | None = None
+    best, found = np.inf, []
+    for event in search.study.events():
+        if isinstance(event, SessionStarted) and first is None:
+            first = event.time
+        if isinstance(event, Reported) and first is not None:
+            value = float(event.metrics[metric])
+            if sign * value < best:
+                best = sign * value
+                found.append(Progress(event.time - first, value))
+    return found
+
+
+def _score_held(
+    data: Ready, frame: pd.DataFrame, model: Model, baseline: NDArray[np.float64] | None
+) -> Held | None:
+    if not len(data.test):
+        return None
+    rows = frame.iloc[data.test]
+    y: NDArray[Any] = data.task.encode(rows[model.target])
+    judge, weight = data.dataset.judge, data.test_weight()
+    prediction = model.raw(rows)
+    constant = judge.score(y, constant_prediction(data.dataset, len(y)), weight)
+    plain = None if baseline is None else judge.score(y, baseline, weight)
+    score = judge.score(y, model.weighed(prediction, judge), weight)
+    return Held(data.test, y, prediction, score, constant, plain)

@@ -1,0 +1,102 @@
+"""Which rows belong together when rows are held out, and when they were made: from columns of the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.errors import DataError
+from rung.tabular.columns import infer_columns, prepare
+from rung.tabular.encode import Table
+from rung.tabular.plan import Scheme
+from rung.tabular.request import Request
+from rung.tabular.splits import Split, given_split, make_split, time_split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MOST_FOLDS = 20  # that a column may name
+
+
+class Rows(NamedTuple):
+    """What is known of the rows beside their cells: (n,) each, None where it plays no part."""
+
+    groups: NDArray[np.intp] | None = None
+    moments: NDArray[np.float64] | None = None
+    folds: NDArray[np.intp] | None = None
+
+    def take(self, rows: NDArray[np.intp]) -> Rows:
+        """These rows."""
+        found: list[Any] = [None if x is None else x[rows] for x in self]
+        return Rows(*found)
+
+    def split(self, y: NDArray[np.float64], classes: int, scheme: Scheme, seed: int) -> Split:
+        """The folds that these rows ask for."""
+        folds = min(scheme.folds, max(1, len(y) // 2))
+        if self.folds is not None:
+            return given_split(y, classes, np.unique(self.folds, return_inverse=True)[1], seed)
+        if self.moments is not None:
+            return time_split(y, classes, self.moments, folds, scheme.share, seed)
+        if self.groups is not None:
+            folds = min(folds, len(np.unique(self.groups)))
+        return make_split(y, classes, folds, scheme.share, seed, self.groups)
+
+
+def rows_of(frame: pd.DataFrame, request: Request) -> Rows:
+    """What the request's split says of the rows.
+
+    Raises:
+        DataError: its column cannot say it.
+    """
+    way, column = request.splitting()
+    if column is None:
+        return Rows()
+    values = frame[column]
+    if values.isna().any():
+        row = int(np.flatnonzero(values.isna().to_numpy())[0]) + 1
+        raise DataError(f"column {column!r} is empty in row {row}; the split needs a value in every row")
+    if way == "time":
+        return Rows(moments=_moments(frame[[column]], column))
+    codes = np.unique(values.to_numpy(dtype=object).astype(str), return_inverse=True)[1].astype(np.intp)
+    number = int(codes.max()) + 1
+    if number < 2:
+        raise DataError(f"column {column!r} has one value only; the split needs two at least")
+    if way == "folds" and number > MOST_FOLDS:
+        raise DataError(
+            f"column {column!r} names {number} folds, more than {MOST_FOLDS}; is it a group:COLUMN?"
+        )
+    return Rows(folds=codes) if way == "folds" else Rows(groups=codes)
+
+
+def _moments(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    found = infer_columns(frame)[0]
+    if found.kind not in ("date", "number", "identifier") or not len(frame):
+        raise DataError(
+            f"column {column!r} holds neither dates nor numbers, so that it cannot order the rows"
+        )
+    values = prepare(frame, [found])[column] if found.kind == "date" else frame[column].astype(float)
+    moments = values.to_numpy()
+    if found.kind == "date":
+        gone = np.isnat(moments)
+        moments = moments.astype("datetime64[ns]").astype(np.int64).astype(np.float64)
+        moments[gone] = -np.inf
+    return np.asarray(moments, dtype=np.float64)
+
+
+def duplicates(table: Table) -> NDArray[np.intp] | None:
+    """Numbers of groups of rows that are the same in every cell, (n,); None where all rows differ.
+
+    A row that is held out while its double is trained on says nothing about new rows.
+    """
+    import pandas as pd
+
+    cells = pd.DataFrame(np.ascontiguousarray(table.numbers)).join(
+        pd.DataFrame(table.codes, columns=[f"c{j}" for j in range(table.codes.shape[1])])
+    )
+    if not cells.shape[1] or table.words is not None:
+        return None
+    hashes = pd.util.hash_pandas_object(cells, index=False).to_numpy()
+    _, groups = np.unique(hashes, return_inverse=True)
+    return groups.astype(np.intp) if len(np.unique(groups)) < len(groups) else None

@@ -1,0 +1,49 @@
+"""How much too good a selected ensemble's score is: selected on one half of the rows, scored on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.deadline import Deadline
+from rung.tabular.ensemble import mix, weigh
+from rung.tabular.metrics import Metric
+
+REPEATS = 6
+_KEPT = 15  # of the best on a half are candidates, so that their choice is part of what is measured
+
+
+def optimism(
+    predictions: Sequence[NDArray[np.float64]],
+    y: NDArray[np.float64],
+    metric: Metric,
+    seed: int,
+    deadline: Deadline,
+) -> float | None:
+    """How much worse, in terms of the metric's loss, an ensemble is on rows that did not choose it.
+
+    A half has a half of the rows, and so about twice the optimism of the whole (it falls as 1/n): what is
+    returned is halved. None where there is no time, or too few rows.
+
+    Source: Cawley and Talbot 2010, on over-fitting in model selection.
+    """
+    if len(y) < 40 or len(predictions) < 2:
+        return None
+    rng = np.random.default_rng([seed, 44])
+    gaps: list[float] = []
+    for _ in range(REPEATS):
+        if gaps and deadline.passed:
+            break
+        order = rng.permutation(len(y))
+        halves = (order[: len(y) // 2], order[len(y) // 2 :])
+        for one, other in (halves, halves[::-1]):
+            losses = [metric.loss(y[one], p[one]) for p in predictions]
+            kept = np.argsort(losses, kind="stable")[:_KEPT]
+            some = [predictions[i][one] for i in kept]
+            weights = weigh(some, y[one], metric, seed, deadline, bags=2)
+            inside = metric.loss(y[one], mix(some, weights))
+            outside = metric.loss(y[other], mix([predictions[i][other] for i in kept], weights))
+            gaps.append(outside - inside)
+    return max(0.0, float(np.mean(gaps)) / 2)

@@ -1,0 +1,142 @@
+"""From a frame and a request to what a search works on: task, columns, arrays, folds."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.study.opening import stored_identity
+from rung.tabular.columns import Column, infer_columns
+from rung.tabular.dataset import Dataset
+from rung.tabular.encode import Encoder, encode
+from rung.tabular.grouping import Rows, duplicates, rows_of
+from rung.tabular.metrics import Metric, get_metric, named_metric
+from rung.tabular.plan import Scheme, make_scheme
+from rung.tabular.request import Request
+from rung.tabular.splits import ALWAYS
+from rung.tabular.task import Task, guess_task
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rung.storage.base import Storage
+
+SchemeOf = Callable[[int, int, int], Scheme]
+"""How data of so many rows, columns and classes is laid out."""
+
+
+class Ready(NamedTuple):
+    """The frame, made ready.
+
+    Attributes:
+        train, test: where the rows stand in the frame; nothing but the last score sees `test`.
+        weight: (n,) of all the frame's rows, None if they count the same.
+    """
+
+    task: Task
+    columns: tuple[Column, ...]
+    encoder: Encoder
+    dataset: Dataset
+    train: NDArray[np.intp]
+    test: NDArray[np.intp]
+    scheme: Scheme
+    weight: NDArray[np.float64] | None
+
+    def test_weight(self) -> NDArray[np.float64] | None:
+        """Of the rows held out."""
+        return None if self.weight is None else self.weight[self.test]
+
+
+def make_ready(
+    frame: pd.DataFrame,
+    target: str,
+    request: Request,
+    seed: int,
+    holdout: float | None,
+    scheme_of: SchemeOf,
+) -> Ready:
+    """Guess what was not said, encode, and split.
+
+    Raises:
+        DataError: the request does not fit the table, or the table cannot be learned from.
+    """
+    request.check(frame, target)
+    task = guess_task(frame[target], request.task, request.positive)
+    judge = get_metric(request.metric, task)
+    y, classes = task.encode(frame[target]), len(task.classes)
+    rows = rows_of(frame, request)
+    weight = request.row_weights(frame)
+    train, test = _held_out(y, classes, rows, holdout, seed)
+    some = frame if not len(test) else frame.iloc[train]
+    columns = infer_columns(some, target, request.kinds, request.left_out())
+    encoder, table = encode(some, columns)
+    rows = rows.take(train)
+    if rows.groups is None and rows.moments is None and rows.folds is None:
+        rows = Rows(groups=duplicates(table))
+    width = table.numbers.shape[1] + sum(min(x, 4) for x in encoder.sizes)
+    scheme = scheme_of(len(train), width, classes)
+    dataset = Dataset(
+        table,
+        y[train],
+        classes,
+        encoder.sizes,
+        rows.split(y[train], classes, scheme, seed),
+        judge.name,
+        seed,
+        None if weight is None else weight[train],
+        task.quantile,
+        judge if _is_own(judge) else None,
+    )
+    return Ready(task, columns, encoder, dataset, train, test, scheme, weight)
+
+
+def _is_own(judge: Metric) -> bool:
+    """Whether a worker could not find the metric by its name."""
+    try:
+        return named_metric(judge.name) is not judge and not judge.name.startswith("pinball_")
+    except KeyError:
+        return True
+
+
+def _held_out(
+    y: NDArray[Any], classes: int, rows: Rows, share: float | None, seed: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows for the search, and rows that nothing sees: whole groups, or the latest, as the split says."""
+    if not share:
+        return np.arange(len(y)), np.empty(0, dtype=np.intp)
+    single = Scheme(1, share, len(y), {})
+    folds = rows._replace(folds=None).split(y, classes, single, seed + 1).folds
+    return np.flatnonzero(folds == ALWAYS), np.flatnonzero(folds == 0)
+
+
+def scheme_for(storage: Storage, name: str | None, budget: float, workers: int) -> SchemeOf:
+    """How the data is laid out: as the stored study has it, else as the budget asks."""
+    if name is not None and storage.find(name) is not None:
+        stored = stored_identity(storage, name).task.get("scheme")
+        if isinstance(stored, Mapping):
+            return lambda *_: Scheme(**stored)
+    return lambda rows, width, classes: make_scheme(rows, width, classes, budget, workers)
+
+
+def facts(ready: Ready, target: str, request: Request, holdout: float | None) -> dict[str, Any]:
+    """What makes a table's study this table's study."""
+    dataset, scheme = ready.dataset, ready.scheme
+    digest = hashlib.sha256()
+    for array in (dataset.table.numbers, dataset.table.codes, dataset.y, dataset.weight):
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).tobytes())
+    asked = {"split": request.split, "include": list(request.include), "exclude": list(request.exclude)}
+    return {
+        "target": target,
+        "kind": ready.task.kind,
+        "rows": len(dataset),
+        "columns": len(ready.columns),
+        "table": digest.hexdigest()[:16],
+        "holdout": holdout or 0.0,
+        "scheme": {**vars(scheme), "rungs": dict(scheme.rungs)},
+        **{name: value for name, value in asked.items() if value},
+    }

@@ -1,0 +1,114 @@
+"""What the user asks of a fit beside table, target and budget, checked against the table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.errors import DataError
+from rung.tabular.columns import ASKABLE
+from rung.tabular.names import did_you_mean, listed
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPLITS: Final = ("random", "stratified", "group:COLUMN", "time:COLUMN", "folds:COLUMN")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for, names of columns and learners as they were given.
+
+    Attributes:
+        task, metric: see `fit_table`.
+        kinds: kinds of columns that are not to be guessed.
+        drop: columns that no model sees.
+        weights: the column that holds the rows' weights.
+        include, exclude: names of learners.
+        positive: the label of the positive class of two.
+        split: one of `SPLITS`; random and stratified are the same: shares of classes, or of quantiles.
+        predict_time: seconds that predicting one row of a thousand may take.
+        warm_start: whether earlier studies of the storage may be used.
+    """
+
+    task: str | None = None
+    metric: Any = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    weights: str | None = None
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    positive: Any = None
+    split: str | None = None
+    predict_time: float | None = None
+    warm_start: bool = True
+
+    def check(self, frame: pd.DataFrame, target: str) -> None:
+        """Refuse what does not fit the table.
+
+        Raises:
+            DataError: a column, kind or split that is not there, in one sentence.
+        """
+        names = [str(name) for name in frame.columns]
+        for name in (*self.kinds, *self.drop, *self._columns()):
+            if name not in names:
+                raise DataError(f"the table has no column {name!r}; {did_you_mean(name, names)}")
+            if name == target:
+                raise DataError(
+                    f"column {name!r} is what is to be predicted: it cannot be used otherwise too"
+                )
+        for name, kind in self.kinds.items():
+            if kind not in ASKABLE:
+                raise DataError(f"column {name!r} cannot be of kind {kind!r}; it is one of {listed(ASKABLE)}")
+        if not set(names) - {target, *self.left_out()}:
+            raise DataError("every column besides the target is left out; drop fewer")
+
+    def _columns(self) -> list[str]:
+        found = [self.weights] if self.weights else []
+        way, column = self.splitting()
+        return found + ([column] if column else [])
+
+    def left_out(self) -> set[str]:
+        """Columns that no model sees: dropped ones, weights, and what names a row's group or fold."""
+        way, column = self.splitting()
+        roles = {column} if column and way != "time" else set()
+        return {*self.drop, *roles, *([self.weights] if self.weights else [])}
+
+    def splitting(self) -> tuple[str, str | None]:
+        """The way to split ("random", "group", "time" or "folds") and its column.
+
+        Raises:
+            DataError: there is no such way.
+        """
+        if self.split is None or self.split in ("random", "stratified"):
+            return "random", None
+        way, mark, column = self.split.partition(":")
+        if way not in ("group", "time", "folds") or not mark or not column:
+            raise DataError(f"there is no split {self.split!r}; it is one of {listed(SPLITS)}")
+        return way, column
+
+    def row_weights(self, frame: pd.DataFrame) -> NDArray[np.float64] | None:
+        """The weights of the rows, with mean 1: (n,).
+
+        Raises:
+            DataError: one of them is missing, negative or no number, or all are 0.
+        """
+        if self.weights is None:
+            return None
+        import pandas as pd
+
+        found = np.array(pd.to_numeric(frame[self.weights], errors="coerce"), dtype=np.float64)
+        bad = np.flatnonzero(~np.isfinite(found) | (found < 0))
+        if len(bad):
+            cell = frame[self.weights].iloc[bad[0]]
+            raise DataError(
+                f"column {self.weights!r}, row {bad[0] + 1}: {cell!r} is no weight; "
+                "weights are numbers from 0 up"
+            )
+        if not found.any():
+            raise DataError(f"column {self.weights!r} gives every row the weight 0; give some row more")
+        return np.asarray(found / found.mean())

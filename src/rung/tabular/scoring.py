@@ -1,0 +1,126 @@
+"""Metrics that are not rung's own: scikit-learn's scorers by name, the user's functions, quantile losses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from rung.errors import DataError
+from rung.tabular.metrics import CLASSES, NUMBERS, Metric
+
+if TYPE_CHECKING:
+    from rung.tabular.metrics import Array
+
+_OF_CLUSTERS: Final = ("rand_score", "mutual_info", "homogeneity", "completeness", "v_measure", "fowlkes")
+_OF_NUMBERS: Final = ("error", "r2", "variance", "deviance", "absolute")
+_OF_TWO: Final = ("precision", "recall", "f1", "jaccard")
+
+
+@lru_cache(maxsize=64)
+def scikit_learn_metric(name: str) -> Metric:
+    """The scorer of that name as a metric; slower than rung's own, as scikit-learn checks each call.
+
+    Raises:
+        KeyError: scikit-learn has no scorer of that name for a task of rung's.
+    """
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    known = {x for x in get_scorer_names() if not any(part in x for part in _OF_CLUSTERS)}
+    found = next((x for x in (name, f"neg_{name}", f"neg_{name}_score", f"{name}_score") if x in known), None)
+    if found is None:
+        raise KeyError(name)
+    return _of_scorer(get_scorer(found), found.removeprefix("neg_"), _tasks(found))
+
+
+def _tasks(name: str) -> tuple[str, ...]:
+    if any(part in name for part in _OF_NUMBERS) and "brier" not in name and "log_loss" not in name:
+        return NUMBERS
+    if name in (*_OF_TWO, "roc_auc", "average_precision") or "likelihood_ratio" in name:
+        return ("binary",)
+    return CLASSES
+
+
+def _of_scorer(scorer: Any, name: str, tasks: tuple[str, ...]) -> Metric:
+    """What a scorer of scikit-learn's computes, from predictions in place of a model."""
+    function, sign, extra = scorer._score_func, scorer._sign, dict(scorer._kwargs)
+    methods = scorer._response_method
+    wants = (methods,) if isinstance(methods, str) else tuple(methods or ("predict",))
+    needs = "values" if tasks == NUMBERS else ("labels" if wants == ("predict",) else "probabilities")
+
+    def score(y: Array, prediction: Array, weight: Array) -> float:
+        values = prediction
+        if needs == "probabilities":
+            values = prediction / prediction.sum(axis=1, keepdims=True)
+            values = values[:, 1] if values.shape[1] == 2 and "log_loss" not in name else values
+            if values.ndim == 2 and "labels" in _parameters(function):
+                extra["labels"] = np.arange(values.shape[1])
+        return _called(function, y, values, weight, extra)
+
+    return Metric(name, sign > 0, needs, tasks, score, None)
+
+
+def _called(function: Callable[..., Any], y: Array, values: Array, weight: Array, extra: Any) -> float:
+    """The function's value; weights are told to it only where they say something."""
+    uneven = bool(len(weight)) and bool((weight != weight[0]).any())
+    told = {"sample_weight": weight} if uneven and "sample_weight" in _parameters(function) else {}
+    return float(function(y, values, **told, **extra))
+
+
+@lru_cache(maxsize=64)
+def _parameters(function: Callable[..., Any]) -> frozenset[str]:
+    import inspect
+
+    return frozenset(inspect.signature(function).parameters)
+
+
+def metric_of(given: Any, kind: str) -> Metric:
+    """A scorer object of scikit-learn's, or a function of true and predicted values where more is better.
+
+    A function gets the codes 0, 1, ... of the true classes and of the predicted ones, or values. It may say
+    otherwise by attributes: `needs = "probabilities"` for the probabilities, (n, k), and
+    `greater_is_better = False`.
+
+    Raises:
+        DataError: it cannot be called.
+    """
+    if not callable(given):
+        raise DataError(f"a metric is a name or a function, not {given!r}; give one of them")
+    if hasattr(given, "_score_func") and hasattr(given, "_sign"):
+        name = getattr(given._score_func, "__name__", "metric")
+        return _of_scorer(given, name, CLASSES if kind in CLASSES else NUMBERS)
+    needs = "values" if kind in NUMBERS else str(getattr(given, "needs", "labels"))
+    if needs not in ("values", "labels", "probabilities"):
+        raise DataError(f"a metric needs labels or probabilities, not {needs!r}; correct its attribute")
+    name = str(getattr(given, "__name__", type(given).__name__))
+    up = bool(getattr(given, "greater_is_better", True))
+    return Metric(name, up, needs, (kind,), _Own(given), None)
+
+
+class _Own:
+    """The user's function as a metric's: a class, so that it goes to worker processes."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+
+    def __call__(self, y: Array, prediction: Array, weight: Array) -> float:
+        return _called(self.function, y, prediction, weight, {})
+
+
+def pinball(name: str) -> Metric | None:
+    """The loss of a quantile (Koenker, Bassett 1978), `pinball_0.9`; None for another name."""
+    head, _, level = name.partition("_")
+    try:
+        quantile = float(level) if head == "pinball" else -1.0
+    except ValueError:
+        return None
+    if not 0 < quantile < 1:
+        return None
+
+    def loss(y: Array, v: Array, w: Array) -> float:
+        error = y - v
+        return float(np.average(np.maximum(quantile * error, (quantile - 1) * error), weights=w))
+
+    return Metric(name, False, "values", NUMBERS, loss, 0.0)
