@@ -50,7 +50,7 @@ def landmarks(X: NDArray[Any], y: NDArray[Any], classes: int, seed: int) -> dict
 def _standardised(X: NDArray[Any]) -> NDArray[np.float64]:
     """Deviations from the mean, missing cells at it."""
     center, spread = np.nanmean(X, axis=0), np.nanstd(X, axis=0)
-    return np.clip(np.nan_to_num((X - center) / np.where(spread > 0, spread, 1.0)), -10.0, 10.0)
+    return np.asarray(np.clip(np.nan_to_num((X - center) / np.where(spread > 0, spread, 1.0)), -10.0, 10.0))
 
 
 def _classifiers(seed: int) -> Mapping[str, Callable[[], Any]]:
