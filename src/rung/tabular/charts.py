@@ -154,6 +154,191 @@ def bar_chart(rows: Sequence[tuple[str, float, float]], unit: str) -> Markup:
     return _drawing("".join(parts), unit, len(rows) * each + 6)
 
 
+class Line(NamedTuple):
+    """A named curve, with a band or whiskers from `low` to `high` if it has them."""
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    low: Sequence[float] = ()
+    high: Sequence[float] = ()
+
+
+def lines_chart(
+    lines: Sequence[Line],
+    x: str,
+    y: str,
+    *,
+    unit: bool = False,
+    level: float | None = None,
+    marked: bool = False,
+) -> Markup:
+    """Several curves on common axes, the first one's band or whiskers with it, and their names above.
+
+    Args:
+        unit: both axes go from 0 to 1.
+        level: where to draw a dashed horizontal; the diagonal where it is None and `unit` holds.
+        marked: points with whiskers rather than a curve with a band.
+    """
+    every = [value for line in lines for value in (*[v for _, v in line.points], *line.low, *line.high)]
+    across = [place for line in lines for place, _ in line.points]
+    low, high = (0.0, 1.0) if unit else _padded(min(every), max(every))
+    left, right = (0.0, 1.0) if unit else (min(across), max(across))
+    top = _TOP + (18 if len(lines) > 1 else 0)
+    xs = Axis(left, right if right > left else left + 1, _left(low, high), WIDTH - _RIGHT, x)
+    ys = Axis(low, high, HEIGHT - _BOTTOM, top, y)
+    parts = [_grid(xs, ys), _reference(xs, ys, level, unit)]
+    for k, line in enumerate(lines):
+        places = [(xs.at(a), ys.at(b)) for a, b in line.points]
+        if line.low:
+            parts.append(_spread(line, xs, ys, places, marked))
+        path = "M" + "L".join(f"{a},{b}" for a, b in places)
+        parts.append(f'<path class="line s{k % 5}" d="{path}"/>')
+        if marked:
+            parts += [f'<circle class="dot s{k % 5}" cx="{a}" cy="{b}" r="4"/>' for a, b in places]
+    return _drawing("".join(parts) + _legend([line.name for line in lines], xs.start), f"{y} over {x}")
+
+
+def _reference(xs: Axis, ys: Axis, level: float | None, unit: bool) -> str:
+    if level is not None:
+        return f'<path class="chance" d="M{xs.start},{ys.at(level)}H{xs.end}"/>'
+    return f'<path class="chance" d="M{xs.start},{ys.start}L{xs.end},{ys.end}"/>' if unit else ""
+
+
+def _spread(line: Line, xs: Axis, ys: Axis, places: Sequence[tuple[float, float]], marked: bool) -> str:
+    ends = [(ys.at(a), ys.at(b)) for a, b in zip(line.low, line.high, strict=True)]
+    if marked:
+        pairs = zip(places, ends, strict=True)
+        return "".join(f'<path class="whisker" d="M{x},{a}V{b}"/>' for (x, _), (a, b) in pairs)
+    over = [f"{x},{b}" for (x, _), (_, b) in zip(places, ends, strict=True)]
+    under = [f"{x},{a}" for (x, _), (a, _) in zip(places, ends, strict=True)]
+    return f'<path class="area" d="M{"L".join([*over, *reversed(under)])}Z"/>'
+
+
+def _legend(names: Sequence[str], start: float) -> str:
+    """Names above the drawing, each after a stroke of its colour; none where there is one curve."""
+    if len(names) < 2:
+        return ""
+    parts, x = [], start
+    for k, name in enumerate(names):
+        short = _shortened(name, 120)
+        parts.append(f'<path class="line s{k % 5}" d="M{x:.0f},12h14"/>')
+        parts.append(f'<text class="tick" x="{x + 19:.0f}" y="16">{escape(short)}</text>')
+        x += 34 + 7.0 * len(short)
+        if x > WIDTH - 60:
+            break
+    return "".join(parts)
+
+
+class Dot(NamedTuple):
+    """A named value with its interval, and what to write after it."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    text: str = ""
+
+
+def dot_chart(rows: Sequence[Dot], x: str, level: float | None = None) -> Markup:
+    """Values with their intervals below each other; a dashed line at `level`."""
+    each, left, right = 26, 210, 66
+    ends = [end for row in rows for end in (row.low, row.high, row.value)] + (
+        [] if level is None else [level]
+    )
+    low, high = _padded(min(ends), max(ends), 0.04)
+    bottom = len(rows) * each + 8
+    xs = Axis(low, high, left, WIDTH - right)
+    parts = []
+    for value in ticks(low, high, 4):
+        parts.append(f'<path class="grid" d="M{xs.at(value)},2V{bottom}"/>')
+        parts.append(_tick(xs.at(value), bottom + 14, value))
+    if level is not None:
+        parts.append(f'<path class="chance" d="M{xs.at(level)},2V{bottom}"/>')
+    for i, row in enumerate(rows):
+        y = i * each + 16
+        parts.append(
+            f'<text class="name" x="{left - 10}" y="{y + 4}" text-anchor="end">'
+            f"{escape(_shortened(row.name, left - 14))}<title>{escape(row.name)}</title></text>"
+            f'<path class="whisker" d="M{xs.at(row.low)},{y}H{xs.at(row.high)}"/>'
+            f'<circle class="dot" cx="{xs.at(row.value)}" cy="{y}" r="4.5"/>'
+            f'<text class="value" x="{WIDTH - right + 8}" y="{y + 4}">{escape(row.text)}</text>'
+        )
+    label = f'<text class="label" x="{(xs.start + xs.end) / 2}" y="{bottom + 31}" text-anchor="middle">'
+    return _drawing("".join(parts) + f"{label}{escape(x)}</text>", x, bottom + 36)
+
+
+def swarm_chart(names: Sequence[str], amounts: npt.NDArray[Any], shades: npt.NDArray[Any], x: str) -> Markup:
+    """For each name a row of points, spread where many lie together; shaded by `shades`, 0 to 1 or NaN.
+
+    Args:
+        amounts, shades: (n, names).
+    """
+    each, left, right = 30, 150, 16
+    low, high = _padded(float(min(amounts.min(), 0.0)), float(max(amounts.max(), 0.0)))
+    bottom = len(names) * each + 4
+    xs = Axis(low, high, left, WIDTH - right)
+    parts = [f'<path class="chance" d="M{xs.at(0)},2V{bottom}"/>']
+    parts += [_tick(xs.at(value), bottom + 14, value) for value in ticks(low, high)]
+    for j, name in enumerate(names):
+        middle = j * each + each / 2 + 2
+        places = np.array([xs.at(float(v)) for v in amounts[:, j]])
+        heights = _stacked(places, each / 2 - 4)
+        parts.append(
+            f'<path class="grid" d="M{left},{middle}H{WIDTH - right}"/><text class="name" x="{left - 10}" '
+            f'y="{middle + 4}" text-anchor="end">{escape(_shortened(name, left - 14))}'
+            f"<title>{escape(name)}</title></text>"
+        )
+        shade = np.where(np.isnan(shades[:, j]), 5, np.minimum(4, (shades[:, j] * 5).astype(float)))
+        for k in range(6):
+            here = np.flatnonzero(np.floor(np.nan_to_num(shade, nan=5)) == k)
+            dots = "".join(f"M{places[i]:.1f},{middle + heights[i]:.1f}h0" for i in here)
+            parts.append(f'<path class="swarm q{k}" d="{dots}"/>' if dots else "")
+    label = f'<text class="label" x="{(xs.start + xs.end) / 2}" y="{bottom + 31}" text-anchor="middle">'
+    return _drawing("".join(parts) + f"{label}{escape(x)}</text>", x, bottom + 36)
+
+
+def _tick(x: float, y: float, value: float) -> str:
+    return f'<text class="tick" x="{x}" y="{y}" text-anchor="middle">{number(value)}</text>'
+
+
+def _stacked(places: npt.NDArray[Any], room: float) -> npt.NDArray[Any]:
+    """How far from the middle each point stands, so that points at the same place lie apart: (n,)."""
+    out = np.zeros(len(places))
+    bins = np.round(places / 4).astype(int)
+    for cell in np.unique(bins):
+        here = np.flatnonzero(bins == cell)
+        steps = np.array([(k + 1) // 2 * (1 if k % 2 else -1) for k in range(len(here))], dtype=float)
+        out[here] = steps * min(3.4, room / max(1.0, float(np.abs(steps).max())))
+    return out
+
+
+def points_chart(points: Sequence[tuple[float, float, bool]], x: str, y: str) -> Markup:
+    """Points of (x > 0, y, whether it stands out), x on a logarithmic scale."""
+    logs = [math.log10(max(a, 1e-4)) for a, _, _ in points]
+    values = [b for _, b, _ in points]
+    low, high = _padded(*_inner(values))
+    first, last = math.floor(min(logs) * 2) / 2, math.ceil(max(logs) * 2) / 2
+    xs = Axis(first, last if last > first else first + 1, _left(low, high), WIDTH - _RIGHT, x)
+    ys = Axis(low, high, HEIGHT - _BOTTOM, _TOP, y)
+    dots = "".join(
+        f'<circle class="dot{"" if strong else " faint"}" cx="{xs.at(a)}" '
+        f'cy="{ys.at(min(max(b, low), high))}" r="{5 if strong else 3.5}"/>'
+        for a, (_, b, strong) in sorted(zip(logs, points, strict=True), key=lambda one: one[1][2])
+    )
+    powers = [k / 2 for k in range(round(first * 2), round(xs.high * 2) + 1)]
+    powers = powers if len(powers) <= 7 else [p for p in powers if p == int(p)]
+    across = [(xs.at(p), f"{10**p:.2g}") for p in powers]
+    return _drawing(_grid(xs, ys, across) + dots, f"{y} over {x}")
+
+
+def _inner(values: Sequence[float]) -> tuple[float, float]:
+    """The range of the values without outliers: as far as three times the middle half's width."""
+    a, b = np.quantile(values, [0.25, 0.75])
+    reach = 3 * float(b - a) or float(np.ptp(values))
+    inside = [v for v in values if a - reach <= v <= b + reach] or list(values)
+    return min(inside), max(inside)
+
+
 def _shortened(name: str, width: float) -> str:
     """The name, cut where it would be wider than `width` at 13 pixels (capitals and wide scripts counted
     more).
@@ -171,8 +356,8 @@ def _padded(low: float, high: float, share: float = 0.06) -> tuple[float, float]
     return low - room, high + room
 
 
-def _grid(xs: Axis, ys: Axis) -> str:
-    """Lines at round numbers, their texts, the axes' names."""
+def _grid(xs: Axis, ys: Axis, across: Sequence[tuple[float, str]] | None = None) -> str:
+    """Lines at round numbers, their texts (`across`: those of the horizontal axis), the axes' names."""
     parts = []
     for value in ticks(ys.low, ys.high):
         y = ys.at(value)
@@ -180,16 +365,15 @@ def _grid(xs: Axis, ys: Axis) -> str:
         parts.append(
             f'<text class="tick" x="{xs.start - 8}" y="{y + 4}" text-anchor="end">{number(value)}</text>'
         )
-    for value in ticks(xs.low, xs.high):
-        place = f'x="{xs.at(value)}" y="{ys.start + 17}"'
-        parts.append(f'<text class="tick" {place} text-anchor="middle">{number(value)}</text>')
+    for at, text in across or [(xs.at(value), number(value)) for value in ticks(xs.low, xs.high)]:
+        parts.append(f'<text class="tick" x="{at}" y="{ys.start + 17}" text-anchor="middle">{text}</text>')
     middle = (xs.start + xs.end) / 2
     parts.append(
         f'<text class="label" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(xs.label)}</text>'
     )
-    across = (ys.start + ys.end) / 2
-    turned = f'transform="rotate(-90 12 {across})"'
-    label = f'<text class="label" x="12" y="{across}" {turned} text-anchor="middle">{escape(ys.label)}</text>'
+    height = (ys.start + ys.end) / 2
+    turned = f'transform="rotate(-90 12 {height})"'
+    label = f'<text class="label" x="12" y="{height}" {turned} text-anchor="middle">{escape(ys.label)}</text>'
     return "".join([*parts, label])
 
 

@@ -118,12 +118,15 @@ class Evaluation:
         folder: the study's; the data lies in `data`, predictions go to `oof`, pipelines to `models`.
         end: monotonic time by which every trial must be done.
         close: monotonic time at which the study stops.
+        patient: a trial that does not fit into the time is left for the next session; the very first is tried
+            all the same.
     """
 
     folder: str
     metric: str
     end: float
     close: float
+    patient: bool = True
 
     def __call__(self, trial: Any) -> None:
         """Evaluate one trial up to its resource, and report its score and how long it took."""
@@ -132,7 +135,7 @@ class Evaluation:
         deadline = Deadline(self.end)
         rows = trial.resource or len(dataset)
         usual = expected(dataset, trial.config, rows)
-        if deadline.remaining < least(trial.config["learner"], usual):
+        if self.patient and deadline.remaining < least(trial.config["learner"], usual):
             _wait_for(Deadline(self.close))
         with quietly():
             outcome = evaluate(dataset, trial.config, rows, trial.seed, deadline)

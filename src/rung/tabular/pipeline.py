@@ -149,6 +149,8 @@ def _classifier(
 ) -> Fitted:
     seen = np.unique(y).astype(np.intp)
     goal = codes.astype(np.float64)
+    if order.config.get("balance") == "balanced":
+        order = order._replace(weight=_balanced(goal, order.weight))
     preparation = make_preparation(order.learner.needs, order.config, order.sizes, order.seed)
     X = preparation.fit_transform(table, Target(goal, len(seen)))
     shares = constant(y, classes, order.weight).prediction
@@ -159,6 +161,14 @@ def _classifier(
     return Fitted(
         Classifying(preparation, trained.estimator, seen, shares, trust), trained.known, trained.cut
     )
+
+
+def _balanced(codes: NDArray[np.float64], weight: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Weights with which all classes count the same, halfway in logarithms: (n,), with mean 1."""
+    before = np.ones(len(codes)) if weight is None else weight
+    totals = np.bincount(codes.astype(np.intp), weights=before)
+    after = before / np.sqrt(np.maximum(totals, 1e-12))[codes.astype(np.intp)]
+    return np.asarray(after / after.mean())
 
 
 def _regressor(order: Order, table: Table, y: NDArray[np.float64]) -> Fitted:

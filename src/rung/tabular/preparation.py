@@ -21,6 +21,9 @@ ONE_HOT_WIDTH = 1_000  # columns that all categories together may become
 SMOOTHING = 10.0  # rows that the overall mean counts in the encoding by the target
 TARGET_FOLDS = 5
 TEXT_COMPONENTS = 20
+HASHED = 256  # columns that categories of very many levels are hashed into
+SQUARED = 12  # columns whose products are made
+MOST_COMPONENTS = 100
 
 
 class Needs(NamedTuple):
@@ -50,10 +53,12 @@ class Preparation:
 
     Attributes:
         needs: what the learner can read.
-        impute: "mean" or "median", for learners that do not read NaN; whether a cell was missing is kept
-            in a column of its own where at least 1 % were.
+        impute: "mean", "median" or "iterative" (each column from the others), for learners that do not
+            read NaN; whether a cell was missing is kept in a column of its own where at least 1 % were.
         scale: "standard", "robust", "smooth" or "quantile", for learners that want one scale.
-        categories: "native", "onehot", "ordinal" or "target".
+        categories: "native", "onehot", "ordinal", "target", or "hash" for very many levels.
+        expand: "none", "pairs" (see `rung.tabular.expansion`) or "squares" (products of strong columns).
+        reduce: "none", "pca" or "select" (the half of the columns that say most of the target).
         categorical: columns of the matrix that hold codes, after fitting.
     """
 
@@ -61,6 +66,8 @@ class Preparation:
     impute: str = "median"
     scale: str = "standard"
     categories: str = "onehot"
+    expand: str = "none"
+    reduce: str = "none"
     sizes: list[int] = field(default_factory=list)
     seed: int = 0
     categorical: list[int] = field(default_factory=list)
@@ -73,7 +80,10 @@ class Preparation:
         self._fit_numbers(table.numbers)
         coded = self._fit_codes(table.codes, target)
         self._fit_words(table)
-        matrix = self._scaled(np.hstack([self._numbers(table.numbers), coded, self._words(table)]), fit=True)
+        made = self._fit_expansion(table, target)
+        parts = [self._numbers(table.numbers), made, coded, self._words(table)]
+        matrix = self._scaled(np.hstack(parts), fit=True)
+        matrix = self._fit_reduction(matrix, target)
         if self.categories == "native":
             start = matrix.shape[1] - coded.shape[1] - self._text_width
             self.categorical = list(range(start, start + coded.shape[1]))
@@ -81,8 +91,59 @@ class Preparation:
 
     def transform(self, table: Table) -> NDArray[np.float64]:
         """The matrix of these rows: (n, d)."""
-        parts = [self._numbers(table.numbers), self._coded(table.codes), self._words(table)]
-        return self._scaled(np.hstack(parts), fit=False)
+        parts = [
+            self._numbers(table.numbers),
+            self._expanded(table),
+            self._coded(table.codes),
+            self._words(table),
+        ]
+        return self._reduced(self._scaled(np.hstack(parts), fit=False))
+
+    # -- generated columns, and fewer columns -----------------------------------------------------------
+
+    def _fit_expansion(self, table: Table, target: Target) -> NDArray[np.float64]:
+        if self.expand != "pairs":
+            return np.empty((len(table), 0))
+        from rung.tabular.expansion import Expansion
+
+        maker = self.parts["expand"] = Expansion(self.seed)
+        made = maker.fit_transform(table, target.y, target.classes)
+        usual = np.nanmean(made, axis=0) if len(made) else np.zeros(made.shape[1])
+        self.parts["usual"] = np.nan_to_num(usual)
+        return self._filled(made)
+
+    def _expanded(self, table: Table) -> NDArray[np.float64]:
+        if "expand" not in self.parts:
+            return np.empty((len(table), 0))
+        return self._filled(self.parts["expand"].transform(table))
+
+    def _filled(self, made: NDArray[np.float64]) -> NDArray[np.float64]:
+        if self.needs.missing:
+            return made
+        return np.asarray(np.where(np.isnan(made), self.parts["usual"], made))
+
+    def _fit_reduction(self, matrix: NDArray[np.float64], target: Target) -> NDArray[np.float64]:
+        if self.expand == "squares" and matrix.shape[1]:
+            self.parts["squares"] = _selected(matrix, min(matrix.shape[1], SQUARED), target)
+        if self.reduce == "none" or matrix.shape[1] < 4:
+            return self._reduced(matrix)
+        wide = self._reduced(matrix)
+        if self.reduce == "pca":
+            from sklearn.decomposition import PCA
+
+            components = min(wide.shape[1], len(wide) - 1, MOST_COMPONENTS)
+            share = 0.99 if components == wide.shape[1] else components
+            self.parts["reduce"] = PCA(share, svd_solver="auto", random_state=self.seed % 2**31).fit(wide)
+        else:
+            self.parts["reduce"] = _selected(wide, (wide.shape[1] + 1) // 2, target)
+        return self._reduced(matrix)
+
+    def _reduced(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+        if "squares" in self.parts:
+            some = self.parts["squares"].transform(matrix)
+            a, b = np.triu_indices(some.shape[1])
+            matrix = np.hstack([matrix, some[:, a] * some[:, b]])
+        return np.asarray(self.parts["reduce"].transform(matrix)) if "reduce" in self.parts else matrix
 
     # -- numbers --------------------------------------------------------------------------------------
 
@@ -91,9 +152,7 @@ class Preparation:
         self.kept = np.flatnonzero(_varies(numbers))
         self.flagged = np.flatnonzero((missing >= 0.01) & (missing < 1))
         if not self.needs.missing and len(self.kept):
-            from sklearn.impute import SimpleImputer
-
-            self.parts["impute"] = SimpleImputer(strategy=self.impute).fit(numbers[:, self.kept])
+            self.parts["impute"] = _imputer(self.impute, self.seed).fit(numbers[:, self.kept])
 
     def _numbers(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         chosen = numbers[:, self.kept]
@@ -107,14 +166,18 @@ class Preparation:
     def _fit_codes(self, codes: NDArray[np.int32], target: Target) -> NDArray[np.float64]:
         if self.categories == "onehot" and sum(min(x, ONE_HOT_LEVELS) for x in self.sizes) > ONE_HOT_WIDTH:
             self.categories = "target"
-        folds = _target_folds(target)
+        folds = target_folds(target)
         if self.categories == "target" and (target.classes > 10 or folds < 2 or not codes.shape[1]):
             self.categories = "ordinal"
         if self.categories == "target":
-            encoder = self.parts["target"] = _target_encoder(target, folds, self.seed)
+            encoder = self.parts["target"] = target_encoder(target, folds, self.seed)
             with warnings.catch_warnings():  # a class with fewer rows than folds is in some folds only
                 warnings.filterwarnings("ignore", "The least populated class", UserWarning)
                 return np.asarray(encoder.fit_transform(codes, target.y))
+        if self.categories == "hash":
+            from sklearn.feature_extraction import FeatureHasher
+
+            self.parts["hash"] = FeatureHasher(HASHED, input_type="string", dtype=np.float64)
         if self.categories == "onehot" and codes.shape[1]:
             from sklearn.preprocessing import OneHotEncoder
 
@@ -130,6 +193,9 @@ class Preparation:
     def _coded(self, codes: NDArray[np.int32]) -> NDArray[np.float64]:
         if self.categories == "target":
             return np.asarray(self.parts["target"].transform(codes))
+        if self.categories == "hash":
+            words = [[f"{j}={code}" for j, code in enumerate(row)] for row in codes.tolist()]
+            return np.asarray(self.parts["hash"].transform(words).toarray())
         if self.categories == "onehot" and codes.shape[1]:
             return np.asarray(self.parts["onehot"].transform(codes))
         coded = codes.astype(np.float64)
@@ -174,18 +240,20 @@ def make_preparation(needs: Needs, config: Mapping[str, Any], sizes: list[int], 
         impute=config.get("impute", "median"),
         scale=config.get("scale", "standard"),
         categories=config.get("categories", native),
+        expand=config.get("expand", "none"),
+        reduce=config.get("reduce", "none"),
         sizes=sizes,
         seed=seed,
     )
 
 
-def _target_folds(target: Target) -> int:
+def target_folds(target: Target) -> int:
     """How many folds the encoding by the target can have, at most five: one class has a row for each."""
     rows = np.bincount(target.y.astype(np.intp)) if target.classes else [len(target.y)]
     return int(min(TARGET_FOLDS, max(rows, default=0)))
 
 
-def _target_encoder(target: Target, folds: int, seed: int) -> Any:
+def target_encoder(target: Target, folds: int, seed: int) -> Any:
     """Levels become the smoothed mean of the target, of each class if there are three or more (Micci-Barreca
     2001); `fit_transform` encodes each row by the other folds, else it would see its own target.
 
@@ -201,6 +269,26 @@ def _target_encoder(target: Target, folds: int, seed: int) -> Any:
     splitter = StratifiedKFold if target.classes else KFold
     cv = splitter(folds, shuffle=True, random_state=seed)
     return TargetEncoder(smooth=SMOOTHING, target_type=kind, cv=cv)
+
+
+def _selected(matrix: NDArray[np.float64], columns: int, target: Target) -> Any:
+    """A selection of the columns that differ most between classes, or correlate most with values."""
+    from sklearn.feature_selection import SelectKBest, f_classif, f_regression
+
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of constant columns, which are not selected
+        return SelectKBest(f_classif if target.classes else f_regression, k=columns).fit(matrix, target.y)
+
+
+def _imputer(way: str, seed: int) -> Any:
+    from sklearn.impute import SimpleImputer
+
+    if way != "iterative":
+        return SimpleImputer(strategy=way)
+    from sklearn.experimental import enable_iterative_imputer  # noqa: F401  # unlocks the next line
+    from sklearn.impute import IterativeImputer
+
+    return IterativeImputer(max_iter=4, n_nearest_features=10, random_state=seed % 2**31)
 
 
 def _varies(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:

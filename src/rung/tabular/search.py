@@ -7,12 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from rung.study.study import Study
 from rung.tabular.dataset import Dataset, hold
 from rung.tabular.deadline import Deadline
 from rung.tabular.evaluate import Evaluation, Saved, least, load_saved
-from rung.tabular.learners.table import EVERY, Wanted, defaults, fitting, search_space
+from rung.tabular.learners.table import EVERY, Traits, Wanted, defaults, fitting, search_space
 from rung.tabular.metrics import Metric
 from rung.tabular.plan import Default, Plan, Scheme, Size, make_defaults, make_plan
 from rung.tabular.schedule import DefaultsFirst
@@ -21,6 +22,11 @@ from rung.trials.events import Limits
 if TYPE_CHECKING:
     from rung.storage.base import Storage
     from rung.trials.events import Event
+
+_RARE = 0.1  # of the rows: a class with fewer may want a larger weight
+_SKEWED = 1.5  # skewness from which a target's logarithm is worth a try
+_FIRST = 0.3  # of the time that the first model may take
+_LEAST = 1.5  # seconds that it is given at least: a busy machine must not leave the user without a model
 
 Watch = Callable[[Study, Sequence["Event"]], None]
 
@@ -41,16 +47,15 @@ class Search:
     """One study over one dataset."""
 
     def __init__(self, dataset: Dataset, opening: Opening) -> None:
-        categories = bool(dataset.sizes)
-        missing = bool(np.isnan(dataset.table.numbers).any())
+        traits = traits_of(dataset)
         scheme, rows = opening.scheme, len(dataset)
         chosen = fitting(opening.kind, dataset.classes, rows, opening.wanted)
         self.dataset = dataset
         size = Size(rows, dataset.width, dataset.classes, scheme)
-        given = partial(defaults, categories=categories, missing=missing)
+        given = partial(defaults, traits=traits)
         self.defaults = make_defaults(chosen, given, size)
         self.study = Study(
-            search_space(chosen, categories=categories, missing=missing),
+            search_space(chosen, traits),
             metric=dataset.metric,
             mode="max" if dataset.judge.greater_is_better else "min",
             resource=("rows", scheme.smallest, rows),
@@ -69,11 +74,20 @@ class Search:
         return make_plan(costs, len(self.dataset), budget, workers)
 
     def run(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> None:
-        """Go on until the plan's trials are done or the time is up; what is there already counts."""
-        study, folder = self.study, self.study.folder
-        if not len(study.history) and not study.history.enqueued:
+        """Go on until the plan's trials are done or the time is up; what is there already counts.
+
+        Before worker processes are started the first default is evaluated here: then there is a model.
+        """
+        if not len(self.study.history) and not self.study.history.enqueued:
             for default in self.defaults if plan.certain else hopeless_last(self.defaults, deadline):
-                study.enqueue(default.config)
+                self.study.enqueue(default.config)
+        if plan.workers > 1 and not len(self.study.history):
+            soon = Deadline.after(max(_FIRST * deadline.remaining, _LEAST))
+            self._session(Plan(1, 1, certain=True), soon, watch)
+        self._session(plan, deadline, watch)
+
+    def _session(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> None:
+        study, folder = self.study, self.study.folder
         spent = study.history.clock.seconds
         study.set_limits(Limits(trials=plan.trials, seconds=spent + max(0.05, deadline.remaining)))
         folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +98,11 @@ class Search:
         try:
             margin = 0.0 if plan.certain else min(0.4 + 0.03 * deadline.remaining, 0.3 * deadline.remaining)
             objective = Evaluation(
-                str(folder), self.dataset.metric, deadline.earlier(margin).end, deadline.end
+                str(folder),
+                self.dataset.metric,
+                deadline.earlier(margin).end,
+                deadline.end,
+                patient=len(study.history) > 0,
             )
             study.run(
                 objective,
@@ -107,6 +125,27 @@ class Search:
     def metric(self) -> Metric:
         """What trials are judged by."""
         return self.dataset.judge
+
+
+def traits_of(dataset: Dataset) -> Traits:
+    """What of a dataset decides on its preprocessing."""
+    y = np.asarray(dataset.y, dtype=np.float64)
+    shares = np.bincount(dataset.y, minlength=dataset.classes) / len(y) if dataset.classes else np.ones(1)
+    return Traits(
+        levels=max(dataset.sizes, default=0),
+        numbers=int(dataset.table.numbers.shape[1]),
+        missing=bool(np.isnan(dataset.table.numbers).any()),
+        rare=bool(shares.min() < _RARE),
+        skewed=not dataset.classes and _skewness(y) > _SKEWED,
+    )
+
+
+def _skewness(y: NDArray[np.float64]) -> float:
+    """The third standardised moment, with values scaled so that none overflows."""
+    centered = y - np.median(y)
+    centered = centered / max(float(np.abs(centered).max()), 1e-300)
+    deviation = float(centered.std())
+    return abs(float(np.mean((centered - centered.mean()) ** 3))) / deviation**3 if deviation > 0 else 0.0
 
 
 def hopeless_last(defaults: Sequence[Default], deadline: Deadline) -> list[Default]:

@@ -1,7 +1,7 @@
 """Who is held out, and in which order rows are added: the same for every configuration.
 
 Folds and the order are functions of the target, the groups and the seed only. The order is stratified, so
-that every prefix of it is a smaller table like the whole one, and each smaller subset lies in each larger one.
+that every prefix of it is a smaller table like the whole one, and smaller subsets lie in larger ones.
 """
 
 from __future__ import annotations

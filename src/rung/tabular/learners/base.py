@@ -99,6 +99,8 @@ class Learner:
         fit: fits one configuration; must look at its deadline if it can take long.
         encodings: ways to encode categories that are worth searching, the default first.
         scales: ways to scale that are worth searching, the default first.
+        expands: ways to generate columns that are worth searching, "none" first.
+        reduces: ways to have fewer columns that are worth searching, "none" first.
         most_rows: more are not given to it, but a random sample of as many.
         most_classes: of tasks with more it is kept away.
         up_to: of tables with more rows it is kept away.
@@ -120,6 +122,8 @@ class Learner:
     cost: Cost
     encodings: tuple[str, ...] = ("onehot", "target")
     scales: tuple[str, ...] = ("standard", "quantile")
+    expands: tuple[str, ...] = ("none",)
+    reduces: tuple[str, ...] = ("none",)
     most_rows: int | None = None
     most_classes: int | None = None
     up_to: int | None = None

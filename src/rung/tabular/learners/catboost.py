@@ -173,6 +173,7 @@ CATBOOST = Learner(
     fit=_fit,
     cost=Cost(0.3, rows=2.0, cells=1.2, by_class=True),
     encodings=("native", "target"),
+    expands=("none", "pairs"),
     most_classes=30,
     requires=("catboost",),
     merit=10.0,

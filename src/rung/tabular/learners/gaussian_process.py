@@ -37,6 +37,7 @@ GAUSSIAN_PROCESS = Learner(
     space={"length": Float(0.3, 5.0, log=True), "kernel": Categorical(["matern", "rbf"])},
     defaults=({"length": 1.0, "kernel": "matern"},),
     needs=Needs(scaled=True),
+    reduces=("none", "select", "pca"),
     fit=_fit,
     merit=2.0,
     cost=Cost(0.1, rows=30.0, cells=300.0, power=2.0, by_class=True),

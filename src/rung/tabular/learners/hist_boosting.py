@@ -77,4 +77,5 @@ HIST_BOOSTING = Learner(
     cost=Cost(0.15, rows=0.5, cells=0.4, by_class=True),
     anytime=True,
     encodings=("native", "target"),
+    expands=("none", "pairs"),
 )

@@ -39,6 +39,7 @@ KERNEL = Learner(
     space={"C": Float(1e-2, 1e3, log=True), "gamma": Float(0.02, 5.0, log=True)},
     defaults=({"C": 10.0, "gamma": 0.3},),
     needs=Needs(scaled=True),
+    reduces=("none", "select", "pca"),
     fit=_fit,
     merit=1.0,
     cost=Cost(0.05, rows=0.3, cells=0.1),

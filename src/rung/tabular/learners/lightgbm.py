@@ -174,4 +174,5 @@ LIGHTGBM = Learner(
     cost=Cost(0.05, rows=0.6, cells=0.5, by_class=True),
     anytime=True,
     encodings=("native", "target"),
+    expands=("none", "pairs"),
 )

@@ -35,6 +35,8 @@ LINEAR = Learner(
     space={"C": Float(1e-3, 1e3, log=True)},
     defaults=({"C": 1.0}, {"C": 0.03}),
     needs=Needs(scaled=True),
+    expands=("none", "squares", "pairs"),
+    reduces=("none", "select", "pca"),
     fit=_fit,
     merit=3.0,
     cost=Cost(0.02, cells=0.15, by_class=True),

@@ -34,6 +34,7 @@ NEIGHBORS = Learner(
     },
     defaults=({"k": 15, "weights": "distance", "p": 2}, {"k": 5, "weights": "distance", "p": 1}),
     needs=Needs(scaled=True),
+    reduces=("none", "select", "pca"),
     fit=_fit,
     cost=Cost(0.02, cells=1.5, power=2.0),
     most_rows=20_000,

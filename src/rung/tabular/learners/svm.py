@@ -72,6 +72,7 @@ SVM = Learner(
     space={"C": Float(1e-2, 1e3, log=True), "gamma": Float(0.02, 5.0, log=True)},
     defaults=({"C": 3.0, "gamma": 0.5}, {"C": 30.0, "gamma": 0.2}),
     needs=Needs(scaled=True),
+    reduces=("none", "select", "pca"),
     fit=_fit,
     merit=2.0,
     cost=Cost(0.02, rows=2.0, cells=8.0, power=2.0),

@@ -31,6 +31,8 @@ from rung.tabular.learners.xgboost import XGBOOST
 from rung.tabular.names import did_you_mean
 
 GROUP = "rung.learners"
+WAYS = ("categories", "scale", "impute", "expand", "reduce", "balance", "target")
+"""Choices of preprocessing, beside each learner's own hyperparameters."""
 
 BUILT_IN: tuple[Learner, ...] = (
     LINEAR,
@@ -134,30 +136,76 @@ def _installed(package: str) -> bool:
     return find_spec(package) is not None
 
 
-def search_space(chosen: Sequence[Learner], *, categories: bool, missing: bool) -> Mapping[str, Any]:
+class Traits(NamedTuple):
+    """What of a table decides on the preprocessing that is worth searching.
+
+    Attributes:
+        levels: of the largest category, 0 if there is none.
+        numbers: columns of numbers.
+        missing: numbers are missing.
+        rare: a class has less than a tenth of the rows.
+        skewed: the target is a number with a long tail.
+    """
+
+    levels: int = 0
+    numbers: int = 1
+    missing: bool = False
+    rare: bool = False
+    skewed: bool = False
+
+
+FEW = 5
+MANY_LEVELS = 200  # from which hashing is worth a try
+
+
+def search_space(
+    chosen: Sequence[Learner],
+    traits: Traits | None = None,
+    *,
+    categories: bool = False,
+    missing: bool = False,
+) -> Mapping[str, Any]:
     """One conditional space: the learner, its hyperparameters, and its preprocessing where there is a choice.
 
     Args:
-        categories, missing: whether the table has categories, and missing numbers.
+        categories, missing: stand for traits that are not given.
     """
-    return {"learner": Choice({x.name: _branch(x, categories=categories, missing=missing) for x in chosen})}
+    traits = traits or _plain(categories=categories, missing=missing)
+    return {"learner": Choice({learner.name: _branch(learner, traits) for learner in chosen})}
 
 
-def _branch(learner: Learner, *, categories: bool, missing: bool) -> dict[str, Any]:
-    branch = dict(learner.space)
-    if categories and len(learner.encodings) > 1:
-        branch["categories"] = Categorical(learner.encodings)
-    if learner.needs.scaled and len(learner.scales) > 1:
-        branch["scale"] = Categorical(learner.scales)
-    if missing and not learner.needs.missing:
-        branch["impute"] = Categorical(["median", "mean"])
-    return branch
+def _plain(*, categories: bool, missing: bool) -> Traits:
+    return Traits(levels=FEW if categories else 0, missing=missing)
 
 
-def defaults(learner: Learner, *, categories: bool, missing: bool) -> list[dict[str, Any]]:
-    """The learner's good configurations, complete: each choice of preprocessing at its first value."""
-    branch = _branch(learner, categories=categories, missing=missing)
-    extra: dict[str, Any] = {
-        name: branch[name].values[0] for name in ("categories", "scale", "impute") if name in branch
+def _branch(learner: Learner, traits: Traits) -> dict[str, Any]:
+    encodings = learner.encodings
+    if traits.levels >= MANY_LEVELS and "onehot" in encodings:
+        encodings = (*encodings, "hash")
+    ways: dict[str, tuple[str, ...]] = {
+        "categories": encodings if traits.levels else (),
+        "scale": learner.scales if learner.needs.scaled else (),
+        "impute": ("median", "mean", "iterative") if traits.missing and not learner.needs.missing else (),
+        "expand": learner.expands if traits.numbers or traits.levels else (),
+        "reduce": learner.reduces,
+        "balance": ("none", "balanced") if traits.rare and learner.weights else (),
+        "target": ("plain", "log") if traits.skewed else (),
     }
-    return [{"learner": learner.name, **extra, **given} for given in learner.defaults]
+    return {**learner.space, **{name: Categorical(x) for name, x in ways.items() if len(x) > 1}}
+
+
+def defaults(
+    learner: Learner, traits: Traits | None = None, *, categories: bool = False, missing: bool = False
+) -> list[dict[str, Any]]:
+    """The learner's good configurations, complete: each choice of preprocessing at its first value.
+
+    Of a skewed target the best of them is tried on its logarithm too.
+    """
+    branch = _branch(learner, traits or _plain(categories=categories, missing=missing))
+    extra = {name: branch[name].values[0] for name in WAYS if name in branch}
+    found = [{"learner": learner.name, **extra, **given} for given in learner.defaults]
+    if "target" in branch:
+        found.insert(1, {**found[0], "target": "log"})
+    if "expand" in branch and "pairs" in learner.expands and learner.needs.native:
+        found.append({**found[0], "expand": "pairs"})
+    return found

@@ -171,6 +171,7 @@ XGBOOST = Learner(
     fit=_fit,
     cost=Cost(0.15, rows=0.9, cells=0.7, by_class=True),
     encodings=("native", "target"),
+    expands=("none", "pairs"),
     requires=("xgboost",),
     merit=4.0,
     anytime=True,
