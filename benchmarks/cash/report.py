@@ -30,8 +30,9 @@ of its own. The clock runs from the start of that process to the written predict
 imports and reading count; each system is told what is left of the budget once its libraries are imported and
 the table is read, less half a second to predict. A run is killed after three budgets and a minute. Scores are
 of the test rows: area under the ROC curve (two classes), log loss (more), root mean squared error (numbers).
+What rung has learned from earlier tables ([meta.md](meta.md)) is taken without the table that is judged.
 
-Only runs of a system that were made by the commands above stand here. The systems:
+The systems:
 
 {systems}
 """
@@ -90,8 +91,7 @@ def _ran(rows: Sequence[Row]) -> str:
 def _systems(rows: Sequence[Row]) -> Iterator[list[str]]:
     for name, system in SYSTEMS.items():
         versions = sorted({row.version for row in rows if row.system == name and row.version})
-        if any(row.system == name for row in rows):
-            yield [name, ", ".join(versions) or "–", system.note]
+        yield [name, ", ".join(versions) or "–", system.note]
 
 
 def _section(field: Field) -> Iterator[str]:

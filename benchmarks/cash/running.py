@@ -57,6 +57,7 @@ def run(system: System, table: Table, number: int, budget: float, parts: Parts) 
     with tempfile.TemporaryDirectory(prefix="cash-") as name:
         folder = Path(name)
         write(parts, table.target, folder)
+        _forget(table, folder)
         order = {
             "folder": name,
             "target": table.target,
@@ -95,6 +96,13 @@ def run(system: System, table: Table, number: int, budget: float, parts: Parts) 
     )
 
 
+def _forget(table: Table, folder: Path) -> None:
+    """What rung knows of earlier tables, without this one, so that it is as new to rung as to the others."""
+    from rung.tabular.meta.memory import FILE, shipped, to_json
+
+    (folder / FILE).write_text(to_json(shipped().without([table.name])), encoding="utf-8")
+
+
 def cores() -> int:
     """That this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -104,7 +112,11 @@ def _process(python: Path, script: Path, order: dict[str, Any], limit: float) ->
     import psutil
 
     folder = Path(order["folder"])
-    environment = os.environ | {"PYTHONPATH": f"{PEER}{os.pathsep}{OWN}", "PYTHONHASHSEED": "0"}
+    environment = os.environ | {
+        "PYTHONPATH": f"{PEER}{os.pathsep}{OWN}",
+        "PYTHONHASHSEED": "0",
+        "RUNG_PORTFOLIO": str(folder / "portfolio.json"),
+    }
     with (folder / "errors.txt").open("wb") as errors:
         began = time.monotonic()
         (folder / "order.json").write_text(json.dumps({**order, "started": began}))

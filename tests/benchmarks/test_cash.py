@@ -19,6 +19,8 @@ from benchmarks.cash.tables import TABLES, Table, labelled, split
 from benchmarks.peers import PEERS
 from sklearn.metrics import log_loss, roc_auc_score
 
+from rung.tabular.meta import shipped
+
 MEAN = """
 from contest import Answer, contest
 
@@ -99,6 +101,17 @@ def test_scores_are_scikit_learns_whatever_the_order_of_the_classes():
 def test_a_class_that_a_system_does_not_know_costs_it():
     y = pd.Series(["a", "b", "c"])
     assert score("multiclass", np.full((3, 2), 0.5), ["a", "b"], y) > 10
+
+
+def test_rung_is_run_as_if_it_had_never_seen_the_table(tmp_path):
+    known = shipped()
+    seen = known.tables[0]
+    script = "from rung.tabular.meta.memory import current\n" + MEAN
+    system = _system(tmp_path, script.replace('"shares")', '",".join(current().tables))'))
+    table = TABLES["wine"]._replace(name=seen)
+    row = run(system, table, 0, 9.0, split(table, 0))
+    assert row.failed == ""
+    assert row.note == ",".join(known.tables[1:])
 
 
 def test_a_run_is_scored_timed_and_weighed(tmp_path, wine):

@@ -1,23 +1,30 @@
-"""What earlier tables taught, as it is shipped: a matrix of configurations by tables, in `portfolio.json`."""
+"""What earlier tables taught, as it is shipped: a matrix of configurations by tables, in `portfolio.json`.
+
+The variable RUNG_PORTFOLIO names another such file: one made of your own tables, or without some of them.
+"""
 
 from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.errors import UserError
 from rung.tabular.meta.features import NAMES
 
 Array = NDArray[np.float64]
 
 FILE: Final = "portfolio.json"
+VARIABLE: Final = "RUNG_PORTFOLIO"
 VERSION: Final = 1
 
 
@@ -110,9 +117,7 @@ def from_json(text: str) -> Memory:
     """
     told = json.loads(text)
     if told.get("version") != VERSION:
-        raise ValueError(
-            f"{FILE} is of version {told.get('version')!r}, and this is {VERSION}: build it again"
-        )
+        raise ValueError(f"it is of version {told.get('version')!r}, and this is {VERSION}: build it again")
     rows = told["tables"]
     places = [told["features"].index(name) if name in told["features"] else None for name in NAMES]
     return Memory(
@@ -130,7 +135,28 @@ def from_json(text: str) -> Memory:
 @lru_cache(maxsize=1)
 def shipped() -> Memory:
     """The memory that comes with the package."""
-    return from_json(files(__package__).joinpath(FILE).read_text(encoding="utf-8"))
+    return from_json(files("rung.tabular.meta").joinpath(FILE).read_text(encoding="utf-8"))
+
+
+def current() -> Memory:
+    """The memory that is used: that of the file which RUNG_PORTFOLIO names, else the one that is shipped.
+
+    Raises:
+        UserError: there is no such file, or it is no portfolio of this version.
+    """
+    place = os.environ.get(VARIABLE)
+    return _of_file(place) if place else shipped()
+
+
+@lru_cache(maxsize=1)
+def _of_file(place: str) -> Memory:
+    try:
+        return from_json(Path(place).read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise UserError(
+            f"{VARIABLE} names {place}, which cannot be read as a portfolio ({error}); "
+            "name a file that benchmarks.portfolio built, or unset the variable"
+        ) from error
 
 
 def _array(rows: Sequence[Sequence[float | None]]) -> Array:

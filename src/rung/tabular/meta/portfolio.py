@@ -16,7 +16,7 @@ import numpy as np
 from rung.tabular.learners.table import fitting, learners
 from rung.tabular.meta.configurations import for_table
 from rung.tabular.meta.features import Features
-from rung.tabular.meta.memory import Array, Memory, shipped
+from rung.tabular.meta.memory import Array, Memory, current
 from rung.tabular.meta.similarity import distances
 from rung.tabular.meta.surrogate import predicted_seconds
 
@@ -78,13 +78,13 @@ def suggest(
         features: of the table, see `meta_features`.
         task_kind: "binary", "multiclass" or "regression".
         available: names of the learners that may be used.
-        memory: what earlier tables taught; the one that is shipped unless given.
+        memory: what earlier tables taught; see `current`, unless given.
 
     Returns:
         Complete configurations, in the form that `rung.tabular.learners.table.defaults` gives; none twice.
         Learners that are not there, or do not do this task, are left out.
     """
-    known = shipped() if memory is None else memory
+    known = current() if memory is None else memory
     usable = {one.name for one in fitting(task_kind, features.classes)} & set(available)
     table, found = learners(), []
     for i in order_for(features, task_kind, known):

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from rung.tabular.meta.features import Features
-from rung.tabular.meta.memory import Array, Memory, shipped
+from rung.tabular.meta.memory import Array, Memory, current
 
 _FARTHEST: Final = 3.0  # deviations: one odd feature must not decide alone
 
@@ -57,7 +57,7 @@ def distances(features: Features, memory: Memory, norm: int = 1) -> Array:
 
 def nearest(features: Features, k: int, memory: Memory | None = None, norm: int = 1) -> list[Neighbor]:
     """The k tables of the memory that are most like this one, the nearest first."""
-    known = shipped() if memory is None else memory
+    known = current() if memory is None else memory
     apart = distances(features, known, norm)
     order = np.argsort(apart, kind="stable")[:k]
     return [Neighbor(known.tables[i], float(apart[i])) for i in order]
