@@ -69,7 +69,7 @@ def check(
 
     with patiently() as tell:
         tell("reading the table")
-        audit = audit_table(read_table(table), target, task, tell)
+        audit = audit_table(read_table(table), target, task, tell=tell)
     if report is not None:
         from rung.tabular.audit.page import write_check_page
 

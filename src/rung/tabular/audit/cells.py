@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.columns import Column, Kind, infer_columns, prepare
 
 if TYPE_CHECKING:
     import pandas as pd
 
+SAMPLE: Final = 200_000  # rows that the kinds of a long table are found on
+_YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole
 MOST_LEVELS: Final = 100_000  # distinct words that are looked at, the most frequent ones
 
 
@@ -61,15 +63,47 @@ class Cells:
         """(m,) the finite ones of the numbers, ascending."""
         return np.sort(self.numbers[np.isfinite(self.numbers)])
 
-    @cached_property
+    @property
     def levels(self) -> tuple[NDArray[Any], NDArray[np.intp]]:
         """Distinct cells as words, the most frequent first, and how often each stands there."""
+        return self._counted[:2]
+
+    @cached_property
+    def _counted(self) -> tuple[NDArray[Any], NDArray[np.intp], int]:
+        """The levels, and how many there are."""
         words = self.values.dropna()
         if words.dtype == object:
             words = words.map(str)
-        counts = words.value_counts().head(MOST_LEVELS)
+        every = words.value_counts()
+        counts = every.head(MOST_LEVELS)
         texts = np.array([str(word) for word in counts.index], dtype=object)
-        return texts, np.asarray(counts.to_numpy(), dtype=np.intp)
+        return texts, np.asarray(counts.to_numpy(), dtype=np.intp), len(every)
+
+    @cached_property
+    def top(self) -> tuple[str, int]:
+        """The most frequent value as a word, and how often it stands there; "" and 0 of an empty column."""
+        if self.column.kind == Kind.NUMBER and self.typed and len(self.finite):
+            starts = self._starts
+            lengths = np.diff(starts, append=len(self.finite))
+            place = int(lengths.argmax())
+            return f"{self.finite[starts[place]]:.15g}", int(lengths[place])
+        if not self.present:
+            return "", 0
+        if self.column.kind == Kind.IDENTIFIER:  # counting them all would take long, for next to nothing
+            return str(self.values.dropna().iloc[0]), 1
+        return str(self.levels[0][0]), int(self.levels[1][0])
+
+    @cached_property
+    def _starts(self) -> NDArray[np.intp]:
+        """Where each different finite number begins."""
+        return np.flatnonzero(np.r_[True, self.finite[1:] != self.finite[:-1]])
+
+    @cached_property
+    def distinct(self) -> int:
+        """Different values; of numbers the finite ones."""
+        if self.column.kind == Kind.NUMBER and self.typed:
+            return len(self._starts) if len(self.finite) else 0
+        return self._counted[2]
 
     @cached_property
     def present(self) -> int:
@@ -87,7 +121,7 @@ class Cells:
     @cached_property
     def dates(self) -> NDArray[np.datetime64]:
         """(n,) moments, NaT where missing or no date."""
-        cells = prepare(self.values.to_frame(self.name), [self.column])
+        cells = prepared(self.values.to_frame(self.name), [self.column])
         return np.asarray(cells[self.name].to_numpy(dtype="datetime64[ns]"))
 
     @cached_property
@@ -105,13 +139,63 @@ class Cells:
         return 1.0 if coded else 1.0 - numbers
 
 
+def prepared(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
+    """As `rung.tabular.columns.prepare`, with dates that no moment can hold (9999-12-31) taken as missing."""
+    import pandas as pd
+
+    changed = {}
+    for column in columns:
+        if column.kind != Kind.DATE or column.name not in frame:
+            continue
+        values = frame[column.name]
+        if pd.api.types.is_datetime64_any_dtype(values.dtype):
+            years = values.dt.year
+        else:
+            years = pd.to_numeric(values.astype(str).str.extract(r"\b(\d{4})\b")[0], errors="coerce")
+        far = (years < _YEARS[0]) | (years > _YEARS[1])
+        if far.any():
+            changed[column.name] = values.mask(far.fillna(False).astype(bool))
+    return prepare(frame.assign(**changed) if changed else frame, columns)
+
+
 def is_code(word: str) -> bool:
     """Whether the word is digits with a leading zero, which a number would lose."""
     return len(word) > 1 and word[0] == "0" and word.isdecimal()
 
 
-def every_column(frame: pd.DataFrame, columns: tuple[Column, ...]) -> Iterator[Cells]:
-    """The columns, one after the other."""
-    place = {str(name): i for i, name in enumerate(frame.columns)}
-    for column in columns:
-        yield Cells(column, frame.iloc[:, place[column.name]])
+def every_column(
+    frame: pd.DataFrame, target: str | None, known: Sequence[Column] | None = None
+) -> Iterator[Cells]:
+    """The columns, one after the other, the target's left out.
+
+    Of a long table the kinds are found on a sample; where more rows may change it, on all; those that are
+    known already are taken as they are.
+    """
+    if known is not None:
+        yield from (Cells(column, frame[column.name]) for column in known)
+        return
+    long = len(frame) > SAMPLE
+    sample = frame.sample(SAMPLE, random_state=0) if long else frame
+    for name in frame.columns:
+        if name == target:
+            continue
+        cells = Cells(infer_columns(sample[[name]])[0], frame[name])
+        if long:
+            cells = _settled(cells)
+        yield cells
+
+
+def _settled(cells: Cells) -> Cells:
+    """With what holds for all rows, of a column whose kind was found on a sample."""
+    column = cells.column
+    firm = column.kind in (Kind.NUMBER, Kind.CATEGORY, Kind.DATE) or (
+        column.kind == Kind.TEXT and column.distinct > 0.5 * SAMPLE
+    )
+    missing = (len(cells.values) - cells.present) / len(cells.values)
+    every = column.kind == Kind.NUMBER and cells.distinct == len(cells.values)
+    if not firm or every:
+        return Cells(infer_columns(cells.values.to_frame(cells.name))[0], cells.values)
+    settled = Cells(replace(column, distinct=cells.distinct, missing=missing), cells.values)
+    # what was counted holds on: of frozen values only the cached ones are in the dictionary
+    settled.__dict__.update({k: v for k, v in cells.__dict__.items() if k not in ("column", "values")})
+    return settled

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -20,7 +20,7 @@ from rung.tabular.audit.numbers import number_findings
 from rung.tabular.audit.repeats import repeated_columns, row_findings
 from rung.tabular.audit.target import encoded, settle, target_findings
 from rung.tabular.audit.words import word_findings
-from rung.tabular.columns import Column, infer_columns
+from rung.tabular.columns import Column, Kind
 from rung.tabular.names import did_you_mean
 from rung.tabular.task import Task
 
@@ -79,22 +79,36 @@ class Audit:
         return all(one.severity != "error" for one in self.findings)
 
 
-def findings(frame: pd.DataFrame, target: str | None = None, task: str | None = None) -> list[Finding]:
+def findings(
+    frame: pd.DataFrame,
+    target: str | None = None,
+    task: str | None = None,
+    columns: Sequence[Column] | None = None,
+) -> list[Finding]:
     """What somebody should know about the table before a model is fitted, errors first.
 
     Args:
         task: "binary", "multiclass" or "regression"; guessed if None.
+        columns: without the target's, as `infer_columns` finds them, which is done if None.
 
     Raises:
         DataError: the target is no column, or there is no such task.
     """
-    return audit_table(frame, target, task).findings
+    return audit_table(frame, target, task, columns).findings
 
 
 def audit_table(
-    frame: pd.DataFrame, target: str | None = None, task: str | None = None, tell: Tell | None = None
+    frame: pd.DataFrame,
+    target: str | None = None,
+    task: str | None = None,
+    known: Sequence[Column] | None = None,
+    tell: Tell | None = None,
 ) -> Audit:
-    """The whole check; `tell` is called with what is being done.
+    """The whole check.
+
+    Args:
+        task, known: as for `findings`, where `known` is called `columns`.
+        tell: called with what is being done.
 
     Raises:
         DataError: the target is no column, or there is no such task.
@@ -105,15 +119,15 @@ def audit_table(
     names = list(frame.columns)
     if target is not None and target not in names:
         raise DataError(f"the table has no column {target!r} to predict; {did_you_mean(target, names)}")
-    tell("what the columns are")
-    columns = infer_columns(frame, target)
     settled, found = settle(frame, target, task) if target is not None else (None, [])
     y = encoded(frame[target], settled) if target is not None and settled is not None else None
-    outlines = []
-    for cells in every_column(frame, columns):
+    kinds, outlines = [], []
+    for cells in every_column(frame, target, known):
         tell(f"column {cells.name}")
+        kinds.append(cells.column)
         found += _of_column(cells)
         outlines.append(outline(cells))
+    columns = tuple(kinds)
     tell("the table's rows")
     found += list(_of_table(frame, columns, y))
     if settled is not None and y is not None and target is not None:
@@ -202,9 +216,8 @@ def outline(cells: Cells) -> Outline:
         low, middle, high = float(values[0]), float(np.median(values)), float(values[-1])
         bars = _histogram(values)
     elif cells.present:
-        words, counts = cells.levels
-        top = (str(words[0]), float(counts[0] / cells.present))
-        bars = tuple(counts[:20].tolist())
+        top = (cells.top[0], cells.top[1] / cells.present)
+        bars = () if column.kind == Kind.IDENTIFIER else tuple(cells.levels[1][:20].tolist())
     return Outline(
         column.name,
         str(column.kind),

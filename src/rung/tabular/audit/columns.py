@@ -67,15 +67,14 @@ def _key(cells: Cells) -> Iterator[Finding]:
 def _near_constant(cells: Cells) -> Iterator[Finding]:
     if cells.present < 100:
         return
-    words, counts = cells.levels
-    top = int(counts[0])
+    word, top = cells.top
     if _NEAR * cells.present <= top and (cells.present > top or cells.column.missing > 0):
         rest = cells.present - top
         what = f"in all but {rows(rest)}" if rest else "wherever it is not missing"
         yield Finding(
             "note",
             cells.name,
-            f"{words[0]!s} {what}",
+            f"{word} {what}",
             "rung keeps it; little can be learned from it",
             "near-constant",
         )

@@ -161,7 +161,7 @@ def _boost(x: NDArray[np.float64], y: NDArray[Any]) -> Any:
     import lightgbm
 
     settings = {"objective": "binary", "num_leaves": 15, "learning_rate": 0.1, "min_data_in_leaf": 10}
-    more = {"verbosity": -1, "num_threads": 2, "seed": 0, "deterministic": True}
+    more = {"verbosity": -1, "num_threads": 1, "seed": 0, "deterministic": True}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         data = lightgbm.Dataset(x, y, params={"verbosity": -1})

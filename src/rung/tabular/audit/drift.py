@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular.audit.cells import prepared
 from rung.tabular.audit.distance import CERTAIN, Distance, levels_apart, numbers_apart
 from rung.tabular.audit.finding import TABLE, Finding, by_severity, quoted, rows, share
 from rung.tabular.audit.profile import SAMPLE, Levels, Numbers, Profile, present_cells
-from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.columns import Column, Kind
 from rung.tabular.names import listed
 
 if TYPE_CHECKING:
@@ -150,7 +151,7 @@ def _column(
     cells: pd.DataFrame, column: Column, old: Numbers | Levels, before: float, seen: int
 ) -> tuple[Drift, list[Finding]]:
     raw = cells[column.name]
-    present, gone = present_cells(prepare(cells, [column])[column.name], column)
+    present, gone = present_cells(prepared(cells, [column])[column.name], column)
     counts = old.tally(present)
     if isinstance(old, Levels):
         distance = levels_apart(old.counts, counts)
@@ -223,7 +224,7 @@ def _quantile(old: Numbers, counts: NDArray[Any], q: float) -> float:
 def _levels_moved(old: Levels, counts: NDArray[Any]) -> str:
     """The two levels whose shares moved most."""
     p, q = old.counts / max(int(old.counts.sum()), 1), counts / max(int(counts.sum()), 1)
-    names = [*map(repr, old.names), "all others"]
+    names = [*map(repr, old.names), "unseen levels" if old.whole else "all others"]
     order = np.argsort(-np.abs(q - p), kind="stable")[:2]
     return "; ".join(f"{names[i]} {share(float(p[i]))} then and {share(float(q[i]))} now" for i in order)
 
@@ -236,7 +237,7 @@ def _unseen(drift: Drift, old: Numbers | Levels, present: NDArray[Any]) -> Itera
     yield Finding(
         "warning" if drift.unseen >= _UNSEEN and count >= 5 else "note",
         drift.name,
-        f"levels that training had not in {rows(count)} ({share(drift.unseen)}): {quoted(fresh)}",
+        f"levels that the training table lacks in {rows(count)} ({share(drift.unseen)}): {quoted(fresh)}",
         "rung predicts them as if the cell were missing; refit once there are rows of them with the target",
         "unseen-levels",
     )

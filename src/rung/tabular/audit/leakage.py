@@ -1,7 +1,8 @@
 """Suspects of leakage: columns that tell the target almost by themselves, or are known only afterwards.
 
-A column's power is that of a small model of nothing else, cross-validated on a sample: a tree of depth 4 for
-numbers, dates and the lengths of texts, the smoothed mean of the target by level for categories. What leaks
+A column's power is that of the target's smoothed mean by level, cross-validated on a sample; numbers, dates
+and the lengths of texts are cut into at most 256 bins of equally many rows for it, and where the target is a
+number, its values are interpolated between neighbours. What leaks
 and what this costs: Kaufman, Rosset, Perlich and Stitelman, "Leakage in data mining", TKDD 6(4), 2012.
 """
 
@@ -13,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular.audit.cells import prepared
 from rung.tabular.audit.finding import Finding, rows, words_of
-from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.columns import Column, Kind
 from rung.tabular.metrics import METRICS
 from rung.tabular.task import Task
 
@@ -25,7 +27,8 @@ ALMOST: Final = 0.99  # of the measure: AUC, balanced accuracy, R2
 STRONG: Final = 0.95  # of whether a cell is missing
 _FOLDS: Final = 3
 _FEWEST: Final = 30  # rows
-_SMOOTHING: Final = 5.0  # rows that the overall mean counts
+_BINS: Final = 256
+_SMOOTHING: Final = 0.5  # rows that the overall mean counts
 _MOST: Final = 20_000  # rows looked at
 _MEASURES: Final = {"binary": "auc", "multiclass": "balanced_accuracy", "regression": "r2"}
 _AFTERWARDS: Final = frozenset(
@@ -71,7 +74,7 @@ def powers(frame: pd.DataFrame, columns: tuple[Column, ...], y: NDArray[Any], ta
     found = []
     for column in columns:
         if column.used:
-            cells = prepare(frame[[column.name]], [column])[column.name]
+            cells = prepared(frame[[column.name]], [column])[column.name]
             prediction = _predicted(cells, column, y, folds)
             found.append(Power(column.name, measure, _score(y, prediction, measure)))
     return sorted(found, key=lambda one: -one.score)
@@ -95,53 +98,74 @@ def _predicted(
     cells: pd.Series, column: Column, y: NDArray[Any], folds: NDArray[np.intp]
 ) -> NDArray[np.float64]:
     """Out of fold: (n, k) probabilities, or (n,) values."""
+    import pandas as pd
+
+    numbers = column.kind != Kind.CATEGORY
+    if numbers and y.dtype.kind == "f":
+        return _interpolated(_as_numbers(cells, column), y, folds)
     hot = y[:, None] if y.dtype.kind == "f" else np.eye(int(y.max()) + 1)[y]  # (n, k)
+    if not numbers:
+        codes = np.asarray(pd.factorize(cells, use_na_sentinel=False)[0])
+    else:
+        codes = binned(_as_numbers(cells, column))
     prediction = np.empty(hot.shape)
     for fold in range(_FOLDS):
-        train, test = folds != fold, folds == fold
-        if column.kind == Kind.CATEGORY:
-            prediction[test] = _means(cells, hot, train)[test]
-        else:
-            x = _as_numbers(cells, column)
-            prediction[test] = _tree(x[train], y[train], x[test], hot.shape[1])
+        prediction[folds == fold] = _means(codes, hot, folds != fold)[folds == fold]
     return np.asarray(prediction[:, 0]) if y.dtype.kind == "f" else prediction
 
 
-def _means(cells: pd.Series, hot: NDArray[np.float64], train: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """The target's smoothed mean by level, from the training rows, for all rows: (n, k)."""
-    import pandas as pd
+def binned(values: NDArray[np.float64]) -> NDArray[np.intp]:
+    """(n,) the bins of equally many values, at most 256 and of six or more; equal values are together, and
+    missing ones are a bin of their own.
+    """
+    present = np.sort(values[~np.isnan(values)])
+    if not len(present):
+        return np.zeros(len(values), dtype=np.intp)
+    count = int(np.clip(len(present) // 6, 1, _BINS))
+    places = np.ceil(np.arange(1, count + 1) * len(present) / count).astype(int) - 1
+    codes = np.searchsorted(np.unique(present[places]), values, side="left")
+    codes[np.isnan(values)] = count
+    return codes
 
-    codes = pd.factorize(cells, use_na_sentinel=False)[0]
-    counts = np.bincount(codes[train], minlength=codes.max() + 1)[:, None]
-    sums = np.column_stack(
-        [np.bincount(codes[train], weights=part[train], minlength=codes.max() + 1) for part in hot.T]
-    )
+
+def _interpolated(
+    x: NDArray[np.float64], y: NDArray[np.float64], folds: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Out of fold: a value between those of the two nearest training rows; the mean where `x` is missing."""
+    prediction = np.empty(len(y))
+    for fold in range(_FOLDS):
+        train, test = folds != fold, folds == fold
+        known = train & ~np.isnan(x)
+        rest = y[train & ~known] if (train & ~known).any() else y[train]
+        prediction[test] = rest.mean()
+        if known.any():
+            places, group = np.unique(x[known], return_inverse=True)
+            means = np.bincount(group, weights=y[known]) / np.bincount(group)
+            inside = test & ~np.isnan(x)
+            prediction[inside] = np.interp(x[inside], places, means)
+    return prediction
+
+
+def _means(
+    codes: NDArray[np.intp], hot: NDArray[np.float64], train: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """The target's smoothed mean by code, from the training rows, for all rows: (n, k)."""
+    size = int(codes.max()) + 1
+    counts = np.bincount(codes[train], minlength=size)[:, None]
+    sums = np.column_stack([np.bincount(codes[train], weights=part[train], minlength=size) for part in hot.T])
     prior = hot[train].mean(axis=0)
     return np.asarray(((sums + _SMOOTHING * prior) / (counts + _SMOOTHING))[codes])
 
 
 def _as_numbers(cells: pd.Series, column: Column) -> NDArray[np.float64]:
-    """(n, 1); the length of a text."""
+    """(n,); the length of a text."""
     if column.kind == Kind.TEXT:
-        return np.array([[np.nan if x is None else float(len(x))] for x in cells.to_numpy(dtype=object)])
+        return np.array([np.nan if x is None else float(len(x)) for x in cells.to_numpy(dtype=object)])
     if column.kind == Kind.DATE:
         moments = cells.to_numpy(dtype="datetime64[ns]")
         days = moments.astype(np.int64) / 86_400e9
-        return np.where(np.isnat(moments), np.nan, days)[:, None]
-    return np.asarray(np.clip(cells.to_numpy(dtype=np.float64), -1e30, 1e30)[:, None])
-
-
-def _tree(x: NDArray[np.float64], y: NDArray[Any], x_new: NDArray[np.float64], k: int) -> NDArray[np.float64]:
-    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
-
-    settings: dict[str, Any] = {"min_samples_leaf": 5, "random_state": 0}
-    if y.dtype.kind == "f":  # a leaf's mean is a step: many are needed to follow a line
-        tree = DecisionTreeRegressor(max_leaf_nodes=256, **settings).fit(x, y)
-        return np.asarray(tree.predict(x_new))[:, None]
-    tree = DecisionTreeClassifier(max_depth=max(4, int(np.ceil(np.log2(k))) + 2), **settings).fit(x, y)
-    prediction = np.zeros((len(x_new), k))
-    prediction[:, tree.classes_.astype(int)] = tree.predict_proba(x_new)
-    return prediction
+        return np.where(np.isnat(moments), np.nan, days)
+    return np.asarray(cells.to_numpy(dtype=np.float64))
 
 
 def leakage_findings(

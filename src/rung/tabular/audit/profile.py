@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.audit.cells import prepared
+from rung.tabular.columns import Column, Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -122,7 +123,7 @@ def make_profile(frame: pd.DataFrame, columns: Iterable[Column]) -> Profile:
     """
     used = [column for column in columns if column.used]
     sample = frame if len(frame) <= SAMPLE else frame.sample(SAMPLE, random_state=0)
-    cells = prepare(sample, used)
+    cells = prepared(sample, used)
     ends: list[NDArray[np.float64]] = [np.empty(0)]
     counts: list[NDArray[np.int64]] = [np.empty(0, dtype=np.int64)]
     schema, missing = [], []

@@ -1,0 +1,336 @@
+"""Profiles, distances and drift: against scipy, against themselves, and on tables that have drifted."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import ks_2samp
+
+from rung.tabular.audit.compare import drift_between, tell_apart
+from rung.tabular.audit.distance import kolmogorov_smirnov, levels_apart, numbers_apart, psi_of
+from rung.tabular.audit.drift import DriftReport, drift_from_profile
+from rung.tabular.audit.finding import Finding
+from rung.tabular.audit.profile import (
+    BINS,
+    LEVELS,
+    Levels,
+    Numbers,
+    make_profile,
+    summarise_numbers,
+    summarise_words,
+)
+from rung.tabular.columns import Column, infer_columns
+
+N = 1500
+
+
+def table(n: int = N, seed: int = 0) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    return pd.DataFrame(
+        {
+            "a": rng.normal(size=n),
+            "count": rng.poisson(2, n),
+            "colour": rng.choice(["red", "green", "blue"], n, p=[0.6, 0.3, 0.1]),
+            "gaps": np.where(rng.random(n) < 0.1, np.nan, rng.random(n)),
+            "when": pd.to_datetime("2020-01-01") + pd.to_timedelta(rng.integers(0, 300, n), unit="D"),
+            "text": [" ".join(rng.choice(["red", "dog", "house", "sky"], 5)) for _ in range(n)],
+        }
+    )
+
+
+def against(new: pd.DataFrame, old: pd.DataFrame | None = None) -> DriftReport:
+    old = table() if old is None else old
+    return drift_from_profile(new, make_profile(old, infer_columns(old)))
+
+
+def found(report: DriftReport, check: str) -> list[Finding]:
+    return [one for one in report.findings if one.check == check]
+
+
+class TestProfile:
+    def test_it_knows_each_distribution(self) -> None:
+        frame = table()
+        profile = make_profile(frame, infer_columns(frame))
+        kept = profile.distributions()
+        assert list(kept) == list(frame.columns)
+        assert profile.rows == profile.seen == N
+        assert isinstance(kept["a"], Numbers)
+        assert kept["a"].counts.sum() == N
+        assert kept["a"].ends[-1] == frame.a.max()
+        assert isinstance(kept["colour"], Levels)
+        assert kept["colour"].names == ["red", "green", "blue"]
+        assert kept["colour"].counts.tolist() == [*frame.colour.value_counts(), 0]
+        assert profile.missing[3] == pytest.approx(frame.gaps.isna().mean())
+
+    def test_few_values_are_kept_one_by_one(self) -> None:
+        values = np.array([3.0, 1, 1, 2, 3, 3])
+        kept = summarise_numbers(values)
+        assert kept.ends.tolist() == [1, 2, 3]
+        assert kept.counts.tolist() == [2, 1, 3, 0]
+
+    def test_many_values_are_in_64_bins_of_equally_many(self) -> None:
+        kept = summarise_numbers(np.random.default_rng(0).normal(size=6400))
+        assert len(kept.ends) == BINS
+        assert kept.counts[:-1].tolist() == [100] * BINS
+
+    def test_a_value_that_many_rows_have_does_not_break_the_bins(self) -> None:
+        values = np.r_[np.zeros(5000), np.random.default_rng(0).random(1000)]
+        kept = summarise_numbers(values)
+        assert kept.counts.sum() == 6000
+        assert kept.counts[0] == 5000
+
+    def test_no_values_at_all(self) -> None:
+        assert summarise_numbers(np.empty(0)).tally(np.array([1.0])).tolist() == [1]
+        assert summarise_words(np.empty(0, dtype=object)).names == []
+
+    def test_rare_levels_of_many_are_counted_together(self) -> None:
+        words = np.array([f"w{i}" for i in range(LEVELS + 50)] + ["w3"], dtype=object)
+        kept = summarise_words(words)
+        assert kept.names[0] == "w3"
+        assert kept.counts[-1] == 50
+        assert not kept.whole
+
+    def test_columns_that_models_do_not_see_are_left_out(self) -> None:
+        frame = table().assign(nothing=np.nan, same=1)
+        names = [column.name for column in make_profile(frame, infer_columns(frame)).columns]
+        assert names == list(table().columns)
+
+    def test_a_long_table_is_sampled(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from rung.tabular.audit import profile as module
+
+        monkeypatch.setattr(module, "SAMPLE", 200)
+        profile = make_profile(table(), infer_columns(table()))
+        assert (profile.rows, profile.seen) == (N, 200)
+
+    def test_it_survives_the_model_file(self) -> None:
+        import skops.io
+
+        from rung.tabular.trust import refused, uses
+
+        profile = make_profile(table(), infer_columns(table()))
+        data = skops.io.dumps(profile)
+        import io
+        import json
+        import zipfile
+
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            schema = json.loads(archive.read("schema.json"))
+        assert refused(uses(schema), set()) == []
+        back = skops.io.loads(data, trusted=sorted({use.name for use in uses(schema)}))
+        assert back.columns == profile.columns
+        new = table(seed=3).assign(a=table(seed=3).a + 1)
+        assert drift_from_profile(new, back).columns == drift_from_profile(new, profile).columns
+
+    def test_it_is_small(self) -> None:
+        import skops.io
+
+        assert len(skops.io.dumps(make_profile(table(), infer_columns(table())))) < 20_000
+
+
+class TestDistance:
+    def test_psi_by_hand(self) -> None:
+        old, new = np.array([50, 30, 20]), np.array([20, 30, 50])
+        assert psi_of(old, new)[0] == pytest.approx(2 * 0.3 * np.log(2.5))
+
+    def test_psi_of_the_same_is_zero(self) -> None:
+        assert psi_of(np.array([5, 6]), np.array([50, 60]))[0] == pytest.approx(0)
+
+    def test_psi_without_rows_or_with_one_bin_is_zero(self) -> None:
+        assert psi_of(np.array([5, 6]), np.array([0, 0])) == (0.0, 0.0)
+        assert psi_of(np.array([5]), np.array([8])) == (0.0, 0.0)
+
+    def test_psi_is_finite_where_a_bin_is_empty(self) -> None:
+        assert np.isfinite(psi_of(np.array([10, 0]), np.array([0, 10]))[0])
+
+    def test_chance_is_reached_by_about_one_table_in_a_thousand(self) -> None:
+        rng = np.random.default_rng(0)
+        draws = rng.multinomial(500, np.full(10, 0.1), size=(4000, 2))
+        over = np.mean([psi > chance for psi, chance in (psi_of(a, b) for a, b in draws)])
+        assert over < 0.004
+
+    @pytest.mark.parametrize("shift", [0.0, 0.3])
+    def test_ks_is_that_of_scipy_where_all_values_are_kept(self, shift: float) -> None:
+        rng = np.random.default_rng(1)
+        a, b = rng.integers(0, 40, 2000), rng.integers(0, 40, 700)
+        b = np.where(rng.random(700) < shift, 0, b)
+        old = summarise_numbers(a.astype(float))
+        distance, p = kolmogorov_smirnov(old.counts, old.tally(b.astype(float)))
+        expected = ks_2samp(a, b, method="asymp")
+        assert distance == pytest.approx(expected.statistic)
+        assert p == pytest.approx(expected.pvalue, abs=0.02)
+
+    def test_ks_of_many_values_is_at_most_scipys(self) -> None:
+        rng = np.random.default_rng(2)
+        a, b = rng.normal(size=3000), rng.normal(0.2, 1, 900)
+        old = summarise_numbers(a)
+        distance, _ = kolmogorov_smirnov(old.counts, old.tally(b))
+        expected = ks_2samp(a, b).statistic
+        assert expected - 1.5 / BINS <= distance <= expected + 1e-12
+
+    def test_few_rows_are_no_drift_by_chance(self) -> None:
+        old = summarise_numbers(np.random.default_rng(0).normal(size=5000))
+        levels = [
+            numbers_apart(old.counts, old.tally(np.random.default_rng(s).normal(size=20))).level
+            for s in range(1, 60)
+        ]
+        assert max(levels) == 0
+
+    def test_levels_of_drift(self) -> None:
+        rng = np.random.default_rng(0)
+        old = summarise_numbers(rng.normal(size=20_000))
+
+        def level(shift: float) -> int:
+            return numbers_apart(old.counts, old.tally(rng.normal(shift, 1, 20_000))).level
+
+        assert [level(shift) for shift in (0.0, 0.37, 1.0)] == [0, 1, 2]
+
+    def test_rare_levels_do_not_make_drift(self) -> None:
+        rng = np.random.default_rng(0)
+        p = 1 / np.arange(1, 501)
+        a, b = (rng.multinomial(n, p / p.sum()) for n in (5000, 800))
+        assert levels_apart(a, b).level == 0
+
+
+class TestDrift:
+    def test_a_table_of_the_same_kind_has_none(self) -> None:
+        report = against(table(seed=1))
+        assert report.findings == []
+        assert not report.drifted
+        assert report.usable
+
+    def test_a_number_that_moved(self) -> None:
+        report = against(table(seed=1).assign(a=lambda f: f.a + 1))
+        (one,) = found(report, "drift")
+        assert (one.severity, one.subject) == ("warning", "a")
+        assert report.columns[0].name == "a"
+        assert report.columns[0].level == 2
+        assert report.columns[0].p is not None
+        assert report.columns[0].p < 1e-6
+
+    def test_a_number_that_moved_a_little(self) -> None:
+        (one,) = found(against(table(seed=1).assign(a=lambda f: f.a + 0.4)), "drift")
+        assert one.severity == "note"
+
+    def test_a_category_that_moved(self) -> None:
+        new = table(seed=1)
+        new.loc[new.index[:900], "colour"] = "blue"
+        (one,) = found(against(new), "drift")
+        assert (one.severity, one.subject) == ("warning", "colour")
+        assert "'blue'" in one.sentence
+
+    def test_texts_that_became_longer(self) -> None:
+        (one,) = found(against(table(seed=1).assign(text=lambda f: f.text + " and " + f.text)), "drift")
+        assert one.subject == "text"
+        assert "letters" in one.sentence
+
+    def test_later_dates_are_a_note(self) -> None:
+        report = against(table(seed=1).assign(when=lambda f: f.when + pd.Timedelta("400D")))
+        (one,) = found(report, "drift")
+        assert (one.severity, one.subject) == ("note", "when")
+        assert not report.drifted
+
+    @pytest.mark.parametrize(("count", "severity"), [(3, "note"), (60, "warning")])
+    def test_unseen_levels(self, count: int, severity: str) -> None:
+        new = table(seed=1)
+        new.loc[new.index[:count], "colour"] = "mauve"
+        (one,) = found(against(new), "unseen-levels")
+        assert (one.severity, one.subject) == (severity, "colour")
+        assert "'mauve'" in one.sentence
+
+    def test_where_levels_were_left_out_none_is_called_unseen(self) -> None:
+        many = pd.DataFrame({"w": [f"w{i}" for i in range(LEVELS + 200)] * 3})
+        columns = (Column("w", "category", LEVELS + 200, 0.0),)
+        report = drift_from_profile(many.assign(w="new"), make_profile(many, columns))
+        assert found(report, "unseen-levels") == []
+        assert report.columns[0].unseen is None
+
+    @pytest.mark.parametrize("part", [0.0, 0.5])
+    def test_a_jump_of_the_missing_share(self, part: float) -> None:
+        rng = np.random.default_rng(9)
+        new = table(seed=1).assign(gaps=np.where(rng.random(N) < part, np.nan, rng.random(N)))
+        (one,) = found(against(new), "missing-jump")
+        assert (one.severity, one.subject) == ("warning", "gaps")
+
+    def test_a_jump_that_few_rows_make_by_chance(self) -> None:
+        new = table(seed=1).head(10).assign(gaps=[np.nan, np.nan, *np.arange(8) / 8])
+        assert found(against(new), "missing-jump") == []
+
+    def test_cells_that_cannot_be_read(self) -> None:
+        new = table(seed=1).astype({"a": object})
+        new.loc[new.index[:30], "a"] = "broken"
+        (one,) = found(against(new), "unreadable")
+        assert "30 rows" in one.sentence
+
+    def test_a_column_that_lacks(self) -> None:
+        report = against(table(seed=1).drop(columns="a"))
+        (one,) = found(report, "missing-columns")
+        assert one.severity == "error"
+        assert not report.usable
+        assert [column.name for column in report.columns].count("a") == 0
+
+    def test_few_rows_are_said(self) -> None:
+        assert found(against(table(50, 1)), "few-new-rows")
+        assert not found(against(table(200, 1)), "few-new-rows")
+
+    def test_a_date_that_no_moment_can_hold(self) -> None:
+        new = table(seed=1).assign(when=lambda f: f.when.dt.strftime("%Y-%m-%d"))
+        new.loc[new.index[:20], "when"] = "9999-12-31"
+        (one,) = found(against(new), "unreadable")
+        assert one.subject == "when"
+
+    def test_long_tables_are_sampled_and_it_is_said(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        from rung.tabular.audit import drift
+
+        monkeypatch.setattr(drift, "SAMPLE", 1000)
+        report = against(table(seed=1))
+        assert report.notes == [
+            "1,000 rows of the new table and the training table were looked at, drawn at random"
+        ]
+
+
+class TestTwoTables:
+    def test_alike(self) -> None:
+        report = drift_between(table(seed=1), table())
+        assert report.auc is not None
+        assert report.auc == pytest.approx(0.5, abs=0.05)
+        assert report.findings == []
+
+    def test_told_apart_by_what_no_column_shows_by_itself(self) -> None:
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=N)
+        old = pd.DataFrame({"x": x, "z": x + 0.1 * rng.normal(size=N), "w": rng.random(N)})
+        new = old.sample(frac=1, random_state=0).reset_index(drop=True)
+        new["z"] = rng.permutation(new.z)
+        report = drift_between(new, old)
+        assert found(report, "drift") == []
+        (one,) = found(report, "told-apart")
+        assert one.severity == "warning"
+        assert {name for name, _ in report.telling[:2]} == {"x", "z"}
+
+    def test_the_target_is_compared_and_does_not_tell_apart(self) -> None:
+        old, new = table().assign(y=0.0), table(seed=1).assign(y=0.0)
+        old["y"], new["y"] = np.arange(N) % 7 + 0.5, np.arange(N) % 7 + 5.5
+        report = drift_between(new, old, target="y")
+        assert [one.subject for one in found(report, "drift")] == ["y"]
+        assert found(report, "told-apart") == []
+
+    def test_a_target_that_the_new_table_does_not_have_yet(self) -> None:
+        report = drift_between(table(seed=1), table().assign(y=1.0 * (np.arange(N) % 5)), target="y")
+        assert report.usable
+
+    def test_a_kind_that_changed(self) -> None:
+        new = table(seed=1).assign(a=np.where(np.arange(N) % 2, "low", "high"))
+        assert [one.subject for one in found(drift_between(new, table()), "kind-changed")] == ["a"]
+
+    def test_a_column_more(self) -> None:
+        (one,) = found(drift_between(table(seed=1).assign(extra=1.0), table()), "new-columns")
+        assert "extra" in one.sentence
+
+    def test_dates_do_not_tell_apart(self) -> None:
+        report = drift_between(table(seed=1).assign(when=lambda f: f.when + pd.Timedelta("900D")), table())
+        assert found(report, "told-apart") == []
+
+    def test_too_few_rows_to_tell(self) -> None:
+        columns = infer_columns(table())
+        assert tell_apart(table(10), table(), columns) == (None, ())
