@@ -12,7 +12,7 @@ from rung.tabular import charts
 from rung.tabular.columns import prepare
 from rung.tabular.importance import permutation_importance
 from rung.tabular.metrics import get_metric
-from rung.tabular.report import Subject, explain, render_report, write_report
+from rung.tabular.report import Findings, Subject, explain, find, render_report, write_report
 from support.tables import KINDS, fitted, result
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -49,9 +49,8 @@ def words(page: str) -> str:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_page_says_what_was_found(kind: str, held: bool) -> None:
     found, frame = result(kind, held=held)
-    importance = explain(found, frame)
     command = "rung fit data.csv --target y --budget 3s"
-    page = render_report(found, Subject("data.csv", command), importance)
+    page = render_report(found, Subject("data.csv", command), find(found, frame, time.monotonic() + 60))
     text = words(page)
     assert "y in data.csv" in text
     assert command in text
@@ -59,7 +58,7 @@ def test_the_page_says_what_was_found(kind: str, held: bool) -> None:
     assert ("the 40 rows held out from the start" in text) is held
     assert ("LightGBM’s defaults" in text) is held
     assert ("Confusion matrix" in text) is (kind != "regression")
-    assert ("ROC curve" in text) is (kind == "binary")
+    assert ("ROC curve" in text) is (kind != "regression")
     assert ("Predicted and true" in text) is (kind == "regression")
     assert "What the model looks at" in text
     assert "3 more" in text  # of 15 rows of the leaderboard, 12 are shown at once
@@ -70,7 +69,7 @@ def test_the_page_says_what_was_found(kind: str, held: bool) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_page_needs_no_network_and_holds_no_row(kind: str) -> None:
     found, frame = result(kind)
-    page = render_report(found, Subject("data.csv"), explain(found, frame))
+    page = render_report(found, Subject("data.csv"), find(found, frame, time.monotonic() + 60))
     assert not re.search(r"(src|href)\s*=|url\(|@import|<script|https?://", page)
     assert "secret" not in page
     assert not any(day in page for day in frame["day"])
@@ -80,7 +79,7 @@ def test_the_page_needs_no_network_and_holds_no_row(kind: str) -> None:
 def test_hostile_names_are_escaped() -> None:
     found, frame = result("binary")
     found.model.target = "<script>alert(1)</script>"
-    importance = explain(found, frame)
+    importance = Findings(explain(found, frame))
     page = render_report(found, Subject("<b>x</b>.csv", "rung fit '<i>'"), importance)
     assert "<script>alert" not in page
     assert "<b>x</b>" not in page
@@ -119,7 +118,7 @@ def test_importance_is_left_out_where_no_time_is_left() -> None:
     found, frame = result("binary")
     late = explain(found, frame, time.monotonic() - 1)
     assert late.columns == ()
-    page = render_report(found, Subject("t"), late)
+    page = render_report(found, Subject("t"), Findings(late))
     assert "What the model looks at. Left out: no time was left for it." in words(page)
     assert "<h2>What the model looks at" not in page, "a line, no card"
 
@@ -141,6 +140,14 @@ def test_charts_are_well_formed_and_stay_inside() -> None:
         charts.histogram_chart(np.zeros(3), "x"),
         charts.bar_chart([("a", 0.5, 0.1), ("b", -0.1, 0.0)], "x"),
         charts.bar_chart([("a", 0.0, 0.0)], "x"),
+        charts.lines_chart([charts.Line("a", [(0.0, 1.0), (2.0, 3.0)], [0.5, 2.5], [1.5, 3.5])], "x", "y"),
+        charts.lines_chart([charts.Line(n, [(0, 0), (1, 1)]) for n in "abcdefg"], "x", "y", unit=True),
+        charts.lines_chart([charts.Line("a", [(1.0, 1.0)], [1.0], [1.0])], "x", "y", level=0, marked=True),
+        charts.dot_chart([charts.Dot("a", 1.0, 0.5, 2.0, "9 rows"), charts.Dot("b", 0.0, 0, 0)], "x", 1.0),
+        charts.swarm_chart(["a", "b"], rng.normal(size=(90, 2)), rng.random((90, 2)), "x"),
+        charts.swarm_chart(["a"], np.zeros((90, 1)), np.full((90, 1), np.nan), "x"),
+        charts.points_chart([(0.1, 0.5, True), (10.0, 0.7, False), (2.0, -900.0, False)], "x", "y"),
+        charts.points_chart([(1.0, 0.5, True)] * 3, "x", "y"),
     ]
     for markup in made:
         root = drawn(markup)

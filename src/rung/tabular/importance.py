@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from rung.tabular.evaluate import quietly
+from rung.tabular.explain.pace import Pace, measure
 from rung.tabular.metrics import Metric
 
 if TYPE_CHECKING:
@@ -51,7 +52,13 @@ class Importance:
 
 
 def permutation_importance(
-    model: Model, frame: pd.DataFrame, y: npt.NDArray[Any], metric: Metric, deadline: float, seed: int = 0
+    model: Model,
+    frame: pd.DataFrame,
+    y: npt.NDArray[Any],
+    metric: Metric,
+    deadline: float,
+    seed: int = 0,
+    pace: Pace | None = None,
 ) -> Importance:
     """Shuffle each column that the model reads, and score: on fewer rows, or not at all, where time is short.
 
@@ -59,9 +66,15 @@ def permutation_importance(
         frame: the rows to look at.
         y: their class codes or values, (n,).
         deadline: monotonic time; all is planned to end before it.
+        pace: of the model's predictions, measured unless given.
     """
     with quietly():  # one thread: many short calls, and others may have the cores
-        return _measured(model, frame, y, metric, deadline, seed)
+        return _measured(model, frame, y, metric, _When(deadline, pace), seed)
+
+
+class _When(NamedTuple):
+    deadline: float
+    pace: Pace | None
 
 
 def _measured(
@@ -69,20 +82,17 @@ def _measured(
     frame: pd.DataFrame,
     y: npt.NDArray[Any],
     metric: Metric,
-    deadline: float,
+    when: _When,
     seed: int,
 ) -> Importance:
+    deadline = when.deadline
     names = [column.name for column in model.columns if column.used]
     rng = np.random.default_rng([seed, 7])
     order = rng.permutation(len(frame))
-    pilot = order[:FEWEST_ROWS]
     if not names or time.monotonic() >= deadline:
         return Importance((), 0, 0, "left out: no time was left for it")
-    model.raw(frame.iloc[pilot[:2]])  # a first call loads and allocates
-    began = time.monotonic()
-    model.raw(frame.iloc[pilot])
-    pace = max((time.monotonic() - began) / len(pilot), 1e-7)
-    affordable = int(_USE * (deadline - time.monotonic()) / pace / len(names))
+    pace = when.pace or measure(model, frame.iloc[order[:FEWEST_ROWS]])
+    affordable = pace.rows(_USE * (deadline - time.monotonic()), calls=2) // len(names)
     repeats = int(np.clip(affordable // ENOUGH_ROWS, 1, MOST_REPEATS))
     rows = min(len(frame), MOST_ROWS, affordable // repeats)
     if rows < min(FEWEST_ROWS, len(frame)):

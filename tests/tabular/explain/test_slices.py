@@ -34,7 +34,7 @@ def test_planted_groups_are_found_first() -> None:
     rng = np.random.default_rng(1)
     error = 0.1 * rng.normal(size=600)
     error[frame["town"] == "Ely"] *= 20
-    found = find_slices(cells, columns, np.zeros(600), error)
+    found = find_slices(cells, columns, np.zeros(600), error, classes=False)
     assert found.what == "mean absolute error"
     worst = found.worst[0]
     assert (worst.column, worst.label) == ("town", "Ely")
@@ -51,7 +51,7 @@ def test_a_range_of_numbers_is_found_for_classes() -> None:
     rng = np.random.default_rng(2)
     y = rng.integers(0, 2, 600)
     wrong = rng.random(600) < np.where(frame["age"] > 85, 0.6, 0.05)
-    found = find_slices(cells, columns, y, np.eye(2)[np.where(wrong, 1 - y, y)])
+    found = find_slices(cells, columns, y, np.where(wrong, 1 - y, y), classes=True)
     assert found.what == "error rate"
     assert found.worst[0].column == "age"
     assert found.worst[0].label.startswith("> 80")
@@ -63,7 +63,10 @@ def test_chance_is_seldom_called_a_group() -> None:
     cells, columns = _cells(_frame())
     rng = np.random.default_rng(3)
     alarms = sum(
-        any(s.p < 0.05 for s in find_slices(cells, columns, np.zeros(600), rng.normal(size=600)).worst)
+        any(
+            s.p < 0.05
+            for s in find_slices(cells, columns, np.zeros(600), rng.normal(size=600), classes=False).worst
+        )
         for _ in range(40)
     )
     assert alarms < 8
@@ -97,12 +100,12 @@ def test_numbers_with_one_value_or_none() -> None:
 
 def test_a_perfect_model_has_no_bad_group() -> None:
     cells, columns = _cells(_frame())
-    found = find_slices(cells, columns, np.zeros(600), np.zeros(600))
+    found = find_slices(cells, columns, np.zeros(600), np.zeros(600), classes=False)
     assert found.worst == ()
     assert found.overall == 0
-    assert find_slices(cells.iloc[:0], columns, np.zeros(0), np.zeros(0)).worst == ()
+    assert find_slices(cells.iloc[:0], columns, np.zeros(0), np.zeros(0), classes=False).worst == ()
 
 
 def test_the_loss_of_a_row() -> None:
-    assert row_loss(np.array([1, 0]), np.array([[0.4, 0.6], [0.3, 0.7]]))[1].tolist() == [0, 1]
-    assert row_loss(np.array([1.0, 0.0]), np.array([0.5, 2.0]))[1].tolist() == [0.5, 2.0]
+    assert row_loss(np.array([1, 0]), np.array([1, 1]), classes=True)[1].tolist() == [0, 1]
+    assert row_loss(np.array([1.0, 0.0]), np.array([0.5, 2.0]), classes=False)[1].tolist() == [0.5, 2.0]

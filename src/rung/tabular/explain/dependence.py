@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.explain.pace import Pace, measure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,13 +58,19 @@ class Dependence:
 
 
 def partial_dependence(
-    model: Model, frame: pd.DataFrame, names: Sequence[str], deadline: float, seed: int = 0
+    model: Model,
+    frame: pd.DataFrame,
+    names: Sequence[str],
+    deadline: float,
+    seed: int = 0,
+    pace: Pace | None = None,
 ) -> list[Dependence]:
     """Of these columns as far as the time goes; numbers and categories only, others are skipped.
 
     Args:
         frame: rows to average over, 500 of them at most.
         deadline: monotonic; on fewer rows where time is short, nothing where it is shorter still.
+        pace: of the model's predictions, measured unless given.
     """
     from rung.tabular.evaluate import quietly
 
@@ -73,8 +80,13 @@ def partial_dependence(
         grids = {name: _grid(everything[name], by_name[name]) for name in names if name in by_name}
         grids = {name: grid for name, grid in grids.items() if len(grid) > 1}
         order = np.random.default_rng([seed, 61]).permutation(len(frame))
-        rows = _affordable(model, everything, order, sum(map(len, grids.values())), deadline)
-        if not rows:
+        points = sum(map(len, grids.values()))
+        if not points or time.monotonic() >= deadline:
+            return []
+        pace = pace or measure(model, everything.iloc[order[:100]])
+        seconds = _USE * (deadline - time.monotonic())
+        rows = min(len(frame), MOST_ROWS, pace.rows(seconds, calls=len(grids)) // points)
+        if rows < min(FEWEST_ROWS, len(frame)):
             return []
         cells = everything.iloc[order[:rows]].reset_index(drop=True)
         found = []
@@ -83,21 +95,6 @@ def partial_dependence(
                 break
             found.append(_dependence(model, cells, name, grid))
     return found
-
-
-def _affordable(
-    model: Model, cells: pd.DataFrame, order: NDArray[np.intp], points: int, deadline: float
-) -> int:
-    """Rows whose curves can be computed by the deadline; 0 where they are too few to say anything."""
-    if not points or time.monotonic() >= deadline:
-        return 0
-    pilot = cells.iloc[order[:100]]
-    model.raw(pilot.iloc[:2])  # a first call loads and allocates
-    began = time.monotonic()
-    model.raw(pilot)
-    pace = max((time.monotonic() - began) / len(pilot), 1e-7)
-    rows = min(len(cells), MOST_ROWS, int(_USE * (deadline - time.monotonic()) / pace / points))
-    return rows if rows >= min(FEWEST_ROWS, len(cells)) else 0
 
 
 def _grid(values: pd.Series[Any], column: Column) -> list[float] | list[str]:
@@ -114,8 +111,8 @@ def _grid(values: pd.Series[Any], column: Column) -> list[float] | list[str]:
     if len(distinct) <= 10:
         return [float(x) for x in distinct]
     low, high = np.quantile(numbers, [0.05, 0.95])
-    if not low < high:
-        low, high = float(distinct[0]), float(distinct[-1])
+    if not low < high:  # nearly all cells are the same
+        return [float(x) for x in np.unique(np.quantile(distinct, np.linspace(0, 0.95, 10)))]
     return [float(x) for x in np.linspace(low, high, POINTS)]
 
 

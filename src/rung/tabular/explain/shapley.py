@@ -42,10 +42,12 @@ class Effort(NamedTuple):
 
     Attributes:
         deadline: monotonic time after which no further pair is; some always are.
+        exact: whether to compute all sets where the columns are few.
     """
 
     pairs: int = PAIRS
     deadline: float = float("inf")
+    exact: bool = True
 
 
 USUAL: Final = Effort()
@@ -140,7 +142,7 @@ def explain_row(
     cells = _stacked(model, frame, row, others, BACKGROUND, rng)
     with quietly():
         game = _game(model, cells, output)
-        if len(game.players) <= MOST_EXACT:
+        if (effort.exact and len(game.players) <= MOST_EXACT) or not game.players:
             fewer = cells.iloc[: 1 + BATCH // 2 ** len(game.players)].reset_index(drop=True)
             return _explanation(_exact(game._replace(cells=fewer)), game._replace(cells=fewer))
         return _explanation(_sampled(game, effort, rng), game)
@@ -223,7 +225,7 @@ def _exact(game: _Game) -> _Found:
 
 def _sampled(game: _Game, effort: Effort, rng: np.random.Generator) -> _Found:
     """Random orders with their reverses, in batches of as many as are predicted at once."""
-    pairs, deadline = effort
+    pairs, deadline, _ = effort
     n, rows = len(game.players), len(game.cells) - 1
     each = max(1, BATCH // (2 * (n + 1)))
     sums: list[Floats] = []

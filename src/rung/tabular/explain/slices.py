@@ -70,25 +70,25 @@ class Slices:
     worst: tuple[Slice, ...]
 
 
-def row_loss(y: NDArray[Any], prediction: NDArray[np.float64]) -> tuple[str, NDArray[np.float64]]:
+def row_loss(y: NDArray[Any], said: NDArray[Any], *, classes: bool) -> tuple[str, NDArray[np.float64]]:
     """Each row's loss and its name: the error (0 or 1) of classes, the absolute error of numbers."""
-    if prediction.ndim == 2:
-        return "error rate", (prediction.argmax(axis=1) != y).astype(np.float64)
-    return "mean absolute error", np.abs(prediction - y)
+    if classes:
+        return "error rate", (said != y).astype(np.float64)
+    return "mean absolute error", np.abs(said - y)
 
 
 def find_slices(
-    cells: pd.DataFrame, columns: Sequence[Column], y: NDArray[Any], prediction: NDArray[np.float64]
+    cells: pd.DataFrame, columns: Sequence[Column], y: NDArray[Any], said: NDArray[Any], *, classes: bool
 ) -> Slices:
     """The groups with a significantly larger loss first, then the others, each by its interval's lower end.
 
     Args:
         cells: the judged rows as `prepare` returns them.
         columns: of the training table.
-        y: (n,) codes or values.
-        prediction: (n, k) or (n,).
+        y, said: (n,) codes or values, true and predicted.
+        classes: whether they are codes.
     """
-    what, loss = row_loss(y, prediction)
+    what, loss = row_loss(y, said, classes=classes)
     overall = float(loss.mean()) if len(loss) else float("nan")
     every = [_slice(group, loss, overall) for group in groups(cells, columns)]
     tested = _corrected(every)
@@ -162,7 +162,7 @@ def _slice(group: Group, loss: NDArray[np.float64], overall: float) -> Slice:
     n, rest = len(inside), len(loss) - len(inside)
     mean, variance = float(inside.mean()), float(inside.var(ddof=1))
     if np.isin(inside, (0.0, 1.0)).all():
-        low, high = _wilson(mean, n)
+        low, high = wilson(mean, n)
         variance = max(variance, (mean * (1 - mean) + 0.25 / n) * n / (n + 1))  # never 0
     else:
         reach = 1.96 * np.sqrt(variance / n)
@@ -174,7 +174,7 @@ def _slice(group: Group, loss: NDArray[np.float64], overall: float) -> Slice:
     return Slice(group.column, group.label, n, n / len(loss), mean, low, high, ratio, _tail(float(z)))
 
 
-def _wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
+def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
     """Wilson's (1927) interval of a share."""
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     reach = z * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (1 + z * z / n)

@@ -91,7 +91,7 @@ def _contributions(model: Model, member: Member, cells: pd.DataFrame, seed: int)
         f"{what} of {member.name}",
         tuple(names[k] for k in order),
         amounts[:, order],
-        _ranks(cells)[:, order],
+        cell_ranks(cells)[:, order],
         base,
         one.sum(axis=1),
     )
@@ -134,7 +134,8 @@ def _owners(
     return np.where(same.all(axis=0), len(names), (~same).argmax(axis=0)).astype(np.intp)
 
 
-def _ranks(cells: pd.DataFrame) -> Floats:
+def cell_ranks(cells: pd.DataFrame) -> Floats:
+    """(n, c) where each number or date lies among its column's, 0 to 1; NaN of all else."""
     import pandas as pd
 
     ranks = np.full(cells.shape, np.nan)

@@ -1,0 +1,225 @@
+"""What the predictions for the judged rows show: confusion, ROC, precision and recall, calibration, errors,
+and groups that are served badly.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from rung.tabular import charts
+from rung.tabular.charts import Dot, Line
+from rung.tabular.explain.slices import Slices
+from rung.tabular.report.findings import judged_rows
+from rung.tabular.result import FitResult
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from markupsafe import Markup
+
+    Array = npt.NDArray[Any]
+
+MOST_CLASSES: Final = 20  # in the confusion matrix
+MOST_CURVES: Final = 5
+MOST_PAIRS: Final = 10  # of classes taken for each other
+Picture = tuple[str, str, "Markup"]  # heading, what it shows, chart
+
+
+class Judged(NamedTuple):
+    """The rows that the report judges on: held out from the start if there are such, else the validation
+    rows.
+    """
+
+    y: Array
+    prediction: npt.NDArray[np.float64]
+    words: str
+
+
+class Confusion(NamedTuple):
+    """Counts of rows by true (down) and predicted class (across), and the share of each true class, for
+    shading; `pairs` are the classes taken for each other most often.
+    """
+
+    labels: list[str]
+    counts: list[list[int]]
+    shares: list[list[float]]
+    left_out: int
+    rates: list[tuple[str, int, float, float]]  # class, rows, precision, recall
+    pairs: list[tuple[str, str, int, float]]  # true, predicted, rows, share of the true class
+
+
+def judged(result: FitResult) -> Judged:
+    """What the report judges on."""
+    _, y, prediction = judged_rows(result)
+    if result.held is not None:
+        return Judged(y, prediction, f"the {len(y):,} rows held out from the start")
+    how = "by a holdout" if result.folds == 1 else f"by {result.folds}-fold cross-validation"
+    return Judged(y, prediction, f"the {len(y):,} validation rows ({how})")
+
+
+def confusion(result: FitResult, rows: Judged) -> Confusion | None:
+    """Of the twenty most frequent classes; None for numbers."""
+    if not result.task.is_classification or not len(rows.y):
+        return None
+    k = len(result.task.classes)
+    whole = np.zeros((k, k), dtype=np.int64)
+    np.add.at(whole, (rows.y.astype(np.int64), result.model.codes(rows.prediction)), 1)
+    kept = np.sort(np.argsort(-whole.sum(axis=1), kind="stable")[:MOST_CLASSES])
+    counts = whole[np.ix_(kept, kept)]
+    true, said = whole.sum(axis=1), np.maximum(whole.sum(axis=0), 1)
+    shares = counts / np.maximum(true[kept][:, None], 1)
+    labels = [str(result.task.classes[i]) for i in kept]
+    precision = (whole.diagonal() / said)[kept]
+    rates = list(
+        zip(labels, true[kept].tolist(), precision.tolist(), shares.diagonal().tolist(), strict=True)
+    )
+    return Confusion(labels, counts.tolist(), shares.tolist(), k - len(kept), rates, _pairs(result, whole))
+
+
+def _pairs(result: FitResult, whole: Array) -> list[tuple[str, str, int, float]]:
+    """Classes taken for others, the most rows first; only where there are more than two."""
+    if len(whole) < 3:
+        return []
+    wrong = whole - np.diag(whole.diagonal())
+    found = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
+    names = [str(label) for label in result.task.classes]
+    return [
+        (names[i], names[j], int(wrong[i, j]), float(wrong[i, j] / whole[i].sum()))
+        for i, j in zip(*np.unravel_index(found, wrong.shape), strict=True)
+        if wrong[i, j]
+    ]
+
+
+def pictures(result: FitResult, rows: Judged) -> list[Picture]:
+    """ROC, precision and recall, and calibration of classes; three views of the errors of numbers."""
+    if not len(rows.y):
+        return []
+    return _of_classes(result, rows) if result.task.is_classification else _of_numbers(result, rows)
+
+
+def _of_classes(result: FitResult, rows: Judged) -> list[Picture]:
+    names = [str(label) for label in result.task.classes]
+    counts = np.bincount(rows.y.astype(np.int64), minlength=len(names))
+    shown = [1] if len(names) == 2 else np.argsort(-counts, kind="stable")[:MOST_CURVES].tolist()
+    shown = [k for k in shown if 0 < counts[k] < len(rows.y)]
+    found: list[Picture] = []
+    if shown:
+        each = "each class against the others" if len(names) > 2 else f"each threshold on P({names[1]})"
+        fewer = f"; the {len(shown)} most frequent classes" if len(names) > len(shown) > 1 else ""
+        roc = [Line(names[k], _roc(rows.prediction[:, k], rows.y == k)) for k in shown]
+        recall = [Line(names[k], _precision(rows.prediction[:, k], rows.y == k)) for k in shown]
+        level = float(counts[shown[0]] / len(rows.y)) if len(shown) == 1 else 0.0
+        found += [
+            (
+                "ROC curve",
+                f"{each.capitalize()}{fewer}; the dashed line is chance.",
+                charts.lines_chart(roc, "false positive rate", "true positive rate", unit=True),
+            ),
+            (
+                "Precision and recall",
+                f"Of those found, how many are right; of the right ones, how many are found{fewer}"
+                + (f"; the dashed line is the share of {names[1]}." if len(names) == 2 else "."),
+                charts.lines_chart(recall, "recall", "precision", unit=True, level=level),
+            ),
+        ]
+    return [*found, _calibration(result, rows)]
+
+
+def _roc(p: Array, y: Array) -> list[tuple[float, float]]:
+    """At most 200 points of the ROC curve."""
+    hits, seen = _ranked(p, y)
+    misses = seen - hits
+    points = np.column_stack([misses / max(misses[-1], 1), hits / max(hits[-1], 1)])
+    return [(0.0, 0.0), *_thinned(points)]
+
+
+def _precision(p: Array, y: Array) -> list[tuple[float, float]]:
+    """At most 200 points of precision over recall."""
+    hits, seen = _ranked(p, y)
+    return _thinned(np.column_stack([hits / max(hits[-1], 1), hits / seen]))
+
+
+def _ranked(p: Array, y: Array) -> tuple[Array, Array]:
+    """Positives, and rows, among those with at least each probability that occurs, the largest first."""
+    order = np.argsort(-p, kind="stable")
+    ends = np.flatnonzero(np.r_[np.diff(p[order]) != 0, True])
+    return np.cumsum(y[order])[ends], ends + 1
+
+
+def _thinned(points: Array) -> list[tuple[float, float]]:
+    keep = np.unique(np.linspace(0, len(points) - 1, 200).astype(int))
+    return [(round(a, 4), round(b, 4)) for a, b in points[keep].tolist()]
+
+
+def _calibration(result: FitResult, rows: Judged) -> Picture:
+    """Mean probability and share found in up to ten groups of equally many rows, with Wilson's intervals: of
+    the positive class, or of the class that is said.
+    """
+    from rung.tabular.explain.slices import wilson
+
+    names = result.task.classes
+    if len(names) == 2:
+        p, y, whose = rows.prediction[:, 1], rows.y == 1, f"of {names[1]}"
+    else:
+        p, y, whose = (
+            rows.prediction.max(axis=1),
+            rows.prediction.argmax(axis=1) == rows.y,
+            "of the class said",
+        )
+    groups = np.array_split(np.argsort(p, kind="stable"), max(1, min(10, len(p) // 20)))
+    points = [(float(p[g].mean()), float(y[g].mean())) for g in groups]
+    ends = [wilson(share, len(g)) for (_, share), g in zip(points, groups, strict=True)]
+    line = Line("", points, [a for a, _ in ends], [b for _, b in ends])
+    gap = sum(len(g) * abs(a - b) for (a, b), g in zip(points, groups, strict=True)) / len(p)
+    words = (
+        "Where the points lie on the dashed line, a probability means what it says; on average they are "
+        f"{gap:.1%} off it (expected calibration error)."
+    )
+    chart = charts.lines_chart(
+        [line], f"predicted probability {whose}", "share found", unit=True, marked=True
+    )
+    return ("Calibration", words, chart)
+
+
+def _of_numbers(result: FitResult, rows: Judged) -> list[Picture]:
+    error = rows.prediction - rows.y
+    target = result.model.target
+    found = [
+        (
+            "Predicted and true",
+            "Darker where more rows lie; a perfect model lies on the dashed line.",
+            charts.density_chart(rows.y, rows.prediction, f"true {target}", "predicted"),
+        ),
+        (
+            "Errors",
+            f"Predicted minus true; half of them are within ±{np.median(np.abs(error)):.3g}.",
+            charts.histogram_chart(error, "error"),
+        ),
+    ]
+    groups = np.array_split(np.argsort(rows.prediction, kind="stable"), max(1, min(12, len(error) // 20)))
+    if len(groups) > 1:
+        points = [(float(rows.prediction[g].mean()), float(np.median(error[g]))) for g in groups]
+        ends = [np.quantile(error[g], [0.1, 0.9]) for g in groups]
+        line = Line("", points, [float(a) for a, _ in ends], [float(b) for _, b in ends])
+        found.append(
+            (
+                "Errors by prediction",
+                "The median error and, shaded, where four of five errors lie: wide where the model is "
+                "unsure, off the dashed line where it leans to one side.",
+                charts.lines_chart([line], "predicted", "error", level=0.0),
+            )
+        )
+    return found
+
+
+def slices_chart(slices: Slices) -> Markup | None:
+    """The worst groups with their intervals; None where no group is worse than all rows."""
+    if not slices.worst:
+        return None
+    dots = [
+        Dot(f"{s.column} {s.label}" if s.label[0] in "≤>" else f"{s.column}: {s.label}",
+            s.loss, s.low, s.high, f"{s.rows:,} rows")
+        for s in slices.worst
+    ]  # fmt: skip
+    return charts.dot_chart(dots, slices.what, slices.overall)
