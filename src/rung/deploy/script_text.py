@@ -1,0 +1,180 @@
+"""The text of a script around a pipeline's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from rung import __version__
+from rung.deploy.script_layout import laid_out, listed, quoted
+from rung.deploy.script_parts import Step
+
+_NAMES: Final = {"number": "NUMBERS", "category": "CATEGORIES", "date": "DATES", "text": "TEXTS"}
+
+_DATE_PARTS: Final = '''
+DATE_FORMATS = {formats}
+
+
+def date_parts(frame):
+    """Days since 1970, year, month, day, weekday and hour of each date."""
+    parts = []
+    for name in frame:
+        moment = pd.to_datetime(frame[name], format=DATE_FORMATS[name], errors="coerce", utc=True)
+        days = (moment - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
+        clock = moment.dt
+        parts += [days, clock.year, clock.month, clock.day, clock.day_of_week, clock.hour]
+    return np.column_stack([np.asarray(part, dtype=float) for part in parts])
+'''
+
+_SQUASH: Final = '''
+
+def squash(matrix):
+    """Large values drawn in smoothly."""
+    return matrix / np.sqrt(1 + (matrix / 3) ** 2)
+'''
+
+_WHOLE_CODES: Final = '''
+
+def whole_codes(matrix):
+    """Codes of categories as whole numbers, -1 where missing: CatBoost takes no others."""
+    frame = pd.DataFrame(matrix)
+    whole = frame[CODES].fillna(-1).astype(int)
+    return pd.concat([frame.drop(columns=CODES), whole], axis=1)[list(frame)]
+'''
+
+_READ: Final = '''
+
+def read(path):
+    """The table's columns, and its target."""
+    separator = "\\t" if ".tsv" in path else ","
+    words = {{name: str for name in CATEGORIES + TEXTS + DATES}}
+    frame = pd.read_csv(path, sep=separator, dtype=words, na_values=["?"], skipinitialspace=True)
+    frame = frame[frame[TARGET].notna()].reset_index(drop=True)
+    X = frame[NUMBERS + CATEGORIES + DATES + TEXTS].copy()
+    X[NUMBERS] = X[NUMBERS].apply(pd.to_numeric, errors="coerce")
+    X[CATEGORIES] = X[CATEGORIES].astype(object).where(X[CATEGORIES].notna(), None)
+    X[TEXTS] = X[TEXTS].fillna("")
+    return X, {target}
+'''
+
+_MAIN: Final = """
+
+def main():
+    parser = argparse.ArgumentParser(description="Fit the pipeline, print its score, keep it.")
+    parser.add_argument("table", help="a CSV file with the columns above")
+    parser.add_argument("--out", default="pipeline.joblib", help="where the fitted pipeline goes")
+    given = parser.parse_args()
+    X, y = read(given.table)
+    scores = cross_val_score(make_model(), X, y, cv=5, scoring="{scoring}"{params})
+    print(f"{scoring}: {{scores.mean():.5g}} (five folds, deviation {{scores.std():.2g}})")
+    joblib.dump(make_model().fit(X, y{fit}), given.out)
+    print(f"the fitted pipeline is in {{given.out}}; load it with joblib.load")
+
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def helpers(steps: Sequence[Step], formats: Mapping[str, str]) -> str:
+    """The functions that the steps call."""
+    wanted = {name for step in steps for name in step.helpers}
+    text = ""
+    if "date_parts" in wanted:
+        lines = "".join(f"    {quoted(name)}: {quoted(form)},\n" for name, form in formats.items())
+        text += _DATE_PARTS.format(formats=f"{{\n{lines}}}")
+    if "squash" in wanted:
+        text += _SQUASH
+    if "whole_codes" in wanted:
+        text += _WHOLE_CODES
+    return text
+
+
+class Content(NamedTuple):
+    """What a script is filled with.
+
+    Attributes:
+        name: of the script's file.
+        about: lines of its docstring.
+        columns: by kind; formats: of the dates.
+        scoring: as scikit-learn calls it.
+    """
+
+    name: str
+    about: Sequence[str]
+    imports: Sequence[str]
+    columns: Mapping[str, list[str]]
+    formats: Mapping[str, str]
+    target: str
+    steps: Sequence[Step]
+    scoring: str
+    classes: bool
+
+
+def fill(content: Content) -> str:
+    """The whole script."""
+    steps, classes, scoring = content.steps, content.classes, content.scoring
+    wanted = {helper for step in steps for helper in step.helpers}
+    needs_numpy = bool(wanted & {"date_parts", "squash"})
+    head = ["import argparse", "", "import joblib", *(["import numpy as np"] if needs_numpy else [])]
+    codes = steps[-1].codes
+    last = steps[-1].code.split("(")[0].lower()
+    told = f"{last}__{_TOLD[last[:4]]}" if codes and last[:4] in _TOLD else ""
+    return "".join(
+        [
+            _docstring(content.name, content.about),
+            "\n".join([*head, "import pandas as pd", *content.imports]),
+            f"\n\nTARGET = {quoted(content.target)}\n",
+            *(
+                f"{_NAMES[kind]} = {laid_out(listed(names), 0, len(_NAMES[kind]) + 3)}\n"
+                for kind, names in content.columns.items()
+            ),
+            f"CODES = {list(codes)!r}  # columns of the prepared matrix that hold categories\n"
+            if codes
+            else "",
+            helpers(steps, content.formats),
+            _READ.format(target=_TARGETS[_target_form(classes, last)]),
+            _model(steps, regression=not classes),
+            _MAIN.format(
+                scoring=scoring,
+                params=f', params={{"{told}": CODES}}' if told else "",
+                fit=f", {told}=CODES" if told else "",
+            ),
+        ]
+    )
+
+
+_TOLD: Final = {"lgbm": "categorical_feature", "catb": "cat_features"}  # arguments of `fit`
+_TARGETS: Final = {
+    "classes": "frame[TARGET].astype(str)",
+    "codes": 'frame[TARGET].astype("category").cat.codes.astype(int)',
+    "values": "pd.to_numeric(frame[TARGET])",
+}
+
+
+def _target_form(classes: bool, last: str) -> str:
+    if not classes:
+        return "values"
+    return "codes" if last.startswith("xgb") else "classes"  # XGBoost takes no labels
+
+
+def _docstring(name: str, about: Sequence[str]) -> str:
+    lines = [
+        f'"""Fit one scikit-learn pipeline on a table: python {name} TABLE.csv',
+        "",
+        f"Written by rung {__version__}. {about[0]}",
+        *about[1:],
+        '"""',
+    ]
+    return "\n".join(lines) + "\n\n"
+
+
+def _model(steps: Sequence[Step], *, regression: bool) -> str:
+    inner = "".join(f"        {laid_out(step.code, 8)},\n" for step in steps)
+    pipeline = f"make_pipeline(\n{inner}    )"
+    lines = [f"    pipeline = {pipeline}"]
+    if regression:
+        lines.append("    return TransformedTargetRegressor(pipeline, transformer=StandardScaler())")
+    else:
+        lines.append("    return pipeline")
+    return "\n\ndef make_model():\n" + "\n".join(lines) + "\n"

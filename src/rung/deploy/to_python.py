@@ -1,0 +1,130 @@
+"""The heaviest member of a model as a scikit-learn script that fits it anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from rung.deploy.script_parts import Step, estimator_step, first_code, preparation_steps
+from rung.deploy.script_text import Content, fill
+from rung.errors import UserError
+from rung.tabular.columns import Kind
+from rung.tabular.model import Member, Model
+from rung.tabular.pipeline import Constant
+
+_SCORING = {
+    "auc": "roc_auc",
+    "log_loss": "neg_log_loss",
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced_accuracy",
+    "f1_macro": "f1_macro",
+    "rmse": "neg_root_mean_squared_error",
+    "mse": "neg_mean_squared_error",
+    "mae": "neg_mean_absolute_error",
+    "mape": "neg_mean_absolute_percentage_error",
+    "r2": "r2",
+}
+
+
+class Script(NamedTuple):
+    """What was written: where, and which member the script fits."""
+
+    path: Path
+    member: str
+
+
+def export_python(model: Model, path: str | Path) -> Script:
+    """Write the script to `path`; it takes a table's path, and prints a cross-validated score.
+
+    Raises:
+        UserError: no member has a form in scikit-learn, or the file cannot be written.
+    """
+    text, member = script(model, Path(path).name)
+    place = Path(path)
+    temporary = place.with_name(f".{place.name}.part")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(place)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise UserError(
+            f"{place} cannot be written ({error.strerror or error}): give another --out"
+        ) from error
+    return Script(place, member.name)
+
+
+def script(model: Model, name: str = "model.py") -> tuple[str, Member]:
+    """The script's text, and the member that it fits."""
+    member, step = _heaviest(model)
+    pipeline = member.pipelines[0]
+    parts = [] if isinstance(pipeline, Constant) else preparation_steps(pipeline, member.name, model.encoder)
+    steps = [*parts, step]
+    kinds = {kind: model.encoder.names(kind) for kind in (Kind.NUMBER, Kind.CATEGORY, Kind.DATE, Kind.TEXT)}
+    formats = {c.name: c.format or "ISO8601" for c in model.columns if c.kind == Kind.DATE}
+    content = Content(
+        name=name,
+        about=_about(model, member),
+        imports=_imports(steps, regression=not model.task.is_classification),
+        formats=formats,
+        columns={str(kind): names for kind, names in kinds.items()},
+        target=model.target,
+        steps=steps,
+        scoring=_scoring(model),
+        classes=model.task.is_classification,
+    )
+    return fill(content), member
+
+
+def _heaviest(model: Model) -> tuple[Member, Step]:
+    for member in sorted(model.members, key=lambda one: -one.weight):
+        step = estimator_step(member, model.task, first_code(model.encoder))
+        if step is not None:
+            return member, step
+    names = ", ".join(sorted({member.name for member in model.members}))
+    raise UserError(
+        f"no member of the model ({names}) has a form in scikit-learn: take --to onnx or --to mlflow"
+    )
+
+
+def _about(model: Model, member: Member) -> list[str]:
+    """Lines of the script's docstring: what it is part of."""
+    lines = []
+    heaviest = max(model.members, key=lambda one: one.weight)
+    if member is not heaviest:
+        lines.append(f"The heaviest member, {heaviest.name}, has no form in scikit-learn.")
+    lines.append(
+        f"It has {member.weight:.0%} of the weight in a mean of {len(model.members)}: the whole model is a "
+        "little better."
+        if len(model.members) > 1
+        else "It is the model's only member."
+    )
+    if member.name == "mlp":
+        lines.append("rung lowers the learning rate while it trains, which scikit-learn has no setting for.")
+    return lines
+
+
+def _scoring(model: Model) -> str:
+    default = "neg_log_loss" if model.task.is_classification else "neg_root_mean_squared_error"
+    metric = str(model.notes.get("metric", ""))
+    if metric == "auc" and model.task.kind == "multiclass":
+        return "roc_auc_ovr"
+    return _SCORING.get(metric, default)
+
+
+def _imports(steps: Sequence[Step], *, regression: bool) -> list[str]:
+    lines = {line for step in steps for line in step.imports}
+    lines |= {
+        "from sklearn.model_selection import cross_val_score",
+        "from sklearn.pipeline import make_pipeline",
+    }
+    if regression:
+        lines |= {
+            "from sklearn.compose import TransformedTargetRegressor",
+            "from sklearn.preprocessing import StandardScaler",
+        }
+    names: dict[str, set[str]] = {}
+    for line in lines:
+        module, imported = line.removeprefix("from ").split(" import ")
+        names.setdefault(module, set()).update(imported.split(", "))
+    return [f"from {module} import {', '.join(sorted(names[module]))}" for module in sorted(names)]
