@@ -66,7 +66,7 @@ def page(rows: Sequence[Row]) -> str:
     """The text."""
     known = sorted(rows, key=lambda row: row.key)
     systems = table(["system", "version", "what is compared"], list(_systems(known)), left=3)
-    parts = [_INTRO.format(ran=_ran(known), systems=systems)]
+    parts = [_INTRO.format(ran=_ran(known), systems=systems.rstrip())]
     for field in fields(known):
         parts += _section(field)
     if len(parts) > 1:
@@ -82,9 +82,13 @@ def _ran(rows: Sequence[Row]) -> str:
     failed = sum(bool(row.failed) for row in rows)
     cores = span(row.cores for row in rows)
     busy = sum(row.load > row.cores for row in rows)
-    text = f"{len(rows)} runs on {tables} tables, {splits} splits, {cores} cores; {failed} failed."
+    halves = "one split" if splits == 1 else f"{splits} splits"
+    text = f"{len(rows)} runs on {tables} tables, {halves}, {cores} cores; {failed} failed."
     if busy:
-        text += f" The machine had more to do than it has cores when {busy} of them began."
+        text += (
+            f" The machine had more to do than it has cores when {busy} of them began,\n"
+            "which costs every system time: such rows compare no more than roughly."
+        )
     return text
 
 

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import textwrap
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -164,7 +165,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _last_line(path: Path) -> str:
     lines = path.read_text(errors="replace").strip().splitlines()
-    return lines[-1].strip()[:200] if lines else ""
+    return textwrap.shorten(lines[-1], 140, placeholder=" ...") if lines else ""
 
 
 def _facts(folder: Path) -> dict[str, Any]:

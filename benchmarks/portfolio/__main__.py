@@ -10,10 +10,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from benchmarks.cash.tables import TABLES, Table
 from benchmarks.entries import Unavailable
-from benchmarks.portfolio import building, configurations, evaluating, recording
+from benchmarks.portfolio import building, configurations, evaluating, page, recording
+from rung.tabular.meta import shipped
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,18 +32,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ):
         making = commands.add_parser(name, help=line)
         making.add_argument("--leave-out", default="", help="tables that it must not have seen")
+        if name == "build":
+            making.add_argument("--out", type=Path, help="another file than the package's")
     asked = parser.parse_args(arguments)
     try:
         if asked.command == "record":
             return _record(_words(asked.tables))
-        memory = building.build(_words(asked.leave_out))
+        if asked.command == "build":
+            print(building.write(building.build(_words(asked.leave_out)), asked.out or building.PLACE))
+            return 0
     except Unavailable as reason:
         print(reason, file=sys.stderr)
         return 1
-    if asked.command == "build":
-        print(building.write(memory))
-        return 0
-    print(evaluating.said(memory, evaluating.evaluate(memory)))
+    memory = shipped().without(_words(asked.leave_out))
+    found = evaluating.evaluate(memory)
+    print(evaluating.said(memory, found))
+    if not asked.leave_out:
+        print(page.write(memory, found))
     return 0
 
 
