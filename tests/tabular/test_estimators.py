@@ -16,14 +16,22 @@ from rung.errors import StudyError
 # Left out by scikit-learn itself where SciPy's array interface is not switched on.
 BY_ENVIRONMENT = set() if os.environ.get("SCIPY_ARRAY_API") == "1" else {"check_array_api_input"}
 
+INEXACT = dict.fromkeys(
+    (
+        "check_sample_weight_equivalence_on_dense_data",
+        "check_sample_weight_equivalence_on_sparse_data",
+    ),
+    "a row of weight 2 and the same row twice fall into other folds, as in scikit-learn's own forests",
+)
+
 
 @pytest.mark.parametrize("estimator", [rung.AutoClassifier(budget=0.1), rung.AutoRegressor(budget=0.1)])
 def test_check_estimator(estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        checks = check_estimator(estimator, on_skip=None, on_fail="raise")
+        checks = check_estimator(estimator, on_skip=None, on_fail="raise", expected_failed_checks=INEXACT)
     skipped = {check["check_name"] for check in checks if check["status"] != "passed"}
-    assert skipped <= BY_ENVIRONMENT
+    assert skipped <= BY_ENVIRONMENT | set(INEXACT)
 
 
 def _frame(n=80):
@@ -68,3 +76,64 @@ def test_fewer_than_one_worker_is_refused(workers):
     X, y = _frame()
     with pytest.raises(StudyError, match=f"workers must be at least 1, not {workers}; leave it out"):
         rung.AutoClassifier(budget=0.3, workers=workers).fit(X, y)
+
+
+def test_weights_count_in_training_and_in_scores():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    y = np.where(np.arange(200) < 100, X[:, 0], -X[:, 0])  # two opposite halves
+    first = np.where(np.arange(200) < 100, 1.0, 1e-3)
+    model = rung.AutoRegressor(budget=0.5, random_state=0, include=["linear"]).fit(X, y, sample_weight=first)
+    assert np.corrcoef(model.predict(X), X[:, 0])[0, 1] > 0.9
+    other = rung.AutoRegressor(budget=0.5, random_state=0, include=["linear"])
+    other.fit(X, y, sample_weight=first[::-1])
+    assert np.corrcoef(other.predict(X), X[:, 0])[0, 1] < -0.9
+    assert model.result_.score < 0.2 * y.std(), (
+        "the rows that hardly count are missed, and that does not count"
+    )
+
+
+def test_groups_are_held_out_together():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(120, 2)), rng.integers(0, 2, 120)
+    groups = np.repeat(np.arange(12), 10)
+    model = rung.AutoClassifier(budget=0.5, random_state=0, include=["linear"]).fit(X, y, groups=groups)
+    evidence = model.model_.evidence
+    for group in range(12):
+        assert len(set(evidence.fold[groups[evidence.rows] == group])) == 1
+    with pytest.raises(ValueError, match=r"groups\.shape"):
+        rung.AutoClassifier(budget=0.5).fit(X, y, groups=groups[:5])
+
+
+def test_a_quantile_is_predicted():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 1))
+    y = X[:, 0] + rng.normal(size=400)
+    model = rung.AutoRegressor(budget=2, random_state=0, quantile=0.9, workers=1).fit(X, y)
+    assert model.result_.metric.name == "pinball_0.9"
+    evidence = model.model_.evidence
+    assert 0.8 < np.mean(evidence.y <= evidence.prediction) < 0.97
+
+
+def test_intervals_and_sets_of_an_estimator():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 2))
+    model = rung.AutoRegressor(budget=0.5, random_state=0, include=["linear"]).fit(X, X[:, 0])
+    low, high = model.predict_interval(X, 0.8).T
+    assert (low <= high).all()
+    labels = np.where(X[:, 0] > 0, "up", "down")
+    classifier = rung.AutoClassifier(budget=0.5, random_state=0, include=["linear"]).fit(X, labels)
+    assert all(set(found) <= {"up", "down"} and found for found in classifier.predict_set(X, 0.9))
+
+
+def test_a_threshold_of_its_own_where_the_metric_asks_for_labels():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(4000, 2))
+    y = (X[:, 0] + rng.normal(size=4000) > 1.8).astype(int)
+    asked = {"metric": "balanced_accuracy", "random_state": 0, "include": ["linear"], "workers": 1}
+    model = rung.AutoClassifier(budget=2, **asked).fit(X, y)
+    cut = model.model_.threshold
+    assert cut is not None
+    assert cut < 0.3, "a tenth of the rows is positive"
+    proba = model.predict_proba(X)[:, 1]
+    assert np.array_equal(model.predict(X), (proba > cut).astype(int))

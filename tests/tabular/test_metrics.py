@@ -116,5 +116,7 @@ def test_names() -> None:
     assert get_metric("Log-Loss", MULTI).name == "log_loss"
     with pytest.raises(DataError, match=r"no metric 'acuracy'; did you mean accuracy"):
         get_metric("acuracy", BINARY)
-    with pytest.raises(DataError, match="'rmse' is for regression or quantile and the task is binary; take one of auc, "):
+    with pytest.raises(
+        DataError, match="'rmse' is for regression or quantile and the task is binary; take one of auc, "
+    ):
         get_metric("rmse", BINARY)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rung.tabular.splits import ALWAYS, make_split
+from rung.tabular.splits import ALWAYS, make_split, time_split
 
 targets = st.lists(st.integers(0, 4), min_size=2, max_size=120)
 
@@ -72,3 +72,45 @@ def test_the_seed_decides():
     assert first.folds.tolist() == again.folds.tolist()
     assert first.order.tolist() == again.order.tolist()
     assert first.folds.tolist() != other.folds.tolist()
+
+
+@given(st.integers(0, 50), st.integers(2, 6), st.integers(20, 200), st.integers(3, 60))
+def test_groups_are_never_torn(seed, folds, n, many):
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, many, n)
+    number = min(folds, len(np.unique(groups)))
+    split = make_split(rng.normal(size=n), 0, number, 0.2, seed, groups)
+    for group in np.unique(groups):
+        assert len(np.unique(split.folds[groups == group])) == 1
+    for fold in range(split.number):
+        held, trained = split.held_out(fold), split.training(fold, n)
+        assert not set(groups[held]) & set(groups[trained])
+    aside = split.aside(split.training(0, n), 0.2, seed)
+    if aside is not None:
+        rows = split.training(0, n)
+        assert not set(groups[rows[aside]]) & set(groups[rows[~aside]])
+
+
+def test_large_groups_are_balanced():
+    groups = np.repeat(np.arange(7), [50, 30, 20, 20, 10, 10, 10])
+    sizes = np.bincount(make_split(np.zeros(150), 0, 3, 0.2, 0, groups).folds)
+    assert sizes.tolist() == [50, 50, 50]
+
+
+@given(st.integers(0, 20), st.integers(1, 5), st.integers(30, 120))
+def test_time_only_looks_back(seed, folds, n):
+    rng = np.random.default_rng(seed)
+    moments = rng.integers(0, 40, n).astype(float)
+    split = time_split(rng.normal(size=n), 0, moments, folds, 0.2, seed)
+    for fold in range(split.number):
+        held, trained = split.held_out(fold), split.training(fold, n)
+        if len(held) and len(trained):
+            assert moments[trained].max() < moments[held].min()
+    latest = [
+        moments[split.held_out(fold)].max() for fold in range(split.number) if len(split.held_out(fold))
+    ]
+    assert latest == sorted(latest, reverse=True), "fold 0 is the latest"
+    rows = split.training(0, n)
+    aside = split.aside(rows, 0.2, seed)
+    if aside is not None:
+        assert moments[rows[aside]].min() > moments[rows[~aside]].max()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _RESERVE = 0.2  # seconds before the end by which the last fits must be done, and
 _SHARE = 0.03  # of the budget
+_MANY = 0.99  # of the rows being groups of their own, there is nothing to tell
 
 
 class Asked(NamedTuple):
@@ -88,7 +89,7 @@ def _notes(data: Ready, model: Model) -> list[str]:
     if split.moments is not None:
         notes.append("each fold is trained on earlier rows only, and the last fit is on all of them")
     elif split.groups is not None:
-        notes.append(_together(split.groups))
+        notes += _together(split.groups)
     if model.temperature != 1.0:
         notes.append(f"probabilities are calibrated by a temperature of {model.temperature:.2f}")
     if model.threshold is not None:
@@ -98,9 +99,12 @@ def _notes(data: Ready, model: Model) -> list[str]:
     return notes
 
 
-def _together(groups: NDArray[np.intp]) -> str:
+def _together(groups: NDArray[np.intp]) -> list[str]:
+    """Said where it is asked for, or where many rows are the same."""
     count = len(np.unique(groups))
-    return f"rows that belong together are held out together: {count:,} groups of {len(groups):,} rows"
+    if count > _MANY * len(groups):
+        return []
+    return [f"rows that belong together are held out together: {count:,} groups of {len(groups):,} rows"]
 
 
 def _model(data: Ready, target: str, members: list[Member], search: Search, ensemble: Ensemble) -> Model:
@@ -120,7 +124,10 @@ def _model(data: Ready, target: str, members: list[Member], search: Search, ense
         model.temperature = fit_temperature(prediction, y, dataset.judge, weight, dataset.seed)
         prediction = tempered(prediction, model.temperature)
         model.factors = fit_factors(prediction, y, dataset.judge, weight, dataset.seed)
-    model.evidence = Evidence(data.train[valid], y, prediction, weight)
+    split = dataset.split
+    folded = split.number > 1 and split.moments is None
+    fold = split.folds[valid].astype(np.intp) if folded else None
+    model.evidence = Evidence(data.train[valid], y, prediction, weight, fold)
     return model
 
 

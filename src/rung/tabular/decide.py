@@ -12,7 +12,7 @@ from rung.tabular.metrics import Metric
 
 LEAST_BINARY = 500  # rows below which a temperature is noise; of several classes each row says more
 LEAST_CLASSES = 300
-LEAST_LABELS = 50  # rows of the rarest class, below which no factor is learned
+LEAST_LABELS = 20  # rows of the rarest class, below which no factor is learned
 _TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(2.0), 41))
 _FACTORS = np.exp(np.linspace(np.log(0.05), np.log(20.0), 61))
 _SWEEPS = 2

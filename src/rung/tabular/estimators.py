@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,35 @@ if TYPE_CHECKING:
 
     from rung.tabular.result import FitResult
 
-_TARGET = "target of the fit"  # a name that no column of the caller's has
+_TARGET = "target of the fit"  # names that no column of the caller's has
+_WEIGHT = "weight of the fit"
+_GROUP = "group of the fit"
+
+
+class _Beside(NamedTuple):
+    """What comes with the rows of a fit: (n,) each, or None."""
+
+    weight: Any
+    groups: Any
+
+    def columns(self, rows: int) -> dict[str, NDArray[Any]]:
+        """As columns of the frame.
+
+        Raises:
+            ValueError: they are not as many as the rows, or weights cannot be used.
+        """
+        found = {}
+        for name, values in ((_WEIGHT, self.weight), (_GROUP, self.groups)):
+            if values is None:
+                continue
+            array = np.asarray(values)
+            if array.shape != (rows,):
+                what = "sample_weight" if name == _WEIGHT else "groups"
+                raise ValueError(f"{what}.shape == {array.shape}, expected {(rows,)}!")
+            if name == _WEIGHT and not (np.isfinite(array).all() and (array >= 0).all() and array.any()):
+                raise ValueError("Invalid sample_weight: numbers from 0 up are needed, not all of them zero.")
+            found[name] = array
+        return found
 
 
 class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
@@ -29,19 +58,30 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         metric: what is optimised; AUC, log loss or RMSE unless given.
         random_state: seed (an int), a RandomState, or None for another one each time.
         workers: processes; one, in line, for small tables and budgets, else all cores, unless given.
+        include, exclude: learners by name (`rung methods` lists them); all that fit the task unless given.
+        kinds: of columns whose kind is not to be guessed: number, category, text or date.
+        predict_time: seconds that predicting a row, of a thousand at once, may take.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # a door
         self,
         budget: float | str = 60,
-        metric: str | None = None,
+        metric: Any = None,
         random_state: Any = None,
         workers: int | None = None,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        predict_time: float | None = None,
     ) -> None:
         self.budget = budget
         self.metric = metric
         self.random_state = random_state
         self.workers = workers
+        self.include = include
+        self.exclude = exclude
+        self.kinds = kinds
+        self.predict_time = predict_time
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -51,7 +91,7 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         tags.non_deterministic = False
         return tags
 
-    def _search(self, frame: pd.DataFrame, y: NDArray[Any], task: str) -> Self:
+    def _search(self, frame: pd.DataFrame, y: NDArray[Any], task: str, beside: _Beside) -> Self:
         from sklearn.utils import check_random_state
 
         from rung.study.durations import seconds
@@ -60,7 +100,7 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         began = time.monotonic()
         if len(frame) != len(y):
             raise ValueError(f"X has {len(frame)} rows and y has {len(y)}: they must be as many")
-        frame = frame.assign(**{_TARGET: y})
+        frame = frame.assign(**{_TARGET: y}, **beside.columns(len(y)))
         self.result_: FitResult = fit_table(
             frame,
             _TARGET,
@@ -70,6 +110,12 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
             workers=self.workers,
             started=began,
+            include=tuple(self.include or ()),
+            exclude=tuple(self.exclude or ()),
+            kinds=self.kinds,
+            predict_time=self.predict_time,
+            weights=None if beside.weight is None else _WEIGHT,
+            split=None if beside.groups is None else f"group:{_GROUP}",
         )
         self.model_ = self.result_.model
         return self
@@ -105,8 +151,13 @@ class AutoClassifier(ClassifierMixin, _Auto):  # type: ignore[misc]
     `feature_names_in_` where X has names.
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Search on X (array or frame, missing cells and categories allowed) with labels y."""
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Search on X (array or frame, missing cells and categories allowed) with labels y.
+
+        Args:
+            sample_weight: (n,) of the rows, in training and in every score.
+            groups: (n,) rows of one group are held out together.
+        """
         frame, y = _frame(self, X, reset=True), _target(self, y)
         check_classification_targets(y)
         self.classes_ = np.unique(y)
@@ -114,7 +165,8 @@ class AutoClassifier(ClassifierMixin, _Auto):  # type: ignore[misc]
             raise ValueError(
                 f"y has one class only, {self.classes_[0]!r}: a classifier needs at least two classes"
             )
-        return self._search(frame, y, "binary" if len(self.classes_) == 2 else "multiclass")
+        task = "binary" if len(self.classes_) == 2 else "multiclass"
+        return self._search(frame, y, task, _Beside(sample_weight, groups))
 
     def predict_proba(self, X: Any) -> NDArray[np.float64]:
         """Probabilities of the classes in the order of `classes_`: (n, k)."""
@@ -122,27 +174,64 @@ class AutoClassifier(ClassifierMixin, _Auto):  # type: ignore[misc]
         return self.model_.predict_proba(frame)
 
     def predict(self, X: Any) -> NDArray[Any]:
-        """The most probable classes: (n,)."""
+        """The classes: (n,); the most probable ones, but where the metric asks for another threshold."""
         check_is_fitted(self, "model_")
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        return np.asarray(self.classes_[self.model_.codes(self.predict_proba(X))])
+
+    def predict_set(self, X: Any, coverage: float = 0.9) -> list[list[Any]]:
+        """For each row the classes of which one is right with this probability: conformal sets."""
+        from rung.tabular import conformal
+
+        return conformal.predict_set(self.model_, _table(self, X), coverage).labels()
 
 
 class AutoRegressor(RegressorMixin, _Auto):  # type: ignore[misc]
     """A regressor that searches for the best model within a budget.
 
+    Its parameters are `AutoClassifier`'s and `quantile`: predict this quantile, not the mean.
+
     Attributes after `fit`: `model_`, `result_`, `leaderboard_`, `report_`, `n_features_in_`, and
     `feature_names_in_` where X has names.
     """
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Search on X (array or frame, missing cells and categories allowed) with values y."""
+    def __init__(  # noqa: PLR0913  # a door
+        self,
+        budget: float | str = 60,
+        metric: Any = None,
+        random_state: Any = None,
+        workers: int | None = None,
+        include: Sequence[str] | None = None,
+        exclude: Sequence[str] | None = None,
+        kinds: Mapping[str, str] | None = None,
+        predict_time: float | None = None,
+        quantile: float | None = None,
+    ) -> None:
+        super().__init__(budget, metric, random_state, workers, include, exclude, kinds, predict_time)
+        self.quantile = quantile
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Search on X (array or frame, missing cells and categories allowed) with values y.
+
+        Args:
+            sample_weight: (n,) of the rows, in training and in every score.
+            groups: (n,) rows of one group are held out together.
+        """
         frame = _frame(self, X, reset=True)
-        return self._search(frame, np.asarray(_target(self, y), dtype=np.float64), "regression")
+        values = np.asarray(_target(self, y), dtype=np.float64)
+        task = "regression" if self.quantile is None else f"quantile:{self.quantile!r}"
+        return self._search(frame, values, task, _Beside(sample_weight, groups))
 
     def predict(self, X: Any) -> NDArray[np.float64]:
         """Values: (n,)."""
         frame = _table(self, X)
         return self.model_.predict(frame)
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> NDArray[np.float64]:
+        """For each row the bounds that hold its value with this probability, (n, 2): conformal intervals."""
+        from rung.tabular import conformal
+
+        found = conformal.predict_interval(self.model_, _table(self, X), coverage)
+        return np.column_stack([found.low, found.high])
 
 
 def _table(estimator: Any, X: Any) -> pd.DataFrame:

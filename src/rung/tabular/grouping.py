@@ -34,9 +34,9 @@ class Rows(NamedTuple):
 
     def split(self, y: NDArray[np.float64], classes: int, scheme: Scheme, seed: int) -> Split:
         """The folds that these rows ask for."""
-        folds = min(scheme.folds, max(1, len(y) // 2))
         if self.folds is not None:
             return given_split(y, classes, np.unique(self.folds, return_inverse=True)[1], seed)
+        folds = min(scheme.folds, max(1, len(y) // 2))
         if self.moments is not None:
             return time_split(y, classes, self.moments, folds, scheme.share, seed)
         if self.groups is not None:

@@ -40,7 +40,7 @@ def _tasks(name: str) -> tuple[str, ...]:
         return NUMBERS
     if name in (*_OF_TWO, "roc_auc", "average_precision") or "likelihood_ratio" in name:
         return ("binary",)
-    return CLASSES
+    return ("multiclass",) if name == "top_k_accuracy" else CLASSES
 
 
 def _of_scorer(scorer: Any, name: str, tasks: tuple[str, ...]) -> Metric:

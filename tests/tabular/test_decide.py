@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rung.tabular.deadline import Deadline
+from rung.tabular.decide import fit_factors, fit_temperature, tempered, threshold
+from rung.tabular.metrics import METRICS
+from rung.tabular.optimism import optimism
+
+
+def _probabilities(n=4000, k=2, sharpness=1.0, seed=0):
+    """Calibrated probabilities, then sharpened, and labels drawn from the calibrated ones."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(size=(n, k)) * 1.5
+    true = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    y = (true.cumsum(axis=1) > rng.random((n, 1))).argmax(axis=1)
+    return tempered(true, 1 / sharpness), y
+
+
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize("sharpness", [0.6, 1.7])
+def test_a_temperature_undoes_sharpening(k, sharpness):
+    p, y = _probabilities(k=k, sharpness=sharpness)
+    found = fit_temperature(p, y, METRICS["log_loss"])
+    assert found == pytest.approx(sharpness, rel=0.15)
+
+
+def test_calibrated_probabilities_and_few_rows_are_left_alone():
+    p, y = _probabilities(sharpness=3.0, n=200)
+    assert fit_temperature(p, y, METRICS["log_loss"]) == 1.0
+    p, y = _probabilities(n=4000, seed=3)
+    assert fit_temperature(p, y, METRICS["log_loss"]) == pytest.approx(1.0, abs=0.1)
+    assert fit_temperature(p, y, METRICS["auc"]) == 1.0, "the order of the rows does not change"
+
+
+@given(st.floats(0.5, 2.0), st.integers(2, 5))
+def test_a_temperature_keeps_rows_summing_to_one_and_their_order(temperature, k):
+    p, _ = _probabilities(50, k)
+    after = tempered(p, temperature)
+    assert after.sum(axis=1) == pytest.approx(1)
+    assert (after.argmax(axis=1) == p.argmax(axis=1)).all()
+
+
+def test_the_threshold_is_the_best_there_is():
+    """A closed form: balanced accuracy of calibrated probabilities is best at the share of the positives."""
+    rng = np.random.default_rng(0)
+    risk = rng.beta(0.5, 4.0, 20_000)
+    y = (rng.random(20_000) < risk).astype(int)
+    p = np.column_stack([1 - risk, risk])
+    factors = fit_factors(p, y, METRICS["balanced_accuracy"])
+    cut = threshold(factors)
+    assert cut == pytest.approx(y.mean(), abs=0.03)
+    metric = METRICS["balanced_accuracy"]
+    assert metric.score(y, p * factors) > metric.score(y, p) + 0.1
+
+
+def test_several_classes_have_a_factor_each():
+    rng = np.random.default_rng(0)
+    y = rng.choice(3, 6000, p=[0.8, 0.15, 0.05])
+    p = np.full((6000, 3), 0.05) + np.eye(3)[y] * 0.2 + [0.5, 0.1, 0.03] + rng.random((6000, 3)) * 0.2
+    p /= p.sum(axis=1, keepdims=True)
+    metric = METRICS["balanced_accuracy"]
+    factors = fit_factors(p, y, metric)
+    assert factors[0] == 1
+    assert metric.score(y, p * factors) > metric.score(y, p) + 0.05
+    assert threshold(factors) is None
+
+
+def test_no_factor_where_it_would_be_noise():
+    p, y = _probabilities(2000)
+    assert fit_factors(p, y, METRICS["accuracy"]) is None
+    assert fit_factors(p[:60], y[:60], METRICS["f1"]) is None or np.bincount(y[:60]).min() >= 20
+    assert fit_factors(p, y, METRICS["auc"]) is None
+
+
+def test_optimism_of_choosing_among_noise_is_seen():
+    """Forty predictions of nothing: the best of them looks better than it is; one alone does not."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 200)
+    noise = [np.column_stack([1 - p, p]) for p in rng.random((40, 200))]
+    found = optimism(noise, y, METRICS["auc"], 0, Deadline())
+    assert 0.02 < found < 0.2
+    good = [np.column_stack([1 - p, p]) for p in (y * 0.8 + 0.1, y * 0.6 + 0.2)]
+    assert optimism(good, y, METRICS["auc"], 0, Deadline()) == 0.0
+    assert optimism(noise[:1], y, METRICS["auc"], 0, Deadline()) is None

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn import metrics as oracle
+from sklearn.metrics import get_scorer_names, make_scorer
+
+from rung.errors import DataError
+from rung.tabular.metrics import METRICS, get_metric
+from rung.tabular.scoring import metric_of, pinball, scikit_learn_metric
+from rung.tabular.task import Task
+
+BINARY = Task("binary", ("a", "b"), "")
+MULTI = Task("multiclass", ("a", "b", "c"), "")
+NUMBER = Task("regression", (), "")
+CLUSTERS = ("rand_score", "mutual_info", "homogeneity", "completeness", "v_measure", "fowlkes")
+
+
+def _probabilities(k, n=60):
+    rng = np.random.default_rng(k)
+    p = rng.dirichlet(np.ones(k), n)
+    return rng.integers(0, k, n), p
+
+
+@pytest.mark.parametrize(
+    "name", [x for x in get_scorer_names() if not any(c in x for c in CLUSTERS) and "samples" not in x]
+)
+def test_every_scorer_of_scikit_learn_is_a_metric_of_some_task(name):
+    found = []
+    for task, k in ((BINARY, 2), (MULTI, 3), (NUMBER, 0)):
+        try:
+            metric = get_metric(name, task)
+        except DataError:
+            continue
+        if k:
+            y, prediction = _probabilities(k)
+        else:
+            y, prediction = np.linspace(1, 2, 60), np.linspace(1.1, 1.8, 60)
+        if name in ("precision", "recall", "f1", "jaccard") and k == 3:
+            continue
+        value = metric.score(y, prediction)
+        assert np.isfinite(value) or name.endswith("likelihood_ratio")
+        found.append(task.kind)
+    assert found
+
+
+def test_values_are_scikit_learns():
+    y, p = _probabilities(3)
+    assert get_metric("roc_auc_ovo", MULTI).score(y, p) == pytest.approx(
+        oracle.roc_auc_score(y, p, multi_class="ovo")
+    )
+    y, p = _probabilities(2)
+    weight = np.arange(1.0, 61)
+    assert get_metric("jaccard", BINARY).score(y, p, weight) == pytest.approx(
+        oracle.jaccard_score(y, p.argmax(axis=1), sample_weight=weight)
+    )
+    y, v = np.linspace(1, 9, 30), np.linspace(2, 8, 30)
+    metric = get_metric("neg_mean_poisson_deviance", NUMBER)
+    assert not metric.greater_is_better
+    assert metric.score(y, v) == pytest.approx(oracle.mean_poisson_deviance(y, v))
+
+
+def test_a_name_for_clusters_is_refused():
+    with pytest.raises(DataError, match="no metric 'rand_score'"):
+        get_metric("rand_score", BINARY)
+
+
+def cost(y, codes):
+    return -np.mean(np.where(y == 1, 5.0 * (codes == 0), codes == 1))
+
+
+def test_a_function_of_the_users():
+    metric = metric_of(cost, "binary")
+    assert (metric.name, metric.greater_is_better, metric.needs) == ("cost", True, "labels")
+    y, p = _probabilities(2)
+    assert metric.score(y, p) == pytest.approx(cost(y, p.argmax(axis=1)))
+
+
+def test_a_function_of_probabilities_where_less_is_better():
+    def loss(y, p):
+        return float(np.mean((p[:, 1] - y) ** 2))
+
+    loss.needs, loss.greater_is_better = "probabilities", False
+    metric = metric_of(loss, "binary")
+    y, p = _probabilities(2)
+    assert metric.loss(y, p) == pytest.approx(METRICS["brier"].loss(y, p))
+
+
+def test_a_scorer_object():
+    metric = metric_of(make_scorer(oracle.fbeta_score, beta=2), "binary")
+    y, p = _probabilities(2)
+    assert metric.score(y, p) == pytest.approx(oracle.fbeta_score(y, p.argmax(axis=1), beta=2))
+    with pytest.raises(DataError, match="a name or a function, not 3"):
+        metric_of(3, "binary")
+
+
+def test_the_loss_of_a_quantile():
+    metric = pinball("pinball_0.9")
+    y, v = np.array([1.0, 2.0, 5.0]), np.array([2.0, 2.0, 2.0])
+    assert metric.score(y, v) == pytest.approx(oracle.mean_pinball_loss(y, v, alpha=0.9))
+    assert pinball("pinball_2") is None
+    assert pinball("rmse") is None
+    with pytest.raises(KeyError):
+        scikit_learn_metric("nothing")
