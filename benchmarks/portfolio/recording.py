@@ -22,8 +22,8 @@ from rung.tabular.meta.configurations import for_table
 
 ROWS: Final = Path(__file__).resolve().parents[1] / "data" / "portfolio" / "cells.jsonl"
 FOLDS: Final = 3
-LIMIT: Final = 40.0  # seconds of a cell, on the clock
-HOPELESS: Final = 1.5  # limits that a cell is predicted to take, for it not to be begun
+LIMIT: Final = 90.0  # seconds of a cell, on the clock
+HOPELESS: Final = 0.5  # limits that a cell is predicted to take, for it not to be begun
 _SEED: Final = 0
 
 

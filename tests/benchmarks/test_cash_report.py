@@ -7,8 +7,8 @@ import random
 import pytest
 from benchmarks.cash.__main__ import main
 from benchmarks.cash.comparing import fields
-from benchmarks.cash.report import page
-from benchmarks.cash.rows import Row, append
+from benchmarks.cash.report import PAGE, page
+from benchmarks.cash.rows import Row, append, read
 
 
 def _row(system: str, table: str, score: float | None, metric: str = "auc", **given: object) -> Row:
@@ -124,3 +124,7 @@ def test_the_command_writes_the_page_twice_the_same(tmp_path, capsys):
     assert main(words) == 0
     assert (tmp_path / "page.md").read_bytes() == first
     assert capsys.readouterr().out.splitlines()[0] == str(tmp_path / "page.md")
+
+
+def test_the_page_in_the_repository_is_made_of_the_rows_in_it():
+    assert PAGE.read_text(encoding="utf-8") == page(list(read().values()))
