@@ -40,6 +40,7 @@ def build(leave_out: Sequence[str] = ()) -> Memory:
         kinds=tuple(TABLES[name].task for name in tables),
         features=np.array([one.vector for one in told]),
         sizes=np.array([[one.rows, one.width, one.classes] for one in told], dtype=np.float64),
+        names=tuple(names),
         configurations=tuple(configs[name] for name in names),
         regret=regrets(losses),
         seconds=seconds,

@@ -16,7 +16,7 @@ orders that are compared:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import numpy as np
 
@@ -36,10 +36,38 @@ def evaluate(memory: Memory, budgets: Sequence[float] = BUDGETS) -> dict[str, np
     found = {name: np.empty((len(memory.tables), len(budgets))) for name in ORDERS}
     for i, table in enumerate(memory.tables):
         known = memory.without([table])
-        for name, orders in _orders(features_of(memory, i), memory.kinds[i], known, i).items():
+        features = features_of(memory, i)
+        first = _defaults(features, memory.kinds[i], memory, i)
+        for name, orders in _orders(features, memory.kinds[i], known, first).items():
             regrets = [[_spent(memory, i, order, seconds) for seconds in budgets] for order in orders]
             found[name][i] = np.mean(regrets, axis=0)
     return found
+
+
+class Accuracy(NamedTuple):
+    """Of the surrogate, on tables left out.
+
+    Attributes:
+        correlation: mean over tables of Spearman's, between predicted rank and regret.
+        factor: median over cells by which predicted seconds are off, 1 at best.
+    """
+
+    correlation: float
+    factor: float
+
+
+def accuracy(memory: Memory) -> Accuracy:
+    """How well the surrogate predicts each table from the others."""
+    from scipy.stats import spearmanr
+
+    correlations, factors = [], []
+    for i, table in enumerate(memory.tables):
+        said = Surrogate(memory.without([table])).predict(features_of(memory, i), memory.configurations)
+        known = np.isfinite(memory.regret[i])
+        correlations.append(spearmanr(said.rank[known], memory.regret[i][known]).statistic)
+        off = np.log(said.seconds[known] / np.maximum(memory.seconds[i][known], 1e-3))
+        factors += np.exp(np.abs(off)).tolist()
+    return Accuracy(float(np.mean(correlations)), float(np.median(factors)))
 
 
 def features_of(memory: Memory, i: int) -> Features:
@@ -50,15 +78,15 @@ def features_of(memory: Memory, i: int) -> Features:
     return Features(values, rows, width, classes, width, categories, missing=values["share_missing"] > 0)
 
 
-def _orders(features: Features, kind: str, known: Memory, seed: int) -> Mapping[str, list[list[int]]]:
+def _orders(features: Features, kind: str, known: Memory, first: list[int]) -> Mapping[str, list[list[int]]]:
     usable = {one.name for one in fitting(kind, features.classes)}
     all_ = [j for j, config in enumerate(known.configurations) if config["learner"] in usable]
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(len(known.tables))
     price = predicted_seconds(features, known) ** COST_POWER
     surrogate = Surrogate(known).predict(features, known.configurations)
     found = {
         "random": [rng.permutation(all_).tolist() for _ in range(_SHUFFLES)],
-        "defaults": [_then(_defaults(features, kind, known), all_, rng) for _ in range(_SHUFFLES)],
+        "defaults": [_then(first, all_, rng) for _ in range(_SHUFFLES)],
         "paper": [greedy(known.regret)],
         "portfolio": [greedy(known.regret, costs=price)],
         "suggest": [order_for(features, kind, known)],
@@ -73,8 +101,12 @@ def _then(first: list[int], all_: Sequence[int], rng: np.random.Generator) -> li
     return first + rng.permutation([j for j in all_ if j not in first]).tolist()
 
 
-def _defaults(features: Features, kind: str, known: Memory) -> list[int]:
-    """The places of today's defaults, in their order; those that the memory lacks are left out."""
+def _defaults(features: Features, kind: str, memory: Memory, table: int) -> list[int]:
+    """The places of the defaults, in the order of a search without memory.
+
+    A default that has changed since this table was recorded stands as it was: else the defaults that are
+    compared with would lack whatever has changed, and anything would be better than they are.
+    """
     from functools import partial
 
     from rung.tabular.learners.table import defaults
@@ -83,9 +115,16 @@ def _defaults(features: Features, kind: str, known: Memory) -> list[int]:
     given = partial(defaults, categories=True, missing=True)
     scheme = make_scheme(features.rows, features.width, features.classes, 30.0, 2)
     size = Size(features.rows, features.width, features.classes, scheme)
-    configs: list[Mapping[str, Any]] = list(known.configurations)
-    ordered = [dict(one.config) for one in make_defaults(fitting(kind, features.classes), given, size)]
-    return [configs.index(config) for config in ordered if config in configs]
+    places = []
+    for one in make_defaults(fitting(kind, features.classes), given, size):
+        name = f"{one.config['learner']} default {one.rank}"
+        versions = [
+            j for j, other in enumerate(memory.names) if other == name or other.startswith(f"{name}.")
+        ]
+        known = [j for j in versions if np.isfinite(memory.regret[table, j])]
+        today = [j for j in known if dict(memory.configurations[j]) == dict(one.config)]
+        places += (today or known)[:1]
+    return places
 
 
 def _spent(memory: Memory, table: int, order: Sequence[int], seconds: float) -> float:

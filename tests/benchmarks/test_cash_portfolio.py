@@ -44,10 +44,11 @@ def test_what_cannot_be_done_is_no_cell_and_what_fails_says_why(wine, monkeypatc
     numbers = dataset_of(TABLES["diabetes"])
     assert record(TABLES["diabetes"], numbers, "bayes default 0", bayes) is None
     assert record(TABLES["wine"], wine, "x", {"learner": "from elsewhere"}) is None
-    assert record(TABLES["wine"], wine, "x", {"learner": "linear"}) is None
-    broken = record(TABLES["wine"], wine, "x", _linear() | {"C": -1.0})
-    assert broken.score is None
-    assert broken.failed
+    assert record(TABLES["wine"], wine, "x", _linear() | {"C": -1.0}) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(recording, "evaluate", lambda *_: 1 / 0)
+        broken = record(TABLES["wine"], wine, "x", _linear())
+    assert (broken.score, broken.failed) == (None, "ZeroDivisionError: division by zero")
     monkeypatch.setattr(recording, "HOPELESS", 0.0)
     assert record(TABLES["wine"], wine, "x", _linear()).failed == "too dear"
 
@@ -127,8 +128,11 @@ def test_tables_can_be_left_out_and_unfinished_ones_are(recorded):
 
 
 def _memory() -> Memory:
-    configs = defaults(learners()["lightgbm"], categories=True, missing=True)
-    configs += defaults(learners()["linear"], categories=True, missing=True)
+    configs, names = [], []
+    for name in ("lightgbm", "linear"):
+        own = defaults(learners()[name], categories=True, missing=True)
+        configs += own
+        names += [f"{name} default {rank}" for rank in range(len(own))]
     t, c = 6, len(configs)
     rng = np.random.default_rng(0)
     regret = rng.random((t, c))
@@ -139,6 +143,7 @@ def _memory() -> Memory:
         kinds=("binary",) * t,
         features=features,
         sizes=np.array([[500.0, 10, 2]] * t),
+        names=tuple(names),
         configurations=tuple(configs),
         regret=regret,
         seconds=np.full((t, c), 2.0),
@@ -155,6 +160,25 @@ def test_an_order_is_worth_what_is_done_within_the_seconds():
     assert evaluating._spent(memory, 0, [0, 2, 1], 6.0) == 0.0
     gone = replace(memory, regret=np.where(np.arange(regret.size) == 0, np.nan, memory.regret))
     assert evaluating._spent(gone, 0, [0, 1], 2.0) == 0.0  # what failed takes no time
+
+
+def test_a_default_that_has_changed_stands_as_it_was_recorded():
+    memory = _memory()
+    features = evaluating.features_of(memory, 0)
+    today = evaluating._defaults(features, "binary", memory, 0)
+    assert sorted(today) == list(range(len(memory.configurations)))
+    older = tuple({**config, "was": 1} for config in memory.configurations)
+    assert evaluating._defaults(features, "binary", replace(memory, configurations=older), 0) == today
+    both = replace(
+        memory,
+        names=(*memory.names, *(f"{name}.1" for name in memory.names)),
+        configurations=(*older, *memory.configurations),
+        regret=np.hstack([memory.regret, memory.regret]),
+    )
+    later = [j + len(memory.names) for j in today]
+    assert evaluating._defaults(features, "binary", both, 0) == later
+    both.regret[0, len(memory.names) :] = np.nan
+    assert evaluating._defaults(features, "binary", both, 0) == today
 
 
 def test_learned_orders_begin_with_what_was_best_everywhere():

@@ -21,6 +21,7 @@ def _memory() -> Memory:
         kinds=("binary", "regression", "binary"),
         features=np.round(rng.normal(size=(3, len(NAMES))), 4),
         sizes=np.array([[100.0, 5, 2], [200, 6, 0], [300, 7, 2]]),
+        names=("linear default 0", "linear default 1"),
         configurations=({"learner": "linear", "C": 1.0}, {"learner": "linear", "C": 2.0}),
         regret=np.round(regret, 4),
         seconds=np.round(regret * 3, 3),
@@ -42,6 +43,7 @@ def test_it_comes_back_as_it_was_written():
     again = from_json(text)
     assert to_json(again) == text
     assert again.tables == memory.tables
+    assert again.names == memory.names
     assert list(again.configurations) == list(memory.configurations)
     np.testing.assert_allclose(again.regret, memory.regret)
     np.testing.assert_allclose(again.features, memory.features)

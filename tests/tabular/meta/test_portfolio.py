@@ -46,6 +46,7 @@ def _memory(tables: int = 12) -> Memory:
         kinds=("binary",) * tables,
         features=features,
         sizes=np.array([[r, 10, 2] for r in rows], dtype=float),
+        names=("linear 0", "linear 1", "forest 0", "forest 1"),
         configurations=tuple(configs[:4]),
         regret=np.array([easy if s else hard for s in straight]),
         seconds=rows[:, None] / 1_000 * np.array([1.0, 1.0, 10.0, 10.0]),
@@ -202,19 +203,29 @@ def test_only_available_learners_are_suggested():
     assert suggest(_features(), "binary", {"linear"}, _memory().without([f"t{i}" for i in range(12)])) == []
 
 
-def test_a_configuration_that_lacks_a_parameter_is_not_suggested():
-    memory = replace(_memory(), configurations=({"learner": "linear"},) * 4)
-    assert suggest(_features(), "binary", {"linear"}, memory) == []
-    assert for_table({"learner": "linear"}, learners()["linear"], categories=True, missing=True) is None
+def test_what_a_configuration_does_not_give_is_the_learners_default():
+    lightgbm = learners()["lightgbm"]
+    plain = defaults(lightgbm, categories=True, missing=True)[0]
+    given = {"learner": "lightgbm", "leaves": 7, "of another version": 1}
+    assert for_table(given, lightgbm, categories=True, missing=True) == plain | {"leaves": 7}
+
+
+def test_a_value_that_the_learner_has_no_more_is_not_suggested():
+    beyond = {"learner": "lightgbm", "leaves": 10**9}
+    assert for_table(beyond, learners()["lightgbm"], categories=True, missing=True) is None
+    memory = replace(_memory(), configurations=(beyond,) * 4)
+    assert suggest(_features(), "binary", {"lightgbm"}, memory) == []
 
 
 def test_choices_of_preparation_follow_the_table():
-    config = {"learner": "linear", "C": 1.0, "categories": "target", "scale": "quantile", "impute": "mean"}
-    linear = learners()["linear"]
-    bare = for_table(config, linear, categories=False, missing=False)
-    full = for_table({"learner": "linear", "C": 1.0}, linear, categories=True, missing=True)
-    assert bare == {"learner": "linear", "C": 1.0, "scale": "quantile"}
-    assert full == defaults(linear, categories=True, missing=True)[0] | {"C": 1.0}
+    config = {"learner": "mlp", "categories": "target", "scale": "standard", "impute": "mean"}
+    mlp = learners()["mlp"]
+    bare = for_table(config, mlp, categories=False, missing=False)
+    full = for_table({"learner": "mlp"}, mlp, categories=True, missing=True)
+    assert bare is not None
+    assert bare["scale"] == "standard"
+    assert not bare.keys() & {"categories", "impute"}
+    assert full == defaults(mlp, categories=True, missing=True)[0]
 
 
 def test_a_real_table_gets_suggestions():

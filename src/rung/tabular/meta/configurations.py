@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rung.space.layout import MisfitError
 from rung.tabular.learners.base import Learner
 from rung.tabular.learners.table import defaults, search_space
-
-_CHOICES = ("categories", "scale", "impute")  # of the preparation
 
 
 def for_table(
@@ -16,19 +15,24 @@ def for_table(
 ) -> dict[str, Any] | None:
     """The configuration with exactly the parameters that the learner has on such a table.
 
-    Choices of preparation that the table leaves no room for are dropped; those that it asks for, and the
-    configuration lacks, are at their first value.
+    What the table leaves no room for is dropped (an encoding where there are no categories); what it asks
+    for, and the configuration does not give, is as in the learner's first default.
 
     Args:
         categories, missing: whether the table has categories, and missing numbers.
 
     Returns:
-        None where the learner now has a parameter that the configuration does not give.
+        None where a value is none that the learner's space still has, or the learner has no default.
     """
     choice = search_space([learner], categories=categories, missing=missing)["learner"]
-    names = [name for name, _ in dict(choice.branches)[learner.name].parameters]
     plain = defaults(learner, categories=categories, missing=missing)
-    complete = {**{name: plain[0][name] for name in _CHOICES if plain and name in plain[0]}, **config}
-    if any(name not in complete for name in names):
-        return None
-    return {"learner": learner.name, **{name: complete[name] for name in names}}
+    complete = {**(plain[0] if plain else {}), **config}
+    found: dict[str, Any] = {"learner": learner.name}
+    for name, domain in dict(choice.branches)[learner.name].parameters:
+        if name not in complete:
+            return None
+        try:
+            found[name] = domain.admit(complete[name])
+        except MisfitError:
+            return None
+    return found

@@ -37,6 +37,7 @@ class Memory:
         kinds: of their tasks: "binary", "multiclass" or "regression".
         features: (t, f) meta-features in the order of `NAMES`; NaN where not computed.
         sizes: (t, 3) rows, columns of a typical matrix, classes (0 for regression).
+        names: of the configurations, such as "linear default 0".
         configurations: c of them, complete (see `for_table`).
         regret: (t, c) 0 for the best configuration of a table, 1 for one not better than the table's median;
             NaN where it was not run, or failed.
@@ -48,6 +49,7 @@ class Memory:
     kinds: tuple[str, ...]
     features: Array
     sizes: Array
+    names: tuple[str, ...]
     configurations: tuple[Mapping[str, Any], ...]
     regret: Array
     seconds: Array
@@ -103,7 +105,8 @@ def to_json(memory: Memory) -> str:
         for i, name in enumerate(memory.tables)
     ]
     lines = [json.dumps(head)[:-1] + ',\n"configurations": [']
-    lines.append(",\n".join(json.dumps(dict(config)) for config in memory.configurations))
+    named = zip(memory.names, memory.configurations, strict=True)
+    lines.append(",\n".join(json.dumps({"name": name, "config": dict(config)}) for name, config in named))
     lines.append('],\n"tables": [')
     lines.append(",\n".join(json.dumps(table) for table in tables))
     return "\n".join([*lines, "]}"]) + "\n"
@@ -125,7 +128,8 @@ def from_json(text: str) -> Memory:
         kinds=tuple(row["kind"] for row in rows),
         features=_array([[None if i is None else row["features"][i] for i in places] for row in rows]),
         sizes=_array([row["sizes"] for row in rows]),
-        configurations=tuple(told["configurations"]),
+        names=tuple(one["name"] for one in told["configurations"]),
+        configurations=tuple(one["config"] for one in told["configurations"]),
         regret=_array([row["regret"] for row in rows]),
         seconds=_array([row["seconds"] for row in rows]),
         recipe=told["recipe"],
