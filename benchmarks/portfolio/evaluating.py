@@ -23,7 +23,7 @@ import numpy as np
 from rung.tabular.learners.table import fitting
 from rung.tabular.meta import Features, Memory, Surrogate
 from rung.tabular.meta.features import NAMES
-from rung.tabular.meta.portfolio import COST_POWER, greedy, order_for
+from rung.tabular.meta.portfolio import COST_POWER, greedy, order_for, surrogate_order
 from rung.tabular.meta.surrogate import predicted_seconds
 
 BUDGETS: Final = (3.0, 10.0, 30.0, 60.0)
@@ -83,14 +83,13 @@ def _orders(features: Features, kind: str, known: Memory, first: list[int]) -> M
     all_ = [j for j, config in enumerate(known.configurations) if config["learner"] in usable]
     rng = np.random.default_rng(len(known.tables))
     price = predicted_seconds(features, known) ** COST_POWER
-    surrogate = Surrogate(known).predict(features, known.configurations)
     found = {
         "random": [rng.permutation(all_).tolist() for _ in range(_SHUFFLES)],
         "defaults": [_then(first, all_, rng) for _ in range(_SHUFFLES)],
         "paper": [greedy(known.regret)],
         "portfolio": [greedy(known.regret, costs=price)],
         "suggest": [order_for(features, kind, known)],
-        "surrogate": [np.argsort(surrogate.rank * price, kind="stable").tolist()],
+        "surrogate": [surrogate_order(features, known)],
     }
     return {
         name: [[j for j in order if j in set(all_)] for order in orders] for name, orders in found.items()

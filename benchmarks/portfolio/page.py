@@ -59,7 +59,7 @@ until the time is up; the least regret by then. "Better : worse" counts tables a
   default that has changed since a table was recorded stands as it was then.
 - *paper*: the greedy order with equal weights and no costs.
 - *portfolio*: the same, with costs. *suggest*: with costs and weights, which `suggest` gives.
-- *surrogate*: by predicted rank times the root of the predicted seconds.
+- *surrogate*: by predicted rank times the root of the predicted seconds; `suggest(..., by="surrogate")`.
 
 {verdict}
 

@@ -194,6 +194,15 @@ def test_suggestions_are_complete_and_allowed(kind, categories, missing):
         assert list(config) == list(plain) or set(config) == set(plain)
 
 
+def test_suggestions_by_the_surrogate_begin_with_what_is_good_and_cheap():
+    straight = _features(400, landmark_linear=1.0, tree_over_linear=-1.0)
+    found = suggest(straight, "binary", {"linear", "extra_trees"}, _memory(), by="surrogate")
+    assert [one["learner"] for one in found] == ["linear", "linear", "extra_trees", "extra_trees"]
+    assert found[0]["C"] == 1.0
+    with pytest.raises(ValueError, match="by portfolio or surrogate, not 'luck'"):
+        suggest(straight, "binary", {"linear"}, _memory(), by="luck")
+
+
 def test_only_available_learners_are_suggested():
     assert {one["learner"] for one in suggest(_features(), "binary", {"linear", "forest"})} == {
         "linear",

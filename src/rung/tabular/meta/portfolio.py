@@ -18,11 +18,12 @@ from rung.tabular.meta.configurations import for_table
 from rung.tabular.meta.features import Features
 from rung.tabular.meta.memory import Array, Memory, current
 from rung.tabular.meta.similarity import distances
-from rung.tabular.meta.surrogate import predicted_seconds
+from rung.tabular.meta.surrogate import Surrogate, predicted_seconds
 
 COST_POWER: Final = 0.5  # of its predicted seconds by which a configuration's gain is divided
 OTHER_KIND: Final = 0.3  # weight of a table with another kind of task
 SHARPNESS: Final = 2.0  # median distances over which a table's weight falls by e**2
+ORDERS: Final = ("portfolio", "surrogate")
 _LEAST: Final = 1e-9  # gain that is none
 
 
@@ -69,8 +70,20 @@ def order_for(features: Features, kind: str, memory: Memory, *, costs: bool = Tr
     return greedy(memory.regret, table_weights(features, kind, memory), price)
 
 
+def surrogate_order(features: Features, memory: Memory) -> list[int]:
+    """The memory's configurations by predicted rank times the root of predicted seconds, the least first."""
+    if not memory.tables:
+        return []
+    said = Surrogate(memory).predict(features, memory.configurations)
+    return [int(i) for i in np.argsort(said.rank * said.seconds**COST_POWER, kind="stable")]
+
+
 def suggest(
-    features: Features, task_kind: str, available: Collection[str], memory: Memory | None = None
+    features: Features,
+    task_kind: str,
+    available: Collection[str],
+    memory: Memory | None = None,
+    by: str = "portfolio",
 ) -> list[dict[str, Any]]:
     """Configurations to try first on a new table, the most promising for their time first.
 
@@ -79,15 +92,23 @@ def suggest(
         task_kind: "binary", "multiclass" or "regression".
         available: names of the learners that may be used.
         memory: what earlier tables taught; see `current`, unless given.
+        by: "portfolio", each adding most to those before it, or "surrogate", each by its own predicted rank
+            and seconds.
 
     Returns:
         Complete configurations, in the form that `rung.tabular.learners.table.defaults` gives; none twice.
         Learners that are not there, or do not do this task, are left out.
+
+    Raises:
+        ValueError: `by` is neither.
     """
+    if by not in ORDERS:
+        raise ValueError(f"the order must be by {' or '.join(ORDERS)}, not {by!r}")
     known = current() if memory is None else memory
     usable = {one.name for one in fitting(task_kind, features.classes)} & set(available)
     table, found = learners(), []
-    for i in order_for(features, task_kind, known):
+    ordered = surrogate_order(features, known) if by == "surrogate" else order_for(features, task_kind, known)
+    for i in ordered:
         config = known.configurations[i]
         if config["learner"] not in usable:
             continue
