@@ -128,6 +128,8 @@ def _dependence(model: Model, cells: pd.DataFrame, name: str, grid: list[float] 
     level = curves.mean(axis=0, keepdims=True)  # each row's own
     centred = curves - level + mean.mean(axis=0)
     low, high = np.quantile(centred, [0.1, 0.9], axis=1)
+    if model.task.is_classification:
+        low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
     return Dependence(name, tuple(grid), series, mean, low, high, rows)
 
 

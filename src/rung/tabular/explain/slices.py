@@ -154,7 +154,7 @@ def _range(edges: NDArray[np.float64], k: int) -> str:
     short = [f"{edge:.4g}" for edge in edges]
     if k == 0:
         return f"≤ {short[0]}"
-    return f"> {short[-1]}" if k == len(edges) else f"{short[k - 1]} – {short[k]}"
+    return f"> {short[-1]}" if k == len(edges) else f"{short[k - 1]} to {short[k]}"
 
 
 def _slice(group: Group, loss: NDArray[np.float64], overall: float) -> Slice:

@@ -30,6 +30,8 @@ _IMPORTANCE: Final = 0.6  # of the time left
 _DEPENDENCE: Final = 0.75  # of the time left after it
 _LOADING: Final = 0.01  # seconds for each pipeline
 _PAIRS: Final = 4  # of orders a row, where contributions are sampled
+_PILOT: Final = 20  # rows of the trees' contributions that are computed to see how long it takes
+_MOST_TREES: Final = 200
 _FEWEST_EXPLAINED: Final = 15
 _MOST_EXPLAINED: Final = 80
 _NO_TIME: Final = "left out: no time was left for it"
@@ -159,14 +161,16 @@ def _dependence(
 
 
 def _of_trees(result: FitResult, frame: pd.DataFrame, deadline: float) -> Contributions | None:
-    if time.monotonic() >= deadline - 0.1:
+    """On as many rows as half of the time left allows, by the time that twenty take."""
+    began = time.monotonic()
+    if began >= deadline - 0.1:
         return None
-    return tree_contributions(result.model, frame, most=_affordable_rows(deadline))
-
-
-def _affordable_rows(deadline: float) -> int:
-    """Rows by the time that is left: contributions take some hundred times as long as predictions."""
-    return int(np.clip(150 * (deadline - time.monotonic()), 20, 200))
+    pilot = tree_contributions(result.model, frame, most=_PILOT)
+    took = time.monotonic() - began
+    rows = int(_PILOT * 0.5 * (deadline - time.monotonic()) / max(took, 1e-3))
+    if pilot is None or rows <= _PILOT:
+        return pilot
+    return tree_contributions(result.model, frame, most=min(rows, _MOST_TREES))
 
 
 def _sampled(result: FitResult, frame: pd.DataFrame, deadline: float) -> Contributions | None:
