@@ -143,19 +143,23 @@ def prepared(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
     """As `rung.tabular.columns.prepare`, with dates that no moment can hold (9999-12-31) taken as missing."""
     import pandas as pd
 
-    changed = {}
-    for column in columns:
-        if column.kind != Kind.DATE or column.name not in frame:
-            continue
-        values = frame[column.name]
-        if pd.api.types.is_datetime64_any_dtype(values.dtype):
-            years = values.dt.year
-        else:
-            years = pd.to_numeric(values.astype(str).str.extract(r"\b(\d{4})\b")[0], errors="coerce")
-        far = (years < _YEARS[0]) | (years > _YEARS[1])
-        if far.any():
-            changed[column.name] = values.mask(far.fillna(False).astype(bool))
-    return prepare(frame.assign(**changed) if changed else frame, columns)
+    try:
+        return prepare(frame, columns)
+    except pd.errors.OutOfBoundsDatetime:
+        names = [column.name for column in columns if column.kind == Kind.DATE]
+        return prepare(frame.assign(**{name: _holdable(frame[name]) for name in names}), columns)
+
+
+def _holdable(values: pd.Series) -> pd.Series:
+    """Dates with a year that moments in nanoseconds hold whole; the others missing."""
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        years = values.dt.year
+    else:
+        years = pd.to_numeric(values.astype(str).str.extract(r"\b(\d{4})\b")[0], errors="coerce")
+    far = (years < _YEARS[0]) | (years > _YEARS[1])
+    return values.mask(far.fillna(False).astype(bool))
 
 
 def is_code(word: str) -> bool:

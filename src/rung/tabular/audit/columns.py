@@ -121,8 +121,13 @@ def missing_together(frame: pd.DataFrame) -> Iterator[Finding]:
 
 def grouped(linked: NDArray[np.bool_]) -> list[list[int]]:
     """The connected groups of two or more, of (d, d) links."""
-    from scipy.sparse.csgraph import connected_components
-
-    count, labels = connected_components(linked, directed=False)
-    groups = [np.flatnonzero(labels == label).tolist() for label in range(count)]
-    return [group for group in groups if len(group) > 1]
+    groups, waiting = [], set(range(len(linked)))
+    while waiting:
+        group, edge = set[int](), {waiting.pop()}
+        while edge:
+            group |= edge
+            edge = set(np.flatnonzero(linked[sorted(edge)].any(axis=0)).tolist()) - group
+        waiting -= group
+        if len(group) > 1:
+            groups.append(sorted(group))
+    return groups

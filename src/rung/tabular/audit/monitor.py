@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.errors import DataError
 from rung.tabular.audit.distance import Distance, levels_apart, numbers_apart
 from rung.tabular.audit.drift import DriftReport, drift_from_profile
 from rung.tabular.audit.finding import rows
 from rung.tabular.audit.profile import summarise_numbers
+from rung.tabular.evaluate import quietly
 from rung.tabular.metrics import Metric, get_metric
 from rung.tabular.names import listed
 
@@ -100,7 +102,8 @@ def watch(model: Model, frame: pd.DataFrame, tell: Tell | None = None) -> Watch:
     notes: list[str] = []
     profile = getattr(model, "profile", None)
     tell("predictions")
-    raw = model.raw(frame)
+    with quietly():
+        raw = model.raw(frame)
     drift = None
     if profile is None:
         notes.append(
@@ -114,17 +117,17 @@ def watch(model: Model, frame: pd.DataFrame, tell: Tell | None = None) -> Watch:
         notes.append("the model file holds no predictions out of fold: nothing to compare new ones with")
     else:
         tell("scores")
-        predictions = _scores_apart(model.evidence.prediction, raw)
+        predictions = _scores_apart(model, model.evidence.prediction, raw)
         target, decay = _with_target(model, frame, raw, notes)
     refit, verdict = _verdict(drift, predictions, target, decay)
     return Watch(len(frame), drift, predictions, target, decay, refit, verdict, notes)
 
 
-def _scores_apart(then: NDArray[np.float64], now: NDArray[np.float64]) -> Distance:
+def _scores_apart(model: Model, then: NDArray[np.float64], now: NDArray[np.float64]) -> Distance:
     """Of values, of the second class's probability, or of the predicted classes of several."""
     if then.ndim == 2 and then.shape[1] > 2:
         classes = then.shape[1]
-        counts = [np.bincount(x.argmax(axis=1), minlength=classes).astype(np.int64) for x in (then, now)]
+        counts = [np.bincount(model.codes(x), minlength=classes).astype(np.int64) for x in (then, now)]
         return levels_apart(counts[0], counts[1])
     a, b = (x[:, 1] if x.ndim == 2 else x for x in (then, now))
     old = summarise_numbers(a)
@@ -157,9 +160,20 @@ def _with_target(
     else:
         old = summarise_numbers(np.asarray(evidence.y, np.float64))
         target = numbers_apart(old.counts, old.tally(y))
-    metric = get_metric(model.notes.get("metric"), model.task)
-    then = (np.asarray(evidence.y), evidence.prediction, evidence.weight)
-    return target, _decay(metric, then, (y, raw[there], None))
+    metric = _metric(model, notes)
+    then = (np.asarray(evidence.y), model.weighed(evidence.prediction, metric), evidence.weight)
+    return target, _decay(metric, then, (y, model.weighed(raw[there], metric), None))
+
+
+def _metric(model: Model, notes: list[str]) -> Metric:
+    """The one that the model was chosen by, or the task's usual one where that is the user's function."""
+    name = model.notes.get("metric")
+    try:
+        return get_metric(name, model.task)
+    except DataError:
+        usual = get_metric(None, model.task)
+        notes.append(f"the metric {name!r} is not known here: {usual.name} is compared instead")
+        return usual
 
 
 _Judged = tuple[NDArray[Any], NDArray[np.float64], NDArray[np.float64] | None]

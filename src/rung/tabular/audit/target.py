@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from rung.errors import DataError
 from rung.tabular.audit.finding import Finding, rows, share
 from rung.tabular.audit.numbers import skewness
-from rung.tabular.task import Task, check_classes, check_target, guess_task
+from rung.tabular.names import listed
+from rung.tabular.task import KINDS, Task, check_classes, check_target, guess_task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -22,7 +23,13 @@ _SKEWED: Final = 2.0
 
 
 def settle(frame: pd.DataFrame, target: str, asked: str | None) -> tuple[Task | None, list[Finding]]:
-    """The task, or the finding that says why there is none."""
+    """The task, or the finding that says why there is none.
+
+    Raises:
+        DataError: `asked` is no task.
+    """
+    if asked is not None and asked not in KINDS:
+        raise DataError(f"there is no task {asked!r}; it is one of {listed(KINDS)}")
     try:
         kept, _ = check_target(frame, target)
         task = guess_task(kept[target], asked)
@@ -35,11 +42,12 @@ def settle(frame: pd.DataFrame, target: str, asked: str | None) -> tuple[Task | 
 
 def encoded(y: pd.Series, task: Task) -> NDArray[Any]:
     """(n,) class codes, -1 where missing, or values, NaN where missing."""
-    there = y.notna().to_numpy()
     if task.is_classification:
-        codes = np.full(len(y), -1, dtype=np.int64)
-        codes[there] = task.encode(y[there])
-        return codes
+        import pandas as pd
+
+        places, labels = pd.factorize(y)
+        return np.append(task.encode(pd.Series(labels, name=y.name)), -1)[places]
+    there = y.notna().to_numpy()
     values = np.full(len(y), np.nan)
     values[there] = task.encode(y[there])
     return values
