@@ -7,11 +7,16 @@ from typing import Any
 
 from rung.space.layout import MisfitError
 from rung.tabular.learners.base import Learner
-from rung.tabular.learners.table import defaults, search_space
+from rung.tabular.learners.table import Traits, defaults, search_space
 
 
 def for_table(
-    config: Mapping[str, Any], learner: Learner, *, categories: bool, missing: bool
+    config: Mapping[str, Any],
+    learner: Learner,
+    traits: Traits | None = None,
+    *,
+    categories: bool = False,
+    missing: bool = False,
 ) -> dict[str, Any] | None:
     """The configuration with exactly the parameters that the learner has on such a table.
 
@@ -19,13 +24,14 @@ def for_table(
     for, and the configuration does not give, is as in the learner's first default.
 
     Args:
-        categories, missing: whether the table has categories, and missing numbers.
+        traits: of the table.
+        categories, missing: whether the table has categories, and missing numbers; where no traits are given.
 
     Returns:
         None where a value is none that the learner's space still has, or the learner has no default.
     """
-    choice = search_space([learner], categories=categories, missing=missing)["learner"]
-    plain = defaults(learner, categories=categories, missing=missing)
+    choice = search_space([learner], traits, categories=categories, missing=missing)["learner"]
+    plain = defaults(learner, traits, categories=categories, missing=missing)
     complete = {**(plain[0] if plain else {}), **config}
     found: dict[str, Any] = {"learner": learner.name}
     for name, domain in dict(choice.branches)[learner.name].parameters:
