@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -48,7 +48,7 @@ def earlier_events(studies: Sequence[Any], storage: Storage, now: float) -> list
 
 def _read(study: Any, storage: Storage) -> tuple[str, History]:
     if isinstance(study, str):
-        return study, _fold(storage.read(study))
+        return study, folded(storage, study)
     history = getattr(study, "history", None)
     name = getattr(study, "name", None) or getattr(study, "study", None)
     if not isinstance(history, History) or not isinstance(name, str):
@@ -56,8 +56,9 @@ def _read(study: Any, storage: Storage) -> tuple[str, History]:
     return name, history
 
 
-def _fold(events: Iterable[Event]) -> History:
-    stream = iter(events)
+def folded(storage: Storage, name: str) -> History:
+    """The history of a study in the storage."""
+    stream = iter(storage.read(name))
     first = next(stream)
     assert isinstance(first, StudyCreated)
     return History(sampler=make_sampler("random")).fold_all([first, *stream])

@@ -140,12 +140,18 @@ def make_defaults(
     """All defaults of these learners (`given` names them), in the order in which they run."""
     found = []
     for learner in chosen:
-        seconds = seconds_of(learner, size.rows, size.width, size.classes, size.scheme.folds)
-        first = seconds
-        for top in range(1, size.scheme.rungs.get(learner.name, 1)):
-            first /= 3 * size.scheme.folds if top == 1 else 3
+        seconds, first = cost_of(learner, size)
         found += [Default(rank, config, seconds, first) for rank, config in enumerate(given(learner))]
     return in_order(found)
+
+
+def cost_of(learner: Learner, size: Size) -> tuple[float, float]:
+    """Predicted seconds with all rows, and at the rung where its defaults start."""
+    seconds = seconds_of(learner, size.rows, size.width, size.classes, size.scheme.folds)
+    first = seconds
+    for top in range(1, size.scheme.rungs.get(learner.name, 1)):
+        first /= 3 * size.scheme.folds if top == 1 else 3
+    return seconds, first
 
 
 class Size(NamedTuple):

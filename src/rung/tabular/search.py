@@ -15,8 +15,9 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.evaluate import Evaluation, Saved, least, load_saved
 from rung.tabular.learners.table import EVERY, Traits, Wanted, defaults, fitting, search_space
 from rung.tabular.metrics import Metric
-from rung.tabular.plan import Default, Plan, Scheme, Size, make_defaults, make_plan
+from rung.tabular.plan import Default, Plan, Scheme, Size, cost_of, make_defaults, make_plan
 from rung.tabular.schedule import DefaultsFirst
+from rung.tabular.warm_start import LEAST_BUDGET, from_memory, from_studies, with_earlier
 from rung.trials.events import Limits
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ class Search:
         traits = traits_of(dataset)
         scheme, rows = opening.scheme, len(dataset)
         chosen = fitting(opening.kind, dataset.classes, rows, opening.wanted)
-        self.dataset = dataset
-        size = Size(rows, dataset.width, dataset.classes, scheme)
+        self.dataset, self.opening = dataset, opening
+        self.chosen, self.traits = chosen, traits
+        size = self.size = Size(rows, dataset.width, dataset.classes, scheme)
         given = partial(defaults, traits=traits)
         self.defaults = make_defaults(chosen, given, size)
         self.study = Study(
@@ -79,12 +81,23 @@ class Search:
         Before worker processes are started the first default is evaluated here: then there is a model.
         """
         if not len(self.study.history) and not self.study.history.enqueued:
-            for default in self.defaults if plan.certain else hopeless_last(self.defaults, deadline):
+            ordered = self.defaults if plan.certain else hopeless_last(self._begin(deadline), deadline)
+            for default in ordered:
                 self.study.enqueue(default.config)
         if plan.workers > 1 and not len(self.study.history):
             soon = Deadline.after(max(_FIRST * deadline.remaining, _LEAST))
             self._session(Plan(1, 1, certain=True), soon, watch)
         self._session(plan, deadline, watch)
+
+    def _begin(self, deadline: Deadline) -> list[Default]:
+        """What is tried first: the defaults, and what was good on earlier tables."""
+        opening = self.opening
+        if not opening.warm_start or deadline.remaining < LEAST_BUDGET:
+            return self.defaults
+        suggested = from_memory(self.dataset, opening.kind, self.chosen, self.traits)
+        own = from_studies(opening.storage, opening.task, self.chosen, self.traits)
+        seconds = {learner.name: cost_of(learner, self.size) for learner in self.chosen}
+        return with_earlier(self.defaults, suggested, own, seconds)
 
     def _session(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> None:
         study, folder = self.study, self.study.folder
