@@ -44,7 +44,7 @@ def build(leave_out: Sequence[str] = ()) -> Memory:
         configurations=tuple(configs[name] for name in names),
         regret=regrets(losses),
         seconds=seconds,
-        recipe=_recipe(tables, names, leave_out),
+        recipe=_recipe(tables, names, leave_out, sum(cells[key].cut for key in cells if key[0] in tables)),
     )
 
 
@@ -85,12 +85,14 @@ def _features(name: str) -> Features:
     return meta_features(data.table, data.y, data.classes, data.sizes, seconds=1e6)
 
 
-def _recipe(tables: Sequence[str], names: Sequence[str], leave_out: Sequence[str]) -> dict[str, Any]:
+def _recipe(
+    tables: Sequence[str], names: Sequence[str], leave_out: Sequence[str], cut: int
+) -> dict[str, Any]:
     return {
         "made by": "python -m benchmarks.portfolio build"
         + (f" --leave-out {','.join(leave_out)}" if leave_out else ""),
         "cells": f"each of {len(names)} configurations on each of {len(tables)} tables: cross-validation in "
-        f"{FOLDS} folds of at most 50,000 rows, ended after {LIMIT:g} s on the clock; one thread",
+        f"{FOLDS} folds of at most 50,000 rows, ended after at most {LIMIT:g} s on the clock, as {cut} of them were; one thread",
         "regret": "(loss - best) / (median - best) of the table's configurations, cut at 1; "
         "loss: 1 - AUC, log loss, RMSE",
         "seconds": "of processor time, all folds",
