@@ -44,7 +44,13 @@ def build(leave_out: Sequence[str] = ()) -> Memory:
         configurations=tuple(configs[name] for name in names),
         regret=regrets(losses),
         seconds=seconds,
-        recipe=_recipe(tables, names, leave_out, sum(cells[key].cut for key in cells if key[0] in tables)),
+        recipe=_recipe(
+            tables,
+            names,
+            leave_out,
+            int(np.isfinite(losses).sum()),
+            sum(cell.cut for cell in cells.values() if cell.table in tables),
+        ),
     )
 
 
@@ -86,13 +92,14 @@ def _features(name: str) -> Features:
 
 
 def _recipe(
-    tables: Sequence[str], names: Sequence[str], leave_out: Sequence[str], cut: int
+    tables: Sequence[str], names: Sequence[str], leave_out: Sequence[str], scores: int, cut: int
 ) -> dict[str, Any]:
     return {
         "made by": "python -m benchmarks.portfolio build"
         + (f" --leave-out {','.join(leave_out)}" if leave_out else ""),
-        "cells": f"each of {len(names)} configurations on each of {len(tables)} tables: cross-validation in "
-        f"{FOLDS} folds of at most 50,000 rows, ended after at most {LIMIT:g} s on the clock, as {cut} of them were; one thread",
+        "cells": f"{scores} scores of {len(names)} configurations on {len(tables)} tables (some configurations do "
+        f"not do some tasks, or came later): cross-validation in {FOLDS} folds of at most 50,000 rows, one "
+        f"thread, ended after at most {LIMIT:g} s on the clock, as {cut} of them were",
         "regret": "(loss - best) / (median - best) of the table's configurations, cut at 1; "
         "loss: 1 - AUC, log loss, RMSE",
         "seconds": "of processor time, all folds",
