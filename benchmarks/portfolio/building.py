@@ -97,8 +97,8 @@ def _recipe(
     return {
         "made by": "python -m benchmarks.portfolio build"
         + (f" --leave-out {','.join(leave_out)}" if leave_out else ""),
-        "cells": f"{scores} scores of {len(names)} configurations on {len(tables)} tables (some configurations do "
-        f"not do some tasks, or came later): cross-validation in {FOLDS} folds of at most 50,000 rows, one "
+        "cells": f"{scores} scores of {len(names)} configurations on {len(tables)} tables (some do not do "
+        f"some tasks, or came later): cross-validation in {FOLDS} folds of at most 50,000 rows, one "
         f"thread, ended after at most {LIMIT:g} s on the clock, as {cut} of them were",
         "regret": "(loss - best) / (median - best) of the table's configurations, cut at 1; "
         "loss: 1 - AUC, log loss, RMSE",
