@@ -99,7 +99,8 @@ def _quality(result: FitResult) -> list[str]:
     honest = (
         "The rows held out were seen by nothing before: their score is the honest one."
         if result.held is not None
-        else "Members and weights were chosen on the validation rows, so that the score is slightly too good."
+        else "Members and weights were chosen on the validation rows, so that the score is slightly too good"
+        + (f", by about {abs(result.optimism):.2g}." if result.optimism else ".")
     )
     return [*lines, "", f"{honest} Intervals are 95 %, from 200 bootstrap resamples."]
 

@@ -29,7 +29,7 @@ POINTS: Final = 20
 LEVELS: Final = 8
 FEWEST_OF_LEVEL: Final = 10  # rows, so that no level that names a single row is shown
 SERIES: Final = 4
-_USE: Final = 0.6  # of the time left is planned for
+_USE: Final = 0.8  # of the time left is planned for
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ def partial_dependence(
     seed: int = 0,
     pace: Pace | None = None,
 ) -> list[Dependence]:
-    """Of these columns as far as the time goes; numbers and categories only, others are skipped.
+    """Of the first of these columns as far as the time goes; numbers and categories only, others are skipped.
 
     Args:
         frame: rows to average over, 500 of them at most.
@@ -80,14 +80,10 @@ def partial_dependence(
         grids = {name: _grid(everything[name], by_name[name]) for name in names if name in by_name}
         grids = {name: grid for name, grid in grids.items() if len(grid) > 1}
         order = np.random.default_rng([seed, 61]).permutation(len(frame))
-        points = sum(map(len, grids.values()))
-        if not points or time.monotonic() >= deadline:
+        if not grids or time.monotonic() >= deadline:
             return []
         pace = pace or measure(model, everything.iloc[order[:100]])
-        seconds = _USE * (deadline - time.monotonic())
-        rows = min(len(frame), MOST_ROWS, pace.rows(seconds, calls=len(grids)) // points)
-        if rows < min(FEWEST_ROWS, len(frame)):
-            return []
+        grids, rows = _affordable(grids, pace, deadline - time.monotonic(), len(frame))
         cells = everything.iloc[order[:rows]].reset_index(drop=True)
         found = []
         for name, grid in grids.items():
@@ -95,6 +91,19 @@ def partial_dependence(
                 break
             found.append(_dependence(model, cells, name, grid))
     return found
+
+
+def _affordable(
+    grids: dict[str, list[float] | list[str]], pace: Pace, seconds: float, most: int
+) -> tuple[dict[str, list[float] | list[str]], int]:
+    """As many of the first columns as can be had on enough rows, and these rows."""
+    for count in range(len(grids), 0, -1):
+        kept = dict(list(grids.items())[:count])
+        points = sum(map(len, kept.values()))
+        rows = min(most, MOST_ROWS, pace.rows(_USE * seconds, calls=count) // points)
+        if rows >= min(FEWEST_ROWS, most):
+            return kept, rows
+    return {}, 0
 
 
 def _grid(values: pd.Series[Any], column: Column) -> list[float] | list[str]:

@@ -140,7 +140,8 @@ def _ranges(numbers: NDArray[np.float64]) -> list[tuple[str, NDArray[np.intp]]]:
         return []
     if len(values) <= BINS:
         return [(f"{value:.6g}", np.flatnonzero(numbers == value)) for value in values]
-    edges = np.unique(np.quantile(numbers[there], np.linspace(0, 1, BINS + 1)[1:-1], method="higher"))
+    bins = int(np.clip(there.sum() // FEWEST, 2, BINS))
+    edges = np.unique(np.quantile(numbers[there], np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
     place = np.searchsorted(edges, numbers, side="left")
     return [
         (_range(edges, k), np.flatnonzero(there & (place == k)))
@@ -165,7 +166,7 @@ def _slice(group: Group, loss: NDArray[np.float64], overall: float) -> Slice:
         low, high = wilson(mean, n)
         variance = max(variance, (mean * (1 - mean) + 0.25 / n) * n / (n + 1))  # never 0
     else:
-        reach = 1.96 * np.sqrt(variance / n)
+        reach = 1.96 * float(np.sqrt(variance / n))
         low, high = mean - reach, mean + reach
     others = float((loss.sum() - inside.sum()) / rest)
     spread = float(loss.var())

@@ -71,12 +71,14 @@ def find(result: FitResult, frame: pd.DataFrame, deadline: float) -> Findings:
         interval = _interval(result, y, prediction, deadline)
         slices = _slices(result, frame, deadline)
         missing.update({} if slices else {"slices": _NO_TIME})
+        if slices is not None and not slices.groups:
+            slices, missing["slices"] = None, "left out: no group has twenty rows"
     pace = _pace(result, frame.iloc[rows[:PILOT]], deadline)
     importance = explain(result, frame, _share(deadline, _IMPORTANCE) if pace else 0.0, pace)
     contributions = _of_trees(result, frame.iloc[rows], deadline)
     names = [column.name for column in importance.columns if column.mean > 0]
     names = names or list(contributions.columns if contributions else ())
-    until = _share(deadline, _DEPENDENCE)
+    until = _share(deadline, 1.0 if contributions else _DEPENDENCE)
     dependence = _dependence(result, frame, names[:TOP], until, pace) if pace else ()
     if not dependence:
         missing["dependence"] = _why_none(names, pace, until)
@@ -134,6 +136,7 @@ def _interval(
 ) -> Interval | None:
     """Of the score that the page shows in large; fewer resamples where one takes long."""
     seen = result.model.weighed(prediction, result.metric)
+    result.metric.score(y, seen)  # a first call may load what it needs
     began = time.monotonic()
     result.metric.score(y, seen)
     each = max(time.monotonic() - began, 1e-6)
@@ -180,10 +183,14 @@ def _sampled(result: FitResult, frame: pd.DataFrame, deadline: float) -> Contrib
     if result.task.is_classification:
         code = 1 if len(result.task.classes) == 2 else int(np.bincount(result.y.astype(np.int64)).argmax())
     names = [column.name for column in result.columns if column.used]
-    amounts, ends, what = [], [], ""
+    amounts: list[list[float]] = []
+    ends: list[tuple[float, float]] = []
+    what = ""
     effort = Effort(_PAIRS, exact=False)
+    began = time.monotonic()
     for place in order.tolist():
-        if time.monotonic() >= deadline:
+        each = (time.monotonic() - began) / max(1, len(amounts))
+        if time.monotonic() + each >= deadline:
             break
         one = explain_row(result.model, frame, place, output=code, effort=effort)
         by_name = {part.column: part.amount for part in one.contributions}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from markupsafe import Markup
 
+RENDERING: Final = 0.15  # seconds
 SHOWN: Final = 12  # rows of the leaderboard before the fold
 MOST_SHOWN: Final = 200
 MOST_COLUMNS: Final = 400  # of the table
@@ -65,7 +66,7 @@ def write_report(
     import shlex
 
     place = Path(path)
-    findings = find(result, frame, deadline)
+    findings = find(result, frame, deadline - RENDERING)
     name = Path(shlex.split(command)[2]).name if command else "a table"
     page = render_report(result, Subject(name, command), findings)
     temporary = place.with_name(f".{place.name}.part")

@@ -1,0 +1,186 @@
+"""The sections of a report that look at groups, columns and rows, and what is said where one is left out."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+
+from rung.tabular.explain.scores import Interval
+from rung.tabular.explain.trees import Contributions
+from rung.tabular.metrics import get_metric
+from rung.tabular.report import Findings, Subject, find, render_report
+from rung.tabular.report.page import failures
+from rung.tabular.report.pictures import confusion, judged, pictures
+from rung.tabular.result import FitResult
+from rung.tabular.task import guess_task
+from support.tables import KINDS, fitted, result
+
+
+def _later() -> float:
+    return time.monotonic() + 60
+
+
+def _page(found: FitResult, findings: Findings) -> str:
+    return render_report(found, Subject("t"), findings)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_all_sections_are_there_when_there_is_time(kind: str) -> None:
+    found, frame = result(kind, held=False)
+    findings = find(found, frame, _later())
+    assert findings.missing == {}
+    assert findings.slices is not None
+    assert findings.slices.groups > 3
+    assert findings.contributions is not None
+    assert findings.interval is not None
+    assert findings.interval.low <= found.score <= findings.interval.high
+    assert {one.column for one in findings.dependence} >= {"a", "b"}
+    page = _page(found, findings)
+    for heading in ("Where it is worse", "How the prediction moves", "Row by row", "Score and cost"):
+        assert f"<h2>{heading}</h2>" in page
+    assert ("<h2>Precision and recall</h2>" in page) is (kind != "regression")
+    assert ("<h2>Errors by prediction</h2>" in page) is (kind == "regression")
+    assert "95 %" in page
+
+
+def test_without_time_each_part_is_a_sentence() -> None:
+    found, frame = result("binary")
+    findings = find(found, frame, time.monotonic() - 1)
+    assert set(findings.missing) == {"slices", "dependence", "contributions"}
+    page = _page(found, findings)
+    for name in ("Where it is worse", "How the prediction moves", "Row by row"):
+        assert f"<b>{name}.</b> Left out: no time was left for it." in page
+        assert f"<h2>{name}</h2>" not in page
+
+
+def test_too_few_rows_for_groups_are_said() -> None:
+    found, frame = result("binary")
+    found = dataclasses.replace(
+        found, held=None, valid=found.valid[:15], y=found.y[:15], prediction=found.prediction[:15]
+    )
+    page = _page(found, find(found, frame, _later()))
+    assert "<b>Where it is worse.</b> Left out: no group has twenty rows." in page
+
+
+def test_trees_are_explained_by_their_library() -> None:
+    found, frame = result("regression")
+    model, _ = fitted("regression", "linear", "lightgbm")
+    findings = find(dataclasses.replace(found, model=model), frame, _later())
+    assert findings.contributions is not None
+    assert findings.contributions.what == "y of lightgbm"
+    assert len(findings.contributions.amounts) == 40
+
+
+def test_other_members_are_explained_by_sampling() -> None:
+    found, frame = result("regression")
+    part = find(found, frame, _later()).contributions
+    assert part is not None
+    assert part.what == "y"
+    assert len(part.amounts) >= 15
+    assert part.base + part.amounts.sum(axis=1) == pytest.approx(part.margin, abs=0.5)
+
+
+def test_hostile_cells_and_columns_are_escaped() -> None:
+    found, frame = result("binary", held=False)
+    findings = find(found, frame, _later())
+    evil = "<img src=x>"
+    assert findings.slices is not None
+    assert findings.contributions is not None
+    worst = tuple(dataclasses.replace(s, column=evil, label=evil) for s in findings.slices.worst)
+    part = findings.contributions
+    page = _page(
+        found,
+        dataclasses.replace(
+            findings,
+            slices=dataclasses.replace(findings.slices, worst=worst),
+            dependence=tuple(
+                dataclasses.replace(
+                    one,
+                    column=evil,
+                    series=(evil,),
+                    grid=one.grid if one.numeric else (evil,) * len(one.grid),
+                )
+                for one in findings.dependence
+            ),
+            contributions=Contributions(
+                evil, (evil,) * len(part.columns), part.amounts, part.ranks, part.base, part.margin
+            ),
+            missing={"slices": evil},
+        ),
+    )
+    assert "<img" not in page
+    assert "&lt;img" in page
+
+
+def test_the_ladder_counts_who_came_how_far() -> None:
+    found, _ = result("binary")
+    board = [row._replace(rows=80 if row.rank <= 3 else 20) for row in found.leaderboard]
+    page = _page(dataclasses.replace(found, leaderboard=board), Findings())
+    assert "<h2>The ladder</h2>" in page
+    assert '<td class="r">20</td><td class="r">15</td>' in page
+    assert '<td class="r">80</td><td class="r">3</td>' in page
+    assert "<h2>The ladder</h2>" not in _page(found, Findings()), "one rung is no ladder"
+
+
+def test_failures_are_told_with_their_reasons() -> None:
+    found, _ = result("binary")
+    assert failures(found) == []
+    object.__setattr__(found, "failures", {"out of\nmemory": 1, "too slow": 4})
+    object.__setattr__(found, "failed", 5)
+    assert failures(found) == [("too slow", 4), ("out of memory", 1)]
+    assert "Why there was none: too slow (4); out of memory (1)." in _page(found, Findings())
+
+
+def test_the_score_has_its_interval() -> None:
+    found, _ = result("binary")
+    assert "0.10000 – 0.90000, 95 %" in _page(found, Findings(interval=Interval(0.5, 0.1, 0.9)))
+
+
+def _many(classes: int) -> FitResult:
+    """A result of a task with many classes, of which each third row is said to be the next."""
+    import pandas as pd
+
+    found, _ = result("multiclass", held=False)
+    y = np.arange(classes * 6) % classes
+    task = guess_task(pd.Series([f"c{k:02d}" for k in y], name="y"))
+    said = np.where(np.arange(len(y)) % 3 == 0, (y + 1) % classes, y)
+    prediction = 0.9 * np.eye(classes)[said] + 0.1 / classes
+    return dataclasses.replace(
+        found, task=task, y=y, prediction=prediction, valid=np.arange(len(y)), metric=get_metric(None, task)
+    )
+
+
+def test_many_classes_are_cut_to_the_frequent_ones() -> None:
+    found = _many(40)
+    table = confusion(found, judged(found))
+    assert table is not None
+    assert (len(table.labels), table.left_out) == (20, 20)
+    assert len(table.pairs) == 10
+    assert all(rows > 0 and own != other for own, other, rows, _ in table.pairs)
+    recall = {label: r for label, _, _, r in table.rates}
+    codes = found.prediction.argmax(axis=1)
+    assert recall["c03"] == pytest.approx((codes[found.y == 3] == 3).mean())
+    assert [heading for heading, _, _ in pictures(found, judged(found))] == [
+        "ROC curve",
+        "Precision and recall",
+        "Calibration",
+    ]
+
+
+def test_calibration_says_how_far_off_it_is() -> None:
+    found = _many(3)
+    words = next(w for heading, w, _ in pictures(found, judged(found)) if heading == "Calibration")
+    hit = (found.prediction.argmax(axis=1) == found.y).mean()
+    off = abs(found.prediction.max(axis=1).mean() - hit)
+    assert f"{off:.1%} off it" in words
+
+
+def test_labels_follow_the_models_factors() -> None:
+    found, _ = result("binary")
+    found.model.factors = np.array([1.0, 1e9])
+    table = confusion(found, judged(found))
+    assert table is not None
+    assert [row[0] for row in table.counts] == [0, 0], "the first class is never said"
