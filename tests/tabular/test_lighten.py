@@ -29,7 +29,13 @@ def _one_second_each(monkeypatch):
 @pytest.mark.usefixtures("_one_second_each")
 @pytest.mark.parametrize(
     ("limit", "kept"),
-    [(20e-3, {"m0": 8, "m1": 5, "m2": 3}), (10e-3, {"m0": 8, "m1": 2}), (3e-3, {"m0": 3}), (1e-6, {"m0": 1})],
+    [
+        (20e-3, {"m0": 8, "m1": 5, "m2": 3}),
+        (10e-3, {"m0": 4, "m1": 3, "m2": 3}),
+        (4e-3, {"m0": 2, "m1": 1, "m2": 1}),
+        (2e-3, {"m0": 1, "m1": 1}),
+        (1e-6, {"m0": 1}),
+    ],
 )
 def test_the_heaviest_stay_with_as_many_folds_as_fit(limit, kept):
     found = lighten(_members(8, 5, 3), TABLE, limit)

@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rung.cli.fit_options import (
+    Drop,
+    Exclude,
+    Include,
+    Kinds,
+    Positive,
+    PredictTime,
+    Split,
+    WarmStart,
+    Weights,
+)
 from rung.cli.options import DEFAULT_STORAGE, Json, Storage, StudyName, Workers
 from rung.cli.wishes import Wishes
 from rung.errors import DataError, UserError
@@ -26,8 +37,6 @@ EXPLAIN = 0.04  # of the budget, but
 MOST = 4.0  # seconds at most, for saying what the model looks at,
 LEAST = 0.03  # of the budget, one second at most, even where the search ended late
 
-COLUMNS = "Columns"
-CHOICE = "Choice of models"
 _LARGEST = 2**32 - 1  # the last seed that numpy's and scikit-learn's generators take
 
 
@@ -79,56 +88,15 @@ def fit(  # noqa: PLR0913  # a door
         str | None,
         typer.Option(metavar="SHARE", help="Keep these rows out of everything, and score on them: 20%."),
     ] = None,
-    kinds: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME=KIND,...",
-            help="Kinds of columns, not to be guessed: number, category, text or date.",
-            rich_help_panel=COLUMNS,
-        ),
-    ] = None,
-    drop: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME,...", help="Columns that no model may see.", rich_help_panel=COLUMNS),
-    ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(metavar="COL", help="The column of the rows' weights.", rich_help_panel=COLUMNS),
-    ] = None,
-    positive: Annotated[
-        str | None,
-        typer.Option(metavar="LABEL", help="The positive class of two.", rich_help_panel=COLUMNS),
-    ] = None,
-    split: Annotated[
-        str | None,
-        typer.Option(
-            metavar="WAY",
-            help="How rows are held out: stratified, group:COL, time:COL or folds:COL.",
-            show_default="stratified",
-            rich_help_panel=CHOICE,
-        ),
-    ] = None,
-    include: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LEARNER,...", help="These learners only.", rich_help_panel=CHOICE),
-    ] = None,
-    exclude: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LEARNER,...", help="Not these learners.", rich_help_panel=CHOICE),
-    ] = None,
-    predict_time: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TIME",
-            help="What predicting one row, of a thousand at once, may take: 1ms, 50us.",
-            show_default="0.3ms",
-            rich_help_panel=CHOICE,
-        ),
-    ] = None,
-    warm_start: Annotated[
-        bool,
-        typer.Option(help="Begin with what was best in earlier tasks and studies.", rich_help_panel=CHOICE),
-    ] = True,
+    kinds: Kinds = None,
+    drop: Drop = None,
+    weights: Weights = None,
+    positive: Positive = None,
+    split: Split = None,
+    include: Include = None,
+    exclude: Exclude = None,
+    predict_time: PredictTime = None,
+    warm_start: WarmStart = True,
     seed: Annotated[int, typer.Option(min=0, max=_LARGEST, help="Of everything random.")] = 0,
     workers: Workers = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the model goes.")] = Path("model.rung"),

@@ -46,6 +46,7 @@ _DAYS: Final = (
 _TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M:%S %p")
 _FORMATS: Final = ("ISO8601", "%B %d, %Y", *(day + time for time in _TIMES for day in _DAYS))
 _SHARE: Final = 0.95  # of the cells must be numbers (or dates) for the column to be one
+_YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole; others are missing
 _SAMPLE: Final = 5_000  # words looked at where all of them would take long
 
 
@@ -264,7 +265,7 @@ def _dates(values: pd.Series, pattern: str | None) -> object:
         )
     if values.dt.tz is not None:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
-    return values.astype("datetime64[ns]").to_numpy()
+    return values.where(values.dt.year.between(*_YEARS)).astype("datetime64[ns]").to_numpy()
 
 
 def _words(values: pd.Series) -> pd.Series:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular.audit.profile import make_profile
 from rung.tabular.baselines import constant_prediction
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import fit_factors, fit_temperature, tempered
@@ -52,7 +53,7 @@ def conclude(
     ensemble = choose(dataset, saved, end.earlier(0.5 * end.remaining))
     by = end.earlier(_RESERVE + _SHARE * asked.budget)
     members = last_fit(search, ensemble, by, asked.request.predict_time)
-    model = _model(data, asked.target, members, search, ensemble)
+    model = _model(data, frame, asked.target, members, search, ensemble)
     y, weight = dataset.y[ensemble.valid], dataset.weights(ensemble.valid)
     judge = dataset.judge
     prediction = tempered(ensemble.prediction, model.temperature) if dataset.classes else ensemble.prediction
@@ -107,7 +108,9 @@ def _together(groups: NDArray[np.intp]) -> list[str]:
     return [f"rows that belong together are held out together: {count:,} groups of {len(groups):,} rows"]
 
 
-def _model(data: Ready, target: str, members: list[Member], search: Search, ensemble: Ensemble) -> Model:
+def _model(
+    data: Ready, frame: pd.DataFrame, target: str, members: list[Member], search: Search, ensemble: Ensemble
+) -> Model:
     dataset, valid = data.dataset, ensemble.valid
     notes = {
         "metric": dataset.metric,
@@ -117,6 +120,7 @@ def _model(data: Ready, target: str, members: list[Member], search: Search, ense
         "folds": dataset.split.number,
     }
     model = Model(data.task, data.encoder, members, target, notes)
+    model.profile = make_profile(frame.iloc[data.train], data.columns)
     if not len(valid):
         return model
     y, prediction, weight = dataset.y[valid], ensemble.prediction, dataset.weights(valid)

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.encode import Table
+from rung.tabular.target_encoding import Target, target_encoder, target_folds
 
 OPERATIONS: Final = ("minus", "ratio", "times", "plus")
 _STRONGEST = 8  # numbers that are paired
@@ -81,8 +82,6 @@ class Expansion:
         plain = self._plain(table)
         if not self.crosses:
             return plain
-        from rung.tabular.preparation import Target, target_encoder, target_folds
-
         target = Target(y, classes)
         folds = target_folds(target)
         codes = self._crossed(table.codes)
@@ -103,8 +102,9 @@ class Expansion:
         """All but the crosses' encoding by the target."""
         columns = [_combined(table.numbers, pair) for pair in self.pairs]
         for group in self.groups:
-            levels = table.codes[:, group.category]  # an unseen level is missing: the last mean
-            columns.append(table.numbers[:, group.column] - group.means[levels])
+            levels = table.codes[:, group.category]
+            seen = levels < len(group.means) - 1  # a level that no training row had is as good as missing
+            columns.append(table.numbers[:, group.column] - group.means[np.where(seen, levels, -1)])
         for cross in self.crosses:
             codes = _codes(table.codes, cross)
             columns.append(np.where(codes < 0, 0.0, cross.shares[np.maximum(codes, 0)]))

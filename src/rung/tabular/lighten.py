@@ -18,24 +18,36 @@ _ROWS = 1_000
 def lighten(members: Sequence[Member], table: Table, limit: float) -> list[Member]:
     """What of the members predicts a row, of a thousand at once, within `limit` seconds.
 
-    The heaviest come first; one that does not fit keeps as many of its fold's models as do, at least one of
-    all being kept. Weights sum to 1 again.
+    Each member in turn, the heaviest first, gets one more of its folds' models as long as there is time; one
+    of all is kept in any case. Weights sum to 1 again.
     """
     if not len(table):
         return list(members)
     rows = table.take(np.arange(_ROWS) % len(table))
-    left, kept = limit * _ROWS, []
-    for member in sorted(members, key=lambda one: -one.weight):
-        each = _seconds(member, rows)
-        count = min(len(member.pipelines), int(left / max(each, 1e-9)))
-        if count:
-            kept.append(replace(member, pipelines=member.pipelines[:count]))
-            left -= count * each
+    ordered = sorted(members, key=lambda one: -one.weight)
+    each = [_seconds(member, rows) for member in ordered]
+    counts = _shared(limit * _ROWS, each, [len(member.pipelines) for member in ordered])
+    kept = [
+        replace(member, pipelines=member.pipelines[:count])
+        for member, count in zip(ordered, counts, strict=True)
+        if count
+    ]
     if not kept:
-        fastest = min(members, key=lambda one: _seconds(one, rows))
+        fastest = ordered[int(np.argmin(each))]
         kept = [replace(fastest, pipelines=fastest.pipelines[:1])]
     total = sum(member.weight for member in kept)
     return [replace(member, weight=member.weight / total) for member in kept]
+
+
+def _shared(left: float, each: Sequence[float], most: Sequence[int]) -> list[int]:
+    """How many models of each member fit, one after the other in turns."""
+    counts = [0] * len(each)
+    for turn in range(max(most)):
+        for i, seconds in enumerate(each):
+            if counts[i] == turn < most[i] and seconds <= left:
+                counts[i] += 1
+                left -= seconds
+    return counts
 
 
 def _seconds(member: Member, rows: Table) -> float:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from rung.errors import DataError
-from rung.tabular.metrics import CLASSES, NUMBERS, Metric
+from rung.tabular.metric import CLASSES, NUMBERS, Metric
 
 if TYPE_CHECKING:
-    from rung.tabular.metrics import Array
+    from rung.tabular.metric import Array
 
 _OF_CLUSTERS: Final = ("rand_score", "mutual_info", "homogeneity", "completeness", "v_measure", "fowlkes")
 _OF_NUMBERS: Final = ("error", "r2", "variance", "deviance", "absolute")

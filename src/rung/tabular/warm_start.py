@@ -87,7 +87,7 @@ def from_studies(
 ) -> list[dict[str, Any]]:
     """The best configurations of the user's own fits of tables like this one, the nearest first."""
     names = {learner.name for learner in chosen}
-    near = []
+    near: list[tuple[float, int, History]] = []
     for row in list(storage.list())[-_LOOKED_AT:]:
         history = _fit_of(storage, row.name)
         if history is not None:

@@ -325,10 +325,9 @@ REAL_MLP = Learner(
     defaults=(_default(192, 3, 0.15, 0.1), _default(128, 2, 0.3, 0.5)),
     needs=Needs(scaled=True),
     fit=_fit,
-    merit=5.0,
+    merit=3.0,
     cost=Cost(2.0, rows=30.0, cells=8.0, most=6_000),
     encodings=("onehot", "target"),
     scales=("smooth", "quantile"),
     requires=("torch",),
-    anytime=True,
 )
