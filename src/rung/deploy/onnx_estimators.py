@@ -8,7 +8,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.deploy.onnx_boosters import catboost_values, xgboost_values
 from rung.deploy.onnx_graph import Graph
+from rung.deploy.onnx_kernels import gaussian_kernel, gaussian_process, machine, machine_probabilities
+from rung.deploy.onnx_networks import periodic_network
 from rung.deploy.onnx_trees import Tree, forest_tree, histogram_tree, lightgbm_trees, tree_sums
 
 Emit = Callable[[Graph, Any, str], str]
@@ -60,11 +63,7 @@ def _steps(graph: Graph, estimator: Any, matrix: str) -> str:
 
 def _landmarks(graph: Graph, step: Any, matrix: str) -> str:
     """A Gaussian kernel with the landmarks, in their orthogonal basis."""
-    points = np.asarray(step.components_, dtype=np.float64)  # (m, d)
-    own = graph.op("ReduceSum", graph.op("Mul", matrix, matrix), np.array([1]), keepdims=1)
-    cross = graph.op("Mul", graph.op("MatMul", matrix, points.T), 2.0)
-    squares = graph.op("Add", graph.op("Sub", own, cross), _row((points**2).sum(axis=1)))
-    kernel = graph.op("Exp", graph.op("Mul", graph.op("Max", squares, 0.0), -float(step.gamma)))
+    kernel = gaussian_kernel(graph, matrix, step.components_, float(step.gamma))
     return graph.op("MatMul", kernel, np.asarray(step.normalization_, dtype=np.float64).T)
 
 
@@ -227,6 +226,12 @@ def _many_classes(graph: Graph, estimator: Any, matrix: str, values: list[NDArra
 _TRANSFORMERS: Final[Mapping[str, Emit]] = {"Nystroem": _landmarks, "TruncatedSVD": _components}
 _EMITTERS: Final[Mapping[str, Emit]] = {
     "LightGBMModel": _lightgbm,
+    "XGBoostModel": xgboost_values,
+    "CatBoostModel": catboost_values,
+    "Scaled": machine_probabilities,
+    "SVR": machine,
+    "GaussianProcessRegressor": gaussian_process,
+    "Network": periodic_network,
     "HistGradientBoostingClassifier": _boosted,
     "HistGradientBoostingRegressor": _boosted,
     "RandomForestClassifier": _forest,

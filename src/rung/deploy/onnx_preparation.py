@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.deploy.onnx_expansion import add_expansion, add_iterative, add_reduction, target_tables
 from rung.deploy.onnx_graph import Graph
 from rung.deploy.onnx_trees import tree_sums, zone_tree
 from rung.tabular.preparation import Preparation
@@ -30,13 +31,28 @@ _TAIL = (
 
 def add_preparation(graph: Graph, preparation: Preparation, numbers: str, codes: str) -> str | None:
     """The matrix (n, d) that `preparation` makes of numbers (n, a) and codes (n, b); None without columns."""
-    blocks = [*_numbers(graph, preparation, numbers), *_codes(graph, preparation, codes)]
+    blocks = [
+        *_numbers(graph, preparation, numbers),
+        *_generated(graph, preparation, numbers, codes),
+        *_codes(graph, preparation, codes),
+    ]
     if not blocks:
         return None
     matrix = graph.join(blocks)
-    if not preparation.needs.scaled:
-        return matrix
-    return graph.op("Clip", _scaled(graph, preparation.parts["scale"], matrix), -20.0, 20.0)
+    if preparation.needs.scaled:
+        matrix = graph.op("Clip", _scaled(graph, preparation.parts["scale"], matrix), -20.0, 20.0)
+    return add_reduction(graph, preparation.parts, matrix)
+
+
+def _generated(graph: Graph, preparation: Preparation, numbers: str, codes: str) -> list[str]:
+    if "expand" not in preparation.parts:
+        return []
+    made = add_expansion(graph, preparation.parts["expand"], numbers, codes)
+    if made is None:
+        return []
+    if preparation.needs.missing:
+        return [made]
+    return [graph.op("Where", graph.op("IsNaN", made), preparation.parts["usual"][None, :], made)]
 
 
 def _numbers(graph: Graph, preparation: Preparation, numbers: str) -> list[str]:
@@ -46,13 +62,21 @@ def _numbers(graph: Graph, preparation: Preparation, numbers: str) -> list[str]:
     chosen = graph.take(numbers, kept)
     if preparation.needs.missing:
         return [chosen]
-    usual = np.asarray(preparation.parts["impute"].statistics_, dtype=np.float64)[None, :]
-    for column, value in zip(kept, usual[0], strict=True):
-        graph.probe(int(column), value + np.array([-1.0, 0.0, 1.0]) * max(1.0, abs(value) / 2))
-    filled = graph.op("Where", graph.op("IsNaN", chosen), usual, chosen)
+    filled = _imputed(graph, preparation.parts["impute"], chosen, kept)
     if not len(flagged):
         return [filled]
     return [filled, graph.cast(graph.op("IsNaN", graph.take(numbers, flagged)), np.float64)]
+
+
+def _imputed(graph: Graph, imputer: Any, chosen: str, kept: NDArray[np.intp]) -> str:
+    """Missing numbers filled; their usual values are where rows for the comparison lie."""
+    simple = getattr(imputer, "initial_imputer_", imputer)
+    usual = np.asarray(simple.statistics_, dtype=np.float64)
+    for column, value in zip(kept, usual, strict=True):
+        graph.probe(int(column), value + np.array([-1.0, 0.0, 1.0]) * max(1.0, abs(value) / 2))
+    if imputer is not simple:
+        return add_iterative(graph, imputer, chosen)
+    return graph.op("Where", graph.op("IsNaN", chosen), usual[None, :], chosen)
 
 
 # -- categories -------------------------------------------------------------------------------------------
@@ -64,7 +88,9 @@ def _codes(graph: Graph, preparation: Preparation, codes: str) -> list[str]:
     for j, table in enumerate(code_tables(preparation)):
         place = graph.op("Add", graph.op("Gather", codes, np.array(j), axis=1), np.array(1))  # (n,)
         blocks.append(graph.op("Gather", table, place, axis=0))
-    return [block for block in blocks if block]
+    if preparation.categories == "hash" and blocks:
+        return [graph.op("Sum", *blocks)]  # all categories share the columns
+    return blocks
 
 
 def code_tables(preparation: Preparation) -> list[NDArray[np.float64]]:
@@ -76,21 +102,23 @@ def code_tables(preparation: Preparation) -> list[NDArray[np.float64]]:
         if preparation.needs.missing:
             codes = [np.where(code < 0, np.nan, code) for code in codes]
         return [code[:, None] for code in codes]
+    if preparation.categories == "target":
+        return target_tables(encoder, sizes)
+    if preparation.categories == "hash":
+        words = [[[f"{j}={code}"] for code in range(-1, size)] for j, size in enumerate(sizes)]
+        return [np.asarray(encoder.transform(some).toarray(), dtype=np.float64) for some in words]
     tables = []
-    for j, (start, end) in enumerate(_spans(encoder, preparation.categories, len(sizes))):
+    for j, (start, end) in enumerate(_spans(encoder, len(sizes))):
         cells = np.full((sizes[j] + 1, len(sizes)), -1, dtype=np.int32)
         cells[:, j] = np.arange(-1, sizes[j])
         tables.append(np.asarray(encoder.transform(cells), dtype=np.float64)[:, start:end])
     return tables
 
 
-def _spans(encoder: Any, kind: str, count: int) -> list[tuple[int, int]]:
-    """The columns of the encoder's matrix that each category has."""
-    if kind == "onehot":
-        owners = [int(name[1:].split("_")[0]) for name in encoder.get_feature_names_out()]
-        widths = np.bincount(owners, minlength=count)
-    else:
-        widths = np.full(count, len(encoder.encodings_) // count)
+def _spans(encoder: Any, count: int) -> list[tuple[int, int]]:
+    """The columns of the one-hot encoder's matrix that each category has."""
+    owners = [int(name[1:].split("_")[0]) for name in encoder.get_feature_names_out()]
+    widths = np.bincount(owners, minlength=count)
     ends = np.cumsum(widths)
     return [(int(end - width), int(end)) for end, width in zip(ends, widths, strict=True)]
 
@@ -101,6 +129,10 @@ def _spans(encoder: Any, kind: str, count: int) -> list[tuple[int, int]]:
 def _scaled(graph: Graph, scaler: Any, matrix: str) -> str:
     if hasattr(scaler, "quantiles_"):
         return _quantile(graph, scaler, matrix)
+    if hasattr(scaler, "factor"):  # smooth
+        away = graph.op("Mul", graph.op("Sub", matrix, scaler.center[None, :]), scaler.factor[None, :])
+        third = graph.op("Div", away, 3.0)
+        return graph.op("Div", away, graph.op("Sqrt", graph.op("Add", graph.op("Mul", third, third), 1.0)))
     centre = scaler.mean_ if hasattr(scaler, "mean_") else scaler.center_
     return graph.op("Div", graph.op("Sub", matrix, centre[None, :]), scaler.scale_[None, :])
 

@@ -147,7 +147,7 @@ def codes_in(words: NDArray[np.uint32]) -> NDArray[np.int64]:
 # -- scikit-learn -------------------------------------------------------------------------------------------
 
 
-def _numbered(is_leaf: NDArray[np.bool_]) -> NDArray[np.int64]:
+def numbered(is_leaf: NDArray[np.bool_]) -> NDArray[np.int64]:
     """For each node its number among inner nodes, or `~number` among leaves."""
     return np.where(is_leaf, ~(np.cumsum(is_leaf) - 1), np.cumsum(~is_leaf) - 1).astype(np.int64)
 
@@ -155,7 +155,7 @@ def _numbered(is_leaf: NDArray[np.bool_]) -> NDArray[np.int64]:
 def forest_tree(tree: Any, leaves: NDArray[Any]) -> Tree:
     """A tree of scikit-learn's forests; `leaves` are given for all nodes."""
     leaf = tree.children_left < 0
-    number, inner = _numbered(leaf), ~leaf
+    number, inner = numbered(leaf), ~leaf
     return Tree(
         feature=tree.feature[inner],
         split=tree.threshold[inner],
@@ -171,7 +171,7 @@ def histogram_tree(predictor: Any) -> Tree:
     """A tree of scikit-learn's histogram gradient boosting."""
     nodes = predictor.nodes
     leaf = nodes["is_leaf"].astype(bool)
-    number, inner = _numbered(leaf), nodes[~leaf]
+    number, inner = numbered(leaf), nodes[~leaf]
     categorical = inner["is_categorical"].astype(bool)
     which = inner["bitset_idx"][categorical].astype(int)
     return Tree(

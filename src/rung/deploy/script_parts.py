@@ -12,7 +12,8 @@ from rung.tabular.columns import Kind
 from rung.tabular.encode import DATE_PARTS, WORDS, Encoder
 from rung.tabular.model import Member
 from rung.tabular.pipeline import Classifying, Constant, Regressing
-from rung.tabular.preparation import ONE_HOT_LEVELS, SMOOTHING, TEXT_COMPONENTS, Preparation
+from rung.tabular.preparation import ONE_HOT_LEVELS, TEXT_COMPONENTS, Preparation
+from rung.tabular.target_encoding import SMOOTHING
 from rung.tabular.task import Task
 
 Fitted = Classifying | Regressing

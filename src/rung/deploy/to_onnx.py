@@ -123,6 +123,9 @@ def _content(model: Model) -> tuple[Graph, bytes]:
     for member in model.members:
         part = graph.op("Mul", _member(graph, member, (numbers, codes, rows)), float(member.weight))
         total = graph.op("Add", total, part) if total else part
+    if model.task.is_classification and model.temperature != 1.0:
+        logs = graph.op("Log", graph.op("Clip", total, 1e-12, 1.0))
+        total = graph.op("Softmax", graph.op("Div", logs, float(model.temperature)), axis=-1)
     outputs = _outputs(graph, model, total)
     proto = helper.make_model(
         helper.make_graph(graph.nodes, "rung", graph.inputs, outputs, graph.constants),
@@ -179,6 +182,10 @@ def _pipeline(graph: Graph, name: str, pipeline: Pipeline, given: tuple[str, str
         return _trusted(graph, pipeline, raw)
     known = graph.op("Where", graph.op("IsNaN", raw), 0.0, raw)
     value = graph.op("Add", graph.op("Mul", known, float(pipeline.scale)), float(pipeline.center))
+    if pipeline.log:
+        size = graph.op("Exp", graph.op("Min", graph.op("Abs", value), 700.0))
+        away = graph.op("Mul", graph.op("Sub", size, 1.0), float(pipeline.unit))
+        value = graph.op("Mul", graph.op("Sign", value), away)
     return graph.op("Clip", value, float(pipeline.low), float(pipeline.high))
 
 
@@ -203,7 +210,8 @@ def _outputs(graph: Graph, model: Model, total: str) -> list[Any]:
         graph.op("Squeeze", total, np.array([1]), output=first)
         return [helper.make_tensor_value_info(first, TensorProto.DOUBLE, ["rows"])]
     graph.op("Identity", total, output=second)
-    best = graph.op("ArgMax", total, axis=1, keepdims=0)
+    weighed = total if model.factors is None else graph.op("Mul", total, model.factors[None, :])
+    best = graph.op("ArgMax", weighed, axis=1, keepdims=0)
     labels = label_array(model.task.classes)
     if labels.dtype == object:
         labels = np.array([str(label) for label in labels], dtype=object)
