@@ -100,9 +100,8 @@ def catboost_values(graph: Graph, estimator: Any, matrix: str) -> str:
     numbers = np.setdiff1d(np.arange(_width(estimator, told)), estimator.categorical)
     scores = tree_sums(graph, _single(graph, graph.take(matrix, numbers)), trees, width)
     scale, bias = told["scale_and_bias"]
-    scores = graph.op(
-        "Add", graph.op("Mul", scores, float(scale)), np.asarray(bias, dtype=float).reshape(1, -1)
-    )
+    scaled = graph.op("Mul", scores, float(scale))
+    scores = graph.op("Add", scaled, np.asarray(bias, dtype=np.float64).reshape(1, -1))
     return _answer(graph, scores, estimator.classes)
 
 
@@ -131,5 +130,12 @@ def _oblivious(tree: Mapping[str, Any], target: int, width: int, missing_true: l
             left.append(~below[0] if below else child)  # at most the border: the bit is 0
             right.append(~below[1] if below else child + 1)
             missing.append(not missing_true[one["float_feature_index"]])
-    arrays = (np.array(x) for x in (feature, split, [LEQ] * len(feature), left, right, missing))
-    return Tree(*arrays, leaves)
+    return Tree(
+        feature=np.array(feature, dtype=np.int64),
+        split=np.array(split, dtype=np.float64),
+        mode=np.full(len(feature), LEQ),
+        left=np.array(left, dtype=np.int64),
+        right=np.array(right, dtype=np.int64),
+        missing_left=np.array(missing, dtype=bool),
+        leaves=leaves,
+    )

@@ -44,7 +44,7 @@ def machine_probabilities(graph: Graph, estimator: Any, matrix: str) -> str:
 
 
 def _rest(graph: Graph, estimator: Any, matrix: str) -> str:
-    """Decisions of one class against the rest, from those of each pair, as scikit-learn joins them: (n, k)."""
+    """Decisions of each class against the rest, joined from those of pairs by scikit-learn's rule: (n, k)."""
     classes = len(estimator.classes_)
     pairs = list(combinations(range(classes), 2))
     kernel = gaussian_kernel(graph, matrix, estimator.support_vectors_, float(estimator._gamma))

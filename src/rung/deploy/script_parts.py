@@ -226,16 +226,42 @@ def preparation_steps(pipeline: Fitted, name: str, encoder: Encoder) -> list[Ste
     ]
     if preparation.needs.scaled:
         steps.append(_scaler(preparation))
+    steps += _reduction(preparation)
     if name == "catboost" and preparation.categorical:
         steps.append(Step("FunctionTransformer(whole_codes)", (_FUNCTION,), ("whole_codes",)))
     return steps
+
+
+def _reduction(preparation: Preparation) -> list[Step]:
+    step = preparation.parts.get("reduce")
+    if step is None:
+        return []
+    if hasattr(step, "k"):
+        judge = step.score_func.__name__
+        source = f"from sklearn.feature_selection import SelectKBest, {judge}"
+        return [Step(f"SelectKBest({judge}, k={step.k})", (source,))]
+    return [Step(f"PCA({step.n_components_})", ("from sklearn.decomposition import PCA",))]
+
+
+def left_out(pipeline: Fitted) -> list[str]:
+    """What the member does beyond its script, in words."""
+    preparation = pipeline.preparation
+    found = {
+        "columns that rung generated": preparation.expand == "pairs",
+        "products of strong columns": preparation.expand == "squares",
+        "the hashing of categories (they are ranks here)": preparation.categories == "hash",
+        "the imputation of each column from the others": preparation.impute == "iterative",
+        "the logarithm of the target": getattr(pipeline, "log", False),
+    }
+    return [what for what, there in found.items() if there]
 
 
 _FUNCTION: Final = "from sklearn.preprocessing import FunctionTransformer"
 
 
 def _number_blocks(preparation: Preparation, encoder: Encoder) -> list[Step]:
-    imputer = f"SimpleImputer(strategy={quoted(preparation.impute)}, add_indicator=True)"
+    strategy = "median" if preparation.impute == "iterative" else preparation.impute
+    imputer = f"SimpleImputer(strategy={quoted(strategy)}, add_indicator=True)"
     source = "from sklearn.impute import SimpleImputer"
     blocks = []
     if encoder.names(Kind.NUMBER):

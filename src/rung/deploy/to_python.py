@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rung.deploy.script_parts import Step, estimator_step, first_code, preparation_steps
+from rung.deploy.script_parts import Step, estimator_step, first_code, left_out, preparation_steps
 from rung.deploy.script_text import Content, fill
 from rung.errors import UserError
 from rung.tabular.columns import Kind
 from rung.tabular.model import Member, Model
+from rung.tabular.names import listed
 from rung.tabular.pipeline import Constant
 
 _SCORING = {
@@ -101,6 +102,10 @@ def _about(model: Model, member: Member) -> list[str]:
     )
     if member.name == "mlp":
         lines.append("rung lowers the learning rate while it trains, which scikit-learn has no setting for.")
+    pipeline = member.pipelines[0]
+    missing = [] if isinstance(pipeline, Constant) else left_out(pipeline)
+    if missing:
+        lines.append(f"The script leaves out {listed(missing, 'and')}.")
     return lines
 
 
