@@ -20,6 +20,7 @@ from rung.cli.fit_options import (
     WarmStart,
     Weights,
 )
+from rung.cli.fit_order import Order
 from rung.cli.options import DEFAULT_STORAGE, Json, Storage, StudyName, Workers
 from rung.cli.wishes import Wishes
 from rung.errors import DataError, UserError
@@ -38,37 +39,6 @@ MOST = 4.0  # seconds at most, for saying what the model looks at,
 LEAST = 0.03  # of the budget, one second at most, even where the search ended late
 
 _LARGEST = 2**32 - 1  # the last seed that numpy's and scikit-learn's generators take
-
-
-@dataclasses.dataclass(frozen=True)
-class Order:
-    """What a fit was asked for; the log keeps it, so that `rung resume` can go on."""
-
-    table: str
-    target: str
-    budget: float = 60.0
-    task: str | None = None
-    metric: str | None = None
-    holdout: float | None = None
-    seed: int = 0
-    workers: int | None = None
-    out: str = "model.rung"
-    report: str = "report.html"
-    wishes: Wishes = dataclasses.field(default_factory=Wishes)
-
-    def command(self, storage: str, study: str) -> str:
-        """The command that asks for the same, every choice written out."""
-        import shlex
-
-        words = ["rung", "fit", self.table, "--target", self.target, "--budget", f"{self.budget:g}s"]
-        given = {"--task": self.task, "--metric": self.metric, "--workers": self.workers}
-        if self.holdout:
-            given["--holdout"] = f"{self.holdout:.6g}"
-        for option, value in given.items():
-            words += [] if value is None else [option, str(value)]
-        words += self.wishes.words()
-        words += ["--seed", str(self.seed), "--out", self.out, "--report", self.report]
-        return shlex.join(words + ([] if storage == DEFAULT_STORAGE else ["--storage", storage]))
 
 
 def fit(  # noqa: PLR0913  # a door
@@ -109,6 +79,7 @@ def fit(  # noqa: PLR0913  # a door
 ) -> None:
     """Find the best model for a table's column within a time budget."""
     from rung.cli.begin import command_start
+    from rung.cli.fit_several import run_several, targets_of
     from rung.cli.parse import parse_duration, parse_latency, parse_share
     from rung.cli.wishes import names, pairs
 
@@ -127,7 +98,11 @@ def fit(  # noqa: PLR0913  # a door
     )
     seconds = parse_duration(budget)
     order = Order(table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
-    _run(order, storage, study, began, json)
+    targets = targets_of(table, target)
+    if len(targets) > 1:
+        run_several(order, targets, lambda one, start: _run(one, storage, None, start, json))
+    else:
+        _run(order, storage, study, began, json)
 
 
 def resume_fit(name: str, storage: str, workers: int | None = None) -> None:
@@ -278,19 +253,25 @@ def _reserve(budget: float) -> float:
 
 def _write(order: Order, frame: pd.DataFrame, result: FitResult, storage: str, end: float) -> None:
     """Model and report, the report with what explanation the time until `end` (monotonic) allows."""
+    from rung.tabular.card import model_card
     from rung.tabular.model_file import save_model
     from rung.tabular.report import write_report
 
-    save_model(result.model, order.out, _facts(order, result, storage))
+    command = order.command(storage, result.study)
+    card = model_card(result, frame, command)
+    save_model(result.model, order.out, _facts(order, result, storage), card=card)
     # Where the search ended late, the explanation still gets a moment: a budget is kept within 5 % and 2 s.
     deadline = max(end - 0.2, time.monotonic() + min(LEAST * order.budget, 1.0))
-    write_report(order.report, result, frame, order.command(storage, result.study), deadline)
+    write_report(order.report, result, frame, command, deadline)
 
 
 def _facts(order: Order, result: FitResult, storage: str) -> Mapping[str, Any]:
     """What the manifest adds about this fit."""
+    from rung.tabular.card import leaderboard_facts
+
     held = result.held
     return {
+        "leaderboard": leaderboard_facts(result),
         "metric": result.metric.name,
         "score": result.score,
         "held_out": None

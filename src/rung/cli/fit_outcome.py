@@ -15,7 +15,7 @@ from rung.study.durations import spoken
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rung.cli.fit import Order
+    from rung.cli.fit_order import Order
     from rung.tabular.result import FitResult
 
 SHOWN = 10  # rows of the leaderboard
@@ -110,6 +110,9 @@ def _scores(result: FitResult) -> Any:
             continue
         cells = [_number(valid), _number(out)] if held else [_number(valid)]
         table.add_row(label, *cells, style="bold" if label.startswith("the model") else "")
+    if result.optimism:
+        cells = [_number(result.optimism), ""] if held else [_number(result.optimism)]
+        table.add_row("its score is too good by about", *cells)
     table.columns[0].header = name + (f" on {len(held.y):,} rows held out" if held else "")
     return table
 
@@ -134,6 +137,7 @@ def _plain(order: Order, result: FitResult) -> dict[str, Any]:
         "score": {"model": result.score, "constant": result.constant, "rows": len(result.y)},
         "held_out": held
         and {"model": held.score, "constant": held.constant, "lightgbm": held.lightgbm, "rows": len(held.y)},
+        "optimism": result.optimism,
         "trials": result.trials,
         "failed": result.failed,
         "seconds": result.seconds,

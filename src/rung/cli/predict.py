@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rung.tabular.model import Model
+    from rung.tabular.several import SeveralModels
 
 
 def predict(
@@ -52,12 +53,14 @@ def predict(
         _ending(out)
         check_apart(out, "--out", {"the table itself": table, "the model's file": model})
         check_writable(out, "--out")
-    from rung.tabular.model_file import load_model, read_manifest
+    from rung.tabular.model_file import read_manifest
     from rung.tabular.read import read_table
+    from rung.tabular.several import holds_several, load_any
 
-    read_manifest(model)
+    if not holds_several(model):
+        read_manifest(model)
     frame = read_table(table)
-    predictions = _predicted(load_model(model, tuple(trust or ())), frame, coverage, sets)
+    predictions = _predicted(load_any(model, tuple(trust or ())), frame, coverage, sets)
     if json:
         output.print_json(predictions.to_dict("records"))
     if out is not None:
@@ -74,8 +77,16 @@ def _coverage(text: str) -> float:
     return parse_share(text, "coverage")
 
 
-def _predicted(model: Model, frame: pd.DataFrame, coverage: float | None, sets: str) -> pd.DataFrame:
+def _predicted(
+    model: Model | SeveralModels, frame: pd.DataFrame, coverage: float | None, sets: str
+) -> pd.DataFrame:
     from rung.tabular.predict import predict_covered, predict_table
+    from rung.tabular.several import SeveralModels
+
+    if isinstance(model, SeveralModels):
+        if coverage is not None:
+            raise UserError("intervals are for models of one target: fit one for each")
+        return model.predict(frame)
 
     if coverage is None:
         return predict_table(model, frame)

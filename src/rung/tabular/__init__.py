@@ -10,9 +10,10 @@ _HOMES: Final = {
     "AutoRegressor": "rung.tabular.estimators",
     "FitResult": "rung.tabular.result",
     "fit_table": "rung.tabular.fit",
-    "load": "rung.tabular.model_file",
+    "fit_targets": "rung.tabular.several",
+    "load": "rung.tabular.several",
 }
-_NAMES: Final = {"load": "load_model"}
+_NAMES: Final = {"load": "load_any"}
 
 __all__ = sorted(_HOMES)
 
@@ -20,10 +21,11 @@ if TYPE_CHECKING:
     from rung.tabular.estimators import AutoClassifier as AutoClassifier
     from rung.tabular.estimators import AutoRegressor as AutoRegressor
     from rung.tabular.fit import fit_table as fit_table
-    from rung.tabular.model_file import load_model
-
-    load = load_model
     from rung.tabular.result import FitResult as FitResult
+    from rung.tabular.several import fit_targets as fit_targets
+    from rung.tabular.several import load_any
+
+    load = load_any
 
 
 def __getattr__(name: str) -> Any:

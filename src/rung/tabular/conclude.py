@@ -20,7 +20,7 @@ from rung.tabular.ready import Ready
 from rung.tabular.request import Request
 from rung.tabular.result import FitResult, Held, Progress, Row
 from rung.tabular.search import Search
-from rung.trials.events import Reported, SessionStarted
+from rung.trials.events import Failure, JobFailed, Reported, SessionStarted
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,7 +81,18 @@ def conclude(
         budget=asked.budget,
         notes=_notes(data, model),
         optimism=too_good(dataset, saved, ensemble, by),
+        failures=_failures(search),
     )
+
+
+def _failures(search: Search) -> dict[str, int]:
+    """Why trials have no value: the first line of each reason, and how often."""
+    found: dict[str, int] = {}
+    for event in search.study.events():
+        if isinstance(event, JobFailed) and event.failure != Failure.INTERRUPTED:
+            reason = (event.message or str(event.failure)).strip().splitlines()[-1][:200]
+            found[reason] = found.get(reason, 0) + 1
+    return found
 
 
 def _notes(data: Ready, model: Model) -> list[str]:
@@ -91,6 +102,8 @@ def _notes(data: Ready, model: Model) -> list[str]:
         notes.append("each fold is trained on earlier rows only, and the last fit is on all of them")
     elif split.groups is not None:
         notes += _together(split.groups)
+    if any(member.name == "stack" for member in model.members):
+        notes.append("a part of the model is stacked: a linear model on what the others predict")
     if model.temperature != 1.0:
         notes.append(f"probabilities are calibrated by a temperature of {model.temperature:.2f}")
     if model.threshold is not None:

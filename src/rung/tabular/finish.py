@@ -24,8 +24,10 @@ from rung.tabular.model import Member
 from rung.tabular.optimism import optimism
 from rung.tabular.pipeline import Constant, Order, Pipeline, constant, fit_pipeline
 from rung.tabular.search import Search
+from rung.tabular.stacking import Stack, Stacked, stack
 
-CONSTANT = -1  # stands for the trial's number of the member that predicts a constant
+CONSTANT = -1  # stands for the trial's number of the member that predicts a constant, and
+STACK = -2  # of the one that is stacked on others
 _CANDIDATES = 25
 _SMALL = 5_000  # validation rows up to which the optimism of the score is looked at
 _GROWTH = 1.3  # all rows against the training part of a holdout, with a margin
@@ -37,6 +39,7 @@ class Ensemble(NamedTuple):
     members: list[tuple[float, Saved]]
     valid: NDArray[np.intp]
     prediction: NDArray[np.float64]
+    stack: Stack | None = None
 
 
 def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ensemble:
@@ -49,7 +52,11 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
     if not pool or not len(valid):
         prior = _fitted_constant(dataset).prediction
         return Ensemble([], valid, np.broadcast_to(prior, (len(valid), *prior.shape)).copy())
-    candidates = [*_candidates(dataset, pool), _constant(dataset, len(valid))]
+    best = _candidates(dataset, pool)
+    candidates = [*best, _constant(dataset, len(valid))]
+    stacked = stack(dataset, best, valid) if whole else None
+    if stacked is not None:
+        candidates.append(Saved(STACK, stacked.prediction, len(dataset), 0.0, 0.0, cut=False))
     predictions = [one.prediction for one in candidates]
     weights = weigh(
         predictions, dataset.y[valid], dataset.judge, dataset.seed, deadline, dataset.weights(valid)
@@ -58,7 +65,7 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
         ((float(w), one) for w, one in zip(weights, candidates, strict=True) if w > 0),
         key=lambda pair: (-pair[0], pair[1].trial),
     )
-    return Ensemble(members, valid, mix(predictions, weights))
+    return Ensemble(members, valid, mix(predictions, weights), stacked)
 
 
 def _constant(dataset: Dataset, rows: int) -> Saved:
@@ -104,8 +111,21 @@ def last_fit(
     dataset = search.dataset
     if not ensemble.members:
         return [Member(1.0, "constant", [_fitted_constant(dataset)])]
-    members = [_member(search, weight, one, deadline) for weight, one in ensemble.members]
+    members = [
+        _stacked(search, weight, ensemble.stack, deadline)
+        if one.trial == STACK and ensemble.stack is not None
+        else _member(search, weight, one, deadline)
+        for weight, one in ensemble.members
+    ]
     return lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
+
+
+def _stacked(search: Search, weight: float, chosen: Stack, deadline: Deadline) -> Member:
+    """The linear model on its bases, each as it stands."""
+    y = np.asarray(search.dataset.y, float)
+    bases = [_member(search, 1.0, one, deadline) for one in chosen.bases]
+    made = Stacked(bases, chosen.head, search.dataset.classes, float(y.min()), float(y.max()))
+    return Member(weight, "stack", [made], {"learner": "stack"})
 
 
 def _member(search: Search, weight: float, one: Saved, deadline: Deadline) -> Member:

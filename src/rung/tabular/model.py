@@ -12,7 +12,6 @@ from rung.tabular.columns import Column
 from rung.tabular.decide import tempered, threshold
 from rung.tabular.encode import Encoder, Table
 from rung.tabular.metrics import Metric
-from rung.tabular.pipeline import Pipeline
 from rung.tabular.task import Task
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class Member:
 
     weight: float
     name: str
-    pipelines: list[Pipeline]
+    pipelines: list[Any]
     config: dict[str, Any] = field(default_factory=dict)
 
     def predict(self, table: Table) -> NDArray[np.float64]:
@@ -33,7 +32,7 @@ class Member:
         total = self.pipelines[0].predict(table)
         for pipeline in self.pipelines[1:]:
             total = total + pipeline.predict(table)
-        return total / len(self.pipelines)
+        return np.asarray(total / len(self.pipelines), dtype=np.float64)
 
 
 @dataclass

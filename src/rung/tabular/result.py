@@ -59,6 +59,7 @@ class FitResult:
         held: rows held out from the very start, if any.
         seconds: from the start until the model was there.
         notes: sentences about what was done otherwise than asked.
+        failures: why trials have no value, and how many each.
         optimism: by how much `score` is expected to be too good, in its own units; None if not looked at.
     """
 
@@ -83,3 +84,4 @@ class FitResult:
     budget: float
     notes: list[str] = field(default_factory=list)
     optimism: float | None = None
+    failures: dict[str, int] = field(default_factory=dict)

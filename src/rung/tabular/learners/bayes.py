@@ -30,6 +30,21 @@ def _fit_discriminant(
     return Trained(model.fit(X[:, :_WIDEST], y) if X.shape[1] <= _WIDEST else _narrowed(model, X, y))
 
 
+def _fit_quadratic(
+    config: Mapping[str, Any], X: NDArray[np.float64], y: NDArray[np.float64], setting: Setting
+) -> Trained:
+    """On components, so that each class's covariance has more rows than columns."""
+    from sklearn.decomposition import PCA
+    from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
+    from sklearn.pipeline import make_pipeline
+
+    rarest = int(np.bincount(y.astype(np.intp)).min())
+    components = max(1, min(X.shape[1], rarest - 2, _COMPONENTS))
+    model = QuadraticDiscriminantAnalysis(reg_param=config["shrinkage"])
+    return Trained(make_pipeline(PCA(components, random_state=0), model).fit(X, y))
+
+
+_COMPONENTS = 60
 _WIDEST = 500  # the covariance's solution is cubic in the columns
 
 
@@ -64,5 +79,19 @@ DISCRIMINANT = Learner(
     fit=_fit_discriminant,
     merit=0.5,
     cost=Cost(0.02, cells=0.15),
+    weights=False,
+)
+
+QUADRATIC = Learner(
+    name="quadratic",
+    line="Quadratic discriminant analysis with shrinkage.",
+    tasks=CLASSIFICATION,
+    space={"shrinkage": Float(1e-4, 1.0, log=True)},
+    defaults=({"shrinkage": 0.1},),
+    needs=Needs(scaled=True),
+    fit=_fit_quadratic,
+    merit=0.5,
+    cost=Cost(0.02, cells=0.2),
+    most_classes=30,
     weights=False,
 )

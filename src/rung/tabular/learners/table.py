@@ -15,9 +15,10 @@ from typing import Any, NamedTuple
 from rung.errors import DataError
 from rung.space.domains import Categorical, Choice
 from rung.tabular.learners.base import Learner
-from rung.tabular.learners.bayes import BAYES, DISCRIMINANT
+from rung.tabular.learners.bayes import BAYES, DISCRIMINANT, QUADRATIC
 from rung.tabular.learners.catboost import CATBOOST
 from rung.tabular.learners.forests import EXTRA_TREES, FOREST
+from rung.tabular.learners.foundation import TABICL, TABPFN
 from rung.tabular.learners.gaussian_process import GAUSSIAN_PROCESS
 from rung.tabular.learners.hist_boosting import HIST_BOOSTING
 from rung.tabular.learners.kernel import KERNEL
@@ -49,7 +50,10 @@ BUILT_IN: tuple[Learner, ...] = (
     GAUSSIAN_PROCESS,
     NEIGHBORS,
     DISCRIMINANT,
+    QUADRATIC,
     BAYES,
+    TABPFN,
+    TABICL,
 )
 
 
@@ -107,6 +111,9 @@ def fitting(task: str, classes: int, rows: int = 0, wanted: Wanted = EVERY) -> l
         lacking = [package for package in table[name].requires if not _installed(package)]
         if lacking:
             raise DataError(f"the learner {name!r} needs {lacking[0]}: pip install {lacking[0]}")
+        there = table[name].there
+        if there is not None and not there():
+            raise DataError(f"the learner {name!r} is not ready: {table[name].line}")
     asked = [table[name] for name in wanted.include] or list(table.values())
     found = [
         learner
@@ -128,6 +135,7 @@ def _can(learner: Learner, task: str, classes: int, rows: int, *, weighted: bool
         and (learner.up_to is None or rows <= learner.up_to)
         and (learner.weights or not weighted)
         and all(map(_installed, learner.requires))
+        and (learner.there is None or learner.there())
     )
 
 

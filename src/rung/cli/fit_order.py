@@ -1,0 +1,39 @@
+"""What a fit was asked for, as the log keeps it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from rung.cli.options import DEFAULT_STORAGE
+from rung.cli.wishes import Wishes
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What a fit was asked for; the log keeps it, so that `rung resume` can go on."""
+
+    table: str
+    target: str
+    budget: float = 60.0
+    task: str | None = None
+    metric: str | None = None
+    holdout: float | None = None
+    seed: int = 0
+    workers: int | None = None
+    out: str = "model.rung"
+    report: str = "report.html"
+    wishes: Wishes = dataclasses.field(default_factory=Wishes)
+
+    def command(self, storage: str, study: str) -> str:
+        """The command that asks for the same, every choice written out."""
+        import shlex
+
+        words = ["rung", "fit", self.table, "--target", self.target, "--budget", f"{self.budget:g}s"]
+        given = {"--task": self.task, "--metric": self.metric, "--workers": self.workers}
+        if self.holdout:
+            given["--holdout"] = f"{self.holdout:.6g}"
+        for option, value in given.items():
+            words += [] if value is None else [option, str(value)]
+        words += self.wishes.words()
+        words += ["--seed", str(self.seed), "--out", self.out, "--report", self.report]
+        return shlex.join(words + ([] if storage == DEFAULT_STORAGE else ["--storage", storage]))

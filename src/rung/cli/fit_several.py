@@ -1,0 +1,59 @@
+"""`rung fit` with several targets: `--target price,rooms`."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rung.cli import output
+from rung.cli.fit_order import Order
+
+
+def targets_of(table: str, target: str) -> list[str]:
+    """The columns that `target` names: itself, or where there is no such column its parts between commas.
+
+    Raises:
+        DataError: the table cannot be read, or a part is no column or named twice.
+    """
+    if "," not in target or not Path(table).is_file():
+        return [target]
+    from rung.tabular.read import read_table
+    from rung.tabular.several import check_targets
+
+    names = [str(name) for name in read_table(table).columns]
+    parts = [part.strip() for part in target.split(",") if part.strip()]
+    if target in names or len(parts) < 2:
+        return [target]
+    check_targets(parts, names)
+    return parts
+
+
+def run_several(order: Order, targets: list[str], run: Callable[[Order, float], None]) -> None:
+    """Fit one target after the other, each with its share of the budget, and write one model file.
+
+    Args:
+        run: fits one target, given its order and when it began (monotonic).
+    """
+    from rung.tabular.several import save_several
+
+    report = Path(order.report)
+    with tempfile.TemporaryDirectory(dir=Path(order.out).absolute().parent) as folder:
+        files = {}
+        for number, target in enumerate(targets):
+            others = tuple(name for name in targets if name != target)
+            files[target] = Path(folder) / f"{number}.rung"
+            output.say(f"target {number + 1} of {len(targets)}: {target}")
+            one = dataclasses.replace(
+                order,
+                target=target,
+                budget=order.budget / len(targets),
+                out=str(files[target]),
+                report=str(report.with_name(f"{report.stem}-{target}{report.suffix}")),
+                wishes=dataclasses.replace(order.wishes, drop=(*order.wishes.drop, *others)),
+            )
+            run(one, time.monotonic())
+        save_several(files, order.out)
+    output.say(f"models of {len(targets)} targets in {order.out}")

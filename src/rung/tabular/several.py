@@ -1,0 +1,155 @@
+"""Several targets at once, labels of a multi-label table among them: a model for each, in one file.
+
+Each target's model is searched with an equal share of the budget, and sees none of the other targets: they
+are not there when it is used.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from rung.errors import DataError
+from rung.tabular.model import Model
+from rung.tabular.names import did_you_mean
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rung.tabular.result import FitResult
+
+KIND: Final = "rung models"
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True)
+class SeveralModels:
+    """A model for each target, in the order in which they were asked for."""
+
+    models: Mapping[str, Model]
+
+    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """A column for each target: labels as they stood in the table, or values.
+
+        Raises:
+            DataError: a column that a model reads is missing.
+        """
+        import pandas as pd
+
+        return pd.DataFrame({name: model.predict(frame) for name, model in self.models.items()})
+
+
+@dataclass(frozen=True)
+class SeveralResults:
+    """What `fit_targets` found: a result for each target."""
+
+    results: Mapping[str, FitResult]
+
+    @property
+    def model(self) -> SeveralModels:
+        """The models together."""
+        return SeveralModels({name: result.model for name, result in self.results.items()})
+
+
+def fit_targets(
+    frame: pd.DataFrame,
+    targets: Sequence[str],
+    *,
+    budget: float = 60.0,
+    drop: Sequence[str] = (),
+    **more: Any,
+) -> SeveralResults:
+    """Search a model for each of several target columns, within `budget` seconds together.
+
+    Args:
+        more: as `fit_table` takes it, for all targets alike.
+
+    Raises:
+        DataError: a target is no column, or named twice; and as `fit_table`.
+    """
+    from rung.tabular.fit import fit_table
+    from rung.tabular.task import check_target
+
+    check_targets(targets, [str(name) for name in frame.columns])
+    results = {}
+    for target in targets:
+        others = [name for name in targets if name != target]
+        rows, _ = check_target(frame, target)
+        results[target] = fit_table(rows, target, budget=budget / len(targets), drop=[*drop, *others], **more)
+    return SeveralResults(results)
+
+
+def check_targets(targets: Sequence[str], names: Sequence[str]) -> None:
+    """Refuse targets that are no columns, or named twice.
+
+    Raises:
+        DataError: names the first.
+    """
+    for i, target in enumerate(targets):
+        if target not in names:
+            raise DataError(f"the table has no column {target!r} to predict; {did_you_mean(target, names)}")
+        if target in targets[:i]:
+            raise DataError(f"target {target!r} is named twice; name each once")
+
+
+def save_several(files: Mapping[str, Path], path: str | Path) -> Path:
+    """One file of several model files, by target."""
+    place = Path(path)
+    manifest = {"kind": KIND, "format": FORMAT, "targets": list(files)}
+    try:
+        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file:
+            with zipfile.ZipFile(file, "w") as archive:
+                archive.writestr("manifest.json", json.dumps(manifest, ensure_ascii=False))
+                for number, source in enumerate(files.values()):
+                    archive.write(source, f"{number}.rung")
+        Path(file.name).replace(place)
+    except OSError as error:
+        raise DataError(f"the models cannot be written to {place} ({error.strerror or error})") from error
+    return place
+
+
+def load_several(path: str | Path, trust: Sequence[str] = ()) -> SeveralModels:
+    """The models of a file that `save_several` wrote.
+
+    Raises:
+        DataError: as `load_model`.
+    """
+    from rung.tabular.model_file import load_model
+
+    models = {}
+    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
+        targets = json.loads(archive.read("manifest.json"))["targets"]
+        for number, target in enumerate(targets):
+            inner = Path(folder) / f"{number}.rung"
+            inner.write_bytes(io.BytesIO(archive.read(f"{number}.rung")).getvalue())
+            models[str(target)] = load_model(inner, trust)
+    return SeveralModels(models)
+
+
+def holds_several(path: str | Path) -> bool:
+    """Whether the file at `path` holds several models."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return bool(json.loads(archive.read("manifest.json")).get("kind") == KIND)
+    except (OSError, zipfile.BadZipFile, KeyError, ValueError, AttributeError):
+        return False
+
+
+def load_any(path: str | Path, trust: Sequence[str] = ()) -> Model | SeveralModels:
+    """The model, or the models of several targets, in the file at `path`.
+
+    Args:
+        trust: names of further classes and functions that may be looked up.
+
+    Raises:
+        DataError: the file is no whole model of a known format, or names types that are not trusted.
+    """
+    from rung.tabular.model_file import load_model
+
+    return load_several(path, trust) if holds_several(path) else load_model(path, trust)

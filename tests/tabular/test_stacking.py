@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rung.tabular.dataset import Dataset
+from rung.tabular.encode import Table
+from rung.tabular.evaluate import Saved
+from rung.tabular.metrics import METRICS
+from rung.tabular.model import Member
+from rung.tabular.pipeline import Constant
+from rung.tabular.splits import make_split
+from rung.tabular.stacking import LEAST_ROWS, Stacked, stack
+
+
+def _dataset(y, classes, folds=4):
+    table = Table(np.zeros((len(y), 1)), np.zeros((len(y), 0), dtype=np.int32))
+    metric = "log_loss" if classes else "rmse"
+    return Dataset(table, y, classes, [], make_split(y, classes, folds, 0.2, 0), metric, 0)
+
+
+def _saved(*predictions):
+    return [Saved(i, p, len(p), 0.0, 0.0, cut=False) for i, p in enumerate(predictions)]
+
+
+def test_biased_values_are_set_right():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=1000)
+    views = [0.5 * y + 3 + rng.normal(size=1000) * 0.3 for _ in range(3)]
+    found = stack(_dataset(y, 0), _saved(*views), np.arange(1000))
+    rmse = METRICS["rmse"]
+    assert rmse.score(y, found.prediction) < 0.4 < min(rmse.score(y, view) for view in views)
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_what_each_knows_of_a_class_is_joined(classes):
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, classes, 1200)
+    views = []
+    for k in range(3):
+        p = np.full((1200, classes), 1.0)
+        told = rng.random(1200) < 0.8
+        p[np.arange(1200)[told], y[told]] += 0.5 + k
+        views.append(p / p.sum(axis=1, keepdims=True))
+    found = stack(_dataset(y, classes), _saved(*views), np.arange(1200))
+    loss = METRICS["log_loss"]
+    assert loss.score(y, found.prediction) < min(loss.score(y, view) for view in views)
+    assert found.prediction.sum(axis=1) == pytest.approx(1)
+
+
+def test_noise_is_worth_nothing_out_of_fold():
+    """Cross-fitting shows it: the stack of noise is no better than a constant."""
+    rng = np.random.default_rng(0)
+    y = rng.integers(0, 2, 800)
+    views = [np.column_stack([1 - p, p]) for p in rng.random((8, 800))]
+    found = stack(_dataset(y, 2), _saved(*views), np.arange(800))
+    assert METRICS["log_loss"].score(y, found.prediction) > np.log(2) - 0.005
+
+
+@pytest.mark.parametrize(
+    ("rows", "folds", "count"), [(LEAST_ROWS - 1, 4, 3), (LEAST_ROWS, 1, 3), (LEAST_ROWS, 4, 2)]
+)
+def test_not_where_it_does_not_pay(rows, folds, count):
+    y = np.arange(rows, dtype=float)
+    dataset = _dataset(y, 0, folds)
+    assert stack(dataset, _saved(*[y] * count), np.arange(rows)) is None
+
+
+def test_a_stacked_member_predicts_what_was_selected():
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=800)
+    found = stack(_dataset(y, 0), _saved(y, y + 1, y * 2), np.arange(800))
+    bases = [Member(1.0, "c", [Constant(np.asarray(v))]) for v in (0.5, 1.5, 1.0)]
+    table = Table(np.zeros((4, 1)), np.zeros((4, 0), dtype=np.int32))
+    made = Stacked(bases, found.head, 0, float(y.min()), float(y.max()))
+    assert made.predict(table) == pytest.approx(0.5, abs=1e-6)
