@@ -28,6 +28,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.learners.base import ASIDE
 from rung.tabular.learners.table import learners
 from rung.tabular.pipeline import Order, Pipeline, fit_pipeline
+from rung.tabular.room import refuse_too_large
 
 _PREDICTING = 0.15  # of a fold's time is kept for predicting
 _SHORT = 0.6  # of its usual time a trial must at least have, to be begun
@@ -120,6 +121,7 @@ class Evaluation:
         close: monotonic time at which the study stops.
         patient: a trial that does not fit into the time is left for the next session; the very first is tried
             all the same.
+        workers: how many share the memory.
     """
 
     folder: str
@@ -127,6 +129,7 @@ class Evaluation:
     end: float
     close: float
     patient: bool = True
+    workers: int = 1
 
     def __call__(self, trial: Any) -> None:
         """Evaluate one trial up to its resource, and report its score and how long it took."""
@@ -134,6 +137,9 @@ class Evaluation:
         dataset = load_dataset(str(folder / "data"))
         deadline = Deadline(self.end)
         rows = trial.resource or len(dataset)
+        refuse_too_large(
+            learners()[trial.config["learner"]], rows, dataset.width, dataset.classes, self.workers
+        )
         usual = expected(dataset, trial.config, rows)
         if self.patient and deadline.remaining < least(trial.config["learner"], usual):
             _wait_for(Deadline(self.close))

@@ -116,6 +116,7 @@ class Search:
                 deadline.earlier(margin).end,
                 deadline.end,
                 patient=len(study.history) > 0,
+                workers=plan.workers,
             )
             study.run(
                 objective,

@@ -105,6 +105,7 @@ class Learner:
         most_classes: of tasks with more it is kept away.
         up_to: of tables with more rows it is kept away.
         requires: packages without which it is not there.
+        copies: how often it holds the matrix, its own model included, beside the copies that preparing makes.
         there: whether what else it needs is there, such as weights in a folder.
         weights: it takes the rows' weights; one that does not is left out where there are any.
         merit: how likely it is to be among the best: defaults run in the order of the square root of their
@@ -129,6 +130,7 @@ class Learner:
     most_classes: int | None = None
     up_to: int | None = None
     requires: tuple[str, ...] = ()
+    copies: float = 1.0
     there: Callable[[], bool] | None = None
     weights: bool = True
     merit: float = 1.0

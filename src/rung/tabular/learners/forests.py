@@ -86,6 +86,7 @@ FOREST = Learner(
     fit=_fit_random,
     merit=2.5,
     cost=Cost(0.3, rows=1.0, cells=1.0),
+    copies=2.0,
     anytime=True,
     encodings=("ordinal", "onehot", "target"),
 )
