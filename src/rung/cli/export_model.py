@@ -64,12 +64,11 @@ def export_model(
         check_writable(out, "--out")
     others = {"the model's file": model} | ({"the table itself": check} if check else {})
     check_apart(out, "--out", others)
-    from rung.tabular.model_file import load_model, read_manifest
+    from rung.deploy.extras import one_model
     from rung.tabular.read import read_table
 
-    read_manifest(model)
+    loaded = one_model(model, trust or ())
     frame = read_table(check) if check else None
-    loaded = load_model(model, tuple(trust or ()))
     facts, sentence = write(_Order(model, loaded, out, frame, tuple(drop_member or ())))
     if json:
         output.print_json(facts)

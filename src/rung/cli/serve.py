@@ -27,14 +27,12 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a model's predictions over HTTP: POST /predict, GET /schema, GET /health."""
-    from rung.deploy.extras import need
+    from rung.deploy.extras import need, one_model
     from rung.deploy.server import Limits, check_host, create_app, listen, run
 
     need("serve", "rung serve")
     check_host(host, token)
-    from rung.tabular.model_file import load_model
-
-    loaded = load_model(model, tuple(trust or ()))
+    loaded = one_model(model, trust or ())
     app = create_app(loaded, token, Limits(max_rows, max_mb * 2**20))
     place = listen(host, port)
     shown = f"[{host}]" if ":" in host else host

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from rung.errors import UserError
+
+if TYPE_CHECKING:
+    from rung.tabular.model import Model
 
 EXTRAS: Final = {
     "onnx": ("onnx", "onnxruntime"),
@@ -29,3 +33,19 @@ def need(extra: str, what: str) -> None:
         raise UserError(
             f"{what} needs {' and '.join(absent)}, {verb} not installed: pip install 'rung[{extra}]'"
         )
+
+
+def one_model(path: str, trust: Sequence[str] = ()) -> Model:
+    """The model in a file.
+
+    Raises:
+        DataError: it is no model file, or holds a model for each of several targets.
+    """
+    from rung.tabular.model_file import load_model
+    from rung.tabular.several import holds_several
+
+    if holds_several(path):
+        raise UserError(
+            f"{path} holds a model for each of several targets: unzip it, and give one of its .rung files"
+        )
+    return load_model(path, tuple(trust))

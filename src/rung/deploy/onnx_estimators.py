@@ -20,7 +20,12 @@ Emit = Callable[[Graph, Any, str], str]
 
 def emitter(estimator: Any) -> Emit | None:
     """How this estimator is written as a graph, None where nobody knows."""
-    return _EMITTERS.get(type(estimator).__name__)
+    name = type(estimator).__name__
+    if name == "Pipeline":
+        *first, (_, last) = estimator.steps
+        if any(type(step).__name__ not in _TRANSFORMERS for _, step in first) or emitter(last) is None:
+            return None
+    return _EMITTERS.get(name)
 
 
 def _row(values: Any) -> NDArray[np.float64]:
@@ -71,6 +76,14 @@ def _components(graph: Graph, step: Any, matrix: str) -> str:
     return graph.op("MatMul", matrix, np.asarray(step.components_, dtype=np.float64).T)
 
 
+def _principal(graph: Graph, step: Any, matrix: str) -> str:
+    return _components(graph, step, graph.op("Sub", matrix, _row(step.mean_)))
+
+
+def _standardised(graph: Graph, step: Any, matrix: str) -> str:
+    return graph.op("Div", graph.op("Sub", matrix, _row(step.mean_)), _row(step.scale_))
+
+
 # -- networks ---------------------------------------------------------------------------------------------
 
 
@@ -96,6 +109,18 @@ def _naive_bayes(graph: Graph, estimator: Any, matrix: str) -> str:
     return graph.op("Softmax", scores, axis=-1)
 
 
+def _quadratic(graph: Graph, estimator: Any, matrix: str) -> str:
+    """Each class's own normal distribution: log density and prior, then the softmax."""
+    scores = []
+    parts = zip(estimator.means_, estimator.rotations_, estimator.scalings_, estimator.priors_, strict=True)
+    for mean, rotation, scaling, prior in parts:
+        away = graph.op("MatMul", graph.op("Sub", matrix, _row(mean)), rotation * scaling**-0.5)
+        size = graph.op("ReduceSum", graph.op("Mul", away, away), np.array([1]), keepdims=1)
+        level = float(np.log(prior) - 0.5 * np.log(scaling).sum())
+        scores.append(graph.op("Sub", level, graph.op("Mul", size, 0.5)))
+    return graph.op("Softmax", graph.join(scores), axis=-1)
+
+
 def _neighbours(graph: Graph, estimator: Any, matrix: str) -> str:
     """Row by row, for all distances at once may not fit in memory."""
     known = np.asarray(estimator._fit_X, dtype=np.float64)  # (m, d)
@@ -116,9 +141,9 @@ def _nearest(graph: Graph, matrix: str, known: NDArray[np.float64], k: int, p: i
     """Distances and row numbers of the k nearest of the known rows: (n, k) each."""
     from onnx import TensorProto, helper
 
-    body = Graph()
-    body._count = graph._count + 100_000  # names are unlike those outside
-    away = body.op("Abs", body.op("Sub", "rung/row", graph.constant(known)))  # (m, d)
+    body = graph.inner()
+    row = body.name()
+    away = body.op("Abs", body.op("Sub", row, graph.constant(known)))  # (m, d)
     if p == 2:
         away = body.op("Mul", away, away)
     distance = body.op("ReduceSum", away, np.array([1]), keepdims=0)
@@ -128,7 +153,7 @@ def _nearest(graph: Graph, matrix: str, known: NDArray[np.float64], k: int, p: i
     inner = helper.make_graph(
         body.nodes,
         "neighbours of a row",
-        [helper.make_tensor_value_info("rung/row", TensorProto.DOUBLE, [known.shape[1]])],
+        [helper.make_tensor_value_info(row, TensorProto.DOUBLE, [known.shape[1]])],
         [
             helper.make_tensor_value_info(far, TensorProto.DOUBLE, [k]),
             helper.make_tensor_value_info(near, TensorProto.INT64, [k]),
@@ -223,7 +248,12 @@ def _many_classes(graph: Graph, estimator: Any, matrix: str, values: list[NDArra
     return graph.op("ReduceMean", held, np.array([1]), keepdims=0)
 
 
-_TRANSFORMERS: Final[Mapping[str, Emit]] = {"Nystroem": _landmarks, "TruncatedSVD": _components}
+_TRANSFORMERS: Final[Mapping[str, Emit]] = {
+    "Nystroem": _landmarks,
+    "TruncatedSVD": _components,
+    "PCA": _principal,
+    "StandardScaler": _standardised,
+}
 _EMITTERS: Final[Mapping[str, Emit]] = {
     "LightGBMModel": _lightgbm,
     "XGBoostModel": xgboost_values,
@@ -240,7 +270,9 @@ _EMITTERS: Final[Mapping[str, Emit]] = {
     "ExtraTreesRegressor": _forest,
     "LogisticRegression": _linear_classifier,
     "LinearDiscriminantAnalysis": _linear_classifier,
+    "QuadraticDiscriminantAnalysis": _quadratic,
     "Ridge": _ridge,
+    "LinearRegression": _ridge,
     "MLPClassifier": _network,
     "MLPRegressor": _network,
     "KNeighborsClassifier": _neighbours,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -19,22 +20,34 @@ Value = str | float | NDArray[Any]
 class Graph:
     """The nodes, constants and inputs of a graph under construction.
 
+    Args:
+        taken: names that the columns have.
+
     Attributes:
         probes: for each number that goes into the graph (by its index), values at which the model's answer
             may change: rows for the comparison are drawn there.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, taken: Collection[str] = ()) -> None:
         self.nodes: list[Any] = []
         self.constants: list[Any] = []
         self.inputs: list[Any] = []
         self.probes: dict[int, list[NDArray[np.float64]]] = {}
+        self.taken = frozenset(taken)
         self._count = 0
 
     def name(self) -> str:
         """A new name, unlike any column's."""
-        self._count += 1
-        return f"rung/{self._count}"
+        while True:
+            self._count += 1
+            if (name := f"rung/{self._count}") not in self.taken:
+                return name
+
+    def inner(self) -> Graph:
+        """A graph inside this one, whose names are others."""
+        graph = Graph(self.taken)
+        graph._count = self._count + 1_000_000
+        return graph
 
     def constant(self, value: float | NDArray[Any]) -> str:
         """A constant tensor; Python's floats are doubles without a dimension."""

@@ -48,6 +48,8 @@ def estimator_step(member: Member, task: Task, first: int) -> Step | None:
     if isinstance(pipeline, Constant):
         kind = "DummyClassifier" if task.is_classification else "DummyRegressor"
         return Step(f"{kind}()", (f"from sklearn.dummy import {kind}",))
+    if not isinstance(pipeline, Classifying | Regressing):
+        return None
     make = _BOOSTERS.get(type(pipeline.estimator).__name__)
     if make is not None:
         codes = _moved(pipeline.preparation.categorical, pipeline.preparation, first)

@@ -14,7 +14,7 @@ from rung.deploy.extras import need
 from rung.deploy.to_onnx import without
 from rung.errors import UserError
 from rung.tabular.columns import Kind
-from rung.tabular.model import Model
+from rung.tabular.model import Member, Model
 from rung.tabular.model_file import load_model, save_model, versions
 
 if TYPE_CHECKING:
@@ -65,13 +65,18 @@ def export_mlflow(model: Model, folder: str | Path, drop: Sequence[str] = ()) ->
 
 def requirements(model: Model) -> list[str]:
     """As pip takes them: rung, and the libraries of the model's members as they are here."""
-    used = {
-        _BOOSTERS.get(type(getattr(pipeline, "estimator", None)).__name__, "scikit-learn")
-        for member in model.members
-        for pipeline in member.pipelines
-    }
+    used = {"scikit-learn"}.union(*(_libraries(member) for member in model.members))
     here = versions()
     return [f"rung=={__version__}", *(f"{name}=={here[name]}" for name in sorted(used | {"numpy", "pandas"}))]
+
+
+def _libraries(member: Member) -> set[str]:
+    """Of boosters; a stack's are those of its bases."""
+    found = set()
+    for pipeline in member.pipelines:
+        found |= {library for base in getattr(pipeline, "bases", ()) for library in _libraries(base)}
+        found.add(_BOOSTERS.get(type(getattr(pipeline, "estimator", None)).__name__, "scikit-learn"))
+    return found
 
 
 def _signature(model: Model) -> Any:

@@ -22,7 +22,8 @@ from rung.errors import UserError
 from rung.tabular.columns import Column, Kind, prepare
 from rung.tabular.model import Member, Model
 from rung.tabular.names import listed
-from rung.tabular.pipeline import Classifying, Constant, Pipeline
+from rung.tabular.pipeline import Classifying, Constant
+from rung.tabular.stacking import Stacked
 from rung.tabular.task import label_array
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 TOLERANCE: Final = 1e-4
 """How far a probability may be off, or a value in parts of its size (or of the predictions' deviation)."""
+STACKED_FLOOR: Final = 1e-6  # probabilities below it are taken as this one, as the stack does
 _BATCH: Final = 2_000  # rows of one call
 
 
@@ -116,7 +118,7 @@ def _content(model: Model) -> tuple[Graph, bytes]:
     """The graph under construction, and the file's bytes."""
     from onnx import helper
 
-    graph = Graph()
+    graph = Graph({column.name for column in model.columns})
     numbers, codes = add_inputs(graph, model.encoder)
     rows = graph.op("Shape", model_input(model), start=0, end=1)
     total = ""
@@ -163,13 +165,15 @@ def _member(graph: Graph, member: Member, given: tuple[str, str, str]) -> str:
     return graph.op("Div", graph.op("Sum", *parts), float(len(parts)))
 
 
-def _pipeline(graph: Graph, name: str, pipeline: Pipeline, given: tuple[str, str, str]) -> str:
+def _pipeline(graph: Graph, name: str, pipeline: Any, given: tuple[str, str, str]) -> str:
     """Probabilities (n, k), or values (n, 1)."""
     numbers, codes, rows = given
     if isinstance(pipeline, Constant):
         width = np.array([max(pipeline.prediction.size, 1)])
         shape = graph.op("Concat", rows, width, axis=0)
         return graph.op("Expand", pipeline.prediction.reshape(1, -1).astype(np.float64), shape)
+    if isinstance(pipeline, Stacked):
+        return _stacked(graph, pipeline, given)
     emit = emitter(pipeline.estimator)
     matrix = add_preparation(graph, pipeline.preparation, numbers, codes)
     if emit is None or matrix is None:
@@ -187,6 +191,25 @@ def _pipeline(graph: Graph, name: str, pipeline: Pipeline, given: tuple[str, str
         away = graph.op("Mul", graph.op("Sub", size, 1.0), float(pipeline.unit))
         value = graph.op("Mul", graph.op("Sign", value), away)
     return graph.op("Clip", value, float(pipeline.low), float(pipeline.high))
+
+
+def _stacked(graph: Graph, pipeline: Stacked, given: tuple[str, str, str]) -> str:
+    """The head on what the bases predict: log odds against the first class, or values."""
+    told = [_member(graph, base, given) for base in pipeline.bases]
+    if pipeline.classes:
+        rest = np.arange(1, pipeline.classes)
+        logs = [graph.op("Log", graph.op("Clip", one, STACKED_FLOOR, 1.0)) for one in told]
+        told = [graph.op("Sub", graph.take(log, rest), graph.take(log, [0])) for log in logs]
+    emit = emitter(pipeline.head)
+    if emit is None:
+        raise UserError(
+            f"the head of the member 'stack' ({type(pipeline.head).__name__}) cannot be written as ONNX: "
+            "leave it out with --drop-member stack"
+        )
+    raw = emit(graph, pipeline.head, graph.join(told))
+    if pipeline.classes:
+        return raw
+    return graph.op("Clip", raw, float(pipeline.low), float(pipeline.high))
 
 
 def _trusted(graph: Graph, pipeline: Classifying, raw: str) -> str:

@@ -14,12 +14,16 @@ from rung.tabular.model import Member, Model
 from rung.tabular.names import listed
 from rung.tabular.pipeline import Constant
 
-_SCORING = {
+_OF_CLASSES = {
     "auc": "roc_auc",
+    "auc_ovr": "roc_auc_ovr",
     "log_loss": "neg_log_loss",
     "accuracy": "accuracy",
     "balanced_accuracy": "balanced_accuracy",
     "f1_macro": "f1_macro",
+    "mcc": "matthews_corrcoef",
+}
+_OF_VALUES = {
     "rmse": "neg_root_mean_squared_error",
     "mse": "neg_mean_squared_error",
     "mae": "neg_mean_absolute_error",
@@ -104,17 +108,20 @@ def _about(model: Model, member: Member) -> list[str]:
         lines.append("rung lowers the learning rate while it trains, which scikit-learn has no setting for.")
     pipeline = member.pipelines[0]
     missing = [] if isinstance(pipeline, Constant) else left_out(pipeline)
+    if member.config.get("balance") == "balanced":
+        missing.append("the weights that make classes count the same")
     if missing:
         lines.append(f"The script leaves out {listed(missing, 'and')}.")
     return lines
 
 
 def _scoring(model: Model) -> str:
-    default = "neg_log_loss" if model.task.is_classification else "neg_root_mean_squared_error"
     metric = str(model.notes.get("metric", ""))
+    if not model.task.is_classification:
+        return _OF_VALUES.get(metric, "neg_root_mean_squared_error")
     if metric == "auc" and model.task.kind == "multiclass":
         return "roc_auc_ovr"
-    return _SCORING.get(metric, default)
+    return _OF_CLASSES.get(metric, "neg_log_loss")
 
 
 def _imports(steps: Sequence[Step], *, regression: bool) -> list[str]:

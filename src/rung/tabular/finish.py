@@ -8,6 +8,7 @@ heaviest first, as far as the time allows; the others stay as they are.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -121,11 +122,14 @@ def last_fit(
 
 
 def _stacked(search: Search, weight: float, chosen: Stack, deadline: Deadline) -> Member:
-    """The linear model on its bases, each as it stands."""
+    """The linear model on its bases, once for each fold: on those of the bases that did not see it."""
     y = np.asarray(search.dataset.y, float)
     bases = [_member(search, 1.0, one, deadline) for one in chosen.bases]
-    made = Stacked(bases, chosen.head, search.dataset.classes, float(y.min()), float(y.max()))
-    return Member(weight, "stack", [made], {"learner": "stack"})
+    made = []
+    for fold in range(min(len(base.pipelines) for base in bases)):
+        some = [replace(base, pipelines=[base.pipelines[fold]]) for base in bases]
+        made.append(Stacked(some, chosen.head, search.dataset.classes, float(y.min()), float(y.max())))
+    return Member(weight, "stack", made, {"learner": "stack"})
 
 
 def _member(search: Search, weight: float, one: Saved, deadline: Deadline) -> Member:

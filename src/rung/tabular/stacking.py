@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from rung.tabular.evaluate import Saved
 
 LEAST_ROWS = 750
-BASES = 8  # of the best configurations
+BASES = 6  # of the best configurations
+_LEAST = 0.02  # of the weights: a base with less is left out
 _WIDEST = 200  # columns of what they predict
 _FLOOR = 1e-6  # probabilities below are taken as this one
 
@@ -75,7 +76,12 @@ def stack(dataset: Dataset, pool: Sequence[Saved], valid: NDArray[np.intp]) -> S
             return None
         head = _fit(X[rest], y[rest], classes, None if weight is None else weight[rest])
         prediction[here] = head.predict_proba(X[here]) if classes else head.predict(X[here])
-    return Stack(bases, _fit(X, y, classes, weight), prediction)
+    head = _fit(X, y, classes, weight)
+    if not classes:
+        kept = np.flatnonzero(head.coef_ > _LEAST * head.coef_.sum())
+        if 0 < len(kept) < len(bases):
+            bases, head = [bases[i] for i in kept], _fit(X[:, kept], y, classes, weight)
+    return Stack(bases, head, prediction)
 
 
 def _columns(predictions: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
