@@ -1,0 +1,117 @@
+"""Scripts run as they are, and fit what the model's member is."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import joblib
+import pytest
+
+from rung.deploy.script_layout import laid_out, quoted
+from rung.deploy.to_python import export_python, script
+from rung.errors import UserError
+from rung.tabular.learners.table import BUILT_IN
+from support.tables import fitted
+
+_NONE = ("real_mlp", "tabpfn", "tabicl")  # no form, and no weights here
+
+
+@pytest.mark.parametrize(
+    ("kind", "learner"),
+    [
+        (kind, one.name)
+        for one in BUILT_IN
+        for kind in ("binary", "multiclass", "regression")
+        if kind in one.tasks and one.name not in _NONE
+    ],
+)
+def test_every_learners_script_is_python(fit: Any, kind: str, learner: str) -> None:
+    model, _ = fit(kind, learner)
+    text, member = script(model)
+    assert member.name == learner
+    tree = ast.parse(text)
+    assert {node.name for node in tree.body if isinstance(node, ast.FunctionDef)} >= {
+        "read",
+        "make_model",
+        "main",
+    }
+    code = compile(tree, "model.py", "exec")
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(code, names)
+    made = names["make_model"]()
+    assert hasattr(made, "fit")
+
+
+@pytest.mark.parametrize(
+    ("kind", "learner"),
+    [
+        ("binary", "lightgbm"),
+        ("multiclass", "xgboost"),
+        ("regression", "hist_boosting"),
+        ("binary", "catboost"),
+    ],
+)
+def test_the_script_runs_on_the_table(fit: Any, tmp_path: Path, kind: str, learner: str) -> None:
+    model, frame = fit(kind, learner)
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    export_python(model, tmp_path / "model.py")
+    done = subprocess.run(
+        [sys.executable, "model.py", "table.csv", "--out", "kept.joblib"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr
+    score = float(done.stdout.split(":")[1].split()[0])
+    assert (-0.7 if kind != "multiclass" else -1.09) < score < 0, done.stderr
+    assert (tmp_path / "kept.joblib").is_file()
+
+
+def test_text_columns_are_in_the_script_and_the_pipeline_predicts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, frame = fitted("binary", "linear")
+    frame.to_csv(tmp_path / "table.csv", index=False)
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(script(model)[0], names)
+    monkeypatch.setattr(
+        sys, "argv", ["model.py", str(tmp_path / "table.csv"), "--out", str(tmp_path / "kept")]
+    )
+    X, y = names["read"](str(tmp_path / "table.csv"))
+    assert list(X.columns) == ["a", "noise", "b", "day", "note"]
+    made = names["make_model"]().fit(X, y)
+    joblib.dump(made.named_steps["logisticregression"], tmp_path / "kept")
+    assert (made.predict(X) == y).mean() > 0.8
+
+
+def test_the_heaviest_member_that_has_a_form(fit: Any) -> None:
+    model, _ = fit("binary", "real_mlp", "linear", "bayes")
+    for member, weight in zip(model.members, (0.7, 0.1, 0.2), strict=True):
+        member.weight = weight
+    text, member = script(model)
+    assert member.name == "bayes"
+    assert "The heaviest member, real_mlp, has no form in scikit-learn." in text
+    model.members = model.members[:1]
+    with pytest.raises(UserError, match=r"no member of the model \(real_mlp\) has a form in scikit-learn"):
+        script(model)
+
+
+def test_what_the_script_leaves_out_is_said(fit: Any) -> None:
+    model, _ = fit("regression", "lightgbm", expand="pairs", target="log")
+    assert "leaves out columns that rung generated and the logarithm of the target" in script(model)[0]
+
+
+def test_lines_are_not_long_and_odd_names_stay_whole(fit: Any) -> None:
+    model, _ = fit("regression", "lightgbm")
+    text, _ = script(model)
+    assert max(map(len, text.splitlines())) < 112
+    assert ast.literal_eval(quoted('a "b"\n, (c) é')) == 'a "b"\n, (c) é'
+    code = laid_out('f("a, (b", g(1, 2), h=[3, 4], k="' + "x" * 100 + '")', 0)
+    assert ast.dump(ast.parse(code)) == ast.dump(
+        ast.parse('f("a, (b", g(1, 2), h=[3, 4], k="' + "x" * 100 + '")')
+    )
