@@ -126,7 +126,7 @@ def test_predictions_are_out_of_fold(monkeypatch):
 
 def test_a_study_goes_on_with_the_trials_that_are_there(tmp_path):
     frame, url = _binary(120), f"sqlite:///{tmp_path}/rung.db"
-    first = fit_table(frame, "y", budget=0.2, storage=url, study="mine")
+    first = fit_table(frame, "y", budget=1.0, storage=url, study="mine")
     again = fit_table(frame, "y", budget=5.0, storage=url, study="mine")
     assert again.trials > first.trials
     told = {row.trial: row.score for row in again.leaderboard}

@@ -70,7 +70,8 @@ def test_a_stacked_member_predicts_what_was_selected():
     rng = np.random.default_rng(0)
     y = rng.normal(size=800)
     found = stack(_dataset(y, 0), _saved(y, y + 1, y * 2), np.arange(800))
-    bases = [Member(1.0, "c", [Constant(np.asarray(v))]) for v in (0.5, 1.5, 1.0)]
+    views = {0: 0.5, 1: 1.5, 2: 1.0}  # what each says where the truth is 0.5
+    bases = [Member(1.0, "c", [Constant(np.asarray(views[one.trial]))]) for one in found.bases]
     table = Table(np.zeros((4, 1)), np.zeros((4, 0), dtype=np.int32))
     made = Stacked(bases, found.head, 0, float(y.min()), float(y.max()))
     assert made.predict(table) == pytest.approx(0.5, abs=1e-6)
