@@ -115,7 +115,7 @@ def fit_table(  # noqa: PLR0913  # a door
         end = Deadline.after(budget - reserve, began)
         plan = search.plan(budget, count)
         if plan.certain or end.remaining < _SLACK:  # imports must not use all of it up
-            end = Deadline.after(budget + _SLACK, began)
+            end = Deadline.after(max(budget + _SLACK - (time.monotonic() - began), _SLACK))
         return _run(search, data, frame, Asked(target, asked, budget, began), (plan, end, watch))
     finally:
         search.study.close()
