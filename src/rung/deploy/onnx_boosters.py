@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.deploy.onnx_graph import Graph
+from rung.deploy.onnx_graph import Graph, Unwritable
 from rung.deploy.onnx_trees import LEQ, LT, MEMBER, Tree, numbered, tree_sums
-from rung.errors import UserError
 
 
 def _single(graph: Graph, matrix: str) -> str:
@@ -84,7 +83,7 @@ def catboost_values(graph: Graph, estimator: Any, matrix: str) -> str:
     """Probabilities (n, k), or values (n, 1).
 
     Raises:
-        UserError: a tree looks at categories, which CatBoost encodes in a way that ONNX has no operator for.
+        Unwritable: a tree looks at categories, which CatBoost encodes in a way that ONNX has no operator for.
     """
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "model.json"
@@ -113,10 +112,7 @@ def _oblivious(tree: Mapping[str, Any], target: int, width: int, missing_true: l
     """One split a level; the first one is the lowest bit of the leaf's number."""
     splits = tree["splits"] or []
     if any(split["split_type"] != "FloatFeature" for split in splits):
-        raise UserError(
-            "the member 'catboost' looks at categories in a way that ONNX has no operator for: leave it out "
-            "with --drop-member catboost, or serve the model with rung serve"
-        )
+        raise Unwritable("CatBoost's encoding of categories")
     leaves = np.array(tree["leaf_values"], dtype=np.float64).reshape(-1, width)[:, target]
     depth = len(splits)
     feature, split, left, right, missing = [], [], [], [], []

@@ -17,6 +17,10 @@ Value = str | float | NDArray[Any]
 """A tensor of the graph by its name, or a constant (Python's floats are doubles)."""
 
 
+class Unwritable(Exception):  # noqa: N818  # no error yet: all members are looked at first
+    """A member has no form as a graph; the message says what of it."""
+
+
 class Graph:
     """The nodes, constants and inputs of a graph under construction.
 

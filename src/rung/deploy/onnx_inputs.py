@@ -25,8 +25,8 @@ def add_inputs(graph: Graph, encoder: Encoder) -> tuple[str, str]:
     for column in used:
         if column.kind == Kind.TEXT:
             raise UserError(
-                f"column {column.name!r} is text, which ONNX has no operator for: fit again on a table "
-                "without it, or serve the model with rung serve"
+                f"column {column.name!r} is text, which ONNX has no operator for: fit again without "
+                "it (rung fit --drop), or serve the model with rung serve"
             )
     if not used:
         raise UserError(

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.deploy.onnx_graph import Graph
-from rung.errors import UserError
+from rung.deploy.onnx_graph import Graph, Unwritable
 
 
 def squared_distances(graph: Graph, matrix: str, points: NDArray[Any]) -> str:
@@ -89,8 +88,6 @@ def _correlation(graph: Graph, shape: Any, squares: str) -> str:
     if type(shape).__name__ == "RBF":
         return graph.op("Exp", graph.op("Mul", squares, -0.5 / length**2))
     if type(shape).__name__ != "Matern" or shape.nu != 1.5:
-        raise UserError(
-            f"the kernel {shape} cannot be written as ONNX: leave the member out with --drop-member"
-        )
+        raise Unwritable(f"the kernel {shape}")
     away = graph.op("Mul", graph.op("Sqrt", squares), float(np.sqrt(3.0)) / length)
     return graph.op("Mul", graph.op("Add", away, 1.0), graph.op("Exp", graph.op("Neg", away)))

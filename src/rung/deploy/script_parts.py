@@ -305,11 +305,12 @@ def _category_block(preparation: Preparation) -> Step:
 def _text_blocks(encoder: Encoder) -> list[Step]:
     words = f"HashingVectorizer(n_features={WORDS}, alternate_sign=False)"
     imports = (
-        "from sklearn.feature_extraction.text import HashingVectorizer",
+        "from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer",
         "from sklearn.decomposition import TruncatedSVD",
     )
+    steps = f"{words}, TfidfTransformer(sublinear_tf=True), TruncatedSVD({TEXT_COMPONENTS})"
     return [
-        Step(f'("text {i}", make_pipeline({words}, TruncatedSVD({TEXT_COMPONENTS})), TEXTS[{i}])', imports)
+        Step(f'("text {i}", make_pipeline({steps}), TEXTS[{i}])', imports)
         for i in range(len(encoder.names(Kind.TEXT)))
     ]
 

@@ -68,7 +68,9 @@ def main():
     told = dict(cv=5, scoring="{scoring}"{params})
     scores = cross_val_score(make_model(), X, y, **told)
     print(f"{scoring}: {{scores.mean():.5g}} (five folds, deviation {{scores.std():.2g}})")
-    joblib.dump(make_model().fit(X, y{fit}), given.out)
+    model = make_model()
+    model.fit(X, y{fit})
+    joblib.dump(model, given.out)
     print(f"the fitted pipeline is in {{given.out}}; load it with joblib.load")
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rung import __version__
 from rung.deploy.extras import need
 from rung.deploy.onnx_estimators import emitter
-from rung.deploy.onnx_graph import IR_VERSION, ML, ML_OPSET, OPSET, Graph
+from rung.deploy.onnx_graph import IR_VERSION, ML, ML_OPSET, OPSET, Graph, Unwritable
 from rung.deploy.onnx_inputs import add_inputs
 from rung.deploy.onnx_preparation import add_preparation
 from rung.deploy.sample_rows import sample_rows
@@ -121,10 +121,7 @@ def _content(model: Model) -> tuple[Graph, bytes]:
     graph = Graph({column.name for column in model.columns})
     numbers, codes = add_inputs(graph, model.encoder)
     rows = graph.op("Shape", model_input(model), start=0, end=1)
-    total = ""
-    for member in model.members:
-        part = graph.op("Mul", _member(graph, member, (numbers, codes, rows)), float(member.weight))
-        total = graph.op("Add", total, part) if total else part
+    total = _mixture(graph, model.members, (numbers, codes, rows))
     if model.task.is_classification and model.temperature != 1.0:
         logs = graph.op("Log", graph.op("Clip", total, 1e-12, 1.0))
         total = graph.op("Softmax", graph.op("Div", logs, float(model.temperature)), axis=-1)
@@ -145,6 +142,32 @@ def _content(model: Model) -> tuple[Graph, bytes]:
     return graph, proto.SerializeToString()
 
 
+def _mixture(graph: Graph, members: Sequence[Member], given: tuple[str, str, str]) -> str:
+    """The weighted mean of the members; all that cannot be written are named at once."""
+    total, reasons = "", {}
+    for member in members:
+        try:
+            part = graph.op("Mul", _member(graph, member, given), float(member.weight))
+        except Unwritable as reason:
+            reasons[member.name] = str(reason)
+            continue
+        total = graph.op("Add", total, part) if total else part
+    if reasons:
+        told = listed([f"{name!r} ({why})" for name, why in reasons.items()], "and")
+        if not total:
+            raise UserError(
+                f"no member of the model can be written as ONNX: {told}; serve it with rung serve, or take "
+                "--to mlflow"
+            )
+        noun, them = ("the member", "it") if len(reasons) == 1 else ("the members", "them")
+        hint = " ".join(f"--drop-member {name}" for name in reasons)
+        raise UserError(
+            f"{noun} {told} cannot be written as ONNX: leave {them} out with {hint}, or serve the model with "
+            "rung serve"
+        )
+    return total
+
+
 def model_input(model: Model) -> str:
     """The first column that the model reads."""
     return next(column.name for column in model.columns if column.used)
@@ -161,11 +184,11 @@ def _facts(model: Model) -> dict[str, str]:
 
 
 def _member(graph: Graph, member: Member, given: tuple[str, str, str]) -> str:
-    parts = [_pipeline(graph, member.name, pipeline, given) for pipeline in member.pipelines]
+    parts = [_pipeline(graph, pipeline, given) for pipeline in member.pipelines]
     return graph.op("Div", graph.op("Sum", *parts), float(len(parts)))
 
 
-def _pipeline(graph: Graph, name: str, pipeline: Any, given: tuple[str, str, str]) -> str:
+def _pipeline(graph: Graph, pipeline: Any, given: tuple[str, str, str]) -> str:
     """Probabilities (n, k), or values (n, 1)."""
     numbers, codes, rows = given
     if isinstance(pipeline, Constant):
@@ -177,10 +200,7 @@ def _pipeline(graph: Graph, name: str, pipeline: Any, given: tuple[str, str, str
     emit = emitter(pipeline.estimator)
     matrix = add_preparation(graph, pipeline.preparation, numbers, codes)
     if emit is None or matrix is None:
-        raise UserError(
-            f"the member {name!r} ({type(pipeline.estimator).__name__}) cannot be written as ONNX: leave it "
-            f"out with --drop-member {name}, or serve the model with rung serve"
-        )
+        raise Unwritable(type(pipeline.estimator).__name__)
     raw = emit(graph, pipeline.estimator, matrix)
     if isinstance(pipeline, Classifying):
         return _trusted(graph, pipeline, raw)
@@ -202,10 +222,7 @@ def _stacked(graph: Graph, pipeline: Stacked, given: tuple[str, str, str]) -> st
         told = [graph.op("Sub", graph.take(log, rest), graph.take(log, [0])) for log in logs]
     emit = emitter(pipeline.head)
     if emit is None:
-        raise UserError(
-            f"the head of the member 'stack' ({type(pipeline.head).__name__}) cannot be written as ONNX: "
-            "leave it out with --drop-member stack"
-        )
+        raise Unwritable(type(pipeline.head).__name__)
     raw = emit(graph, pipeline.head, graph.join(told))
     if pipeline.classes:
         return raw
