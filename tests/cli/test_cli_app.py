@@ -12,8 +12,8 @@ import rung as package
 from rung.cli.app import app
 
 COMMANDS = """
-audit delete doctor enqueue export extend fit fix importance list logs methods note
-pause plot predict rename report resume show stop tell tune
+audit check delete doctor enqueue evaluate explain export export-model extend fit fix importance
+leaderboard list logs methods monitor note pause plot predict rename report resume serve show stop tell tune
 """
 
 

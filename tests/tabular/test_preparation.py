@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from rung.tabular.encode import Table
-from rung.tabular.preparation import SMOOTHING, Needs, Preparation, Target, make_preparation
+from rung.tabular.preparation import Needs, Preparation, Target, make_preparation
+from rung.tabular.target_encoding import SMOOTHING
 
 
 def _table(n: int = 60, seed: int = 0) -> Table:

@@ -90,20 +90,20 @@ def _hang_in() -> None:
     from rung.cli.show import show
     from rung.cli.tune import resume, tune
 
-    search, keep, about = "Search", "Studies", "About"
+    search, models, keep, about = "Search", "Models", "Studies", "About"
     rows: list[tuple[str, Callable[..., None], str]] = [
         ("check", check, search),
         ("fit", fit, search),
-        ("predict", predict, search),
-        ("evaluate", evaluate, search),
-        ("explain", explain, search),
-        ("leaderboard", leaderboard, search),
-        ("export-model", export_model, search),
-        ("serve", serve, search),
-        ("monitor", monitor, search),
         ("tune", tune, search),
         ("resume", resume, search),
         ("extend", studies.extend, search),
+        ("predict", predict, models),
+        ("evaluate", evaluate, models),
+        ("explain", explain, models),
+        ("leaderboard", leaderboard, models),
+        ("monitor", monitor, models),
+        ("export-model", export_model, models),
+        ("serve", serve, models),
         ("list", studies.list_studies, keep),
         ("show", show, keep),
         ("report", report, keep),

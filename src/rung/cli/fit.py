@@ -16,6 +16,7 @@ from rung.cli.fit_options import (
     Kinds,
     Positive,
     PredictTime,
+    Refit,
     Split,
     WarmStart,
     Weights,
@@ -67,6 +68,7 @@ def fit(  # noqa: PLR0913  # a door
     exclude: Exclude = None,
     predict_time: PredictTime = None,
     warm_start: WarmStart = True,
+    refit: Refit = False,
     seed: Annotated[int, typer.Option(min=0, max=_LARGEST, help="Of everything random.")] = 0,
     workers: Workers = None,
     out: Annotated[Path, typer.Option(metavar="FILE", help="Where the model goes.")] = Path("model.rung"),
@@ -95,6 +97,7 @@ def fit(  # noqa: PLR0913  # a door
         names(exclude),
         None if predict_time is None else parse_latency(predict_time),
         warm_start,
+        refit,
     )
     seconds = parse_duration(budget)
     order = Order(table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)

@@ -59,3 +59,11 @@ WarmStart = Annotated[
     bool,
     typer.Option(help="Begin with what was best in earlier tasks and studies.", rich_help_panel=CHOICE),
 ]
+Refit = Annotated[
+    bool,
+    typer.Option(
+        "--refit",
+        help="Fit each member once more on all rows, in place of one model a fold: faster, smaller.",
+        rich_help_panel=CHOICE,
+    ),
+]

@@ -1,4 +1,4 @@
-"""`rung methods`: every sampler, scheduler and named combination."""
+"""`rung methods`: every sampler, scheduler, named combination and learner."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Row(NamedTuple):
 
 
 def methods(json: Json = False) -> None:
-    """List every sampler, scheduler and named combination: what it does, and its paper."""
+    """List every sampler, scheduler, named combination and learner: what it does, and its paper."""
     rows = table()
     if json:
         output.print_json([row._asdict() for row in rows])
@@ -34,10 +34,11 @@ def _brief(paper: str) -> str:
 
 
 def table() -> list[Row]:
-    """All methods: samplers, schedulers, combinations; plug-ins too, without loading them."""
+    """All methods; plug-ins of samplers and schedulers too, without loading them."""
     from rung.samplers import FAMILY
     from rung.schedulers import known_schedulers
     from rung.study.methods import METHODS
+    from rung.tabular.learners.table import learners
     from rung.trials.methods import known
 
     rows = [
@@ -47,4 +48,5 @@ def table() -> list[Row]:
     ]
     for name, one in METHODS.items():
         rows.append(Row(name, "combination", f"{one.sampler} + {one.scheduler}: {one.line}", one.paper))
+    rows += [Row(learner.name, "learner", learner.line, "") for learner in learners().values()]
     return rows

@@ -25,6 +25,7 @@ class Wishes:
     exclude: tuple[str, ...] = ()
     predict_time: float | None = None
     warm_start: bool = True
+    refit: bool = False
 
     def arguments(self) -> Mapping[str, Any]:
         """As `fit_table` takes them."""
@@ -49,7 +50,8 @@ class Wishes:
             "--predict-time": None if self.predict_time is None else f"{self.predict_time * 1e6:g}us",
         }
         words = [word for option, value in given.items() if value is not None for word in (option, value)]
-        return words if self.warm_start else [*words, "--no-warm-start"]
+        words += [] if self.warm_start else ["--no-warm-start"]
+        return [*words, "--refit"] if self.refit else words
 
 
 def names(given: Iterable[str] | None) -> tuple[str, ...]:

@@ -52,7 +52,7 @@ def conclude(
     saved = search.saved()
     ensemble = choose(dataset, saved, end.earlier(0.5 * end.remaining))
     by = end.earlier(_RESERVE + _SHARE * asked.budget)
-    members = last_fit(search, ensemble, by, asked.request.predict_time)
+    members = last_fit(search, ensemble, by, asked.request.predict_time, refit=asked.request.refit)
     model = _model(data, frame, asked.target, members, search, ensemble)
     y, weight = dataset.y[ensemble.valid], dataset.weights(ensemble.valid)
     judge = dataset.judge

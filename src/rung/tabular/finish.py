@@ -101,13 +101,19 @@ def too_good(
 
 
 def last_fit(
-    search: Search, ensemble: Ensemble, deadline: Deadline, predict_time: float | None = None
+    search: Search,
+    ensemble: Ensemble,
+    deadline: Deadline,
+    predict_time: float | None = None,
+    *,
+    refit: bool = False,
 ) -> list[Member]:
     """The members, fitted on all rows where they were not and the time allows it.
 
     Args:
         predict_time: seconds for a row, of a thousand at once, that the model may take; `PREDICT_TIME`
             unless given.
+        refit: in place of the folds' models.
     """
     dataset = search.dataset
     if not ensemble.members:
@@ -115,7 +121,7 @@ def last_fit(
     members = [
         _stacked(search, weight, ensemble.stack, deadline)
         if one.trial == STACK and ensemble.stack is not None
-        else _member(search, weight, one, deadline)
+        else _member(search, weight, one, deadline, refit=refit)
         for weight, one in ensemble.members
     ]
     return lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
@@ -132,14 +138,14 @@ def _stacked(search: Search, weight: float, chosen: Stack, deadline: Deadline) -
     return Member(weight, "stack", made, {"learner": "stack"})
 
 
-def _member(search: Search, weight: float, one: Saved, deadline: Deadline) -> Member:
+def _member(search: Search, weight: float, one: Saved, deadline: Deadline, *, refit: bool = False) -> Member:
     dataset = search.dataset
     if one.trial == CONSTANT:
         return Member(weight, "constant", [_fitted_constant(dataset)])
     config = search.config(one.trial)
     pipelines, known = load_pipelines(search.study.folder, one.trial)
     split = dataset.split
-    partial = split.number == 1 or one.rows < len(dataset) or split.moments is not None
+    partial = refit or split.number == 1 or one.rows < len(dataset) or split.moments is not None
     needed = _GROWTH * one.seconds * len(dataset) / one.rows
     if partial and needed < 0.9 * deadline.remaining:
         pipelines = [_refit(dataset, config, known, deadline)]

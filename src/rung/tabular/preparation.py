@@ -6,6 +6,7 @@ What a learner needs is a `Needs` value; how it is done is part of the configura
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -142,7 +143,7 @@ class Preparation:
 
     def _fit_numbers(self, numbers: NDArray[np.float64]) -> None:
         missing = np.isnan(numbers).mean(axis=0) if len(numbers) else np.zeros(numbers.shape[1])
-        self.kept = np.flatnonzero(_varies(numbers))
+        self.kept = np.flatnonzero(_varies(numbers) & _first_of_its_kind(numbers))
         self.flagged = np.flatnonzero((missing >= 0.01) & (missing < 1))
         if not self.needs.missing and len(self.kept):
             self.parts["impute"] = _imputer(self.impute, self.seed).fit(numbers[:, self.kept])
@@ -200,15 +201,18 @@ class Preparation:
 
     @property
     def _text_width(self) -> int:
-        return int(self.parts["words"].n_components) if "words" in self.parts else 0
+        return int(self.parts["words"][-1].n_components) if "words" in self.parts else 0
 
     def _fit_words(self, table: Table) -> None:
         if table.words is None or len(table) < 3:
             return
         from sklearn.decomposition import TruncatedSVD
+        from sklearn.feature_extraction.text import TfidfTransformer
+        from sklearn.pipeline import make_pipeline
 
         components = min(TEXT_COMPONENTS, table.words.shape[1] - 1, len(table) - 1)
-        self.parts["words"] = TruncatedSVD(components, random_state=self.seed % 2**31).fit(table.words)
+        condense = TruncatedSVD(components, random_state=self.seed % 2**31)
+        self.parts["words"] = make_pipeline(TfidfTransformer(sublinear_tf=True), condense).fit(table.words)
 
     def _words(self, table: Table) -> NDArray[np.float64]:
         if "words" not in self.parts:
@@ -258,6 +262,17 @@ def _imputer(way: str, seed: int) -> Any:
     from sklearn.impute import IterativeImputer
 
     return IterativeImputer(max_iter=4, n_nearest_features=10, random_state=seed % 2**31)
+
+
+def _first_of_its_kind(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which columns are no copy of an earlier one: (a,)."""
+    seen: set[bytes] = set()
+    first = np.zeros(numbers.shape[1], dtype=bool)
+    for j in range(numbers.shape[1]):
+        mark = hashlib.blake2b(np.ascontiguousarray(numbers[:, j]).tobytes(), digest_size=16).digest()
+        first[j] = mark not in seen
+        seen.add(mark)
+    return first
 
 
 def _varies(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:

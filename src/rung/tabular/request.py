@@ -32,6 +32,7 @@ class Request:
         positive: the label of the positive class of two.
         split: one of `SPLITS`; random and stratified are the same: shares of classes, or of quantiles.
         predict_time: seconds that predicting one row of a thousand may take.
+        refit: whether each member is fitted once more, on all rows, in place of its folds' models.
         warm_start: whether earlier studies of the storage may be used.
     """
 
@@ -46,6 +47,7 @@ class Request:
     split: str | None = None
     predict_time: float | None = None
     warm_start: bool = True
+    refit: bool = False
 
     def check(self, frame: pd.DataFrame, target: str) -> None:
         """Refuse what does not fit the table.
