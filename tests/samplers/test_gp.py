@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import subprocess
+import sys
 from functools import cache
 from typing import Any
 
@@ -312,13 +314,27 @@ def test_settings_are_checked(name, value):
         GpSampler(**{name: value})
 
 
-@pytest.mark.parametrize("name", ["gp", "turbo"])
-def test_without_botorch_it_is_refused(monkeypatch, name):
+def test_without_botorch_turbo_is_refused_and_gp_has_one_objective(monkeypatch):
     monkeypatch.setattr("rung.models.torch_scope.find_spec", lambda package: None)
     with pytest.raises(StudyError, match=r"pip install 'rung\[gp\]'"):
-        make_sampler(name)
+        make_sampler("turbo")
     with pytest.raises(StudyError):
-        require(name)
+        require("gp")
+    space = {"x": rung.Float(-1.0, 1.0)}
+    assert rung.tune(lambda c: c["x"] ** 2, space, sampler="gp", trials=12, seed=0).best.value < 0.1
+    with pytest.raises(StudyError, match=r"pip install 'rung\[gp\]'"):
+        rung.tune(
+            lambda c: {"a": c["x"], "b": -c["x"]}, space, metric=["a", "b"], sampler="gp", trials=3, seed=0
+        )
+
+
+def test_one_objective_imports_no_torch():
+    code = (
+        "import sys, rung; "
+        "rung.tune(lambda c: c['x'] ** 2, {'x': rung.Float(-1.0, 1.0)}, sampler='gp', trials=12, seed=0); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_it_runs_in_a_study_with_workers_and_rungs():

@@ -102,7 +102,7 @@ class Known(NamedTuple):
 
 @dataclass(frozen=True)
 class GpSampler:
-    """Gaussian processes with BoTorch.
+    """Gaussian processes: of one objective in NumPy, of several with BoTorch.
 
     Args:
         initial: results before there is a model; None for d + 1, from 5 to 30.
@@ -116,7 +116,6 @@ class GpSampler:
 
     Raises:
         ValueError: a setting outside its range.
-        StudyError: BoTorch is not installed.
     """
 
     initial: int | None = None
@@ -135,10 +134,15 @@ class GpSampler:
         _check("most_points", self.most_points, 10 <= self.most_points <= MOST, f"from 10 to {MOST}")
         _check("belief", self.belief, self.belief >= 0.0, "at least 0")
         _check("region_above", self.region_above, self.region_above >= 1, "at least 1")
-        require("gp")
 
     def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion:
-        """The configuration that promises most, or one of a Sobol sequence; the origin tells which."""
+        """The configuration that promises most, or one of a Sobol sequence; the origin tells which.
+
+        Raises:
+            StudyError: there are several objectives, and BoTorch is not installed.
+        """
+        if len(history.identity.goals) > 1:
+            require("gp")
         inputs = inputs_of(space)
         known = self._known(space, history, inputs)
         if known is not None:

@@ -90,7 +90,7 @@ TABLE: Final = (
     ),
     Row(
         "gp",
-        lambda facts: facts.dimensions <= 60 and facts.results < 3000 and _installed(),
+        lambda facts: facts.dimensions <= 60 and facts.results < 3000 and (facts.goals == 1 or _installed()),
         lambda results, dimensions: 0.004 + 0.0001 * min(results, 200) + 0.0003 * dimensions,
         "a Gaussian process, the best model of up to some thousand results, at 5 to 30 ms a suggestion",
     ),
