@@ -96,7 +96,7 @@ def _failures(search: Search) -> dict[str, int]:
 
 
 def _notes(data: Ready, model: Model) -> list[str]:
-    notes = [data.task.why]
+    notes = [data.task.why, *data.notes]
     split = data.dataset.split
     if split.moments is not None:
         notes.append("each fold is trained on earlier rows only, and the last fit is on all of them")

@@ -21,6 +21,7 @@ from rung.tabular.evaluate import Saved, load_pipelines, quietly
 from rung.tabular.learners.base import ASIDE
 from rung.tabular.learners.table import learners
 from rung.tabular.lighten import PREDICT_TIME, lighten
+from rung.tabular.metrics import METRICS, Metric
 from rung.tabular.model import Member
 from rung.tabular.optimism import optimism
 from rung.tabular.pipeline import Constant, Order, Pipeline, constant, fit_pipeline
@@ -59,14 +60,22 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
     if stacked is not None:
         candidates.append(Saved(STACK, stacked.prediction, len(dataset), 0.0, 0.0, cut=False))
     predictions = [one.prediction for one in candidates]
-    weights = weigh(
-        predictions, dataset.y[valid], dataset.judge, dataset.seed, deadline, dataset.weights(valid)
-    )
+    judge = _selector(dataset)
+    weights = weigh(predictions, dataset.y[valid], judge, dataset.seed, deadline, dataset.weights(valid))
     members = sorted(
         ((float(w), one) for w, one in zip(weights, candidates, strict=True) if w > 0),
         key=lambda pair: (-pair[0], pair[1].trial),
     )
     return Ensemble(members, valid, mix(predictions, weights), stacked)
+
+
+def _selector(dataset: Dataset) -> Metric:
+    """What weights are chosen by: the metric, but of labels the probabilities behind them.
+
+    A metric of labels jumps from row to row, so that choosing by it is choosing by chance; which probability
+    makes a label is learned afterwards (`rung.tabular.decide`).
+    """
+    return METRICS["log_loss"] if dataset.judge.needs == "labels" else dataset.judge
 
 
 def _constant(dataset: Dataset, rows: int) -> Saved:

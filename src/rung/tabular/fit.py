@@ -20,7 +20,8 @@ from rung.tabular.conclude import Asked, conclude
 from rung.tabular.deadline import Deadline
 from rung.tabular.learners.table import Wanted
 from rung.tabular.plan import Plan
-from rung.tabular.ready import Ready, facts, make_ready, scheme_for
+from rung.tabular.pretrained.cells import as_texts
+from rung.tabular.ready import Ready, embedder_for, facts, make_ready, scheme_for
 from rung.tabular.request import Request
 from rung.tabular.result import FitResult
 from rung.tabular.search import Opening, Search, Watch
@@ -58,6 +59,7 @@ def fit_table(  # noqa: PLR0913  # a door
     predict_time: float | None = None,
     warm_start: bool = True,
     refit: bool = False,
+    embed: Mapping[str, str] | None = None,
 ) -> FitResult:
     """Search for the best model for column `target` within `budget` seconds.
 
@@ -85,6 +87,8 @@ def fit_table(  # noqa: PLR0913  # a door
         refit: fit each member once more on all rows, as far as the time allows: one model in place of one a
             fold, faster and smaller, and a little less exact.
         warm_start: whether to begin with what was best in earlier tasks and in this storage's studies.
+        embed: for columns of texts or of images (paths, arrays or PIL's) the folder of the pretrained model
+            that makes numbers of them; see docs/pretrained.md.
 
     Raises:
         DataError: the table, the target, the metric or another word of the user's cannot be used.
@@ -106,16 +110,22 @@ def fit_table(  # noqa: PLR0913  # a door
         predict_time,
         warm_start,
         refit,
+        embed or {},
     )
+    frame = as_texts(frame, asked.embed)
     kept = open_storage(storage) if isinstance(storage, str) else storage
     count = workers or _cores()
-    data = make_ready(frame, target, asked, seed, holdout, scheme_for(kept, study, budget, count))
+    asked.check(frame, target)
+    embedder = embedder_for(kept, study, asked, (budget, began), seed)
+    data = make_ready(frame, target, asked, seed, holdout, scheme_for(kept, study, budget, count), embedder)
     wanted = Wanted(asked.include, asked.exclude, weighted=data.dataset.weight is not None)
     opening = Opening(
         kept, study, facts(data, target, asked, holdout), data.task.kind, data.scheme, wanted, warm_start
     )
     search = Search(data.dataset, opening)
     try:
+        if embedder is not None:
+            embedder.keep(search.study.folder)
         end = Deadline.after(budget - reserve, began)
         plan = search.plan(budget, count)
         if plan.certain or end.remaining < _SLACK:  # imports must not use all of it up

@@ -51,8 +51,12 @@ def read_table(path: str | Path) -> pd.DataFrame:
     ending = _ending(place)
     data = _bytes(place)
     if ending in (".parquet", ".pq"):
-        return _parquet(data, place)
-    return _text(_unpacked(data, place) if place.suffix.lower() == ".gz" else data, DELIMITERS[ending], place)
+        frame = _parquet(data, place)
+    else:
+        data = _unpacked(data, place) if place.suffix.lower() == ".gz" else data
+        frame = _text(data, DELIMITERS[ending], place)
+    frame.attrs["folder"] = str(place.absolute().parent)  # where paths in its cells begin
+    return frame
 
 
 def _ending(place: Path) -> str:

@@ -16,6 +16,7 @@ from rung.tabular.encode import Encoder, encode
 from rung.tabular.grouping import Rows, duplicates, rows_of
 from rung.tabular.metrics import Metric, get_metric, named_metric
 from rung.tabular.plan import Scheme, make_scheme
+from rung.tabular.pretrained.embedder import Embedder, Labels, identity, make_embedder, plain_numbers
 from rung.tabular.request import Request
 from rung.tabular.splits import ALWAYS
 from rung.tabular.task import Task, guess_task
@@ -35,6 +36,7 @@ class Ready(NamedTuple):
     Attributes:
         train, test: where the rows stand in the frame; nothing but the last score sees `test`.
         weight: (n,) of all the frame's rows, None if they count the same.
+        notes: sentences about embedded columns.
     """
 
     task: Task
@@ -45,6 +47,7 @@ class Ready(NamedTuple):
     test: NDArray[np.intp]
     scheme: Scheme
     weight: NDArray[np.float64] | None
+    notes: tuple[str, ...] = ()
 
     def test_weight(self) -> NDArray[np.float64] | None:
         """Of the rows held out."""
@@ -58,6 +61,7 @@ def make_ready(
     seed: int,
     holdout: float | None,
     scheme_of: SchemeOf,
+    embedder: Embedder | None = None,
 ) -> Ready:
     """Guess what was not said, encode, and split.
 
@@ -72,8 +76,11 @@ def make_ready(
     weight = request.row_weights(frame)
     train, test = _held_out(y, classes, rows, holdout, seed)
     some = frame if not len(test) else frame.iloc[train]
-    columns = infer_columns(some, target, request.kinds, request.left_out())
-    encoder, table = encode(some, columns)
+    columns = infer_columns(some, target, request.asked_kinds(), request.left_out())
+    if embedder is None:
+        encoder, table = encode(some, columns)
+    else:
+        columns, encoder, table = embedder.encode(frame, train, columns, Labels(y[train], classes))
     rows = rows.take(train)
     if rows.groups is None and rows.moments is None and rows.folds is None:
         rows = Rows(groups=duplicates(table))
@@ -91,7 +98,8 @@ def make_ready(
         task.quantile,
         judge if _is_own(judge) else None,
     )
-    return Ready(task, columns, encoder, dataset, train, test, scheme, weight)
+    notes = () if embedder is None else tuple(embedder.notes)
+    return Ready(task, columns, encoder, dataset, train, test, scheme, weight, notes)
 
 
 def _is_own(judge: Metric) -> bool:
@@ -122,14 +130,34 @@ def scheme_for(storage: Storage, name: str | None, budget: float, workers: int) 
     return lambda rows, width, classes: make_scheme(rows, width, classes, budget, workers)
 
 
+def embedder_for(
+    storage: Storage, name: str | None, request: Request, time: tuple[float, float], seed: int
+) -> Embedder | None:
+    """What embeds the columns that the request names; a stored study goes on with those that it began with.
+
+    Args:
+        time: the budget in seconds, and when it began (monotonic).
+    """
+    stored = None
+    if request.embed and name is not None and storage.find(name) is not None:
+        stored = stored_identity(storage, name).task.get("embed"), storage.folder(name)
+    return make_embedder(request.embed, *time, seed, stored)
+
+
 def facts(ready: Ready, target: str, request: Request, holdout: float | None) -> dict[str, Any]:
     """What makes a table's study this table's study."""
     dataset, scheme = ready.dataset, ready.scheme
     digest = hashlib.sha256()
-    for array in (dataset.table.numbers, dataset.table.codes, dataset.y, dataset.weight):
+    numbers = plain_numbers(ready.encoder, dataset.table)  # embeddings differ in their last digits
+    for array in (numbers, dataset.table.codes, dataset.y, dataset.weight):
         if array is not None:
             digest.update(np.ascontiguousarray(array).tobytes())
-    asked = {"split": request.split, "include": list(request.include), "exclude": list(request.exclude)}
+    asked: dict[str, Any] = {
+        "split": request.split,
+        "include": list(request.include),
+        "exclude": list(request.exclude),
+    }
+    asked["embed"] = identity(ready.encoder)
     return {
         "target": target,
         "kind": ready.task.kind,

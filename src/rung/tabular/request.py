@@ -34,6 +34,7 @@ class Request:
         predict_time: seconds that predicting one row of a thousand may take.
         refit: whether each member is fitted once more, on all rows, in place of its folds' models.
         warm_start: whether earlier studies of the storage may be used.
+        embed: for columns of texts or images the folder of the pretrained model that makes numbers of them.
     """
 
     task: str | None = None
@@ -48,6 +49,7 @@ class Request:
     predict_time: float | None = None
     warm_start: bool = True
     refit: bool = False
+    embed: Mapping[str, str] = field(default_factory=dict)
 
     def check(self, frame: pd.DataFrame, target: str) -> None:
         """Refuse what does not fit the table.
@@ -56,7 +58,7 @@ class Request:
             DataError: a column, kind or split that is not there, in one sentence.
         """
         names = [str(name) for name in frame.columns]
-        for name in (*self.kinds, *self.drop, *self._columns()):
+        for name in (*self.kinds, *self.drop, *self.embed, *self._columns()):
             if name not in names:
                 raise DataError(f"the table has no column {name!r}; {did_you_mean(name, names)}")
             if name == target:
@@ -66,8 +68,14 @@ class Request:
         for name, kind in self.kinds.items():
             if kind not in ASKABLE:
                 raise DataError(f"column {name!r} cannot be of kind {kind!r}; it is one of {listed(ASKABLE)}")
+        for name in sorted(set(self.embed) & self.left_out()):
+            raise DataError(f"column {name!r} is to be embedded and to be left out: choose one of both")
         if not set(names) - {target, *self.left_out()}:
             raise DataError("every column besides the target is left out; drop fewer")
+
+    def asked_kinds(self) -> dict[str, str]:
+        """Kinds that are not guessed; what is embedded is text, if only of paths."""
+        return {**self.kinds, **dict.fromkeys(self.embed, "text")}
 
     def _columns(self) -> list[str]:
         found = [self.weights] if self.weights else []

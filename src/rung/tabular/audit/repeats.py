@@ -44,8 +44,8 @@ def row_findings(
             "warning" if part >= _MANY else "note",
             TABLE,
             f"{rows(twice)} ({share(part)}) {'repeats' if twice == 1 else 'repeat'} an earlier one",
-            "rung keeps them: one copy may be trained on and the other judged on, so scores are too good; "
-            "remove them unless they are different cases that happen to be alike",
+            "rung keeps them, and holds copies out together, so that no row is judged by its double; remove "
+            "them unless they are different cases that happen to be alike",
             "duplicated-rows",
         )
     if y is not None:
