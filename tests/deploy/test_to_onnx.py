@@ -192,9 +192,7 @@ def test_text_and_unknown_members_are_refused_by_name(fit: Any, tmp_path: Path) 
     with pytest.raises(UserError, match=r"column 'note' is text.*without it"):
         export_onnx(texts, tmp_path / "model.onnx")
     model, _ = fit("binary", "gaussian_process", "linear")
-    with pytest.raises(
-        UserError, match=r"'gaussian_process' \(Gauss.*--drop-member gaussian_process,"
-    ):
+    with pytest.raises(UserError, match=r"'gaussian_process' \(Gauss.*--drop-member gaussian_process,"):
         export_onnx(model, tmp_path / "model.onnx")
     natively, _ = fit("binary", "catboost", "gaussian_process", "linear")
     said = r"'catboost' \(CatBoost's .* and 'gaussian_process'.* --drop-member catboost --drop-member"

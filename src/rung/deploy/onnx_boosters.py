@@ -23,7 +23,11 @@ def _answer(graph: Graph, scores: str, classes: int) -> str:
     """Values, or probabilities of log odds or scores."""
     if not classes:
         return scores
-    return graph.two(graph.op("Sigmoid", scores)) if classes == 2 else graph.op("Softmax", scores, axis=-1)
+    return (
+        graph.two(graph.op("Sigmoid", scores))
+        if classes == 2
+        else graph.op("Softmax", scores, settings={"axis": -1})
+    )
 
 
 # -- XGBoost ----------------------------------------------------------------------------------------------

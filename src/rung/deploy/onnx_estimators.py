@@ -36,7 +36,7 @@ def _probabilities(graph: Graph, scores: str, width: int) -> str:
     """Of log odds (n, 1), or of scores (n, m)."""
     if width == 1:
         return graph.two(graph.op("Sigmoid", scores))
-    return graph.op("Softmax", scores, axis=-1)
+    return graph.op("Softmax", scores, settings={"axis": -1})
 
 
 def _affine(graph: Graph, matrix: str, weights: Any, offset: Any) -> str:
@@ -104,9 +104,9 @@ def _naive_bayes(graph: Graph, estimator: Any, matrix: str) -> str:
     log_prior = np.log(estimator.class_prior_) - 0.5 * np.log(2.0 * np.pi * spread).sum(axis=1)
     away = graph.op("Sub", graph.op("Unsqueeze", matrix, np.array([1])), centre[None])  # (n, m, d)
     terms = graph.op("Div", graph.op("Mul", away, away), spread[None])
-    total = graph.op("ReduceSum", terms, np.array([2]), keepdims=0)
+    total = graph.op("ReduceSum", terms, np.array([2]), settings={"keepdims": 0})
     scores = graph.op("Sub", _row(log_prior), graph.op("Mul", total, 0.5))
-    return graph.op("Softmax", scores, axis=-1)
+    return graph.op("Softmax", scores, settings={"axis": -1})
 
 
 def _quadratic(graph: Graph, estimator: Any, matrix: str) -> str:
@@ -115,10 +115,10 @@ def _quadratic(graph: Graph, estimator: Any, matrix: str) -> str:
     parts = zip(estimator.means_, estimator.rotations_, estimator.scalings_, estimator.priors_, strict=True)
     for mean, rotation, scaling, prior in parts:
         away = graph.op("MatMul", graph.op("Sub", matrix, _row(mean)), rotation * scaling**-0.5)
-        size = graph.op("ReduceSum", graph.op("Mul", away, away), np.array([1]), keepdims=1)
+        size = graph.op("ReduceSum", graph.op("Mul", away, away), np.array([1]), settings={"keepdims": 1})
         level = float(np.log(prior) - 0.5 * np.log(scaling).sum())
         scores.append(graph.op("Sub", level, graph.op("Mul", size, 0.5)))
-    return graph.op("Softmax", graph.join(scores), axis=-1)
+    return graph.op("Softmax", graph.join(scores), settings={"axis": -1})
 
 
 def _neighbours(graph: Graph, estimator: Any, matrix: str) -> str:
@@ -131,10 +131,10 @@ def _neighbours(graph: Graph, estimator: Any, matrix: str) -> str:
     goal = told.astype(np.float64).reshape(len(told), -1) if classes is None else np.eye(len(classes))[told]
     values = graph.op("Gather", goal, near)  # (n, k, m)
     if weight is None:
-        return graph.op("ReduceMean", values, np.array([1]), keepdims=0)
-    total = graph.op("ReduceSum", weight, np.array([1]), keepdims=1)
+        return graph.op("ReduceMean", values, np.array([1]), settings={"keepdims": 0})
+    total = graph.op("ReduceSum", weight, np.array([1]), settings={"keepdims": 1})
     share = graph.op("Unsqueeze", graph.op("Div", weight, total), np.array([2]))
-    return graph.op("ReduceSum", graph.op("Mul", values, share), np.array([1]), keepdims=0)
+    return graph.op("ReduceSum", graph.op("Mul", values, share), np.array([1]), settings={"keepdims": 0})
 
 
 def _nearest(graph: Graph, matrix: str, known: NDArray[np.float64], k: int, p: int) -> tuple[str, str]:
@@ -146,10 +146,10 @@ def _nearest(graph: Graph, matrix: str, known: NDArray[np.float64], k: int, p: i
     away = body.op("Abs", body.op("Sub", row, graph.constant(known)))  # (m, d)
     if p == 2:
         away = body.op("Mul", away, away)
-    distance = body.op("ReduceSum", away, np.array([1]), keepdims=0)
+    distance = body.op("ReduceSum", away, np.array([1]), settings={"keepdims": 0})
     if p == 2:
         distance = body.op("Sqrt", distance)
-    far, near = body.ops("TopK", 2, distance, np.array([k]), largest=0)
+    far, near = body.ops("TopK", 2, distance, np.array([k]), settings={"largest": 0})
     inner = helper.make_graph(
         body.nodes,
         "neighbours of a row",
@@ -160,7 +160,7 @@ def _nearest(graph: Graph, matrix: str, known: NDArray[np.float64], k: int, p: i
         ],
         body.constants,
     )
-    both = graph.ops("Scan", 2, matrix, body=inner, num_scan_inputs=1)
+    both = graph.ops("Scan", 2, matrix, settings={"body": inner, "num_scan_inputs": 1})
     return both[0], both[1]
 
 
@@ -168,7 +168,7 @@ def _closeness(graph: Graph, far: str) -> str:
     """One over the distance; where one is 0, those at 0 count alone."""
     same = graph.op("Equal", far, 0.0)
     alone = graph.cast(same, np.float64)
-    some = graph.op("ReduceMax", alone, np.array([1]), keepdims=1)
+    some = graph.op("ReduceMax", alone, np.array([1]), settings={"keepdims": 1})
     inverse = graph.op("Div", 1.0, graph.op("Where", same, 1.0, far))
     return graph.op("Where", graph.op("Greater", some, 0.5), alone, inverse)
 
@@ -245,7 +245,7 @@ def _many_classes(graph: Graph, estimator: Any, matrix: str, values: list[NDArra
     ]
     nodes = graph.cast(tree_sums(graph, matrix, trees, len(trees)), np.int64)
     held = graph.op("Gather", np.concatenate(values), nodes)  # (n, trees, classes)
-    return graph.op("ReduceMean", held, np.array([1]), keepdims=0)
+    return graph.op("ReduceMean", held, np.array([1]), settings={"keepdims": 0})
 
 
 _TRANSFORMERS: Final[Mapping[str, Emit]] = {

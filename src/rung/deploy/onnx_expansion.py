@@ -26,7 +26,7 @@ def add_expansion(graph: Graph, expansion: Any, numbers: str, codes: str) -> str
         tables = target_tables(expansion.encoder, sizes)
         for place, table in zip(places, tables, strict=True):
             row = graph.op("Squeeze", _next(graph, place), np.array([1]))
-            columns.append(graph.op("Gather", table, row, axis=0))
+            columns.append(graph.op("Gather", table, row, settings={"axis": 0}))
     return graph.join(columns) if columns else None
 
 
@@ -73,9 +73,11 @@ def _cross(graph: Graph, cross: Any, codes: str) -> str:
         "LabelEncoder",
         joined,
         domain=ML,
-        keys_int64s=cross.known.tolist(),
-        values_int64s=list(range(len(cross.known))),
-        default_int64=-1,
+        settings={
+            "keys_int64s": cross.known.tolist(),
+            "values_int64s": list(range(len(cross.known))),
+            "default_int64": -1,
+        },
     )
     return graph.op("Where", graph.op("Less", b, np.array(cross.width)), place, np.array(-1))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -12,6 +12,8 @@ OPSET: Final = 18
 ML_OPSET: Final = 5  # the first with trees whose thresholds and sums are doubles
 IR_VERSION: Final = 9
 ML: Final = "ai.onnx.ml"
+
+NONE: Final[Mapping[str, Any]] = {}
 
 Value = str | float | NDArray[Any]
 """A tensor of the graph by its name, or a constant (Python's floats are doubles)."""
@@ -62,8 +64,15 @@ class Graph:
         self.constants.append(numpy_helper.from_array(array, name))
         return name
 
-    def op(self, kind: str, *inputs: Value, domain: str = "", output: str = "", **settings: Any) -> str:
-        """Add a node with one output; returns the output's name."""
+    def op(
+        self,
+        kind: str,
+        *inputs: Value,
+        domain: str = "",
+        output: str = "",
+        settings: Mapping[str, Any] = NONE,
+    ) -> str:
+        """Add a node with one output; `settings` are its attributes. Returns the output's name."""
         from onnx import helper
 
         names = [x if isinstance(x, str) else self.constant(x) for x in inputs]
@@ -71,7 +80,7 @@ class Graph:
         self.nodes.append(helper.make_node(kind, names, [output], domain=domain, **settings))
         return output
 
-    def ops(self, kind: str, count: int, *inputs: Value, **settings: Any) -> list[str]:
+    def ops(self, kind: str, count: int, *inputs: Value, settings: Mapping[str, Any] = NONE) -> list[str]:
         """Add a node with several outputs."""
         from onnx import helper
 
@@ -83,15 +92,15 @@ class Graph:
     def cast(self, value: str, kind: type[np.generic]) -> str:
         from onnx import helper
 
-        return self.op("Cast", value, to=helper.np_dtype_to_tensor_dtype(np.dtype(kind)))
+        return self.op("Cast", value, settings={"to": helper.np_dtype_to_tensor_dtype(np.dtype(kind))})
 
     def take(self, value: str, columns: NDArray[np.integer[Any]] | list[int]) -> str:
         """Columns of a matrix: (n, len(columns))."""
-        return self.op("Gather", value, np.asarray(columns, dtype=np.int64), axis=1)
+        return self.op("Gather", value, np.asarray(columns, dtype=np.int64), settings={"axis": 1})
 
     def join(self, blocks: list[str]) -> str:
         """Matrices side by side."""
-        return blocks[0] if len(blocks) == 1 else self.op("Concat", *blocks, axis=1)
+        return blocks[0] if len(blocks) == 1 else self.op("Concat", *blocks, settings={"axis": 1})
 
     def bounded(self, value: str, low: float, high: float) -> str:
         """Cut at both ends; NaN stays."""

@@ -52,8 +52,8 @@ def _joined(graph: Graph, blocks: list[str], first: Column, kind: type[np.generi
     """Side by side; a matrix without columns where there are none."""
     if blocks:
         return graph.join(blocks)
-    rows = graph.op("Shape", first.name, start=0, end=1)
-    shape = graph.op("Concat", rows, np.zeros(1, dtype=np.int64), axis=0)
+    rows = graph.op("Shape", first.name, settings={"start": 0, "end": 1})
+    shape = graph.op("Concat", rows, np.zeros(1, dtype=np.int64), settings={"axis": 0})
     return graph.op("Expand", np.zeros((1, 1), dtype=kind)[:, :0], shape)
 
 
@@ -67,9 +67,11 @@ def _code(graph: Graph, name: str, levels: Any) -> str:
         "LabelEncoder",
         name,
         domain=ML,
-        keys_strings=[str(level) for level in levels],
-        values_int64s=list(range(len(levels))),
-        default_int64=-1,
+        settings={
+            "keys_strings": [str(level) for level in levels],
+            "values_int64s": list(range(len(levels))),
+            "default_int64": -1,
+        },
     )
 
 

@@ -14,7 +14,7 @@ from rung.deploy.onnx_graph import Graph, Unwritable
 def squared_distances(graph: Graph, matrix: str, points: NDArray[Any]) -> str:
     """Between rows (n, d) and points (m, d): (n, m), none below 0."""
     points = np.asarray(points, dtype=np.float64)
-    own = graph.op("ReduceSum", graph.op("Mul", matrix, matrix), np.array([1]), keepdims=1)
+    own = graph.op("ReduceSum", graph.op("Mul", matrix, matrix), np.array([1]), settings={"keepdims": 1})
     cross = graph.op("Mul", graph.op("MatMul", matrix, points.T), 2.0)
     squares = graph.op("Add", graph.op("Sub", own, cross), (points**2).sum(axis=1)[None, :])
     return graph.op("Max", squares, 0.0)
@@ -39,7 +39,11 @@ def machine_probabilities(graph: Graph, estimator: Any, matrix: str) -> str:
     found = decisions(graph, estimator.machine, matrix)
     weights, offset = estimator.platt.coef_, estimator.platt.intercept_
     scores = graph.op("Add", graph.op("MatMul", found, weights.T), offset[None, :])
-    return graph.two(graph.op("Sigmoid", scores)) if classes == 2 else graph.op("Softmax", scores, axis=-1)
+    return (
+        graph.two(graph.op("Sigmoid", scores))
+        if classes == 2
+        else graph.op("Softmax", scores, settings={"axis": -1})
+    )
 
 
 def _rest(graph: Graph, estimator: Any, matrix: str) -> str:

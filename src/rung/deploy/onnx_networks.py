@@ -20,7 +20,7 @@ def periodic_network(graph: Graph, estimator: Any, matrix: str) -> str:
         x = act(graph, _layer(graph, x, weight, bias))
     scores = _layer(graph, x, estimator.weights[-1], estimator.biases[-1])
     if estimator.bounds is None:
-        return graph.op("Softmax", scores, axis=-1)
+        return graph.op("Softmax", scores, settings={"axis": -1})
     low, high = estimator.bounds
     return graph.op("Clip", graph.take(scores, [0]), float(low), float(high))
 
@@ -35,8 +35,10 @@ def _embedded(graph: Graph, estimator: Any, x: str) -> str:
     some = graph.take(x, estimator.embedded)
     waves = graph.op("Mul", graph.op("Unsqueeze", some, np.array([2])), _doubles(estimator.periods)[None])
     turned = graph.op("Mul", graph.op("Add", waves, _doubles(estimator.phases)[None]), 2 * np.pi)
-    by_column = graph.op("Transpose", graph.op("Cos", turned), perm=[1, 0, 2])  # (e, n, f)
-    values = graph.op("Transpose", graph.op("MatMul", by_column, _doubles(estimator.dense)), perm=[1, 0, 2])
+    by_column = graph.op("Transpose", graph.op("Cos", turned), settings={"perm": [1, 0, 2]})  # (e, n, f)
+    values = graph.op(
+        "Transpose", graph.op("MatMul", by_column, _doubles(estimator.dense)), settings={"perm": [1, 0, 2]}
+    )
     flat = graph.op(
         "Reshape",
         graph.op("Add", values, _doubles(estimator.offsets)[None]),

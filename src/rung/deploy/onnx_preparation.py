@@ -86,8 +86,10 @@ def _codes(graph: Graph, preparation: Preparation, codes: str) -> list[str]:
     """Each category's part of the matrix is looked up by its code."""
     blocks = []
     for j, table in enumerate(code_tables(preparation)):
-        place = graph.op("Add", graph.op("Gather", codes, np.array(j), axis=1), np.array(1))  # (n,)
-        blocks.append(graph.op("Gather", table, place, axis=0))
+        place = graph.op(
+            "Add", graph.op("Gather", codes, np.array(j), settings={"axis": 1}), np.array(1)
+        )  # (n,)
+        blocks.append(graph.op("Gather", table, place, settings={"axis": 0}))
     if preparation.categories == "hash" and blocks:
         return [graph.op("Sum", *blocks)]  # all categories share the columns
     return blocks

@@ -91,7 +91,7 @@ def tree_sums(graph: Graph, matrix: str, trees: list[tuple[int, Tree]], targets:
     }
     if sets:
         settings["membership_values"] = tensor(np.concatenate(sets), np.float64)
-    return graph.op("TreeEnsemble", matrix, domain=ML, **settings)
+    return graph.op("TreeEnsemble", matrix, domain=ML, settings=settings)
 
 
 # -- LightGBM -----------------------------------------------------------------------------------------------

@@ -65,8 +65,13 @@ def main():
     parser.add_argument("--out", default="pipeline.joblib", help="where the fitted pipeline goes")
     given = parser.parse_args()
     X, y = read(given.table)
-    told = dict(cv=5, scoring="{scoring}"{params})
-    scores = cross_val_score(make_model(), X, y, **told)
+    scores = cross_val_score(
+        make_model(),
+        X,
+        y,
+        cv=5,
+        scoring="{scoring}",{params}
+    )
     print(f"{scoring}: {{scores.mean():.5g}} (five folds, deviation {{scores.std():.2g}})")
     model = make_model()
     model.fit(X, y{fit})
@@ -140,7 +145,7 @@ def fill(content: Content) -> str:
             _model(steps, regression=not classes),
             _MAIN.format(
                 scoring=scoring,
-                params=f', params={{"{told}": CODES}}' if told else "",
+                params=f'\n        params={{"{told}": CODES}},' if told else "",
                 fit=f", {told}=CODES" if told else "",
             ),
         ]

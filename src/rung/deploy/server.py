@@ -233,13 +233,20 @@ def listen(host: str, port: int) -> socket.socket:
     import socket
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    place = socket.socket(
+        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
+    )  # asyncio sends at once over TCP only
     try:
-        return socket.create_server((host, port), family=family, backlog=256)
+        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        place.bind((host, port))
+        place.listen(256)
     except (OSError, OverflowError) as error:
+        place.close()
         reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"cannot listen on {host}, port {port} ({reason}): give another --port or --host"
         ) from error
+    return place
 
 
 def run(app: FastAPI, place: socket.socket, *, verbose: bool = False) -> None:

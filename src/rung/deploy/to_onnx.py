@@ -120,11 +120,11 @@ def _content(model: Model) -> tuple[Graph, bytes]:
 
     graph = Graph({column.name for column in model.columns})
     numbers, codes = add_inputs(graph, model.encoder)
-    rows = graph.op("Shape", model_input(model), start=0, end=1)
+    rows = graph.op("Shape", model_input(model), settings={"start": 0, "end": 1})
     total = _mixture(graph, model.members, (numbers, codes, rows))
     if model.task.is_classification and model.temperature != 1.0:
         logs = graph.op("Log", graph.op("Clip", total, 1e-12, 1.0))
-        total = graph.op("Softmax", graph.op("Div", logs, float(model.temperature)), axis=-1)
+        total = graph.op("Softmax", graph.op("Div", logs, float(model.temperature)), settings={"axis": -1})
     outputs = _outputs(graph, model, total)
     proto = helper.make_model(
         helper.make_graph(graph.nodes, "rung", graph.inputs, outputs, graph.constants),
@@ -193,7 +193,7 @@ def _pipeline(graph: Graph, pipeline: Any, given: tuple[str, str, str]) -> str:
     numbers, codes, rows = given
     if isinstance(pipeline, Constant):
         width = np.array([max(pipeline.prediction.size, 1)])
-        shape = graph.op("Concat", rows, width, axis=0)
+        shape = graph.op("Concat", rows, width, settings={"axis": 0})
         return graph.op("Expand", pipeline.prediction.reshape(1, -1).astype(np.float64), shape)
     if isinstance(pipeline, Stacked):
         return _stacked(graph, pipeline, given)
@@ -233,7 +233,7 @@ def _trusted(graph: Graph, pipeline: Classifying, raw: str) -> str:
     """All classes' probabilities, (n, k), from those of the classes seen, (n, m), mixed with their shares."""
     seen, shares = pipeline.seen, pipeline.shares
     raw = graph.op("Where", graph.op("IsNaN", raw), 1.0 / len(seen), raw)
-    total = graph.op("ReduceSum", raw, np.array([1]), keepdims=1)
+    total = graph.op("ReduceSum", raw, np.array([1]), settings={"keepdims": 1})
     share = graph.op("Div", raw, graph.op("Max", total, 1e-300))
     if len(seen) < len(shares):
         share = graph.op("MatMul", share, np.eye(len(shares))[seen])
@@ -251,7 +251,7 @@ def _outputs(graph: Graph, model: Model, total: str) -> list[Any]:
         return [helper.make_tensor_value_info(first, TensorProto.DOUBLE, ["rows"])]
     graph.op("Identity", total, output=second)
     weighed = total if model.factors is None else graph.op("Mul", total, model.factors[None, :])
-    best = graph.op("ArgMax", weighed, axis=1, keepdims=0)
+    best = graph.op("ArgMax", weighed, settings={"axis": 1, "keepdims": 0})
     labels = label_array(model.task.classes)
     if labels.dtype == object:
         labels = np.array([str(label) for label in labels], dtype=object)
