@@ -11,6 +11,7 @@ import typer
 
 from rung.cli.fit_options import (
     Drop,
+    Embed,
     Exclude,
     Include,
     Kinds,
@@ -61,6 +62,7 @@ def fit(  # noqa: PLR0913  # a door
     ] = None,
     kinds: Kinds = None,
     drop: Drop = None,
+    embed: Embed = None,
     weights: Weights = None,
     positive: Positive = None,
     split: Split = None,
@@ -83,7 +85,7 @@ def fit(  # noqa: PLR0913  # a door
     from rung.cli.begin import command_start
     from rung.cli.fit_several import run_several, targets_of
     from rung.cli.parse import parse_duration, parse_latency, parse_share
-    from rung.cli.wishes import names, pairs
+    from rung.cli.wishes import folders, names, pairs
 
     began = command_start()
     share = None if holdout is None else parse_share(holdout, "holdout")
@@ -98,6 +100,7 @@ def fit(  # noqa: PLR0913  # a door
         None if predict_time is None else parse_latency(predict_time),
         warm_start,
         refit,
+        folders(embed),
     )
     seconds = parse_duration(budget)
     order = Order(table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
@@ -225,11 +228,13 @@ def _search(
     order: Order, frame: pd.DataFrame, storage: str, study: str | None, began: float
 ) -> tuple[FitResult, bool]:
     """The result, and whether Ctrl-C cut it short."""
+    from rung.cli import output
     from rung.cli.fit_progress import FitProgress
     from rung.tabular.fit import fit_table
+    from rung.tabular.pretrained.embedding import told_to
 
     progress = FitProgress(order.budget, began, {RECORD: dataclasses.asdict(order)})
-    with progress.showing():
+    with progress.showing(), told_to(output.say):
         result = fit_table(
             frame,
             order.target,

@@ -21,6 +21,15 @@ Drop = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME,...", help="Columns that no model may see.", rich_help_panel=COLUMNS),
 ]
+Embed = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="COLUMN=FOLDER",
+        help="Make numbers of texts, or of images by path, with the pretrained model in a local folder. "
+        "Repeatable.",
+        rich_help_panel=COLUMNS,
+    ),
+]
 Weights = Annotated[
     str | None,
     typer.Option(metavar="COL", help="The column of the rows' weights.", rich_help_panel=COLUMNS),

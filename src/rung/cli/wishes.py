@@ -26,6 +26,7 @@ class Wishes:
     predict_time: float | None = None
     warm_start: bool = True
     refit: bool = False
+    embed: dict[str, str] = dataclasses.field(default_factory=dict)
 
     def arguments(self) -> Mapping[str, Any]:
         """As `fit_table` takes them."""
@@ -50,6 +51,8 @@ class Wishes:
             "--predict-time": None if self.predict_time is None else f"{self.predict_time * 1e6:g}us",
         }
         words = [word for option, value in given.items() if value is not None for word in (option, value)]
+        for column, folder in self.embed.items():
+            words += ["--embed", f"{column}={folder}"]
         words += [] if self.warm_start else ["--no-warm-start"]
         return [*words, "--refit"] if self.refit else words
 
@@ -71,4 +74,19 @@ def pairs(given: Iterable[str] | None, option: str) -> dict[str, str]:
         if not mark or not name or not value:
             raise UserError(f"{option} takes NAME=KIND, several with commas between, and not {part!r}")
         found[name.strip()] = value.strip()
+    return found
+
+
+def folders(given: Iterable[str] | None) -> dict[str, str]:
+    """Columns and folders of `--embed review=./minilm`, one each time it is given.
+
+    Raises:
+        UserError: a word without `=`.
+    """
+    found = {}
+    for word in given or ():
+        column, mark, folder = (part.strip() for part in word.partition("="))
+        if not mark or not column or not folder:
+            raise UserError(f"--embed takes COLUMN=FOLDER, once for each column, and not {word!r}")
+        found[column] = folder
     return found

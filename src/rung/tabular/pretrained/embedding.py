@@ -1,0 +1,209 @@
+"""A column's embedding as the fitted model keeps it, and how cells are embedded: once each, in batches."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.deadline import Deadline
+from rung.tabular.pretrained import memory
+from rung.tabular.pretrained.cells import holds_images, image_key, open_image
+from rung.tabular.pretrained.network import IMAGE, TEXT, Network
+from rung.tabular.pretrained.networks import load
+from rung.tabular.pretrained.source import Source
+
+Floats = NDArray[np.float64]
+Say = Callable[[str], None]
+
+COMPONENTS: Final = 64
+"""Numbers that a column becomes, at most."""
+_BATCH: Final = 32
+_PATIENCE: Final = 2.0  # seconds without a word
+_PAUSE: Final = 5.0  # seconds between two words
+_LATE: Final = 1.4  # times the time that was left, before work that was thought to fit is given up
+_DIGITS: Final = 4  # a row's embedding hangs on its batch by a millionth: not after rounding
+
+
+def _to_stderr(line: str) -> None:
+    print(f"rung: {line}", file=sys.stderr)
+
+
+_saying: list[Say] = [_to_stderr]
+
+
+@contextmanager
+def told_to(say: Say) -> Iterator[None]:
+    """Progress goes to `say`, a line at a time, instead of to stderr."""
+    _saying.append(say)
+    try:
+        yield
+    finally:
+        _saying.pop()
+
+
+class TooSlow(Exception):  # noqa: N818  # no error: the caller goes on without
+    """Embedding does not fit the time."""
+
+
+@dataclass
+class Embedding:
+    """How a column becomes numbers.
+
+    Attributes:
+        what: of the cells, "text" or "image".
+        center: (d,) that is subtracted.
+        components: (d, c) the principal components that are kept, scaled.
+    """
+
+    column: str
+    source: Source
+    what: str
+    center: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
+    components: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+
+    @property
+    def width(self) -> int:
+        """Numbers a cell."""
+        return int(self.components.shape[1])
+
+    def fit(self, vectors: NDArray[np.float32]) -> None:
+        """Find the principal components of the training rows' embeddings (m, d), none of them missing."""
+        self.center = vectors.mean(axis=0).astype(np.float32)
+        centred = (vectors - self.center).astype(np.float64)
+        d = centred.shape[1]
+        kept = min(COMPONENTS, d)
+        if d <= kept:
+            axes = np.eye(d)
+        else:
+            axes = np.linalg.eigh(centred.T @ centred)[1][:, ::-1][:, :kept]
+            axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(kept)])
+        spread = float(np.sqrt((centred**2).sum(axis=1).mean() / max(1, d))) or 1.0
+        self.components = (axes / spread).astype(np.float32)
+
+    def reduce(self, vectors: NDArray[np.float32]) -> Floats:
+        """(n, c) of embeddings (n, d); missing rows stay missing."""
+        found = (vectors - self.center).astype(np.float64) @ self.components.astype(np.float64)
+        return np.round(found, _DIGITS)
+
+    def vectors(self, cells: Sequence[Any], folder: str, deadline: Deadline | None = None) -> Any:
+        """(n, d) embeddings of cells, NaN where one is missing; None where all are.
+
+        Args:
+            folder: where images with a relative path are looked for first.
+
+        Raises:
+            DataError: the model is not where it was, or a cell is no image.
+            TooSlow: it would not be done by the deadline.
+        """
+        work = _Work(self, list(cells), folder)
+        work.run(deadline)
+        return work.gathered()
+
+
+def what_is_in(network: Network, cells: Sequence[Any], folder: str) -> str:
+    """Whether the network is to read the cells as texts or to see them as images."""
+    if len(network.runs) == 1:
+        return next(iter(network.runs))
+    return IMAGE if holds_images((x for x in cells if not _missing(x)), folder) else TEXT
+
+
+def _missing(cell: Any) -> bool:
+    return not isinstance(cell, str)
+
+
+class _Work:
+    """The cells of one column that are to be embedded, each once."""
+
+    def __init__(self, embedding: Embedding, cells: list[Any], folder: str) -> None:
+        self.embedding, self.cells, self.folder = embedding, cells, folder
+        self.known = memory.known(embedding.source.fingerprint)
+        self.keys = self._keys()
+        first: dict[bytes, int] = {}
+        for row, key in enumerate(self.keys):
+            if key is not None and key not in self.known:
+                first.setdefault(key, row)
+        self.waiting = sorted(first.values(), key=lambda row: len(cells[row]))  # batches of like length
+        self.mine = {key: self.known[key] for key in self.keys if key is not None and key in self.known}
+
+    def _keys(self) -> list[bytes | None]:
+        what = self.embedding.what
+        seen: dict[str, bytes] = {}
+        for cell in self.cells:
+            if not self._gone(cell) and cell not in seen:
+                text = image_key(cell, self.folder) if what == IMAGE else cell
+                seen[cell] = memory.key_of(f"{what}\0{text}")
+        return [None if self._gone(cell) else seen[cell] for cell in self.cells]
+
+    def _gone(self, cell: Any) -> bool:
+        return _missing(cell) or (self.embedding.what == IMAGE and not cell.strip())
+
+    def run(self, deadline: Deadline | None) -> None:
+        """Embed what is not known yet."""
+        if not self.waiting:
+            return
+        network = load(self.embedding.source, self.embedding.column)
+        if deadline is not None:
+            self._try(network, deadline)
+        late = None if deadline is None else Deadline.after(_LATE * deadline.remaining)
+        began = said = time.monotonic()
+        while self.waiting:
+            batch, self.waiting = self.waiting[-_BATCH:], self.waiting[:-_BATCH]  # the longest first
+            self._embed(network, batch)
+            now = time.monotonic()
+            if late is not None and self.waiting and late.passed:
+                raise TooSlow("embedding took longer than it should")
+            if self.waiting and now - began > _PATIENCE and now - said > (_PAUSE if said > began else 0):
+                said = now
+                _saying[-1](self._progress(now - began))
+        memory.trim()
+
+    def _progress(self, seconds: float) -> str:
+        total = len(self.mine) + len(self.waiting)
+        return (
+            f"{self.embedding.column}: {len(self.mine):,} of {total:,} {self.embedding.what}s embedded with "
+            f"{self.embedding.source.name}, {seconds:.0f} s"
+        )
+
+    def _try(self, network: Network, deadline: Deadline) -> None:
+        """Embed a few cells, drawn at random, and give up where all of them would take too long."""
+        drawn = np.random.default_rng(0).permutation(len(self.waiting))
+        started = time.monotonic()
+        for size in (2, 8, 24):  # the first runs are slower, and tell little
+            some, drawn = drawn[:size], drawn[size:]
+            if not len(some):
+                break
+            began = time.monotonic()
+            self._embed(network, [self.waiting[i] for i in some])
+            each = (time.monotonic() - began) / len(some)
+            if time.monotonic() - started > 1.0:
+                break
+        self.waiting = [self.waiting[i] for i in sorted(drawn)]
+        needed = each * len(self.waiting)
+        if needed > max(0.0, deadline.remaining):
+            raise TooSlow(f"embedding {len(self.waiting):,} cells would take about {needed:,.0f} s")
+
+    def _embed(self, network: Network, rows: Sequence[int]) -> None:
+        what = self.embedding.what
+        batch = [self._cell(row) for row in rows] if what == IMAGE else [self.cells[row] for row in rows]
+        for row, vector in zip(rows, network.embed(batch, what), strict=True):
+            key = self.keys[row]
+            assert key is not None  # rows without a key do not wait
+            self.mine[key] = self.known[key] = vector
+
+    def _cell(self, row: int) -> Any:
+        return open_image(self.cells[row], self.folder, f"column {self.embedding.column!r}, row {row + 1}")
+
+    def gathered(self) -> Any:
+        """(n, d), None where nothing is there."""
+        if not self.mine:
+            return None
+        width = len(next(iter(self.mine.values())))
+        nothing = np.full(width, np.nan, dtype=np.float32)
+        return np.stack([nothing if key is None else self.mine[key] for key in self.keys])

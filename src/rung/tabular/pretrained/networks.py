@@ -1,0 +1,63 @@
+"""Pretrained networks, loaded from a local folder: nothing is downloaded, no code of the folder's is run.
+
+Hugging Face models are loaded with `local_files_only` and without remote code, sentence-transformers' modules
+are read by hand where they are the common ones, TorchScript runs in PyTorch's own interpreter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rung.errors import DataError
+from rung.tabular.pretrained.cells import IMAGENET, pixels_of
+from rung.tabular.pretrained.huggingface import from_transformers
+from rung.tabular.pretrained.libraries import first_line, library, quietly
+from rung.tabular.pretrained.network import IMAGE, Network
+from rung.tabular.pretrained.sentence import from_sentence_transformers
+from rung.tabular.pretrained.source import Source, kind_of, script_of
+
+
+def load(source: Source, column: str) -> Network:
+    """The network that a column is embedded with.
+
+    Raises:
+        DataError: it is not where it was, or cannot be loaded.
+        UserError: a library is missing.
+    """
+    return _loaded(source.find(column), source.fingerprint)
+
+
+@lru_cache(maxsize=4)
+def _loaded(place: Path, fingerprint: str) -> Network:
+    """By fingerprint too: the folder may hold another model later."""
+    with quietly():
+        match kind_of(place):
+            case "torchscript":
+                return _torchscript(script_of(place))
+            case "sentence":
+                return from_sentence_transformers(place)
+            case _:
+                return from_transformers(place)
+
+
+def _torchscript(file: Path) -> Network:
+    torch = library("torch")
+    try:
+        model = torch.jit.load(str(file), map_location="cpu").eval()
+    except (RuntimeError, ValueError) as error:
+        raise DataError(
+            f"{file} is no TorchScript file that this PyTorch reads ({first_line(error)}); write it with "
+            "torch.jit.save"
+        ) from error
+
+    def run(images: Sequence[Any]) -> Any:
+        found = model(torch.from_numpy(np.stack([pixels_of(image, IMAGENET) for image in images])))
+        found = found[0] if isinstance(found, tuple | list) else found
+        return found.flatten(1) if found.ndim != 4 else found.mean((2, 3))
+
+    return Network({IMAGE: run})
