@@ -155,7 +155,7 @@ class _Training:
             {"params": list(self.parts[1:5]), "times": 0.1, "decay": 0.0},
         ]
         self.peak = peak
-        self.optimizer = torch.optim.Adam(groups, lr=peak, betas=(0.9, 0.95))
+        self.optimizer = torch.optim.AdamW(groups, lr=peak, betas=(0.9, 0.95), fused=True)
 
     def _made(self, columns: int) -> _Parts:
         import torch
@@ -246,21 +246,12 @@ class _Training:
         flat = 1.0 if progress < 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * progress - 1)))
         for group in self.optimizer.param_groups:
             group["lr"] = rate * group["times"]
+            group["weight_decay"] = group["decay"] * flat / group["times"]
         loss = self._losses(self._forward(self.X[rows], self.config["dropout"] * flat), self.y[rows])
         loss = loss if self.weight is None else loss * self.weight[rows]
         self.optimizer.zero_grad(set_to_none=True)
         loss.mean().backward()
         self.optimizer.step()
-        self._decay(rate, flat)
-
-    def _decay(self, rate: float, flat: float) -> None:
-        import torch
-
-        with torch.no_grad():
-            for group in self.optimizer.param_groups:
-                for tensor in group["params"]:
-                    if group["decay"]:
-                        tensor.mul_(1 - rate * group["decay"] * flat)
 
     def _losses(self, out: Any, y: Any) -> Any:
         from torch.nn import functional
@@ -325,8 +316,9 @@ REAL_MLP = Learner(
     defaults=(_default(192, 3, 0.15, 0.1), _default(128, 2, 0.3, 0.5)),
     needs=Needs(scaled=True),
     fit=_fit,
-    merit=3.0,
-    cost=Cost(2.0, rows=30.0, cells=8.0, most=6_000),
+    merit=4.0,
+    cost=Cost(4.0, rows=8.0, cells=6.0, most=6_000),
+    anytime=True,
     encodings=("onehot", "target"),
     scales=("smooth", "quantile"),
     requires=("torch",),
