@@ -184,7 +184,7 @@ def _read(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
         read_table(order.table)  # says what is wrong with the path
     import threading
 
-    loading = threading.Thread(target=_load_libraries)
+    loading = threading.Thread(target=_load_libraries, args=(bool(order.wishes.embed),))
     loading.start()
     try:
         return _checked(order)
@@ -216,12 +216,16 @@ def _checked(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return frame, notes
 
 
-def _load_libraries() -> None:
+def _load_libraries(pretrained: bool) -> None:
     from contextlib import suppress
 
     with suppress(ImportError):  # the search's own import will say it
         import rung.tabular.fit
         import rung.tabular.learners.table  # noqa: F401
+    if pretrained:
+        from rung.tabular.pretrained.networks import load_libraries
+
+        load_libraries()
 
 
 def _search(

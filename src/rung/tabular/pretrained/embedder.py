@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PART: Final = 0.5
-"""Of the budget that embedding may take."""
+"""Of the time that is left when the libraries and the first model are loaded: what embedding may take."""
 _MOST_HEAD: Final = 200  # rows on which a source model's classes are looked at, for LEEP
 _FEW: Final = 10  # rows below which nothing is scored
 
@@ -58,6 +57,7 @@ class Embedder:
     folder: Path | None = None
     seed: int = 0
     notes: list[str] = field(default_factory=list)
+    _end: Deadline | None = None
 
     def encode(
         self, frame: pd.DataFrame, train: NDArray[np.intp], columns: tuple[Column, ...], labels: Labels
@@ -107,7 +107,7 @@ class Embedder:
         cells = list(prepare(frame, one)[name])
         embedding = Embedding(name, source, what_is_in(network, cells, folder))
         try:
-            vectors = embedding.vectors(cells, folder, Deadline.after(PART * self.budget, self.began))
+            vectors = embedding.vectors(cells, folder, self._by())
         except TooSlow as slow:
             return [], self._without(embedding, columns, slow)
         if vectors is None:
@@ -122,6 +122,13 @@ class Embedder:
         self.notes.append(_told(embedding, seen.shape[1], score))
         return [embedding], columns
 
+    def _by(self) -> Deadline:
+        """When all embedding is to be done."""
+        if self._end is None:
+            left = Deadline.after(self.budget, self.began).remaining
+            self._end = Deadline.after(PART * left)
+        return self._end
+
     def _without(
         self, embedding: Embedding, columns: tuple[Column, ...], slow: TooSlow
     ) -> tuple[Column, ...]:
@@ -129,7 +136,7 @@ class Embedder:
         name, images = embedding.column, embedding.what == IMAGE
         instead = "is left out" if images else "is used as plain text"
         self.notes.append(
-            f"column {name!r} {instead}: {slow}, more than half of the budget allows; give a larger --budget"
+            f"column {name!r} {instead}: {slow}, over half of the time that is left; give a larger --budget"
         )
         if not images:
             return columns
@@ -145,7 +152,7 @@ class Embedder:
         """LogME and the like of the training rows; None where there are too few."""
         if len(seen) < _FEW:
             return None
-        left = PART * self.budget - (time.monotonic() - self.began)
+        left = self._by().remaining
         rows = some_rows(len(seen), self.seed, 4000 if left > 20 else 500)
         features, y = seen[rows].astype(np.float64), labels.y[rows]
         head = self._leep(embedding, where, labels, rows) if labels.classes and left > 1 else None

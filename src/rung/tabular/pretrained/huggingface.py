@@ -166,15 +166,18 @@ def _head(place: Path, settings: dict[str, Any], what: str) -> Run | None:
         return None
 
     @lru_cache(maxsize=1)
-    def model() -> Any:  # only when it is asked for: it is the whole model once more
-        return auto(place, f"AutoModel{heads[what]}")
+    def made() -> tuple[Any, Any, int]:  # only when it is asked for: it is the whole model once more
+        model = auto(place, f"AutoModel{heads[what]}")
+        if what == IMAGE:
+            return model, _processor(place), 0
+        tokens = tokenizer(place)
+        return model, tokens, longest_of(model, tokens, place)
 
     def run(batch: Sequence[Any]) -> Any:
+        model, read, longest = made()
         if what == IMAGE:
-            return model()(pixel_values=_processor(place)(batch)).logits.softmax(-1)
-        tokens = tokenizer(place)
-        longest = longest_of(model(), tokens, place)
-        given = tokens(list(batch), padding=True, truncation=True, max_length=longest, return_tensors="pt")
-        return model()(**given).logits.softmax(-1)
+            return model(pixel_values=read(batch)).logits.softmax(-1)
+        given = read(list(batch), padding=True, truncation=True, max_length=longest, return_tensors="pt")
+        return model(**given).logits.softmax(-1)
 
     return run

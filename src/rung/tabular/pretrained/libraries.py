@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,17 +39,11 @@ def quietly() -> Iterator[None]:
     """Without the libraries' own bars and warnings, and without the network, whatever a folder names."""
     before = {name: os.environ.get(name) for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE")}
     os.environ.update(dict.fromkeys(before, "1"))
-    loggers = [logging.getLogger(name) for name in ("transformers", "huggingface_hub")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings(), _without_bars():
+        with warnings.catch_warnings(), _without_words():
             warnings.simplefilter("ignore")
             yield
     finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
         for name, value in before.items():
             os.environ.pop(name, None)
             if value is not None:
@@ -56,15 +51,18 @@ def quietly() -> Iterator[None]:
 
 
 @contextmanager
-def _without_bars() -> Iterator[None]:
-    if find_spec("transformers") is None:
+def _without_words() -> Iterator[None]:
+    """Such as tables of what was loaded: the level holds only after the first import, which sets its own."""
+    if "transformers" not in sys.modules:
         yield
         return
-    bars = import_module("transformers.utils.logging")
-    shown = bars.is_progress_bar_enabled()
-    bars.disable_progress_bar()
+    words = import_module("transformers.utils.logging")
+    shown, level = words.is_progress_bar_enabled(), words.get_verbosity()
+    words.disable_progress_bar()
+    words.set_verbosity(logging.CRITICAL)
     try:
         yield
     finally:
+        words.set_verbosity(level)
         if shown:
-            bars.enable_progress_bar()
+            words.enable_progress_bar()

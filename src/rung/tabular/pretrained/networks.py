@@ -7,13 +7,14 @@ are read by hand where they are the common ones, TorchScript runs in PyTorch's o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rung.errors import DataError
+from rung.errors import DataError, UserError
 from rung.tabular.pretrained.cells import IMAGENET, pixels_of
 from rung.tabular.pretrained.huggingface import from_transformers
 from rung.tabular.pretrained.libraries import first_line, library, quietly
@@ -32,11 +33,23 @@ def load(source: Source, column: str) -> Network:
     return _loaded(source.find(column), source.fingerprint)
 
 
+def load_libraries() -> None:
+    """Import what takes seconds to import, if it is there, so that it can be done beside other work."""
+    for name in ("torch", "transformers"):
+        with suppress(ImportError, UserError):  # said where it is needed
+            library(name)
+    with suppress(ImportError, AttributeError):
+        from transformers import AutoModel, AutoTokenizer  # noqa: F401
+
+
 @lru_cache(maxsize=4)
 def _loaded(place: Path, fingerprint: str) -> Network:
     """By fingerprint too: the folder may hold another model later."""
+    kind = kind_of(place)
+    if kind != "torchscript":
+        library("transformers")
     with quietly():
-        match kind_of(place):
+        match kind:
             case "torchscript":
                 return _torchscript(script_of(place))
             case "sentence":
