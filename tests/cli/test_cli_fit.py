@@ -127,7 +127,10 @@ BAD = [
     ),
     (("small.csv", "--target", "y", "--holdout", "0.1%"), "leaves too few on one side"),
     (("small.csv", "--target", "y", "--metric", "aucc"), "there is no metric 'aucc'; did you mean auc"),
-    (("small.csv", "--target", "y", "--metric", "rmse"), "is for regression or quantile and the task is binary"),
+    (
+        ("small.csv", "--target", "y", "--metric", "rmse"),
+        "is for regression or quantile and the task is binary",
+    ),
     (("small.csv", "--target", "y", "--task", "clusters"), "there is no task 'clusters'"),
     (("small.csv", "--target", "y", "--task", "regression"), "which is no number"),
     (("small.csv", "--target", "word", "--task", "regression"), "which is no number"),

@@ -23,7 +23,9 @@ def _frame(n=150):
 
 def test_each_target_has_a_model_that_sees_no_other_target():
     frame = _frame()
-    found = fit_targets(frame, ["price", "cosy", "loud"], budget=2, include=["linear"], workers=1)
+    found = fit_targets(
+        frame, ["price", "cosy", "loud"], budget=2, settings={"include": ["linear"], "workers": 1}
+    )
     assert set(found.results) == {"price", "cosy", "loud"}
     predictions = found.model.predict(frame[["a", "b", "c"]])
     assert list(predictions.columns) == ["price", "cosy", "loud"]

@@ -5,20 +5,29 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
 from rung.cli.fit_options import (
+    Budget,
     Drop,
     Embed,
     Exclude,
+    Holdout,
     Include,
     Kinds,
+    MetricName,
+    Out,
     Positive,
     PredictTime,
     Refit,
+    Report,
+    Seed,
     Split,
+    Table,
+    Target,
+    TaskName,
     WarmStart,
     Weights,
 )
@@ -40,26 +49,14 @@ EXPLAIN = 0.04  # of the budget, but
 MOST = 4.0  # seconds at most, for saying what the model looks at,
 LEAST = 0.03  # of the budget, one second at most, even where the search ended late
 
-_LARGEST = 2**32 - 1  # the last seed that numpy's and scikit-learn's generators take
-
 
 def fit(  # noqa: PLR0913  # a door
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet.")],
-    target: Annotated[str, typer.Option(metavar="COL", help="The column to predict.")],
-    budget: Annotated[
-        str, typer.Option(metavar="TIME", help="Wall time for everything: 90, 90s, 5m, 1h30m.")
-    ] = "60s",
-    task: Annotated[
-        str | None, typer.Option(help="binary, multiclass or regression.", show_default="guessed, and said")
-    ] = None,
-    metric: Annotated[
-        str | None,
-        typer.Option(help="What is best.", show_default="auc, log_loss or rmse, by the task"),
-    ] = None,
-    holdout: Annotated[
-        str | None,
-        typer.Option(metavar="SHARE", help="Keep these rows out of everything, and score on them: 20%."),
-    ] = None,
+    table: Table,
+    target: Target,
+    budget: Budget = "60s",
+    task: TaskName = None,
+    metric: MetricName = None,
+    holdout: Holdout = None,
     kinds: Kinds = None,
     drop: Drop = None,
     embed: Embed = None,
@@ -71,12 +68,10 @@ def fit(  # noqa: PLR0913  # a door
     predict_time: PredictTime = None,
     warm_start: WarmStart = True,
     refit: Refit = False,
-    seed: Annotated[int, typer.Option(min=0, max=_LARGEST, help="Of everything random.")] = 0,
+    seed: Seed = 0,
     workers: Workers = None,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="Where the model goes.")] = Path("model.rung"),
-    report: Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes.")] = Path(
-        "report.html"
-    ),
+    out: Out = Path("model.rung"),
+    report: Report = Path("report.html"),
     storage: Storage = DEFAULT_STORAGE,
     study: StudyName = None,
     json: Json = False,

@@ -1,13 +1,44 @@
-"""The options of `rung fit` that say more of columns, rows and learners."""
+"""The options of `rung fit`."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 COLUMNS = "Columns"
 CHOICE = "Choice of models"
+_LARGEST = 2**32 - 1  # the last seed that numpy's and scikit-learn's generators take
+
+Table = Annotated[str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet.")]
+Target = Annotated[
+    str, typer.Option(metavar="COL", help="The column to predict; several with commas between.")
+]
+Budget = Annotated[str, typer.Option(metavar="TIME", help="Wall time for everything: 90, 90s, 5m, 1h30m.")]
+TaskName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TASK",
+        help="binary, multiclass, regression, or quantile:0.9.",
+        show_default="guessed, and said",
+    ),
+]
+MetricName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What is best: any of scikit-learn's scorers.",
+        show_default="auc, log_loss or rmse, by the task",
+    ),
+]
+Holdout = Annotated[
+    str | None,
+    typer.Option(metavar="SHARE", help="Keep these rows out of everything, and score on them: 20%."),
+]
+Seed = Annotated[int, typer.Option(min=0, max=_LARGEST, help="Of everything random.")]
+Out = Annotated[Path, typer.Option(metavar="FILE", help="Where the model goes.")]
+Report = Annotated[Path, typer.Option(metavar="FILE", help="Where the report goes.")]
 
 Kinds = Annotated[
     list[str] | None,

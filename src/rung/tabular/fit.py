@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,8 +94,6 @@ def fit_table(  # noqa: PLR0913  # a door
         DataError: the table, the target, the metric or another word of the user's cannot be used.
         StudyError: the study exists with another table or other settings, or `workers` is below 1.
     """
-    if workers is not None and workers < 1:
-        raise StudyError(f"workers must be at least 1, not {workers!r}; leave it out for all cores")
     began = time.monotonic() if started is None else started
     asked = Request(
         task,
@@ -112,25 +110,49 @@ def fit_table(  # noqa: PLR0913  # a door
         refit,
         embed or {},
     )
+    return _fitted(
+        frame,
+        Asked(target, asked, budget, began),
+        _Terms(seed, workers, storage, study, watch, holdout, reserve),
+    )
+
+
+class _Terms(NamedTuple):
+    """How a fit runs: see `fit_table`."""
+
+    seed: int
+    workers: int | None
+    storage: str | Storage
+    study: str | None
+    watch: Watch | None
+    holdout: float | None
+    reserve: float
+
+
+def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
+    """The whole way."""
+    target, asked, budget, began = given
+    workers, seed, holdout, study = terms.workers, terms.seed, terms.holdout, terms.study
+    if workers is not None and workers < 1:
+        raise StudyError(f"workers must be at least 1, not {workers!r}; leave it out for all cores")
     frame = as_texts(frame, asked.embed)
-    kept = open_storage(storage) if isinstance(storage, str) else storage
+    kept = open_storage(terms.storage) if isinstance(terms.storage, str) else terms.storage
     count = workers or _cores()
     asked.check(frame, target)
     embedder = embedder_for(kept, study, asked, (budget, began), seed)
     data = make_ready(frame, target, asked, seed, holdout, scheme_for(kept, study, budget, count), embedder)
     wanted = Wanted(asked.include, asked.exclude, weighted=data.dataset.weight is not None)
-    opening = Opening(
-        kept, study, facts(data, target, asked, holdout), data.task.kind, data.scheme, wanted, warm_start
-    )
+    told = facts(data, target, asked, holdout)
+    opening = Opening(kept, study, told, data.task.kind, data.scheme, wanted, asked.warm_start)
     search = Search(data.dataset, opening)
     try:
         if embedder is not None:
             embedder.keep(search.study.folder)
-        end = Deadline.after(budget - reserve, began)
+        end = Deadline.after(budget - terms.reserve, began)
         plan = search.plan(budget, count)
         if plan.certain or end.remaining < _SLACK:  # imports must not use all of it up
             end = Deadline.after(max(budget + _SLACK - (time.monotonic() - began), _SLACK))
-        return _run(search, data, frame, Asked(target, asked, budget, began), (plan, end, watch))
+        return _run(search, data, frame, given, (plan, end, terms.watch))
     finally:
         search.study.close()
 

@@ -63,12 +63,12 @@ def fit_targets(
     *,
     budget: float = 60.0,
     drop: Sequence[str] = (),
-    **more: Any,
+    settings: Mapping[str, Any] | None = None,
 ) -> SeveralResults:
     """Search a model for each of several target columns, within `budget` seconds together.
 
     Args:
-        more: as `fit_table` takes it, for all targets alike.
+        settings: further arguments of `fit_table`, for all targets alike.
 
     Raises:
         DataError: a target is no column, or named twice; and as `fit_table`.
@@ -81,7 +81,9 @@ def fit_targets(
     for target in targets:
         others = [name for name in targets if name != target]
         rows, _ = check_target(frame, target)
-        results[target] = fit_table(rows, target, budget=budget / len(targets), drop=[*drop, *others], **more)
+        results[target] = fit_table(
+            rows, target, budget=budget / len(targets), drop=[*drop, *others], **(settings or {})
+        )
     return SeveralResults(results)
 
 
