@@ -27,8 +27,11 @@ def _dates(frame: pd.DataFrame, rng: Rng) -> pd.DataFrame:
     return frame.assign(iso=days.strftime("%Y-%m-%d"), us=days.strftime("%m/%d/%Y %H:%M"), stamp=days)
 
 
+WORDS = "the quick brown fox über naïve 日本 jumps over 12 lazy dogs , again ..."
+
+
 def _texts(frame: pd.DataFrame, rng: Rng) -> pd.DataFrame:
-    words = np.array("the quick brown fox über naïve 日本 jumps over 12 lazy dogs , again ...".split())
+    words = np.array(WORDS.split())  # noqa: SIM905  # easier to read
     return frame.assign(text=[" ".join(rng.choice(words, rng.integers(0, 30))) for _ in range(len(frame))])
 
 

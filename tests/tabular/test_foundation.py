@@ -3,6 +3,7 @@ from __future__ import annotations
 import pickle
 import sys
 from types import ModuleType
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from rung.tabular.learners.table import Wanted, fitting
 class _Nearest:
     """Stands for a package's estimator: the same arguments and methods, one nearest neighbour inside."""
 
-    made: list[dict] = []
+    made: ClassVar[list[dict]] = []
 
     def __init__(self, *, n_estimators, model_path, device, random_state, **more):
         self.made.append({"members": n_estimators, "path": model_path, "device": device, **more})
@@ -69,7 +70,7 @@ def test_they_are_there_only_with_weights(monkeypatch):
     assert not {"tabpfn", "tabicl"} & {x.name for x in fitting("binary", 2, 50_000)}
     monkeypatch.delenv("RUNG_TABPFN")
     assert "tabpfn" not in {x.name for x in fitting("binary", 2, 500)}
-    with pytest.raises(DataError, match="'tabpfn' is not ready: .*RUNG_TABPFN"):
+    with pytest.raises(DataError, match=r"'tabpfn' is not ready: .*RUNG_TABPFN"):
         fitting("binary", 2, 500, Wanted(include=("tabpfn",)))
 
 

@@ -79,7 +79,7 @@ class Request:
 
     def _columns(self) -> list[str]:
         found = [self.weights] if self.weights else []
-        way, column = self.splitting()
+        column = self.splitting()[1]
         return found + ([column] if column else [])
 
     def left_out(self) -> set[str]:

@@ -105,11 +105,13 @@ def save_several(files: Mapping[str, Path], path: str | Path) -> Path:
     place = Path(path)
     manifest = {"kind": KIND, "format": FORMAT, "targets": list(files)}
     try:
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                archive.writestr("manifest.json", json.dumps(manifest, ensure_ascii=False))
-                for number, source in enumerate(files.values()):
-                    archive.write(source, f"{number}.rung")
+        with (
+            tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file,
+            zipfile.ZipFile(file, "w") as archive,
+        ):
+            archive.writestr("manifest.json", json.dumps(manifest, ensure_ascii=False))
+            for number, source in enumerate(files.values()):
+                archive.write(source, f"{number}.rung")
         Path(file.name).replace(place)
     except OSError as error:
         raise DataError(f"the models cannot be written to {place} ({error.strerror or error})") from error

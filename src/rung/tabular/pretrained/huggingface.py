@@ -82,9 +82,17 @@ def longest_of(model: Any, tokens: Any, place: Path) -> int:
     """Tokens of a text that are read."""
     said = read_json(place / "sentence_bert_config.json").get("max_seq_length")
     places = getattr(model.config, "max_position_embeddings", None)
-    limits = [_MOST_TOKENS, said, tokens.model_max_length]
-    limits += [places - 2 if places and places > 8 else places]  # RoBERTa keeps two places for itself
+    limits = [_MOST_TOKENS, said, tokens.model_max_length, places and places - _kept_places(model)]
     return int(min(x for x in limits if x))
+
+
+def _kept_places(model: Any) -> int:
+    """Positions that stand for no token: RoBERTa's begin after that of padding."""
+    for name, part in model.named_modules():
+        if name.endswith("position_embeddings"):
+            padding = getattr(part, "padding_idx", None)
+            return 0 if padding is None else int(padding) + 1
+    return 0
 
 
 def states_of(model: Any, tokens: Any, longest: int) -> Callable[[Sequence[str]], tuple[Any, Any]]:
