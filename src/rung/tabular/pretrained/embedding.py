@@ -12,9 +12,11 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.errors import DataError
 from rung.tabular.deadline import Deadline
 from rung.tabular.pretrained import memory
 from rung.tabular.pretrained.cells import holds_images, image_key, open_image
+from rung.tabular.pretrained.libraries import first_line
 from rung.tabular.pretrained.network import IMAGE, TEXT, Network
 from rung.tabular.pretrained.networks import load
 from rung.tabular.pretrained.source import Source
@@ -192,7 +194,15 @@ class _Work:
     def _embed(self, network: Network, rows: Sequence[int]) -> None:
         what = self.embedding.what
         batch = [self._cell(row) for row in rows] if what == IMAGE else [self.cells[row] for row in rows]
-        for row, vector in zip(rows, network.embed(batch, what), strict=True):
+        try:
+            vectors = network.embed(batch, what)
+        except (RuntimeError, ValueError, IndexError) as error:  # as PyTorch and transformers say it
+            one = self.embedding
+            raise DataError(
+                f"the pretrained model {one.source.name} fails on column {one.column!r} "
+                f"({first_line(error)}); see that its tokenizer and weights belong together"
+            ) from error
+        for row, vector in zip(rows, vectors, strict=True):
             key = self.keys[row]
             assert key is not None  # rows without a key do not wait
             self.mine[key] = self.known[key] = vector

@@ -130,7 +130,8 @@ def _processor(place: Path) -> Run:
     torch = library("torch")
 
     if not (place / "preprocessor_config.json").is_file():
-        size = read_json(place / "config.json").get("image_size", IMAGENET["side"])
+        settings = read_json(place / "config.json")
+        size = settings.get("vision_config", settings).get("image_size", IMAGENET["side"])
         recipe = {**IMAGENET, "side": size if isinstance(size, int) else size[0]}
         return lambda images: torch.from_numpy(np.stack([pixels_of(image, recipe) for image in images]))
     transformers = library("transformers")
