@@ -17,6 +17,7 @@ from rung.tabular.evaluate import Saved
 from rung.tabular.finish import Ensemble, choose, last_fit, too_good
 from rung.tabular.model import Evidence, Member, Model
 from rung.tabular.ready import Ready
+from rung.tabular.repeat import NOTHING, Repeated, repeat
 from rung.tabular.request import Request
 from rung.tabular.result import FitResult, Held, Progress, Row
 from rung.tabular.search import Search
@@ -31,12 +32,13 @@ _MANY = 0.99  # of the rows being groups of their own, there is nothing to tell
 
 
 class Asked(NamedTuple):
-    """What the fit was called with, and when it began (monotonic)."""
+    """What the fit was called with, when it began (monotonic), and how many threads it may use."""
 
     target: str
     request: Request
     budget: float
     began: float
+    threads: int = 1
 
 
 def conclude(
@@ -52,7 +54,11 @@ def conclude(
     saved = search.saved()
     ensemble = choose(dataset, saved, end.earlier(0.5 * end.remaining))
     by = end.earlier(_RESERVE + _SHARE * asked.budget)
-    members = last_fit(search, ensemble, by, asked.request.predict_time, refit=asked.request.refit)
+    again = _again(search, ensemble, asked, by)
+    if again.times:
+        ensemble = choose(dataset, again.saved, by)
+    request = asked.request
+    members = last_fit(search, ensemble, by, request.predict_time, refit=request.refit, more=again.pipelines)
     model = _model(data, frame, asked.target, members, search, ensemble)
     y, weight = dataset.y[ensemble.valid], dataset.weights(ensemble.valid)
     judge = dataset.judge
@@ -79,7 +85,7 @@ def conclude(
         held=_score_held(data, frame, model, baseline),
         seconds=time.monotonic() - asked.began,
         budget=asked.budget,
-        notes=_notes(data, model),
+        notes=_notes(data, model, again.times),
         optimism=too_good(dataset, saved, ensemble, by),
         failures=_failures(search),
     )
@@ -95,8 +101,18 @@ def _failures(search: Search) -> dict[str, int]:
     return found
 
 
-def _notes(data: Ready, model: Model) -> list[str]:
+def _again(search: Search, ensemble: Ensemble, asked: Asked, deadline: Deadline) -> Repeated:
+    """Cross-validation of the members once more, where there is time, and the folds are not the user's."""
+    if asked.request.splitting()[0] == "folds":
+        return NOTHING
+    members = [(one, search.config(one.trial)) for _, one in ensemble.members if one.trial >= 0]
+    return repeat(search.dataset, members, asked.threads, deadline)
+
+
+def _notes(data: Ready, model: Model, repeated: int) -> list[str]:
     notes = [data.task.why, *data.notes]
+    if repeated:
+        notes.append(f"the members were cross-validated {repeated + 1} times, with other folds each time")
     split = data.dataset.split
     if split.moments is not None:
         notes.append("each fold is trained on earlier rows only, and the last fit is on all of them")

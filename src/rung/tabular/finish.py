@@ -7,7 +7,7 @@ heaviest first, as far as the time allows; the others stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -116,6 +116,7 @@ def last_fit(
     predict_time: float | None = None,
     *,
     refit: bool = False,
+    more: Mapping[int, list[Pipeline]] = {},
 ) -> list[Member]:
     """The members, fitted on all rows where they were not and the time allows it.
 
@@ -123,6 +124,7 @@ def last_fit(
         predict_time: seconds for a row, of a thousand at once, that the model may take; `PREDICT_TIME`
             unless given.
         refit: in place of the folds' models.
+        more: by trial, models of further folds that join the member's.
     """
     dataset = search.dataset
     if not ensemble.members:
@@ -130,10 +132,14 @@ def last_fit(
     members = [
         _stacked(search, weight, ensemble.stack, deadline)
         if one.trial == STACK and ensemble.stack is not None
-        else _member(search, weight, one, deadline, refit=refit)
+        else _joined(_member(search, weight, one, deadline, refit=refit), more.get(one.trial, []), refit)
         for weight, one in ensemble.members
     ]
     return lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
+
+
+def _joined(member: Member, more: list[Pipeline], refit: bool) -> Member:
+    return member if refit else replace(member, pipelines=[*member.pipelines, *more])
 
 
 def _stacked(search: Search, weight: float, chosen: Stack, deadline: Deadline) -> Member:

@@ -72,6 +72,20 @@ def _uri(value: Any, name: str, row: int) -> str:
     return f"{_DATA}png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
+def refuse_paths(cells: Iterable[Any], name: str) -> None:
+    """Refuse images that are files.
+
+    Raises:
+        DataError: a cell is no data URI.
+    """
+    for row, cell in enumerate(cells, 1):
+        if isinstance(cell, str) and cell.strip() and not cell.startswith(_DATA):
+            raise DataError(
+                f"column {name!r}, row {row}: images are given as data URIs here (data:image/png;base64,...), "
+                "and not by path"
+            )
+
+
 def holds_images(cells: Iterable[str], folder: str) -> bool:
     """Whether the first cells are images: for models that take both texts and images."""
     first = [cell for _, cell in zip(range(5), cells, strict=False)]

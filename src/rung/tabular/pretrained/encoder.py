@@ -9,7 +9,7 @@ import numpy as np
 
 from rung.tabular.columns import prepare
 from rung.tabular.encode import Encoder, Table
-from rung.tabular.pretrained.cells import as_texts
+from rung.tabular.pretrained.cells import as_texts, refuse_paths
 from rung.tabular.pretrained.embedding import Embedding
 
 if TYPE_CHECKING:
@@ -32,11 +32,19 @@ class EmbeddingEncoder(Encoder):
     def transform(self, frame: pd.DataFrame) -> Table:
         """The frame as arrays; images may be paths, arrays or PIL's.
 
+        A frame whose `attrs["paths"]` is False comes from someone who may not have files of this machine
+        opened: its images are data URIs.
+
         Raises:
             DataError: a column is missing, a cell is no image, or a pretrained model is not where it was.
         """
         self.folder = str(frame.attrs.get("folder", self.folder))
-        return self.arrays(prepare(as_texts(frame, [one.column for one in self.embeddings]), self.columns))
+        cells = prepare(as_texts(frame, [one.column for one in self.embeddings]), self.columns)
+        if not frame.attrs.get("paths", True):
+            for one in self.embeddings:
+                if one.what == "image":
+                    refuse_paths(cells[one.column], one.column)
+        return self.arrays(cells)
 
     def arrays(self, cells: pd.DataFrame) -> Table:
         """The same, of a frame that is in the training table's shape already."""

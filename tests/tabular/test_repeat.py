@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rung.tabular.dataset import Dataset
+from rung.tabular.deadline import Deadline
+from rung.tabular.encode import Table
+from rung.tabular.evaluate import Saved, evaluate, quietly
+from rung.tabular.fit import fit_table
+from rung.tabular.learners.linear import LINEAR
+from rung.tabular.learners.table import Traits, defaults
+from rung.tabular.repeat import MOST, NOTHING, repeat
+from rung.tabular.splits import make_split, time_split
+
+CONFIG = defaults(LINEAR, Traits())[0]
+
+
+def _dataset(n=120, folds=4, groups=None):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n, 3))
+    y = (X[:, 0] + rng.normal(size=n) > 0).astype(np.int64)
+    table = Table(X, np.zeros((n, 0), dtype=np.int32))
+    return Dataset(table, y, 2, [], make_split(y, 2, folds, 0.2, 0, groups), "log_loss", 0)
+
+
+def _member(dataset):
+    with quietly():
+        found = evaluate(dataset, CONFIG, len(dataset), 1, Deadline())
+    return Saved(3, found.prediction, found.rows, found.score, 0.01, cut=False), CONFIG
+
+
+def test_other_folds_give_more_models_and_averaged_predictions():
+    dataset = _dataset()
+    member = _member(dataset)
+    found = repeat(dataset, [member], 2, Deadline.after(60))
+    assert found.times == MOST
+    assert len(found.pipelines[3]) == MOST * 4
+    assert found.saved[0].trial == 3
+    assert not np.array_equal(found.saved[0].prediction, member[0].prediction)
+    assert found.saved[0].prediction == pytest.approx(member[0].prediction, abs=0.2)
+    assert found.saved[0].prediction.sum(axis=1) == pytest.approx(1)
+
+
+def test_groups_stay_together_there_too(monkeypatch):
+    from rung.tabular import repeat as module
+
+    seen = []
+    real = module.evaluate
+    monkeypatch.setattr(module, "evaluate", lambda data, *rest: seen.append(data.split) or real(data, *rest))
+    groups = np.repeat(np.arange(30), 4)
+    dataset = _dataset(groups=groups)
+    repeat(dataset, [_member(dataset)], 1, Deadline.after(60))
+    assert len(seen) == MOST
+    assert len({split.folds.tobytes() for split in [dataset.split, *seen]}) == MOST + 1
+    for split in seen:
+        assert all(len(set(split.folds[groups == group])) == 1 for group in range(30))
+
+
+def test_not_without_time_or_where_folds_mean_something():
+    dataset = _dataset()
+    member = _member(dataset)
+    assert repeat(dataset, [member], 1, Deadline.after(-1)) == NOTHING
+    assert repeat(dataset, [], 1, Deadline.after(60)) == NOTHING
+    holdout = Dataset(dataset.table, dataset.y, 2, [], make_split(dataset.y, 2, 1, 0.2, 0), "log_loss", 0)
+    assert repeat(holdout, [member], 1, Deadline.after(60)) == NOTHING
+    timely = time_split(dataset.y, 2, np.arange(120.0), 4, 0.2, 0)
+    ordered = Dataset(dataset.table, dataset.y, 2, [], timely, "log_loss", 0)
+    assert repeat(ordered, [member], 1, Deadline.after(60)) == NOTHING
+
+
+def test_a_fit_uses_the_time_that_a_small_table_leaves():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"]).assign(y=np.arange(60) % 2)
+    result = fit_table(frame, "y", budget=8, workers=1, include=["linear", "bayes"], warm_start=False)
+    assert any("cross-validated 5 times" in note for note in result.notes)
+    assert max(len(member.pipelines) for member in result.model.members) == 5 * result.folds
+    assert np.isfinite(result.model.raw(frame)).all()
