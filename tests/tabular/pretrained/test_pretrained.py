@@ -16,6 +16,7 @@ from rung.tabular.fit import fit_table
 from rung.tabular.model_file import load_model, save_model
 from rung.tabular.pretrained import embedding as embedding_module
 from rung.tabular.pretrained import memory
+from rung.tabular.pretrained.cells import as_texts
 from rung.tabular.pretrained.embedding import Embedding, TooSlow
 from rung.tabular.pretrained.encoder import EmbeddingEncoder
 from rung.tabular.pretrained.network import IMAGE, TEXT
@@ -232,6 +233,23 @@ def test_images_by_path_and_as_arrays(vit: Path, tmp_path: Path) -> None:
     np.testing.assert_allclose(result.model.predict(by_array), result.model.predict(by_path), atol=1e-3)
     again = fit_table(by_array, "target", **how)
     np.testing.assert_allclose(again.model.predict(by_path), again.model.predict(by_array), atol=1e-3)
+
+
+def test_whoever_may_not_open_files_gives_data_uris(vit: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (9, 9), "red").save(tmp_path / "a.png")
+    source = locate(str(vit), "photo")
+    one = Embedding("photo", source, IMAGE)
+    one.fit(np.zeros((3, 16), dtype=np.float32))
+    column = {"name": "photo", "kind": "text", "distinct": 1, "missing": 0.0, "format": None}
+    encoder = EmbeddingEncoder(json.dumps([column]), [], [one])
+    frame = pd.DataFrame({"photo": [str(tmp_path / "a.png")]})
+    by_path = encoder.transform(frame).numbers
+    frame.attrs["paths"] = False
+    with pytest.raises(DataError, match="column 'photo', row 1: images are given here as data URIs"):
+        encoder.transform(frame)
+    data = as_texts(pd.DataFrame({"photo": pd.Series([Image.open(tmp_path / "a.png")])}), ["photo"])
+    data.attrs["paths"] = False
+    np.testing.assert_allclose(encoder.transform(data).numbers, by_path, atol=1e-3)
 
 
 def test_what_is_no_image_is_named_by_its_row(vit: Path, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def refuse_paths(cells: Iterable[Any], name: str) -> None:
     for row, cell in enumerate(cells, 1):
         if isinstance(cell, str) and cell.strip() and not cell.startswith(_DATA):
             raise DataError(
-                f"column {name!r}, row {row}: images are given as data URIs here (data:image/png;base64,...), "
+                f"column {name!r}, row {row}: images are given here as data URIs, data:image/png;base64,... "
                 "and not by path"
             )
 

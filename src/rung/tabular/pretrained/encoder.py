@@ -38,6 +38,8 @@ class EmbeddingEncoder(Encoder):
         Raises:
             DataError: a column is missing, a cell is no image, or a pretrained model is not where it was.
         """
+        for one in self.embeddings:  # even where all cells are known: what holds here holds elsewhere
+            one.source.find(one.column)
         self.folder = str(frame.attrs.get("folder", self.folder))
         cells = prepare(as_texts(frame, [one.column for one in self.embeddings]), self.columns)
         if not frame.attrs.get("paths", True):
