@@ -5,6 +5,7 @@ import pytest
 
 from rung.tabular.encode import Table
 from rung.tabular.preparation import Needs, Preparation, Target, make_preparation
+from rung.tabular.scaling import make_scaler
 from rung.tabular.target_encoding import SMOOTHING
 
 
@@ -136,3 +137,16 @@ def test_a_table_without_columns_gives_no_columns():
     empty = Table(np.empty((5, 0)), np.empty((5, 0), dtype=np.int32))
     preparation = Preparation(Needs(scaled=True))
     assert preparation.fit_transform(empty, Target(np.arange(5) % 2 * 1.0, 2)).shape == (5, 0)
+
+
+def test_columns_of_two_values_are_not_drawn_to_the_ends():
+    rng = np.random.default_rng(0)
+    matrix = np.column_stack([rng.normal(size=200), rng.random(200) < 0.1, np.full(200, 3.0)]).astype(float)
+    for scale in ("quantile", "smooth"):
+        scaler = make_scaler(scale, 200, 0).fit(matrix)
+        scaled = scaler.transform(matrix)
+        assert set(np.unique(scaled[:, 1])) == {0.0, 1.0}
+        assert (scaled[:, 2] == 0).all()
+        assert abs(np.median(scaled[:, 0])) < 0.05
+        assert np.array_equal(scaler.transform(matrix[:5]), scaled[:5])
+    assert scaler.transform(np.array([[0.0, 0.5, 3.0]]))[0, 1] == 0.5

@@ -129,6 +129,8 @@ def _spans(encoder: Any, count: int) -> list[tuple[int, int]]:
 
 
 def _scaled(graph: Graph, scaler: Any, matrix: str) -> str:
+    if hasattr(scaler, "inner"):
+        return _mixed(graph, scaler, matrix)
     if hasattr(scaler, "quantiles_"):
         return _quantile(graph, scaler, matrix)
     if hasattr(scaler, "factor"):  # smooth
@@ -137,6 +139,18 @@ def _scaled(graph: Graph, scaler: Any, matrix: str) -> str:
         return graph.op("Div", away, graph.op("Sqrt", graph.op("Add", graph.op("Mul", third, third), 1.0)))
     centre = scaler.mean_ if hasattr(scaler, "mean_") else scaler.center_
     return graph.op("Div", graph.op("Sub", matrix, centre[None, :]), scaler.scale_[None, :])
+
+
+def _mixed(graph: Graph, scaler: Any, matrix: str) -> str:
+    """Columns of many values by the inner scaler, those of two as 0 and 1, in their order again."""
+    blocks = []
+    if len(scaler.varied):
+        blocks.append(_scaled(graph, scaler.inner, graph.take(matrix, scaler.varied)))
+    if len(scaler.flat):
+        away = graph.op("Sub", graph.take(matrix, scaler.flat), scaler.low[None, :])
+        blocks.append(graph.op("Div", away, scaler.span[None, :]))
+    order = np.argsort(np.concatenate([scaler.varied, scaler.flat]))
+    return graph.take(graph.join(blocks), order)
 
 
 def _quantile(graph: Graph, scaler: Any, matrix: str) -> str:

@@ -317,6 +317,7 @@ def _text_blocks(encoder: Encoder) -> list[Step]:
 
 def _scaler(preparation: Preparation) -> Step:
     scaler = preparation.parts["scale"]
+    scaler = getattr(scaler, "inner", scaler)
     kind = type(scaler).__name__
     if kind == "SmoothScaler":
         source = "from sklearn.preprocessing import FunctionTransformer, RobustScaler"

@@ -16,6 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.encode import Table
+from rung.tabular.scaling import SmoothScaler as SmoothScaler
+from rung.tabular.scaling import make_scaler
 from rung.tabular.target_encoding import Target as Target
 from rung.tabular.target_encoding import target_encoder, target_folds
 
@@ -235,7 +237,7 @@ class Preparation:
         if not self.needs.scaled or not matrix.shape[1]:
             return matrix
         if fit:
-            self.parts["scale"] = _scaler(self.scale, len(matrix), self.seed).fit(matrix)
+            self.parts["scale"] = make_scaler(self.scale, len(matrix), self.seed).fit(matrix)
         return np.asarray(np.clip(self.parts["scale"].transform(matrix), -20.0, 20.0))
 
 
@@ -306,41 +308,3 @@ def _varies(numbers: NDArray[np.float64]) -> NDArray[np.bool_]:
         return np.zeros(numbers.shape[1], dtype=bool)
     low = np.fmin.reduce(numbers, axis=0)
     return np.asarray(low < np.fmax.reduce(numbers, axis=0))
-
-
-@dataclass
-class SmoothScaler:
-    """Median and quartiles, and large values drawn in smoothly: x / sqrt(1 + (x / 3)^2).
-
-    RealMLP's (Holzmueller, Grinsztajn, Steinwart 2024, section 3): where the quartiles are equal, the range
-    stands for their distance; a constant column becomes 0.
-    """
-
-    center: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-    factor: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
-
-    def fit(self, matrix: NDArray[np.float64]) -> SmoothScaler:
-        """Learn median and distances of each column."""
-        low, self.center, high = np.quantile(matrix, (0.25, 0.5, 0.75), axis=0)
-        quartiles, span = high - low, np.ptp(matrix, axis=0)
-        distance = np.where(quartiles > 0, quartiles, span / 2)
-        self.factor = np.where(distance > 0, 1.0 / np.where(distance > 0, distance, 1.0), 0.0)
-        return self
-
-    def transform(self, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """(n, d), each value between -3 and 3."""
-        x = (matrix - self.center) * self.factor
-        return np.asarray(x / np.sqrt(1 + (x / 3) ** 2))
-
-
-def _scaler(scale: str, rows: int, seed: int) -> Any:
-    from sklearn.preprocessing import QuantileTransformer, RobustScaler, StandardScaler
-
-    if scale == "smooth":
-        return SmoothScaler()
-    if scale == "quantile":
-        points = max(2, min(rows, 500))
-        return QuantileTransformer(
-            n_quantiles=points, output_distribution="normal", random_state=seed % 2**31
-        )
-    return RobustScaler() if scale == "robust" else StandardScaler()

@@ -33,18 +33,22 @@ Image = pytest.importorskip("PIL.Image")
 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bert(tmp_path_factory.mktemp("models") / "bert")
+    folder = make_bert(tmp_path_factory.mktemp("models") / "bert")
+    load(locate(str(folder), "c"), "c").embed(["good"], TEXT)  # libraries load now, and not in a fit's time
+    return folder
 
 
 @pytest.fixture(scope="module")
 def vit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_vit(tmp_path_factory.mktemp("models") / "vit")
+    folder = make_vit(tmp_path_factory.mktemp("models") / "vit")
+    load(locate(str(folder), "c"), "c").embed([Image.new("RGB", (9, 9))], IMAGE)
+    return folder
 
 
 @pytest.fixture(scope="module")
 def fitted(bert: Path) -> FitResult:
     return fit_table(
-        reviews(160), "target", budget=6.0, workers=1, include=["linear"], embed={"review": str(bert)},
+        reviews(160), "target", budget=4.0, workers=1, include=["linear"], embed={"review": str(bert)},
         holdout=0.2,
     )  # fmt: skip
 
@@ -226,7 +230,7 @@ def test_images_by_path_and_as_arrays(vit: Path, tmp_path: Path) -> None:
         Image.fromarray(array).save(tmp_path / f"{j}.png")
     by_path = pd.DataFrame({"photo": [f"{j}.png" for j in range(80)], "target": target})
     by_path.attrs["folder"] = str(tmp_path)
-    how = {"budget": 5.0, "workers": 1, "include": ["linear"], "embed": {"photo": str(vit)}}
+    how = {"budget": 4.0, "workers": 1, "include": ["linear"], "embed": {"photo": str(vit)}}
     result = fit_table(by_path, "target", **how)
     assert result.score < 0.5 * result.constant
     assert result.model.encoder.transform(by_path).words is None
@@ -355,7 +359,7 @@ def test_a_study_goes_on_with_what_it_has(
         "embed": {"review": str(bert)},
     }  # fmt: skip
     monkeypatch.setattr(memory, "_kept", {})
-    first = fit_table(reviews(100), "target", budget=4.0, **how)
+    first = fit_table(reviews(100), "target", budget=3.0, **how)
     assert list(tmp_path.rglob("embeddings/*.npz"))
     monkeypatch.setattr(memory, "_kept", {})
 
@@ -365,7 +369,7 @@ def test_a_study_goes_on_with_what_it_has(
     from rung.tabular.pretrained.network import Network
 
     monkeypatch.setattr(Network, "embed", never)
-    second = fit_table(reviews(100), "target", budget=8.0, **how)
+    second = fit_table(reviews(100), "target", budget=5.0, **how)
     assert second.trials >= first.trials
 
 

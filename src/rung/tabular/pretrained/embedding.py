@@ -27,6 +27,7 @@ Say = Callable[[str], None]
 COMPONENTS: Final = 64
 """Numbers that a column becomes, at most."""
 _BATCH: Final = 32
+_PROBE: Final = 8  # cells in each of the batches that tell how long all of them will take
 _PATIENCE: Final = 2.0  # seconds without a word
 _PAUSE: Final = 5.0  # seconds between two words
 _LATE: Final = 1.4  # times the time that was left, before work that was thought to fit is given up
@@ -175,20 +176,19 @@ class _Work:
 
     def _try(self, network: Network, deadline: Deadline) -> None:
         """Embed a few cells, drawn at random, and give up where all of them would take too long."""
-        drawn = np.random.default_rng(0).permutation(len(self.waiting))
-        started = time.monotonic()
-        for size in (2, 8, 24):  # the first runs are slower, and tell little
-            some, drawn = drawn[:size], drawn[size:]
-            if not len(some):
-                break
-            began = time.monotonic()
-            self._embed(network, [self.waiting[i] for i in some])
-            each = (time.monotonic() - began) / len(some)
-            if time.monotonic() - started > 1.0:
-                break
-        self.waiting = [self.waiting[i] for i in sorted(drawn)]
+        middle = len(self.waiting) // 2  # `waiting` is in order of length
+        self._embed(network, [self.waiting.pop(middle)])  # the first run starts threads, and tells nothing
+        drawn = np.sort(np.random.default_rng(0).permutation(len(self.waiting))[: 3 * _PROBE])
+        parts = [drawn[_PROBE : 2 * _PROBE], drawn[2 * _PROBE :], drawn[:_PROBE]]  # middling, long, short
+        began, done = time.monotonic(), set[int]()
+        for part in parts:
+            if len(part) and time.monotonic() - began < _PATIENCE:
+                self._embed(network, [self.waiting[i] for i in part])
+                done.update(part.tolist())
+        each = (time.monotonic() - began) / max(1, len(done))
+        self.waiting = [row for i, row in enumerate(self.waiting) if i not in done]
         needed = each * len(self.waiting)
-        if needed > max(0.0, deadline.remaining):
+        if needed > deadline.remaining:
             raise TooSlow(f"embedding {len(self.waiting):,} cells would take about {needed:,.0f} s")
 
     def _embed(self, network: Network, rows: Sequence[int]) -> None:
