@@ -173,3 +173,16 @@ def test_a_plugin_is_added(plugin):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "mine" in table.learners()
+
+
+def test_decisions_of_a_support_vector_machine_are_the_librarys():
+    from rung.tabular.learners.svm import _decisions
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(150, 4))
+    for classes in (2, 3):
+        y = np.digitize(X[:, 0], [0.0] if classes == 2 else [-0.5, 0.5])
+        model = next(x for x in BUILT_IN if x.name == "svm")
+        fitted = model.fit({"C": 3.0, "gamma": 0.5}, X, y.astype(float), Setting(classes)).estimator
+        expected = fitted.machine.decision_function(X).reshape(150, -1)
+        assert _decisions(fitted.machine, X) == pytest.approx(expected, abs=1e-9)

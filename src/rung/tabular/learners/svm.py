@@ -31,6 +31,12 @@ class Scaled:
 
 
 def _decisions(machine: Any, X: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n, 1) for two classes, by one product of matrices, where the library goes row by row; else (n, k)."""
+    if len(machine.dual_coef_) == 1:
+        from sklearn.metrics.pairwise import rbf_kernel
+
+        near = rbf_kernel(X, machine.support_vectors_, gamma=machine.gamma)
+        return np.asarray(near @ machine.dual_coef_.T + machine.intercept_)
     found = np.asarray(machine.decision_function(X), dtype=np.float64)
     return found[:, None] if found.ndim == 1 else found
 
