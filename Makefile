@@ -10,7 +10,7 @@ PYTEST  ?= $(BIN)/python -m pytest
 PYTHON  ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help demo test long check fmt wheel lowest peers experiments experiments-report clean
+.PHONY: help demo test long check fmt wheel lowest peers experiments experiments-report judge judge-report clean
 
 help:
 	@echo "make demo    a search on a real table, under 30 seconds of budget"
@@ -24,6 +24,8 @@ help:
 	@echo "make experiments          what of the experiments has no row yet (NAMES=\"svm ahead\" for some);"
 	@echo "                          QUICK=1 for the short forms, four minutes together"
 	@echo "make experiments-report   docs/experiments.md and its pictures, from the rows"
+	@echo "make judge   rung fit beside its peers on tables, what has no row yet (ARGS=\"--budgets 30\" for some)"
+	@echo "make judge-report  docs/benchmark.md, from the rows"
 	@echo "make clean   remove what was built, the environment too"
 
 $(VENV)/.core: pyproject.toml
@@ -71,6 +73,12 @@ experiments: $(VENV)/.dev
 
 experiments-report: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.experiments report
+
+judge: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.cash run $(ARGS)
+
+judge-report: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.cash report
 
 clean:
 	rm -rf $(VENV) .peers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
