@@ -283,7 +283,7 @@ def test_a_column_that_is_not_there_is_refused(bert: Path) -> None:
 
 
 def _too_slow(*_: object, **__: object) -> None:
-    raise TooSlow("embedding 900 cells would take about 50 s")
+    raise TooSlow("embedding 900 more cells would take about 50 s")
 
 
 def test_what_does_not_fit_the_time_is_plain_text(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -315,7 +315,7 @@ def test_the_estimate_gives_up_before_the_work(bert: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(memory, "_kept", {})
     one = Embedding("review", locate(str(bert), "review"), TEXT)
-    with pytest.raises(TooSlow, match=r"embedding [0-9]+ cells would take about"):
+    with pytest.raises(TooSlow, match=r"embedding [0-9]+ more cells would take about"):
         one.vectors(list(reviews(200)["review"]), "", Deadline.after(0.0))
     assert len(memory.known(one.source.fingerprint)) <= 40
 

@@ -30,7 +30,10 @@ _BATCH: Final = 32
 _PROBE: Final = 8  # cells in each of the batches that tell how long all of them will take
 _PATIENCE: Final = 2.0  # seconds without a word
 _PAUSE: Final = 5.0  # seconds between two words
-_LATE: Final = 1.4  # times the time that was left, before work that was thought to fit is given up
+_START: Final = 50  # characters that would take as long as what is the same for each text
+_HOPELESS: Final = 2.5  # times the time that is left: what takes longer is given up at once, and
+_LATE: Final = 1.2  # what takes longer than this, when
+_SURE: Final = 0.25  # of the time has shown it
 _DIGITS: Final = 4  # a row's embedding hangs on its batch by a millionth: not after rounding
 
 
@@ -121,6 +124,46 @@ def _missing(cell: Any) -> bool:
     return not isinstance(cell, str)
 
 
+class _Pace:
+    """How fast cells are embedded, and whether the others will be done in time."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self.given = deadline.remaining  # seconds
+        self.begin()
+
+    def begin(self) -> None:
+        """Count from now on."""
+        self.began, self.size = time.monotonic(), 0
+
+    @property
+    def spent(self) -> float:
+        """Seconds."""
+        return time.monotonic() - self.began
+
+    def add(self, size: int) -> None:
+        """So much is done."""
+        self.size += size
+
+    def check(self, size: int, left: int, cells: int, most: float | None = None) -> None:
+        """Add what was done, and give up where the rest will take too long.
+
+        A machine that is busy for a moment makes the first batches slow: so a quick look gives up only where
+        there is no hope, and a part of the time must be spent before less than that is enough.
+
+        Args:
+            left: the size of what is left, and `cells` their number.
+            most: times the time that is left that the rest may take.
+        """
+        self.add(size)
+        if not cells:
+            return
+        needed = self.spent / max(1, self.size) * left
+        if most is None:
+            most = _LATE if self.spent > _SURE * self.given else _HOPELESS
+        if needed > most * max(0.0, self.given - self.spent):
+            raise TooSlow(f"embedding {cells:,} more cells would take about {needed:,.0f} s")
+
+
 class _Work:
     """The cells of one column that are to be embedded, each once."""
 
@@ -152,20 +195,26 @@ class _Work:
         if not self.waiting:
             return
         network = load(self.embedding.source, self.embedding.column)
-        if deadline is not None:
-            self._try(network, deadline)
-        late = None if deadline is None else Deadline.after(_LATE * deadline.remaining)
+        pace = None if deadline is None else _Pace(deadline)
+        if pace is not None:
+            self._try(network, pace)
         began = said = time.monotonic()
         while self.waiting:
             batch, self.waiting = self.waiting[-_BATCH:], self.waiting[:-_BATCH]  # the longest first
             self._embed(network, batch)
             now = time.monotonic()
-            if late is not None and self.waiting and late.passed:
-                raise TooSlow("embedding took longer than it should")
+            if pace is not None:
+                pace.check(self._size(batch), self._size(self.waiting), len(self.waiting))
             if self.waiting and now - began > _PATIENCE and now - said > (_PAUSE if said > began else 0):
                 said = now
                 _saying[-1](self._progress(now - began))
         memory.trim()
+
+    def _size(self, rows: Sequence[int]) -> int:
+        """What embedding these takes, in characters; an image is as good as another."""
+        if self.embedding.what == IMAGE:
+            return len(rows)
+        return sum(_START + len(self.cells[row]) for row in rows)
 
     def _progress(self, seconds: float) -> str:
         total = len(self.mine) + len(self.waiting)
@@ -174,22 +223,22 @@ class _Work:
             f"{self.embedding.source.name}, {seconds:.0f} s"
         )
 
-    def _try(self, network: Network, deadline: Deadline) -> None:
+    def _try(self, network: Network, pace: _Pace) -> None:
         """Embed a few cells, drawn at random, and give up where all of them would take too long."""
         middle = len(self.waiting) // 2  # `waiting` is in order of length
         self._embed(network, [self.waiting.pop(middle)])  # the first run starts threads, and tells nothing
         drawn = np.sort(np.random.default_rng(0).permutation(len(self.waiting))[: 3 * _PROBE])
         parts = [drawn[_PROBE : 2 * _PROBE], drawn[2 * _PROBE :], drawn[:_PROBE]]  # middling, long, short
-        began, done = time.monotonic(), set[int]()
+        pace.begin()
+        done: set[int] = set()
         for part in parts:
-            if len(part) and time.monotonic() - began < _PATIENCE:
-                self._embed(network, [self.waiting[i] for i in part])
+            if len(part) and pace.spent < _PATIENCE:
+                rows = [self.waiting[i] for i in part]
+                self._embed(network, rows)
+                pace.add(self._size(rows))
                 done.update(part.tolist())
-        each = (time.monotonic() - began) / max(1, len(done))
         self.waiting = [row for i, row in enumerate(self.waiting) if i not in done]
-        needed = each * len(self.waiting)
-        if needed > deadline.remaining:
-            raise TooSlow(f"embedding {len(self.waiting):,} cells would take about {needed:,.0f} s")
+        pace.check(0, self._size(self.waiting), len(self.waiting), _HOPELESS)
 
     def _embed(self, network: Network, rows: Sequence[int]) -> None:
         what = self.embedding.what
