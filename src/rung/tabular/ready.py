@@ -157,7 +157,7 @@ def facts(ready: Ready, target: str, request: Request, holdout: float | None) ->
         "include": list(request.include),
         "exclude": list(request.exclude),
     }
-    asked["embed"] = identity(ready.encoder)
+    asked["embed"] = identity(ready.encoder, ready.columns, request.embed)
     return {
         "target": target,
         "kind": ready.task.kind,

@@ -305,9 +305,16 @@ def test_images_that_do_not_fit_the_time_are_left_out(
     frame = pd.DataFrame(
         {"photo": [f"{j}.png" for j in range(60)], "x": np.arange(60) % 7, "target": np.arange(60) % 7 * 1.5}
     )
-    result = fit_table(frame, "target", budget=3.0, workers=1, include=["linear"], embed={"photo": str(vit)})
+    how = {
+        "workers": 1, "include": ["linear"], "embed": {"photo": str(vit)}, "study": "one",
+        "storage": f"sqlite:///{tmp_path / 'rung.db'}",
+    }  # fmt: skip
+    result = fit_table(frame, "target", budget=3.0, **how)
     assert any(note.startswith("column 'photo' is left out: embedding") for note in result.notes)
     assert [column.kind for column in result.columns] == ["dropped", "number"]
+    monkeypatch.undo()
+    again = fit_table(frame, "target", budget=5.0, **how)  # the study goes on as it began
+    assert [column.kind for column in again.columns] == ["dropped", "number"]
 
 
 def test_the_estimate_gives_up_before_the_work(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:

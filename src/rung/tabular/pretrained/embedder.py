@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 PART: Final = 0.5
 """Of the time that is left when the libraries and the first model are loaded: what embedding may take."""
 _MOST_HEAD: Final = 200  # rows on which a source model's classes are looked at, for LEEP
+_GONE: Final = "left out"
 _FEW: Final = 10  # rows below which nothing is scored
 
 
@@ -48,6 +49,7 @@ class Embedder:
         budget: seconds of the whole fit.
         began: when they began (monotonic).
         folder: of an earlier session of the study; None if there is none.
+        gone: columns that the earlier session left out, for want of time.
         notes: sentences about what was done, filled by `encode`.
     """
 
@@ -56,6 +58,7 @@ class Embedder:
     began: float
     folder: Path | None = None
     seed: int = 0
+    gone: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     _end: Deadline | None = None
 
@@ -72,6 +75,7 @@ class Embedder:
         """
         folder = str(frame.attrs.get("folder", ""))
         found: list[Embedding] = []
+        columns = tuple(_dropped(column) if column.name in self.gone else column for column in columns)
         used = {column.name for column in columns if column.used}
         for name, source in self.sources.items():
             if name not in used:
@@ -140,7 +144,7 @@ class Embedder:
         )
         if not images:
             return columns
-        return tuple(replace(c, kind=str(Kind.DROPPED)) if c.name == name else c for c in columns)
+        return tuple(_dropped(column) if column.name == name else column for column in columns)
 
     def _score(
         self,
@@ -182,24 +186,30 @@ def make_embedder(
 
     Args:
         embed: the folder of each column's pretrained model.
-        stored: of a study that goes on: the columns that it embeds, and its folder.
+        stored: of a study that goes on: its `identity`, and its folder.
 
     Raises:
         DataError: a folder is missing, or holds no model.
     """
     sources = {name: locate(folder, name) for name, folder in embed.items()}
-    if stored is not None:
-        sources = {name: source for name, source in sources.items() if name in (stored[0] or ())}
-    if not sources:
-        return None
-    return Embedder(sources, budget, began, None if stored is None else stored[1], seed)
+    if stored is None:
+        return Embedder(sources, budget, began, None, seed) if sources else None
+    known = dict(stored[0] or {})
+    gone = tuple(name for name, model in known.items() if model == _GONE)
+    sources = {name: source for name, source in sources.items() if name in set(known) - set(gone)}
+    return Embedder(sources, budget, began, stored[1], seed, gone) if known else None
 
 
-def identity(encoder: Encoder) -> dict[str, str]:
-    """The embedded columns, and the fingerprints of their models."""
-    if not isinstance(encoder, EmbeddingEncoder):
-        return {}
-    return {one.column: one.source.fingerprint for one in encoder.embeddings}
+def identity(encoder: Encoder, columns: Iterable[Column], embed: Collection[str]) -> dict[str, str]:
+    """The columns that were to be embedded, those used as plain text left out: fingerprints of the models."""
+    found = {c.name: _GONE for c in columns if c.name in embed and c.kind == Kind.DROPPED}
+    if isinstance(encoder, EmbeddingEncoder):
+        found |= {one.column: one.source.fingerprint for one in encoder.embeddings}
+    return found
+
+
+def _dropped(column: Column) -> Column:
+    return replace(column, kind=str(Kind.DROPPED))
 
 
 def plain_numbers(encoder: Encoder, table: Table) -> NDArray[np.float64]:
