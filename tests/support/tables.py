@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 
@@ -42,8 +44,13 @@ def table(kind: str, rows: int = 120, seed: int = 0) -> pd.DataFrame:
     )
 
 
-def fitted(kind: str, *names: str, seed: int = 0) -> tuple[Model, pd.DataFrame]:
-    """A model with one member of each named learner's defaults, and the table that it was fitted on."""
+def fitted(
+    kind: str, *names: str, seed: int = 0, ways: Mapping[str, str] | None = None
+) -> tuple[Model, pd.DataFrame]:
+    """A model with one member of each named learner's defaults, and the table that it was fitted on.
+
+    `ways` of preprocessing are put over the defaults'.
+    """
     frame = table(kind, seed=seed)
     task = guess_task(frame["y"])
     columns = infer_columns(frame, "y")
@@ -52,7 +59,7 @@ def fitted(kind: str, *names: str, seed: int = 0) -> tuple[Model, pd.DataFrame]:
     members = []
     with quietly():
         for name in names or ("linear",):
-            config = defaults(learners()[name], categories=True, missing=True)[0]
+            config = {**defaults(learners()[name], categories=True, missing=True)[0], **(ways or {})}
             order = Order(learners()[name], config, encoder.sizes, seed, Deadline.after(60))
             pipeline = fit_pipeline(order, encoded, y.astype(float), len(task.classes)).pipeline
             members.append(Member(1 / len(names or (1,)), name, [pipeline], config))

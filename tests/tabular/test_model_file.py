@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import skops.io
 
@@ -21,16 +22,37 @@ from support.tables import KINDS, fitted
         (kind, learner.name)
         for learner in BUILT_IN
         for kind in ("binary", "regression")
-        if kind in learner.tasks
+        if kind in learner.tasks and learner.there is None
     ],
 )
 def test_every_learner_comes_back_the_same(tmp_path: Path, learner: str, kind: str) -> None:
     model, frame = fitted(kind, learner)
     loaded = load_model(save_model(model, tmp_path / "model.rung"))
     before, after = predict_table(model, frame), predict_table(loaded, frame)
-    assert before.equals(after)
+    if learner == "real_mlp":  # single precision, whose sums depend on where arrays lie
+        pd.testing.assert_frame_equal(before, after, rtol=1e-5)
+    else:
+        assert before.equals(after)
     assert loaded.columns == model.columns
     assert loaded.task == model.task
+
+
+@pytest.mark.parametrize("kind", ["binary", "regression"])
+@pytest.mark.parametrize(
+    "ways",
+    [
+        {"reduce": "select", "scale": "quantile"},
+        {"reduce": "pca", "impute": "iterative"},
+        {"expand": "pairs", "categories": "target"},
+        {"expand": "squares", "scale": "smooth"},
+        {"categories": "hash"},
+    ],
+    ids=lambda ways: ", ".join(ways.values()),
+)
+def test_every_way_of_preprocessing_comes_back_the_same(tmp_path: Path, ways: Any, kind: str) -> None:
+    model, frame = fitted(kind, "linear", ways=ways)
+    loaded = load_model(save_model(model, tmp_path / "model.rung"))
+    assert predict_table(model, frame).equals(predict_table(loaded, frame))
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,9 @@ def announce(order: Order, frame: pd.DataFrame, notes: tuple[str, ...]) -> None:
 
     if output.quiet():
         return
-    columns = infer_columns(frame, order.target)
-    task = guess_task(frame[order.target], order.task)
+    request = order.wishes.request(order.task, order.metric)
+    columns = infer_columns(frame, order.target, request.asked_kinds(), request.left_out())
+    task = guess_task(frame[order.target], order.task, order.wishes.positive)
     kinds = Counter(str(column.kind) for column in columns).most_common()
     what = ", ".join(f"{count} {kind}" for kind, count in kinds)
     missing = sum(column.missing for column in columns) * len(frame)

@@ -68,6 +68,7 @@ def frame_of(rows: Any, encoder: Encoder) -> pd.DataFrame:
     cells = {column.name: _cells(rows, column, known.get(column.name, frozenset())) for column in used}
     frame = pd.DataFrame(cells, index=pd.RangeIndex(len(rows)))
     _check_dates(frame, used)
+    frame.attrs["paths"] = False  # a client has no files of this machine
     return frame
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from rung import __version__
 from rung.deploy.rows import RowError, frame_of, schema
 from rung.deploy.server_page import page
-from rung.errors import UserError
+from rung.errors import DataError, UserError
 
 if TYPE_CHECKING:
     import socket
@@ -124,7 +124,7 @@ def create_app(model: Model, token: str | None = None, limits: Limits | None = N
         rows = _rows(await _body(request, limits.body), limits.rows)
         try:
             found = await asyncio.get_running_loop().run_in_executor(worker, predictions, model, rows)
-        except RowError as error:
+        except (RowError, DataError) as error:
             raise HTTPException(422, str(error)) from error
         return JSONResponse({"predictions": found})
 

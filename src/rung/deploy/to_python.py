@@ -43,8 +43,15 @@ def export_python(model: Model, path: str | Path) -> Script:
     """Write the script to `path`; it takes a table's path, and prints a cross-validated score.
 
     Raises:
-        UserError: no member has a form in scikit-learn, or the file cannot be written.
+        UserError: no member has a form in scikit-learn, columns are embedded by a pretrained model, or the
+            file cannot be written.
     """
+    embedded = getattr(model.encoder, "embeddings", None)
+    if embedded:
+        raise UserError(
+            "columns of this model are embedded by a pretrained model, which a script of scikit-learn's cannot "
+            "say: use --to mlflow, or rung serve"
+        )
     text, member = script(model, Path(path).name)
     place = Path(path)
     temporary = place.with_name(f".{place.name}.part")

@@ -16,7 +16,11 @@ from rung.errors import DataError
 
 PACKAGES: Final = ("rung.tabular", "numpy", "scipy", "sklearn", "lightgbm", "xgboost", "catboost")
 """Packages whose classes may be filled with state."""
-FUNCTIONS: Final = ("sklearn.utils.validation.check_array",)
+FUNCTIONS: Final = (
+    "sklearn.utils.validation.check_array",
+    "sklearn.feature_selection._univariate_selection.f_classif",
+    "sklearn.feature_selection._univariate_selection.f_regression",
+)
 """Functions that may be named, beside numpy's and scipy's ufuncs: whatever they are called with, they do no
 harm.
 """
