@@ -49,8 +49,8 @@ def export_python(model: Model, path: str | Path) -> Script:
     embedded = getattr(model.encoder, "embeddings", None)
     if embedded:
         raise UserError(
-            "columns of this model are embedded by a pretrained model, which a script of scikit-learn's cannot "
-            "say: use --to mlflow, or rung serve"
+            "columns of this model are embedded by a pretrained model, which a script cannot say: use --to "
+            "mlflow, or rung serve"
         )
     text, member = script(model, Path(path).name)
     place = Path(path)
