@@ -31,7 +31,7 @@ WORDS = "the quick brown fox über naïve 日本 jumps over 12 lazy dogs , again
 
 
 def _texts(frame: pd.DataFrame, rng: Rng) -> pd.DataFrame:
-    words = np.array(WORDS.split())  # noqa: SIM905  # easier to read
+    words = np.array(WORDS.split())  # easier to read
     return frame.assign(text=[" ".join(rng.choice(words, rng.integers(0, 30))) for _ in range(len(frame))])
 
 
