@@ -161,7 +161,8 @@ def _member(search: Search, weight: float, one: Saved, deadline: Deadline, *, re
     pipelines, known = load_pipelines(search.study.folder, one.trial)
     split = dataset.split
     partial = refit or split.number == 1 or one.rows < len(dataset) or split.moments is not None
-    needed = _GROWTH * one.seconds * len(dataset) / one.rows
+    fits = split.number if one.rows >= len(dataset) else 1
+    needed = _GROWTH * one.seconds / fits * len(dataset) / one.rows
     if partial and needed < 0.9 * deadline.remaining:
         pipelines = [_refit(dataset, config, known, deadline)]
     elif split.moments is not None:

@@ -188,7 +188,7 @@ def _cores() -> int:
 def _last_part(data: Ready, plan: Plan, remaining: float, *, refit: bool) -> float:
     """Seconds to keep for the ensemble and the last fit."""
     if plan.certain:
-        return min(0.3, 0.2 * remaining)
+        return 0.3 * remaining if refit else min(0.3, 0.2 * remaining)
     split = data.dataset.split
     share = 0.2 if refit or split.number == 1 or split.moments is not None else 0.05
     return min(0.7 + share * remaining, 0.4 * remaining)
