@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _RARE = 0.1  # of the rows: a class with fewer may want a larger weight
 _SKEWED = 1.5  # skewness from which a target's logarithm is worth a try
 _FIRST = 0.3  # of the time that the first model may take
+_PATIENCE = 1.5  # seconds beyond a small budget that a fit of a small table may plan with
 _LEAST = 1.5  # seconds that it is given at least: a busy machine must not leave the user without a model
 
 Watch = Callable[[Study, Sequence["Event"]], None]
@@ -109,7 +110,9 @@ class Search:
         else:
             hold(folder / "data", self.dataset)
         try:
-            margin = 0.0 if plan.certain else min(0.4 + 0.03 * deadline.remaining, 0.3 * deadline.remaining)
+            margin = min(0.4 + 0.03 * deadline.remaining, 0.3 * deadline.remaining)
+            if plan.certain:  # the same on a busy machine: no fit is hurried by a deadline that it will keep
+                margin = -_PATIENCE
             objective = Evaluation(
                 str(folder),
                 self.dataset.metric,
