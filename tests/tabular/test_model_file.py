@@ -1,4 +1,5 @@
 import json
+import warnings
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -335,7 +336,11 @@ def test_other_versions_are_named_for_libraries_that_the_members_use(tmp_path: P
 def test_another_patch_of_a_library_goes_without_saying(saved: Path, tmp_path: Path) -> None:
     here = read_manifest(saved)["libraries"]["scikit-learn"]
     patched = ".".join([*here.split(".")[:2], "99"])
-    load_model(_rewritten(saved, {"scikit-learn": patched}, tmp_path / "patched"))  # warnings are errors
+    other = _rewritten(saved, {"scikit-learn": patched}, tmp_path / "patched")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        load_model(other)
+    assert caught == []
 
 
 def test_a_file_that_another_version_cannot_open_says_which_it_was_written_with(

@@ -12,7 +12,7 @@ import typer
 
 from rung.cli import output
 from rung.cli.exits import NO_RESULT
-from rung.cli.options import Json
+from rung.cli.options import Json, Trust
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,10 +48,7 @@ def check(
         ),
     ] = None,
     report: Report = None,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
-    ] = None,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Check a table before a model is fitted: what is wrong, what leaks, what has drifted.

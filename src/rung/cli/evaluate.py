@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from rung.cli import output
-from rung.cli.options import Json
+from rung.cli.options import Json, Trust
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,10 +33,7 @@ def evaluate(
         typer.Option(metavar="M", help="This metric only. Repeatable.", show_default="all that fit"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
-    ] = None,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Score a model on a table it has not seen: every metric with a bootstrap interval, beside a constant."""

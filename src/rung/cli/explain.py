@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from rung.cli import output
-from rung.cli.options import Json
+from rung.cli.options import Json, Trust
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -38,10 +38,7 @@ def explain(  # noqa: PLR0913  # a door
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the background and of the sampling.")] = 0,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
-    ] = None,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Say why a row is predicted as it is: what each column's cell adds to the usual prediction."""

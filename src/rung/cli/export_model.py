@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import typer
 
 from rung.cli import output
-from rung.cli.options import Json
+from rung.cli.options import Json, Trust
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -49,10 +49,7 @@ def export_model(
         list[str] | None,
         typer.Option(metavar="NAME", help="Leave this member of the ensemble out. Repeatable."),
     ] = None,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
-    ] = None,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Write a model for other programs: an ONNX graph, a scikit-learn script, or an MLflow folder."""

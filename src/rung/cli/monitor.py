@@ -10,7 +10,7 @@ import typer
 from rung.cli import output
 from rung.cli.check import Report, patiently, plain_drift, prepare_report, print_drift
 from rung.cli.exits import NO_RESULT
-from rung.cli.options import Json
+from rung.cli.options import Json, Trust
 
 if TYPE_CHECKING:
     from rung.tabular.audit.distance import Distance
@@ -27,10 +27,7 @@ def monitor(
         bool, typer.Option("--fail-on-drift", help="Exit with 1 if something drifted much or the score fell.")
     ] = False,
     report: Report = None,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
-    ] = None,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Say whether to refit a model: drift of columns and predictions, and decay where the target is known."""

@@ -40,3 +40,7 @@ TrialMemory = Annotated[
 Retries = Annotated[
     int, typer.Option("--retries", min=0, help="How often a job runs again whose worker was lost.")
 ]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
+]

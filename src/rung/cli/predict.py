@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli import output
-from rung.cli.options import Json
+from rung.cli.options import Json, Trust
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,10 +39,7 @@ def predict(
         str,
         typer.Option(metavar="lac|aps", help="Sets as small as can be, or larger where the model is unsure."),
     ] = "lac",
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
-    ] = None,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Predict a table's rows: the column `prediction`, and for classes one probability each."""

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from rung.cli import output
+from rung.cli.options import Trust
 
 
 def serve(
@@ -21,10 +22,7 @@ def serve(
     ] = None,
     max_rows: Annotated[int, typer.Option(min=1, help="The most rows of one request.")] = 10_000,
     max_mb: Annotated[int, typer.Option(min=1, help="The largest request, in MB.")] = 16,
-    trust: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE", help="Load this type too, if you know who made the model. Repeatable."),
-    ] = None,
+    trust: Trust = None,
 ) -> None:
     """Serve a model's predictions over HTTP: POST /predict, GET /schema, GET /health."""
     from rung.deploy.extras import need, one_model

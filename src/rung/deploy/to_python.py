@@ -12,6 +12,7 @@ from rung.errors import UserError
 from rung.tabular.columns import Kind
 from rung.tabular.model import Member, Model
 from rung.tabular.names import listed
+from rung.tabular.pages import write_text
 from rung.tabular.pipeline import Constant
 
 _OF_CLASSES = {
@@ -54,15 +55,7 @@ def export_python(model: Model, path: str | Path) -> Script:
         )
     text, member = script(model, Path(path).name)
     place = Path(path)
-    temporary = place.with_name(f".{place.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(place)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"{place} cannot be written ({error.strerror or error}): give another --out"
-        ) from error
+    write_text(place, text, "--out")
     return Script(place, member.name)
 
 

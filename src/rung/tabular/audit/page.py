@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from rung import __version__
-from rung.errors import DataError
 from rung.tabular import charts
 from rung.tabular.audit.check import Audit
 from rung.tabular.audit.drift import DriftReport
 from rung.tabular.audit.finding import SEVERITIES, Finding
 from rung.tabular.audit.monitor import Watch
 from rung.tabular.names import listed
+from rung.tabular.pages import write_text
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -139,12 +139,4 @@ def _write(path: Path, template: str, context: dict[str, Any]) -> None:
     )
     made = datetime.now().astimezone().strftime("%d %B %Y, %H:%M").lstrip("0")
     page = pages.get_template(template).render(made=made, version=__version__, **context)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DataError(
-            f"{path} cannot be written ({error.strerror or error}); give another --report"
-        ) from error
+    write_text(path, page, "--report")

@@ -30,8 +30,6 @@ def _fit(
     began = time.monotonic()
     done = 0
     cut = False
-    if setting.weight is not None:
-        extra["sample_weight"] = setting.weight
     while done < epochs:
         if done:
             network._optimizer.learning_rate_init = _rate(config["rate"], done / epochs)
@@ -86,6 +84,7 @@ MLP = Learner(
     merit=4.0,
     cost=Cost(0.2, rows=6.0, most=3_000),
     anytime=True,
+    weights=False,  # scikit-learn before 1.7 has none here
     encodings=("onehot", "target"),
     scales=("quantile", "standard"),
 )

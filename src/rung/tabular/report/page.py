@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from rung import __version__
-from rung.errors import DataError
 from rung.tabular import charts
 from rung.tabular.charts import Dot, Line
 from rung.tabular.explain.dependence import Dependence
 from rung.tabular.explain.trees import Contributions
 from rung.tabular.importance import Importance
+from rung.tabular.pages import write_text
 from rung.tabular.report.findings import Findings, find
 from rung.tabular.report.pictures import confusion, judged, pictures, slices_chart
 from rung.tabular.result import FitResult, Row
@@ -69,15 +69,7 @@ def write_report(
     findings = find(result, frame, deadline - RENDERING)
     name = Path(shlex.split(command)[2]).name if command else "a table"
     page = render_report(result, Subject(name, command), findings)
-    temporary = place.with_name(f".{place.name}.part")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(place)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DataError(
-            f"{place} cannot be written ({error.strerror or error}); give another --report"
-        ) from error
+    write_text(place, page, "--report")
     return place
 
 
