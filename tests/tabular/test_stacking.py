@@ -75,3 +75,13 @@ def test_a_stacked_member_predicts_what_was_selected():
     table = Table(np.zeros((4, 1)), np.zeros((4, 0), dtype=np.int32))
     made = Stacked(bases, found.head, 0, float(y.min()), float(y.max()))
     assert made.predict(table) == pytest.approx(0.5, abs=1e-6)
+
+
+def test_a_model_says_what_is_stacked():
+    from support.tables import fitted
+
+    model, _ = fitted("regression", "linear")
+    assert model.stacked() == []
+    made = Stacked([Member(1.0, "svm", []), Member(1.0, "linear", [])], None, 0)
+    model.members.append(Member(0.18, "stack", [made]))
+    assert model.stacked() == ["18% of the model is stacked: a linear model on svm and linear"]

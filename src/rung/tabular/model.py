@@ -12,6 +12,7 @@ from rung.tabular.columns import Column
 from rung.tabular.decide import tempered, threshold
 from rung.tabular.encode import Encoder, Table
 from rung.tabular.metrics import Metric
+from rung.tabular.names import listed
 from rung.tabular.task import Task
 
 if TYPE_CHECKING:
@@ -105,6 +106,15 @@ class Model:
         if metric.needs != "labels" or self.factors is None:
             return prediction
         return np.asarray(prediction * self.factors)
+
+    def stacked(self) -> list[str]:
+        """A sentence for each member that is stacked on others: its share, and what it is made of."""
+        return [
+            f"{member.weight:.0%} of the model is stacked: a linear model on "
+            + listed([base.name for base in member.pipelines[0].bases], "and")
+            for member in self.members
+            if member.name == "stack"
+        ]
 
     @property
     def threshold(self) -> float | None:
