@@ -241,7 +241,7 @@ class Dot(NamedTuple):
 
 def dot_chart(rows: Sequence[Dot], x: str, level: float | None = None) -> Markup:
     """Values with their intervals below each other; a dashed line at `level`."""
-    each, left, right = 26, 210, 66
+    each, left, right = 26, 210, 84
     ends = [end for row in rows for end in (row.low, row.high, row.value)] + (
         [] if level is None else [level]
     )
