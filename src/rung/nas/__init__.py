@@ -1,0 +1,39 @@
+"""Architecture search: cells, supernets, relaxations, derivation, retraining and drawing."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+_HOMES: Final = {
+    "Cell": "rung.nas.space",
+    "CellGenotype": "rung.nas.genotype",
+    "Genotype": "rung.nas.genotype",
+    "OPERATIONS": "rung.nas.operations",
+    "Operation": "rung.nas.operations",
+    "SPACES": "rung.nas.space",
+    "Space": "rung.nas.space",
+}
+
+__all__ = sorted(_HOMES)
+
+if TYPE_CHECKING:
+    from rung.nas.genotype import CellGenotype as CellGenotype
+    from rung.nas.genotype import Genotype as Genotype
+    from rung.nas.operations import OPERATIONS as OPERATIONS
+    from rung.nas.operations import Operation as Operation
+    from rung.nas.space import SPACES as SPACES
+    from rung.nas.space import Cell as Cell
+    from rung.nas.space import Space as Space
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rung.nas' has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,239 @@
+"""The network of a genotype, as the DARTS reference builds it: what is retrained, counted and used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from rung.errors import SpaceError
+from rung.nas.genotype import CellGenotype, Genotype
+from rung.nas.operations import OPERATIONS, Operation
+from rung.nas.skeleton import (
+    AuxiliaryHead,
+    Place,
+    Residual,
+    StemName,
+    before,
+    begin,
+    darts_places,
+    pooled,
+    stems,
+)
+
+Table = Mapping[str, Operation]
+
+
+class DerivedCell(nn.Module):
+    """One cell of chosen operations.
+
+    Args:
+        searched: as on the supernet: normalisations have no weights, pools have a normalisation.
+    """
+
+    def __init__(self, cell: CellGenotype, place: Place, table: Table, searched: bool) -> None:
+        super().__init__()
+        affine = not searched
+        self.before = before(place, affine) if cell.inputs == 2 else nn.ModuleList()
+        self.sources = [[source for _, source in edges] for edges in cell.nodes]
+        self.concat = cell.concat
+        self.drop_path = 0.0
+        self.nodes = nn.ModuleList()
+        for edges in cell.nodes:
+            modules = nn.ModuleList()
+            for name, source in edges:
+                stride = 2 if place.reduction and source < cell.inputs else 1
+                modules.append(built(table[name], place.channels, stride, affine, searched))
+            self.nodes.append(modules)
+
+    def forward(self, *inputs: Tensor) -> Tensor:
+        states = (
+            [module(x) for module, x in zip(self.before, inputs, strict=True)]
+            if self.before
+            else list(inputs)
+        )
+        for sources, modules in zip(self.sources, self.nodes, strict=True):
+            total: Tensor | None = None
+            for source, module in zip(sources, modules, strict=True):
+                y = module(states[source])
+                if self.training and self.drop_path > 0 and not isinstance(module, nn.Identity):
+                    y = drop_path(y, self.drop_path)
+                total = y if total is None else total + y
+            assert total is not None  # a genotype's node has an edge
+            states.append(total)
+        return (
+            states[self.concat[0]]
+            if len(self.concat) == 1
+            else torch.cat([states[i] for i in self.concat], 1)
+        )
+
+
+def built(operation: Operation, channels: int, stride: int, affine: bool, searched: bool) -> nn.Module:
+    """An operation's module; while searched, a pool is followed by a normalisation without weights."""
+    module = operation.build(channels, stride, affine)
+    if searched and operation.pool:
+        return nn.Sequential(module, nn.BatchNorm2d(channels, affine=False))
+    return module
+
+
+def drop_path(x: Tensor, probability: float) -> Tensor:
+    """Zero whole samples of a path with this probability, and scale the rest (Larsson et al. 2017)."""
+    keep = 1.0 - probability
+    return x / keep * torch.empty(len(x), 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(keep)
+
+
+class CellNetwork(nn.Module):
+    """A stack of derived cells.
+
+    Args:
+        genotype: with the cells "normal" and, if the stack reduces, "reduce".
+        channels: of a node in the first cells.
+        layers: cells in the stack.
+        classes: of the pictures.
+        pictures: channels of a picture.
+        stem: "cifar" keeps the size, "imagenet" divides it by eight.
+        auxiliary: whether a second head is trained after two thirds of the cells; `forward` then gives
+            (scores, auxiliary scores) while training.
+        searched: with the normalisations of the supernet, so that it may take over its weights.
+        table: operations by name.
+
+    Raises:
+        SpaceError: an operation is not in the table, or a cell is missing.
+    """
+
+    def __init__(  # noqa: PLR0913  # one network, all that describes it
+        self,
+        genotype: Genotype,
+        channels: int,
+        layers: int,
+        classes: int,
+        *,
+        pictures: int = 3,
+        stem: StemName = "cifar",
+        auxiliary: bool = False,
+        searched: bool = False,
+        table: Table = OPERATIONS,
+    ) -> None:
+        super().__init__()
+        genotype.check(table)
+        places = _places(genotype, channels, layers, stem)
+        self.stem = stems(stem, pictures, channels)
+        self.cells = nn.ModuleList(DerivedCell(genotype[p.cell], p, table, searched) for p in places)
+        self.tap = 2 * layers // 3
+        self.auxiliary = AuxiliaryHead(places[self.tap].width, classes, stem) if auxiliary else None
+        self.classifier = nn.Linear(places[-1].width, classes)
+
+    def set_drop_path(self, probability: float) -> None:
+        """Of each path while training."""
+        for cell in self.cells:
+            cell.drop_path = probability
+
+    def forward(self, x: Tensor) -> Any:
+        """Scores (n, classes); with an auxiliary head, while training, also its scores."""
+        elder, younger = begin(self.stem, x)
+        second = None
+        for index, cell in enumerate(self.cells):
+            elder, younger = younger, cell(elder, younger)
+            if index == self.tap and self.auxiliary is not None and self.training:
+                second = self.auxiliary(younger)
+        scores = self.classifier(pooled(younger))
+        return scores if second is None else (scores, second)
+
+
+class StagedNetwork(nn.Module):
+    """Three stages of a cell with one input and residual blocks between them, as in NAS-Bench-201.
+
+    Args:
+        layers: cells in all, a third in each stage.
+    """
+
+    def __init__(  # noqa: PLR0913  # one network, all that describes it
+        self,
+        genotype: Genotype,
+        channels: int,
+        layers: int,
+        classes: int,
+        *,
+        pictures: int = 3,
+        searched: bool = False,
+        table: Table = OPERATIONS,
+    ) -> None:
+        super().__init__()
+        cell, affine = genotype.check(table).cells[0][1], not searched
+        self.stem, self.cells = staged_stem(pictures, channels), nn.ModuleList()
+        for name, width in staged(layers, channels):
+            place = Place(name, width, (width,), False, False, width)
+            self.cells.append(
+                DerivedCell(cell, place, table, searched) if name else Residual(width // 2, width, affine)
+            )
+        self.last = nn.Sequential(nn.BatchNorm2d(4 * channels), nn.ReLU())
+        self.classifier = nn.Linear(4 * channels, classes)
+
+    def forward(self, x: Tensor) -> Any:
+        """Scores (n, classes)."""
+        x = self.stem(x)
+        for cell in self.cells:
+            x = cell(x)
+        return self.classifier(pooled(self.last(x)))
+
+
+def staged_stem(pictures: int, channels: int) -> nn.Module:
+    """Convolution and normalisation in front of the first stage."""
+    return nn.Sequential(nn.Conv2d(pictures, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+
+
+def staged(layers: int, channels: int) -> list[tuple[str, int]]:
+    """(cell's name, channels) of a stack in three stages; "" is a residual block."""
+    each, stack = max(layers // 3, 1), []
+    for stage in range(3):
+        width = channels * 2**stage
+        stack += [("", width)] * (stage > 0) + [("normal", width)] * each
+    return stack
+
+
+def _places(genotype: Genotype, channels: int, layers: int, stem: StemName) -> list[Place]:
+    if layers < 1 or channels < 1:
+        raise SpaceError(f"a network has at least one layer and one channel, not {layers} and {channels}")
+    if "normal" not in genotype:
+        raise SpaceError("a genotype of an image network names its cells normal and reduce")
+    at = {layers // 3, 2 * layers // 3} if "reduce" in genotype else set()
+    layout = ["reduce" if index in at else "normal" for index in range(layers)]
+    widths = {name: len(cell.concat) for name, cell in genotype.cells}
+    for name, cell in genotype.cells:
+        if name == "reduce" and any(node < cell.inputs for node in cell.concat):
+            raise SpaceError(
+                "a reduction cell's output is made of its nodes: its inputs are larger than they"
+            )
+    return darts_places(layout, widths, frozenset({"reduce"}), channels, stem)
+
+
+def network(  # noqa: PLR0913  # one network, all that describes it
+    genotype: Genotype,
+    channels: int,
+    layers: int,
+    classes: int,
+    *,
+    pictures: int = 3,
+    stem: StemName = "cifar",
+    auxiliary: bool = False,
+    searched: bool = False,
+    table: Table = OPERATIONS,
+) -> nn.Module:
+    """The network of a genotype, in the skeleton that its cells ask for."""
+    if genotype.cells[0][1].inputs == 1:
+        return StagedNetwork(
+            genotype, channels, layers, classes, pictures=pictures, searched=searched, table=table
+        )
+    return CellNetwork(
+        genotype,
+        channels,
+        layers,
+        classes,
+        pictures=pictures,
+        stem=stem,
+        auxiliary=auxiliary,
+        searched=searched,
+        table=table,
+    )

@@ -1,0 +1,172 @@
+"""The candidate operations of image cells: one table; a new operation is one entry.
+
+As in DARTS (Liu, Simonyan, Yang 2019, section 3.1): convolutions in the order ReLU, convolution, batch
+normalisation; separable ones applied twice; dilated ones once, with dilation 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Separable:
+    """Depthwise then pointwise convolution, `times` in a row: what a fused supernet needs to know.
+
+    Attributes:
+        kernel: its width.
+        dilation: between its taps.
+        times: how often; the stride is the first one's.
+    """
+
+    kernel: int
+    dilation: int = 1
+    times: int = 1
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One candidate.
+
+    Attributes:
+        build: (channels, stride, affine) -> module from (n, channels, h, w) to (n, channels, h / stride, w / stride).
+        pool: a pooling; in a supernet a normalisation without weights follows it.
+        separable: its form, if it is a separable or dilated convolution.
+        parametric: whether it has weights at stride 1.
+        zero: whether its output is zero; never ranked in a derivation.
+    """
+
+    build: Callable[[int, int, bool], nn.Module]
+    pool: bool = False
+    separable: Separable | None = None
+    parametric: bool = True
+    zero: bool = False
+
+
+class Zero(nn.Module):
+    """No connection: zeros of the output's shape."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[:, :, :: self.stride, :: self.stride] * 0.0
+
+
+class FactorizedReduce(nn.Module):
+    """Halves height and width by two 1x1 convolutions of stride 2, the second one pixel further."""
+
+    def __init__(self, c_in: int, c_out: int, affine: bool) -> None:
+        super().__init__()
+        half = c_out // 2
+        self.first = nn.Conv2d(c_in, half, 1, stride=2, bias=False)
+        self.second = nn.Conv2d(c_in, c_out - half, 1, stride=2, bias=False)
+        self.norm = nn.BatchNorm2d(c_out, affine=affine)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(x)
+        if x.shape[2] % 2 or x.shape[3] % 2:  # an odd side: the shifted half would be one pixel short
+            x = nn.functional.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))
+        return self.norm(torch.cat([self.first(x), self.second(x[:, :, 1:, 1:])], 1))
+
+
+class Noise(nn.Module):
+    """Gaussian noise instead of the input: the harmful candidate of RobustDARTS' space S4."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.randn_like(x[:, :, :: self.stride, :: self.stride])
+
+
+def relu_conv_norm(c_in: int, c_out: int, kernel: int, stride: int, affine: bool) -> nn.Sequential:
+    """ReLU, convolution, normalisation; (n, c_in, h, w) to (n, c_out, h / stride, w / stride)."""
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(c_in, c_out, kernel, stride=stride, padding=kernel // 2, bias=False),
+        nn.BatchNorm2d(c_out, affine=affine),
+    )
+
+
+def _separable(form: Separable) -> Callable[[int, int, bool], nn.Module]:
+    def build(channels: int, stride: int, affine: bool) -> nn.Module:
+        padding = form.dilation * (form.kernel - 1) // 2
+        layers: list[nn.Module] = []
+        for turn in range(form.times):
+            step = stride if turn == 0 else 1
+            layers += [
+                nn.ReLU(),
+                nn.Conv2d(
+                    channels,
+                    channels,
+                    form.kernel,
+                    stride=step,
+                    padding=padding,
+                    dilation=form.dilation,
+                    groups=channels,
+                    bias=False,
+                ),
+                nn.Conv2d(channels, channels, 1, bias=False),
+                nn.BatchNorm2d(channels, affine=affine),
+            ]
+        return nn.Sequential(*layers)
+
+    return build
+
+
+def _conv(kernel: int) -> Callable[[int, int, bool], nn.Module]:
+    return lambda channels, stride, affine: relu_conv_norm(channels, channels, kernel, stride, affine)
+
+
+def _conv_7x1_1x7(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Sequential(
+        nn.ReLU(),
+        nn.Conv2d(channels, channels, (1, 7), stride=(1, stride), padding=(0, 3), bias=False),
+        nn.Conv2d(channels, channels, (7, 1), stride=(stride, 1), padding=(3, 0), bias=False),
+        nn.BatchNorm2d(channels, affine=affine),
+    )
+
+
+def _skip(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.Identity() if stride == 1 else FactorizedReduce(channels, channels, affine)
+
+
+def _average(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.AvgPool2d(3, stride=stride, padding=1, count_include_pad=False)
+
+
+def _maximum(channels: int, stride: int, affine: bool) -> nn.Module:
+    return nn.MaxPool2d(3, stride=stride, padding=1)
+
+
+def _of(kernel: int, dilation: int = 1, times: int = 1) -> Operation:
+    form = Separable(kernel, dilation, times)
+    return Operation(_separable(form), separable=form)
+
+
+OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
+    {
+        "none": Operation(lambda channels, stride, affine: Zero(stride), parametric=False, zero=True),
+        "max_pool_3x3": Operation(_maximum, pool=True, parametric=False),
+        "avg_pool_3x3": Operation(_average, pool=True, parametric=False),
+        "skip_connect": Operation(_skip, parametric=False),
+        "sep_conv_3x3": _of(3, times=2),
+        "sep_conv_5x5": _of(5, times=2),
+        "sep_conv_7x7": _of(7, times=2),
+        "dil_conv_3x3": _of(3, dilation=2),
+        "dil_conv_5x5": _of(5, dilation=2),
+        "conv_7x1_1x7": Operation(_conv_7x1_1x7),
+        "nor_conv_1x1": Operation(_conv(1)),
+        "nor_conv_3x3": Operation(_conv(3)),
+        "noise": Operation(lambda channels, stride, affine: Noise(stride), parametric=False),
+    }
+)
