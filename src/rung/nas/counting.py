@@ -16,8 +16,8 @@ from rung.nas.skeleton import StemName
 
 CONVENTION: Final = (
     "parameters: all weights, alphas not counted, the auxiliary head only where asked for; multiply-adds: of "
-    "convolutions and linear layers, for one picture, in evaluation (no auxiliary head); not of normalisations, "
-    "pools, activations and sums"
+    "convolutions and linear layers, for one picture, in evaluation (no auxiliary head); not of "
+    "normalisations, pools, activations and sums"
 )
 
 
@@ -75,7 +75,7 @@ def parameters(net: nn.Module) -> int:
 
 
 def multiply_adds(net: nn.Module, shape: tuple[int, ...]) -> int:
-    """Of convolutions and linear layers in one forward pass in evaluation, for an input on the meta device."""
+    """Of convolutions and linear layers in a forward pass in evaluation, for an input on the meta device."""
     total = 0
 
     def convolution(module: nn.Module, _: object, y: torch.Tensor) -> None:

@@ -24,8 +24,8 @@ class CellGenotype:
     """One cell.
 
     Attributes:
-        nodes: for each intermediate node, the edges that enter it: (operation, index of what it reads). Inputs
-            are counted first: node i has the index `inputs + i`.
+        nodes: for each intermediate node, the edges that enter it: (operation, index of what it reads).
+            Inputs are counted first: node i has the index `inputs + i`.
         concat: indices of the nodes that make the cell's output.
         inputs: how many inputs the cell has.
     """
@@ -84,8 +84,8 @@ class Genotype:
     def to_dict(self) -> dict[str, Any]:
         """The form of the JSON file: `{"normal": [[operation, input], ...], "normal_concat": [...], ...}`.
 
-        A cell whose nodes do not have two inputs each (one in a recurrent cell) has one list a node instead, and
-        one whose number of inputs is not the usual says it in `NAME_inputs`.
+        A cell whose nodes do not have two inputs each (one in a recurrent cell) has one list a node instead,
+        and one whose number of inputs is not the usual says it in `NAME_inputs`.
         """
         form: dict[str, Any] = {}
         for name, cell in self.cells:

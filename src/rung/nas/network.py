@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -54,9 +54,9 @@ class DerivedCell(nn.Module):
             if self.before
             else list(inputs)
         )
-        for sources, modules in zip(self.sources, self.nodes, strict=True):
+        for sources, node in zip(self.sources, self.nodes, strict=True):
             total: Tensor | None = None
-            for source, module in zip(sources, modules, strict=True):
+            for source, module in zip(sources, cast(nn.ModuleList, node), strict=True):
                 y = module(states[source])
                 if self.training and self.drop_path > 0 and not isinstance(module, nn.Identity):
                     y = drop_path(y, self.drop_path)
@@ -128,7 +128,7 @@ class CellNetwork(nn.Module):
     def set_drop_path(self, probability: float) -> None:
         """Of each path while training."""
         for cell in self.cells:
-            cell.drop_path = probability
+            cast(DerivedCell, cell).drop_path = probability
 
     def forward(self, x: Tensor) -> Any:
         """Scores (n, classes); with an auxiliary head, while training, also its scores."""
@@ -149,7 +149,7 @@ class StagedNetwork(nn.Module):
         layers: cells in all, a third in each stage.
     """
 
-    def __init__(  # noqa: PLR0913  # one network, all that describes it
+    def __init__(  # one network, all that describes it
         self,
         genotype: Genotype,
         channels: int,

@@ -35,7 +35,8 @@ class Operation:
     """One candidate.
 
     Attributes:
-        build: (channels, stride, affine) -> module from (n, channels, h, w) to (n, channels, h / stride, w / stride).
+        build: (channels, stride, affine) -> module from (n, channels, h, w) to the same, h and w divided by
+            the stride.
         pool: a pooling; in a supernet a normalisation without weights follows it.
         separable: its form, if it is a separable or dilated convolution.
         parametric: whether it has weights at stride 1.
@@ -74,7 +75,8 @@ class FactorizedReduce(nn.Module):
         x = torch.relu(x)
         if x.shape[2] % 2 or x.shape[3] % 2:  # an odd side: the shifted half would be one pixel short
             x = nn.functional.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))
-        return self.norm(torch.cat([self.first(x), self.second(x[:, :, 1:, 1:])], 1))
+        y: Tensor = self.norm(torch.cat([self.first(x), self.second(x[:, :, 1:, 1:])], 1))
+        return y
 
 
 class Noise(nn.Module):

@@ -1,8 +1,9 @@
-"""A cell of the supernet in plain form: every candidate on every edge a module, as the DARTS reference has it."""
+"""A cell of the supernet in plain form: every candidate on every edge is a module, as in the reference."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import cast
 
 import numpy as np
 import torch
@@ -73,10 +74,13 @@ class PlainBody(nn.Module):
 
     def _operate(self, edge: int, column: int, x: Tensor) -> Tensor:
         name = self.cell.operations[column]
-        y: Tensor = self.edges[edge][name](x)
+        y: Tensor = self._on(edge)[name](x)
         if self.skip_dropout and self.training and name == "skip_connect":
             y = nn.functional.dropout(y, self.skip_dropout)
         return y
+
+    def _on(self, edge: int) -> nn.ModuleDict:
+        return cast(nn.ModuleDict, self.edges[edge])
 
     def _nothing(self, states: list[Tensor]) -> Tensor:
         """A node that nothing enters: zeros, of the size of the other nodes."""
@@ -89,7 +93,7 @@ class PlainBody(nn.Module):
     def prune(self, edge: int, column: int) -> None:
         """Remove an operation from an edge: its module and its weights."""
         self.alive[edge, column] = False
-        del self.edges[edge][self.cell.operations[column]]
+        del self._on(edge)[self.cell.operations[column]]
 
     def plain_state(self) -> dict[str, Tensor]:
         """Weights and statistics by name, such as `edges.3.sep_conv_3x3.1.weight`."""

@@ -109,8 +109,8 @@ def before(place: Place, affine: bool) -> nn.ModuleList:
 class AuxiliaryHead(nn.Module):
     """A second classifier after two thirds of the cells, while a network is trained (Szegedy et al. 2015).
 
-    For pictures of 32 x 32, where the stride of its pooling is 3, and for ImageNet, where it is 2 and the last
-    normalisation is absent, as in the published networks.
+    For pictures of 32 x 32, where the stride of its pooling is 3, and for ImageNet, where it is 2 and the
+    last normalisation is absent, as in the published networks.
     """
 
     def __init__(self, channels: int, classes: int, stem: StemName) -> None:
@@ -129,7 +129,8 @@ class AuxiliaryHead(nn.Module):
         self.classifier = nn.Linear(768, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.classifier(self.features(x).flatten(1))
+        y: Tensor = self.classifier(self.features(x).flatten(1))
+        return y
 
 
 class Residual(nn.Module):
@@ -142,7 +143,8 @@ class Residual(nn.Module):
         self.shortcut = nn.Sequential(nn.AvgPool2d(2, stride=2), nn.Conv2d(c_in, c_out, 1, bias=False))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.shortcut(x) + self.second(self.first(x))
+        y: Tensor = self.shortcut(x) + self.second(self.first(x))
+        return y
 
 
 def pooled(x: Tensor) -> Tensor:

@@ -95,8 +95,9 @@ class Space:
     Attributes:
         name: of the space.
         cells: each kind of cell; those of one kind share their architecture.
-        skeleton: "darts" (reductions after one and two thirds of the layers; each cell reads the two before),
-            "nasbench201" (three stages of cells with residual blocks of stride 2 between them), or "recurrent".
+        skeleton: "darts" (reductions after a third and two thirds of the layers; each cell reads the two
+            before), "nasbench201" (three stages of cells, residual blocks of stride 2 between them), or
+            "recurrent".
         operations: your own, beside those of `rung.nas.operations.OPERATIONS`, as (name, Operation) pairs.
     """
 
@@ -127,7 +128,7 @@ class Space:
         return next((cell for cell in self.cells if cell.reduction), None)
 
     def layout(self, layers: int) -> tuple[str, ...]:
-        """Names of the cells of a stack of `layers`: reductions at a third and two thirds (DARTS, section 3.1)."""
+        """Names of the cells of a stack: reductions at a third and two thirds (DARTS, section 3.1)."""
         reduce = self.reduce
         if reduce is None:
             return (self.normal.name,) * layers

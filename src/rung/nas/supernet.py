@@ -60,14 +60,14 @@ class Supernet(nn.Module):
         layers: cells in the stack.
         classes: of the pictures.
         pictures: channels of a picture.
-        form: "plain" has a module for each candidate of each edge; "fused" computes the same at less than half
-            the cost, all edges that leave a node together.
+        form: "plain" has a module for each candidate of each edge; "fused" computes the same at less cost, all
+            edges that leave a node together.
 
     Raises:
         SpaceError: the space is not one of image cells, or names an operation that the table lacks.
     """
 
-    def __init__(  # noqa: PLR0913  # one network, all that describes it
+    def __init__(  # one network, all that describes it
         self,
         space: Space,
         channels: int,

@@ -1,0 +1,165 @@
+"""The task of classifying pictures: halves for weights and alphas, losses, and scores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from rung.nas.costs import Costs, supernet_costs
+from rung.nas.data.augment import Augmentation, batches, normalised
+from rung.nas.data.pictures import Pictures, halves
+from rung.nas.space import Space
+from rung.nas.supernet import Form, Supernet
+from rung.nas.task import Call, Mixed, Scores
+
+
+class ImageBatch(NamedTuple):
+    """Pictures (n, c, h, w), normalised, and their classes (n,)."""
+
+    x: Tensor
+    y: Tensor
+    pace: float = 1.0
+
+    @property
+    def size(self) -> int:
+        """Pictures."""
+        return len(self.y)
+
+
+class ImageTask:
+    """Pictures for a search: one half for the weights, the other for the alphas (DARTS, section 3.1.1).
+
+    Args:
+        pictures: the data.
+        channels, layers: of the supernet.
+        batch: pictures in a step.
+        seed: of everything random.
+        augmentation: of training pictures.
+        single_level: whether both learn from all of the pictures.
+        device: where networks are.
+        dtype: of pictures and networks.
+    """
+
+    def __init__(  # noqa: PLR0913  # a task, all that describes it
+        self,
+        pictures: Pictures,
+        *,
+        channels: int,
+        layers: int,
+        batch: int,
+        seed: int,
+        augmentation: Augmentation,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.pictures = pictures
+        self.channels, self.layers = channels, layers
+        self.batch, self.seed, self.augmentation = batch, seed, augmentation
+        self.device, self.dtype = torch.device(device), dtype
+        first, second = halves(pictures.y_train, seed)
+        self.x, self.y = pictures.x_train[first], pictures.y_train[first]
+        self.x_alphas, self.y_alphas = pictures.x_train[second], pictures.y_train[second]
+        self._costs: dict[str, Costs] = {}
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch: whole batches of the weights' half."""
+        return max(min(len(self.y), len(self.y_alphas)) // self.batch, 1)
+
+    def supernet(self, space: Space, form: Form, seed: int) -> nn.Module:
+        """Its weights are a function of the seed, the same in either form."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            made = self._made(space, "plain")
+        net = made if form == "plain" else self._made(space, form)
+        if net is not made:
+            net.load_plain_state(made.plain_state())
+        return net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
+
+    def _made(self, space: Space, form: Form) -> Supernet:
+        return Supernet(
+            space,
+            self.channels,
+            self.layers,
+            len(self.pictures.classes),
+            pictures=self.pictures.channels,
+            form=form,
+        )
+
+    def pairs(self, epoch: int) -> Iterator[tuple[ImageBatch, ImageBatch]]:
+        """Batches of the two halves, in orders of their own."""
+        yield from zip(
+            self._batches(self.x, self.y, epoch, 2 * self.seed),
+            self._batches(self.x_alphas, self.y_alphas, epoch, 2 * self.seed + 1),
+            strict=False,
+        )
+
+    def _batches(self, x: Any, y: Any, epoch: int, seed: int) -> Iterator[ImageBatch]:
+        size = min(self.batch, len(y))
+        for xs, ys in batches(
+            x, y, size, seed=seed, epoch=epoch, augmentation=self.augmentation, device=str(self.device)
+        ):
+            yield ImageBatch(xs.to(self.dtype), ys)
+
+    def loss(self, call: Call, mixed: Mixed, batch: ImageBatch, *, training: bool = False) -> Tensor:
+        """Mean cross entropy, in nats."""
+        return nn.functional.cross_entropy(call(batch.x, mixed.mixtures, mixed.active), batch.y)
+
+    def evaluate(self, call: Call, mixed: Mixed | None) -> Scores:
+        """On the alphas' half; `call` is a module and is left in training mode."""
+        return evaluate(
+            call,
+            self.x_alphas,
+            self.y_alphas,
+            self.augmentation,
+            arguments=() if mixed is None else (mixed.mixtures, mixed.active),
+            device=str(self.device),
+            dtype=self.dtype,
+        )
+
+    def macs(self, net: Any, space: Space) -> float:
+        """Of a picture's forward pass through what is alive."""
+        return self.costs(space).of(net.alive)
+
+    def costs(self, space: Space) -> Costs:
+        """Multiply-adds by operation, reckoned once a space."""
+        if space.name not in self._costs:
+            self._costs[space.name] = supernet_costs(
+                space,
+                self.channels,
+                self.layers,
+                len(self.pictures.classes),
+                image_size=self.pictures.size,
+                pictures=self.pictures.channels,
+            )
+        return self._costs[space.name]
+
+
+def evaluate(  # noqa: PLR0913  # one evaluation, all that it depends on
+    net: Any,
+    x: Any,
+    y: Any,
+    augmentation: Augmentation,
+    *,
+    arguments: tuple[Any, ...] = (),
+    batch: int = 256,
+    device: str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> Scores:
+    """Loss and accuracy of a network in evaluation mode, over all of the pictures, in order."""
+    training = net.training
+    net.eval()
+    loss, right = 0.0, 0
+    with torch.no_grad():
+        for start in range(0, len(y), batch):
+            xs, ys = normalised(
+                x[start : start + batch], y[start : start + batch], augmentation, device=device
+            )
+            scores = net(xs.to(dtype), *arguments)
+            loss += float(nn.functional.cross_entropy(scores, ys, reduction="sum"))
+            right += int((scores.argmax(1) == ys).sum())
+    net.train(training)
+    return Scores(loss / len(y), right / len(y))

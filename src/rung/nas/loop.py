@@ -1,0 +1,228 @@
+"""The training loop that all strategies with a supernet share."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from rung.errors import RungError
+from rung.nas.genotype import Genotype
+from rung.nas.ledger import Ledger
+from rung.nas.moment import Moment, cosine
+from rung.nas.recipe import Recipe
+from rung.nas.space import Space
+from rung.nas.strategies.base import Alphas, Removal, Strategy, Turn
+from rung.nas.task import Scores, Task
+from rung.nas.training import forget, weight_step
+
+
+class Diverged(RungError):  # noqa: N818  # what happened
+    """The loss of the weights is not finite: nothing of this epoch is kept."""
+
+
+class Plan(NamedTuple):
+    """What a search is made of; with the seed, all that its result depends on."""
+
+    task: Task
+    space: Space
+    strategy: Strategy
+    recipe: Recipe
+    seed: int
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known after an epoch: what a terminal, a log and a page show.
+
+    Attributes:
+        epoch: number of epochs done.
+        train_loss: mean over the steps of the weights, in nats.
+        loss, accuracy: of the supernet on the alphas' samples.
+        temperature: of the relaxation, if it has one.
+        operations: that are left, of all edges of all kinds of cells.
+        alphas: by name, the values after the epoch.
+        mixtures: by cell, the (E, O) weights after the epoch.
+        removed: what was pruned before it: [cell, edge, operation].
+        genotype: what would be derived now.
+        seconds: since the search began.
+        ledger: the cost so far.
+    """
+
+    epoch: int
+    train_loss: float
+    loss: float
+    accuracy: float | None
+    temperature: float | None
+    operations: int
+    alphas: dict[str, list[Any]]
+    mixtures: dict[str, list[list[float]]]
+    removed: list[list[Any]]
+    genotype: dict[str, Any]
+    seconds: float
+    ledger: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For files."""
+        return asdict(self)
+
+
+@dataclass
+class State:
+    """A search under way.
+
+    Attributes:
+        net: the supernet.
+        alphas: what the strategy learns.
+        weights, architecture: their optimisers.
+        epoch: epochs done.
+        ledger: the cost so far.
+        records: one an epoch.
+        last_mixed: how the last step of the weights weighed the operations.
+    """
+
+    net: nn.Module
+    alphas: Alphas
+    weights: torch.optim.Optimizer
+    architecture: torch.optim.Optimizer
+    epoch: int = 0
+    ledger: Ledger = field(default_factory=Ledger)
+    records: list[Record] = field(default_factory=list)
+
+
+def start(plan: Plan) -> State:
+    """A search before its first step: a function of the plan alone."""
+    recipe, strategy = plan.recipe, plan.strategy
+    net = plan.task.supernet(plan.space, strategy.form, plan.seed)
+    alphas = strategy.begin(plan.space, plan.seed)
+    return State(net, alphas, sgd(net, recipe), adam(alphas, recipe))
+
+
+def sgd(net: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+    """Of the weights."""
+    return torch.optim.SGD(
+        net.parameters(), lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay
+    )
+
+
+def adam(alphas: Alphas, recipe: Recipe) -> torch.optim.Optimizer:
+    """Of the alphas."""
+    leaves = list(alphas.values()) or [torch.zeros((), requires_grad=True)]
+    return torch.optim.Adam(
+        leaves, lr=recipe.alpha_rate, betas=recipe.alpha_betas, weight_decay=recipe.alpha_decay
+    )
+
+
+def run(plan: Plan, state: State, watch: Callable[[State, Record], bool]) -> State:
+    """Go on from a state to the last epoch, or to where the strategy has decided everything.
+
+    Args:
+        watch: called after each epoch; its answer says whether to go on.
+
+    Raises:
+        Diverged: a loss is not finite; `state` is of no use any more, the last checkpoint is.
+    """
+    while state.epoch < plan.recipe.epochs:
+        record = one_epoch(plan, state)
+        going_on = watch(state, record)
+        moment = Moment(plan.seed, state.epoch, plan.recipe.epochs)
+        if not going_on or plan.strategy.finished(plan.space, state.net.alive, moment):
+            break
+    return state
+
+
+def one_epoch(plan: Plan, state: State) -> Record:
+    """One epoch: prune, then a step of the alphas and one of the weights for each pair of batches."""
+    began = time.perf_counter()
+    task, space, strategy, recipe = plan.task, plan.space, plan.strategy, plan.recipe
+    first = Moment(plan.seed, state.epoch, recipe.epochs, 0, task.steps)
+    torch.manual_seed(first.number("dropout"))  # what layers draw is a function of seed and epoch
+    removed = prune(plan, state, first)
+    rate = cosine(recipe.rate, recipe.rate_min, state.epoch, recipe.epochs)
+    macs = task.macs(state.net, space)
+    losses = []
+    state.net.train()
+    for step, (for_weights, for_alphas) in enumerate(task.pairs(state.epoch)):
+        moment = first._replace(step=step)
+        _set_rate(state.weights, rate * for_weights.pace)
+        turn = Turn(
+            task,
+            space,
+            state.net,
+            state.alphas,
+            for_weights,
+            for_alphas,
+            state.weights,
+            rate * for_weights.pace,
+            moment,
+        )
+        passes = strategy.step(turn)
+        if passes.passes:
+            state.architecture.step()
+            state.ledger.architecture(passes.passes, passes.samples, macs)
+        with torch.no_grad():
+            mixed = strategy.mixed(space, state.alphas, state.net.alive, moment)
+        losses.append(weight_step(task, state.net, mixed, for_weights, state.weights, recipe.clip))
+        state.ledger.weights(for_weights.size, macs)
+        if not math.isfinite(losses[-1]):
+            raise Diverged(f"the training loss is {losses[-1]} in epoch {state.epoch + 1}, step {step + 1}")
+    state.epoch += 1
+    scores = judge(plan, state)
+    state.ledger.seconds += time.perf_counter() - began
+    record = _record(plan, state, sum(losses) / max(len(losses), 1), scores, removed)
+    state.records.append(record)
+    return record
+
+
+def prune(plan: Plan, state: State, moment: Moment) -> list[Removal]:
+    """Remove what the strategy prunes at this moment: modules, weights, and the optimiser's state of them."""
+    net, removed = state.net, list(plan.strategy.removals(plan.space, state.alphas, state.net.alive, moment))
+    for cell, edge, column in removed:
+        net.prune(cell, edge, column)
+    if removed:
+        forget(state.weights, net)
+    return removed
+
+
+def judge(plan: Plan, state: State) -> Scores:
+    """The supernet on samples that its weights have not seen."""
+    moment = Moment(plan.seed, max(state.epoch - 1, 0), plan.recipe.epochs)
+    with torch.no_grad():
+        mixed = plan.strategy.settled(plan.space, state.alphas, state.net.alive, moment)
+        return plan.task.evaluate(state.net, mixed)
+
+
+def derive(plan: Plan, state: State) -> Genotype:
+    """The architecture that the state stands for."""
+    return plan.strategy.derive(plan.space, state.alphas, state.net.alive)
+
+
+def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _record(plan: Plan, state: State, train_loss: float, scores: Scores, removed: list[Removal]) -> Record:
+    moment = Moment(plan.seed, state.epoch - 1, plan.recipe.epochs)
+    with torch.no_grad():
+        mixed = plan.strategy.settled(plan.space, state.alphas, state.net.alive, moment)
+    names = {cell.name: cell.operations for cell in plan.space.cells}
+    return Record(
+        epoch=state.epoch,
+        train_loss=train_loss,
+        loss=scores.loss,
+        accuracy=scores.accuracy,
+        temperature=plan.strategy.temperature(moment),
+        operations=int(sum(mask.sum() for mask in state.net.alive.values())),
+        alphas={name: value.detach().tolist() for name, value in state.alphas.items()},
+        mixtures={name: value.detach().tolist() for name, value in mixed.mixtures.items()},
+        removed=[[cell, edge, names[cell][column]] for cell, edge, column in removed],
+        genotype=derive(plan, state).to_dict(),
+        seconds=state.ledger.seconds,
+        ledger=state.ledger.to_dict(),
+    )

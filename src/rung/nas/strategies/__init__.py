@@ -1,0 +1,1 @@
+"""How a search relaxes, weighs, prunes and derives: one file a strategy, one table of all."""

@@ -1,0 +1,163 @@
+"""What all strategies share: alphas, their mixtures, and the derivation of the paper."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rung.nas.genotype import Genotype
+from rung.nas.moment import Moment
+from rung.nas.plain import Mask
+from rung.nas.space import Cell, Space
+from rung.nas.task import Mixed, Task
+
+Alphas = dict[str, Tensor]  # by cell: (E, O); a strategy may keep others beside, such as "normal/edges": (E,)
+
+
+class Removal(NamedTuple):
+    """An operation that a strategy prunes: cell, number of the edge, column of the operation."""
+
+    cell: str
+    edge: int
+    column: int
+
+
+class Turn(NamedTuple):
+    """What a step of the alphas is given.
+
+    Attributes:
+        task: the data and its loss.
+        space: what is searched.
+        net: the supernet.
+        alphas: leaves that require gradients; the step leaves its gradients in them.
+        weights_batch, alphas_batch: of this step.
+        optimizer: of the weights: its momentum and decay belong to the virtual step.
+        rate: learning rate of the weights.
+        moment: when.
+    """
+
+    task: Task
+    space: Space
+    net: nn.Module
+    alphas: Alphas
+    weights_batch: Any
+    alphas_batch: Any
+    optimizer: torch.optim.Optimizer
+    rate: float
+    moment: Moment
+
+
+class Passes(NamedTuple):
+    """Forward and backward passes that a step took, each over so many samples."""
+
+    passes: int
+    samples: int
+
+
+class Strategy(Protocol):
+    """A frozen value: its settings, and pure functions of alphas and the moment.
+
+    Attributes:
+        name: as in the table of strategies.
+        form: of the supernet: "fused" where all operations are mixed, "plain" where few are sampled.
+        single_level: whether weights and alphas learn from the same samples.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def form(self) -> str: ...
+
+    @property
+    def single_level(self) -> bool: ...
+
+    def begin(self, space: Space, seed: int) -> Alphas:
+        """The alphas before the first step."""
+        ...
+
+    def mixed(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment) -> Mixed:
+        """How operations are weighed in a training pass at this moment; differentiable in alphas."""
+        ...
+
+    def settled(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment) -> Mixed:
+        """How they are weighed where the supernet is judged: without noise."""
+        ...
+
+    def step(self, turn: Turn) -> Passes:
+        """Leave the gradient of the alphas in them; `Passes(0, 0)` where they do not learn at this moment."""
+        ...
+
+    def removals(
+        self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment
+    ) -> Sequence[Removal]:
+        """What is pruned for good before this epoch begins."""
+        ...
+
+    def finished(self, space: Space, alive: Mapping[str, Mask], moment: Moment) -> bool:
+        """Whether nothing is left to be decided."""
+        ...
+
+    def temperature(self, moment: Moment) -> float | None:
+        """Of the relaxation, if it has one."""
+        ...
+
+    def derive(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> Genotype:
+        """The discrete architecture; deterministic in ties."""
+        ...
+
+
+def small_alphas(space: Space, seed: int, scale: float = 1e-3) -> Alphas:
+    """Normal with this deviation, as in the DARTS reference; the same for the same seed."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        cell.name: (
+            scale * torch.randn(len(cell.edges), len(cell.operations), generator=generator)
+        ).requires_grad_()
+        for cell in space.cells
+    }
+
+
+def softmax(logits: Tensor, alive: Mask) -> Tensor:
+    """(E, O): softmax over the operations of each edge that are alive; zeros elsewhere, and on empty edges."""
+    mask = torch.from_numpy(alive).to(logits.device)
+    weights = torch.softmax(logits.masked_fill(~mask, -torch.inf), dim=-1)
+    return torch.where(mask, weights, torch.zeros((), dtype=logits.dtype, device=logits.device))
+
+
+def ranked(cell: Cell) -> Mask:
+    """(O,): the operations that a derivation ranks: all but the zero operation."""
+    return np.array([name != "none" for name in cell.operations])
+
+
+def best_edges(cell: Cell, weights: Tensor, alive: Mask) -> tuple[tuple[int, int], ...]:
+    """The paper's derivation (section 2.4): of each node, the edges with the strongest operation.
+
+    The zero operation competes in the softmax but is not ranked. Ties go to the lower source and the earlier
+    operation. Where fewer edges than `cell.keep` are left, all that are left stay.
+
+    Args:
+        weights: (E, O).
+        alive: (E, O).
+
+    Returns:
+        (edge, column) of what is kept.
+    """
+    values = weights.detach().cpu().double().numpy()
+    values = np.where(alive & ranked(cell)[None, :], values, -np.inf)  # (E, O)
+    kept = []
+    for target in cell.targets:
+        edges = [edge for edge in cell.entering(target) if np.isfinite(values[edge]).any()]
+        order = sorted(edges, key=lambda edge: (-values[edge].max(), edge))
+        chosen = order if cell.keep is None else order[: cell.keep]
+        kept += [(edge, int(values[edge].argmax())) for edge in sorted(chosen)]
+    return tuple(kept)
+
+
+def derive_best(space: Space, weights: Mapping[str, Tensor], alive: Mapping[str, Mask]) -> Genotype:
+    """The genotype of the strongest operations of every cell."""
+    return space.genotype({c.name: best_edges(c, weights[c.name], alive[c.name]) for c in space.cells})

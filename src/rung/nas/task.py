@@ -1,0 +1,121 @@
+"""The seam between a search and what it is searched for: pictures or text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple, Protocol
+
+from torch import Tensor, nn
+
+from rung.nas.moment import Moment
+from rung.nas.plain import Mask
+from rung.nas.space import Space
+
+
+class Mixed(NamedTuple):
+    """How the operations are weighed in a pass.
+
+    Attributes:
+        mixtures: by cell, (E, O) weights.
+        active: by cell, (E, O) operations to compute; None for all that are alive.
+    """
+
+    mixtures: Mapping[str, Tensor]
+    active: Mapping[str, Mask] | None = None
+
+
+class Scores(NamedTuple):
+    """How good a network is on data that its weights have not seen.
+
+    Attributes:
+        loss: mean over samples, in nats.
+        accuracy: share of pictures classified rightly; of text, None.
+    """
+
+    loss: float
+    accuracy: float | None
+
+
+class Batch(Protocol):
+    """Some samples.
+
+    Attributes:
+        size: how many samples (pictures, or words).
+        pace: what the learning rate of the weights is multiplied with for it (1, but for windows of text).
+    """
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def pace(self) -> float: ...
+
+
+class Net(Protocol):
+    """A supernet, as strategies and the loop see it."""
+
+    @property
+    def alive(self) -> dict[str, Mask]: ...
+
+    def prune(self, cell: str, edge: int, column: int) -> None: ...
+
+    def plain_state(self) -> dict[str, Tensor]: ...
+
+
+Call = Callable[..., Any]  # a network, or one with other weights put in its place
+
+
+class Task(Protocol):
+    """Data, the loss, and the networks that fit them.
+
+    A loss is asked of a *call*: the network itself, or a function of the same arguments that uses other
+    weights (the virtual step of second-order DARTS).
+    """
+
+    @property
+    def steps(self) -> int:
+        """Of an epoch."""
+        ...
+
+    def supernet(self, space: Space, form: str, seed: int) -> nn.Module:
+        """A `Net` for this data, its weights a function of the seed."""
+        ...
+
+    def pairs(self, epoch: int) -> Iterator[tuple[Any, Any]]:
+        """Batches of an epoch, a function of (seed, epoch) alone: one for the weights, one for the alphas."""
+        ...
+
+    def loss(self, call: Call, mixed: Mixed, batch: Any, *, training: bool = False) -> Tensor:
+        """Mean loss of a batch.
+
+        Args:
+            training: for the step of the weights: with the regularisation of activations that belongs to it.
+        """
+        ...
+
+    def evaluate(self, call: Call, mixed: Mixed | None) -> Scores:
+        """On the architecture's part of the data, in evaluation mode.
+
+        Args:
+            mixed: None for a network that is not a supernet.
+        """
+        ...
+
+    def macs(self, net: Any, space: Space) -> float:
+        """Multiply-adds of one sample's forward pass through what is left of the supernet."""
+        ...
+
+
+class Weighted(NamedTuple):
+    """A term beside the loss of alphas.
+
+    Attributes:
+        cost: by cell, (E, O) of each operation, in units of the whole.
+        weight: in nats.
+    """
+
+    cost: Mapping[str, Tensor]
+    weight: float
+
+
+__all__ = ["Batch", "Call", "Mixed", "Moment", "Net", "Scores", "Task", "Weighted"]
