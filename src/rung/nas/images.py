@@ -13,7 +13,7 @@ from rung.nas.data.augment import Augmentation, batches, normalised
 from rung.nas.data.pictures import Pictures, halves
 from rung.nas.space import Space
 from rung.nas.supernet import Form, Supernet
-from rung.nas.task import Call, Mixed, Scores
+from rung.nas.task import Call, Mixed, Net, Scores
 
 
 class ImageBatch(NamedTuple):
@@ -69,7 +69,7 @@ class ImageTask:
         """Of an epoch: whole batches of the weights' half."""
         return max(min(len(self.y), len(self.y_alphas)) // self.batch, 1)
 
-    def supernet(self, space: Space, form: Form, seed: int) -> nn.Module:
+    def supernet(self, space: Space, form: Form, seed: int) -> Net:
         """Its weights are a function of the seed, the same in either form."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -77,7 +77,8 @@ class ImageTask:
         net = made if form == "plain" else self._made(space, form)
         if net is not made:
             net.load_plain_state(made.plain_state())
-        return net.to(self.device, self.dtype).to(memory_format=torch.channels_last)
+        net.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return net
 
     def _made(self, space: Space, form: Form) -> Supernet:
         return Supernet(
@@ -120,7 +121,7 @@ class ImageTask:
             dtype=self.dtype,
         )
 
-    def macs(self, net: Any, space: Space) -> float:
+    def macs(self, net: Net, space: Space) -> float:
         """Of a picture's forward pass through what is alive."""
         return self.costs(space).of(net.alive)
 

@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from rung.errors import RungError
 from rung.nas.genotype import Genotype
@@ -18,7 +17,7 @@ from rung.nas.moment import Moment, cosine
 from rung.nas.recipe import Recipe
 from rung.nas.space import Space
 from rung.nas.strategies.base import Alphas, Removal, Strategy, Turn
-from rung.nas.task import Scores, Task
+from rung.nas.task import Net, Scores, Task
 from rung.nas.training import forget, weight_step
 
 
@@ -86,7 +85,7 @@ class State:
         last_mixed: how the last step of the weights weighed the operations.
     """
 
-    net: nn.Module
+    net: Net
     alphas: Alphas
     weights: torch.optim.Optimizer
     architecture: torch.optim.Optimizer
@@ -103,7 +102,7 @@ def start(plan: Plan) -> State:
     return State(net, alphas, sgd(net, recipe), adam(alphas, recipe))
 
 
-def sgd(net: nn.Module, recipe: Recipe) -> torch.optim.SGD:
+def sgd(net: Net, recipe: Recipe) -> torch.optim.SGD:
     """Of the weights."""
     return torch.optim.SGD(
         net.parameters(), lr=recipe.rate, momentum=recipe.momentum, weight_decay=recipe.decay

@@ -15,9 +15,9 @@ from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.plain import Mask, PlainBody
 from rung.nas.skeleton import Residual, StemName, before, begin, darts_places, pooled, stems
 from rung.nas.space import Space
+from rung.nas.task import Mixtures, Net
 
 Form = Literal["plain", "fused"]
-Mixtures = Mapping[str, Tensor]  # by cell: (E, O)
 _BODY: Final = "body."
 
 
@@ -51,7 +51,7 @@ class SearchCell(nn.Module):
         return cast(Tensor, self.body(states, mixtures[self.name], mask))
 
 
-class Supernet(nn.Module):
+class Supernet(Net):
     """All architectures of a space at once, sharing weights.
 
     Args:
@@ -60,8 +60,8 @@ class Supernet(nn.Module):
         layers: cells in the stack.
         classes: of the pictures.
         pictures: channels of a picture.
-        form: "plain" has a module for each candidate of each edge; "fused" computes the same at less cost, all
-            edges that leave a node together.
+        form: "plain" has a module for each candidate of each edge; "fused" computes the same at less cost,
+            all edges that leave a node together.
 
     Raises:
         SpaceError: the space is not one of image cells, or names an operation that the table lacks.

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
-from rung.nas.moment import Moment
 from rung.nas.plain import Mask
 from rung.nas.space import Space
+
+Mixtures = Mapping[str, Tensor]  # by cell: (E, O)
 
 
 class Mixed(NamedTuple):
@@ -20,7 +21,7 @@ class Mixed(NamedTuple):
         active: by cell, (E, O) operations to compute; None for all that are alive.
     """
 
-    mixtures: Mapping[str, Tensor]
+    mixtures: Mixtures
     active: Mapping[str, Mask] | None = None
 
 
@@ -51,15 +52,25 @@ class Batch(Protocol):
     def pace(self) -> float: ...
 
 
-class Net(Protocol):
-    """A supernet, as strategies and the loop see it."""
+class Net(nn.Module):
+    """A supernet, as strategies and the loop see it: called with samples, mixtures and what is active."""
 
     @property
-    def alive(self) -> dict[str, Mask]: ...
+    def alive(self) -> dict[str, Mask]:
+        """By cell, (E, O): the operations that have not been pruned."""
+        raise NotImplementedError
 
-    def prune(self, cell: str, edge: int, column: int) -> None: ...
+    def prune(self, cell: str, edge: int, column: int) -> None:
+        """Remove an operation from an edge of every cell of this kind, for good."""
+        raise NotImplementedError
 
-    def plain_state(self) -> dict[str, Tensor]: ...
+    def plain_state(self) -> dict[str, Tensor]:
+        """All weights and statistics under the plain form's names."""
+        raise NotImplementedError
+
+    def load_plain_state(self, state: Mapping[str, Tensor]) -> None:
+        """Take over what `plain_state` gave, pruned alike."""
+        raise NotImplementedError
 
 
 Call = Callable[..., Any]  # a network, or one with other weights put in its place
@@ -77,8 +88,8 @@ class Task(Protocol):
         """Of an epoch."""
         ...
 
-    def supernet(self, space: Space, form: str, seed: int) -> nn.Module:
-        """A `Net` for this data, its weights a function of the seed."""
+    def supernet(self, space: Space, form: str, seed: int) -> Net:
+        """For this data, its weights a function of the seed."""
         ...
 
     def pairs(self, epoch: int) -> Iterator[tuple[Any, Any]]:
@@ -101,7 +112,7 @@ class Task(Protocol):
         """
         ...
 
-    def macs(self, net: Any, space: Space) -> float:
+    def macs(self, net: Net, space: Space) -> float:
         """Multiply-adds of one sample's forward pass through what is left of the supernet."""
         ...
 
@@ -116,6 +127,3 @@ class Weighted(NamedTuple):
 
     cost: Mapping[str, Tensor]
     weight: float
-
-
-__all__ = ["Batch", "Call", "Mixed", "Moment", "Net", "Scores", "Task", "Weighted"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,7 +28,7 @@ def weight_step(  # the whole step, in one call
     loss = task.loss(net, mixed, batch, training=True)
     value = float(loss.detach())
     if math.isfinite(value):
-        loss.backward()
+        torch.autograd.backward(loss)
         if clip > 0:
             nn.utils.clip_grad_norm_(net.parameters(), clip)
         optimizer.step()
@@ -38,17 +38,17 @@ def weight_step(  # the whole step, in one call
 def forget(optimizer: torch.optim.Optimizer, net: nn.Module) -> None:
     """After a pruning: let an optimiser hold the parameters that the net has now, and their state alone.
 
-    A form that replaced a parameter by a part of it says so in `moved`: (old, new or None, kept rows or None);
-    the state of the rows that are kept is carried over.
+    A form that replaced a parameter by a part of it says so in `moved`: (old, new or None, kept rows or
+    None); the state of the rows that are kept is carried over.
     """
     group = optimizer.param_groups[0]
     for module in net.modules():
-        for old, new, rows in getattr(module, "moved", ()):
+        for old, new, rows in cast(Any, getattr(module, "moved", ())):
             state = optimizer.state.pop(old, None)
             if new is not None and state is not None:
                 optimizer.state[new] = {name: _kept(value, old, rows) for name, value in state.items()}
         if hasattr(module, "moved"):
-            module.moved = []
+            cast(Any, module).moved = []
     current = list(net.parameters())
     present = {id(p) for p in current}
     for parameter in [p for p in optimizer.state if id(p) not in present]:

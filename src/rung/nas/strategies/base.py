@@ -7,13 +7,13 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from rung.nas.genotype import Genotype
 from rung.nas.moment import Moment
 from rung.nas.plain import Mask
 from rung.nas.space import Cell, Space
-from rung.nas.task import Mixed, Task
+from rung.nas.task import Mixed, Net, Task
 
 Alphas = dict[str, Tensor]  # by cell: (E, O); a strategy may keep others beside, such as "normal/edges": (E,)
 
@@ -42,7 +42,7 @@ class Turn(NamedTuple):
 
     task: Task
     space: Space
-    net: nn.Module
+    net: Net
     alphas: Alphas
     weights_batch: Any
     alphas_batch: Any

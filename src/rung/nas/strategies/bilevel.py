@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import torch
@@ -17,7 +18,7 @@ from rung.nas.task import Mixed
 class Mixes(Protocol):
     """What a step asks of a strategy; see `rung.nas.strategies.base.Strategy`."""
 
-    def mixed(self, space: Space, alphas: Alphas, alive: dict[str, Mask], moment: Moment) -> Mixed: ...
+    def mixed(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment) -> Mixed: ...
 
 
 def first_order(strategy: Mixes, turn: Turn) -> Passes:
