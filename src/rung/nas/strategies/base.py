@@ -123,9 +123,9 @@ def small_alphas(space: Space, seed: int, scale: float = 1e-3) -> Alphas:
 
 
 def softmax(logits: Tensor, alive: Mask) -> Tensor:
-    """(E, O): softmax over the operations of each edge that are alive; zeros elsewhere, and on empty edges."""
+    """(E, O): softmax over each edge's operations that are alive; zeros elsewhere, and on empty edges."""
     mask = torch.from_numpy(alive).to(logits.device)
-    weights = torch.softmax(logits.masked_fill(~mask, -torch.inf), dim=-1)
+    weights = torch.softmax(logits.masked_fill(~mask, -1e30), dim=-1)  # finite: an empty edge's gradient, too
     return torch.where(mask, weights, torch.zeros((), dtype=logits.dtype, device=logits.device))
 
 

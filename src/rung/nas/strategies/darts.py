@@ -16,7 +16,7 @@ from rung.nas.task import Mixed
 
 @dataclass(frozen=True)
 class FirstOrder:
-    """First-order DARTS (section 2.3, xi = 0): alphas descend on the validation loss of the weights as they are."""
+    """First-order DARTS (section 2.3, xi = 0): alphas descend on the validation loss at the present weights."""
 
     name: str = "darts1"
     form: str = "fused"
