@@ -1,20 +1,22 @@
 """A layered layout: where the vertices of a directed acyclic graph are drawn, from left to right.
 
 After Sugiyama, Tagawa and Toda (1981): every link joins two neighbouring ranks (longer ones are chains of
-bends), the order within a rank is chosen for few crossings, then heights for straight links. Since labels and
-bends are vertices with room of their own, no curve between two ranks can meet a vertex, and no two labels meet.
+bends), the order within a rank is chosen for few crossings, then heights for straight links. Since labels
+and bends are vertices with room of their own, no curve between two ranks can meet a vertex, and no two labels
+meet.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 from typing import Final
 
 _SWEEPS: Final = 24  # of ordering; few suffice for graphs of this size, and the best order seen is kept
-_SETTLINGS: Final = 80  # of heights
-_STRAIGHT: Final = 3.0  # how much more a link to a bend counts than one between two vertices
+_SETTLINGS: Final = 160  # of heights
+_STRAIGHT: Final = 60.0  # pixels: a step in a line weighs as much as a link to a node that climbs so far
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Vertex:
         width: in pixels; 0 for a bend.
         height: in pixels; 0 for a bend.
         gap: room that it wants above and below, in pixels.
-        bend: whether it is only a point that a long link runs through.
+        bend: whether it is only a point that a long line runs through.
+        node: whether lines end at it; it is a label otherwise.
     """
 
     rank: int
@@ -34,6 +37,7 @@ class Vertex:
     height: float
     gap: float
     bend: bool = False
+    node: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,17 +78,22 @@ def layered(vertices: Sequence[Vertex], links: Sequence[tuple[int, int]], spread
 
 def crossings(ranks: Sequence[Sequence[int]], links: Sequence[tuple[int, int]]) -> int:
     """How many pairs of links cross, the vertices of each rank being in this order."""
-    place = {v: i for rank in ranks for i, v in enumerate(rank)}
-    at = {v: r for r, rank in enumerate(ranks) for v in rank}
-    return sum(
-        (place[a] - place[c]) * (place[b] - place[d]) < 0
-        for (a, b), (c, d) in combinations(links, 2)
-        if at[a] == at[c]
-    )
+    place = {v: (number, i) for number, rank in enumerate(ranks) for i, v in enumerate(rank)}
+    seen: dict[int, list[int]] = {}  # by rank of the left end: where links so far arrive, sorted
+    total = 0
+    for (rank, _), arrival in sorted((place[a], place[b][1]) for a, b in links):
+        before = seen.setdefault(rank, [])
+        total += len(before) - bisect_right(before, arrival)
+        insort(before, arrival)
+    return total
 
 
 def _ordered(ranks: list[list[int]], links: Sequence[tuple[int, int]]) -> list[list[int]]:
     """The ranks in the best order that sweeps of barycentres and exchanges of neighbours find."""
+    near: list[list[int]] = [[] for rank in ranks for _ in rank]
+    for a, b in links:
+        near[a].append(b)
+        near[b].append(a)
     best, least = [list(rank) for rank in ranks], crossings(ranks, links)
     for sweep in range(_SWEEPS):
         if least == 0:
@@ -92,8 +101,8 @@ def _ordered(ranks: list[list[int]], links: Sequence[tuple[int, int]]) -> list[l
         forward = sweep % 2 == 0
         numbers = range(1, len(ranks)) if forward else range(len(ranks) - 2, 0, -1)
         for number in numbers:
-            _by_barycentre(ranks, number, links, forward, late=sweep % 4 >= 2)
-        _exchanged(ranks, links)
+            _by_barycentre(ranks, number, near, forward, late=sweep % 4 >= 2)
+        _exchanged(ranks, near)
         now = crossings(ranks, links)
         if now < least:
             best, least = [list(rank) for rank in ranks], now
@@ -101,67 +110,84 @@ def _ordered(ranks: list[list[int]], links: Sequence[tuple[int, int]]) -> list[l
 
 
 def _by_barycentre(
-    ranks: list[list[int]], number: int, links: Sequence[tuple[int, int]], forward: bool, late: bool
+    ranks: list[list[int]], number: int, near: Sequence[Sequence[int]], forward: bool, late: bool
 ) -> None:
     """Order one rank by the mean place of the neighbours in the rank before it (after it, if backward)."""
     place = {v: i for i, v in enumerate(ranks[number - 1 if forward else number + 1])}
-    near: dict[int, list[int]] = {v: [] for v in ranks[number]}
-    for a, b in links:
-        here, there = (b, a) if forward else (a, b)
-        if here in near and there in place:
-            near[here].append(place[there])
     old = {v: i for i, v in enumerate(ranks[number])}
 
     def key(v: int) -> tuple[float, int]:
-        mean = sum(near[v]) / len(near[v]) if near[v] else float(old[v])
+        places = [place[u] for u in near[v] if u in place]
+        mean = sum(places) / len(places) if places else float(old[v])
         return mean, -old[v] if late else old[v]  # ties in turn, so that a sweep may leave a local optimum
 
     ranks[number].sort(key=key)
 
 
-def _exchanged(ranks: list[list[int]], links: Sequence[tuple[int, int]]) -> None:
+def _exchanged(ranks: list[list[int]], near: Sequence[Sequence[int]]) -> None:
     """Exchange neighbours of a rank as long as that removes crossings; the first rank stays."""
+    place = {v: i for rank in ranks for i, v in enumerate(rank)}
+    at = {v: number for number, rank in enumerate(ranks) for v in rank}
     for number in range(1, len(ranks)):
-        rank = ranks[number]
-        around = [link for link in links if link[0] in rank or link[1] in rank]
-        near = ranks[max(number - 1, 0) : number + 2]
-        least, better = crossings(near, around), True
+        rank, better = ranks[number], True
         while better:
             better = False
             for i in range(len(rank) - 1):
-                rank[i], rank[i + 1] = rank[i + 1], rank[i]
-                now = crossings(near, around)
-                if now < least:
-                    least, better = now, True
-                else:
-                    rank[i], rank[i + 1] = rank[i + 1], rank[i]
+                above, below = rank[i], rank[i + 1]
+                gain = sum(
+                    (place[a] > place[b]) - (place[a] < place[b])
+                    for a in near[above]
+                    for b in near[below]
+                    if at[a] == at[b]
+                )
+                if gain > 0:
+                    rank[i], rank[i + 1] = below, above
+                    place[above], place[below] = i + 1, i
+                    better = True
 
 
 def _heights(
     ranks: Sequence[Sequence[int]], vertices: Sequence[Vertex], links: Sequence[tuple[int, int]]
 ) -> list[float]:
-    """Heights of least squares over the links, rank after rank, each exact given the others."""
-    near: list[list[tuple[int, float]]] = [[] for _ in vertices]
+    """Heights that keep links short and lines straight, rank after rank, each exact given the others.
+
+    Least squares at links that end at a node; within a long line least distances (squares whose weights are
+    divided by the distance), for which it makes one step where squares would spread it over many.
+    """
+    near: list[list[tuple[int, bool]]] = [[] for _ in vertices]
     for a, b in links:
-        weight = _STRAIGHT if vertices[a].bend or vertices[b].bend else 1.0
-        near[a].append((b, weight))
-        near[b].append((a, weight))
+        line = (vertices[a].bend and not vertices[b].node) or (vertices[b].bend and not vertices[a].node)
+        near[a].append((b, line))
+        near[b].append((a, line))
     offsets = [_offsets(rank, vertices) for rank in ranks]
     y = [0.0] * len(vertices)
     for rank, offset in zip(ranks, offsets, strict=True):
         for v, o in zip(rank, offset, strict=True):
             y[v] = o - offset[-1] / 2
-    order = list(range(len(ranks)))
+    numbers = list(range(len(ranks)))
     for turn in range(_SETTLINGS):
-        for number in order if turn % 2 else reversed(order):
-            wanted, weights = [], []
-            for v, o in zip(ranks[number], offsets[number], strict=True):
-                weight = sum(w for _, w in near[v])
-                wanted.append(sum(w * y[u] for u, w in near[v]) / weight - o if weight else -o)
-                weights.append(weight or 1e-3)
-            for v, o, value in zip(ranks[number], offsets[number], isotonic(wanted, weights), strict=True):
-                y[v] = value + o
+        soft = max(64.0 * 0.96**turn, 0.5)
+        for number in numbers if turn % 2 else reversed(numbers):
+            _settled(ranks[number], offsets[number], near, y, soft)
     return y
+
+
+def _settled(
+    rank: Sequence[int],
+    offsets: Sequence[float],
+    near: Sequence[Sequence[tuple[int, bool]]],
+    y: list[float],
+    soft: float,
+) -> None:
+    """Put one rank where its links want it; within a line, less than `soft` pixels still count squared."""
+    wanted, weights = [], []
+    for v, offset in zip(rank, offsets, strict=True):
+        pulls = [(y[u], _STRAIGHT / max(abs(y[u] - y[v]), soft) if line else 1.0) for u, line in near[v]]
+        weight = sum(w for _, w in pulls)
+        wanted.append((sum(w * at for at, w in pulls) / weight if weight else 0.0) - offset)
+        weights.append(weight or 1e-9)
+    for v, offset, value in zip(rank, offsets, isotonic(wanted, weights), strict=True):
+        y[v] = value + offset
 
 
 def _offsets(rank: Sequence[int], vertices: Sequence[Vertex]) -> list[float]:
