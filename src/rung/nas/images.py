@@ -9,8 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from rung.nas.costs import Costs, supernet_costs
-from rung.nas.data.augment import Augmentation, batches, normalised
-from rung.nas.data.pictures import Pictures, halves
+from rung.nas.counting import count
+from rung.nas.data.augment import Augmentation
+from rung.nas.data.batches import batches, evaluation_batches
+from rung.nas.data.pictures import Pictures
+from rung.nas.data.strata import halves
+from rung.nas.genotype import Genotype
+from rung.nas.recipe import Recipe
 from rung.nas.space import Space
 from rung.nas.supernet import Form, Supernet
 from rung.nas.task import Call, Mixed, Net, Scores
@@ -86,7 +91,7 @@ class ImageTask:
             self.channels,
             self.layers,
             len(self.pictures.classes),
-            pictures=self.pictures.channels,
+            pictures=self.pictures.shape[2],
             form=form,
         )
 
@@ -121,6 +126,26 @@ class ImageTask:
             dtype=self.dtype,
         )
 
+    def retrain(
+        self, genotype: Genotype, recipe: Recipe, seed: int, seconds: float | None
+    ) -> tuple[Scores | None, list[str]]:
+        """See `rung.nas.task.Task`."""
+        from rung.nas.retraining import short_training
+
+        return short_training(genotype, self.pictures, recipe, seed, seconds, str(self.device))
+
+    def size(self, genotype: Genotype, recipe: Recipe) -> tuple[int, int | None]:
+        """See `rung.nas.task.Task`."""
+        counted = count(
+            genotype,
+            recipe.retrain_channels,
+            recipe.retrain_layers,
+            len(self.pictures.classes),
+            image_size=self.pictures.shape[0],
+            pictures=self.pictures.shape[2],
+        )
+        return counted.parameters, counted.multiply_adds
+
     def macs(self, net: Net, space: Space) -> float:
         """Of a picture's forward pass through what is alive."""
         return self.costs(space).of(net.alive)
@@ -133,8 +158,8 @@ class ImageTask:
                 self.channels,
                 self.layers,
                 len(self.pictures.classes),
-                image_size=self.pictures.size,
-                pictures=self.pictures.channels,
+                image_size=self.pictures.shape[0],
+                pictures=self.pictures.shape[2],
             )
         return self._costs[space.name]
 
@@ -155,10 +180,7 @@ def evaluate(  # noqa: PLR0913  # one evaluation, all that it depends on
     net.eval()
     loss, right = 0.0, 0
     with torch.no_grad():
-        for start in range(0, len(y), batch):
-            xs, ys = normalised(
-                x[start : start + batch], y[start : start + batch], augmentation, device=device
-            )
+        for xs, ys in evaluation_batches(x, y, batch, augmentation=augmentation, device=device):
             scores = net(xs.to(dtype), *arguments)
             loss += float(nn.functional.cross_entropy(scores, ys, reduction="sum"))
             right += int((scores.argmax(1) == ys).sum())

@@ -22,7 +22,8 @@ class Recipe:
         rate, rate_min: learning rate of the weights, falling along half a cosine by epochs.
         momentum, decay, clip: of the weights' SGD; clip is the largest norm of a gradient.
         alpha_rate, alpha_betas, alpha_decay: of the alphas' Adam.
-        retrain_channels, retrain_layers, retrain_epochs: of the short training that judges the derived network.
+        retrain_channels, retrain_layers, retrain_epochs, retrain_batch, retrain_drop_path: of the short
+            training that judges the derived network.
         strategy: settings of strategies that are scaled to the number of steps, by strategy, then by name.
     """
 
@@ -55,8 +56,8 @@ class Recipe:
 PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
         "tiny": Recipe(
-            text="about three minutes on two cores: 2,000 pictures, 12 epochs of few steps, so that alphas learn "
-            "30 times as fast as the papers' and the temperature falls from 1.6 to 0.1 in these epochs",
+            text="about three minutes on two cores: 2,000 pictures, 12 epochs of few steps, so that alphas "
+            "learn 30 times as fast as the papers' and the temperature falls as far as theirs in these epochs",
             channels=4,
             layers=3,
             epochs=12,
@@ -72,8 +73,8 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             retrain_drop_path=0.0,
         ),
         "small": Recipe(
-            text="about an hour on two cores: 6,000 pictures, 20 epochs; alphas learn ten times as fast as the "
-            "papers', the temperature falls as far as theirs",
+            text="about an hour on two cores: 6,000 pictures, 20 epochs; alphas learn ten times as fast as "
+            "the papers', the temperature falls as far as theirs",
             channels=8,
             layers=5,
             epochs=20,

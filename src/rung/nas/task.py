@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
+from rung.nas.genotype import Genotype
 from rung.nas.plain import Mask
 from rung.nas.space import Space
 
@@ -110,6 +111,24 @@ class Task(Protocol):
         Args:
             mixed: None for a network that is not a supernet.
         """
+        ...
+
+    def retrain(
+        self, genotype: Genotype, recipe: Any, seed: int, seconds: float | None
+    ) -> tuple[Scores | None, list[str]]:
+        """Train the derived network from scratch for the preset's short time, and judge it on held-out data.
+
+        Args:
+            recipe: of the search; its `retrain_*` settings.
+            seconds: that are left, None for as many as it takes; None comes back if not even an epoch fits.
+
+        Returns:
+            Its scores, and what a reader should know, in sentences.
+        """
+        ...
+
+    def size(self, genotype: Genotype, recipe: Any) -> tuple[int, int | None]:
+        """Parameters and multiply-adds of the network that `retrain` trains."""
         ...
 
     def macs(self, net: Net, space: Space) -> float:

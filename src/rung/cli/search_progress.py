@@ -1,0 +1,102 @@
+"""What `rung search` shows while it searches: a bar and the cell so far on a terminal, lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from rung.cli import output
+from rung.study.durations import spoken
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from rung.nas.loop import Plan, Record
+
+
+class SearchProgress:
+    """Watches a search: called after each epoch with its record.
+
+    Args:
+        title: what is searched, in a few words.
+    """
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._record: Record | None = None
+        self._epochs = 0
+        self._console = output.err()
+        self._live = False
+        self._began = time.monotonic()
+        self._seen = self._began  # when the latest record came
+
+    def __call__(self, record: Record, plan: Plan) -> None:
+        self._record, self._epochs = record, plan.recipe.epochs
+        self._seen = time.monotonic()
+        if not self._live and not output.quiet():
+            self._console.print(f"{self._numbers(record)}, {self._left()}", markup=False)
+
+    def _numbers(self, record: Record) -> str:
+        judged = f"held-out loss {record.loss:.4f}"
+        if record.accuracy is not None:
+            judged = f"held-out accuracy {record.accuracy:.4f}"
+        parts = [f"epoch {record.epoch}/{self._epochs}", f"train loss {record.train_loss:.4f}", judged]
+        if record.temperature is not None:
+            parts.append(f"temperature {record.temperature:.3f}")
+        return ", ".join([*parts, f"{record.operations} operations left"])
+
+    def _left(self) -> str:
+        record = self._record
+        if record is None:
+            return "starting"
+        each = record.seconds / record.epoch
+        left = each * (self._epochs - record.epoch) - (time.monotonic() - self._seen)
+        return f"about {spoken(max(left, 0.0))} left" if left > 0 else "finishing"
+
+    def __rich__(self) -> RenderableType:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        record = self._record
+        grid = Table.grid(padding=(0, 2))
+        done = 0 if record is None else record.epoch
+        grid.add_row(
+            Text(self._title, style="bold"),
+            ProgressBar(total=max(self._epochs, 1), completed=done, width=24),
+            Text(self._left(), style="bold cyan"),
+        )
+        if record is None:
+            return Group(grid, Text(f"first epoch, {spoken(time.monotonic() - self._began)} so far"))
+        return Group(grid, Text(self._numbers(record)), *self._cells(record.genotype))
+
+    @staticmethod
+    def _cells(form: dict[str, Any]) -> list[RenderableType]:
+        from rich.text import Text
+
+        from rung.nas.genotype import Genotype
+
+        lines: list[RenderableType] = []
+        for name, cell in Genotype.from_dict(form).cells:
+            nodes = (
+                " + ".join(f"{operation}({source})" for operation, source in edges) for edges in cell.nodes
+            )
+            text = "; ".join(f"{cell.inputs + number}: {node}" for number, node in enumerate(nodes))
+            lines.append(Text.assemble((f"{name:>9}  ", "bold"), (text, "dim")))
+        return lines
+
+    @contextmanager
+    def showing(self) -> Iterator[None]:
+        """While the search runs: a moving display, if anybody sees it."""
+        if output.quiet() or not self._console.is_terminal:
+            yield
+            return
+        from rich.live import Live
+
+        self._live = True
+        with Live(self, console=self._console, refresh_per_second=4, transient=True):
+            yield
+        self._live = False

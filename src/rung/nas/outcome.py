@@ -1,0 +1,74 @@
+"""What a search amounts to: the derived network, its gap, its short training, and what all that costs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from rung.nas.loop import State, derive, judge
+from rung.nas.planning import Prepared, Request
+from rung.nas.result import Accuracies, SearchResult
+from rung.nas.task import Scores
+
+
+def outcome(
+    prepared: Prepared, state: State, request: Request, study: str, seconds: float | None
+) -> SearchResult:
+    """The result of a search's state.
+
+    Args:
+        request: what was asked; its `retrain` says whether the derived network is trained for a short time.
+        study: the name of the search's study.
+        seconds: what is left of the budget, None without one.
+    """
+    from rung.nas.gap import measured
+
+    plan, notes = prepared.plan, list(prepared.notes)
+    genotype = derive(plan, state)
+    searched = judge(plan, state)
+    derived, gap = measured(plan, state, genotype)
+    retrained: Scores | None = None
+    if request.retrain:
+        retrained, said = plan.task.retrain(genotype, plan.recipe, plan.seed, seconds)
+        notes += said
+    parameters, multiply_adds = plan.task.size(genotype, plan.recipe)
+    words = searched.accuracy is None
+    return SearchResult(
+        genotype=genotype,
+        strategy=plan.strategy.name,
+        space=plan.space.name,
+        preset=request.preset,
+        cell=request.cell,
+        seed=plan.seed,
+        data=prepared.data,
+        parameters=parameters,
+        multiply_adds=multiply_adds,
+        cost=state.ledger.to_dict(),
+        accuracy=Accuracies(searched.accuracy, derived.accuracy, retrained.accuracy if retrained else None),
+        relaxation_gap=gap,
+        perplexity=_perplexities(searched, derived, retrained) if words else {},
+        settings=_settings(prepared, state),
+        notes=tuple(notes),
+        records=tuple(record.to_dict() for record in state.records),
+        study=study,
+    )
+
+
+def _perplexities(searched: Scores, derived: Scores, retrained: Scores | None) -> dict[str, float | None]:
+    return {
+        "searched": math.exp(searched.loss),
+        "derived": math.exp(derived.loss),
+        "retrained": None if retrained is None else math.exp(retrained.loss),
+    }
+
+
+def _settings(prepared: Prepared, state: State) -> dict[str, Any]:
+    """Of recipe and strategy, as plain values."""
+    from dataclasses import asdict, is_dataclass
+
+    plan = prepared.plan
+    recipe = asdict(plan.recipe)
+    strategy: Any = plan.strategy
+    own: dict[str, Any] = asdict(strategy) if is_dataclass(strategy) else {}
+    plain = {k: v for k, v in own.items() if isinstance(v, bool | int | float | str | type(None))}
+    return {"recipe": {k: v for k, v in recipe.items() if k not in ("strategy", "text")}, "strategy": plain}

@@ -1,0 +1,214 @@
+"""From what was asked to what is done: data, space, strategy, recipe, and how many epochs fit a budget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, Final, NamedTuple
+
+import torch
+
+from rung.errors import UserError
+from rung.nas.loop import Plan, start
+from rung.nas.moment import Moment
+from rung.nas.recipe import PRESETS, Recipe
+from rung.nas.space import SPACES, Space
+from rung.nas.strategies.base import Strategy, Turn
+from rung.nas.task import Task
+from rung.nas.training import weight_step
+
+SEARCHING: Final = 0.75  # of a budget; the rest is for deriving and for the short training
+_PROBES: Final = 3  # steps that are timed, after one that is not
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked; see `rung.nas.searching.search`."""
+
+    data: Any
+    strategy: str = "asap"
+    cell: str = "cnn"
+    space: Any = None
+    preset: str = "tiny"
+    budget: float | None = None
+    epochs: int | None = None
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    limit: int | None = None
+    cutout: int = 0
+    device: str = "auto"
+    retrain: bool = True
+
+
+class Prepared(NamedTuple):
+    """A plan, the data's name, and what a reader should know of them, in sentences."""
+
+    plan: Plan
+    data: str
+    notes: tuple[str, ...]
+
+
+def prepare(request: Request) -> Prepared:
+    """Read the data and put the plan together.
+
+    Raises:
+        UserError: something of it cannot be used.
+    """
+    from rung.nas.strategies.table import make
+
+    recurrent = _cell(request.cell) == "rnn"
+    space = space_of(request.space or ("recurrent" if recurrent else "darts"))
+    recipe, rest = recipe_of(request)
+    settings = {**recipe.settings(request.strategy), **rest}
+    strategy: Strategy = make(request.strategy, settings, recipe.epochs)
+    if recurrent:
+        from rung.nas.recurrent.task import language_task
+
+        task, data, notes = language_task(
+            request.data, recipe, request.seed, request.limit, device_of(request.device)
+        )
+    else:
+        task, data, notes = _pictures(request, recipe)
+    return Prepared(Plan(task, space, strategy, recipe, request.seed), data, notes)
+
+
+def _pictures(request: Request, recipe: Recipe) -> tuple[Task, str, tuple[str, ...]]:
+    from rung.nas.data.augment import augmentation_of
+    from rung.nas.data.reading import read_pictures
+    from rung.nas.images import ImageTask
+
+    pictures = read_pictures(
+        request.data, limit=request.limit or recipe.pictures, seed=request.seed, test=True
+    )
+    task = ImageTask(
+        pictures,
+        channels=recipe.channels,
+        layers=recipe.layers,
+        batch=recipe.batch,
+        seed=request.seed,
+        augmentation=augmentation_of(pictures, cutout=request.cutout),
+        device=device_of(request.device),
+    )
+    return task, pictures.name, pictures.notes
+
+
+def _cell(name: str) -> str:
+    if name not in ("cnn", "rnn"):
+        raise UserError(f"unknown cell {name!r}: it is cnn (pictures) or rnn (text)")
+    return name
+
+
+def space_of(given: Any) -> Space:
+    """A space by name, or the given one.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    if isinstance(given, Space):
+        return given
+    if given not in SPACES:
+        raise UserError(f"unknown space {given!r}: there are {', '.join(SPACES)}")
+    return SPACES[given]
+
+
+def device_of(name: str) -> str:
+    """The device that a name stands for.
+
+    Raises:
+        UserError: it is not there.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=name)
+    except (RuntimeError, AssertionError) as error:
+        raise UserError(f"the device {name!r} cannot be used: give --device cpu, or auto") from error
+    return name
+
+
+def recipe_of(request: Request) -> tuple[Recipe, dict[str, Any]]:
+    """The preset with what was set otherwise, and the settings that are the strategy's.
+
+    Raises:
+        UserError: there is no such preset, or a value is of the wrong kind.
+    """
+    presets = _presets(request.cell)
+    if request.preset not in presets:
+        raise UserError(f"unknown preset {request.preset!r}: there are {', '.join(presets)}")
+    recipe = presets[request.preset]
+    known = {f.name: f for f in fields(recipe)}
+    own = {name: value for name, value in request.settings.items() if name in known}
+    for name, value in own.items():
+        have = getattr(recipe, name)
+        if have is not None and not isinstance(value, type(have)) and not _number(value, have):
+            raise UserError(f"{name} is such as {have!r}, not {value!r}")
+    if request.epochs is not None:
+        own["epochs"] = request.epochs
+    recipe = replace(recipe, **own)
+    if recipe.epochs < 1 or recipe.batch < 2:
+        raise UserError(
+            f"a search has at least one epoch and two samples in a batch, not {recipe.epochs}, {recipe.batch}"
+        )
+    return recipe, {name: value for name, value in request.settings.items() if name not in known}
+
+
+def _presets(cell: str) -> Mapping[str, Recipe]:
+    if cell == "rnn":
+        from rung.nas.recurrent.presets import LANGUAGE_PRESETS
+
+        return LANGUAGE_PRESETS
+    return PRESETS
+
+
+def _number(value: Any, have: Any) -> bool:
+    return isinstance(have, float) and isinstance(value, int) and not isinstance(value, bool)
+
+
+def fit_budget(prepared: Prepared, budget: float) -> Prepared:
+    """The plan with as many of its epochs as the budget has time for, after timing a few steps.
+
+    Raises:
+        UserError: not even one fits.
+    """
+    plan = prepared.plan
+    each = epoch_seconds(plan)
+    possible = int(SEARCHING * budget / each)
+    if possible < 1:
+        raise UserError(
+            f"a budget of {budget:g} s is under one epoch, which takes about {each:.1f} s here and may have "
+            f"{SEARCHING:.0%} of it: give --budget {each / SEARCHING + 1:.0f}s or more, or fewer samples (--limit)"
+        )
+    if possible >= plan.recipe.epochs:
+        return prepared
+    note = f"{possible} of {plan.recipe.epochs} epochs are planned, {each:.1f} s each, to fit {budget:g} s"
+    return prepared._replace(plan=with_epochs(plan, possible), notes=(*prepared.notes, note))
+
+
+def with_epochs(plan: Plan, epochs: int) -> Plan:
+    """The same with another number of epochs: schedules are scaled to it."""
+    from rung.nas.strategies.table import rescaled
+
+    strategy = rescaled(plan.strategy, epochs)
+    return plan._replace(recipe=replace(plan.recipe, epochs=epochs), strategy=strategy)
+
+
+def epoch_seconds(plan: Plan) -> float:
+    """What an epoch takes here, by timing a few steps of a search that is thrown away."""
+    state, task = start(plan), plan.task
+    pairs, spent = task.pairs(0), 0.0
+    state.net.train()
+    steps = 0
+    for step, (first, second) in zip(range(_PROBES + 1), pairs, strict=False):
+        began = time.perf_counter()
+        moment = Moment(plan.seed, plan.recipe.epochs - 1, plan.recipe.epochs, step, task.steps)
+        turn = Turn(
+            task, plan.space, state.net, state.alphas, first, second, state.weights, plan.recipe.rate, moment
+        )
+        plan.strategy.step(turn)
+        with torch.no_grad():
+            mixed = plan.strategy.mixed(plan.space, state.alphas, state.net.alive, moment)
+        weight_step(task, state.net, mixed, first, state.weights, plan.recipe.clip)
+        if step or task.steps == 1:
+            spent, steps = spent + time.perf_counter() - began, steps + 1
+    return 1.25 * task.steps * spent / max(steps, 1)  # and a look at the held-out samples

@@ -1,0 +1,262 @@
+"""The door: from data and a strategy to a cell, as a study whose one trial is the search."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+from rung.errors import UserError
+from rung.executors.handle import Trial
+from rung.nas.checkpoint import load, save
+from rung.nas.loop import Diverged, Plan, Record, State, run, start
+from rung.nas.outcome import outcome
+from rung.nas.planning import Prepared, Request, fit_budget, prepare, with_epochs
+from rung.nas.result import SearchResult
+from rung.space.domains import Constant
+from rung.study import Study
+from rung.study.result import Result
+from rung.trials.events import CheckpointSaved, Event
+
+METRIC: Final = "error"  # of the supernet on held-out pictures, or the loss of words in nats
+EPOCH: Final = "epoch"  # the topic of an epoch's record in the study's log
+PLANNED: Final = "planned"  # of how many epochs were planned
+RESULT: Final = "result"
+
+Watch = Callable[[Record, Plan], None]
+
+
+def search(  # noqa: PLR0913  # a door
+    data: Any,
+    *,
+    strategy: str = "asap",
+    cell: str = "cnn",
+    space: Any = None,
+    preset: str = "tiny",
+    budget: str | float | None = None,
+    epochs: int | None = None,
+    seed: int = 0,
+    settings: Mapping[str, Any] | None = None,
+    limit: int | None = None,
+    cutout: int = 0,
+    device: str = "auto",
+    retrain: bool = True,
+    storage: Any = "memory",
+    study: str | None = None,
+    watch: Watch | None = None,
+) -> SearchResult:
+    """Search a cell.
+
+    Calling again with the same `storage` and `study` goes on where the search stopped, bit for bit.
+
+    Args:
+        data: pictures as `rung.nas.data.pictures.read_pictures` takes them, or a text for recurrent cells.
+        strategy: a name in `rung.nas.strategies.table.STRATEGIES`.
+        cell: "cnn" or "rnn".
+        space: a `Space` or the name of one in `SPACES`; "darts" for pictures, "recurrent" for text.
+        preset: "tiny" (minutes), "small" (an hour) or "paper" (a GPU).
+        budget: seconds, or text such as "2h": fewer epochs are planned where the preset's do not fit.
+        epochs: instead of the preset's.
+        seed: of everything random.
+        settings: of the strategy or of the recipe, by name, such as {"batch": 64, "T0": 1.6}.
+        limit: of so many training pictures, instead of the preset's.
+        cutout: side of the square that is cut out of training pictures, in pixels; 0 for none.
+        device: "cpu", "cuda", or "auto".
+        retrain: whether the derived network is trained for a short time at the end.
+        storage, study: where its events and checkpoints are kept, and under which name.
+        watch: called after each epoch.
+
+    Returns:
+        The result; of the epochs that were done, if it was interrupted.
+
+    Raises:
+        UserError: what was given cannot be used; the message says what to do.
+    """
+    from rung.study.durations import seconds
+
+    request = Request(
+        data,
+        strategy,
+        cell,
+        space,
+        preset,
+        None if budget is None else seconds(budget),
+        epochs,
+        seed,
+        dict(settings or {}),
+        limit,
+        cutout,
+        device,
+        retrain,
+    )
+    return Search(request, storage, study, watch).run()
+
+
+class Search:
+    """One search: it is a study with one trial, whose resource is epochs.
+
+    Args:
+        request: what was asked.
+        storage, study: where, and under which name.
+        watch: called after each epoch.
+    """
+
+    def __init__(self, request: Request, storage: Any, study: str | None, watch: Watch | None) -> None:
+        self.request = request
+        self._storage, self._study, self._watch = storage, study, watch
+        self._began = time.monotonic()
+        self._prepared = prepare(request)
+        self._state: State | None = None
+        self._unlogged: list[tuple[str, Mapping[str, Any]]] = []
+        self._notes: list[str] = []
+        self._checkpoint: Path | None = None  # the latest
+        self._broken: Exception | None = None  # why the search could not go on
+
+    def run(self) -> SearchResult:
+        """Search, derive, retrain."""
+        recipe = self._prepared.plan.recipe
+        study = Study(
+            {"strategy": Constant(self._prepared.plan.strategy.name)},
+            metric=METRIC,
+            resource=(EPOCH, 1, recipe.epochs) if recipe.epochs > 1 else None,
+            sampler="random",
+            scheduler="plain",
+            trials=1,
+            seed=self.request.seed,
+            storage=self._storage,
+            study=self._study,
+        )
+        try:
+            return self._run(study)
+        finally:
+            study.close()
+
+    def _run(self, study: Study) -> SearchResult:
+        prepared = self._planned(study)
+        found = study.run(self._objective(prepared.plan), executor="inline", watch=self._log)
+        self._flush(study)
+        if self._broken is not None:
+            raise explained(self._broken, prepared.plan)
+        state = self._state or self._kept(prepared.plan, found)
+        interrupted = found.reason == "interrupted"
+        if interrupted:
+            epochs = prepared.plan.recipe.epochs
+            self._notes.append(
+                f"interrupted after {state.epoch} of {epochs} epochs: the same command goes on"
+            )
+        request = replace(self.request, retrain=self.request.retrain and not interrupted)
+        notes = (*prepared.notes, *self._notes)
+        result = outcome(prepared._replace(notes=notes), state, request, found.study, self._left())
+        study.record(RESULT, {**result.to_dict(), "records": []})
+        return result
+
+    def _planned(self, study: Study) -> Prepared:
+        """The plan with the epochs that the study was begun with, or that fit the budget."""
+        prepared, known = self._prepared, study.history.records.get(PLANNED)
+        if known:
+            epochs = int(dict(known[-1].data)["epochs"])
+            return prepared._replace(plan=with_epochs(prepared.plan, epochs))
+        if self.request.budget is not None:
+            prepared = fit_budget(prepared, self.request.budget)
+        study.record(PLANNED, {"epochs": prepared.plan.recipe.epochs})
+        return prepared
+
+    def _objective(self, plan: Plan) -> Callable[[Trial], dict[str, float]]:
+        def train(trial: Trial) -> dict[str, float]:
+            state = load(plan, trial.checkpoint) if trial.checkpoint else start(plan)
+            self._state = state
+
+            def watch(state: State, record: Record) -> bool:
+                self._unlogged.append((EPOCH, record.to_dict()))
+                if self._watch is not None:
+                    self._watch(record, plan)
+                trial.report(record.epoch, save=lambda folder: save(plan, state, folder), **_metrics(record))
+                trial.save_now()
+                return self._time_for_another(state)
+
+            try:
+                run(plan, state, watch)
+            except Diverged as why:
+                self._state = self._back(plan, str(why))
+            except (UserError, MemoryError, RuntimeError) as error:
+                self._broken = error  # the caller's, not only the log's
+                raise
+            return {METRIC: _error(self._state.records[-1])}
+
+        return train
+
+    def _back(self, plan: Plan, why: str) -> State:
+        """The last good epoch, after one whose loss was not finite.
+
+        Raises:
+            UserError: it was the first.
+        """
+        if self._checkpoint is None:
+            self._broken = UserError(
+                f"{why}: give a lower learning rate, such as --set rate={plan.recipe.rate / 10:g}"
+            )
+            raise self._broken
+        state = load(plan, self._checkpoint)
+        self._notes.append(f"{why}: the search ended, and epoch {state.epoch} is the last that counts")
+        return state
+
+    def _time_for_another(self, state: State) -> bool:
+        left = self._left()
+        if left is None:
+            return True
+        each = state.ledger.seconds / state.epoch
+        if left >= each:
+            return True
+        self._notes.append(f"ended after {state.epoch} epochs, because the budget was used")
+        return False
+
+    def _left(self) -> float | None:
+        budget = self.request.budget
+        return None if budget is None else budget - (time.monotonic() - self._began)
+
+    def _log(self, study: Study, events: Sequence[Event]) -> None:
+        """Write what the log does not have yet; called with each batch of events."""
+        for event in events:
+            if isinstance(event, CheckpointSaved):
+                self._checkpoint = study.folder / event.path
+        self._flush(study)
+
+    def _flush(self, study: Study) -> None:
+        waiting, self._unlogged = self._unlogged, []  # first, because writing calls this again
+        for topic, data in waiting:
+            study.record(topic, data)
+
+    def _kept(self, plan: Plan, found: Result) -> State:
+        """The state of a search that had ended before."""
+        checkpoint = found.trials[0].checkpoint if found.trials else None
+        if checkpoint is None:
+            why = found.trials[0].timing.message if found.trials else "no trial was begun"
+            raise UserError(f"the search {found.study!r} has no checkpoint: {why}")
+        return load(plan, checkpoint)
+
+
+def explained(error: Exception, plan: Plan) -> Exception:
+    """Out of memory as a sentence that names what would fit; any other as it is."""
+    short = isinstance(error, MemoryError) or "memory" in str(error).lower()
+    if not short:
+        return error
+    recipe = plan.recipe
+    return UserError(
+        f"out of memory with {recipe.batch} samples of {recipe.channels} channels a step: what it takes grows "
+        f"with both, so halve one: --set batch={recipe.batch // 2} or --set channels={recipe.channels // 2}"
+    )
+
+
+def _metrics(record: Record) -> dict[str, float]:
+    metrics = {METRIC: _error(record), "train_loss": record.train_loss, "loss": record.loss}
+    if record.accuracy is not None:
+        metrics["accuracy"] = record.accuracy
+    if record.temperature is not None:
+        metrics["temperature"] = record.temperature
+    return {**metrics, "operations": float(record.operations)}
+
+
+def _error(record: Record) -> float:
+    return record.loss if record.accuracy is None else 1.0 - record.accuracy
