@@ -17,7 +17,7 @@ from rung.nas.skeleton import Residual, StemName, before, begin, darts_places, p
 from rung.nas.space import Space
 from rung.nas.task import Mixtures, Net
 
-Form = Literal["plain", "fused"]
+Form = Literal["plain", "fused", "partial"]
 _BODY: Final = "body."
 
 
@@ -61,7 +61,7 @@ class Supernet(Net):
         classes: of the pictures.
         pictures: channels of a picture.
         form: "plain" has a module for each candidate of each edge; "fused" computes the same at less cost,
-            all edges that leave a node together.
+            all edges that leave a node together; "partial" lets a part of the channels through operations.
 
     Raises:
         SpaceError: the space is not one of image cells, or names an operation that the table lacks.
@@ -188,6 +188,10 @@ def body_of(form: Form) -> type[PlainBody]:
     """The class of a form's cells."""
     if form == "plain":
         return PlainBody
+    if form == "partial":
+        from rung.nas.partial import PartialBody
+
+        return PartialBody
     from rung.nas.fused import FusedBody
 
     return cast(type[PlainBody], FusedBody)
