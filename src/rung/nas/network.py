@@ -118,7 +118,7 @@ class CellNetwork(nn.Module):
     ) -> None:
         super().__init__()
         genotype.check(table)
-        places = _places(genotype, channels, layers, stem)
+        places = network_places(genotype, channels, layers, stem)
         self.stem = stems(stem, pictures, channels)
         self.cells = nn.ModuleList(DerivedCell(genotype[p.cell], p, table, searched) for p in places)
         self.tap = 2 * layers // 3
@@ -193,7 +193,12 @@ def staged(layers: int, channels: int) -> list[tuple[str, int]]:
     return stack
 
 
-def _places(genotype: Genotype, channels: int, layers: int, stem: StemName) -> list[Place]:
+def network_places(genotype: Genotype, channels: int, layers: int, stem: StemName) -> list[Place]:
+    """Where the cells of a derived network stand.
+
+    Raises:
+        SpaceError: a cell is missing, or there is no layer or no channel.
+    """
     if layers < 1 or channels < 1:
         raise SpaceError(f"a network has at least one layer and one channel, not {layers} and {channels}")
     if "normal" not in genotype:

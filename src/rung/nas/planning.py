@@ -177,7 +177,7 @@ def fit_budget(prepared: Prepared, budget: float) -> Prepared:
     if possible < 1:
         raise UserError(
             f"a budget of {budget:g} s is under one epoch, which takes about {each:.1f} s here and may have "
-            f"{SEARCHING:.0%} of it: give --budget {each / SEARCHING + 1:.0f}s or more, or fewer samples (--limit)"
+            f"{SEARCHING:.0%} of it: give --budget {each / SEARCHING + 1:.0f}s, or fewer samples (--limit)"
         )
     if possible >= plan.recipe.epochs:
         return prepared

@@ -57,7 +57,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
         "tiny": Recipe(
             text="about three minutes on two cores: 2,000 pictures, 12 epochs of few steps, so that alphas "
-            "learn 30 times as fast as the papers' and the temperature falls as far as theirs in these epochs",
+            "learn 30 times as fast as the papers' and the temperature falls as far as theirs meanwhile",
             channels=4,
             layers=3,
             epochs=12,

@@ -244,7 +244,7 @@ def explained(error: Exception, plan: Plan) -> Exception:
         return error
     recipe = plan.recipe
     return UserError(
-        f"out of memory with {recipe.batch} samples of {recipe.channels} channels a step: what it takes grows "
+        f"out of memory with {recipe.batch} samples of {recipe.channels} channels a step: it grows "
         f"with both, so halve one: --set batch={recipe.batch // 2} or --set channels={recipe.channels // 2}"
     )
 

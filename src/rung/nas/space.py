@@ -172,11 +172,37 @@ _NASBENCH201: Final = Cell(
     output="last",
 )
 
+_S1_OPERATIONS: Final = (
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
+# the two candidates of each edge, by their first letters in the order of columns: m, a, k, s, d (3x3), D (5x5)
+_S1: Final = {
+    "normal": "kd kD kD ks kd mk ks ks kd ks mk kd dD dD",
+    "reduce": "ma md ma ma kD ma ms kd kD ma ma kD kD kD",
+}
+
+
+def _s1() -> Space:
+    """RobustDARTS' first space: two candidates an edge, those that an earlier search left."""
+    cells = []
+    for name, pairs in _S1.items():
+        chosen = (tuple(_S1_OPERATIONS["maksdD".index(letter)] for letter in pair) for pair in pairs.split())
+        only = tuple(enumerate(chosen))
+        cells.append(Cell(name, 4, _S1_OPERATIONS, reduction=name == "reduce", only=only))
+    return Space("s1", tuple(cells))
+
+
 SPACES: Final[Mapping[str, Space]] = MappingProxyType(
     {
         space.name: space
         for space in (
             image_space("darts", DARTS_OPERATIONS),
+            _s1(),
             image_space("s2", ("skip_connect", "sep_conv_3x3")),
             image_space("s3", ("none", "skip_connect", "sep_conv_3x3")),
             image_space("s4", ("noise", "sep_conv_3x3")),
