@@ -11,12 +11,13 @@ from typing import Any, NamedTuple
 import torch
 
 from rung.errors import RungError
+from rung.nas.devices import average_gradients, average_statistics, world
 from rung.nas.genotype import Genotype
 from rung.nas.ledger import Ledger
 from rung.nas.moment import Moment, cosine
 from rung.nas.recipe import Recipe
 from rung.nas.space import Space
-from rung.nas.strategies.base import Alphas, Removal, Strategy, Turn
+from rung.nas.strategies.base import Alphas, Lengthening, Removal, Strategy, Turn
 from rung.nas.task import Net, Scores, Task
 from rung.nas.training import forget, weight_step
 
@@ -126,13 +127,22 @@ def run(plan: Plan, state: State, watch: Callable[[State, Record], bool]) -> Sta
     Raises:
         Diverged: a loss is not finite; `state` is of no use any more, the last checkpoint is.
     """
-    while state.epoch < plan.recipe.epochs:
+    while unfinished(plan, state):
         record = one_epoch(plan, state)
-        going_on = watch(state, record)
-        moment = Moment(plan.seed, state.epoch, plan.recipe.epochs)
-        if not going_on or plan.strategy.finished(plan.space, state.net.alive, moment):
+        if not watch(state, record):
             break
     return state
+
+
+def unfinished(plan: Plan, state: State) -> bool:
+    """Whether another epoch follows: the strategy may end before the last of the plan, or ask for more."""
+    strategy, space, alive = plan.strategy, plan.space, state.net.alive
+    moment = Moment(plan.seed, state.epoch, plan.recipe.epochs)
+    if state.epoch and strategy.finished(space, alive, moment):
+        return False
+    return state.epoch < plan.recipe.epochs or (
+        isinstance(strategy, Lengthening) and strategy.more(space, alive, moment)
+    )
 
 
 def one_epoch(plan: Plan, state: State) -> Record:
@@ -142,7 +152,7 @@ def one_epoch(plan: Plan, state: State) -> Record:
     first = Moment(plan.seed, state.epoch, recipe.epochs, 0, task.steps)
     torch.manual_seed(first.number("dropout"))  # what layers draw is a function of seed and epoch
     removed = prune(plan, state, first)
-    rate = cosine(recipe.rate, recipe.rate_min, state.epoch, recipe.epochs)
+    rate = cosine(recipe.rate, recipe.rate_min, min(state.epoch, recipe.epochs), recipe.epochs)
     macs = task.macs(state.net, space)
     losses = []
     state.net.train()
@@ -162,15 +172,17 @@ def one_epoch(plan: Plan, state: State) -> Record:
         )
         passes = strategy.step(turn)
         if passes.passes:
+            average_gradients(state.alphas.values())
             state.architecture.step()
-            state.ledger.architecture(passes.passes, passes.samples, macs)
+            state.ledger.architecture(passes.passes, world() * passes.samples, macs)
         with torch.no_grad():
             mixed = strategy.mixed(space, state.alphas, state.net.alive, moment)
         losses.append(weight_step(task, state.net, mixed, for_weights, state.weights, recipe.clip))
-        state.ledger.weights(for_weights.size, macs)
+        state.ledger.weights(world() * for_weights.size, macs)
         if not math.isfinite(losses[-1]):
             raise Diverged(f"the training loss is {losses[-1]} in epoch {state.epoch + 1}, step {step + 1}")
     state.epoch += 1
+    average_statistics(state.net)
     scores = judge(plan, state)
     state.ledger.seconds += time.perf_counter() - began
     record = _record(plan, state, sum(losses) / max(len(losses), 1), scores, removed)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -108,6 +108,15 @@ class Strategy(Protocol):
 
     def derive(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> Genotype:
         """The discrete architecture; deterministic in ties."""
+        ...
+
+
+@runtime_checkable
+class Lengthening(Protocol):
+    """A strategy that may ask for epochs after the planned ones; `moment.epoch` then is `epochs` or more."""
+
+    def more(self, space: Space, alive: Mapping[str, Mask], moment: Moment) -> bool:
+        """Whether another epoch follows."""
         ...
 
 
