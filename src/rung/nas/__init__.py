@@ -11,8 +11,12 @@ _HOMES: Final = {
     "Genotype": "rung.nas.genotype",
     "OPERATIONS": "rung.nas.operations",
     "Operation": "rung.nas.operations",
+    "Retrained": "rung.nas.retraining",
     "SPACES": "rung.nas.space",
+    "Schedule": "rung.nas.retraining_schedule",
     "Space": "rung.nas.space",
+    "load_network": "rung.nas.retraining_files",
+    "retrain": "rung.nas.retraining",
 }
 
 __all__ = sorted(_HOMES)
@@ -22,6 +26,10 @@ if TYPE_CHECKING:
     from rung.nas.genotype import Genotype as Genotype
     from rung.nas.operations import OPERATIONS as OPERATIONS
     from rung.nas.operations import Operation as Operation
+    from rung.nas.retraining import Retrained as Retrained
+    from rung.nas.retraining import retrain as retrain
+    from rung.nas.retraining_files import load_network as load_network
+    from rung.nas.retraining_schedule import Schedule as Schedule
     from rung.nas.space import SPACES as SPACES
     from rung.nas.space import Cell as Cell
     from rung.nas.space import Space as Space

@@ -14,6 +14,7 @@ from rung.nas.data.augment import Augmentation
 from rung.nas.data.batches import batches, evaluation_batches
 from rung.nas.data.pictures import Pictures
 from rung.nas.data.strata import halves
+from rung.nas.devices import part
 from rung.nas.genotype import Genotype
 from rung.nas.recipe import Recipe
 from rung.nas.space import Space
@@ -108,7 +109,7 @@ class ImageTask:
         for xs, ys in batches(
             x, y, size, seed=seed, epoch=epoch, augmentation=self.augmentation, device=str(self.device)
         ):
-            yield ImageBatch(xs.to(self.dtype), ys)
+            yield ImageBatch(part(xs.to(self.dtype)), part(ys))
 
     def loss(self, call: Call, mixed: Mixed, batch: ImageBatch, *, training: bool = False) -> Tensor:
         """Mean cross entropy, in nats."""

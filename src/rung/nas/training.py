@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from rung.nas.devices import average, average_gradients
 from rung.nas.task import Mixed, Task
 
 
@@ -22,13 +23,14 @@ def weight_step(  # the whole step, in one call
     """One step of the weights on the training loss; the gradient's norm is clipped.
 
     Returns:
-        The loss. Where it is not finite, nothing is changed.
+        The loss, mean over all processes. Where it is not finite, nothing is changed.
     """
     optimizer.zero_grad(set_to_none=True)
     loss = task.loss(net, mixed, batch, training=True)
-    value = float(loss.detach())
+    value = average(float(loss.detach()))
     if math.isfinite(value):
         torch.autograd.backward(loss)
+        average_gradients(net.parameters())
         if clip > 0:
             nn.utils.clip_grad_norm_(net.parameters(), clip)
         optimizer.step()

@@ -1,0 +1,275 @@
+"""Training a derived network from scratch, as in DARTS' evaluation (sections 3.2 and A.1.2)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from rung.nas import retraining_files as files
+from rung.nas import retraining_limits as limits
+from rung.nas.counting import count
+from rung.nas.data.pictures import Pictures
+from rung.nas.devices import average, check_batch, device_of, rank, together
+from rung.nas.genotype import Genotype
+from rung.nas.loop import Diverged
+from rung.nas.operations import OPERATIONS, Operation
+from rung.nas.retraining_budget import Probe, epochs_within
+from rung.nas.retraining_epochs import Job, Row, State, Watch, begin, one_epoch, score, train_step
+from rung.nas.retraining_schedule import Schedule
+
+_OVERRUN: Final = 1.1  # of a budget, at which a training ends before its last epoch
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """A network trained from scratch.
+
+    Attributes:
+        loss, accuracy: on the test part after the last epoch; loss in nats.
+        epochs: that were done.
+        parameters, multiply_adds: without the auxiliary head; see `rung.nas.counting.CONVENTION`.
+        seconds: of training and testing.
+        schedule: as it was used.
+        rows: one an epoch.
+        notes: what a reader should know, in sentences.
+        diverged: why the training stopped, if its loss was no longer finite.
+        network: the trained network, on its device.
+    """
+
+    loss: float
+    accuracy: float
+    epochs: int
+    parameters: int
+    multiply_adds: int
+    seconds: float
+    schedule: Schedule
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...]
+    diverged: str | None
+    network: nn.Module = field(repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For files: all but the network."""
+        return {
+            "loss": self.loss,
+            "accuracy": self.accuracy,
+            "epochs": self.epochs,
+            "parameters": self.parameters,
+            "multiply_adds": self.multiply_adds,
+            "seconds": self.seconds,
+            "schedule": asdict(self.schedule),
+            "rows": [row._asdict() for row in self.rows],
+            "notes": list(self.notes),
+            "diverged": self.diverged,
+        }
+
+
+def retrain(  # noqa: PLR0913  # a door
+    genotype: Genotype,
+    pictures: Pictures,
+    schedule: Schedule | None = None,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    out: str | Path | None = None,
+    resume: bool = False,
+    budget: float | None = None,
+    watch: Watch | None = None,
+    table: Mapping[str, Operation] = OPERATIONS,
+) -> Retrained:
+    """Train a genotype's network from scratch on all training pictures, and score it on the test part.
+
+    Args:
+        pictures: without a test part, a fifth of each class is split off for it.
+        schedule: the paper's unless told.
+        seed: of the weights, the order of pictures, and all else that is random.
+        device: "cpu", "cuda", or "auto".
+        out: where the network is written; beside it, after each epoch, a checkpoint, removed at the end.
+        resume: go on from that checkpoint.
+        budget: seconds; fewer epochs are planned where all do not fit.
+        watch: called after each step.
+        table: operations by name.
+
+    Raises:
+        SpaceError: the genotype cannot be built, or the checkpoint is of another training.
+        UserError: pictures too small for the network, too little memory, a budget under one epoch, a
+            checkpoint in the way.
+        Diverged: the loss is not finite in the first epoch.
+    """
+    pictures = pictures.with_test(seed)
+    wanted = schedule or Schedule()
+    wanted, notes = limits.fitted(wanted, genotype, pictures)
+    with together(device), torch.random.fork_rng(devices=_gpus(device)):
+        job = Job(genotype, pictures, wanted, seed, device_of(device), table)
+        check_batch(job.batch)
+        keeper = Keeper(job, None if out is None else Path(out), resume)
+        build = limits.built(genotype, pictures, table)
+        with limits.named_out_of_memory(build, wanted, pictures.shape, job.device):
+            job, more = _planned(job, keeper, budget)
+            result = _trained(job, keeper, budget, watch)
+        result = replace(result, notes=(*pictures.notes, *notes, *more, *result.notes))
+        keeper.finish(result)
+    return result
+
+
+def _gpus(device: str) -> list[int]:
+    return list(range(torch.cuda.device_count())) if device != "cpu" else []
+
+
+class Keeper:
+    """The files of a training: its checkpoint, and the network at the end; nothing without `out`."""
+
+    def __init__(self, job: Job, out: Path | None, resume: bool) -> None:
+        self._job, self._out = job, out
+        self.kept: dict[str, Any] | None = None
+        if out is None:
+            return
+        path = files.checkpoint_of(out)
+        if resume:
+            self.kept = files.read(path)
+        elif path.exists():
+            raise files.in_the_way(path)
+
+    def planned(self) -> int | None:
+        """The number of epochs that the checkpoint's training was planned for."""
+        return None if self.kept is None else int(self.kept["identity"]["epochs"])
+
+    def load(self, job: Job, state: State) -> None:
+        """Take over what was kept, if one goes on.
+
+        Raises:
+            SpaceError: it is of another training.
+        """
+        self._job = job
+        if self.kept is None or self._out is None:
+            return
+        mine = files.identity(job.genotype, job.pictures, job.schedule, job.seed)
+        files.check_same(files.checkpoint_of(self._out), mine, self.kept["identity"])
+        state.net.load_state_dict(self.kept["net"])
+        state.optimizer.load_state_dict(self.kept["optimizer"])
+        state.epoch, state.seconds = self.kept["epoch"], self.kept["seconds"]
+        state.rows = [Row(*row) for row in self.kept["rows"]]
+        self.kept = None
+
+    def save(self, state: State) -> None:
+        """After an epoch."""
+        if self._out is None or rank():
+            return
+        job = self._job
+        form = {
+            "identity": files.identity(job.genotype, job.pictures, job.schedule, job.seed),
+            "net": state.net.state_dict(),
+            "optimizer": state.optimizer.state_dict(),
+            "epoch": state.epoch,
+            "seconds": state.seconds,
+            "rows": [list(row) for row in state.rows],
+        }
+        files.write(form, files.checkpoint_of(self._out))
+
+    def finish(self, result: Retrained) -> None:
+        """Write the network, and remove the checkpoint, if the training came to its end."""
+        if self._out is None or rank():
+            return
+        job, about = self._job, {**result.to_dict(), "seed": self._job.seed}
+        files.save_network(self._out, result.network, job.genotype, result.schedule, job.pictures, about)
+        if result.diverged is None:
+            files.checkpoint_of(self._out).unlink(missing_ok=True)
+
+
+def _planned(job: Job, keeper: Keeper, budget: float | None) -> tuple[Job, tuple[str, ...]]:
+    """The job with as many epochs as its budget has time for."""
+    if budget is None:
+        return job, ()
+    known = keeper.planned()
+    if known is None:
+        epochs = epochs_within(_probe(job), job.schedule.epochs, budget)
+    else:
+        epochs = min(known, job.schedule.epochs)
+    if epochs == job.schedule.epochs:
+        return job, ()
+    warm_up = min(job.schedule.warm_up, epochs - 1)
+    note = f"{epochs} of {job.schedule.epochs} epochs are planned, to fit a budget of {budget:g} s"
+    return job._replace(schedule=replace(job.schedule, epochs=epochs, warm_up=warm_up)), (note,)
+
+
+def _probe(job: Job) -> Probe:
+    """Steps of a training that is thrown away, for timing."""
+    state = begin(job)
+    stream = job.batches(0)
+    state.net.train()
+
+    def step() -> bool:
+        batch = next(stream, None)
+        if batch is None:
+            return False
+        train_step(job, state, *batch)
+        return True
+
+    assert job.pictures.x_test is not None
+    return Probe(
+        step, lambda: score(job, state.net, limit=job.batch), job.steps, len(job.pictures.x_test), job.batch
+    )
+
+
+def _trained(job: Job, keeper: Keeper, budget: float | None, watch: Watch | None) -> Retrained:
+    state = begin(job)
+    keeper.load(job, state)
+    good: dict[str, Tensor] = _copied(state.net)
+    diverged, notes = None, []
+    began = time.monotonic()
+    while state.epoch < job.schedule.epochs:
+        try:
+            one_epoch(job, state, watch)
+        except Diverged as why:
+            if not state.epoch:
+                raise
+            state.net.load_state_dict(good)
+            diverged = f"{why}; the weights of epoch {state.epoch} are kept"
+            break
+        good = _copied(state.net)
+        keeper.save(state)
+        spent = time.monotonic() - began + state.rows[-1].seconds
+        if budget is not None and average(spent) > _OVERRUN * budget and state.epoch < job.schedule.epochs:
+            notes.append(
+                f"ended after {state.epoch} of {job.schedule.epochs} epochs: they took longer than "
+                "the first steps had promised"
+            )
+            break
+    return _result(job, state, tuple(notes), diverged)
+
+
+def _result(job: Job, state: State, notes: tuple[str, ...], diverged: str | None) -> Retrained:
+    last, side = state.rows[-1], job.pictures.shape
+    cost = count(
+        job.genotype,
+        job.schedule.channels,
+        job.schedule.layers,
+        len(job.pictures.classes),
+        image_size=side[0],
+        pictures=side[2],
+        stem=job.schedule.stem,
+        table=job.table,
+    )
+    return Retrained(
+        loss=last.loss,
+        accuracy=last.accuracy,
+        epochs=state.epoch,
+        parameters=cost.parameters,
+        multiply_adds=cost.multiply_adds,
+        seconds=state.seconds,
+        schedule=job.schedule,
+        rows=tuple(state.rows),
+        notes=notes,
+        diverged=diverged,
+        network=state.net.eval(),
+    )
+
+
+def _copied(net: nn.Module) -> dict[str, Tensor]:
+    return {name: value.clone() for name, value in net.state_dict().items()}

@@ -1,0 +1,67 @@
+"""How many epochs of a training fit a budget: a few steps are timed."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from rung.errors import UserError
+from rung.nas.devices import average
+from rung.nas.retraining_limits import out_of_budget
+
+_PROBES: Final = 3  # steps that are timed, after one that is not
+_MARGIN: Final = 1.05  # of what was measured; the first steps of a training are no slower than the others
+
+
+class Probe(NamedTuple):
+    """What is timed.
+
+    Attributes:
+        step: a training step; False when there are no more pictures.
+        test: scores as many test pictures as a batch has.
+        steps: of an epoch.
+        tested: test pictures, scored once an epoch.
+        batch: pictures in a step.
+    """
+
+    step: Callable[[], bool]
+    test: Callable[[], object]
+    steps: int
+    tested: int
+    batch: int
+
+
+def epochs_within(probe: Probe, epochs: int, budget: float) -> int:
+    """As many epochs as fit what the probe leaves of the budget, at most so many.
+
+    Raises:
+        UserError: not even one fits.
+    """
+    began = time.perf_counter()
+    each = average(epoch_seconds(probe))
+    possible = int((budget - average(time.perf_counter() - began)) / each)
+    if possible < 1:
+        raise UserError(out_of_budget(budget, each))
+    return min(possible, epochs)
+
+
+def epoch_seconds(probe: Probe) -> float:
+    """What an epoch takes here."""
+    times = []
+    first = _timed(probe.step)
+    for _ in range(_PROBES):
+        seconds = _timed(probe.step)
+        if seconds is not None:
+            times.append(seconds)
+    training = statistics.median(times) if times else first or 0.0
+    testing = _timed(probe.test) or 0.0
+    return _MARGIN * (probe.steps * training + testing * probe.tested / min(probe.batch, probe.tested))
+
+
+def _timed(call: Callable[[], object]) -> float | None:
+    """Seconds; None where there was nothing to do."""
+    began = time.perf_counter()
+    done = call()
+    return None if done is False else time.perf_counter() - began

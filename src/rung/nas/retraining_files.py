@@ -1,0 +1,205 @@
+"""Trained networks and trainings under way on disk: plain data, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import zlib
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from rung.errors import DataError, SpaceError
+from rung.nas.data.pictures import Pictures
+from rung.nas.genotype import Genotype
+from rung.nas.network import network
+from rung.nas.operations import OPERATIONS, Operation
+from rung.nas.retraining_schedule import Schedule
+
+FORMAT: Final = "rung network 1"
+
+
+class TrainedNetwork(nn.Module):
+    """A trained network with what it needs to be used.
+
+    Attributes:
+        network: gives scores for normalised pictures.
+        classes: names, by column of the scores.
+        size: height and width of the pictures that it was trained on.
+        genotype: its cells.
+        about: the other settings and figures of its file.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, net: nn.Module, form: Mapping[str, Any]) -> None:
+        super().__init__()
+        self.network = net
+        self.classes: tuple[str, ...] = tuple(form["classes"])
+        self.size: tuple[int, int] = (form["shape"][0], form["shape"][1])
+        self.genotype = Genotype.from_dict(form["genotype"])
+        self.about: dict[str, Any] = {key: value for key, value in form.items() if key != "weights"}
+        self.register_buffer("mean", torch.tensor(form["mean"])[:, None, None], persistent=False)
+        self.register_buffer("std", torch.tensor(form["std"])[:, None, None], persistent=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scores (n, classes).
+
+        Args:
+            x: pictures (n, c, h, w), floating point from 0 to 1; they are normalised here.
+        """
+        return cast(Tensor, self.network((x - self.mean) / self.std))
+
+    def predict(self, x: NDArray[np.uint8]) -> list[str]:
+        """The most probable class of each picture.
+
+        Args:
+            x: (n, h, w, c) uint8, or (n, h, w) of one channel.
+        """
+        x = x[..., None] if x.ndim == 3 else x
+        self.eval()
+        with torch.no_grad():
+            pictures = torch.from_numpy(np.ascontiguousarray(x)).to(self.mean.device)
+            scores = self(pictures.permute(0, 3, 1, 2).float() / 255.0)
+        return [self.classes[code] for code in scores.argmax(1).tolist()]
+
+
+def save_network(
+    path: Path,
+    net: nn.Module,
+    genotype: Genotype,
+    schedule: Schedule,
+    pictures: Pictures,
+    about: dict[str, Any],
+) -> None:
+    """Write a network, without its auxiliary head, and all that is needed to use it.
+
+    Args:
+        about: figures to keep beside.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    weights = {
+        name: value.detach().cpu().contiguous()
+        for name, value in net.state_dict().items()
+        if not name.startswith("auxiliary.")
+    }
+    form = {
+        "format": FORMAT,
+        "genotype": genotype.to_dict(),
+        "schedule": asdict(schedule),
+        "data": pictures.name,
+        "classes": list(pictures.classes),
+        "shape": list(pictures.shape),
+        "mean": list(pictures.mean),
+        "std": list(pictures.std),
+        **about,
+        "weights": weights,
+    }
+    write(form, path)
+
+
+def load_network(path: str | Path, *, table: Mapping[str, Operation] = OPERATIONS) -> TrainedNetwork:
+    """Read a network that `rung search retrain` wrote; in evaluation mode, on the CPU.
+
+    Args:
+        table: operations by name, if the space has its own.
+
+    Raises:
+        DataError: the file cannot be read, or holds no network.
+    """
+    form = read(Path(path))
+    if form.get("format") != FORMAT:
+        raise DataError(f"{path} is no network of rung search retrain: give the file that its --out names")
+    schedule = Schedule(**form["schedule"])
+    net = network(
+        Genotype.from_dict(form["genotype"]),
+        schedule.channels,
+        schedule.layers,
+        len(form["classes"]),
+        pictures=form["shape"][2],
+        stem=schedule.stem,
+        table=table,
+    )
+    net.load_state_dict(form["weights"])
+    return TrainedNetwork(net, form).eval()
+
+
+def write(form: Mapping[str, Any], path: Path) -> None:
+    """Write plain data with tensors, whole or not at all.
+
+    Raises:
+        DataError: the file cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        torch.save(dict(form), part)
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:
+        part.unlink(missing_ok=True)
+        raise DataError(f"{path} cannot be written ({error}): give another --out") from error
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Read what `write` wrote.
+
+    Raises:
+        DataError: it cannot be read, or is something else.
+    """
+    try:
+        form = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as error:
+        raise DataError(f"there is no file {path}") from error
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise DataError(f"{path} cannot be read: it is damaged, or no file of rung's") from error
+    if not isinstance(form, dict):
+        raise DataError(f"{path} holds no network of rung's")
+    return form
+
+
+def checkpoint_of(out: Path) -> Path:
+    """Where a training is kept that will write this network."""
+    return out.with_name(out.name + ".checkpoint")
+
+
+def identity(genotype: Genotype, pictures: Pictures, schedule: Schedule, seed: int) -> dict[str, Any]:
+    """What must be the same where a training goes on."""
+    data = [
+        zlib.crc32(np.ascontiguousarray(array).data) for array in (pictures.x_train, pictures.y_train)
+    ]
+    return {
+        "cell": genotype.to_dict(),
+        "seed": seed,
+        "data": [pictures.name, *data, list(pictures.classes)],
+        **asdict(schedule),
+    }
+
+
+def check_same(path: Path, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
+    """Refuse to go on with another training.
+
+    Raises:
+        SpaceError: the first thing in which they differ.
+    """
+    for name, value in mine.items():
+        if theirs.get(name) != value:
+            shown = "" if name in ("cell", "data") else f" ({theirs.get(name)!r} there, {value!r} here)"
+            raise SpaceError(
+                f"the checkpoint {path} is of another training, with another {name}{shown}: give the same "
+                "options, or another --out"
+            )
+
+
+def in_the_way(path: Path) -> DataError:
+    """What is said where a training would write over another's checkpoint."""
+    return DataError(
+        f"{path} keeps a training that did not end: go on with --resume, remove it, or give another --out"
+    )
