@@ -86,6 +86,7 @@ def _hang_in() -> None:
     from rung.cli.methods import methods
     from rung.cli.monitor import monitor
     from rung.cli.predict import predict
+    from rung.cli.search import group
     from rung.cli.serve import serve
     from rung.cli.show import show
     from rung.cli.tune import resume, tune
@@ -125,6 +126,7 @@ def _hang_in() -> None:
     ]
     for name, body, panel in rows:
         app.command(name, rich_help_panel=panel)(body)
+    app.add_typer(group, name="search", rich_help_panel=search)
 
 
 _hang_in()

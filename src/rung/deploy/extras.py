@@ -15,6 +15,7 @@ EXTRAS: Final = {
     "onnx": ("onnx", "onnxruntime"),
     "serve": ("fastapi", "uvicorn"),
     "mlflow": ("mlflow",),
+    "torch": ("torch",),
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import nn
@@ -22,12 +22,12 @@ from rung.nas.skeleton import AuxiliaryHead, Place, Residual, StemName, stems
 
 CONVENTION: Final = (
     "parameters: all weights, alphas not counted, the auxiliary head only where asked for; multiply-adds: of "
-    "convolutions and linear layers, for one picture, in evaluation (no auxiliary head); not of normalisations, "
-    "pools, activations and sums"
+    "convolutions and linear layers, for one picture, in evaluation (no auxiliary head); not of "
+    "normalisations, pools, activations and sums"
 )
 RECURRENT_CONVENTION: Final = (
-    "parameters: all weights, the embedding once since the decoder shares it; multiply-adds: of matrix products, "
-    "for one word, the decoder's too; not of activations, gates and sums"
+    "parameters: all weights, the embedding once since the decoder shares it; multiply-adds: of matrix "
+    "products, for one word, the decoder's too; not of activations, gates and sums"
 )
 
 
@@ -113,8 +113,8 @@ def count(  # noqa: PLR0913  # one network, all that describes it
 def count_recurrent(genotype: Genotype, hidden: int, vocabulary: int) -> Count:
     """Parameters and multiply-adds of a recurrent cell's language model (DARTS, appendix A.1.2), closed form.
 
-    The embedding, which the decoder shares, and the decoder's bias; a matrix from word and state (2 hidden) to
-    gate and candidate (2 hidden); and for each node one from its predecessor (hidden) to both (2 hidden).
+    The embedding, which the decoder shares, and the decoder's bias; a matrix from word and state (2 hidden)
+    to gate and candidate (2 hidden); and for each node one from its predecessor (hidden) to both (2 hidden).
 
     Args:
         hidden: width of the state, and of the embedding.
@@ -139,49 +139,59 @@ def parameters(net: nn.Module) -> int:
 
 
 def multiply_adds(net: nn.Module, shape: tuple[int, ...]) -> int:
-    """Of convolutions and linear layers in one forward pass in evaluation, for an input on the meta device."""
-    return _pass(net, torch.empty(shape, device="meta"))[0]
+    """Of convolutions and linear layers in a forward pass in evaluation, for an input on the meta device."""
+    return sum(by_module(net, torch.empty(shape, device="meta")).values())
 
 
-def _pass(net: nn.Module, x: torch.Tensor) -> tuple[int, torch.Size]:
-    """Multiply-adds of a forward pass in evaluation, and the shape of what came out."""
-    total = 0
+def by_module(net: nn.Module, *inputs: Any) -> dict[str, int]:
+    """Multiply-adds of each convolution and linear layer by its name, in a forward pass in evaluation.
 
-    def convolution(module: nn.Module, _: object, y: torch.Tensor) -> None:
-        nonlocal total
-        assert isinstance(module, nn.Conv2d)
-        kernel = math.prod(module.kernel_size)
-        total += y.numel() * kernel * module.in_channels // module.groups
+    Args:
+        inputs: what the network is called with, on the device where it is.
+    """
+    return _pass(net, *inputs)[0]
 
-    def linear(module: nn.Module, _: object, y: torch.Tensor) -> None:
-        nonlocal total
-        assert isinstance(module, nn.Linear)
-        total += y.numel() * module.in_features
 
-    hooks = []
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            hooks.append(module.register_forward_hook(convolution))
-        elif isinstance(module, nn.Linear):
-            hooks.append(module.register_forward_hook(linear))
+def _pass(net: nn.Module, *inputs: Any) -> tuple[dict[str, int], torch.Size]:
+    """Multiply-adds of a forward pass by module, and the shape of what came out."""
+    spent: dict[str, int] = {}
+
+    def counter(name: str) -> Callable[[nn.Module, object, torch.Tensor], None]:
+        def add(module: nn.Module, _: object, y: torch.Tensor) -> None:
+            each = module.in_features if isinstance(module, nn.Linear) else _taps(module)
+            spent[name] = spent.get(name, 0) + y.numel() * each
+
+        return add
+
+    hooks = [
+        module.register_forward_hook(counter(name))
+        for name, module in net.named_modules()
+        if isinstance(module, nn.Conv2d | nn.Linear)
+    ]
     training = net.training
     try:
         net.eval()
         with torch.no_grad():
-            y = net(x)
+            y = net(*inputs)
     finally:
         net.train(training)
         for hook in hooks:
             hook.remove()
-    return total, y.shape
+    return spent, y.shape
+
+
+def _taps(module: nn.Module) -> int:
+    """Multiply-adds of a convolution for one number of its output."""
+    assert isinstance(module, nn.Conv2d)
+    return math.prod(module.kernel_size) * module.in_channels // module.groups
 
 
 def _measured(build: Callable[[], nn.Module], channels: int, side: int) -> tuple[Cost, torch.Size]:
     """Cost of a module for a square picture, and the shape of its output."""
     with torch.device("meta"):
         module = build()
-    macs, shape = _pass(module, torch.empty((1, channels, side, side), device="meta"))
-    return Cost(parameters(module), macs), shape
+    spent, shape = _pass(module, torch.empty((1, channels, side, side), device="meta"))
+    return Cost(parameters(module), sum(spent.values())), shape
 
 
 @lru_cache(maxsize=4096)
@@ -227,8 +237,9 @@ def _stem(kind: StemName, pictures: int, channels: int, side: int) -> tuple[Cost
         modules = stems(kind, pictures, channels)
     total, x, sides = Cost(), torch.empty((1, pictures, side, side), device="meta"), []
     for module in modules:
-        macs, shape = _pass(module, x)
-        total, x = total.plus(Cost(parameters(module), macs)), torch.empty(shape, device="meta")
+        spent, shape = _pass(module, x)
+        total = total.plus(Cost(parameters(module), sum(spent.values())))
+        x = torch.empty(shape, device="meta")
         sides.append(shape[2])
     return total, (sides[0], sides[-1])
 
@@ -270,7 +281,7 @@ def _auxiliary(width: int, classes: int, stem: StemName, side: int, image_size: 
         return Cost(parameters(AuxiliaryHead(width, classes, stem)))
 
 
-def _staged(  # noqa: PLR0913  # one network, all that describes it
+def _staged(
     genotype: Genotype,
     channels: int,
     layers: int,

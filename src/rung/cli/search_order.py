@@ -1,0 +1,41 @@
+"""What an architecture search was asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from rung.cli.options import DEFAULT_STORAGE
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What `rung search` was asked for; see `rung.nas.searching.search` for what each means.
+
+    Attributes:
+        data: a file, a folder, or the name of a scikit-learn set.
+        budget: seconds; None for as long as the preset takes.
+        settings: of the strategy or of the recipe, as (name, value) pairs.
+        out: the cell file.
+        report: the HTML page.
+        json: whether the result is printed as JSON instead of as tables.
+    """
+
+    data: str
+    strategy: str = "asap"
+    cell: str = "cnn"
+    space: str | None = None
+    preset: str = "tiny"
+    budget: float | None = None
+    epochs: int | None = None
+    seed: int = 0
+    settings: tuple[tuple[str, Any], ...] = ()
+    limit: int | None = None
+    cutout: int = 0
+    device: str = "auto"
+    retrain: bool = True
+    out: str = "cell.json"
+    report: str = "search.html"
+    storage: str = DEFAULT_STORAGE
+    study: str | None = None
+    json: bool = False
