@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
@@ -17,8 +17,18 @@ from rung.nas.ledger import Ledger
 from rung.nas.moment import Moment, cosine
 from rung.nas.recipe import Recipe
 from rung.nas.space import Space
-from rung.nas.strategies.base import Alphas, Lengthening, Removal, Strategy, Turn
-from rung.nas.task import Net, Scores, Task
+from rung.nas.strategies.base import (
+    Alphas,
+    Ending,
+    Finishing,
+    Lengthening,
+    Observing,
+    Past,
+    Removal,
+    Strategy,
+    Turn,
+)
+from rung.nas.task import Mixed, Net, Scores, Task
 from rung.nas.training import forget, weight_step
 
 
@@ -52,6 +62,7 @@ class Record:
         genotype: what would be derived now.
         seconds: since the search began.
         ledger: the cost so far.
+        notes: the strategy's own figures, such as how the hypergradient was taken.
     """
 
     epoch: int
@@ -66,6 +77,7 @@ class Record:
     genotype: dict[str, Any]
     seconds: float
     ledger: dict[str, Any]
+    notes: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """For files."""
@@ -154,7 +166,8 @@ def one_epoch(plan: Plan, state: State) -> Record:
     removed = prune(plan, state, first)
     rate = cosine(recipe.rate, recipe.rate_min, min(state.epoch, recipe.epochs), recipe.epochs)
     macs = task.macs(state.net, space)
-    losses = []
+    losses: list[float] = []
+    notes: dict[str, Any] = {}
     state.net.train()
     for step, (for_weights, for_alphas) in enumerate(task.pairs(state.epoch)):
         moment = first._replace(step=step)
@@ -181,23 +194,30 @@ def one_epoch(plan: Plan, state: State) -> Record:
         state.ledger.weights(world() * for_weights.size, macs)
         if not math.isfinite(losses[-1]):
             raise Diverged(f"the training loss is {losses[-1]} in epoch {state.epoch + 1}, step {step + 1}")
+        if step + 1 == task.steps and isinstance(strategy, Observing):
+            notes = dict(strategy.observe(turn))
     state.epoch += 1
     average_statistics(state.net)
     scores = judge(plan, state)
     state.ledger.seconds += time.perf_counter() - began
-    record = _record(plan, state, sum(losses) / max(len(losses), 1), scores, removed)
+    record = _record(plan, state, sum(losses) / max(len(losses), 1), scores, removed, notes)
     state.records.append(record)
     return record
 
 
 def prune(plan: Plan, state: State, moment: Moment) -> list[Removal]:
     """Remove what the strategy prunes at this moment: modules, weights, and the optimiser's state of them."""
-    net, removed = state.net, list(plan.strategy.removals(plan.space, state.alphas, state.net.alive, moment))
-    for cell, edge, column in removed:
-        net.prune(cell, edge, column)
-    if removed:
-        forget(state.weights, net)
+    removed = list(plan.strategy.removals(plan.space, state.alphas, state.net.alive, moment))
+    remove(state, removed)
     return removed
+
+
+def remove(state: State, removals: Sequence[Removal]) -> None:
+    """Take operations out of the supernet, and the state of their weights out of the optimiser."""
+    for cell, edge, column in removals:
+        state.net.prune(cell, edge, column)
+    if removals:
+        forget(state.weights, state.net)
 
 
 def judge(plan: Plan, state: State) -> Scores:
@@ -209,8 +229,55 @@ def judge(plan: Plan, state: State) -> Scores:
 
 
 def derive(plan: Plan, state: State) -> Genotype:
-    """The architecture that the state stands for."""
-    return plan.strategy.derive(plan.space, state.alphas, state.net.alive)
+    """The architecture that a search ends with; a strategy that finishes it may train the weights on."""
+    strategy = plan.strategy
+    if not isinstance(strategy, Finishing):
+        return strategy.derive(plan.space, state.alphas, state.net.alive)
+    began = time.perf_counter()
+    history = [Past(record.notes, Genotype.from_dict(record.genotype)) for record in state.records]
+    found = strategy.finish(
+        Ending(
+            plan.space,
+            state.net,
+            state.alphas,
+            Moment(plan.seed, state.epoch, plan.recipe.epochs, 0, plan.task.steps),
+            history,
+            score=lambda mixed: plan.task.evaluate(state.net, mixed),
+            prune=lambda removals: remove(state, removals),
+            tune=lambda mixed, epochs: tune(plan, state, mixed, epochs),
+        )
+    )
+    state.ledger.seconds += time.perf_counter() - began
+    return found
+
+
+def tune(plan: Plan, state: State, mixed: Callable[[Moment], Mixed], epochs: int) -> None:
+    """Go on training the weights alone, at a tenth of the first learning rate.
+
+    Args:
+        mixed: how the operations are weighed at a moment.
+    """
+    task, recipe = plan.task, plan.recipe
+    macs = task.macs(state.net, plan.space)
+    state.net.train()
+    for epoch in range(state.epoch, state.epoch + epochs):
+        first = Moment(plan.seed, epoch, recipe.epochs, 0, task.steps)
+        torch.manual_seed(first.number("dropout"))
+        for step, (batch, _) in enumerate(task.pairs(epoch)):
+            _set_rate(state.weights, recipe.rate / 10.0 * batch.pace)
+            with torch.no_grad():
+                weights = mixed(first._replace(step=step))
+            loss = weight_step(task, state.net, weights, batch, state.weights, recipe.clip)
+            state.ledger.weights(batch.size, macs)
+            if not math.isfinite(loss):
+                raise Diverged(f"the training loss is {loss} while the supernet is tuned")
+
+
+def overstayed(strategy: Strategy, state: State) -> int | None:
+    """The number of epochs after which the search ought to have ended, None while it may go on."""
+    if not isinstance(strategy, Observing):
+        return None
+    return strategy.overstayed([record.notes for record in state.records])
 
 
 def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
@@ -218,7 +285,14 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def _record(plan: Plan, state: State, train_loss: float, scores: Scores, removed: list[Removal]) -> Record:
+def _record(
+    plan: Plan,
+    state: State,
+    train_loss: float,
+    scores: Scores,
+    removed: list[Removal],
+    notes: dict[str, Any],
+) -> Record:
     moment = Moment(plan.seed, state.epoch - 1, plan.recipe.epochs)
     with torch.no_grad():
         mixed = plan.strategy.settled(plan.space, state.alphas, state.net.alive, moment)
@@ -233,7 +307,8 @@ def _record(plan: Plan, state: State, train_loss: float, scores: Scores, removed
         alphas={name: value.detach().tolist() for name, value in state.alphas.items()},
         mixtures={name: value.detach().tolist() for name, value in mixed.mixtures.items()},
         removed=[[cell, edge, names[cell][column]] for cell, edge, column in removed],
-        genotype=derive(plan, state).to_dict(),
+        genotype=plan.strategy.derive(plan.space, state.alphas, state.net.alive).to_dict(),
         seconds=state.ledger.seconds,
         ledger=state.ledger.to_dict(),
+        notes=notes,
     )

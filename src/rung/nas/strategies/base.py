@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -13,7 +13,7 @@ from rung.nas.genotype import Genotype
 from rung.nas.moment import Moment
 from rung.nas.plain import Mask
 from rung.nas.space import Cell, Space
-from rung.nas.task import Mixed, Net, Task
+from rung.nas.task import Mixed, Net, Scores, Task
 
 Alphas = dict[str, Tensor]  # by cell: (E, O); a strategy may keep others beside, such as "normal/edges": (E,)
 
@@ -117,6 +117,63 @@ class Lengthening(Protocol):
 
     def more(self, space: Space, alive: Mapping[str, Mask], moment: Moment) -> bool:
         """Whether another epoch follows."""
+        ...
+
+
+class Past(NamedTuple):
+    """An epoch that is done: the strategy's own figures, and what would have been derived after it."""
+
+    notes: Mapping[str, Any]
+    genotype: Genotype
+
+
+class Ending(NamedTuple):
+    """What a strategy is given that chooses after the last epoch.
+
+    Attributes:
+        space, net, alphas: as the last epoch left them.
+        moment: the epoch after the last.
+        history: one an epoch.
+        score: the supernet with these mixtures, on the alphas' samples.
+        prune: remove operations for good.
+        tune: go on training the weights alone, mixed as a function of the moment says, for so many epochs.
+        admits: whether a choice, by cell (edge, column), may be derived: False for one over a limit.
+    """
+
+    space: Space
+    net: Net
+    alphas: Alphas
+    moment: Moment
+    history: Sequence[Past]
+    score: Callable[[Mixed], Scores]
+    prune: Callable[[Sequence[Removal]], None]
+    tune: Callable[[Callable[[Moment], Mixed], int], None]
+    admits: Callable[[Mapping[str, Sequence[tuple[int, int]]]], bool] = lambda _: True
+
+
+@runtime_checkable
+class Finishing(Protocol):
+    """A strategy that derives by more than its alphas, once, after the last epoch."""
+
+    def finish(self, ending: Ending) -> Genotype:
+        """The discrete architecture; a function of the plan, as all else."""
+        ...
+
+
+@runtime_checkable
+class Observing(Protocol):
+    """A strategy with figures of its own, which may end a search."""
+
+    def observe(self, turn: Turn) -> Mapping[str, Any]:
+        """What is to be recorded of an epoch, after its last step."""
+        ...
+
+    def overstayed(self, notes: Sequence[Mapping[str, Any]]) -> int | None:
+        """The number of epochs after which the search ought to have ended, None while it may go on.
+
+        Args:
+            notes: what was observed, one an epoch.
+        """
         ...
 
 
