@@ -71,6 +71,16 @@ class ImageTask:
         self._costs: dict[str, Costs] = {}
 
     @property
+    def spoken(self) -> str:
+        """What the data is, in a few words."""
+        height, width, channels = self.pictures.shape
+        kind = "grey" if channels == 1 else "colour"
+        return (
+            f"{len(self.y):,} + {len(self.y_alphas):,} {kind} pictures of {height} x {width} "
+            f"for weights and alphas, {len(self.pictures.classes)} classes"
+        )
+
+    @property
     def steps(self) -> int:
         """Of an epoch: whole batches of the weights' half."""
         return max(min(len(self.y), len(self.y_alphas)) // self.batch, 1)
@@ -133,7 +143,9 @@ class ImageTask:
         """See `rung.nas.task.Task`."""
         from rung.nas.retraining import short_training
 
-        return short_training(genotype, self.pictures, recipe, seed, seconds, str(self.device))
+        return short_training(
+            genotype, self.pictures, recipe, seed=seed, seconds=seconds, device=str(self.device)
+        )
 
     def size(self, genotype: Genotype, recipe: Recipe) -> tuple[int, int | None]:
         """See `rung.nas.task.Task`."""

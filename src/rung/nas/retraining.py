@@ -15,13 +15,16 @@ from rung.nas import retraining_files as files
 from rung.nas import retraining_limits as limits
 from rung.nas.counting import count
 from rung.nas.data.pictures import Pictures
+from rung.nas.data.strata import halves
 from rung.nas.devices import average, check_batch, device_of, rank, together
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.operations import OPERATIONS, Operation
-from rung.nas.retraining_budget import Probe, epochs_within
+from rung.nas.recipe import Recipe
+from rung.nas.retraining_budget import OutOfBudget, Probe, epochs_within
 from rung.nas.retraining_epochs import Job, Row, State, Watch, begin, one_epoch, score, train_step
-from rung.nas.retraining_schedule import Schedule
+from rung.nas.retraining_schedule import Schedule, schedule_of
+from rung.nas.task import Scores
 
 _OVERRUN: Final = 1.1  # of a budget, at which a training ends before its last epoch
 
@@ -273,3 +276,43 @@ def _result(job: Job, state: State, notes: tuple[str, ...], diverged: str | None
 
 def _copied(net: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in net.state_dict().items()}
+
+
+def short_training(
+    genotype: Genotype,
+    pictures: Pictures,
+    recipe: Recipe,
+    *,
+    seed: int,
+    seconds: float | None,
+    device: str,
+    table: Mapping[str, Operation] = OPERATIONS,
+) -> tuple[Scores | None, list[str]]:
+    """A preset's short training from scratch, that judges what a search found.
+
+    It learns from the weights' half of the search's pictures and is scored on the alphas' half, as the
+    supernet was, so that the accuracies may be compared.
+
+    Args:
+        seconds: that it may take; None for as long as it takes.
+
+    Returns:
+        The scores, None where there was no time for one epoch; and what a reader should know, in sentences.
+    """
+    first, second = halves(pictures.y_train, seed)
+    x, y = pictures.x_train, pictures.y_train
+    parts = replace(
+        pictures, x_train=x[first], y_train=y[first], x_test=x[second], y_test=y[second], notes=()
+    )
+    if seconds is not None and seconds <= 0:
+        return None, ["the budget left no time to train the derived network"]
+    try:
+        found = retrain(
+            genotype, parts, schedule_of(recipe), seed=seed, device=device, budget=seconds, table=table
+        )
+    except OutOfBudget as why:
+        return None, [f"the derived network was not trained: {why}"]
+    except Diverged as why:
+        return None, [f"the short training of the derived network diverged: {why}"]
+    notes = [f"the short training: {note}" for note in found.notes]
+    return Scores(found.loss, found.accuracy), notes

@@ -15,6 +15,10 @@ _PROBES: Final = 3  # steps that are timed, after one that is not
 _MARGIN: Final = 1.05  # of what was measured; the first steps of a training are no slower than the others
 
 
+class OutOfBudget(UserError):  # noqa: N818  # what there is not
+    """A budget is under one epoch."""
+
+
 class Probe(NamedTuple):
     """What is timed.
 
@@ -37,13 +41,13 @@ def epochs_within(probe: Probe, epochs: int, budget: float) -> int:
     """As many epochs as fit what the probe leaves of the budget, at most so many.
 
     Raises:
-        UserError: not even one fits.
+        OutOfBudget: not even one fits.
     """
     began = time.perf_counter()
     each = average(epoch_seconds(probe))
     possible = int((budget - average(time.perf_counter() - began)) / each)
     if possible < 1:
-        raise UserError(out_of_budget(budget, each))
+        raise OutOfBudget(out_of_budget(budget, each))
     return min(possible, epochs)
 
 
