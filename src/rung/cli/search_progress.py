@@ -26,11 +26,18 @@ class SearchProgress:
     def __init__(self, title: str) -> None:
         self._title = title
         self._record: Record | None = None
+        self._phase = "starting"
         self._epochs = 0
         self._console = output.err()
         self._live = False
         self._began = time.monotonic()
         self._seen = self._began  # when the latest record came
+
+    def phase(self, text: str) -> None:
+        """Take over what is being done, in a few words."""
+        self._phase = text
+        if not self._live and not output.quiet():
+            self._console.print(text, markup=False)
 
     def __call__(self, record: Record, plan: Plan) -> None:
         self._record, self._epochs = record, plan.recipe.epochs
@@ -49,8 +56,8 @@ class SearchProgress:
 
     def _left(self) -> str:
         record = self._record
-        if record is None:
-            return "starting"
+        if record is None or self._phase != "searching":
+            return self._phase
         each = record.seconds / record.epoch
         left = each * (self._epochs - record.epoch) - (time.monotonic() - self._seen)
         return f"about {spoken(max(left, 0.0))} left" if left > 0 else "finishing"

@@ -147,6 +147,11 @@ def resume(
 
     with reading(storage) as store:
         door = door_of(store, name)
+    if door == "search":
+        from rung.cli.search_run import resume_search
+
+        resume_search(name, storage)
+        return
     if door == "fit":
         from rung.cli.fit import resume_fit
 

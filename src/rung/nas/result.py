@@ -55,6 +55,7 @@ class SearchResult:
         notes: what a reader should know, in sentences.
         records: one an epoch, see `rung.nas.loop.Record`.
         study: its name.
+        interrupted: whether it was stopped before its end.
     """
 
     genotype: Genotype
@@ -74,6 +75,7 @@ class SearchResult:
     notes: tuple[str, ...] = ()
     records: tuple[dict[str, Any], ...] = ()
     study: str | None = None
+    interrupted: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The form of the cell file."""

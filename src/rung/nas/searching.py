@@ -107,20 +107,31 @@ class Search:
         self.request = request
         self._storage, self._study, self._watch = storage, study, watch
         self._began = time.monotonic()
-        self._prepared = prepare(request)
+        self.prepared = prepare(request)
+        self._phase: Callable[[str], None] = lambda _: None
         self._state: State | None = None
         self._unlogged: list[tuple[str, Mapping[str, Any]]] = []
         self._notes: list[str] = []
         self._checkpoint: Path | None = None  # the latest
         self._broken: Exception | None = None  # why the search could not go on
 
-    def run(self) -> SearchResult:
-        """Search, derive, retrain."""
-        recipe = self._prepared.plan.recipe
+    def keep(self, topic: str, data: Mapping[str, Any]) -> None:
+        """Write something of the caller's into the study's log when it begins."""
+        self._unlogged.append((topic, data))
+
+    def run(self, phase: Callable[[str], None] | None = None) -> SearchResult:
+        """Search, derive, retrain.
+
+        Args:
+            phase: told, in a few words, what begins.
+        """
+        self._phase = phase or self._phase
+        plan = self.prepared.plan
         study = Study(
-            {"strategy": Constant(self._prepared.plan.strategy.name)},
+            {"strategy": Constant(plan.strategy.name)},
             metric=METRIC,
-            resource=(EPOCH, 1, recipe.epochs) if recipe.epochs > 1 else None,
+            resource=(EPOCH, 1, plan.recipe.epochs + getattr(plan.strategy, "extra", 0) + 1),
+            door="search",
             sampler="random",
             scheduler="plain",
             trials=1,
@@ -134,7 +145,9 @@ class Search:
             study.close()
 
     def _run(self, study: Study) -> SearchResult:
-        prepared = self._planned(study)
+        prepared = self.prepared = self._planned(study)
+        self._flush(study)
+        self._phase("searching")
         found = study.run(self._objective(prepared.plan), executor="inline", watch=self._log)
         self._flush(study)
         if self._broken is not None:
@@ -142,23 +155,23 @@ class Search:
         state = self._state or self._kept(prepared.plan, found)
         interrupted = found.reason == "interrupted"
         if interrupted:
-            epochs = prepared.plan.recipe.epochs
-            self._notes.append(
-                f"interrupted after {state.epoch} of {epochs} epochs: the same command goes on"
-            )
+            self._notes.append(f"interrupted after {state.epoch} of {prepared.plan.recipe.epochs} epochs")
         request = replace(self.request, retrain=self.request.retrain and not interrupted)
         notes = (*prepared.notes, *self._notes)
+        self._phase("deriving and training the derived network" if request.retrain else "deriving")
         result = outcome(prepared._replace(notes=notes), state, request, found.study, self._left())
+        result = replace(result, interrupted=interrupted)
         study.record(RESULT, {**result.to_dict(), "records": []})
         return result
 
     def _planned(self, study: Study) -> Prepared:
         """The plan with the epochs that the study was begun with, or that fit the budget."""
-        prepared, known = self._prepared, study.history.records.get(PLANNED)
+        prepared, known = self.prepared, study.history.records.get(PLANNED)
         if known:
             epochs = int(dict(known[-1].data)["epochs"])
             return prepared._replace(plan=with_epochs(prepared.plan, epochs))
         if self.request.budget is not None:
+            self._phase("timing a few steps")
             prepared = fit_budget(prepared, self.request.budget)
         study.record(PLANNED, {"epochs": prepared.plan.recipe.epochs})
         return prepared

@@ -180,7 +180,7 @@ _S1_OPERATIONS: Final = (
     "dil_conv_3x3",
     "dil_conv_5x5",
 )
-# the two candidates of each edge, by their first letters in the order of columns: m, a, k, s, d (3x3), D (5x5)
+# the two candidates of each edge, a letter a column: m, a, k, s, d (3x3), D (5x5)
 _S1: Final = {
     "normal": "kd kD kD ks kd mk ks ks kd ks mk kd dD dD",
     "reduce": "ma md ma ma kD ma ms kd kD ma ma kD kD kD",

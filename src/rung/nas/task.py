@@ -85,6 +85,11 @@ class Task(Protocol):
     """
 
     @property
+    def spoken(self) -> str:
+        """What the data is, in a few words."""
+        ...
+
+    @property
     def steps(self) -> int:
         """Of an epoch."""
         ...
