@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, Final, NamedTuple
 
 import torch
@@ -186,12 +186,22 @@ def _taps(module: nn.Module) -> int:
     return math.prod(module.kernel_size) * module.in_channels // module.groups
 
 
-def _measured(build: Callable[[], nn.Module], channels: int, side: int) -> tuple[Cost, torch.Size]:
-    """Cost of a module for a square picture, and the shape of its output."""
+def _measured(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[Cost, tuple[int, ...]]:
+    """Cost of a module for an input of this shape, and the shape of its output.
+
+    Made without drawing weights, and run on zeros in memory: on the meta device a first convolution, or
+    `to_empty`, would load torch's compiler or its algebra, which takes seconds.
+    """
     with torch.device("meta"):
         module = build()
-    spent, shape = _pass(module, torch.empty((1, channels, side, side), device="meta"))
-    return Cost(parameters(module), sum(spent.values())), shape
+    for part in module.modules():
+        for name, weight in part.named_parameters(recurse=False):
+            setattr(part, name, nn.Parameter(torch.zeros(weight.shape), requires_grad=False))
+        for name, state in part.named_buffers(recurse=False):
+            setattr(part, name, torch.zeros(state.shape, dtype=state.dtype))
+    with torch.random.fork_rng(devices=[]):  # an operation may draw noise
+        spent, after = _pass(module, torch.zeros(shape))
+    return Cost(parameters(module), sum(spent.values())), tuple(after)
 
 
 @lru_cache(maxsize=4096)
@@ -201,7 +211,7 @@ def operation_cost(operation: Operation, channels: int, stride: int, side: int) 
     Raises:
         SpaceError: its output has not the shape that a cell needs.
     """
-    cost, shape = _measured(lambda: operation.build(channels, stride, True), channels, side)
+    cost, shape = _measured(lambda: operation.build(channels, stride, True), (1, channels, side, side))
     half = -(-side // stride)
     if shape != (1, channels, half, half):
         raise SpaceError(
@@ -219,12 +229,12 @@ def _before(c_in: int, c_out: int, halved: bool, side: int) -> Cost:
         if halved
         else (lambda: relu_conv_norm(c_in, c_out, 1, 1, True))
     )
-    return _measured(build, c_in, side)[0]
+    return _measured(build, (1, c_in, side, side))[0]
 
 
 @lru_cache(maxsize=4096)
 def _residual(c_in: int, c_out: int, side: int) -> Cost:
-    return _measured(lambda: Residual(c_in, c_out, True), c_in, side)[0]
+    return _measured(lambda: Residual(c_in, c_out, True), (1, c_in, side, side))[0]
 
 
 def _linear(inputs: int, outputs: int) -> Cost:
@@ -234,14 +244,18 @@ def _linear(inputs: int, outputs: int) -> Cost:
 def _stem(kind: StemName, pictures: int, channels: int, side: int) -> tuple[Cost, tuple[int, int]]:
     """Of the stem, and the sides of the first cell's two inputs."""
     with torch.device("meta"):
-        modules = stems(kind, pictures, channels)
-    total, x, sides = Cost(), torch.empty((1, pictures, side, side), device="meta"), []
-    for module in modules:
-        spent, shape = _pass(module, x)
-        total = total.plus(Cost(parameters(module), sum(spent.values())))
-        x = torch.empty(shape, device="meta")
+        many = len(stems(kind, pictures, channels))
+    shape: tuple[int, ...] = (1, pictures, side, side)
+    total, sides = Cost(), []
+    for number in range(many):
+        cost, shape = _measured(partial(_stem_part, kind, pictures, channels, number), shape)
+        total = total.plus(cost)
         sides.append(shape[2])
     return total, (sides[0], sides[-1])
+
+
+def _stem_part(kind: StemName, pictures: int, channels: int, number: int) -> nn.Module:
+    return stems(kind, pictures, channels)[number]
 
 
 def _cell(
@@ -297,7 +311,7 @@ def _staged(
             f"pictures of {side} pixels are too small: this network halves them twice, so give 4"
         )
     cell = genotype.cells[0][1]
-    total = _measured(lambda: staged_stem(pictures, channels), pictures, side)[0]
+    total = _measured(lambda: staged_stem(pictures, channels), (1, pictures, side, side))[0]
     for name, width in staged(layers, channels):
         if name:
             place = Place(name, width, (width,), False, False, width)
