@@ -11,6 +11,7 @@ import typer
 
 from rung.cli.options import DEFAULT_STORAGE, Json, Storage, StudyName
 from rung.cli.search_cells import count, draw, show
+from rung.cli.search_retrain import retrain
 from rung.errors import UserError
 
 group = typer.Typer(invoke_without_command=True, no_args_is_help=True, rich_markup_mode="rich")
@@ -170,7 +171,12 @@ def _refuse_options(context: typer.Context) -> None:
 
 def _hang_in() -> None:
     """The group's commands, in the order in which the help shows them."""
-    rows: list[tuple[str, Callable[..., None]]] = [("draw", draw), ("show", show), ("count", count)]
+    rows: list[tuple[str, Callable[..., None]]] = [
+        ("draw", draw),
+        ("show", show),
+        ("count", count),
+        ("retrain", retrain),
+    ]
     for name, body in rows:
         group.command(name)(body)
 

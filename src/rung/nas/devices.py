@@ -36,6 +36,9 @@ def rank() -> int:
 def together(device: str) -> Iterator[None]:
     """Join the other processes, if `torchrun` started several, and part from them afterwards.
 
+    Args:
+        device: of this process, as `device_of` gives it.
+
     Raises:
         UserError: they cannot be reached.
     """
@@ -44,7 +47,7 @@ def together(device: str) -> Iterator[None]:
         return
     on_gpu = device.startswith("cuda")
     if on_gpu:
-        torch.cuda.set_device(device_of(device))
+        torch.cuda.set_device(device)
     try:
         dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo")
     except (RuntimeError, ValueError) as error:

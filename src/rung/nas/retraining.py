@@ -108,8 +108,9 @@ def retrain(  # noqa: PLR0913  # a door
     pictures = pictures.with_test(seed)
     wanted = schedule or Schedule()
     wanted, notes = limits.fitted(wanted, genotype, pictures)
+    device = device_of(device)
     with together(device), torch.random.fork_rng(devices=_gpus(device)):
-        job = Job(genotype, pictures, wanted, seed, device_of(device), table)
+        job = Job(genotype, pictures, wanted, seed, device, table)
         check_batch(job.batch)
         keeper = Keeper(job, None if out is None else Path(out), resume)
         build = limits.built(genotype, pictures, table)
@@ -122,7 +123,7 @@ def retrain(  # noqa: PLR0913  # a door
 
 
 def _gpus(device: str) -> list[int]:
-    return list(range(torch.cuda.device_count())) if device != "cpu" else []
+    return [torch.device(device).index or 0] if device.startswith("cuda") else []
 
 
 class Keeper:

@@ -172,9 +172,7 @@ def checkpoint_of(out: Path) -> Path:
 
 def identity(genotype: Genotype, pictures: Pictures, schedule: Schedule, seed: int) -> dict[str, Any]:
     """What must be the same where a training goes on."""
-    data = [
-        zlib.crc32(np.ascontiguousarray(array).data) for array in (pictures.x_train, pictures.y_train)
-    ]
+    data = [zlib.crc32(np.ascontiguousarray(array).data) for array in (pictures.x_train, pictures.y_train)]
     return {
         "cell": genotype.to_dict(),
         "seed": seed,

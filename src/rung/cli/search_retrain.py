@@ -1,0 +1,219 @@
+"""`rung search retrain`: train a cell's network from scratch."""
+
+from __future__ import annotations
+
+import json as jsons
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from rung.cli import output
+from rung.cli import search_retrain_options as options
+from rung.cli.exits import INTERRUPTED, NO_RESULT
+from rung.cli.options import Json
+from rung.cli.search_cells import CellFile
+from rung.cli.search_retrain_progress import COLUMNS, RetrainProgress, figures
+from rung.cli.sizes import spoken_size
+from rung.errors import UserError
+
+if TYPE_CHECKING:
+    from rung.nas.data.pictures import Pictures
+    from rung.nas.retraining import Retrained
+
+
+def retrain(  # noqa: PLR0913  # a door
+    cell: CellFile,
+    data: options.Data,
+    preset: options.Preset = "paper",
+    channels: options.Channels = None,
+    layers: options.Layers = None,
+    epochs: options.Epochs = None,
+    batch: options.Batch = None,
+    rate: options.Rate = None,
+    warm_up: options.WarmUp = None,
+    auxiliary: options.Auxiliary = None,
+    cutout: options.Cutout = None,
+    drop_path: options.DropPath = None,
+    label_smoothing: options.Smoothing = None,
+    stem: options.Stem = None,
+    amp: options.Amp = False,
+    limit: options.Limit = None,
+    classes: options.Classes = None,
+    budget: options.Budget = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    out: options.Out = Path("network.pt"),
+    resume: options.Resume = False,
+    update: options.Update = False,
+    json: Json = False,
+) -> None:
+    """Train a cell's network from scratch on all training pictures, and test it.
+
+    After each epoch a checkpoint is written beside --out: after Ctrl-C, --resume goes on from there.
+    """
+    from rung.cli.begin import check_apart, check_writable
+    from rung.cli.parse import parse_duration
+    from rung.cli.search_cells import read_cell
+    from rung.deploy.extras import need
+
+    need("torch", "rung search retrain")
+    from rung.nas.retraining import retrain as trained
+
+    genotype = read_cell(cell)
+    check_writable(out, "--out")
+    check_apart(out, "--out", {"the cell file": cell, "the data": data})
+    if update:
+        result_form(cell)
+    seconds = None if budget is None else parse_duration(budget)
+    settings = {
+        "channels": channels,
+        "layers": layers,
+        "epochs": epochs,
+        "batch": batch,
+        "rate": rate,
+        "warm_up": warm_up,
+        "cutout": cutout,
+        "drop_path": drop_path,
+        "label_smoothing": label_smoothing,
+        "stem": stem,
+    }
+    if genotype.recurrent:
+        raise UserError(f"{cell} is a recurrent cell: it cannot be trained on pictures")
+    wanted = options.schedule(preset, settings, auxiliary, amp)
+    with processes(device) as here:
+        pictures = read(data, limit, classes, seed)
+        announce(pictures)
+        found = train(
+            cell.name,
+            lambda watch: trained(
+                genotype,
+                pictures,
+                wanted,
+                seed=seed,
+                device=here,
+                out=out,
+                resume=resume,
+                budget=seconds,
+                watch=watch,
+            ),
+            out,
+        )
+        if first():
+            finish(cell, found, out, update, json)
+    if found.diverged is not None:
+        raise typer.Exit(NO_RESULT)
+
+
+def result_form(cell: Path) -> dict[str, Any]:
+    """What a search wrote.
+
+    Raises:
+        UserError: the cell file is a bare genotype.
+    """
+    try:
+        form = jsons.loads(cell.read_text(encoding="utf-8"))
+    except jsons.JSONDecodeError:  # the reference's text form
+        form = None
+    if not isinstance(form, dict) or not isinstance(form.get("accuracy"), dict):
+        raise UserError(f"{cell} is a bare genotype, no result of a search: leave --update out")
+    return form
+
+
+@contextmanager
+def processes(device: str) -> Iterator[str]:
+    """The device's name; where `torchrun` started several processes they work together, the first speaks."""
+    from rung.nas.devices import device_of, rank, together
+
+    here = device_of(device)
+    with together(here):
+        if rank():
+            output.volume.set(-1)
+        yield here
+
+
+def first() -> bool:
+    """Whether this process is the one that prints and writes."""
+    from rung.nas.devices import rank
+
+    return rank() == 0
+
+
+def read(data: str, limit: int | None, classes: str | None, seed: int) -> Pictures:
+    """Pictures, with a test part."""
+    from rung.nas.data.reading import read_pictures
+
+    return read_pictures(data, limit=limit, classes=classes, seed=seed, test=True)
+
+
+def announce(pictures: Pictures) -> None:
+    """Say what was read."""
+    height, width, channels = pictures.shape
+    tested = 0 if pictures.y_test is None else len(pictures.y_test)
+    colours = "grey" if channels == 1 else "colour" if channels == 3 else f"{channels} channels"
+    output.say(
+        f"{pictures.name}: {len(pictures.y_train):,} pictures to train on, {tested:,} to test, "
+        f"{height} x {width}, {colours}, {len(pictures.classes)} classes"
+    )
+    for note in pictures.notes:
+        output.say(note)
+
+
+def train(title: str, run: Callable[[Any], Retrained], out: Path | None) -> Retrained:
+    """Run a training under a progress display, and say what was noted; on Ctrl-C, how to go on.
+
+    Raises:
+        typer.Exit: it was interrupted.
+    """
+    progress = RetrainProgress(title)
+    try:
+        with progress.showing():
+            found = run(progress)
+    except KeyboardInterrupt as error:
+        output.say(interrupted(progress.epochs_done, progress.epochs, out))
+        raise typer.Exit(INTERRUPTED) from error
+    for note in found.notes:
+        output.say(note)
+    if found.diverged is not None:
+        output.fail(found.diverged)
+    return found
+
+
+def interrupted(done: int, planned: int, out: Path | None) -> str:
+    """What is kept, and the command that goes on."""
+    if out is None or not done:
+        return (
+            "interrupted: nothing is kept"
+            if out is None
+            else "interrupted in the first epoch: nothing is kept"
+        )
+    words = ["rung", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
+    return f"interrupted; {done} of {planned} epochs are kept. Go on with: {shlex.join(words)}"
+
+
+def finish(cell: Path, found: Retrained, out: Path, update: bool, json: bool) -> None:
+    """Print what was found, and write it into the cell file if that is wished."""
+    if update:
+        form = result_form(cell)
+        form["accuracy"]["retrained"] = found.accuracy
+        write_text(cell, jsons.dumps(form, indent=1) + "\n")
+    if json:
+        output.print_json({"cell": str(cell), **found.to_dict(), "network": str(out)})
+    else:
+        table = output.grid(*COLUMNS, right=COLUMNS[1:])
+        table.add_row(*figures(cell.name, found))
+        output.out().print(table)
+    output.say(f"network {out} ({spoken_size(out.stat().st_size)}): rung.nas.load_network reads it")
+    if update:
+        output.say(f"{cell}: its accuracy retrained is {found.accuracy:.4f} now")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Whole, or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
