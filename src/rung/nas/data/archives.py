@@ -58,27 +58,37 @@ def cache_folder() -> Path:
 
 def _loaded(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise DataError(f"{path} is a single array: save pictures and labels with numpy.savez")
-            return {name: archive[name] for name in archive.files}
+        arrays = _arrays(path)
     except _BROKEN as error:
         raise DataError(
             f"{path} cannot be read as an archive of NumPy ({_short(error)}): write it with numpy.savez, "
             "without Python objects"
         ) from None
+    if arrays is None:
+        raise DataError(f"{path} is a single array: save pictures and labels with numpy.savez")
+    return arrays
+
+
+def _arrays(path: Path) -> dict[str, NDArray[Any]] | None:
+    """All arrays of an archive; None of a file that is a single array."""
+    with path.open("rb") as stream:  # NumPy would leave a damaged file open
+        archive = np.load(stream, allow_pickle=False)
+        if not isinstance(archive, np.lib.npyio.NpzFile):
+            return None
+        return {name: archive[name] for name in archive.files}
 
 
 def _streams(path: Path, arrays: dict[str, NDArray[Any]]) -> dict[str, Bytes]:
     """By part, (N, H, W, C), from the cache if it has them."""
     kept = cache_folder() / f"{path.stem}-{_fingerprint(path)}.npz"
     try:
-        with np.load(kept, allow_pickle=False) as archive:
-            return {name: archive[name] for name in archive.files}
+        pictures = _arrays(kept)
     except _BROKEN:
+        pictures = None
+    if pictures is None:
         pictures = {part: _stream(path, arrays, part) for part in _PARTS if f"{part}_jpeg" in arrays}
         _keep(kept, pictures)
-        return pictures
+    return pictures
 
 
 def _stream(path: Path, arrays: dict[str, NDArray[Any]], part: str) -> Bytes:

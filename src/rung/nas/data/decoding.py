@@ -106,9 +106,9 @@ def resized(x: Bytes, size: int) -> Bytes:
     """(N, H, W, C) scaled and cut at the centre to (N, size, size, C)."""
     if x.shape[1:3] == (size, size):
         return x
+    image = pillow()
     from PIL import ImageOps
 
-    image = pillow()
     out = np.empty((len(x), size, size, x.shape[3]), dtype=np.uint8)
     for row, picture in enumerate(x):
         for channel in range(x.shape[3]):

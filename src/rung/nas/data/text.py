@@ -62,7 +62,11 @@ class Window(NamedTuple):
 
 
 def read_text(
-    source: Source | Sequence[Source], *, level: Level = "words", vocabulary: int | None = 10_000
+    source: Source | Sequence[Source],
+    *,
+    level: Level = "words",
+    vocabulary: int | None = 10_000,
+    limit: int | None = None,
 ) -> Corpus:
     """Read a text, or its parts, and number its words.
 
@@ -75,16 +79,20 @@ def read_text(
             or a folder with files of these names, such as `train.txt` or `wiki.train.tokens`. In UTF-8.
         level: whether `words` or `characters` are numbered; of a line's characters, blanks count.
         vocabulary: the most frequent that are kept, `<unk>` and `<eos>` included; None keeps all.
+        limit: the training part ends after so many words.
 
     Raises:
         DataError: a file is missing, not UTF-8 or without words; a part is too short for a window.
     """
     if vocabulary is not None and vocabulary < 3:
         raise DataError(f"a vocabulary of {vocabulary}: give at least 3, for {UNKNOWN}, {END} and a word")
+    if limit is not None and limit < 2:
+        raise DataError(f"a limit of {limit} words: give at least 2")
     paths = _paths(source)
     texts = [_tokens(path, level) for path in paths]
     notes: list[str] = []
     train, valid, test = _parts(texts, notes)
+    train = train[:limit]
     words = _vocabulary(train, vocabulary)
     ids = {word: number for number, word in enumerate(words)}
     parts = [_numbered(part, ids) for part in (train, valid, test)]
@@ -117,9 +125,7 @@ def batchify(ids: Indices | Tensor, rows: int) -> Tensor:
         raise DataError(f"a batch of {rows} texts: give at least 1")
     length = len(ids) // rows
     if length < 2:
-        raise DataError(
-            f"{len(ids)} words are too few for a window of {rows} columns: take a smaller batch"
-        )
+        raise DataError(f"{len(ids)} words are too few for a window of {rows} columns: take a smaller batch")
     return torch.as_tensor(ids)[: length * rows].reshape(rows, length).t().contiguous()
 
 
