@@ -109,8 +109,9 @@ def announce(order: Order, search: Any) -> None:
     recipe = plan.recipe
     output.say(f"data      {prepared.data}: {plan.task.spoken}")
     output.say(
-        f"search    {plan.strategy.name} in space {plan.space.name}, seed {plan.seed}: {recipe.epochs} epochs "
-        f"of {plan.task.steps} steps, {recipe.channels} channels, {recipe.layers} layers"
+        f"search    {plan.strategy.name} in space {plan.space.name}, seed {plan.seed}: "
+        f"{recipe.epochs} epochs of {plan.task.steps} steps, "
+        f"{recipe.channels} channels, {recipe.layers} layers"
     )
     output.say(f"preset    {order.preset}: {recipe.text}")
     for note in prepared.notes:
