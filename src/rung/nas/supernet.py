@@ -81,7 +81,8 @@ class Supernet(Net):
         super().__init__()
         self.space = space
         self.table = table_of(space)
-        self.classes = classes
+        self.channels, self.layers, self.classes = channels, layers, classes
+        self.pictures, self.stem_name = pictures, stem
         make = body_of(form)
         self.cells = nn.ModuleList()
         if space.skeleton == "nasbench201":
@@ -115,6 +116,7 @@ class Supernet(Net):
             mixtures: by cell, (E, O) weights of its operations.
             active: by cell, (E, O) operations to compute; the others count as absent.
         """
+        mixtures = {name: mixture.to(x) for name, mixture in mixtures.items()}  # alphas may be elsewhere
         if self.space.skeleton == "nasbench201":
             x = self.stem[0](x)
             for cell in self.cells:
