@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 
 from benchmarks.given import given
-from benchmarks.nas.rows import Row, read, path_of
+from benchmarks.nas.rows import Row, path_of, read
 
 STRATEGIES: Final = ("random", "darts1", "darts", "asap", "snas", "random-cell")
 
@@ -151,8 +151,8 @@ def random_cell(seed: int) -> dict[str, Any]:
     for cell in space.cells:
         kept = []
         for target in cell.targets:
-            for edge in rng.choice(cell.entering(target), size=2, replace=False):
-                kept.append((int(edge), int(rng.integers(1, len(cell.operations)))))
+            edges = rng.choice(cell.entering(target), size=2, replace=False)
+            kept += [(int(edge), int(rng.integers(1, len(cell.operations)))) for edge in edges]
         chosen[cell.name] = tuple(kept)
     return space.genotype(chosen).to_dict()
 

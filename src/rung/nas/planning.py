@@ -75,12 +75,16 @@ def prepare(request: Request) -> Prepared:
 
 def _pictures(request: Request, recipe: Recipe) -> tuple[Task, str, tuple[str, ...]]:
     from rung.nas.data.augment import augmentation_of
+    from rung.nas.data.pictures import Pictures
     from rung.nas.data.reading import read_pictures
     from rung.nas.images import ImageTask
 
-    pictures = read_pictures(
-        request.data, limit=request.limit or recipe.pictures, seed=request.seed, test=True
-    )
+    limit = request.limit or recipe.pictures
+    if isinstance(request.data, Pictures):
+        pictures = request.data.with_test(request.seed)
+        pictures = pictures if limit is None else pictures.limited(limit, request.seed)
+    else:
+        pictures = read_pictures(request.data, limit=limit, seed=request.seed, test=True)
     task = ImageTask(
         pictures,
         channels=recipe.channels,
