@@ -1,0 +1,302 @@
+"""The task of predicting the next word: windows for weights and alphas, losses, and scores."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from rung.errors import DataError
+from rung.nas.counting import parameters
+from rung.nas.data.keys import numbers, seed_of
+from rung.nas.data.text import Corpus, batchify, evaluation_windows, lengths, read_text, window
+from rung.nas.devices import part
+from rung.nas.genotype import Genotype
+from rung.nas.recurrent.language import CELL, LanguageModel, activation_penalty, language_model, word_macs
+from rung.nas.recurrent.masks import Dropouts, Masks, Sizes, draw
+from rung.nas.recurrent.presets import LanguageRecipe, TrainingRecipe
+from rung.nas.recurrent.supernet import LanguageSupernet, search_macs
+from rung.nas.recurrent.training import Diverged, Epoch, Training, evaluated, summed_loss, train
+from rung.nas.space import Space
+from rung.nas.task import Call, Mixed, Net, Scores
+
+TEST_ROWS: Final = 10  # side by side in the test part
+_PROBES: Final = 3  # steps that are timed before a training that has a limit
+
+
+@dataclass(eq=False)
+class TextBatch:
+    """A window of text, with what it is read with.
+
+    Attributes:
+        x, y: words and those that follow (steps, rows).
+        pace: its length over the usual one.
+        masks: what every training pass over it drops, so that passes of one step can be compared.
+        state: that it begins with; None for zeros.
+        after: the state that its last pass left, for the next window of the same stream.
+    """
+
+    x: Tensor
+    y: Tensor
+    pace: float
+    masks: Masks
+    state: Tensor | None = None
+    after: Tensor | None = None
+
+    @property
+    def size(self) -> int:
+        """Words."""
+        return self.y.numel()
+
+
+class LanguageTask:
+    """Text for a search: the training part for the weights, the validation part for the alphas.
+
+    As in the DARTS reference the states of both streams are carried from window to window of an epoch,
+    without their gradients, and an epoch begins with zeros. All passes of a step over one window drop the
+    same: otherwise the two passes of second-order DARTS' difference would differ by their dropout alone.
+
+    Args:
+        corpus: the data.
+        recipe: vocabulary and words are the corpus' own; all else of the supernet and its text is here.
+        seed: of everything random.
+        device: where networks are.
+        dtype: of networks.
+
+    Raises:
+        DataError: a part is too short for so many rows.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        recipe: LanguageRecipe,
+        *,
+        seed: int,
+        device: str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.corpus, self.recipe, self.seed = corpus, recipe, seed
+        self.device, self.dtype = torch.device(device), dtype
+        if recipe.batch < 2:
+            raise DataError("states are normalised over the batch: give --batch 2 or more")
+        self.train = _part(batchify(corpus.train[: recipe.words], recipe.batch)).to(self.device)
+        whole = batchify(corpus.valid, recipe.batch)
+        self.valid, self.held_out = _part(whole).to(self.device), whole.to(self.device)
+        self._columns = 0  # of the hidden-to-hidden matrices of the supernet that was made
+        self._spans = lengths(len(self.train), recipe.bptt, seed=seed, epoch=0, spread=0.0)
+
+    @property
+    def spoken(self) -> str:
+        """What the data is, in a few words."""
+        words = min(len(self.corpus.train), self.recipe.words or len(self.corpus.train))
+        return (
+            f"{words:,} + {len(self.corpus.valid):,} words for weights and alphas, "
+            f"{len(self.corpus.vocabulary):,} of vocabulary"
+        )
+
+    @property
+    def dropouts(self) -> Dropouts:
+        """While searching."""
+        return self.recipe.dropouts
+
+    @property
+    def steps(self) -> int:
+        """Windows of an epoch."""
+        return len(self._spans)
+
+    def supernet(self, space: Space, form: str, seed: int) -> Net:
+        """Its weights are a function of the seed, the same in either form."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            net = LanguageSupernet(
+                space, len(self.corpus.vocabulary), self.recipe.hidden, self.dropouts, form=form
+            )
+        self._columns = net.sizes.columns
+        return net.to(device=self.device, dtype=self.dtype)
+
+    def pairs(self, epoch: int) -> Iterator[tuple[TextBatch, TextBatch]]:
+        """Windows of the training part, and beside each one of the validation part, which is read in circles.
+
+        An epoch has the same lengths as any other, in another order, so that windows begin elsewhere and
+        their number is known.
+        """
+        recipe = self.recipe
+        order = numbers(self.seed, epoch, "windows").permutation(len(self._spans))
+        start, place = 0, 0
+        state = other = None
+        for step, which in enumerate(order):
+            first = self._batch(self.train, start, self._spans[which], (epoch, step, "weights"), state)
+            second = self._batch(self.valid, place, recipe.bptt, (epoch, step, "alphas"), other)
+            yield first, second
+            state = first.after
+            other = second.after if second.after is not None else other
+            start += len(first.x)
+            place += len(second.x)
+            if place >= len(self.valid) - 1:
+                place, other = 0, None
+
+    def _batch(
+        self, data: Tensor, start: int, length: int, key: tuple[int, int, str], state: Tensor | None
+    ) -> TextBatch:
+        cut = window(data, start, length, self.recipe.bptt)
+        generator = torch.Generator().manual_seed(seed_of(self.seed, *key))
+        sizes = Sizes(len(self.corpus.vocabulary), self.recipe.hidden, self.recipe.hidden, self._columns)
+        masks = _rows(draw(self.dropouts, sizes, self.recipe.batch, generator))
+        return TextBatch(cut.x, cut.y, cut.pace, masks, state)
+
+    def loss(self, call: Call, mixed: Mixed, batch: TextBatch, *, training: bool = False) -> Tensor:
+        """Mean cross entropy of a word, in nats; while training, with the penalties of activations."""
+        spoken = call(batch.x, mixed.mixtures, mixed.active, batch.state, batch.masks)
+        batch.after = spoken.state.detach()
+        loss = summed_loss(spoken.logits, batch.y) / batch.size
+        if training:
+            loss = loss + activation_penalty(spoken, self.recipe.activation, self.recipe.temporal)
+        return loss
+
+    def evaluate(self, call: Call, mixed: Mixed | None) -> Scores:
+        """On the validation part, as many rows side by side as in the search; the mode is left as it was."""
+        network: Any = call
+        if mixed is None:
+            return Scores(evaluated(network, self.held_out, self.recipe.bptt), None)
+        training = network.training
+        network.eval()
+        total, words, state = 0.0, 0, None
+        with torch.no_grad():
+            for cut in evaluation_windows(self.held_out, self.recipe.bptt):
+                spoken = network(cut.x, mixed.mixtures, mixed.active, state)
+                state = spoken.state
+                total += float(summed_loss(spoken.logits, cut.y))
+                words += cut.y.numel()
+        network.train(training)
+        return Scores(total / words, None)
+
+    def macs(self, net: Net, space: Space) -> float:
+        """Of one word's forward pass through what is alive."""
+        hidden = self.recipe.hidden
+        return search_macs(
+            space[CELL], net.alive[CELL], Sizes(len(self.corpus.vocabulary), hidden, hidden, 0)
+        )
+
+    def size(self, genotype: Genotype, recipe: LanguageRecipe) -> tuple[int, int]:
+        """Parameters, and multiply-adds of a word, of the language model that `retrain` trains."""
+        with torch.device("meta"):
+            made = language_model(
+                genotype, len(self.corpus.vocabulary), recipe.training.hidden, self.dropouts
+            )
+        return parameters(made), word_macs(made)
+
+    def retrain(
+        self, genotype: Genotype, recipe: LanguageRecipe, seed: int, seconds: float | None
+    ) -> tuple[Scores | None, list[str]]:
+        """Train the derived cell from scratch; the weights that did best on the validation part are tested.
+
+        Args:
+            recipe: of the search; its `training`.
+            seconds: that are left, None for as many as it takes.
+
+        Returns:
+            The test part's scores (None where not even an epoch fits), and what a reader should know.
+        """
+        settings = recipe.training
+        ends = None if seconds is None else time.perf_counter() + seconds
+        if ends is not None:
+            each = self._epoch_seconds(self._fresh(genotype, settings, seed), settings, seed)
+            if time.perf_counter() + each > ends:
+                return None, [
+                    f"not retrained: an epoch takes about {each:.0f} s, more than the budget has left"
+                ]
+        try:
+            training = train(
+                self._fresh(genotype, settings, seed),
+                self.corpus.train[: self.recipe.words],
+                self.corpus.valid,
+                settings,
+                seed=seed,
+                going_on=_until(ends),
+            )
+        except Diverged as why:
+            return None, [f"not retrained: {why}"]
+        test = batchify(self.corpus.test, TEST_ROWS).to(self.device)
+        return Scores(evaluated(training.model, test, settings.bptt), None), _said(training)
+
+    def _fresh(self, genotype: Genotype, settings: TrainingRecipe, seed: int) -> LanguageModel:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            made = language_model(genotype, len(self.corpus.vocabulary), settings.hidden, settings.dropouts)
+        return made.to(device=self.device, dtype=self.dtype)
+
+    def _epoch_seconds(self, model: LanguageModel, settings: TrainingRecipe, seed: int) -> float:
+        """What an epoch takes, by a few of its windows."""
+        train_ids = self.corpus.train[: self.recipe.words]
+        n = len(train_ids) // settings.rows
+        some = batchify(train_ids[: settings.rows * min(n, _PROBES * settings.bptt)], settings.rows)
+        training = Training(model, settings, seed)
+        began = time.perf_counter()
+        training.epoch(some.to(self.device), some[: settings.bptt].to(self.device))
+        return (time.perf_counter() - began) * n / len(some)
+
+
+def language_task(
+    data: Any, recipe: LanguageRecipe, seed: int, limit: int | None, device: str
+) -> tuple[LanguageTask, str, tuple[str, ...]]:
+    """From a text to the task of searching a recurrent cell for it.
+
+    Args:
+        data: what `rung.nas.data.text.read_text` takes, or a `Corpus`.
+        limit: of so many words of the training part, instead of the preset's.
+
+    Returns:
+        The task, the data's name, and what a reader should know, in sentences.
+
+    Raises:
+        DataError: the text cannot be used.
+    """
+    corpus = data if isinstance(data, Corpus) else read_text(data, vocabulary=recipe.vocabulary)
+    if limit is not None:
+        recipe = replace(recipe, words=limit)
+    return LanguageTask(corpus, recipe, seed=seed, device=device), corpus.name, corpus.notes
+
+
+def _part(data: Tensor) -> Tensor:
+    """Of a text's rows, those of this process."""
+    return part(data.t()).t().contiguous()
+
+
+def _rows(masks: Masks) -> Masks:
+    """Of what is drawn for all rows, what belongs to those of this process."""
+
+    def own(mask: Tensor | None) -> Tensor | None:
+        return None if mask is None else part(mask)
+
+    return masks._replace(
+        embedding=own(masks.embedding),
+        inputs=own(masks.inputs),
+        hidden=own(masks.hidden),
+        output=own(masks.output),
+    )
+
+
+def _until(ends: float | None) -> Callable[[Epoch], bool]:
+    """Whether there is time for another epoch, as long as those before."""
+    began = time.perf_counter()
+
+    def going_on(epoch: Epoch) -> bool:
+        now = time.perf_counter()
+        return ends is None or now + (now - began) / epoch.number <= ends
+
+    return going_on
+
+
+def _said(training: Training) -> list[str]:
+    best = min(training.epochs, key=lambda epoch: epoch.valid_loss)
+    since = next((epoch.number for epoch in training.epochs if epoch.averaged), None)
+    averaged = "" if since is None else f", averaging weights from epoch {since}"
+    return [
+        f"retrained for {len(training.epochs)} epochs{averaged}: perplexity {best.valid_perplexity:.1f} on "
+        f"the validation part after epoch {best.number}; the retrained cell's own is of the test part"
+    ]
