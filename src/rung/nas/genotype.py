@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import keyword
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ Edge = tuple[str, int]  # operation, and the node or input that it reads
 
 _RECURRENT: Final = "recurrent"
 _INPUTS: Final = {_RECURRENT: 1}  # of a cell by name; all others read the outputs of the two cells before
+_MOST: Final = 10_000  # nodes in a range
 _PER_NODE: Final = {_RECURRENT: 1}  # edges of a node in the flat form; all others 2
 
 
@@ -35,6 +37,8 @@ class CellGenotype:
     inputs: int = 2
 
     def __post_init__(self) -> None:
+        if not self.nodes:
+            raise SpaceError("it has no node: list at least one edge for one")
         for number, edges in enumerate(self.nodes):
             index = self.inputs + number
             if not edges:
@@ -64,6 +68,17 @@ class Genotype:
     """The cells of an architecture, by name: "normal" and "reduce", or "recurrent", or a space's own."""
 
     cells: tuple[tuple[str, CellGenotype], ...]
+
+    def __post_init__(self) -> None:
+        names = [name for name, _ in self.cells]
+        for name in names:
+            if not name.isidentifier() or keyword.iskeyword(name) or name.endswith(("concat", "_inputs")):
+                raise SpaceError(
+                    f"{name!r} cannot name a cell: a name is letters, digits and _, and does not end in "
+                    "concat or _inputs"
+                )
+        if not names or len(set(names)) != len(names):
+            raise SpaceError("a genotype has at least one cell, each with a name of its own")
 
     def __getitem__(self, name: str) -> CellGenotype:
         return dict(self.cells)[name]
@@ -133,7 +148,9 @@ class Genotype:
             if not isinstance(call, ast.Call) or call.args:
                 raise ValueError
             form = {word.arg or "": _literal(word.value) for word in call.keywords}
-        except (SyntaxError, ValueError, TypeError) as error:
+            if len(form) != len(call.keywords):
+                raise ValueError  # a name twice
+        except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
             raise SpaceError(
                 "this is no genotype's text: expected Genotype(normal=[('sep_conv_3x3', 1), ...], ...)"
             ) from error
@@ -154,6 +171,8 @@ class Genotype:
             raise SpaceError(
                 f"neither JSON nor a text such as Genotype(normal=...): {error.msg} in line {error.lineno}"
             ) from error
+        except RecursionError as error:
+            raise SpaceError("this is no genotype: it is nested too deeply") from error
         if isinstance(form, dict) and isinstance(form.get("genotype"), dict | str):
             form = form["genotype"]
         if isinstance(form, str):
@@ -192,26 +211,41 @@ class Genotype:
 
 
 def _cell(name: str, form: Mapping[str, Any]) -> CellGenotype:
-    inputs, per_node = form.get(f"{name}_inputs", _INPUTS.get(name, 2)), _PER_NODE.get(name, 2)
-    listed = form[name]
-    if not isinstance(listed, Sequence) or isinstance(listed, str):
-        raise SpaceError(f"cell {name!r} is a list of [operation, input], not {listed!r}")
-    if all(_is_edge(item) for item in listed):
-        if len(listed) % per_node:
-            raise SpaceError(
-                f"cell {name!r} lists {len(listed)} edges, but each node has {per_node}: "
-                f"node {inputs + len(listed) // per_node} lacks an input"
-            )
-        listed = [listed[i : i + per_node] for i in range(0, len(listed), per_node)]
-    nodes = tuple(tuple(_edge(name, edge) for edge in _edges(name, edges)) for edges in listed)
-    default = range(inputs, inputs + len(nodes)) if name != _RECURRENT else range(1, len(nodes) + 1)
-    concat = form.get("concat" if name == _RECURRENT else f"{name}_concat", default)
-    if not isinstance(concat, Sequence) or not all(isinstance(node, int) for node in concat):
+    inputs = form.get(f"{name}_inputs", _INPUTS.get(name, 2))
+    if not _is_index(inputs) or inputs < 1:
+        raise SpaceError(f"{name}_inputs is a number of inputs, from 1, not {inputs!r}")
+    nodes = tuple(
+        tuple(_edge(name, edge) for edge in _edges(name, edges))
+        for edges in _listed(name, form[name], inputs)
+    )
+    concat = form.get(
+        "concat" if name == _RECURRENT else f"{name}_concat", range(inputs, inputs + len(nodes))
+    )
+    if not isinstance(concat, Sequence) or not all(_is_index(node) for node in concat):
         raise SpaceError(f"the concat of cell {name!r} is a list of nodes, not {concat!r}")
     try:
         return CellGenotype(nodes, tuple(concat), inputs)
     except SpaceError as error:
         raise SpaceError(f"cell {name!r}: {error}") from error
+
+
+def _listed(name: str, listed: Any, inputs: int) -> Sequence[Any]:
+    """The nodes of a cell, of a list of nodes or of a flat list of edges."""
+    if not isinstance(listed, Sequence) or isinstance(listed, str):
+        raise SpaceError(f"cell {name!r} is a list of [operation, input], not {listed!r}")
+    if not any(_is_edge(item) for item in listed):
+        return listed
+    per_node = _PER_NODE.get(name, 2)
+    if len(listed) % per_node:
+        raise SpaceError(
+            f"cell {name!r} lists {len(listed)} edges, but each node has {per_node}: "
+            f"node {inputs + len(listed) // per_node} lacks an input"
+        )
+    return [listed[i : i + per_node] for i in range(0, len(listed), per_node)]
+
+
+def _is_index(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_edge(item: Any) -> bool:
@@ -225,7 +259,7 @@ def _edges(name: str, edges: Any) -> Sequence[Any]:
 
 
 def _edge(name: str, edge: Any) -> Edge:
-    if not _is_edge(edge) or isinstance(edge[1], bool) or not isinstance(edge[1], int):
+    if not _is_edge(edge) or not _is_index(edge[1]):
         raise SpaceError(
             f'cell {name!r}: an edge is [operation, input], such as ["skip_connect", 0], not {edge!r}'
         )
@@ -245,5 +279,8 @@ def _span(nodes: list[int]) -> str:
 def _literal(node: ast.expr) -> Any:
     """A literal, or `range(a, b)` of two."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range":
-        return list(range(*(int(ast.literal_eval(argument)) for argument in node.args)))
+        span = range(*(int(ast.literal_eval(argument)) for argument in node.args))
+        if len(span) > _MOST:
+            raise ValueError
+        return list(span)
     return ast.literal_eval(node)
