@@ -27,16 +27,16 @@ class Scale(NamedTuple):
     """
 
     size: int = 16
-    train: int = 4000
+    train: int = 2000
     test: int = 4000
-    channels: int = 8
+    channels: int = 4
     layers: int = 3
-    epochs: int = 15
-    batch: int = 64
-    retrain_channels: int = 16
-    retrain_layers: int = 5
-    retrain_epochs: int = 15
-    alpha_rate: float = 6e-3
+    epochs: int = 12
+    batch: int = 32
+    retrain_channels: int = 8
+    retrain_layers: int = 3
+    retrain_epochs: int = 12
+    alpha_rate: float = 1e-2
 
 
 FULL: Final = Scale()
