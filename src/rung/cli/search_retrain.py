@@ -5,6 +5,7 @@ from __future__ import annotations
 import json as jsons
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,7 +57,7 @@ def retrain(  # noqa: PLR0913  # a door
 
     After each epoch a checkpoint is written beside --out: after Ctrl-C, --resume goes on from there.
     """
-    from rung.cli.begin import check_apart, check_writable
+    from rung.cli.begin import check_apart, check_writable, command_start
     from rung.cli.parse import parse_duration
     from rung.cli.search_cells import read_cell
     from rung.deploy.extras import need
@@ -69,7 +70,7 @@ def retrain(  # noqa: PLR0913  # a door
     check_apart(out, "--out", {"the cell file": cell, "the data": data})
     if update:
         result_form(cell)
-    seconds = None if budget is None else parse_duration(budget)
+    began, seconds = command_start(), None if budget is None else parse_duration(budget)
     settings = {
         "channels": channels,
         "layers": layers,
@@ -90,7 +91,7 @@ def retrain(  # noqa: PLR0913  # a door
         announce(pictures)
         found = train(
             cell.name,
-            lambda watch: trained(
+            lambda progress: trained(
                 genotype,
                 pictures,
                 wanted,
@@ -98,8 +99,9 @@ def retrain(  # noqa: PLR0913  # a door
                 device=here,
                 out=out,
                 resume=resume,
-                budget=seconds,
-                watch=watch,
+                budget=None if seconds is None else max(seconds - (time.monotonic() - began), 0.0),
+                watch=progress,
+                tell=progress.tell,
             ),
             out,
         )
@@ -159,12 +161,10 @@ def announce(pictures: Pictures) -> None:
         f"{pictures.name}: {len(pictures.y_train):,} pictures to train on, {tested:,} to test, "
         f"{height} x {width}, {colours}, {len(pictures.classes)} classes"
     )
-    for note in pictures.notes:
-        output.say(note)
 
 
 def train(title: str, run: Callable[[Any], Retrained], out: Path | None) -> Retrained:
-    """Run a training under a progress display, and say what was noted; on Ctrl-C, how to go on.
+    """Run a training under a progress display; on Ctrl-C, say how to go on.
 
     Raises:
         typer.Exit: it was interrupted.
@@ -176,8 +176,6 @@ def train(title: str, run: Callable[[Any], Retrained], out: Path | None) -> Retr
     except KeyboardInterrupt as error:
         output.say(interrupted(progress.epochs_done, progress.epochs, out))
         raise typer.Exit(INTERRUPTED) from error
-    for note in found.notes:
-        output.say(note)
     if found.diverged is not None:
         output.fail(found.diverged)
     return found

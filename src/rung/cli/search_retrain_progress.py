@@ -57,6 +57,11 @@ class RetrainProgress:
             self._printed = time.monotonic()
             self._console.print(", ".join([*self._now(tick), *self._known(), self._left()]))
 
+    def tell(self, note: str) -> None:
+        """Say something, above the moving display if there is one."""
+        if not output.quiet():
+            self._console.print(note, soft_wrap=True)
+
     def _now(self, tick: Tick) -> list[str]:
         if tick.row is not None:
             return [f"epoch {tick.epoch + 1}/{tick.epochs}"]
@@ -67,11 +72,8 @@ class RetrainProgress:
         row = self._row
         if row is None:
             return []
-        return [
-            f"train loss {row.train_loss:.4f}",
-            f"train accuracy {row.train_accuracy:.4f}",
-            f"test accuracy {row.accuracy:.4f}",
-        ]
+        known = [f"train loss {row.train_loss:.4f}", f"train accuracy {row.train_accuracy:.4f}"]
+        return known if row.accuracy is None else [*known, f"test accuracy {row.accuracy:.4f}"]
 
     def _left(self) -> str:
         """From how long the share that was done since the first tick has taken."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -25,6 +25,7 @@ from rung.nas.retraining_budget import OutOfBudget, Probe, epochs_within
 from rung.nas.retraining_epochs import Job, Row, State, Watch, begin, one_epoch, score, train_step
 from rung.nas.retraining_schedule import Schedule, schedule_of
 from rung.nas.task import Scores
+from rung.study.durations import spoken
 
 _OVERRUN: Final = 1.1  # of a budget, at which a training ends before its last epoch
 
@@ -84,6 +85,7 @@ def retrain(  # noqa: PLR0913  # a door
     resume: bool = False,
     budget: float | None = None,
     watch: Watch | None = None,
+    tell: Callable[[str], object] | None = None,
     table: Mapping[str, Operation] = OPERATIONS,
 ) -> Retrained:
     """Train a genotype's network from scratch on all training pictures, and score it on the test part.
@@ -97,6 +99,7 @@ def retrain(  # noqa: PLR0913  # a door
         resume: go on from that checkpoint.
         budget: seconds; fewer epochs are planned where all do not fit.
         watch: called after each step.
+        tell: called with each of the notes, as soon as it is known.
         table: operations by name.
 
     Raises:
@@ -108,6 +111,7 @@ def retrain(  # noqa: PLR0913  # a door
     pictures = pictures.with_test(seed)
     wanted = schedule or Schedule()
     wanted, notes = limits.fitted(wanted, genotype, pictures)
+    log = Notes(tell, [*pictures.notes, *notes])
     device = device_of(device)
     with together(device), torch.random.fork_rng(devices=_gpus(device)):
         job = Job(genotype, pictures, wanted, seed, device, table)
@@ -115,15 +119,30 @@ def retrain(  # noqa: PLR0913  # a door
         keeper = Keeper(job, None if out is None else Path(out), resume)
         build = limits.built(genotype, pictures, table)
         with limits.named_out_of_memory(build, wanted, pictures.shape, job.device):
-            job, more = _planned(job, keeper, budget)
-            result = _trained(job, keeper, budget, watch)
-        result = replace(result, notes=(*pictures.notes, *notes, *more, *result.notes))
+            job = _planned(job, keeper, budget, log)
+            result = _trained(job, keeper, budget, watch, log)
         keeper.finish(result)
     return result
 
 
 def _gpus(device: str) -> list[int]:
     return [torch.device(device).index or 0] if device.startswith("cuda") else []
+
+
+class Notes:
+    """What a reader should know, in sentences, told as soon as it is known."""
+
+    def __init__(self, tell: Callable[[str], object] | None, notes: Sequence[str]) -> None:
+        self._tell = tell
+        self.notes: list[str] = []
+        for note in notes:
+            self.add(note)
+
+    def add(self, note: str) -> None:
+        """One more."""
+        self.notes.append(note)
+        if self._tell is not None:
+            self._tell(note)
 
 
 class Keeper:
@@ -186,20 +205,20 @@ class Keeper:
             files.checkpoint_of(self._out).unlink(missing_ok=True)
 
 
-def _planned(job: Job, keeper: Keeper, budget: float | None) -> tuple[Job, tuple[str, ...]]:
+def _planned(job: Job, keeper: Keeper, budget: float | None, log: Notes) -> Job:
     """The job with as many epochs as its budget has time for."""
     if budget is None:
-        return job, ()
+        return job
     known = keeper.planned()
     if known is None:
         epochs = epochs_within(_probe(job), job.schedule.epochs, budget)
     else:
         epochs = min(known, job.schedule.epochs)
     if epochs == job.schedule.epochs:
-        return job, ()
+        return job
     warm_up = min(job.schedule.warm_up, epochs - 1)
-    note = f"{epochs} of {job.schedule.epochs} epochs are planned, to fit a budget of {budget:g} s"
-    return job._replace(schedule=replace(job.schedule, epochs=epochs, warm_up=warm_up)), (note,)
+    log.add(f"{epochs} of {job.schedule.epochs} epochs are planned, to fit a budget of {spoken(budget)}")
+    return job._replace(schedule=replace(job.schedule, epochs=epochs, warm_up=warm_up))
 
 
 def _probe(job: Job) -> Probe:
@@ -216,16 +235,17 @@ def _probe(job: Job) -> Probe:
         return True
 
     assert job.pictures.x_test is not None
+    tested = len(job.pictures.x_test)
     return Probe(
-        step, lambda: score(job, state.net, limit=job.batch), job.steps, len(job.pictures.x_test), job.batch
+        step, lambda: score(job, state.net, limit=job.batch), job.steps, tested, job.every, job.batch
     )
 
 
-def _trained(job: Job, keeper: Keeper, budget: float | None, watch: Watch | None) -> Retrained:
+def _trained(job: Job, keeper: Keeper, budget: float | None, watch: Watch | None, log: Notes) -> Retrained:
     state = begin(job)
     keeper.load(job, state)
     good: dict[str, Tensor] = _copied(state.net)
-    diverged, notes = None, []
+    diverged = None
     began = time.monotonic()
     while state.epoch < job.schedule.epochs:
         try:
@@ -240,16 +260,19 @@ def _trained(job: Job, keeper: Keeper, budget: float | None, watch: Watch | None
         keeper.save(state)
         spent = time.monotonic() - began + state.rows[-1].seconds
         if budget is not None and average(spent) > _OVERRUN * budget and state.epoch < job.schedule.epochs:
-            notes.append(
+            log.add(
                 f"ended after {state.epoch} of {job.schedule.epochs} epochs: they took longer than "
                 "the first steps had promised"
             )
             break
-    return _result(job, state, tuple(notes), diverged)
+    return _result(job, state, log, diverged)
 
 
-def _result(job: Job, state: State, notes: tuple[str, ...], diverged: str | None) -> Retrained:
+def _result(job: Job, state: State, log: Notes, diverged: str | None) -> Retrained:
     last, side = state.rows[-1], job.pictures.shape
+    tested = score(job, state.net) if last.loss is None else Scores(last.loss, last.accuracy)
+    assert tested.accuracy is not None  # pictures have classes
+    state.rows[-1] = last._replace(loss=tested.loss, accuracy=tested.accuracy)
     cost = count(
         job.genotype,
         job.schedule.channels,
@@ -261,15 +284,15 @@ def _result(job: Job, state: State, notes: tuple[str, ...], diverged: str | None
         table=job.table,
     )
     return Retrained(
-        loss=last.loss,
-        accuracy=last.accuracy,
+        loss=tested.loss,
+        accuracy=tested.accuracy,
         epochs=state.epoch,
         parameters=cost.parameters,
         multiply_adds=cost.multiply_adds,
         seconds=state.seconds,
         schedule=job.schedule,
         rows=tuple(state.rows),
-        notes=notes,
+        notes=tuple(log.notes),
         diverged=diverged,
         network=state.net.eval(),
     )

@@ -26,7 +26,8 @@ class Probe(NamedTuple):
         step: a training step; False when there are no more pictures.
         test: scores as many test pictures as a batch has.
         steps: of an epoch.
-        tested: test pictures, scored once an epoch.
+        tested: test pictures.
+        every: epochs between two tests.
         batch: pictures in a step.
     """
 
@@ -34,6 +35,7 @@ class Probe(NamedTuple):
     test: Callable[[], object]
     steps: int
     tested: int
+    every: int
     batch: int
 
 
@@ -44,15 +46,16 @@ def epochs_within(probe: Probe, epochs: int, budget: float) -> int:
         OutOfBudget: not even one fits.
     """
     began = time.perf_counter()
-    each = average(epoch_seconds(probe))
-    possible = int((budget - average(time.perf_counter() - began)) / each)
+    training, testing = (average(seconds) for seconds in measured(probe))
+    probing = average(time.perf_counter() - began)
+    possible = int((budget - probing - testing) / (training + testing / probe.every))
     if possible < 1:
-        raise OutOfBudget(out_of_budget(budget, each))
+        raise OutOfBudget(out_of_budget(budget, probing + training + testing))
     return min(possible, epochs)
 
 
-def epoch_seconds(probe: Probe) -> float:
-    """What an epoch takes here."""
+def measured(probe: Probe) -> tuple[float, float]:
+    """What training an epoch takes here, and what testing takes."""
     times = []
     first = _timed(probe.step)
     for _ in range(_PROBES):
@@ -61,7 +64,7 @@ def epoch_seconds(probe: Probe) -> float:
             times.append(seconds)
     training = statistics.median(times) if times else first or 0.0
     testing = _timed(probe.test) or 0.0
-    return _MARGIN * (probe.steps * training + testing * probe.tested / min(probe.batch, probe.tested))
+    return _MARGIN * probe.steps * training, testing * probe.tested / min(probe.batch, probe.tested)
 
 
 def _timed(call: Callable[[], object]) -> float | None:

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple, cast
+from typing import Final, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,10 +28,14 @@ from rung.nas.retraining_limits import built
 from rung.nas.retraining_schedule import Schedule
 from rung.nas.task import Scores
 
+TESTING: Final = 1 / 3  # of the time of training on a picture, for testing one
+TESTED: Final = 0.25  # of the time of training, at most, for tests before the last
+
 
 class Row(NamedTuple):
     """An epoch: its number from 1, rate, probability of dropping a path; mean loss (nats) and accuracy of the
-    training pictures while trained on; loss and accuracy of the test part after it; seconds it took.
+    training pictures while trained on; loss and accuracy of the test part after it, None where it was not
+    tested; seconds it took.
     """
 
     epoch: int
@@ -39,8 +43,8 @@ class Row(NamedTuple):
     drop_path: float
     train_loss: float
     train_accuracy: float
-    loss: float
-    accuracy: float
+    loss: float | None
+    accuracy: float | None
     seconds: float
 
 
@@ -75,6 +79,16 @@ class Job(NamedTuple):
     def augmentation(self) -> Augmentation:
         """Of training pictures."""
         return augmentation_of(self.pictures, cutout=self.schedule.cutout)
+
+    @property
+    def every(self) -> int:
+        """Epochs between two tests: as few as take about a quarter of the time of training."""
+        tested = 0 if self.pictures.y_test is None else len(self.pictures.y_test)
+        return max(math.ceil(tested * TESTING / (TESTED * len(self.pictures.y_train))), 1)
+
+    def tests(self, epoch: int) -> bool:
+        """Whether the test part is scored after this epoch, counted from 0."""
+        return (epoch + 1) % self.every == 0 or epoch + 1 == self.schedule.epochs
 
     @property
     def steps(self) -> int:
@@ -173,17 +187,16 @@ def one_epoch(job: Job, state: State, watch: Watch | None = None) -> Row:
             spent = state.seconds + time.perf_counter() - began
             watch(Tick(state.epoch, schedule.epochs, step, job.steps, loss / step, spent))
     average_statistics(state.net)
-    tested = score(job, state.net)
+    tested = score(job, state.net) if job.tests(state.epoch) else None
     seconds = time.perf_counter() - began
-    assert tested.accuracy is not None
     row = Row(
         state.epoch + 1,
         rate,
         dropped,
         loss / job.steps,
         average(right / job.steps, job.device),
-        tested.loss,
-        tested.accuracy,
+        None if tested is None else tested.loss,
+        None if tested is None else tested.accuracy,
         seconds,
     )
     state.epoch, state.seconds = state.epoch + 1, state.seconds + seconds
