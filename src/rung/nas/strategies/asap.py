@@ -47,6 +47,7 @@ from rung.nas.task import Mixed
 
 Policy = Literal["constant", "linear", "confidence"]
 Edges = Literal["after", "meanwhile"]
+Chosen = tuple[tuple[int, int], ...]  # (edge, column)
 
 _ABSENT: Final = -1e30  # finite: differences of two are numbers
 _COLDEST: Final = 1.6 * 0.95**49  # where the paper's course ends, after 50 epochs: 0.1296
@@ -155,7 +156,12 @@ class Asap:
     def removals(
         self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment
     ) -> Sequence[Removal]:
-        """Operations under their threshold; then edges under theirs, with what is left on them."""
+        """Operations under their threshold; then edges under theirs, with what is left on them.
+
+        In the last extra epoch, all but what would be derived.
+        """
+        if moment.epoch >= moment.epochs + self.extra - 1:
+            return self._rest(space, alphas, alive)
         if not self.learning(moment):
             return ()
         gone: list[Removal] = []
@@ -186,12 +192,20 @@ class Asap:
 
     def derive(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> Genotype:
         """What is left; before the end, what is ahead: on each edge, and of the edges of a node."""
-        return space.genotype(
-            {
-                cell.name: _ahead(cell, alphas[cell.name], alphas.get(_edges_of(cell)), alive[cell.name])
-                for cell in space.cells
-            }
-        )
+        return space.genotype(self._ahead(space, alphas, alive))
+
+    def _rest(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> tuple[Removal, ...]:
+        kept = {
+            (cell, *choice) for cell, chosen in self._ahead(space, alphas, alive).items() for choice in chosen
+        }
+        everything = [(name, int(e), int(c)) for name, mask in alive.items() for e, c in np.argwhere(mask)]
+        return tuple(Removal(*operation) for operation in sorted(everything) if operation not in kept)
+
+    def _ahead(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> dict[str, Chosen]:
+        return {
+            cell.name: _ahead(cell, alphas[cell.name], alphas.get(_edges_of(cell)), alive[cell.name])
+            for cell in space.cells
+        }
 
     def _pressure(self, moment: Moment, operations: int) -> Pressure:
         heat, ratio, share = self.temperature(moment), 1.0, self.threshold
@@ -202,15 +216,14 @@ class Asap:
         if self.policy == "confidence" and not over:
             steps = (moment.epoch - began) * moment.steps
             ratio = confidence_ratio(steps, self.alpha_step, operations, self.delta) ** (1.0 / heat)
-        forced = moment.epoch >= moment.epochs + self.extra - 1
-        return Pressure(heat, share, ratio, self.edge_threshold, self.edges == "meanwhile", forced)
+        return Pressure(heat, share, ratio, self.edge_threshold, self.edges == "meanwhile")
 
 
 def _edges_of(cell: Cell) -> str:
     return f"{cell.name}/edges"
 
 
-def _ahead(cell: Cell, alphas: Tensor, edges: Tensor | None, alive: Mask) -> tuple[tuple[int, int], ...]:
+def _ahead(cell: Cell, alphas: Tensor, edges: Tensor | None, alive: Mask) -> Chosen:
     """(edge, column) of what is kept when the temperature goes to zero; ties go to the earlier."""
     values = np.where(alive, alphas.detach().cpu().double().numpy(), _ABSENT)  # (E, O)
     if cell.keep is None or edges is None:

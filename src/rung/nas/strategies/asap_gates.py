@@ -14,7 +14,10 @@ from rung.nas.plain import Mask
 from rung.nas.space import Cell
 from rung.nas.strategies.base import ranked, softmax
 
-_HALVINGS: Final = 80  # of the interval that holds a node's threshold: more than float64 can tell apart
+Rows = NDArray[np.float64]
+
+_ABSENT: Final = -1e30  # a claim of no edge: finite, so that its gradient is zero
+_HALVINGS: Final = 60  # of the interval that holds a node's threshold: as fine as float64
 _FLAT: Final = 1e-12  # sum of slopes under which all edges of a node are decided
 
 
@@ -38,13 +41,16 @@ def gates(cell: Cell, alphas: Tensor, edges: Tensor, alive: Mask, temperature: f
     assert cell.keep is not None
     claims = edges / temperature + _presence(cell, alphas / temperature, alive)  # (E,)
     there = open_edges(cell, alive)
-    parts: list[Tensor] = [claims.new_zeros(())] * len(cell.edges)
-    for target in cell.targets:
-        entering = [edge for edge in cell.entering(target) if there[edge]]
-        if entering:
-            for edge, gate in zip(entering, soft_top(claims[entering], cell.keep), strict=True):
-                parts[edge] = gate
-    return torch.stack(parts)
+    entering = [[edge for edge in cell.entering(target) if there[edge]] for target in cell.targets]
+    contested = [own for own in entering if len(own) > cell.keep]
+    whole = torch.from_numpy(there).to(claims)
+    if not contested:
+        return whole
+    width = max(len(own) for own in contested)
+    at = torch.tensor([own + [0] * (width - len(own)) for own in contested], device=claims.device)
+    real = torch.tensor([[i < len(own) for i in range(width)] for own in contested], device=claims.device)
+    soft = soft_top(claims[at].masked_fill(~real, _ABSENT), cell.keep)  # (contested nodes, width)
+    return whole.index_put((at[real],), soft[real])
 
 
 def _presence(cell: Cell, logits: Tensor, alive: Mask) -> Tensor:
@@ -59,33 +65,33 @@ def _presence(cell: Cell, logits: Tensor, alive: Mask) -> Tensor:
 
 
 def soft_top(claims: Tensor, k: int) -> Tensor:
-    """(n,): sigmoid(claims - tau) with tau such that the sum is k; ones where n <= k. Differentiable.
+    """(m, n): in each row sigmoid(claims - tau) with tau such that the row's sum is k. Differentiable.
 
     As the claims grow apart it becomes the k largest, without a jump; equal claims share k alike.
+
+    Args:
+        claims: (m, n), with more than k that are not `_ABSENT` in each row.
     """
-    n = len(claims)
-    if n <= k:
-        return torch.ones_like(claims)
     values = claims.detach().cpu().double().numpy()
-    middle = _threshold(values, k)
+    middle = _thresholds(values, k)  # (m, 1)
     hard = expit(values - middle)
     slopes = torch.from_numpy(hard * (1.0 - hard)).to(claims)
-    total = slopes.sum().clamp_min(_FLAT)
-    tau = middle + (slopes * (claims - claims.detach())).sum() / total  # implicit differentiation of the sum
-    return torch.sigmoid(claims - tau)
+    total = slopes.sum(1, keepdim=True).clamp_min(_FLAT)
+    drift = (slopes * (claims - claims.detach())).sum(1, keepdim=True) / total  # zero, with tau's gradient
+    return torch.sigmoid(claims - (torch.from_numpy(middle).to(claims) + drift))
 
 
-def _threshold(claims: NDArray[np.float64], k: int) -> float:
-    """The root tau of sum(sigmoid(claims - tau)) = k, by bisection."""
-    share = float(logit(k / len(claims)))
-    low, high = claims.min() - share, claims.max() - share  # where the sum is at least, and at most, k
+def _thresholds(claims: Rows, k: int) -> Rows:
+    """The roots tau (m, 1) of sum(sigmoid(claims - tau)) = k, by bisection."""
+    there = claims > 0.5 * _ABSENT
+    share = logit(k / there.sum(1))
+    low = np.where(there, claims, np.inf).min(1) - share  # where the sum is at least k
+    high = claims.max(1) - share  # and at most
     for _ in range(_HALVINGS):
         middle = 0.5 * (low + high)
-        if expit(claims - middle).sum() > k:
-            low = middle
-        else:
-            high = middle
-    return float(0.5 * (low + high))
+        over = expit(claims - middle[:, None]).sum(1) > k
+        low, high = np.where(over, middle, low), np.where(over, high, middle)
+    return np.asarray(0.5 * (low + high))[:, None]
 
 
 def mixture(cell: Cell, alphas: Tensor, edges: Tensor | None, alive: Mask, temperature: float) -> Tensor:

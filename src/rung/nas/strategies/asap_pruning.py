@@ -27,7 +27,6 @@ class Pressure(NamedTuple):
         ratio: and under this part of the edge's largest probability; 1 where that is no condition.
         edge_share: an edge goes where its gate is under edge_share * k / n, n being how many enter its node.
         early: whether an edge may go while several operations are left on it.
-        forced: whether only the best operation and the best edges stay, wherever the thresholds are.
     """
 
     temperature: float
@@ -35,7 +34,6 @@ class Pressure(NamedTuple):
     ratio: float
     edge_share: float
     early: bool
-    forced: bool
 
 
 def confidence_ratio(steps: int, rate: float, operations: int, delta: float) -> float:
@@ -75,9 +73,7 @@ def falling(cell: Cell, alphas: Tensor, alive: Mask, pressure: Pressure) -> list
 def _lagging(chances: Vector, there: NDArray[np.bool_], count: int, pressure: Pressure) -> list[int]:
     """Columns of one edge that fall under the threshold; never its best."""
     best = int(np.where(there, chances, -1.0).argmax())
-    low = np.ones_like(there)
-    if not pressure.forced:
-        low = _low(chances, count, pressure)
+    low = _low(chances, count, pressure)
     low[best] = False
     return [int(column) for column in np.flatnonzero(low & there)]
 
@@ -99,11 +95,7 @@ def leaving(cell: Cell, alphas: Tensor, edges: Tensor, alive: Mask, pressure: Pr
         left = [edge for edge in entering if there[edge]]
         limit = pressure.edge_share * cell.keep / len(entering)
         order = sorted(left, key=lambda edge: (values[edge], -edge))[: max(len(left) - cell.keep, 0)]
-        gone += [
-            edge
-            for edge in order
-            if pressure.forced or (values[edge] < limit and (pressure.early or lone[edge]))
-        ]
+        gone += [edge for edge in order if values[edge] < limit and (pressure.early or lone[edge])]
     return gone
 
 
