@@ -43,7 +43,7 @@ class TinyTask:
         self,
         *,
         channels: int = 4,
-        layers: int = 2,
+        layers: int = 3,  # two would both be reductions
         classes: int = 3,
         count: int = 48,
         batch: int = 8,

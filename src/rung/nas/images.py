@@ -89,8 +89,8 @@ class ImageTask:
         """Its weights are a function of the seed, the same in either form."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            made = self._made(space, "plain")
-        net = made if form == "plain" else self._made(space, form)
+            made = self._made(space, "plain" if form == "fused" else form)
+        net = self._made(space, form) if form == "fused" else made
         if net is not made:
             net.load_plain_state(made.plain_state())
         net.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]

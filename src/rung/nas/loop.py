@@ -150,7 +150,7 @@ def unfinished(plan: Plan, state: State) -> bool:
     """Whether another epoch follows: the strategy may end before the last of the plan, or ask for more."""
     strategy, space, alive = plan.strategy, plan.space, state.net.alive
     moment = Moment(plan.seed, state.epoch, plan.recipe.epochs)
-    if state.epoch and strategy.finished(space, alive, moment):
+    if state.epoch and (strategy.finished(space, alive, moment) or overstayed(strategy, state) is not None):
         return False
     return state.epoch < plan.recipe.epochs or (
         isinstance(strategy, Lengthening) and strategy.more(space, alive, moment)
@@ -268,9 +268,10 @@ def tune(plan: Plan, state: State, mixed: Callable[[Moment], Mixed], epochs: int
             with torch.no_grad():
                 weights = mixed(first._replace(step=step))
             loss = weight_step(task, state.net, weights, batch, state.weights, recipe.clip)
-            state.ledger.weights(batch.size, macs)
+            state.ledger.weights(world() * batch.size, macs)
             if not math.isfinite(loss):
                 raise Diverged(f"the training loss is {loss} while the supernet is tuned")
+        average_statistics(state.net)
 
 
 def overstayed(strategy: Strategy, state: State) -> int | None:

@@ -152,6 +152,15 @@ class Ending(NamedTuple):
 
 
 @runtime_checkable
+class Probable(Protocol):
+    """A strategy whose settled mixtures are not the probabilities of operations."""
+
+    def probabilities(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> Mapping[str, Tensor]:
+        """By cell, (E, O): differentiable; what operations are ranked by."""
+        ...
+
+
+@runtime_checkable
 class Finishing(Protocol):
     """A strategy that derives by more than its alphas, once, after the last epoch."""
 
@@ -175,6 +184,15 @@ class Observing(Protocol):
             notes: what was observed, one an epoch.
         """
         ...
+
+
+def probabilities(
+    strategy: Strategy, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment
+) -> Mapping[str, Tensor]:
+    """By cell, (E, O): what a strategy ranks operations by, differentiable in the alphas."""
+    if isinstance(strategy, Probable):
+        return strategy.probabilities(space, alphas, alive)
+    return strategy.settled(space, alphas, alive, moment).mixtures
 
 
 def small_alphas(space: Space, seed: int, scale: float = 1e-3) -> Alphas:
@@ -227,3 +245,8 @@ def best_edges(cell: Cell, weights: Tensor, alive: Mask) -> tuple[tuple[int, int
 def derive_best(space: Space, weights: Mapping[str, Tensor], alive: Mapping[str, Mask]) -> Genotype:
     """The genotype of the strongest operations of every cell."""
     return space.genotype({c.name: best_edges(c, weights[c.name], alive[c.name]) for c in space.cells})
+
+
+def merit(scores: Scores) -> tuple[float, float]:
+    """What is greater for better scores: by accuracy where there is one, then by loss."""
+    return (-scores.loss if scores.accuracy is None else scores.accuracy), -scores.loss

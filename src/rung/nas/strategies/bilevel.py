@@ -31,6 +31,15 @@ def first_order(strategy: Mixes, turn: Turn) -> Passes:
     return Passes(1, turn.alphas_batch.size)
 
 
+def add_term(alphas: Alphas, term: torch.Tensor) -> None:
+    """Add the gradient of a further term of the alphas' loss to the gradients that are there."""
+    leaves = list(alphas.values())
+    gradients = torch.autograd.grad(term, leaves, allow_unused=True)
+    for leaf, gradient in zip(leaves, gradients, strict=True):
+        if gradient is not None:
+            leaf.grad = gradient if leaf.grad is None else leaf.grad + gradient
+
+
 def leave(leaves: list[torch.Tensor], gradients: tuple[torch.Tensor | None, ...]) -> None:
     """Set the gradients of the alphas; zero where a loss does not depend on them."""
     for leaf, gradient in zip(leaves, gradients, strict=True):

@@ -1,0 +1,94 @@
+"""DARTS-PT (Wang et al. 2021): an operation is chosen by what its removal costs, not by its alpha."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from rung.nas.choice import allowed
+from rung.nas.genotype import Genotype
+from rung.nas.plain import Mask
+from rung.nas.space import Cell
+from rung.nas.strategies.base import Ending, Removal, merit, softmax
+from rung.nas.strategies.darts import FirstOrder
+from rung.nas.task import Mixed
+
+
+@dataclass(frozen=True)
+class DartsPt(FirstOrder):
+    """A search as first-order DARTS; then perturbation-based selection (algorithm 1).
+
+    What is chosen is pruned to on the supernet itself, so that the derived network is what was tuned last.
+
+    Attributes:
+        tune: epochs of the weights after each edge that is decided, and after each node.
+    """
+
+    name: str = "darts_pt"
+    tune: int = 1
+
+    def finish(self, ending: Ending) -> Genotype:
+        """Decide operations edge by edge, then inputs node by node, each in an order at random."""
+        generator = ending.moment.generator("order")
+        edges = [(cell, edge) for cell in ending.space.cells for edge in range(len(cell.edges))]
+        for at in torch.randperm(len(edges), generator=generator).tolist():
+            cell, edge = edges[at]
+            if ending.net.alive[cell.name][edge].sum() > 1:
+                self._keep(ending, cell, edge, self._operation(ending, cell, edge))
+        nodes = [(cell, target) for cell in ending.space.cells for target in cell.targets]
+        for at in torch.randperm(len(nodes), generator=generator).tolist():
+            self._inputs(ending, *nodes[at])
+        return self.derive(ending.space, ending.alphas, ending.net.alive)
+
+    def _operation(self, ending: Ending, cell: Cell, edge: int) -> int:
+        """The operation without which the supernet is worst; the earlier in ties."""
+        alive = ending.net.alive
+        columns = np.flatnonzero(alive[cell.name][edge] & allowed(cell)[edge]).tolist()
+        if len(columns) == 1:
+            return int(columns[0])
+        merits = []
+        for column in columns:
+            mask = alive[cell.name].copy()
+            mask[edge, column] = False
+            merits.append(merit(ending.score(self._masked(ending, {**alive, cell.name: mask}))))
+        return int(columns[merits.index(min(merits))])
+
+    def _keep(self, ending: Ending, cell: Cell, edge: int, column: int) -> None:
+        others = [int(c) for c in np.flatnonzero(ending.net.alive[cell.name][edge]) if c != column]
+        self._prune(ending, [Removal(cell.name, edge, other) for other in others])
+
+    def _inputs(self, ending: Ending, cell: Cell, target: int) -> None:
+        """Keep the inputs of a node without which the supernet is worst."""
+        alive = ending.net.alive
+        edges = [edge for edge in cell.entering(target) if alive[cell.name][edge].any()]
+        if cell.keep is None or len(edges) <= cell.keep:
+            return
+        merits = {}
+        for edge in edges:
+            mask = alive[cell.name].copy()
+            mask[edge] = False
+            merits[edge] = merit(ending.score(self._masked(ending, {**alive, cell.name: mask})))
+        dropped = sorted(edges, key=lambda edge: (merits[edge], edge))[cell.keep :]
+        self._prune(
+            ending,
+            [
+                Removal(cell.name, edge, int(column))
+                for edge in sorted(dropped)
+                for column in np.flatnonzero(alive[cell.name][edge])
+            ],
+        )
+
+    def _prune(self, ending: Ending, removals: list[Removal]) -> None:
+        if removals:
+            ending.prune(removals)
+            ending.tune(lambda moment: self._masked(ending, ending.net.alive), self.tune)
+
+    def _masked(self, ending: Ending, alive: Mapping[str, Mask]) -> Mixed:
+        with torch.no_grad():
+            return Mixed(
+                {c.name: softmax(ending.alphas[c.name], alive[c.name]) for c in ending.space.cells},
+                alive,
+            )

@@ -1,0 +1,144 @@
+"""All strategies by name, and a strategy from its name and settings, remedies included."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from rung.errors import UserError
+from rung.nas.strategies.asap import Asap
+from rung.nas.strategies.base import Strategy
+from rung.nas.strategies.darts import FirstOrder, SecondOrder
+from rung.nas.strategies.darts_pt import DartsPt
+from rung.nas.strategies.eigenvalue import EarlyStop
+from rung.nas.strategies.fair import Fair
+from rung.nas.strategies.gdas import Gdas
+from rung.nas.strategies.p_darts import PDarts
+from rung.nas.strategies.pc_darts import PcDarts
+from rung.nas.strategies.random_search import RandomSearch
+from rung.nas.strategies.remedies import Limited, SkipDropout, Wrapper
+from rung.nas.strategies.snas import Snas
+
+STRATEGIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
+    {
+        "random": RandomSearch,
+        "darts1": FirstOrder,
+        "darts": SecondOrder,
+        "asap": Asap,
+        "snas": Snas,
+        "gdas": Gdas,
+        "pc_darts": PcDarts,
+        "p_darts": PDarts,
+        "darts_pt": DartsPt,
+        "fair": Fair,
+    }
+)
+
+_FIXED: Final = frozenset({"name", "form", "single_level", "inner"})
+_REMEDIES: Final[Mapping[str, Any]] = MappingProxyType(
+    {"skip_dropout": float, "max_skips": int, "early_stop": bool}
+)
+_PRUNING: Final = "what it derives is what it pruned to"
+_NOT_WITH: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
+    {
+        ("asap", "max_skips"): _PRUNING,
+        ("asap", "early_stop"): _PRUNING,
+        ("p_darts", "early_stop"): "its early architectures have operations that it prunes later",
+        ("darts_pt", "max_skips"): _PRUNING,
+        ("darts_pt", "early_stop"): "it does not derive by alphas",
+        ("random", "early_stop"): "it has no alphas",
+    }
+)
+
+
+def make(name: str, settings: Mapping[str, Any] | None = None, epochs: int | None = None) -> Strategy:
+    """A strategy with these settings; those that are not given have the papers' values.
+
+    Args:
+        name: in `STRATEGIES`.
+        settings: its fields by name, and the remedies that go with any: `skip_dropout` (rate of the first
+            epoch), `max_skips` (of a derived normal cell), `early_stop` (by the Hessian's eigenvalue).
+        epochs: of the search; a schedule by epochs that is not set is scaled to them.
+
+    Raises:
+        UserError: there is no such strategy or setting, or a value is of the wrong kind.
+    """
+    if name not in STRATEGIES:
+        raise UserError(f"unknown strategy {name!r}: there are {', '.join(STRATEGIES)}")
+    kind, given = STRATEGIES[name], dict(settings or {})
+    hints = typing.get_type_hints(kind)
+    own = {field.name: hints[field.name] for field in fields(kind) if field.name not in _FIXED}
+    remedies = {key: hint for key, hint in _REMEDIES.items() if key not in own}
+    known = {**own, **remedies}
+    values = {}
+    for key, value in given.items():
+        if key not in known:
+            raise UserError(f"strategy {name!r} has no setting {key!r}: it has {', '.join(sorted(known))}")
+        if key in remedies and (name, key) in _NOT_WITH:
+            raise UserError(f"{key} does not go with strategy {name!r}: {_NOT_WITH[name, key]}")
+        values[key] = _checked(name, key, value, known[key])
+    strategy: Strategy = kind(**{key: value for key, value in values.items() if key in own})
+    if epochs is not None and not _schedule(kind) & set(values):
+        strategy = rescaled(strategy, epochs)
+    return _remedied(strategy, {key: value for key, value in values.items() if key in remedies})
+
+
+def rescaled(strategy: Strategy, epochs: int) -> Strategy:
+    """The same with its schedule stretched or shrunk to so many epochs."""
+    if isinstance(strategy, Wrapper):
+        return replace(strategy, inner=rescaled(strategy.inner, epochs))
+    if isinstance(strategy, Asap):
+        return strategy.scaled(epochs)
+    return strategy  # its schedule is in shares of the epochs
+
+
+def settings_of(strategy: Strategy) -> dict[str, Any]:
+    """What was set, wrappers' settings included: plain values by name, for a record."""
+    found: dict[str, Any] = {}
+    while True:
+        for field in fields(strategy):  # type: ignore[arg-type]  # all are dataclasses
+            value = getattr(strategy, field.name)
+            if field.name not in _FIXED and isinstance(value, bool | int | float | str | tuple):
+                found.setdefault(_NAMES.get((type(strategy), field.name), field.name), value)
+        if not isinstance(strategy, Wrapper):
+            return found
+        strategy = strategy.inner
+
+
+_NAMES: Final = {(SkipDropout, "rate"): "skip_dropout", (EarlyStop, "window"): "early_stop_window"}
+
+
+def _schedule(kind: type[Any]) -> frozenset[str]:
+    """Settings that say what a scaled schedule would."""
+    return frozenset({"beta"}) if kind is Asap else frozenset()
+
+
+def _remedied(strategy: Strategy, remedies: Mapping[str, Any]) -> Strategy:
+    if remedies.get("skip_dropout"):
+        strategy = SkipDropout(strategy, remedies["skip_dropout"])
+    if "max_skips" in remedies:
+        strategy = Limited(strategy, max_skips=remedies["max_skips"])
+    if remedies.get("early_stop"):
+        strategy = EarlyStop(strategy)
+    return strategy
+
+
+def _checked(strategy: str, key: str, value: Any, hint: Any) -> Any:
+    """The value, as its type has it: whole numbers become real ones, lists become tuples."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value in arguments:
+            return value
+        raise UserError(f"{key} of strategy {strategy!r} is {' or '.join(arguments)}, not {value!r}")
+    if origin is tuple:
+        if isinstance(value, list | tuple) and value:
+            return tuple(_checked(strategy, key, item, arguments[0]) for item in value)
+        raise UserError(f"{key} of strategy {strategy!r} is a list, not {value!r}")
+    words = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+    real = hint is float and isinstance(value, int) and not isinstance(value, bool)
+    if real or type(value) is hint:
+        return float(value) if real else value
+    raise UserError(f"{key} of strategy {strategy!r} is {words.get(hint, hint)}, not {value!r}")
