@@ -16,7 +16,7 @@ from torch import nn
 
 from rung.errors import SpaceError
 from rung.nas.genotype import CellGenotype, Genotype
-from rung.nas.network import network_places, staged, staged_stem
+from rung.nas.network import network_places, staged, staged_cell, staged_stem
 from rung.nas.operations import OPERATIONS, FactorizedReduce, Operation, relu_conv_norm
 from rung.nas.skeleton import AuxiliaryHead, Place, Residual, StemName, stems
 
@@ -310,7 +310,7 @@ def _staged(
         raise SpaceError(
             f"pictures of {side} pixels are too small: this network halves them twice, so give 4"
         )
-    cell = genotype.cells[0][1]
+    cell = staged_cell(genotype)
     total = _measured(lambda: staged_stem(pictures, channels), (1, pictures, side, side))[0]
     for name, width in staged(layers, channels):
         if name:

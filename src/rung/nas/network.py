@@ -161,7 +161,7 @@ class StagedNetwork(nn.Module):
         table: Table = OPERATIONS,
     ) -> None:
         super().__init__()
-        cell, affine = genotype.check(table).cells[0][1], not searched
+        cell, affine = staged_cell(genotype.check(table)), not searched
         self.stem, self.cells = staged_stem(pictures, channels), nn.ModuleList()
         for name, width in staged(layers, channels):
             place = Place(name, width, (width,), False, False, width)
@@ -177,6 +177,21 @@ class StagedNetwork(nn.Module):
         for cell in self.cells:
             x = cell(x)
         return self.classifier(pooled(self.last(x)))
+
+
+def staged_cell(genotype: Genotype) -> CellGenotype:
+    """The cell of a stack in three stages.
+
+    Raises:
+        SpaceError: its output is made of several nodes, so that it would be wider than the next cell's input.
+    """
+    cell = genotype.cells[0][1]
+    if len(cell.concat) != 1:
+        raise SpaceError(
+            "a cell with one input is stacked as in NAS-Bench-201, where its output is one node, not "
+            f"{len(cell.concat)}: name one in its concat"
+        )
+    return cell
 
 
 def staged_stem(pictures: int, channels: int) -> nn.Module:

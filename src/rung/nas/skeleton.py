@@ -140,7 +140,9 @@ class Residual(nn.Module):
         super().__init__()
         self.first = relu_conv_norm(c_in, c_out, 3, 2, affine)
         self.second = relu_conv_norm(c_out, c_out, 3, 1, affine)
-        self.shortcut = nn.Sequential(nn.AvgPool2d(2, stride=2), nn.Conv2d(c_in, c_out, 1, bias=False))
+        self.shortcut = nn.Sequential(
+            nn.AvgPool2d(2, stride=2, ceil_mode=True), nn.Conv2d(c_in, c_out, 1, bias=False)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y: Tensor = self.shortcut(x) + self.second(self.first(x))
