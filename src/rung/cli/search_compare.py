@@ -71,10 +71,10 @@ def compare(  # noqa: PLR0913  # a door
     names = [name.strip() for name in strategies.split(",") if name.strip()]
     need("torch", "rung search")
     from rung.nas.planning import Request
-    from rung.nas.strategies.table import check_name
+    from rung.nas.strategies.table import make
 
     for name in names:
-        check_name(name)
+        make(name)  # says what is wrong with it
     check_writable(out, "--out")
     request = Request(
         data=data,

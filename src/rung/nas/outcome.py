@@ -47,7 +47,7 @@ def outcome(
         accuracy=Accuracies(searched.accuracy, derived.accuracy, retrained.accuracy if retrained else None),
         relaxation_gap=gap,
         perplexity=_perplexities(searched, derived, retrained) if words else {},
-        settings=_settings(prepared, state),
+        settings=_settings(prepared),
         notes=tuple(notes),
         records=tuple(record.to_dict() for record in state.records),
         study=study,
@@ -62,13 +62,12 @@ def _perplexities(searched: Scores, derived: Scores, retrained: Scores | None) -
     }
 
 
-def _settings(prepared: Prepared, state: State) -> dict[str, Any]:
+def _settings(prepared: Prepared) -> dict[str, Any]:
     """Of recipe and strategy, as plain values."""
-    from dataclasses import asdict, is_dataclass
+    from dataclasses import asdict
+
+    from rung.nas.strategies.table import settings_of
 
     plan = prepared.plan
-    recipe = asdict(plan.recipe)
-    strategy: Any = plan.strategy
-    own: dict[str, Any] = asdict(strategy) if is_dataclass(strategy) else {}
-    plain = {k: v for k, v in own.items() if isinstance(v, bool | int | float | str | type(None))}
-    return {"recipe": {k: v for k, v in recipe.items() if k not in ("strategy", "text")}, "strategy": plain}
+    recipe = {k: v for k, v in asdict(plan.recipe).items() if k not in ("strategy", "text")}
+    return {"recipe": recipe, "strategy": settings_of(plan.strategy)}
