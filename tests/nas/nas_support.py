@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from rung.nas.costs import supernet_costs
+from rung.nas.costs import Costs, supernet_costs
+from rung.nas.counting import count
+from rung.nas.genotype import Genotype
 from rung.nas.space import Cell, Space
 from rung.nas.supernet import Supernet
 from rung.nas.task import Mixed, Net, Scores
@@ -53,6 +55,7 @@ class TinyTask:
     ) -> None:
         self.channels, self.layers, self.classes = channels, layers, classes
         self.batch, self.seed, self.dtype = batch, seed, dtype
+        self._costs: dict[Space, Costs] = {}
         generator = torch.Generator().manual_seed(1234 + seed)
         labels = torch.randint(classes, (count,), generator=generator)
         x = torch.randn(count, 3, 8, 8, generator=generator)
@@ -97,5 +100,15 @@ class TinyTask:
         return Scores(float(loss), float((scores.argmax(1) == self.y_alphas).double().mean()))
 
     def macs(self, net: Net, space: Space) -> float:
-        costs = supernet_costs(space, self.channels, self.layers, self.classes, image_size=8)
-        return costs.of(net.alive)
+        if space not in self._costs:
+            self._costs[space] = supernet_costs(space, self.channels, self.layers, self.classes, image_size=8)
+        return self._costs[space].of(net.alive)
+
+    def retrain(
+        self, genotype: Genotype, recipe: Any, seed: int, seconds: float | None
+    ) -> tuple[Scores | None, list[str]]:
+        return None, []
+
+    def size(self, genotype: Genotype, recipe: Any) -> tuple[int, int | None]:
+        counted = count(genotype, self.channels, self.layers, self.classes, image_size=8)
+        return counted.parameters, counted.multiply_adds
