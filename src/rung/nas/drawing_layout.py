@@ -8,14 +8,17 @@ meet.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right, insort
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
 _SWEEPS: Final = 24  # of ordering; few suffice for graphs of this size, and the best order seen is kept
 _SETTLINGS: Final = 160  # of heights
+_ROUNDS: Final = 4  # of straightening
+_STEP: Final = 400.0  # what a step costs however small, on the same scale
 _STRAIGHT: Final = 60.0  # pixels: a step in a line weighs as much as a link to a node that climbs so far
 
 
@@ -169,6 +172,7 @@ def _heights(
         soft = max(64.0 * 0.96**turn, 0.5)
         for number in numbers if turn % 2 else reversed(numbers):
             _settled(ranks[number], offsets[number], near, y, soft)
+    _straightened(ranks, offsets, vertices, links, y)
     return y
 
 
@@ -188,6 +192,70 @@ def _settled(
         weights.append(weight or 1e-9)
     for v, offset, value in zip(rank, offsets, isotonic(wanted, weights), strict=True):
         y[v] = value + offset
+
+
+def _straightened(
+    ranks: Sequence[Sequence[int]],
+    offsets: Sequence[Sequence[float]],
+    vertices: Sequence[Vertex],
+    links: Sequence[tuple[int, int]],
+    y: list[float],
+) -> None:
+    """Move whole lines where that takes steps out of them: one by one, their vertices cannot leave a step."""
+    place = {v: (number, i) for number, rank in enumerate(ranks) for i, v in enumerate(rank)}
+
+    def room(v: int) -> tuple[float, float]:
+        """From where to where a vertex may be moved, its neighbours in the rank staying."""
+        number, i = place[v]
+        rank, at = ranks[number], offsets[number]
+        low = y[rank[i - 1]] + at[i] - at[i - 1] if i else -math.inf
+        high = y[rank[i + 1]] - at[i + 1] + at[i] if i + 1 < len(rank) else math.inf
+        return low, high
+
+    lines = _lines(vertices, links)
+    for _ in range(_ROUNDS):
+        for source, line, target in lines:
+            rooms = [room(v) for v in line]
+            ends = y[source], y[target]
+            options = [[y[v] for v in line], *_flat(rooms, ends)]
+            best = min(options, key=lambda option: _unrest(option, ends))
+            for v, value in zip(line, best, strict=True):
+                y[v] = value
+
+
+def _lines(vertices: Sequence[Vertex], links: Sequence[tuple[int, int]]) -> list[tuple[int, list[int], int]]:
+    """Of each link between nodes through others: its source, what it runs through, and its target."""
+    after = {a: b for a, b in links if not vertices[a].node}
+    lines = []
+    for source, first in links:
+        if not vertices[source].node or vertices[first].node:
+            continue
+        line = [first]
+        while not vertices[after[line[-1]]].node:
+            line.append(after[line[-1]])
+        lines.append((source, line, after[line[-1]]))
+    return lines
+
+
+def _flat(rooms: Sequence[tuple[float, float]], ends: tuple[float, float]) -> Iterator[list[float]]:
+    """Heights for a line with no step, or with one, as far as there is room for it."""
+    for cut in range(len(rooms)):
+        heights: list[float] = []
+        for piece, end in ((rooms[:cut], ends[0]), (rooms[cut:], ends[1])):
+            low, high = max((r[0] for r in piece), default=0.0), min((r[1] for r in piece), default=0.0)
+            if low > high:
+                break
+            wish = end if cut else (ends[0] + ends[1]) / 2
+            heights += [min(max(wish, low), high)] * len(piece)
+        if len(heights) == len(rooms):
+            yield heights
+
+
+def _unrest(heights: Sequence[float], ends: tuple[float, float]) -> float:
+    """What the steps of a line and the way to its ends cost."""
+    steps = [abs(a - b) for a, b in pairwise(heights)]
+    climbs = (heights[0] - ends[0]) ** 2 + (heights[-1] - ends[1]) ** 2
+    return climbs + sum(_STRAIGHT * step + _STEP for step in steps if step > 1e-6)
 
 
 def _offsets(rank: Sequence[int], vertices: Sequence[Vertex]) -> list[float]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _POINTS: Final = 0.75  # in a CSS pixel
 _SMALLER: Final = 0.94  # matplotlib's own font is wider than those of browsers
 _DOTS: Final = 216  # an inch
+_ARC: Final = 0.5523  # where the handles of a cubic curve lie that looks like a quarter of a circle
 
 
 def save(scene: Scene, path: Path) -> None:
@@ -51,14 +52,33 @@ def _add(mark: object, axes: Axes, order: int) -> None:
 
 @_add.register(Box)
 def _(mark: Box, axes: Axes, order: int) -> None:
-    from matplotlib.patches import FancyBboxPatch
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path as Outline
 
     radius = min(mark.radius, mark.width / 2, mark.height / 2)
-    corner = mark.x - mark.width / 2, mark.y - mark.height / 2
-    style = f"round,pad=0,rounding_size={radius}"
-    looks: dict[str, Any] = {"facecolor": mark.fill, "edgecolor": mark.line, "zorder": order}
-    width = mark.thickness * _POINTS
-    axes.add_patch(FancyBboxPatch(corner, mark.width, mark.height, style, linewidth=width, **looks))
+    points = _outline(mark, radius)
+    codes = [Outline.MOVETO, *([Outline.LINETO] + [Outline.CURVE4] * 3) * 4, Outline.CLOSEPOLY]
+    axes.add_patch(
+        PathPatch(
+            Outline([*points, points[0]], codes),
+            facecolor=mark.fill,
+            edgecolor=mark.line,
+            linewidth=mark.thickness * _POINTS,
+            zorder=order,
+        )
+    )
+
+
+def _outline(mark: Box, radius: float) -> list[tuple[float, float]]:
+    """A start, then for each side its end and the three points of the corner after it, clockwise."""
+    across, down, bow = mark.width / 2, mark.height / 2, radius * (1 - _ARC)
+    points = [(mark.x - across + radius, mark.y - down)]
+    for right, low, flat in ((1, -1, True), (1, 1, False), (-1, 1, True), (-1, -1, False)):
+        x, y = mark.x + right * across, mark.y + low * down
+        before, after = (x - right * radius, y), (x, y - low * radius)
+        near, far = (x - right * bow, y), (x, y - low * bow)
+        points += [before, near, far, after] if flat else [after, far, near, before]
+    return points
 
 
 @_add.register(Curve)
@@ -89,7 +109,8 @@ def _(mark: Tip, axes: Axes, order: int) -> None:
 
 @_add.register(Label)
 def _(mark: Label, axes: Axes, order: int) -> None:
-    text = f"${mark.text}_{{{mark.low}}}$" if mark.low else mark.text.replace("$", r"\$")
+    low = mark.low.replace("-", "{-}")  # as a sign, without the room around an operator
+    text = f"${mark.text}_{{{low}}}$" if low else mark.text.replace("$", r"\$")
     axes.text(
         mark.x,
         mark.y,
