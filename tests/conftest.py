@@ -1,8 +1,8 @@
 """Linear algebra in one thread, for every test and the processes that it starts.
 
-Two workers of pytest have two cores between them. Threads of BLAS beside them wait for each other: products of
-small matrices then take tens of times as long as they need, and how long depends on chance. It is too late for
-this once numpy is loaded, so it stands here, which pytest reads first.
+Two workers of pytest have two cores between them. Threads of BLAS beside them wait for each other: products
+of small matrices then take tens of times as long as they need, and how long depends on chance. It is too late
+for this once numpy is loaded, so it stands here, which pytest reads first.
 """
 
 import os
