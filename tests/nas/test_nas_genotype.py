@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.errors import SpaceError
@@ -43,17 +43,20 @@ genotypes = st.one_of(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(genotypes)
 def test_json_goes_there_and_back(genotype: Genotype) -> None:
     assert Genotype.parse(json.dumps(genotype.to_dict())) == genotype
 
 
+@settings(deadline=None, max_examples=60)
 @given(genotypes)
 def test_text_goes_there_and_back(genotype: Genotype) -> None:
     assert Genotype.parse(genotype.to_text()) == genotype
     assert Genotype.parse(f"  NAME = {genotype.to_text()}\n") == genotype
 
 
+@settings(deadline=None, max_examples=60)
 @given(genotypes, st.floats(0, 1))
 def test_a_result_holds_its_genotype(genotype: Genotype, accuracy: float) -> None:
     for form in (genotype.to_dict(), genotype.to_text()):
