@@ -23,6 +23,7 @@ from rung.nas.task import Weighted
 Table = NDArray[np.float64]
 
 _EDGES: Final = "body.edges."
+_SMALL: Final = 64  # side of a picture, in pixels
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,12 @@ def supernet_costs(  # noqa: PLR0913  # one network, all that describes it
         image_size: side of a picture, in pixels.
         form: "partial" for PC-DARTS' narrower operations; "plain" and "fused" cost the same.
     """
-    shape = (1, pictures, image_size, image_size)
-    with torch.device("meta"):
+    device = "cpu" if image_size <= _SMALL else "meta"  # sizes alone are slower than small numbers
+    with torch.random.fork_rng(devices=[]), torch.device(device):
         net = Supernet(space, channels, layers, classes, pictures=pictures, stem=stem, form=_counted(form))
-        mixtures = {name: m.to("meta") for name, m in uniform_mixtures(space).items()}
-        spent = by_module(net, torch.empty(shape, device="meta"), mixtures)
+        x = torch.zeros(1, pictures, image_size, image_size)
+        mixtures = {name: mixture.to(device) for name, mixture in uniform_mixtures(space).items()}
+        spent = by_module(net, x, mixtures)
     return _collected(space, net, spent, "multiply-adds")
 
 
