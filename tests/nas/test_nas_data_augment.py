@@ -98,6 +98,15 @@ def test_normalising_equals_the_formula() -> None:
     assert np.abs(out.permute(0, 2, 3, 1).numpy() - slow).max() < 1e-6
 
 
+def test_flips_need_no_crop_and_crops_no_flip() -> None:
+    x = some()
+    args = (0.0,) * 3, (1 / 255,) * 3
+    flipped = Augmentation(*args, flip=True)(x, drawn(4)).permute(0, 2, 3, 1).round().to(torch.uint8)
+    cropped = Augmentation(*args, padding=2)(x, drawn(4)).permute(0, 2, 3, 1).round().to(torch.uint8)
+    assert torch.equal(flipped, moved(x, drawn(4), 0, True))
+    assert torch.equal(cropped, moved(x, drawn(4), 2, False))
+
+
 def test_the_order_is_crop_flip_normalise_cutout() -> None:
     x = some()
     mean, std = (0.5,) * 3, (0.25,) * 3
