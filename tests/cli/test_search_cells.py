@@ -193,6 +193,34 @@ def test_wrong_options(rung, cell: Path, folder: Path) -> None:
         assert rung("search", "count", cell, option, -1).exit_code == 2
 
 
+OWN = """
+from torch import nn
+from rung.nas import Cell, Operation, Space
+
+wide = Operation(lambda channels, stride, affine: nn.Conv2d(channels, channels, 5, stride, 2, bias=False))
+mine = Space("mine", (Cell("normal", 1, ("none", "wide_conv")),), operations=(("wide_conv", wide),))
+"""
+
+
+def test_a_space_of_ones_own(rung, folder: Path) -> None:
+    """Its operations are known where the file is named, and unknown otherwise."""
+    (folder / "own_space.py").write_text(OWN)
+    file = write(folder, {"normal": [["wide_conv", 0], ["wide_conv", 1]]})
+    assert "unknown operation 'wide_conv'" in refused(rung("search", "count", file))
+    sizes = ["--channels", 4, "--layers", 1, "--image-size", 8, "--json", "--space", "own_space.py:mine"]
+    counted = json.loads(rung("search", "count", file, *sizes).stdout)
+    none = write(folder, {"normal": [["none", 0], ["none", 1]]}, "none.json")
+    assert (
+        counted["parameters"] - json.loads(rung("search", "count", none, *sizes).stdout)["parameters"] == 800
+    )
+    for command in ("show", "draw"):
+        assert rung("search", command, file, "--space", "own_space.py:mine").exit_code == 0
+        assert "has no rung.nas.Space called other" in refused(
+            rung("search", command, file, "--space", "own_space.py:other")
+        )
+    assert "unknown space 'no': there are darts" in refused(rung("search", "show", file, "--space", "no"))
+
+
 def test_without_torch(rung, cell: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One sentence where it is needed; drawing and showing go on, with operations that nobody can check."""
     monkeypatch.setattr("rung.deploy.extras.find_spec", lambda name: None)

@@ -103,7 +103,7 @@ def test_published_cells_are_drawn_clean(name: str) -> None:
     check_clean(scene(GENOTYPES[name], legend=False))
 
 
-@pytest.mark.parametrize(("nodes", "inputs"), [(3, 1), (4, 2), (6, 2), (3, 3)])
+@pytest.mark.parametrize(("nodes", "inputs"), [(3, 1), (4, 2), (5, 2), (3, 3)])
 def test_cells_with_all_edges_are_drawn_clean(nodes: int, inputs: int) -> None:
     check_clean(scene(full(nodes, inputs), legend=False))
 

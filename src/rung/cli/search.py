@@ -26,7 +26,10 @@ Data = Annotated[
     ),
 ]
 Strategy = Annotated[
-    str, typer.Option(metavar="NAME", help="asap, darts, darts1, snas, random and others: `rung methods`.")
+    str,
+    typer.Option(
+        metavar="NAME", help="asap, darts, darts1, snas, gdas, pc_darts, p_darts, darts_pt, fair or random."
+    ),
 ]
 CellKind = Annotated[str, typer.Option("--cell", metavar="cnn|rnn", help="Of pictures, or of text.")]
 SpaceName = Annotated[

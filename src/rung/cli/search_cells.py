@@ -13,6 +13,8 @@ from rung.cli.options import Json
 from rung.errors import UserError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from rung.nas.genotype import Genotype
 
 CellFile = Annotated[
@@ -21,6 +23,10 @@ CellFile = Annotated[
         metavar="CELL",
         help="What a search wrote, or a bare genotype: JSON, or text such as Genotype(normal=...).",
     ),
+]
+Own = Annotated[
+    str | None,
+    typer.Option("--space", metavar="FILE.py:NAME", help="Your own space, if the cell has its operations."),
 ]
 Out = Annotated[
     Path, typer.Option("--out", metavar="FILE", help="Ends in .svg, or in .png or .pdf (needs matplotlib).")
@@ -56,17 +62,17 @@ Vocabulary = Annotated[
 ]
 
 
-def draw(cell: CellFile, out: Out = Path("cell.svg")) -> None:
+def draw(cell: CellFile, out: Out = Path("cell.svg"), space: Own = None) -> None:
     """Draw a cell file's cells: inputs, nodes, and the operation on every edge."""
     from rung.nas.drawing import draw as write
 
-    path = write(read_cell(cell), out)
+    path = write(read_cell(cell, own_operations(space)), out)
     output.say(f"drawn: {path}")
 
 
-def show(cell: CellFile, json: Json = False) -> None:
+def show(cell: CellFile, space: Own = None, json: Json = False) -> None:
     """Show a cell file: its edges, its text form, and if a search wrote it, how good and how dear it was."""
-    genotype = read_cell(cell)
+    genotype = read_cell(cell, own_operations(space))
     facts = figures(cell)
     if json:
         output.print_json({"genotype": genotype.to_dict(), **facts})
@@ -95,13 +101,15 @@ def count(  # noqa: PLR0913  # a door
     auxiliary: Auxiliary = False,
     hidden: Hidden = None,
     vocabulary: Vocabulary = None,
+    space: Own = None,
     json: Json = False,
 ) -> None:
     """Count a cell's network: parameters and multiply-adds, exact; without options, the papers' network."""
     from rung.deploy.extras import need
 
     need("torch", "rung search count")
-    genotype = read_cell(cell)
+    own = own_operations(space)
+    genotype = read_cell(cell, own)
     pictures = {
         "--channels": channels,
         "--layers": layers,
@@ -114,6 +122,7 @@ def count(  # noqa: PLR0913  # a door
     _only(genotype, pictures, text)
     from rung.nas.counting import count as counted
     from rung.nas.counting import count_recurrent
+    from rung.nas.operations import OPERATIONS
 
     if genotype.recurrent:
         counts = count_recurrent(genotype, hidden or 850, vocabulary or 10_000)
@@ -127,6 +136,7 @@ def count(  # noqa: PLR0913  # a door
             image_size=image_size or (224 if large else 32),
             stem=stem or "cifar",
             auxiliary=auxiliary,
+            table={**OPERATIONS, **own},
         )
     if json:
         output.print_json(counts._asdict())
@@ -149,10 +159,32 @@ def _only(genotype: Genotype, pictures: dict[str, Any], text: dict[str, Any]) ->
         raise UserError(f"{given[0]} does not apply to {kind}: it takes {', '.join(fitting)}")
 
 
-def read_cell(path: str | Path) -> Genotype:
+def own_operations(space: str | None) -> dict[str, Any]:
+    """The operations of a user's own space, by name.
+
+    Raises:
+        UserError: the file or the variable is not there, or is no space.
+    """
+    if space is None:
+        return {}
+    from rung.cli.search_run import space_named
+    from rung.nas.space import SPACES
+
+    found = space_named(space)
+    if isinstance(found, str):
+        if found not in SPACES:
+            raise UserError(f"unknown space {found!r}: there are {', '.join(SPACES)}, or write FILE.py:NAME")
+        found = SPACES[found]
+    return dict(found.operations)
+
+
+def read_cell(path: str | Path, own: Mapping[str, Any] | None = None) -> Genotype:
     """The genotype in a cell file, its operations checked against those there are.
 
     Without torch only the operations of the shipped spaces are known, and others are let pass.
+
+    Args:
+        own: operations beside those there are, by name.
 
     Raises:
         SpaceError: it cannot be read, is no genotype, or names an unknown operation.
@@ -171,6 +203,7 @@ def read_cell(path: str | Path) -> Genotype:
         if (cell.name == "recurrent") == genotype.recurrent
         for name in cell.operations
     }
+    known |= set(own or ())
     if set(genotype.operations) <= known:
         return genotype
     if not genotype.recurrent:
