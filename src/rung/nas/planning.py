@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import torch
 
@@ -15,8 +15,11 @@ from rung.nas.moment import Moment
 from rung.nas.recipe import PRESETS, Recipe
 from rung.nas.space import SPACES, Space
 from rung.nas.strategies.base import Strategy, Turn
-from rung.nas.task import Task
 from rung.nas.training import weight_step
+
+if TYPE_CHECKING:
+    from rung.nas.images import ImageTask
+    from rung.nas.thrift import Size
 
 SEARCHING: Final = 0.75  # of a budget; the rest is for deriving and for the short training
 _PROBES: Final = 3  # steps that are timed, after one that is not
@@ -56,24 +59,28 @@ def prepare(request: Request) -> Prepared:
         UserError: something of it cannot be used.
     """
     from rung.nas.strategies.table import make
+    from rung.nas.thrift import thrift_of, thrifty
 
     recurrent = _cell(request.cell) == "rnn"
     space = space_of(request.space or ("recurrent" if recurrent else "darts"))
     recipe, rest = recipe_of(request)
-    settings = {**recipe.settings(request.strategy), **rest}
+    thrift, settings = thrift_of({**recipe.settings(request.strategy), **rest})
     strategy: Strategy = make(request.strategy, settings, recipe.epochs)
     if recurrent:
         from rung.nas.recurrent.task import language_task
 
-        task, data, notes = language_task(
+        if thrift.price or thrift.most is not None:
+            raise UserError("price and most are of picture cells: recurrent cells of one size cost alike")
+        words, data, notes = language_task(
             request.data, recipe, request.seed, request.limit, device_of(request.device)
         )
-    else:
-        task, data, notes = _pictures(request, recipe)
+        return Prepared(Plan(words, space, strategy, recipe, request.seed), data, notes)
+    task, data, notes = _pictures(request, recipe)
+    strategy = thrifty(strategy, thrift, space, *_sizes(task, recipe))
     return Prepared(Plan(task, space, strategy, recipe, request.seed), data, notes)
 
 
-def _pictures(request: Request, recipe: Recipe) -> tuple[Task, str, tuple[str, ...]]:
+def _pictures(request: Request, recipe: Recipe) -> tuple[ImageTask, str, tuple[str, ...]]:
     from rung.nas.data.augment import augmentation_of
     from rung.nas.data.pictures import Pictures
     from rung.nas.data.reading import read_pictures
@@ -95,6 +102,15 @@ def _pictures(request: Request, recipe: Recipe) -> tuple[Task, str, tuple[str, .
         device=device_of(request.device),
     )
     return task, pictures.name, pictures.notes
+
+
+def _sizes(task: ImageTask, recipe: Recipe) -> tuple[Size, Size]:
+    """Of the supernet, and of the network that is retrained."""
+    from rung.nas.thrift import Size
+
+    height, _, channels = task.pictures.shape
+    searched = Size(recipe.channels, recipe.layers, len(task.pictures.classes), height, channels)
+    return searched, searched._replace(channels=recipe.retrain_channels, layers=recipe.retrain_layers)
 
 
 def _cell(name: str) -> str:

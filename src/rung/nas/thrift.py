@@ -1,0 +1,121 @@
+"""Hardware-aware search: what operations cost, put around a strategy as a price or as a limit.
+
+A price is an expected cost beside the loss of the alphas, in units of the whole supernet; a limit is on the
+network that is retrained, so that what is derived can be used where it must fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal, NamedTuple
+
+from rung.errors import UserError
+from rung.nas.costs import Costs, measured_costs, supernet_costs, supernet_parameters
+from rung.nas.space import Space
+from rung.nas.strategies.base import Strategy
+from rung.nas.strategies.p_darts import PDarts
+from rung.nas.strategies.remedies import Limited, Priced, Wrapper
+
+Resource = Literal["multiply_adds", "parameters", "latency"]
+
+RESOURCES: Final = ("multiply_adds", "parameters", "latency")
+SETTINGS: Final = ("price", "resource", "most")
+_NOT_PRICED: Final = {"random": "it has no alphas: set a limit (most) instead"}
+_PRUNED: Final = "what it derives is what it pruned to: set a price instead"
+_NOT_LIMITED: Final = {"asap": _PRUNED, "darts_pt": _PRUNED}
+
+
+@dataclass(frozen=True)
+class Thrift:
+    """What may be spent.
+
+    Attributes:
+        resource: what is priced or limited.
+        price: nats for the cost of the whole supernet, 0 for none.
+        most: of the retrained network: multiply-adds of a picture, parameters, or seconds of eight pictures;
+            None for any.
+    """
+
+    resource: Resource = "multiply_adds"
+    price: float = 0.0
+    most: float | None = None
+
+
+class Size(NamedTuple):
+    """Of a network: channels, layers, classes, side and channels of a picture."""
+
+    channels: int
+    layers: int
+    classes: int
+    image_size: int = 32
+    pictures: int = 3
+
+
+def thrift_of(settings: Mapping[str, Any]) -> tuple[Thrift, dict[str, Any]]:
+    """What of the settings is a matter of cost, and the others.
+
+    Raises:
+        UserError: a value is of the wrong kind.
+    """
+    resource = settings.get("resource", "multiply_adds")
+    if resource not in RESOURCES:
+        raise UserError(f"resource is {', '.join(RESOURCES[:-1])} or {RESOURCES[-1]}, not {resource!r}")
+    price, most = settings.get("price", 0.0), settings.get("most")
+    for name, value in (("price", price), ("most", most)):
+        real = isinstance(value, int | float) and not isinstance(value, bool)
+        if value is not None and not (real and value >= 0):
+            raise UserError(f"{name} is a number of at least 0, not {value!r}")
+    rest = {name: value for name, value in settings.items() if name not in SETTINGS}
+    return Thrift(resource, float(price or 0.0), None if most is None else float(most)), rest
+
+
+def thrifty(strategy: Strategy, thrift: Thrift, space: Space, searched: Size, retrained: Size) -> Strategy:
+    """The strategy with a price on operations, a limit on what it derives, or both.
+
+    Args:
+        searched, retrained: sizes of the supernet, whose operations are priced, and of the network that is
+            limited.
+
+    Raises:
+        UserError: it does not go with this strategy.
+    """
+    if thrift.price:
+        if strategy.name in _NOT_PRICED:
+            raise UserError(
+                f"price does not go with strategy {strategy.name!r}: {_NOT_PRICED[strategy.name]}"
+            )
+        costs = costs_of(thrift.resource, space, searched)
+        strategy = Priced(strategy, costs.weighted(thrift.price))
+    if thrift.most is not None:
+        if strategy.name in _NOT_LIMITED:
+            raise UserError(
+                f"most does not go with strategy {strategy.name!r}: {_NOT_LIMITED[strategy.name]}"
+            )
+        costs = costs_of(thrift.resource, space, retrained, derived=True)
+        strategy = _limited(strategy, costs, thrift.most)
+    return strategy
+
+
+def _limited(strategy: Strategy, costs: Costs, most: float) -> Strategy:
+    """One derivation with all limits, where others are set already."""
+    if isinstance(strategy, Limited):
+        return replace(strategy, costs=costs, limit=most)
+    if isinstance(strategy, Wrapper):
+        return replace(strategy, inner=_limited(strategy.inner, costs, most))
+    skips = strategy.max_skips if isinstance(strategy, PDarts) else None
+    return Limited(strategy, skips, costs, most)
+
+
+def costs_of(resource: Resource, space: Space, size: Size, *, derived: bool = False) -> Costs:
+    """Costs by operation of a network of this size.
+
+    Args:
+        derived: as in the derived network, whose normalisations have parameters.
+    """
+    channels, layers, classes, image_size, pictures = size
+    if resource == "parameters":
+        return supernet_parameters(space, channels, layers, classes, pictures=pictures, derived=derived)
+    if resource == "latency":
+        return measured_costs(space, channels, layers, classes, image_size=image_size, pictures=pictures)
+    return supernet_costs(space, channels, layers, classes, image_size=image_size, pictures=pictures)
