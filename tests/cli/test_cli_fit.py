@@ -45,7 +45,7 @@ def table(folder: Path) -> str:
 
 
 def test_fit_and_predict(folder: Path, table: str, rung: Rung) -> None:
-    done = rung("fit", table, "--target", "y", "--budget", "8s", "--holdout", "20%", "--workers", 1, "--json")
+    done = rung("fit", table, "--target", "y", "--budget", "5s", "--holdout", "20%", "--workers", 1, "--json")
     assert done.exit_code == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["task"] == "binary"
@@ -58,7 +58,7 @@ def test_fit_and_predict(folder: Path, table: str, rung: Rung) -> None:
     assert "rung predict model.rung small.csv --out predictions.csv" in done.stderr
     manifest = read_manifest("model.rung")
     assert manifest["held_out"]["score"] == found["held_out"]["model"]
-    assert "rung fit small.csv --target y --budget 8s" in manifest["command"]
+    assert "rung fit small.csv --target y --budget 5s" in manifest["command"]
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert "small.csv" in page
     assert manifest["command"].split(" --out")[0] in page
@@ -84,7 +84,7 @@ def test_fit_and_predict(folder: Path, table: str, rung: Rung) -> None:
 def test_numbers_are_predicted_and_the_study_is_listed(folder: Path, rung: Rung) -> None:
     small("number").to_csv("n.tsv", sep="\t", index=False)
     done = rung(
-        "fit", "n.tsv", "--target", "y", "--budget", 8, "--metric", "mae", "--workers", 1, "--study", "mine",
+        "fit", "n.tsv", "--target", "y", "--budget", 4, "--metric", "mae", "--workers", 1, "--study", "mine",
         "--out", "m.rung", "--report", "r.html",
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
@@ -104,7 +104,7 @@ def test_numbers_are_predicted_and_the_study_is_listed(folder: Path, rung: Rung)
 
 
 def test_the_same_study_with_another_table_is_refused(table: str, rung: Rung) -> None:
-    order = ("--target", "y", "--budget", 6, "--workers", 1, "--study", "mine")
+    order = ("--target", "y", "--budget", 2, "--workers", 1, "--study", "mine")
     assert rung("fit", table, *order).exit_code == 0
     small("binary").assign(x=1.5).to_csv("other.csv", index=False)
     refused = rung("fit", "other.csv", *order)
@@ -188,7 +188,7 @@ def test_a_seed_that_no_generator_takes_is_refused(table: str, rung: Rung) -> No
 
 def test_resume_needs_budget(table: str, rung: Rung) -> None:
     assert (
-        rung("fit", table, "--target", "y", "--budget", 6, "--workers", 1, "--study", "mine").exit_code == 0
+        rung("fit", table, "--target", "y", "--budget", 3, "--workers", 1, "--study", "mine").exit_code == 0
     )
     assert rung("extend", "mine", "--budget", "3s").exit_code == 0
     Path("model.rung").unlink()
