@@ -67,9 +67,9 @@ class Weights(nn.Module):
         """Of all hidden-to-hidden matrices beside each other."""
         return 2 * self.hidden * (1 + len(self.nodes))
 
-    def begun(self, x: Tensor, masks: Masks) -> tuple[Tensor, ...]:
-        """For each step, what the input adds to [c0, h0]: (rows, 2 hidden); one product for all steps."""
-        return (masked(x, masks.inputs) @ self.first[: self.width]).unbind(0)
+    def begun(self, x: Tensor, masks: Masks) -> Tensor:
+        """What each step's word adds to [c0, h0] (steps, rows, 2 hidden); one product for all steps."""
+        return masked(x, masks.inputs) @ self.first[: self.width]
 
     def matrices(self, masks: Masks) -> tuple[Tensor, dict[int, Tensor]]:
         """The part of W0 that reads h, and Wi by node; entries dropped where the masks say so."""
@@ -137,7 +137,7 @@ class RecurrentCell(nn.Module):
             for source, reads in self.readers.items()
         }
         outputs = []
-        for begun in self.weights.begun(x, masks):
+        for begun in self.weights.begun(x, masks).unbind(0):
             h = self._step(self.weights.start(begun, h, first, masks.hidden), products, masks.hidden)
             outputs.append(h)
         return torch.stack(outputs), h

@@ -7,8 +7,8 @@ activations, but no weights.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple, cast
+from collections.abc import Mapping
+from typing import Final, cast
 
 import numpy as np
 import torch
@@ -19,50 +19,12 @@ from rung.nas.plain import Mask, candidates_mask
 from rung.nas.recurrent.cells import ACTIVATIONS, ZERO, Weights
 from rung.nas.recurrent.language import CELL, Frame, Spoken, settled_masks
 from rung.nas.recurrent.masks import NOTHING, Dropouts, Masks, Sizes
+from rung.nas.recurrent.stepwise import Inputs, Wiring, stepwise, term_by_term
+from rung.nas.recurrent.unrolled import Norm, unrolled
 from rung.nas.space import Cell, Space
 from rung.nas.task import Mixtures, Net
 
 FORMS: Final = ("plain", "fused")
-
-
-class Entering(NamedTuple):
-    """What a node sums in a pass.
-
-    Attributes:
-        sources: states that it reads.
-        parts: (activation, rows of `sources` that it is applied to or None for all, weights (n, 1, 1)).
-        kept: sum of the weights of each source, (sources, 1, 1).
-    """
-
-    sources: tuple[int, ...]
-    parts: tuple[tuple[str, Tensor | None, Tensor], ...]
-    kept: Tensor
-
-
-Mix = Callable[[Tensor, Tensor, Tensor, Entering], Tensor]
-
-
-def _plain(before: Tensor, c: Tensor, h: Tensor, reads: Entering) -> Tensor:
-    """sum_j sum_f p_jf (s_j + c_j (f(h_j) - s_j)), term by term."""
-    total = torch.zeros_like(before[0])
-    for name, rows, weight in reads.parts:
-        s, gate, candidate = (before, c, h) if rows is None else (before[rows], c[rows], h[rows])
-        total = total + (weight * (s + gate * (ACTIVATIONS[name](candidate) - s))).sum(0)
-    return total
-
-
-def _fused(before: Tensor, c: Tensor, h: Tensor, reads: Entering) -> Tensor:
-    """The same as sum_j (P_j s_j + c_j (sum_f p_jf f(h_j) - P_j s_j)), P_j = sum_f p_jf."""
-    mixed: Tensor | None = None
-    for name, rows, weight in reads.parts:
-        if rows is None:
-            y = weight * ACTIVATIONS[name](h)
-            mixed = y if mixed is None else mixed + y
-        else:
-            mixed = torch.zeros_like(h) if mixed is None else mixed
-            mixed = mixed.index_add(0, rows, weight * ACTIVATIONS[name](h[rows]))
-    assert mixed is not None
-    return torch.lerp(reads.kept * before, mixed, c).sum(0)
 
 
 class SearchCell(nn.Module):
@@ -71,7 +33,8 @@ class SearchCell(nn.Module):
     Args:
         cell: what is searched.
         hidden: units of a state, and width of what it reads.
-        form: "plain" computes activation by activation, as the reference; "fused" the same sums rearranged.
+        form: "plain" computes activation by activation, as the reference; "fused" the same sums rearranged,
+            all steps as one function of autograd.
         norm: whether states are normalised over the batch, without weights, as in the reference.
     """
 
@@ -102,38 +65,35 @@ class SearchCell(nn.Module):
         used = (self.alive if active is None else self.alive & active) & self._counts[None, :]
         entering = [self._entering(target, mixture, used) for target in self.cell.targets]
         first, matrices = self.weights.matrices(masks)
-        mix = _fused if self.form == "fused" else _plain
-        outputs = []
-        for begun in self.weights.begun(x, masks):
-            states = [self.weights.start(begun, h, first, masks.hidden)]
-            for node, reads in enumerate(entering):
-                states.append(self._node(states, reads, matrices[node], masks.hidden, mix))
-            h = torch.stack([states[node] for node in self.cell.concat]).mean(0)
-            outputs.append(h)
-        return torch.stack(outputs), h
+        nodes = [node for node, (reads, _) in enumerate(entering) if reads[0]]
+        wiring = Wiring(tuple(reads for reads, _ in entering), self.cell.concat)
+        given = Inputs(
+            self.weights.begun(x, masks),
+            h,
+            masks.hidden,
+            first,
+            tuple(entering[node][1] for node in nodes),
+            tuple(matrices[node] for node in nodes),
+        )
+        norm = self.weights.norm
+        if self.form == "plain":
+            outputs = stepwise(wiring, norm, given, term_by_term)
+        else:
+            outputs = unrolled(wiring, None if norm is None else Norm.of(norm), given)
+            if norm is not None and norm.training and norm.num_batches_tracked is not None:
+                norm.num_batches_tracked += norm.track_running_stats * len(x) * (1 + self.cell.nodes)
+        return outputs, outputs[-1]
 
-    def _entering(self, target: int, mixture: Tensor, used: Mask) -> Entering:
+    def _entering(
+        self, target: int, mixture: Tensor, used: Mask
+    ) -> tuple[tuple[tuple[int, ...], tuple[str, ...]], Tensor]:
+        """What a node reads, and the weights (states read, activations)."""
         edges = [edge for edge in self.cell.entering(target) if used[edge].any()]
-        rows = used[edges]  # (sources, O)
-        weights = torch.where(torch.from_numpy(rows).to(mixture.device), mixture[edges], 0.0)
-        parts = []
-        for column in np.flatnonzero(rows.any(0)):
-            at = np.flatnonzero(rows[:, column])
-            some = None if len(at) == len(edges) else torch.from_numpy(at).to(mixture.device)
-            weight = weights[:, column] if some is None else weights[some, column]
-            parts.append((self.cell.operations[column], some, weight[:, None, None]))
+        columns = np.flatnonzero(used[edges].any(0))
+        there = torch.from_numpy(used[edges][:, columns]).to(mixture.device)
+        weights = torch.where(there, mixture[edges][:, columns], torch.zeros_like(mixture[0, 0]))
         sources = tuple(self.cell.edges[edge][0] for edge in edges)
-        return Entering(sources, tuple(parts), weights.sum(1)[:, None, None])
-
-    def _node(
-        self, states: list[Tensor], reads: Entering, matrix: Tensor, mask: Tensor | None, mix: Mix
-    ) -> Tensor:
-        if not reads.sources:
-            return self.weights.normalised(torch.zeros_like(states[0]))
-        before = torch.stack([states[source] for source in reads.sources])  # (sources, rows, hidden)
-        seen = before if mask is None else before * mask
-        c, h = (seen @ matrix).chunk(2, -1)
-        return self.weights.normalised(mix(before, torch.sigmoid(c), h, reads))
+        return (sources, tuple(self.cell.operations[column] for column in columns)), weights
 
     def prune(self, edge: int, column: int) -> None:
         """Remove an operation from an edge, for good."""
