@@ -50,6 +50,7 @@ def test_a_test_part_is_split_off_where_one_is_needed() -> None:
     whole = read_pictures((x, y), test=True)
     both = np.concatenate([whole.x_train, whole.x_test])
     assert np.array_equal(np.sort(both.ravel()), np.sort(x.ravel()))
+    assert not np.array_equal(read_pictures((x, y), test=True, seed=1).x_test, whole.x_test)
     assert read_pictures((x, y, x, y), test=True).notes == ()
 
 

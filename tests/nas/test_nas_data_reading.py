@@ -62,8 +62,7 @@ def test_jpeg_streams_equal_pillow_one_by_one_and_are_cached(
 
 def test_the_cache_goes_by_content(tmp_path: Path) -> None:
     path = tmp_path / "j.npz"
-    for shift in (0, 50):
-        x = (X // 2 + shift).astype(np.uint8)
+    for x in (X, X[::-1]):  # arrays of the same lengths, and other bytes
         archive(path, **streams(x, Y))
         with Image.open(io.BytesIO(jpeg(x[0]))) as one:
             assert np.array_equal(read_pictures(path).x_train[0], np.asarray(one))

@@ -60,6 +60,11 @@ def test_a_data_set_of_torch(make: Any) -> None:
     assert pictures.classes == ("cat", "dog", "elk")
 
 
+def test_tensors_are_channels_first_however_narrow() -> None:
+    x = torch.as_tensor(X[:, :, :3]).permute(0, 3, 1, 2)  # (12, 3, 4, 3)
+    assert np.array_equal(read_pictures(TensorDataset(x, torch.as_tensor(Y))).x_train, X[:, :, :3])
+
+
 def test_two_data_sets_are_train_and_test() -> None:
     x = torch.as_tensor(X).permute(0, 3, 1, 2)
     train, test = TensorDataset(x, torch.as_tensor(Y)), TensorDataset(x[:5], torch.as_tensor(Y[:5]))
@@ -73,7 +78,7 @@ def test_two_data_sets_are_train_and_test() -> None:
     ("make", "said"),
     [
         (lambda x: (torch.as_tensor(x).permute(2, 0, 1) / 255 - 0.5) / 0.25, "leave normalisation out"),
-        (lambda x: torch.as_tensor(x).permute(2, 0, 1) / torch.zeros(()), "leave normalisation out"),
+        (lambda x: torch.full((3, 4, 5), torch.nan), "leave normalisation out"),
         (lambda x: x.astype(complex), "of type complex128"),
         (lambda x: x.ravel(), r"shape \(60,\)"),
         (lambda x: x[: 2 + int(x.sum()) % 2], "mixed sizes"),
