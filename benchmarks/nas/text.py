@@ -97,7 +97,9 @@ def _searched(name: str, seed: int, quick: bool) -> tuple[Row, dict[str, Any]]:
     from rung.nas.searching import search
 
     settings = recipe(quick)
-    short = {"words": settings.words, "hidden": settings.hidden} if quick else {}
+    short: dict[str, Any] = {"words": settings.words, "hidden": settings.hidden} if quick else {}
+    if name == "random":
+        short["samples"] = 5 if quick else 30
     result = search(
         corpus(quick),
         cell="rnn",
