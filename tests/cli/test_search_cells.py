@@ -97,6 +97,12 @@ def test_show_of_a_result(rung, folder: Path) -> None:
     assert re.search(r"cost +seconds 61.5, passes 96, images 3,072", text)
 
 
+def test_show_of_a_recurrent_result(rung, folder: Path) -> None:
+    file = write(folder, {"genotype": RECURRENT, "perplexity": {"searched": 210.5, "derived": None}})
+    assert json.loads(rung("search", "show", file, "--json").stdout)["perplexity"]["searched"] == 210.5
+    assert re.search(r"perplexity +searched 210.5\n", rung("search", "show", file).stdout)
+
+
 def test_show_of_a_bare_genotype(rung, folder: Path) -> None:
     unknown = {
         "parameters": None,

@@ -231,11 +231,13 @@ def figures(path: Path) -> dict[str, Any]:
         form = {}
     if not isinstance(form, dict) or "genotype" not in form:
         form = {}
+    words = {"perplexity": form["perplexity"]} if form.get("perplexity") else {}  # of recurrent cells
     return {
         "parameters": form.get("parameters"),
         "cost": _part(form, "cost", COSTS),
         "accuracy": _part(form, "accuracy", ACCURACIES),
         "relaxation_gap": _part(form, "relaxation_gap", GAPS),
+        **words,
     }
 
 
@@ -266,9 +268,15 @@ def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
     if facts["parameters"] is not None:
         rows.append(("parameters", f"{facts['parameters']:,}"))
-    titles = {"cost": "cost", "accuracy": "accuracy", "relaxation_gap": "relaxation gap"}
+    titles = {
+        "cost": "cost",
+        "accuracy": "accuracy",
+        "perplexity": "perplexity",
+        "relaxation_gap": "relaxation gap",
+    }
     for key, title in titles.items():
-        known = [f"{name} {_figure(value)}" for name, value in facts[key].items() if value is not None]
+        part = facts.get(key, {})
+        known = [f"{name} {_figure(value)}" for name, value in part.items() if value is not None]
         if known:
             rows.append((title, ", ".join(known)))
     return rows
