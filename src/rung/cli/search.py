@@ -2,80 +2,40 @@
 
 from __future__ import annotations
 
-import json as jsons
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
 
 import typer
 
 from rung.cli.options import DEFAULT_STORAGE, Json, Storage, StudyName
 from rung.cli.search_cells import count, draw, show
+from rung.cli.search_compare import compare
+from rung.cli.search_options import (
+    Budget,
+    CellKind,
+    Classes,
+    Crop,
+    Cutout,
+    Data,
+    Device,
+    Epochs,
+    Flip,
+    Limit,
+    Out,
+    Preset,
+    Report,
+    Retrain,
+    Seed,
+    Settings,
+    Size,
+    SpaceName,
+    Strategy,
+    setting,
+)
 from rung.cli.search_retrain import retrain
 from rung.errors import UserError
 
 group = typer.Typer(invoke_without_command=True, no_args_is_help=True, rich_markup_mode="rich")
-
-Data = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PATH|NAME",
-        help="Pictures: an .npz file, a folder with one subfolder a class, or a scikit-learn set such as "
-        "digits. For --cell rnn: a text file.",
-        show_default=False,
-    ),
-]
-Strategy = Annotated[
-    str,
-    typer.Option(
-        metavar="NAME", help="asap, darts, darts1, snas, gdas, pc_darts, p_darts, darts_pt, fair or random."
-    ),
-]
-CellKind = Annotated[str, typer.Option("--cell", metavar="cnn|rnn", help="Of pictures, or of text.")]
-SpaceName = Annotated[
-    str | None,
-    typer.Option(
-        "--space",
-        metavar="NAME|FILE.py:NAME",
-        help="darts, s1 to s4, nasbench201, tiny, or your own.",
-        show_default="darts; recurrent for rnn",
-    ),
-]
-Preset = Annotated[
-    str,
-    typer.Option(metavar="tiny|small|paper", help="Minutes or an hour on two cores; the papers' settings."),
-]
-Budget = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TIME",
-        help="Wall time: 90, 90s, 5m, 1h30m; where the preset's epochs do not fit, fewer are planned.",
-        show_default="as long as the preset takes",
-    ),
-]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Of the search.", show_default="the preset's")]
-Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
-Settings = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="NAME=VALUE",
-        help="A setting of the preset or the strategy, such as batch=64 or T0=1.6. Repeatable.",
-    ),
-]
-Limit = Annotated[
-    int | None, typer.Option(min=1, help="Use so many training pictures.", show_default="the preset's")
-]
-Cutout = Annotated[
-    int, typer.Option(min=0, metavar="PIXELS", help="Side of the square cut out of training pictures.")
-]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the networks are trained.")]
-Retrain = Annotated[
-    bool,
-    typer.Option("--retrain/--no-retrain", help="Train the derived network for a short time at the end."),
-]
-Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the cell is written.")]
-Report = Annotated[Path, typer.Option("--report", metavar="FILE", help="Where the HTML page is written.")]
 
 
 @group.callback()
@@ -90,6 +50,10 @@ def search(  # noqa: PLR0913  # a door
     epochs: Epochs = None,
     limit: Limit = None,
     cutout: Cutout = 0,
+    crop: Crop = True,
+    flip: Flip = None,
+    size: Size = None,
+    classes: Classes = None,
     settings: Settings = None,
     seed: Seed = 0,
     device: Device = "auto",
@@ -130,6 +94,10 @@ def search(  # noqa: PLR0913  # a door
             settings=pairs,
             limit=limit,
             cutout=cutout,
+            crop=crop,
+            flip=flip,
+            size=size,
+            classes=classes,
             device=device,
             retrain=retrain,
             out=str(out),
@@ -139,21 +107,6 @@ def search(  # noqa: PLR0913  # a door
             json=json,
         )
     )
-
-
-def setting(text: str) -> tuple[str, Any]:
-    """A name and its value, which is read as JSON (a number, true, false) or else is text.
-
-    Raises:
-        UserError: it is no NAME=VALUE.
-    """
-    name, equals, value = text.partition("=")
-    if not equals or not name.strip():
-        raise UserError(f"--set takes NAME=VALUE, such as batch=64, not {text!r}")
-    try:
-        return name.strip(), jsons.loads(value)
-    except jsons.JSONDecodeError:
-        return name.strip(), value.strip()
 
 
 def _refuse_options(context: typer.Context) -> None:
@@ -179,6 +132,7 @@ def _hang_in() -> None:
         ("show", show),
         ("count", count),
         ("retrain", retrain),
+        ("compare", compare),
     ]
     for name, body in rows:
         group.command(name)(body)

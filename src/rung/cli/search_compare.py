@@ -10,8 +10,9 @@ import typer
 
 from rung.cli import output
 from rung.cli.options import Json
-from rung.cli.search import (
+from rung.cli.search_options import (
     CellKind,
+    Classes,
     Cutout,
     Data,
     Device,
@@ -19,6 +20,7 @@ from rung.cli.search import (
     Limit,
     Preset,
     Settings,
+    Size,
     SpaceName,
     setting,
 )
@@ -56,6 +58,8 @@ def compare(  # noqa: PLR0913  # a door
     epochs: Epochs = None,
     limit: Limit = None,
     cutout: Cutout = 0,
+    size: Size = None,
+    classes: Classes = None,
     settings: Settings = None,
     device: Device = "auto",
     out: Rows = Path("compare.jsonl"),
@@ -84,6 +88,8 @@ def compare(  # noqa: PLR0913  # a door
         epochs=epochs,
         limit=limit,
         cutout=cutout,
+        size=size,
+        classes=classes,
         settings=dict(setting(text) for text in settings or ()),
         device=device,
     )

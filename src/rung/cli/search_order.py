@@ -32,6 +32,10 @@ class Order:
     settings: tuple[tuple[str, Any], ...] = ()
     limit: int | None = None
     cutout: int = 0
+    crop: bool = True
+    flip: bool | None = None
+    size: int | None = None
+    classes: str | None = None
     device: str = "auto"
     retrain: bool = True
     out: str = "cell.json"

@@ -45,6 +45,10 @@ def run(order: Order) -> None:
         settings=dict(order.settings),
         limit=order.limit,
         cutout=order.cutout,
+        crop=order.crop,
+        flip=order.flip,
+        size=order.size,
+        classes=order.classes,
         device=order.device,
         retrain=order.retrain,
     )
@@ -134,14 +138,15 @@ def reproduces(order: Order) -> str:
     words = ["rung", "search", "--data", order.data]
     for field in dataclasses.fields(order):
         value = getattr(order, field.name)
-        if field.name in ("data", "settings", "retrain", "json", "study") or value == getattr(
-            plain, field.name
-        ):
+        if field.name in ("data", "settings", "json", "study") or value == getattr(plain, field.name):
             continue
-        words += [f"--{field.name}", f"{value:g}s" if field.name == "budget" else str(value)]
+        if isinstance(value, bool):
+            words.append(f"--{field.name}" if value else f"--no-{field.name}")
+        else:
+            words += [f"--{field.name}", f"{value:g}s" if field.name == "budget" else str(value)]
     for name, value in order.settings:
         words += ["--set", f"{name}={value}"]
-    return shlex.join(words + (["--no-retrain"] if not order.retrain else []))
+    return shlex.join(words)
 
 
 def tell(order: Order, result: SearchResult) -> None:

@@ -42,6 +42,10 @@ class Request:
     cutout: int = 0
     device: str = "auto"
     retrain: bool = True
+    crop: bool = True
+    flip: bool | None = None
+    size: int | None = None
+    classes: Any = None
 
 
 class Prepared(NamedTuple):
@@ -88,17 +92,25 @@ def _pictures(request: Request, recipe: Recipe) -> tuple[ImageTask, str, tuple[s
 
     limit = request.limit or recipe.pictures
     if isinstance(request.data, Pictures):
-        pictures = request.data.with_test(request.seed)
+        pictures = request.data if request.classes is None else request.data.only(request.classes)
+        pictures = pictures.with_test(request.seed)
         pictures = pictures if limit is None else pictures.limited(limit, request.seed)
     else:
-        pictures = read_pictures(request.data, limit=limit, seed=request.seed, test=True)
+        pictures = read_pictures(
+            request.data,
+            limit=limit,
+            classes=request.classes,
+            seed=request.seed,
+            size=request.size,
+            test=True,
+        )
     task = ImageTask(
         pictures,
         channels=recipe.channels,
         layers=recipe.layers,
         batch=recipe.batch,
         seed=request.seed,
-        augmentation=augmentation_of(pictures, cutout=request.cutout),
+        augmentation=augmentation_of(pictures, crop=request.crop, flip=request.flip, cutout=request.cutout),
         device=device_of(request.device),
     )
     return task, pictures.name, pictures.notes

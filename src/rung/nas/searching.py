@@ -41,6 +41,10 @@ def search(  # noqa: PLR0913  # a door
     settings: Mapping[str, Any] | None = None,
     limit: int | None = None,
     cutout: int = 0,
+    crop: bool = True,
+    flip: bool | None = None,
+    size: int | None = None,
+    classes: Any = None,
     device: str = "auto",
     retrain: bool = True,
     storage: Any = "memory",
@@ -52,7 +56,7 @@ def search(  # noqa: PLR0913  # a door
     Calling again with the same `storage` and `study` goes on where the search stopped, bit for bit.
 
     Args:
-        data: pictures as `rung.nas.data.pictures.read_pictures` takes them, or a text for recurrent cells.
+        data: pictures as `rung.nas.data.reading.read_pictures` takes them, or a text for recurrent cells.
         strategy: a name in `rung.nas.strategies.table.STRATEGIES`.
         cell: "cnn" or "rnn".
         space: a `Space` or the name of one in `SPACES`; "darts" for pictures, "recurrent" for text.
@@ -63,6 +67,10 @@ def search(  # noqa: PLR0913  # a door
         settings: of the strategy or of the recipe, by name, such as {"batch": 64, "T0": 1.6}.
         limit: of so many training pictures, instead of the preset's.
         cutout: side of the square that is cut out of training pictures, in pixels; 0 for none.
+        crop: whether training pictures are cropped out of a border.
+        flip: whether half of them are mirrored; guessed by the data's name unless told.
+        size: scale and cut all pictures to this side, in pixels.
+        classes: use only these: names or positions, or a text such as "0-4".
         device: "cpu", "cuda", or "auto".
         retrain: whether the derived network is trained for a short time at the end.
         storage, study: where its events and checkpoints are kept, and under which name.
@@ -90,6 +98,10 @@ def search(  # noqa: PLR0913  # a door
         cutout,
         device,
         retrain,
+        crop,
+        flip,
+        size,
+        classes,
     )
     return Search(request, storage, study, watch).run()
 
