@@ -231,13 +231,13 @@ def figures(path: Path) -> dict[str, Any]:
         form = {}
     if not isinstance(form, dict) or "genotype" not in form:
         form = {}
-    words = {"perplexity": form["perplexity"]} if form.get("perplexity") else {}  # of recurrent cells
+    perplexity = _part(form, "perplexity", ())  # of recurrent cells
     return {
         "parameters": form.get("parameters"),
         "cost": _part(form, "cost", COSTS),
         "accuracy": _part(form, "accuracy", ACCURACIES),
         "relaxation_gap": _part(form, "relaxation_gap", GAPS),
-        **words,
+        **({"perplexity": perplexity} if perplexity else {}),
     }
 
 
