@@ -8,17 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rung.schedulers import SCHEDULERS, make_scheduler, spec_of
+from rung.schedulers.base import Scheduler
 from rung.schedulers.plan import Cost, Plan, plan
 from rung.trials.events import Identity, JobStarted, Limits, Spec
-from support.driver import Driver, identity
+from support.driver import WITH_MODEL, Driver, few, identity
 
 LADDERS = [(1, 1, 3), (1, 27, 3), (3, 30, 3), (1, 16, 2), (1, 100, 4)]
 every = pytest.mark.parametrize("name", SCHEDULERS)
 choices = st.lists(st.integers(0, 10**6), max_size=60)
 
 
-def planned(name: str, who: Identity, **limits) -> Plan:
-    who = msgspec.structs.replace(who, scheduler=spec_of(make_scheduler(name)))
+def planned(scheduler: str | Scheduler, who: Identity, **limits) -> Plan:
+    who = msgspec.structs.replace(who, scheduler=spec_of(make_scheduler(scheduler)))
     found = plan(who, Limits(**limits))
     assert found is not None
     return found
@@ -46,10 +47,10 @@ def ran(driver: Driver) -> tuple[dict[int, int], int, int]:
 @given(ladder=st.sampled_from(LADDERS), n=st.integers(1, 50), slots=st.integers(1, 5), numbers=choices)
 @settings(max_examples=40, deadline=None)
 def test_no_study_costs_more_than_its_plan(name, ladder, n, slots, numbers):
-    n = 1 + n // 5 if name in ("fabolas", "freeze-thaw") else n  # their decisions cost milliseconds
+    n, scheduler = max(1, few(name, n)), make_scheduler(WITH_MODEL.get(name, name))
     who = identity(*ladder)
-    found = planned(name, who, trials=n)
-    driver = Driver(make_scheduler(name), who, Limits(trials=n), workers=slots, choices=numbers).run()
+    found = planned(scheduler, who, trials=n)
+    driver = Driver(scheduler, who, Limits(trials=n), workers=slots, choices=numbers).run()
     counts, resumed, afresh = ran(driver)
     assert found.trials == len(driver.history) == n
     assert resumed <= found.most.resumed

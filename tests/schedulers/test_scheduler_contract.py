@@ -12,26 +12,16 @@ from rung.schedulers import SCHEDULERS, make_scheduler, spec_of
 from rung.schedulers.base import Done, Resume, Start, Stop, Wait
 from rung.study.decide import decide, out_of_resource
 from rung.trials import events as ev
-from rung.trials.events import Failure, JobStarted, Limits, Spec
+from rung.trials.events import Failure, JobStarted, Limits
 from rung.trials.history import EXHAUSTED
 from rung.trials.states import TrialState
-from support.driver import Driver, identity, is_done, replayed
+from support.driver import WITH_MODEL, Driver, few, identity, is_done, replayed
 
 LADDERS = [(1, 1, 3), (1, 27, 3), (3, 30, 3), (1, 16, 2), (1, 100, 4)]
 every = pytest.mark.parametrize("name", SCHEDULERS)
 ladders = st.sampled_from(LADDERS)
 choices = st.lists(st.integers(0, 10**6), max_size=100)
 contract = settings(max_examples=40, deadline=None)
-_MODEL = {"drawn": 8, "samples": 16, "points": 12}
-WITH_MODEL = {  # their decisions cost milliseconds: less work for each, and fewer of them
-    "fabolas": Spec("fabolas", {**_MODEL, "compared": 3, "representers": 3, "first": 2}),
-    "freeze-thaw": Spec("freeze-thaw", {**_MODEL, "old": 3, "new": 1, "basket": 5, "first": 4}),
-}
-
-
-def few(name: str, n: int) -> int:
-    """So many trials, fewer where each decision asks a model."""
-    return n // 5 if name in WITH_MODEL else n
 
 
 def watch(driver: Driver, decision: object) -> None:

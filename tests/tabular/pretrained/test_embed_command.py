@@ -25,7 +25,7 @@ def test_from_a_table_to_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyP
     make_bert(tmp_path / "bert", classes=3)
     reviews(120).to_csv("reviews.csv", index=False)
     fitted = _rung(
-        "fit", "reviews.csv", "--target", "target", "--embed", "review=bert", "--budget", "8s",
+        "fit", "reviews.csv", "--target", "target", "--embed", "review=bert", "--budget", "5s",
         "--include", "linear", "--workers", "1",
     )  # fmt: skip
     assert fitted.exit_code == 0, fitted.output

@@ -230,7 +230,7 @@ def test_images_by_path_and_as_arrays(vit: Path, tmp_path: Path) -> None:
         Image.fromarray(array).save(tmp_path / f"{j}.png")
     by_path = pd.DataFrame({"photo": [f"{j}.png" for j in range(80)], "target": target})
     by_path.attrs["folder"] = str(tmp_path)
-    how = {"budget": 4.0, "workers": 1, "include": ["linear"], "embed": {"photo": str(vit)}}
+    how = {"budget": 2.0, "workers": 1, "include": ["linear"], "embed": {"photo": str(vit)}}
     result = fit_table(by_path, "target", **how)
     assert result.score < 0.5 * result.constant
     assert result.model.encoder.transform(by_path).words is None
@@ -289,7 +289,7 @@ def _too_slow(*_: object, **__: object) -> None:
 def test_what_does_not_fit_the_time_is_plain_text(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Embedding, "vectors", _too_slow)
     result = fit_table(
-        reviews(120), "target", budget=4.0, workers=1, include=["linear"], embed={"review": str(bert)}
+        reviews(120), "target", budget=2.0, workers=1, include=["linear"], embed={"review": str(bert)}
     )
     assert not isinstance(result.model.encoder, EmbeddingEncoder)
     assert any(
@@ -309,11 +309,11 @@ def test_images_that_do_not_fit_the_time_are_left_out(
         "workers": 1, "include": ["linear"], "embed": {"photo": str(vit)}, "study": "one",
         "storage": f"sqlite:///{tmp_path / 'rung.db'}",
     }  # fmt: skip
-    result = fit_table(frame, "target", budget=3.0, **how)
+    result = fit_table(frame, "target", budget=1.0, **how)
     assert any(note.startswith("column 'photo' is left out: embedding") for note in result.notes)
     assert [column.kind for column in result.columns] == ["dropped", "number"]
     monkeypatch.undo()
-    again = fit_table(frame, "target", budget=5.0, **how)  # the study goes on as it began
+    again = fit_table(frame, "target", budget=2.0, **how)  # the study goes on as it began
     assert [column.kind for column in again.columns] == ["dropped", "number"]
 
 
@@ -366,7 +366,7 @@ def test_a_study_goes_on_with_what_it_has(
         "embed": {"review": str(bert)},
     }  # fmt: skip
     monkeypatch.setattr(memory, "_kept", {})
-    first = fit_table(reviews(100), "target", budget=3.0, **how)
+    first = fit_table(reviews(100), "target", budget=1.5, **how)
     assert list(tmp_path.rglob("embeddings/*.npz"))
     monkeypatch.setattr(memory, "_kept", {})
 
@@ -376,7 +376,7 @@ def test_a_study_goes_on_with_what_it_has(
     from rung.tabular.pretrained.network import Network
 
     monkeypatch.setattr(Network, "embed", never)
-    second = fit_table(reviews(100), "target", budget=5.0, **how)
+    second = fit_table(reviews(100), "target", budget=3.0, **how)
     assert second.trials >= first.trials
 
 
