@@ -13,6 +13,7 @@ from rung.nas.recurrent.language import language_model
 from rung.nas.recurrent.masks import Dropouts, Masks
 from rung.nas.recurrent.supernet import LanguageSupernet, SearchCell, derived_state, search_macs
 from rung.nas.space import SPACES, Cell, Space
+from rung.nas.supernet import frozen_statistics
 
 torch.set_num_threads(1)
 
@@ -207,3 +208,65 @@ def test_other_spaces_are_refused() -> None:
         LanguageSupernet(own, 13, 5, NONE)
     with pytest.raises(SpaceError):
         SearchCell(CELL, 4, form="fast")
+
+
+@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("training", [False, True])
+def test_written_out_gradients_are_those_of_differences(norm: bool, training: bool) -> None:
+    """First and second derivatives, some nodes and activations missing."""
+    operations = ("none", "tanh", "relu", "sigmoid", "identity")
+    cell = SearchCell(Cell("recurrent", 4, operations, inputs=1, keep=1, output="mean"), 2, norm=norm)
+    cell.double().train(training)
+    rng = np.random.default_rng(2)
+    for edge in (0, 2, 4, 7):
+        for column in range(1, 5):
+            cell.prune(edge, column)
+    for number in rng.permutation(50)[:12].tolist():
+        cell.prune(*divmod(number, 5))
+    generator = torch.Generator().manual_seed(5)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64).requires_grad_()
+
+    x, h, mixture, mask = random(2, 3, 2), random(3, 2), random(10, 5), random(3, 2).detach()
+    matrices = [random(*weight.shape) for weight in cell.parameters()]
+
+    def outputs(x: Tensor, h: Tensor, mixture: Tensor, *weights: Tensor) -> Tensor:
+        named = dict(zip(dict(cell.named_parameters()), weights, strict=True))
+        masks = Masks(hidden=mask)
+        said: Tensor = torch.func.functional_call(cell, named, (x, h, mixture, None, masks))[0]
+        return said
+
+    assert torch.autograd.gradcheck(outputs, (x, h, mixture, *matrices), eps=1e-7, atol=1e-5, fast_mode=True)
+    assert torch.autograd.gradgradcheck(
+        outputs, (x, h, mixture, *matrices), eps=1e-7, atol=1e-4, fast_mode=True
+    )
+
+
+def test_running_statistics_move_alike_and_rest_while_frozen() -> None:
+    nets = [_net(form) for form in ("plain", "fused")]
+    for net in nets:
+        net(_words(), {"recurrent": _mixture()})
+    one, two = (net.plain_state() for net in nets)
+    assert one["cell.weights.norm.num_batches_tracked"] == two["cell.weights.norm.num_batches_tracked"] == 36
+    for name in ("running_mean", "running_var"):
+        assert torch.allclose(
+            one[f"cell.weights.norm.{name}"], two[f"cell.weights.norm.{name}"], atol=1e-10, rtol=0
+        )
+    for net in nets:
+        kept = {name: value.clone() for name, value in net.plain_state().items()}
+        with frozen_statistics(net):
+            net(_words(), {"recurrent": _mixture(1)})
+        assert all(torch.equal(value, kept[name]) for name, value in net.plain_state().items())
+
+
+def test_gradients_of_mixtures_alone() -> None:
+    """With weights that learn nothing, as in a step of the alphas."""
+    net = _net()
+    found = []
+    for learning in (True, False):
+        net.requires_grad_(learning)
+        mixture = _mixture().requires_grad_()
+        loss = net(_words(), {"recurrent": mixture}).log_probabilities[..., 2].mean()
+        found += torch.autograd.grad(loss, [mixture])
+    assert torch.equal(*found)
