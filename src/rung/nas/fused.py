@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from rung.errors import SpaceError
-from rung.nas.fused_functions import Layout, copies, mix, pictures
+from rung.nas.fused_functions import copies, pictures
 from rung.nas.fused_groups import (
     Group,
     IdentityGroup,
@@ -99,30 +99,28 @@ class FusedBody(nn.Module):
     def _leave(self, node: int, x: Tensor, mixture: Tensor, used: Mask) -> list[tuple[int, Tensor]]:
         """What leaves a node: (number of the edge, what it adds to its target)."""
         rectified = torch.relu(x)
-        cache: dict[int, Tensor] = {}
+        cache: dict[tuple[int, int], Tensor] = {}
 
-        def several(times: int) -> Tensor:
-            if times not in cache:
-                cache[times] = copies(rectified, times)
-            return cache[times]
+        def several(times: int, step: int) -> Tensor:
+            if (times, step) not in cache:
+                every = rectified if step == 1 else rectified[:, :, ::step, ::step]
+                cache[times, step] = copies(every.contiguous(memory_format=torch.channels_last), times)
+            return cache[times, step]
 
         leaving, parts = Leaving(x, rectified, several, mixture), Parts()
         found: list[tuple[int, Tensor]] = []
-        for column, name in enumerate(self.cell.operations):
-            group = self._group(node, column)
-            chosen = [] if group is None else [edge for edge in group.edges if used[edge, column]]
-            if not chosen:
-                continue
-            if name == "skip_connect" and self.skip_dropout and self.training:
-                found += self._dropped(cast(Group, group), leaving, chosen)
-            else:
-                cast(Group, group).add(leaving, chosen, parts)
+        for group in self._leaving(node):
+            chosen = [edge for edge in group.edges if used[edge, group.column]]
+            skip = self.cell.operations[group.column] == "skip_connect"
+            if chosen and skip and self.skip_dropout and self.training:
+                found += self._dropped(group, leaving, chosen)
+            elif chosen:
+                group.add(leaving, chosen, parts)
         found += self._mixed(parts, x, self.strides[node])
-        for edge in (e for e, (source, _) in enumerate(self.cell.edges) if source == node):
-            for column in np.flatnonzero(used[edge]):
-                key = f"{edge}-{column}"
-                if key in self.modules_of:
-                    found.append((edge, mixture[edge, int(column)] * self.modules_of[key](x)))
+        for key, module in self.modules_of.items():
+            edge, column = map(int, key.split("-"))
+            if self.cell.edges[edge][0] == node and used[edge, column]:
+                found.append((edge, mixture[edge, column] * module(x)))
         return found
 
     def _dropped(self, group: Group, leaving: Leaving, chosen: list[int]) -> list[tuple[int, Tensor]]:
@@ -133,22 +131,13 @@ class FusedBody(nn.Module):
         return [(edge, nn.functional.dropout(y, self.skip_dropout)) for edge, y in outs]
 
     def _mixed(self, parts: Parts, x: Tensor, stride: int) -> list[tuple[int, Tensor]]:
-        edges = parts.edges
-        if not edges:
-            return []
-        place = {edge: number for number, edge in enumerate(edges)}
-        bias = x.new_zeros(len(edges), self.channels)
-        for value, at in parts.bias:
-            bias = bias.index_add(0, torch.tensor([place[e] for e in at], device=x.device), value)
-        layout = Layout(
-            len(edges),
-            tuple(tuple(place[e] for e in at) for *_, at in parts.dense),
-            tuple(tuple(place[e] for e in at) for *_, at in parts.shared),
-        )
-        outs = mix(layout, [part[:2] for part in parts.dense], [part[:2] for part in parts.shared], bias)
         n, c, h, w = x.shape
         like = (n, c, -(-h // stride), -(-w // stride))
-        return [(edge, pictures(out, like)) for edge, out in zip(edges, outs, strict=True)]
+        return [(edge, pictures(out, like)) for edge, out in parts.mixed()]
+
+    def _leaving(self, node: int) -> list[Group]:
+        columns = range(len(self.cell.operations))
+        return [group for column in columns if (group := self._group(node, column)) is not None]
 
     def _group(self, source: int, column: int) -> Group | None:
         key = f"{source}-{column}"

@@ -1,6 +1,6 @@
 """Differentiable kernels of the fused supernet: depthwise and pointwise convolutions of many edges at once.
 
-Pictures are held as channels_last, so that (n, k * c, h, w) is also a matrix of pixels (p, k, c) without a copy.
+Pictures are held as channels_last, so that (n, k * c, h, w) is also a matrix of pixels (p, k, c), uncopied.
 Each kernel has a first derivative written by hand; where a graph of the derivative is asked for (second-order
 steps), it is replayed with the library's own operations, which can be differentiated as often as one likes.
 """
@@ -95,13 +95,111 @@ class _DepthwiseWeight(torch.autograd.Function):
 def _input_gradient(g: Tensor, w: Tensor, shape: tuple[int, ...], form: Depth) -> Tensor:
     if form.stride == 1:  # the transposed convolution is one with the kernel turned round: faster if dilated
         return torch.conv2d(g, w.flip(2, 3), None, 1, form.padding, form.dilation, w.shape[0])
-    like = g.new_empty(()).expand(shape)
+    like = torch.empty(shape, dtype=g.dtype, device=g.device, memory_format=_LAST)
     return cast(Tensor, _gradients(g, like, w, form, (True, False, False))[0])
 
 
 def _weight_gradient(g: Tensor, x: Tensor, shape: tuple[int, ...], form: Depth) -> Tensor:
-    like = g.new_empty(()).expand(shape)
-    return cast(Tensor, _gradients(g, x, like, form, (False, True, False))[1])
+    even = x.shape[2] % 2 == 0 and x.shape[3] % 2 == 0
+    if form.stride == 2 and form.dilation == 1 and shape[2] > 3 and even and not g.is_cuda:
+        return _weight_gradient_by_parity(g, x, shape, form.padding)
+    same = form.stride == 1 and 2 * form.padding == form.dilation * (shape[2] - 1)
+    phases = all(side % form.dilation == 0 for side in x.shape[2:])
+    if g.is_cuda or not same or not phases or (shape[2] <= 3 and form.dilation == 1):
+        like = g.new_empty(shape)
+        return cast(Tensor, _gradients(g, x, like, form, (False, True, False))[1])
+    return _weight_gradient_by_columns(g, x, shape, form.dilation)
+
+
+class _Taps(NamedTuple):
+    """Those of a kernel's row that fall on pixels of one parity, and their places in a kernel of stride 1."""
+
+    taps: slice
+    place: slice
+
+
+def _parities(kernel: int, padding: int) -> tuple[tuple[_Taps, _Taps], int]:
+    """(even, odd) taps of a kernel of stride 2, and half the width of kernels of stride 1 that hold them."""
+    half = max((padding + 1) // 2, (kernel - 1 - padding) // 2)
+    found = []
+    for parity in range(2):
+        first = (padding + parity) % 2
+        start = (first - padding - parity) // 2 + half
+        found.append(_Taps(slice(first, None, 2), slice(start, start + len(range(first, kernel, 2)))))
+    return (found[0], found[1]), half
+
+
+def _weight_gradient_by_parity(g: Tensor, x: Tensor, shape: tuple[int, ...], padding: int) -> Tensor:
+    """A convolution of stride 2 is the sum of four of stride 1, on every other pixel: faster on a CPU."""
+    pair, half = _parities(shape[2], padding)
+    out = g.new_empty(shape)
+    one = (shape[0], 1, 2 * half + 1, 2 * half + 1)
+    for a, rows in enumerate(pair):
+        for b, columns in enumerate(pair):
+            every = x[:, :, a::2, b::2].contiguous(memory_format=_LAST)
+            part = _weight_gradient(g, every, one, Depth(1, half, 1))
+            out[:, :, rows.taps, columns.taps] = part[:, :, rows.place, columns.place]
+    return out
+
+
+def _weight_gradient_by_columns(g: Tensor, x: Tensor, shape: tuple[int, ...], dilation: int) -> Tensor:
+    """The same in steps that are fast on a CPU, whose library is slow where kernels are dilated or wide.
+
+    A convolution dilated by d is one that is not, on the d * d pictures of every d-th pixel. A kernel's
+    columns are found three at a time, from rows that are shifted by looking at them a pixel later.
+    """
+    k = shape[2]
+    starts = sorted({*range(0, k - 2, 3), k - 3})
+    shifts = [start + 1 - k // 2 for start in starts]  # of the middle of three columns
+    slack = max(abs(shift) for shift in shifts)
+    rows_g, rows_x = _Rows(g, dilation, slack, k), _Rows(x, dilation, slack, k)
+    out = g.new_empty(shape)
+    for start, shift in zip(starts, shifts, strict=True):
+        left, right = rows_g.after(max(shift, 0)), rows_x.after(max(-shift, 0))
+        like = g.new_empty(shape[0], 1, k, 3)
+        out[:, :, :, start : start + 3] = _backward(
+            left,
+            right,
+            like,
+            None,
+            [1, 1],
+            [k // 2, 1],
+            [1, 1],
+            False,
+            [0, 0],
+            shape[0],
+            [False, True, False],
+        )[1]
+    return out
+
+
+class _Rows:
+    """Pictures (n, c, h, w), every d-th pixel together, with zeros between their rows.
+
+    They may be looked at from any of the zeros before the first pixel on, so that they are shifted for free.
+    They are filled up with rows of zeros to the least height that the library's fast kernel takes.
+    """
+
+    def __init__(self, x: Tensor, dilation: int, slack: int, least: int) -> None:
+        n, c, h, w = x.shape
+        d = dilation
+        height = max(h // d, least)
+        self.slack, self.channels = slack, c
+        self.shape = (d * d * n, height, w // d + slack, c)
+        self.memory = x.new_empty(slack * c + self.shape[0] * self.shape[1] * self.shape[2] * c)
+        self.memory[: slack * c] = 0.0
+        rows = self.memory[slack * c :].view(d, d, n, height, w // d + slack, c)
+        rows[..., w // d :, :] = 0.0
+        rows[..., h // d :, :, :] = 0.0
+        rows[..., : h // d, : w // d, :] = (
+            x.permute(0, 2, 3, 1).view(n, h // d, d, w // d, d, c).permute(2, 4, 0, 1, 3, 5)
+        )
+
+    def after(self, zeros: int) -> Tensor:
+        """(d * d * n, c, height, w / d + slack): so many zeros before each row, the others behind it."""
+        start = (self.slack - zeros) * self.channels
+        count = self.shape[0] * self.shape[1] * self.shape[2] * self.channels
+        return self.memory[start : start + count].view(self.shape).permute(0, 3, 1, 2)
 
 
 def _gradients(g: Tensor, x: Tensor, w: Tensor, form: Depth, mask: tuple[bool, bool, bool]) -> Any:
@@ -192,166 +290,3 @@ def pointwise(x: Tensor, w: Tensor) -> Tensor:
         (p, k, o).
     """
     return cast(Tensor, _Pointwise.apply(x, w))
-
-
-class _Moments(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Any:
-        ctx.save_for_backward(x)
-        second = torch.bmm(x.permute(1, 2, 0), x.permute(1, 0, 2)).div_(len(x))
-        return x.mean(0), second
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        (x,) = ctx.saved_tensors
-        first, second = grads
-        if torch.is_grad_enabled():
-            return replay(_moments_native, (x,), grads)[0]
-        out = torch.empty_like(x)
-        first = first / len(x)
-        second = (second + second.transpose(1, 2)) / len(x)
-        for k in range(x.shape[1]):
-            torch.addmm(first[k], x[:, k], second[k], out=out[:, k])
-        return out
-
-
-def _moments_native(x: Tensor) -> tuple[Tensor, Tensor]:
-    return x.mean(0), torch.einsum("pki,pkj->kij", x, x) / len(x)
-
-
-def moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """First and second moments of each group of channels.
-
-    Args:
-        x: (p, k, i).
-
-    Returns:
-        Mean (k, i), and mean of the outer product (k, i, i); the covariance is the second less the outer
-        product of the first.
-    """
-    return cast(tuple[Tensor, Tensor], _Moments.apply(x))
-
-
-class Layout(NamedTuple):
-    """Which edge each part of a mixture goes to.
-
-    Attributes:
-        edges: how many there are.
-        dense: for each dense part, the edge of each of its groups; one group may go to many edges.
-        shared: for each shared part, the edges that it goes to.
-    """
-
-    edges: int
-    dense: tuple[tuple[int, ...], ...]
-    shared: tuple[tuple[int, ...], ...]
-
-
-class _Mix(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, layout: Layout, *tensors: Tensor) -> Any:
-        ctx.save_for_backward(*tensors)
-        ctx.layout = layout
-        ctx.set_materialize_grads(False)
-        parts, weights, shared, scales, bias = _split(layout, tensors)
-        outs: list[Tensor | None] = [None] * layout.edges
-        for x, w, edges in zip(parts, weights, layout.dense, strict=True):
-            for k, edge in enumerate(edges):
-                out = outs[edge]
-                group = x[:, k % x.shape[1]]
-                if out is None:
-                    outs[edge] = torch.addmm(bias[edge], group, w[k].t())
-                else:
-                    out.addmm_(group, w[k].t())
-        for base, scale, edges in zip(shared, scales, layout.shared, strict=True):
-            for k, edge in enumerate(edges):
-                out = outs[edge]
-                if out is None:
-                    out = outs[edge] = bias[edge].expand_as(base).clone(memory_format=torch.contiguous_format)
-                out.addcmul_(base, scale[k])
-        return tuple(outs)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Any) -> Any:
-        layout, tensors = ctx.layout, ctx.saved_tensors
-        if torch.is_grad_enabled():
-            return (None, *replay(lambda *given: _mix_native(layout, given), tensors, grads))
-        return (None, *_mix_backward(layout, tensors, grads))
-
-
-def _split(layout: Layout, tensors: Sequence[Tensor]) -> Any:
-    n, m = len(layout.dense), len(layout.shared)
-    return (
-        tensors[:n],
-        tensors[n : 2 * n],
-        tensors[2 * n : 2 * n + m],
-        tensors[2 * n + m : 2 * n + 2 * m],
-        tensors[-1],
-    )
-
-
-def _mix_backward(layout: Layout, tensors: Sequence[Tensor], grads: Sequence[Tensor | None]) -> list[Tensor]:
-    parts, weights, shared, scales, bias = _split(layout, tensors)
-    zero = bias.new_zeros(len(parts[0] if parts else shared[0]), bias.shape[1])
-    given = [zero if g is None else g.contiguous() for g in grads]
-    by_parts, by_weights = [], []
-    for x, w, edges in zip(parts, weights, layout.dense, strict=True):
-        gx, gw = torch.empty_like(x), torch.empty_like(w)
-        for k, edge in enumerate(edges):
-            if k < x.shape[1]:
-                torch.mm(given[edge], w[k], out=gx[:, k])
-            else:
-                gx[:, 0].addmm_(given[edge], w[k])
-            torch.mm(given[edge].t(), x[:, k % x.shape[1]], out=gw[k])
-        by_parts.append(gx)
-        by_weights.append(gw)
-    by_shared, by_scales = [], []
-    for base, scale, edges in zip(shared, scales, layout.shared, strict=True):
-        gb, gs = torch.zeros_like(base), torch.empty_like(scale)
-        for k, edge in enumerate(edges):
-            gb.addcmul_(given[edge], scale[k])
-            if scale.dim() == 1:
-                gs[k] = torch.dot(given[edge].reshape(-1), base.reshape(-1))
-            else:
-                gs[k] = (given[edge] * base).sum(0)
-        by_shared.append(gb)
-        by_scales.append(gs)
-    return [*by_parts, *by_weights, *by_shared, *by_scales, torch.stack([g.sum(0) for g in given])]
-
-
-def _mix_native(layout: Layout, tensors: Sequence[Tensor]) -> list[Tensor]:
-    parts, weights, shared, scales, bias = _split(layout, tensors)
-    count = len(parts[0] if parts else shared[0])
-    outs = [bias[edge].expand(count, -1) for edge in range(layout.edges)]
-    for x, w, edges in zip(parts, weights, layout.dense, strict=True):
-        for k, edge in enumerate(edges):
-            outs[edge] = outs[edge] + x[:, k % x.shape[1]] @ w[k].t()
-    for base, scale, edges in zip(shared, scales, layout.shared, strict=True):
-        for k, edge in enumerate(edges):
-            outs[edge] = outs[edge] + base * scale[k]
-    return outs
-
-
-def mix(
-    layout: Layout,
-    dense: Sequence[tuple[Tensor, Tensor]],
-    shared: Sequence[tuple[Tensor, Tensor]],
-    bias: Tensor,
-) -> tuple[Tensor, ...]:
-    """What leaves a node, one map an edge: y_e = bias_e + sum of x_k w_k^T + sum of base * scale.
-
-    Args:
-        dense: (p, k, i), or (p, 1, i) for all, and its weights (k, o, i).
-        shared: (p, o), and its scales, (edges,) or (edges, o).
-        bias: (edges, o).
-
-    Returns:
-        For each edge (p, o).
-    """
-    tensors = (
-        *(x for x, _ in dense),
-        *(w for _, w in dense),
-        *(x for x, _ in shared),
-        *(w for _, w in shared),
-        bias,
-    )
-    return cast(tuple[Tensor, ...], _Mix.apply(layout, *tensors))

@@ -9,42 +9,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from rung.nas.fused_functions import Depth, depthwise, moments, pictures, pixels, pointwise
+from rung.nas.fused_functions import Depth, depthwise, pictures, pixels, pointwise
+from rung.nas.fused_mixing import Dense, Shared, mix, total
 from rung.nas.operations import Separable
 
 Moved = list[tuple[nn.Parameter, nn.Parameter | None, Tensor | None]]
-
-
-@dataclass
-class Parts:
-    """What is to be mixed of one node, see `rung.nas.fused_functions.mix`; edges by number."""
-
-    dense: list[tuple[Tensor, Tensor, list[int]]] = field(default_factory=list)
-    shared: list[tuple[Tensor, Tensor, list[int]]] = field(default_factory=list)
-    bias: list[tuple[Tensor, list[int]]] = field(default_factory=list)
-
-    @property
-    def edges(self) -> list[int]:
-        """Numbers of the edges that anything goes to."""
-        found = {edge for *_, edges in (*self.dense, *self.shared) for edge in edges}
-        return sorted(found)
-
-
-@dataclass(frozen=True)
-class Leaving:
-    """A node, as what leaves it sees it.
-
-    Attributes:
-        x: (n, c, h, w).
-        rectified: the same after the ReLU.
-        copies: the same, so many times side by side.
-        mixture: (E, O) weights.
-    """
-
-    x: Tensor
-    rectified: Tensor
-    copies: Callable[[int], Tensor]
-    mixture: Tensor
 
 
 class Statistics(nn.BatchNorm2d):
@@ -111,6 +80,65 @@ def _some(values: Tensor, which: list[int] | None) -> Tensor:
     return values if which is None else values[which]
 
 
+@dataclass
+class Parts:
+    """What is to be mixed of one node; edges by number.
+
+    Attributes:
+        dense: convolutions with a normalisation, its statistics, and which of its edges they are.
+        shared: maps that go to several edges.
+        constant: (k, o) to be added, and to which edges.
+    """
+
+    dense: list[tuple[Dense, Statistics, list[int] | None]] = field(default_factory=list)
+    shared: list[Shared] = field(default_factory=list)
+    constant: list[tuple[Tensor, tuple[int, ...]]] = field(default_factory=list)
+
+    def mixed(self) -> list[tuple[int, Tensor]]:
+        """(number of the edge, (p, o) what goes to it)."""
+        found = {edge for part, *_ in self.dense for edge in part.edges} | {
+            edge for base in self.shared for edge in base.edges
+        }
+        edges = sorted(found)
+        place = {edge: number for number, edge in enumerate(edges)}
+        dense = [p._replace(edges=tuple(place[e] for e in p.edges)) for p, *_ in self.dense]
+        shared = [p._replace(edges=tuple(place[e] for e in p.edges)) for p in self.shared]
+        if not edges:
+            return []
+        norms = [norm for _, norm, _ in self.dense]
+        if norms and norms[0].training:
+            outs, moments = mix(len(edges), dense, shared, norms[0].eps)
+            for part, (_, norm, which), one in zip(dense, self.dense, moments, strict=True):
+                norm.update(one.mean, one.variance, len(part.x), which)
+        else:
+            folded = [
+                (part, *_as_running(part, norm, which))
+                for part, (_, norm, which) in zip(dense, self.dense, strict=True)
+            ]
+            outs = total(len(edges), folded, shared)
+        for value, at in self.constant:
+            for k, edge in enumerate(at):
+                outs[place[edge]] = outs[place[edge]] + value[k]
+        return list(zip(edges, outs, strict=True))
+
+
+@dataclass(frozen=True)
+class Leaving:
+    """A node, as what leaves it sees it.
+
+    Attributes:
+        x: (n, c, h, w).
+        rectified: the same after the ReLU.
+        copies: the same, so many times side by side, of every so many pixels.
+        mixture: (E, O) weights.
+    """
+
+    x: Tensor
+    rectified: Tensor
+    copies: Callable[[int, int], Tensor]
+    mixture: Tensor
+
+
 class Group(nn.Module):
     """The edges that leave one node and have the same operation.
 
@@ -124,6 +152,7 @@ class Group(nn.Module):
         self.column, self.edges = column, list(edges)
         self.weights = nn.ParameterDict()
         self.norms = nn.ModuleDict()
+        self._rows: Tensor | None = None  # of the mixture
 
     def add(self, leaving: Leaving, chosen: list[int], parts: Parts) -> None:
         """Put what these edges contribute among the parts."""
@@ -137,6 +166,13 @@ class Group(nn.Module):
         """(k, rows, ...): weights of some edges."""
         value = self.weights[name]
         return _some(value.view(len(self.edges), -1, *value.shape[1:]), which)
+
+    def scale(self, leaving: Leaving, which: list[int] | None) -> Tensor:
+        """(k,): the mixture's weights of some edges."""
+        if self._rows is None or self._rows.device != leaving.mixture.device:
+            self._rows = torch.tensor(self.edges, device=leaving.mixture.device)
+        rows = _some(self._rows, which)
+        return leaving.mixture.select(1, self.column).index_select(0, rows)
 
     def statistics(self, name: str) -> Statistics:
         """By the name of a normalisation."""
@@ -158,6 +194,7 @@ class Group(nn.Module):
         for norm in self.norms.values():
             cast(Statistics, norm).keep(kept)
         del self.edges[gone]
+        self._rows = None
 
     def names(self) -> dict[str, str]:
         """Weights' and normalisations' names in the plain form, by their names here."""
@@ -187,32 +224,10 @@ class Group(nn.Module):
                 self.statistics(name).load(k, part)
 
 
-def folded(
-    x: Tensor, weight: Tensor, scale: Tensor, norm: Statistics, which: list[int] | None
-) -> tuple[Tensor, Tensor]:
-    """A pointwise convolution, its normalisation and the mixing as one convolution.
-
-    The mean and the variance of a convolution's output follow from those of its input: W mu, and the diagonal
-    of W Sigma W^T; so that the output itself need not be there before the normalisation is known.
-
-    Args:
-        x: (p, k, i), or (p, 1, i) for all.
-        weight: (k, o, i).
-        scale: (k,) of the mixture.
-
-    Returns:
-        Weights (k, o, i) and bias (k, o).
-    """
-    if norm.training:
-        first, second = moments(x)
-        mean = torch.matmul(weight, first.unsqueeze(2)).squeeze(2)  # (k, o)
-        covariance = second - first.unsqueeze(2) * first.unsqueeze(1)
-        variance = (torch.matmul(weight, covariance) * weight).sum(2).clamp_min(0.0)
-        norm.update(mean.detach(), variance.detach(), len(x), which)
-    else:
-        mean, variance = norm.mean(which), norm.variance(which)
-    factor = scale.unsqueeze(1) * torch.rsqrt(variance + norm.eps)
-    return weight * factor.unsqueeze(2), -mean * factor
+def _as_running(part: Dense, norm: Statistics, which: list[int] | None) -> tuple[Tensor, Tensor]:
+    """Weights (k, o, i) and bias (k, o), normalised by the running statistics."""
+    factor = part.scale.unsqueeze(1) * torch.rsqrt(norm.variance(which) + norm.eps)
+    return part.weight * factor.unsqueeze(2), -norm.mean(which) * factor
 
 
 class SeparableGroup(Group):
@@ -240,21 +255,21 @@ class SeparableGroup(Group):
         """See `Group.add`."""
         which = self.which(chosen)
         k, c = len(chosen), self.channels
-        y = leaving.copies(k)
+        stride, dilation = self.stride, self.form.dilation
+        step = 2 if stride == dilation == 2 else 1  # then every other pixel is read, and the rest is not
+        y = leaving.copies(k, step)
+        stride, dilation = stride // step, dilation // step
         for turn in range(self.form.times):
-            stride = self.stride if turn == 0 else 1
-            padding = self.form.dilation * (self.form.kernel - 1) // 2
+            padding = dilation * (self.form.kernel - 1) // 2
             weight = self.weight(f"depth{turn}", which).flatten(0, 1)
-            y = depthwise(y, weight, Depth(stride, padding, self.form.dilation))
+            y = depthwise(y, weight, Depth(stride if turn == 0 else 1, padding, dilation))
             rows = pixels(y).view(-1, k, c)
             weight = self.weight(f"point{turn}", which).view(k, c, c)
             if turn < self.form.times - 1:
                 rows = pointwise(rows, weight)
                 y = self._normalised(pictures(rows, y.shape), turn, which).relu_()
-        scale = leaving.mixture[chosen, self.column]
-        weight, bias = folded(rows, weight, scale, self.statistics(f"norm{turn}"), which)
-        parts.dense.append((rows, weight, chosen))
-        parts.bias.append((bias, chosen))
+        part = Dense(rows, weight, self.scale(leaving, which), tuple(chosen))
+        parts.dense.append((part, self.statistics(f"norm{turn}"), which))
 
     def _normalised(self, y: Tensor, turn: int, which: list[int] | None) -> Tensor:
         return normalised(y, self.statistics(f"norm{turn}"), which, len(y[0]) // self.channels)
@@ -278,10 +293,10 @@ class ReduceGroup(Group):
 
     def __init__(self, column: int, edges: Sequence[int], channels: int) -> None:
         super().__init__(column, edges)
-        self.channels, self.half = channels, channels // 2
+        self.channels, self.narrow = channels, channels // 2
         k = len(edges)
-        self.weights["first"] = nn.Parameter(torch.empty(k * self.half, channels, 1, 1))
-        self.weights["second"] = nn.Parameter(torch.empty(k * (channels - self.half), channels, 1, 1))
+        self.weights["first"] = nn.Parameter(torch.empty(k * self.narrow, channels, 1, 1))
+        self.weights["second"] = nn.Parameter(torch.empty(k * (channels - self.narrow), channels, 1, 1))
         self.norms["norm"] = Statistics(k, channels)
 
     def names(self) -> dict[str, str]:
@@ -299,10 +314,8 @@ class ReduceGroup(Group):
         pad = nn.functional.pad
         c = self.channels
         weight = torch.cat([pad(first, (0, c)), pad(second, (c, 0))], 1)  # (k, c, 2 c)
-        scale = leaving.mixture[chosen, self.column]
-        weight, bias = folded(rows, weight, scale, self.statistics("norm"), which)
-        parts.dense.append((rows, weight, chosen))
-        parts.bias.append((bias, chosen))
+        part = Dense(rows, weight, self.scale(leaving, which), tuple(chosen))
+        parts.dense.append((part, self.statistics("norm"), which))
 
 
 class PoolGroup(Group):
@@ -321,13 +334,13 @@ class PoolGroup(Group):
         """See `Group.add`."""
         which, norm = self.which(chosen), self.statistics("norm")
         y = self.pool(leaving.x)
-        scale = leaving.mixture[chosen, self.column]
+        scale, edges = self.scale(leaving, which), tuple(chosen)
         if norm.training:
-            parts.shared.append((pixels(normalised(y, norm, which, 1)), scale, chosen))
+            parts.shared.append(Shared(pixels(normalised(y, norm, which, 1)), scale, edges))
             return
         factor = scale.unsqueeze(1) * torch.rsqrt(norm.variance(which) + norm.eps)
-        parts.shared.append((pixels(y), factor, chosen))
-        parts.bias.append((-norm.mean(which) * factor, chosen))
+        parts.shared.append(Shared(pixels(y), factor, edges))
+        parts.constant.append((-norm.mean(which) * factor, edges))
 
 
 class IdentityGroup(Group):
@@ -339,4 +352,5 @@ class IdentityGroup(Group):
 
     def add(self, leaving: Leaving, chosen: list[int], parts: Parts) -> None:
         """See `Group.add`."""
-        parts.shared.append((pixels(leaving.x), leaving.mixture[chosen, self.column], chosen))
+        scale = self.scale(leaving, self.which(chosen))
+        parts.shared.append(Shared(pixels(leaving.x), scale, tuple(chosen)))
