@@ -17,10 +17,10 @@ PAGE: Final = Path(__file__).parents[2] / "docs" / "search_experiments.md"
 _HEAD: Final = """# Architecture searches beside each other
 
 Made by `python -m benchmarks.nas report` from the rows in `benchmarks/data/nas`, which
-`python -m benchmarks.nas run` writes: what has a row is not run again. Two cores; seconds are those of a busy machine
-and compare only roughly, multiply-adds are exact. Figures are means and standard deviations over seeds; p is that of
-the exact two-sided sign-flip test over paired seeds, which with three pairs cannot be under 0.25: these tables show
-sizes of effects, not proofs.
+`python -m benchmarks.nas run` writes: what has a row is not run again. Two cores; seconds are those of a
+busy machine and compare only roughly, multiply-adds are exact. Figures are means and standard deviations
+over seeds; p is that of the exact two-sided sign-flip test over paired seeds, which with three pairs cannot
+be under 0.25: these tables show sizes of effects, not proofs.
 """
 
 
@@ -124,10 +124,10 @@ def _pictures(rows: Sequence[Row]) -> str:
     return (
         "## CIFAR-10\n"
         f"{s.train:,} training pictures scaled to {s.size} x {s.size}, half for weights and half for alphas; "
-        f"{s.channels} channels, {s.layers} cells, {s.epochs} epochs of batches of {s.batch}; what is found is "
-        f"trained from scratch on all of them, alike ({s.retrain_channels} channels, {s.retrain_layers} cells, "
-        f"{s.retrain_epochs} epochs), and tested on {s.test:,} others. `random-cell` is a cell drawn by lot and "
-        "trained in the same way: what any search must beat.\n\n" + table(head, lines)
+        f"{s.channels} channels, {s.layers} cells, {s.epochs} epochs of batches of {s.batch}; what is found "
+        f"is trained from scratch on all of them, alike ({s.retrain_channels} channels, {s.retrain_layers} "
+        f"cells, {s.retrain_epochs} epochs), and tested on {s.test:,} others. `random-cell` is a cell drawn by "
+        "lot and trained in the same way: what any search must beat.\n\n" + table(head, lines)
     )
 
 
@@ -143,8 +143,9 @@ def _transfer(rows: Sequence[Row]) -> str:
         lines.append([f"`{name}`", str(len(errors)), _spread(errors)])
     lines.sort(key=lambda line: (line[0].split(" on ")[1], line[2]))
     return (
-        "## The cells on other data\nThe cells of the table above, trained from scratch on scikit-learn's digits "
-        "(8 x 8) and on five classes of CIFAR-10 alone.\n\n" + table(["cell", "seeds", "test error"], lines)
+        "## The cells on other data\nThe cells of the table above, trained from scratch on scikit-learn's "
+        "digits (8 x 8) and on five classes of CIFAR-10 alone.\n\n"
+        + table(["cell", "seeds", "test error"], lines)
     )
 
 
@@ -171,8 +172,8 @@ def _text(rows: Sequence[Row]) -> str:
     head = ["cell", "seeds", "test perplexity", "parameters", "search", "gap of outputs", "to the LSTM", "p"]
     return (
         "## Recurrent cells\nWikiText-2's validation text: 60,000 words to learn from, 1,000 words of "
-        "vocabulary, preset `tiny`; every cell is trained from scratch in the same way. `published` is DARTS' "
-        "second-order cell, `random-cell` one drawn by lot, `lstm` an LSTM of as many parameters.\n\n"
+        "vocabulary, preset `tiny`; every cell is trained from scratch in the same way. `published` is "
+        "DARTS' second-order cell, `random-cell` one drawn by lot, `lstm` an LSTM of as many parameters.\n\n"
         + table(head, lines)
     )
 
