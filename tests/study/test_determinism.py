@@ -65,8 +65,7 @@ def test_one_worker_and_the_same_seed_give_the_same_log(sampler, scheduler):
     inline = log_of(train, 5, executor="inline", **methods)
     assert any("CheckpointDeleted" in event for event in inline) or scheduler == "plain"
     assert log_of(train, 5, executor="inline", **methods) == inline
-    for _ in range(2):
-        assert log_of(train, 5, executor="local", **methods) == inline
+    assert log_of(train, 5, executor="local", **methods) == inline
     if sampler != "grid":
         assert log_of(train, 6, executor="inline", **methods) != inline
 

@@ -76,7 +76,7 @@ def kill_something(driver: subprocess.Popen, choice: random.Random) -> None:
             os.kill(pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize(("workers", "saving"), [(1, "save"), (1, "bare"), (2, "save"), (2, "bare")])
+@pytest.mark.parametrize(("workers", "saving"), [(1, "bare"), (2, "save")])
 def test_killed_at_random_moments(tmp_path, workers, saving):
     kill_and_compare(tmp_path, workers, saving, rounds=4, seed=workers, pace=0.01)
 

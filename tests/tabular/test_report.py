@@ -1,10 +1,13 @@
 import re
 import time
+from functools import cache
 from html.parser import HTMLParser
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rung.errors import DataError
@@ -13,6 +16,7 @@ from rung.tabular.columns import prepare
 from rung.tabular.importance import permutation_importance
 from rung.tabular.metrics import get_metric
 from rung.tabular.report import Findings, Subject, explain, find, render_report, write_report
+from rung.tabular.result import FitResult
 from support.tables import KINDS, fitted, result
 
 VOID = {"meta", "br", "link", "img", "hr", "input"}
@@ -45,15 +49,25 @@ def words(page: str) -> str:
     return " ".join(" ".join(checker.text).split())
 
 
-@pytest.mark.parametrize("held", [True, False])
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_page_says_what_was_found(kind: str, held: bool) -> None:
+COMMAND = "rung fit data.csv --target y --budget 3s"
+
+
+@cache
+def page_of(kind: str, held: bool = True) -> tuple[FitResult, pd.DataFrame, str]:
+    """A result, the table that it was found on, and the page of both."""
     found, frame = result(kind, held=held)
-    command = "rung fit data.csv --target y --budget 3s"
-    page = render_report(found, Subject("data.csv", command), find(found, frame, time.monotonic() + 60))
+    findings = find(found, frame, time.monotonic() + 60)
+    return found, frame, render_report(found, Subject("data.csv", COMMAND), findings)
+
+
+@pytest.mark.parametrize(
+    ("kind", "held"), [*product(KINDS, [True]), ("binary", False), ("regression", False)]
+)
+def test_the_page_says_what_was_found(kind: str, held: bool) -> None:
+    found, _, page = page_of(kind, held)
     text = words(page)
     assert "y in data.csv" in text
-    assert command in text
+    assert COMMAND in text
     assert "brave-otter" in text
     assert ("the 40 rows held out from the start" in text) is held
     assert ("LightGBM’s defaults" in text) is held
@@ -68,8 +82,7 @@ def test_the_page_says_what_was_found(kind: str, held: bool) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_page_needs_no_network_and_holds_no_row(kind: str) -> None:
-    found, frame = result(kind)
-    page = render_report(found, Subject("data.csv"), find(found, frame, time.monotonic() + 60))
+    _, frame, page = page_of(kind)
     assert not re.search(r"(src|href)\s*=|url\(|@import|<script|https?://", page)
     assert "secret" not in page
     assert not any(day in page for day in frame["day"])
