@@ -44,7 +44,7 @@ demo: $(VENV)/.core
 	$(BIN)/rung fit examples/data/census.csv --target income --budget 30 --holdout 20%
 
 test: $(VENV)/.dev
-	$(PYTEST) -m "not long" -n auto $(ARGS)
+	$(PYTEST) -m "not long" -n auto --dist worksteal $(ARGS)
 
 long: $(VENV)/.dev
 	$(PYTEST) -m long $(ARGS)
