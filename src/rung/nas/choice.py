@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -19,9 +20,12 @@ Chosen = Mapping[str, tuple[tuple[int, int], ...]]  # by cell: (edge, column of 
 _ZERO: Final = "none"
 
 
+@lru_cache(maxsize=64)
 def allowed(cell: Cell) -> Mask:
-    """(E, O): the candidates that a derived cell may have: all but the zero operation."""
-    return candidates_mask(cell) & np.array([name != _ZERO for name in cell.operations])[None, :]
+    """(E, O), read only: the candidates that a derived cell may have, all but the zero operation."""
+    mask: Mask = candidates_mask(cell) & np.array([name != _ZERO for name in cell.operations])[None, :]
+    mask.setflags(write=False)
+    return mask
 
 
 def random_choice(

@@ -1,0 +1,79 @@
+"""Progressive search (PNAS: Liu et al. 2018): cells grow node by node, a predictor chooses which to train.
+
+Cells of one node are trained first. The best of b nodes by prediction are extended in many ways to b + 1, and
+of these the predicted best are trained, a beam of them, until cells have all nodes of the space. The ensemble
+is of linear models where the paper has networks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+
+from rung.nas.choice import random_choice
+from rung.nas.discrete.history import History, Scored, at_random
+from rung.nas.discrete.predictor import predict
+from rung.nas.genotype import CellGenotype, Genotype
+from rung.nas.space import Space
+
+
+@dataclass(frozen=True)
+class Pnas:
+    """Settings.
+
+    Attributes:
+        beam: architectures that are trained of each number of nodes (the paper's K = 256), and that are
+            extended; of the last number, all that there are queries for.
+        extensions: of each, drawn at random.
+    """
+
+    beam: int = 10
+    extensions: int = 10
+
+    def suggest(self, space: Space, history: History, generator: torch.Generator) -> Genotype:
+        """The predicted best among the extensions of the beam; at random among cells of one node."""
+        nodes = self.nodes(space, history)
+        stage = shortened(space, nodes)
+        if nodes == 1:
+            return at_random(stage, history, generator)
+        beam = sorted(_of(history, nodes - 1), key=lambda scored: scored.score)[: self.beam]
+        known = {scored.genotype for scored in history}
+        candidates = [
+            extended(stage, parent.genotype, generator) for parent in beam for _ in range(self.extensions)
+        ]
+        fresh = [genotype for genotype in dict.fromkeys(candidates) if genotype not in known]
+        if not fresh:
+            return at_random(stage, history, generator)
+        return fresh[int(predict(history, fresh, generator).mean.argmin())]
+
+    def nodes(self, space: Space, history: History) -> int:
+        """How many nodes the next architecture has."""
+        most = max(cell.nodes for cell in space.cells)
+        done = [len(_of(history, nodes)) >= self.beam for nodes in range(1, most)]
+        return next((number + 1 for number, full in enumerate(done) if not full), most)
+
+
+def shortened(space: Space, nodes: int) -> Space:
+    """The same with at most so many nodes in a cell."""
+    cells = []
+    for cell in space.cells:
+        kept = replace(cell, nodes=min(nodes, cell.nodes), only=())
+        only = tuple((edge, names) for edge, names in cell.only if edge < len(kept.edges))
+        cells.append(replace(kept, only=only))
+    return replace(space, cells=tuple(cells))
+
+
+def extended(space: Space, genotype: Genotype, generator: torch.Generator) -> Genotype:
+    """A genotype with the nodes of this space: its own first, those that it lacks drawn at random."""
+    fresh = space.genotype(random_choice(space, generator))
+    cells = []
+    for cell in space.cells:
+        own, new = genotype[cell.name].nodes, fresh[cell.name].nodes
+        cells.append((cell.name, CellGenotype((*own, *new[len(own) :]), cell.concat, cell.inputs)))
+    return Genotype(tuple(cells))
+
+
+def _of(history: History, nodes: int) -> list[Scored]:
+    """What was tried with so many nodes in its largest cell."""
+    return [s for s in history if max(len(cell.nodes) for _, cell in s.genotype.cells) == nodes]

@@ -1,0 +1,118 @@
+"""REINFORCE (Williams 1992) on a policy of independent choices, with a moving average as the baseline.
+
+As in the baseline of NAS-Bench-201 (Dong and Yang 2020); the controllers of NASNet (Zoph et al. 2018) and
+ENAS (Pham et al. 2018) draw the same choices one after the other from an LSTM.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from rung.nas.choice import Chosen, allowed, choice_of
+from rung.nas.discrete.history import History
+from rung.nas.genotype import Genotype
+from rung.nas.space import Cell, Space
+
+Table = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Reinforce:
+    """Of each cell: which inputs a node has, and which operation each edge.
+
+    The policy is a fold over the history, so that nothing is kept between suggestions.
+
+    Attributes:
+        rate: of the logits, in units of the rewards' deviation.
+        decay: of the moving average of rewards.
+    """
+
+    rate: float = 0.3
+    decay: float = 0.9
+
+    def suggest(self, space: Space, history: History, generator: torch.Generator) -> Genotype:
+        """A sample of the policy after all of the history."""
+        policy = self.policy(space, history)
+        return space.genotype(
+            {cell.name: _sample(cell, *policy[cell.name], generator) for cell in space.cells}
+        )
+
+    def policy(self, space: Space, history: History) -> dict[str, tuple[Table, Table]]:
+        """By cell, the logits of its edges (E,) and of their operations (E, O), minus infinity where none."""
+        logits = {
+            cell.name: (
+                np.where(allowed(cell).any(1), 0.0, -np.inf),
+                np.where(allowed(cell), 0.0, -np.inf),
+            )
+            for cell in space.cells
+        }
+        baseline, spread = None, None
+        for genotype, score in history:
+            reward = -score
+            baseline = reward if baseline is None else baseline
+            advantage = reward - baseline
+            spread = abs(advantage) if spread is None else spread
+            spread = self.decay * spread + (1 - self.decay) * abs(advantage)
+            baseline = self.decay * baseline + (1 - self.decay) * reward
+            step = self.rate * float(np.clip(advantage / (spread + 1e-12), -3.0, 3.0))
+            _ascend(space, logits, choice_of(space, genotype), step)
+        return logits
+
+
+def _ascend(space: Space, logits: dict[str, tuple[Table, Table]], chosen: Chosen, step: float) -> None:
+    """Add `step` times the gradient of the log-probability of a choice, in place.
+
+    Inputs are drawn without replacement, one after the other; their order is not in a genotype, and the
+    gradient is of drawing them by source.
+    """
+    for cell in space.cells:
+        edges, operations = logits[cell.name]
+        for edge, column in chosen[cell.name]:
+            gradient = -_softmax(operations[edge])
+            gradient[column] += 1.0
+            operations[edge] += step * np.where(np.isfinite(operations[edge]), gradient, 0.0)
+        for _, choices, taken in _draws(cell, chosen):
+            gradient = -_softmax(edges[choices])
+            gradient[choices.index(taken)] += 1.0
+            edges[choices] += step * gradient
+
+
+def _draws(cell: Cell, chosen: Chosen) -> Iterator[tuple[int, list[int], int]]:
+    """(target, edges there are to choose from, edge taken) of each input of each node."""
+    if cell.keep is None:
+        return
+    kept = {edge for edge, _ in chosen[cell.name]}
+    for target in cell.targets:
+        left = [edge for edge in cell.entering(target) if allowed(cell)[edge].any()]
+        for edge in [e for e in left if e in kept]:
+            yield target, list(left), edge
+            left.remove(edge)
+
+
+def _sample(
+    cell: Cell, edges: Table, operations: Table, generator: torch.Generator
+) -> tuple[tuple[int, int], ...]:
+    kept = []
+    for target in cell.targets:
+        left = [edge for edge in cell.entering(target) if np.isfinite(edges[edge])]
+        count = len(left) if cell.keep is None else min(cell.keep, len(left))
+        for _ in range(count):
+            edge = left[_draw(_softmax(edges[left]), generator)]
+            left.remove(edge)
+            kept.append((edge, _draw(_softmax(operations[edge]), generator)))
+    return tuple(sorted(kept))
+
+
+def _softmax(logits: Table) -> Table:
+    weights = np.exp(logits - logits.max())
+    found: Table = weights / weights.sum()
+    return found
+
+
+def _draw(probabilities: Table, generator: torch.Generator) -> int:
+    return int(torch.multinomial(torch.from_numpy(probabilities), 1, generator=generator))

@@ -1,0 +1,130 @@
+"""Discrete strategies on planted scores."""
+
+from __future__ import annotations
+
+import zlib
+
+import numpy as np
+import pytest
+import torch
+
+from rung.nas.choice import choice_of, random_choice
+from rung.nas.discrete.evolution import Evolution
+from rung.nas.discrete.history import Scored, best, explore
+from rung.nas.discrete.pnas import Pnas, extended, shortened
+from rung.nas.discrete.predictor import features, predict
+from rung.nas.discrete.random_retraining import RandomRetraining
+from rung.nas.discrete.reinforce import Reinforce
+from rung.nas.discrete.table import DISCRETE
+from rung.nas.genotype import Genotype
+from rung.nas.space import SPACES, Cell, Space
+
+torch.set_num_threads(1)
+
+SPACE = Space(
+    "planted", (Cell("normal", 3, ("none", "skip_connect", "sep_conv_3x3", "avg_pool_3x3", "dil_conv_3x3")),)
+)
+
+
+def planted(genotype: Genotype) -> float:
+    """An error from 0 to 1: a share for each edge and operation, and a little that nothing explains."""
+
+    def share(text: str) -> float:
+        return zlib.crc32(text.encode()) % 1000 / 1000
+
+    parts = [
+        share(f"{operation} {source} {node}")
+        for _, cell in genotype.cells
+        for node, edges in enumerate(cell.nodes)
+        for operation, source in edges
+    ]
+    return 0.9 * float(np.mean(parts)) + 0.1 * share(genotype.to_text())
+
+
+@pytest.mark.parametrize("name", sorted(set(DISCRETE) - {"random_retraining"}))
+def test_it_beats_random_at_equal_queries(name: str) -> None:
+    seeds, queries = range(5), 100 if name == "evolution" else 50
+    mine = [best(explore(DISCRETE[name], SPACE, planted, queries, seed)).score for seed in seeds]
+    chance = [best(explore(RandomRetraining(), SPACE, planted, queries, seed)).score for seed in seeds]
+    assert np.mean(mine) < np.mean(chance)
+    assert sum(a < b for a, b in zip(mine, chance, strict=True)) >= 3
+
+
+@pytest.mark.parametrize("name", sorted(DISCRETE))
+@pytest.mark.parametrize("space", ["darts", "s1", "nasbench201", "recurrent"])
+def test_suggestions_are_in_the_space_and_a_function_of_the_history(name: str, space: str) -> None:
+    strategy, where = DISCRETE[name], SPACES[space]
+    history = explore(strategy, where, planted, 13, 0)
+    assert history == explore(strategy, where, planted, 13, 0, history[:7])
+    for genotype, _ in history:
+        small = shortened(where, max(len(cell.nodes) for _, cell in genotype.cells))
+        choice_of(small, genotype)
+        assert "none" not in genotype.operations
+
+
+def test_evolution_removes_the_oldest_however_good() -> None:
+    strategy = Evolution(population=4, sample=50)  # so many that the best of the living is the parent
+    generator = torch.Generator().manual_seed(0)
+    history = []
+    while len(history) < 6:
+        genotype = SPACE.genotype(random_choice(SPACE, generator))
+        history.append(Scored(genotype, [0.0, 0.1, 0.9, 0.4, 0.8, 0.7][len(history)]))
+    assert [scored.score for scored in strategy.alive(history)] == [0.9, 0.4, 0.8, 0.7]
+    parent = strategy.parent(history, torch.Generator().manual_seed(1))
+    assert parent.score == 0.4
+    child = choice_of(SPACE, strategy.suggest(SPACE, history, torch.Generator().manual_seed(1)))
+    changed = set(child["normal"]) ^ set(choice_of(SPACE, history[3].genotype)["normal"])
+    assert len(changed) == 2  # one mutation
+
+
+def test_the_predictor_ranks_what_it_has_not_seen() -> None:
+    generator = torch.Generator().manual_seed(2)
+    some = [SPACE.genotype(random_choice(SPACE, generator)) for _ in range(140)]
+    history = [Scored(genotype, planted(genotype)) for genotype in some[:70]]
+    held_out = [genotype for genotype in some[70:] if genotype not in some[:70]]
+    guessed = predict(history, held_out, generator)
+    ranks = [np.argsort(np.argsort(x)) for x in (guessed.mean, [planted(g) for g in held_out])]
+    assert float(np.corrcoef(*ranks)[0, 1]) > 0.5
+    assert (guessed.deviation >= 0).all()
+
+
+def test_a_path_is_the_operations_along_it() -> None:
+    genotype = Genotype.from_dict(
+        {
+            "normal": [["skip_connect", 0], ["sep_conv_3x3", 1], ["avg_pool_3x3", 2], ["skip_connect", 0]],
+            "normal_concat": [2, 3],
+        }
+    )
+    paths = {name for name in features(genotype) if "/path/" in name}
+    assert paths == {
+        "normal/path/0>skip_connect",
+        "normal/path/1>sep_conv_3x3",
+        "normal/path/0>skip_connect>avg_pool_3x3",
+        "normal/path/1>sep_conv_3x3>avg_pool_3x3",
+    }
+
+
+def test_the_policy_solves_a_bandit() -> None:
+    """One node, both inputs kept: only operations are to be chosen, and one pair of them pays."""
+    space = Space("bandit", (Cell("normal", 1, ("a", "b", "c", "d")),))
+
+    def loss(genotype: Genotype) -> float:
+        return float(sum(operation != "c" for operation, _ in genotype["normal"].nodes[0]))
+
+    history = explore(Reinforce(), space, loss, 150, 0)
+    assert np.mean([scored.score for scored in history[-20:]]) < 0.3  # 1.5 at random
+    policy = Reinforce().policy(space, history)["normal"][1]
+    assert (policy.argmax(1) == 2).all()
+
+
+def test_cells_grow_a_node_at_a_time_and_keep_what_they_had() -> None:
+    strategy = Pnas(beam=3, extensions=4)
+    history = explore(strategy, SPACE, planted, 9, 0)
+    sizes = [len(scored.genotype["normal"].nodes) for scored in history]
+    assert sizes == [1, 1, 1, 2, 2, 2, 3, 3, 3]
+    ones = {scored.genotype["normal"].nodes for scored in history[:3]}
+    assert {scored.genotype["normal"].nodes[:1] for scored in history[3:]} <= ones
+    short = history[0].genotype
+    grown = extended(shortened(SPACE, 2), short, torch.Generator().manual_seed(0))
+    assert grown["normal"].nodes[:1] == short["normal"].nodes
+    assert grown["normal"].concat == (2, 3)
