@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
+import torch
 from torch import Tensor, nn
 
 from rung.errors import SpaceError
@@ -34,13 +35,22 @@ def hand_over(net: Net, genotype: Genotype) -> nn.Module:
     Raises:
         SpaceError: an operation of the genotype is not on the supernet, or narrower there.
     """
+    with torch.random.fork_rng(devices=[]):  # what it is filled with first is not used
+        made = _made(net, genotype)
+    like = next(net.parameters())
+    made.to(device=like.device, dtype=like.dtype)
+    if isinstance(net, Supernet):
+        _take(made, handed(net, genotype))
+    else:
+        _take(made, derived_state(net.plain_state(), made))
+    return made.train(net.training)
+
+
+def _made(net: Net, genotype: Genotype) -> nn.Module:
     if isinstance(net, LanguageSupernet):
-        made: nn.Module = language_model(
-            genotype, net.sizes.vocabulary, net.sizes.hidden, net.dropouts, norm=True
-        )
-        made.load_state_dict(derived_state(net.plain_state(), made))
-    elif isinstance(net, Supernet):
-        made = network(
+        return language_model(genotype, net.sizes.vocabulary, net.sizes.hidden, net.dropouts, norm=True)
+    if isinstance(net, Supernet):
+        return network(
             genotype,
             net.channels,
             net.layers,
@@ -50,11 +60,7 @@ def hand_over(net: Net, genotype: Genotype) -> nn.Module:
             searched=True,
             table=net.table,
         )
-        _take(made, handed(net, genotype))
-    else:
-        raise SpaceError(f"a {type(net).__name__} has no weights that a derived network could take over")
-    like = next(net.parameters())
-    return made.to(device=like.device, dtype=like.dtype).train(net.training)
+    raise SpaceError(f"a {type(net).__name__} has no weights that a derived network could take over")
 
 
 def handed(net: Supernet, genotype: Genotype) -> dict[str, Tensor]:
