@@ -5,7 +5,6 @@ from __future__ import annotations
 import json as jsons
 import shlex
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,7 +98,8 @@ def retrain(  # noqa: PLR0913  # a door
                 device=here,
                 out=out,
                 resume=resume,
-                budget=None if seconds is None else max(seconds - (time.monotonic() - began), 0.0),
+                budget=seconds,
+                began=began,
                 watch=progress,
                 tell=progress.tell,
             ),
@@ -167,8 +167,10 @@ def train(title: str, run: Callable[[Any], Retrained], out: Path | None) -> Retr
     """Run a training under a progress display; on Ctrl-C, say how to go on.
 
     Raises:
-        typer.Exit: it was interrupted.
+        typer.Exit: it was interrupted, or diverged in its first epoch.
     """
+    from rung.nas.loop import Diverged
+
     progress = RetrainProgress(title)
     try:
         with progress.showing():
@@ -176,6 +178,9 @@ def train(title: str, run: Callable[[Any], Retrained], out: Path | None) -> Retr
     except KeyboardInterrupt as error:
         output.say(interrupted(progress.epochs_done, progress.epochs, out))
         raise typer.Exit(INTERRUPTED) from error
+    except Diverged as error:
+        output.fail(f"{error}; nothing is kept")
+        raise typer.Exit(NO_RESULT) from error
     if found.diverged is not None:
         output.fail(found.diverged)
     return found

@@ -21,7 +21,7 @@ from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.recipe import Recipe
-from rung.nas.retraining_budget import OutOfBudget, Probe, epochs_within
+from rung.nas.retraining_budget import Budget, OutOfBudget, Probe, epochs_within
 from rung.nas.retraining_epochs import Job, Row, State, Watch, begin, one_epoch, score, train_step
 from rung.nas.retraining_schedule import Schedule, schedule_of
 from rung.nas.task import Scores
@@ -84,6 +84,7 @@ def retrain(  # noqa: PLR0913  # a door
     out: str | Path | None = None,
     resume: bool = False,
     budget: float | None = None,
+    began: float | None = None,
     watch: Watch | None = None,
     tell: Callable[[str], object] | None = None,
     table: Mapping[str, Operation] = OPERATIONS,
@@ -98,6 +99,7 @@ def retrain(  # noqa: PLR0913  # a door
         out: where the network is written; beside it, after each epoch, a checkpoint, removed at the end.
         resume: go on from that checkpoint.
         budget: seconds; fewer epochs are planned where all do not fit.
+        began: the monotonic time from which the budget counts; now, unless told.
         watch: called after each step.
         tell: called with each of the notes, as soon as it is known.
         table: operations by name.
@@ -112,6 +114,7 @@ def retrain(  # noqa: PLR0913  # a door
     wanted = schedule or Schedule()
     wanted, notes = limits.fitted(wanted, genotype, pictures)
     log = Notes(tell, [*pictures.notes, *notes])
+    allowed = None if budget is None else Budget(budget, time.monotonic() if began is None else began)
     device = device_of(device)
     with together(device), torch.random.fork_rng(devices=_gpus(device)):
         job = Job(genotype, pictures, wanted, seed, device, table)
@@ -119,8 +122,8 @@ def retrain(  # noqa: PLR0913  # a door
         keeper = Keeper(job, None if out is None else Path(out), resume)
         build = limits.built(genotype, pictures, table)
         with limits.named_out_of_memory(build, wanted, pictures.shape, job.device):
-            job = _planned(job, keeper, budget, log)
-            result = _trained(job, keeper, budget, watch, log)
+            job = _planned(job, keeper, allowed, log)
+            result = _trained(job, keeper, allowed, watch, log)
         keeper.finish(result)
     return result
 
@@ -205,7 +208,7 @@ class Keeper:
             files.checkpoint_of(self._out).unlink(missing_ok=True)
 
 
-def _planned(job: Job, keeper: Keeper, budget: float | None, log: Notes) -> Job:
+def _planned(job: Job, keeper: Keeper, budget: Budget | None, log: Notes) -> Job:
     """The job with as many epochs as its budget has time for."""
     if budget is None:
         return job
@@ -217,7 +220,9 @@ def _planned(job: Job, keeper: Keeper, budget: float | None, log: Notes) -> Job:
     if epochs == job.schedule.epochs:
         return job
     warm_up = min(job.schedule.warm_up, epochs - 1)
-    log.add(f"{epochs} of {job.schedule.epochs} epochs are planned, to fit a budget of {spoken(budget)}")
+    log.add(
+        f"{epochs} of {job.schedule.epochs} epochs are planned, to fit a budget of {spoken(budget.seconds)}"
+    )
     return job._replace(schedule=replace(job.schedule, epochs=epochs, warm_up=warm_up))
 
 
@@ -241,12 +246,11 @@ def _probe(job: Job) -> Probe:
     )
 
 
-def _trained(job: Job, keeper: Keeper, budget: float | None, watch: Watch | None, log: Notes) -> Retrained:
+def _trained(job: Job, keeper: Keeper, budget: Budget | None, watch: Watch | None, log: Notes) -> Retrained:
     state = begin(job)
     keeper.load(job, state)
     good: dict[str, Tensor] = _copied(state.net)
     diverged = None
-    began = time.monotonic()
     while state.epoch < job.schedule.epochs:
         try:
             one_epoch(job, state, watch)
@@ -258,14 +262,18 @@ def _trained(job: Job, keeper: Keeper, budget: float | None, watch: Watch | None
             break
         good = _copied(state.net)
         keeper.save(state)
-        spent = time.monotonic() - began + state.rows[-1].seconds
-        if budget is not None and average(spent) > _OVERRUN * budget and state.epoch < job.schedule.epochs:
+        if state.epoch < job.schedule.epochs and _overrun(budget, state.rows[-1].seconds):
             log.add(
                 f"ended after {state.epoch} of {job.schedule.epochs} epochs: they took longer than "
                 "the first steps had promised"
             )
             break
     return _result(job, state, log, diverged)
+
+
+def _overrun(budget: Budget | None, each: float) -> bool:
+    """Whether another epoch would end long after the budget; all processes answer alike."""
+    return budget is not None and average(budget.spent() + each) > _OVERRUN * budget.seconds
 
 
 def _result(job: Job, state: State, log: Notes, diverged: str | None) -> Retrained:

@@ -19,6 +19,17 @@ class OutOfBudget(UserError):  # noqa: N818  # what there is not
     """A budget is under one epoch."""
 
 
+class Budget(NamedTuple):
+    """Wall time in seconds, and the monotonic time from which it counts."""
+
+    seconds: float
+    began: float
+
+    def spent(self) -> float:
+        """Seconds that are over."""
+        return time.monotonic() - self.began
+
+
 class Probe(NamedTuple):
     """What is timed.
 
@@ -39,18 +50,17 @@ class Probe(NamedTuple):
     batch: int
 
 
-def epochs_within(probe: Probe, epochs: int, budget: float) -> int:
+def epochs_within(probe: Probe, epochs: int, budget: Budget) -> int:
     """As many epochs as fit what the probe leaves of the budget, at most so many.
 
     Raises:
         OutOfBudget: not even one fits.
     """
-    began = time.perf_counter()
     training, testing = (average(seconds) for seconds in measured(probe))
-    probing = average(time.perf_counter() - began)
-    possible = int((budget - probing - testing) / (training + testing / probe.every))
+    spent = average(budget.spent())
+    possible = int((budget.seconds - spent - testing) / (training + testing / probe.every))
     if possible < 1:
-        raise OutOfBudget(out_of_budget(budget, probing + training + testing))
+        raise OutOfBudget(out_of_budget(budget.seconds, spent + training + testing))
     return min(possible, epochs)
 
 

@@ -195,6 +195,7 @@ def advice(build: Build, schedule: Schedule, shape: tuple[int, int, int], availa
 def out_of_budget(budget: float, each: float) -> str:
     """The sentence for a budget under one epoch."""
     return (
-        f"a budget of {budget:g} s is under one epoch, which takes about {each:.0f} s here: give at least "
-        f"--budget {each + 1:.0f}s, or fewer pictures (--limit), layers or channels"
+        f"a budget of {budget:g} s is under one epoch, which takes about {each:.0f} s here, with "
+        f"all that goes before it: give at least --budget {each + 1:.0f}s, or fewer pictures (--limit), "
+        "layers or channels"
     )
