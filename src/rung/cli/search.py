@@ -33,6 +33,7 @@ from rung.cli.search_options import (
     setting,
 )
 from rung.cli.search_retrain import retrain
+from rung.cli.search_transfer import transfer
 from rung.errors import UserError
 
 group = typer.Typer(invoke_without_command=True, no_args_is_help=True, rich_markup_mode="rich")
@@ -132,6 +133,7 @@ def _hang_in() -> None:
         ("show", show),
         ("count", count),
         ("retrain", retrain),
+        ("transfer", transfer),
         ("compare", compare),
     ]
     for name, body in rows:

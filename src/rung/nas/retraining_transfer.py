@@ -1,0 +1,121 @@
+"""A cell on other data, beside random cells of its space that are as large and trained alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
+
+import torch
+
+from rung.errors import SpaceError
+from rung.nas.choice import random_choice
+from rung.nas.counting import count
+from rung.nas.data.keys import seed_of
+from rung.nas.data.pictures import Pictures
+from rung.nas.genotype import CellGenotype, Genotype
+from rung.nas.operations import OPERATIONS, Operation
+from rung.nas.retraining import Retrained
+from rung.nas.retraining_schedule import Schedule
+from rung.nas.space import SPACES, Cell, Space
+
+_NEAR: Final = 0.1  # of the cell's parameters, within which another is as large
+_DRAWS: Final = 300
+
+Train = Callable[[str, Genotype], Retrained]
+
+
+class Transferred(NamedTuple):
+    """A cell's training, and those of the random cells beside it."""
+
+    cell: Retrained
+    baselines: tuple[Retrained, ...]
+
+
+def transfer(
+    genotype: Genotype, pictures: Pictures, schedule: Schedule, *, baselines: int, seed: int, train: Train
+) -> Transferred:
+    """Train a cell and random cells of its size, each from scratch and in the same way.
+
+    Args:
+        baselines: how many random cells.
+        seed: of the random cells.
+        train: called with a title and a genotype.
+
+    Raises:
+        SpaceError: no shipped space has the genotype, so that no random cell can be drawn.
+    """
+    others = random_cells(genotype, pictures, schedule, baselines, seed) if baselines else ()
+    found = train("cell", genotype)
+    return Transferred(found, tuple(train(f"random {n}", other) for n, other in enumerate(others, 1)))
+
+
+def random_cells(
+    genotype: Genotype,
+    pictures: Pictures,
+    schedule: Schedule,
+    number: int,
+    seed: int,
+    table: Mapping[str, Operation] = OPERATIONS,
+) -> tuple[Genotype, ...]:
+    """Random architectures of a genotype's space whose networks have within 10 % as many parameters.
+
+    The n-th is a function of (seed, n). Where 300 draws find none so near, the nearest of them is taken.
+    """
+    space = space_of(genotype)
+
+    def size(each: Genotype) -> int:
+        return count(
+            each,
+            schedule.channels,
+            schedule.layers,
+            len(pictures.classes),
+            image_size=pictures.shape[0],
+            pictures=pictures.shape[2],
+            stem=schedule.stem,
+            table=table,
+        ).parameters
+
+    wanted, cells = size(genotype), []
+    for which in range(number):
+        generator = torch.Generator().manual_seed(seed_of(seed, which, "baseline"))
+        best, far = genotype, float("inf")
+        for _ in range(_DRAWS):
+            drawn = space.genotype(random_choice(space, generator))
+            off = abs(size(drawn) - wanted) / wanted
+            if drawn != genotype and off < far:
+                best, far = drawn, off
+            if far <= _NEAR:
+                break
+        cells.append(best)
+    return tuple(cells)
+
+
+def space_of(genotype: Genotype) -> Space:
+    """The smallest shipped space that holds a genotype: its cells, nodes, inputs and operations.
+
+    Raises:
+        SpaceError: there is none.
+    """
+    fitting = [space for space in SPACES.values() if _holds(space, genotype)]
+    if not fitting:
+        raise SpaceError(
+            "no space of rung's holds this cell (its nodes, inputs and operations), so that no random cell "
+            "can be drawn beside it: give --baseline 0"
+        )
+    return min(fitting, key=lambda space: max(len(cell.operations) for cell in space.cells))
+
+
+def _holds(space: Space, genotype: Genotype) -> bool:
+    names = {name for name, _ in genotype.cells}
+    return names == {cell.name for cell in space.cells} and all(
+        _fits(space[name], cell) for name, cell in genotype.cells
+    )
+
+
+def _fits(cell: Cell, derived: CellGenotype) -> bool:
+    return (
+        cell.nodes == len(derived.nodes)
+        and cell.inputs == derived.inputs
+        and all(len(edges) == (cell.keep or len(edges)) for edges in derived.nodes)
+        and set(derived.operations) <= set(cell.operations)
+    )
