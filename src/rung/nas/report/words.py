@@ -1,0 +1,159 @@
+"""Figures and findings of a search in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rung.nas.drawing_scene import kind
+from rung.nas.genotype import CellGenotype
+from rung.nas.result import SearchResult
+
+STAGES: Final = ("searched", "derived", "retrained")
+EXACT: Final = 1e-3  # a difference of outputs below it is one of rounding
+_STRATEGIES: Final[Mapping[str, str]] = {
+    "random": "random search with shared weights",
+    "darts1": "first-order DARTS",
+    "darts": "second-order DARTS",
+    "asap": "ASAP",
+    "snas": "SNAS",
+    "gdas": "GDAS",
+    "pc_darts": "PC-DARTS",
+    "p_darts": "P-DARTS",
+    "darts_pt": "DARTS-PT",
+    "fair": "FairDARTS",
+}
+_UNKNOWN: Final = "–"
+
+
+def known(value: Any) -> bool:
+    """Whether it is a finite number."""
+    return isinstance(value, int | float) and math.isfinite(value)
+
+
+def strategy_name(name: str) -> str:
+    """As papers call it; a name that is not known is its own."""
+    return _STRATEGIES.get(name, name)
+
+
+def percent(value: float | None) -> str:
+    """A share as per cent with one decimal."""
+    return f"{value:.1%}" if value is not None and known(value) else _UNKNOWN
+
+
+def decimal(value: float | None, digits: int = 4) -> str:
+    """A number with significant digits, a dash if there is none."""
+    return f"{value:,.{digits}g}" if value is not None and known(value) else _UNKNOWN
+
+
+def large(value: float | None) -> str:
+    """A count with a unit from a thousand millions on: 1.74 billion."""
+    if value is None or not known(value):
+        return _UNKNOWN
+    for size, unit in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
+        if abs(value) >= size:
+            return f"{value / size:,.3g} {unit}" if value < 1e18 else f"{value:.3g}"
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Of seconds: 36 s, 4 min 12 s, 3 h 05 min, 2 d 4 h."""
+    if seconds is None or not known(seconds):
+        return _UNKNOWN
+    if seconds < 59.5:
+        return f"{seconds:.0f} s" if seconds >= 9.5 else f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    if whole < 86400:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600} h"
+
+
+def plural(count: int, one: str, many: str | None = None) -> str:
+    """1 epoch, 2 epochs."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def scores(result: SearchResult) -> dict[str, float | None]:
+    """By stage, the accuracy, or the perplexity of a language model."""
+    if result.perplexity:
+        return {stage: result.perplexity.get(stage) for stage in STAGES}
+    accuracy = result.accuracy
+    return {"searched": accuracy.searched, "derived": accuracy.derived, "retrained": accuracy.retrained}
+
+
+def score(result: SearchResult, value: float | None) -> str:
+    """One of them."""
+    return decimal(value) if result.perplexity else percent(value)
+
+
+def summary(result: SearchResult) -> str:
+    """What was found, in one sentence."""
+    strategy = strategy_name(result.strategy)
+    epochs = plural(len(result.records), "epoch")
+    first = (
+        f"{strategy[:1].upper() + strategy[1:]} searched the space {result.space} on {result.data} with seed "
+        f"{result.seed} for {epochs}, which took {_cost(result.cost)}"
+    )
+    named = {"searched": "while searched", "derived": "derived", "retrained": "trained from scratch"}
+    parts = [f"{score(result, v)} {named[stage]}" for stage, v in scores(result).items() if known(v)]
+    what = "perplexity on held-out words" if result.perplexity else "accuracy on held-out pictures"
+    found = f"the cell it found has {_listed(parts)} ({what})" if parts else "no score of its cell is known"
+    return f"{first}; {found}, in a network of {result.parameters:,} parameters."
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    passes = cost.get("passes")
+    return duration(cost.get("seconds")) + (f" and {passes:,} passes" if isinstance(passes, int) else "")
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def gap_words(result: SearchResult) -> str:
+    """What the relaxation gap is, and what it means."""
+    outputs, lost = result.relaxation_gap.outputs, result.relaxation_gap.accuracy
+    if outputs is None or not known(outputs):
+        return (
+            "The gap was not measured: the weights of this supernet cannot be handed to the derived network, "
+            "or the search stopped before."
+        )
+    about = f"Their outputs differ by at most {decimal(outputs, 3)}"
+    if outputs < EXACT:
+        return (
+            f"{about}, which is rounding: the network that was searched is the one that is kept, and nothing "
+            "is lost by deriving it."
+        )
+    if lost is None or not known(lost):
+        after = ""
+    else:
+        points = abs(lost) * 100
+        direction = "falls" if lost >= 0 else "rises"
+        after = f", and accuracy {direction} by {points:.1f} percentage points" if points >= 0.05 else ""
+    return (
+        f"{about}{after}: operations that deriving drops still had weight in the last step of the search, so "
+        "what was searched is not what is kept, and its accuracy says little about the cell."
+    )
+
+
+def skips(cell: CellGenotype) -> tuple[int, int]:
+    """Skip connections among the edges of a derived cell, and how many edges there are."""
+    operations = [operation for edges in cell.nodes for operation, _ in edges]
+    return sum(kind(operation) == "skip" for operation in operations), len(operations)
+
+
+def skip_words(name: str, cell: CellGenotype) -> tuple[str, bool]:
+    """How many skips a derived cell has, and whether that is a collapse: half of its edges or more."""
+    count, edges = skips(cell)
+    has = f"{plural(count, 'skip connection')} on {plural(edges, 'edge')} of the derived {name} cell"
+    if count * 2 >= edges:
+        return (
+            f"{has}: at least half, which is the collapse that differentiable search is known for. Such "
+            "cells train fast while searched and are poor when retrained; stop earlier, or cap the skips "
+            "(--set max_skips=2).",
+            True,
+        )
+    return f"{has}; half or more would be a collapse.", False
