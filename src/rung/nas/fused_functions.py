@@ -268,10 +268,13 @@ class _Pointwise(torch.autograd.Function):
         (g,) = grads
         if torch.is_grad_enabled():
             return tuple(replay(_pointwise_native, (x, w), (g,)))
-        gx, gw = torch.empty_like(x), torch.empty_like(w)
+        gx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
+        gw = torch.empty_like(w) if ctx.needs_input_grad[1] else None
         for k in range(len(w)):
-            torch.mm(g[:, k], w[k], out=gx[:, k])
-            torch.mm(g[:, k].t(), x[:, k], out=gw[k])
+            if gx is not None:
+                torch.mm(g[:, k], w[k], out=gx[:, k])
+            if gw is not None:
+                torch.mm(g[:, k].t(), x[:, k], out=gw[k])
         return gx, gw
 
 

@@ -213,6 +213,19 @@ def frozen_statistics(net: nn.Module) -> Iterator[None]:
             norm.track_running_stats = tracked
 
 
+@contextmanager
+def constant_weights(net: nn.Module) -> Iterator[None]:
+    """A forward pass whose weights are constants: a gradient of the alphas alone then costs less."""
+    weights = [weight for weight in net.parameters() if weight.requires_grad]
+    for weight in weights:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in weights:
+            weight.requires_grad_(True)
+
+
 def uniform_mixtures(space: Space) -> dict[str, Tensor]:
     """All candidates of an edge alike."""
     from rung.nas.plain import candidates_mask

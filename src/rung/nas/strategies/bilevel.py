@@ -11,7 +11,7 @@ from rung.nas.moment import Moment
 from rung.nas.plain import Mask
 from rung.nas.space import Space
 from rung.nas.strategies.base import Alphas, Passes, Turn
-from rung.nas.supernet import frozen_statistics
+from rung.nas.supernet import constant_weights, frozen_statistics
 from rung.nas.task import Mixed
 
 
@@ -24,7 +24,7 @@ class Mixes(Protocol):
 def first_order(strategy: Mixes, turn: Turn) -> Passes:
     """The gradient of the validation loss at the present weights (DARTS, section 2.3, xi = 0)."""
     mixed = strategy.mixed(turn.space, turn.alphas, turn.net.alive, turn.moment)
-    with frozen_statistics(turn.net):
+    with frozen_statistics(turn.net), constant_weights(turn.net):
         loss = turn.task.loss(turn.net, mixed, turn.alphas_batch)
     leaves = list(turn.alphas.values())
     leave(leaves, torch.autograd.grad(loss, leaves, allow_unused=True))

@@ -1,0 +1,1 @@
+"""What a step of an architecture search costs, beside the reference: `python -m benchmarks.supernet`."""
