@@ -126,7 +126,7 @@ def _pictures(rows: Sequence[Row]) -> str:
         f"{s.train:,} training pictures scaled to {s.size} x {s.size}, half for weights and half for alphas; "
         f"{s.channels} channels, {s.layers} cells, {s.epochs} epochs of batches of {s.batch}; what is found "
         f"is trained from scratch on all of them, alike ({s.retrain_channels} channels, {s.retrain_layers} "
-        f"cells, {s.retrain_epochs} epochs), and tested on {s.test:,} others. `random-cell` is a cell drawn by "
+        f"cells, {s.retrain_epochs} epochs), and tested on {s.test:,} others. `random-cell` is one drawn by "
         "lot and trained in the same way: what any search must beat.\n\n" + table(head, lines)
     )
 

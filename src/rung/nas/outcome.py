@@ -63,11 +63,13 @@ def _perplexities(searched: Scores, derived: Scores, retrained: Scores | None) -
 
 
 def _settings(prepared: Prepared) -> dict[str, Any]:
-    """Of recipe and strategy, as plain values."""
+    """Of recipe and strategy, as plain values, the same after they were in a file."""
+    import json
     from dataclasses import asdict
 
     from rung.nas.strategies.table import settings_of
 
     plan = prepared.plan
     recipe = {k: v for k, v in asdict(plan.recipe).items() if k not in ("strategy", "text")}
-    return {"recipe": recipe, "strategy": settings_of(plan.strategy)}
+    plain: dict[str, Any] = json.loads(json.dumps({"recipe": recipe, "strategy": settings_of(plan.strategy)}))
+    return plain

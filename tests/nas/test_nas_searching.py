@@ -1,0 +1,282 @@
+"""The door of architecture search: a study, its checkpoints, bit-identical resumption, budgets, bad news."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rung.errors import UserError
+from rung.nas import checkpoint
+from rung.nas.comparing import Row, compare, runs, sign_flip, table
+from rung.nas.ledger import Ledger
+from rung.nas.loop import Plan, one_epoch, start
+from rung.nas.moment import Moment, cosine
+from rung.nas.planning import Request, fit_budget, prepare
+from rung.nas.recipe import PRESETS, Recipe
+from rung.nas.result import SearchResult
+from rung.nas.searching import EPOCH, Search, explained, search
+from rung.nas.strategies.table import STRATEGIES, make
+from rung.storage import open_storage
+from rung.trials.history import History
+
+torch.set_num_threads(1)
+
+FEW = {"channels": 4, "layers": 3, "batch": 8, "alpha_rate": 0.3}
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Any:
+    """Two classes, told by which half of a picture is bright."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 100, (64, 8, 8), dtype=np.uint8), np.arange(64) % 2
+    x[y == 1, :, 4:] += 120
+    return x, y, x[:16], y[:16]
+
+
+def tiny(pictures: Any, **more: Any) -> SearchResult:
+    given = {"space": "tiny", "epochs": 3, "settings": FEW, "retrain": False, **more}
+    return search(pictures, **given)
+
+
+def comparable(record: dict[str, Any]) -> dict[str, Any]:
+    """Without what the clock says."""
+    ledger = {**record["ledger"], "seconds": 0.0}
+    return {**record, "seconds": 0.0, "ledger": ledger}
+
+
+def test_a_search_gives_a_cell_a_gap_and_a_cost(pictures: Any) -> None:
+    result = tiny(pictures, strategy="darts1")
+    assert [len(cell.nodes) for _, cell in result.genotype.cells] == [2, 2]
+    assert len(result.records) == 3
+    steps = 3 * 4  # 32 pictures in each half, 8 a step
+    assert (result.cost["weight_passes"], result.cost["alpha_passes"]) == (steps, steps)
+    assert result.cost["images"] == 2 * steps * 8
+    assert result.relaxation_gap.outputs > 0
+    assert 0 <= result.accuracy.searched <= 1
+
+
+def test_asap_ends_without_a_gap(pictures: Any) -> None:
+    result = tiny(pictures, strategy="asap", epochs=6)
+    assert result.relaxation_gap.outputs < 1e-4
+    assert result.relaxation_gap.accuracy == pytest.approx(0.0)
+    assert result.records[-1]["operations"] == 8  # two inputs a node, two nodes, two cells
+
+
+def test_the_result_is_a_file_and_back(pictures: Any, tmp_path: Any) -> None:
+    result = tiny(pictures, strategy="random", epochs=1)
+    result.save(tmp_path / "cell.json")
+    assert SearchResult.read(tmp_path / "cell.json") == result
+
+
+@pytest.mark.parametrize("strategy", ["darts1", "darts", "asap", "snas", "gdas"])
+def test_what_is_resumed_goes_on_bit_for_bit(pictures: Any, tmp_path: Any, strategy: str) -> None:
+    """Uninterrupted, and written and read after each epoch: all is the same."""
+    epochs = 5 if strategy == "asap" else 3
+    request = Request(pictures, strategy, space="tiny", epochs=epochs, settings=FEW)
+    plan = prepare(request).plan
+    whole = start(plan)
+    for _ in range(epochs):
+        one_epoch(plan, whole)
+    parts = start(plan)
+    for _ in range(epochs):
+        checkpoint.save(plan, parts, tmp_path)
+        parts = checkpoint.load(prepare(request).plan, tmp_path)
+        one_epoch(plan, parts)
+    for name, value in whole.net.plain_state().items():
+        assert torch.equal(value, parts.net.plain_state()[name]), name
+    for name, alphas in whole.alphas.items():
+        assert torch.equal(alphas, parts.alphas[name])
+    ours, theirs = whole.weights.state_dict()["state"], parts.weights.state_dict()["state"]
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[k]["momentum_buffer"], theirs[k]["momentum_buffer"]) for k in ours)
+    first, second = ([comparable(record.to_dict()) for record in state.records] for state in (whole, parts))
+    assert first == second
+    if strategy == "asap":
+        assert any(record["removed"] for record in first)
+
+
+def test_ctrl_c_and_again_is_as_without(pictures: Any, tmp_path: Any) -> None:
+    url = str(tmp_path / "studies.db")
+    whole = tiny(pictures, strategy="darts1", epochs=4)
+
+    def interrupt(record: Any, plan: Plan) -> None:
+        if record.epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    cut = tiny(pictures, strategy="darts1", epochs=4, storage=url, study="s", watch=interrupt)
+    assert cut.interrupted
+    assert len(cut.records) == 2
+    assert "interrupted after 2 of 4 epochs" in cut.notes
+    resumed = tiny(pictures, strategy="darts1", epochs=4, storage=url, study="s")
+    assert not resumed.interrupted
+    assert [comparable(r) for r in resumed.records] == [comparable(r) for r in whole.records]
+    assert resumed.genotype == whole.genotype
+    again = tiny(pictures, strategy="darts1", epochs=4, storage=url, study="s")  # nothing is left to do
+    assert again.genotype == whole.genotype
+
+
+def test_the_log_has_every_epoch(pictures: Any, tmp_path: Any) -> None:
+    url = str(tmp_path / "studies.db")
+    result = tiny(pictures, strategy="asap", storage=url, study="s")
+    storage = open_storage(url)
+    history = History().fold_all(list(storage.read("s")))
+    storage.close()
+    logged = [dict(record.data) for record in history.records[EPOCH]]
+    assert [record["epoch"] for record in logged] == [record["epoch"] for record in result.records]
+    assert history.identity.door == "search"
+
+
+def test_a_checkpoint_of_another_search_is_refused(pictures: Any, tmp_path: Any) -> None:
+    plan = prepare(Request(pictures, "darts1", space="tiny", epochs=2, settings=FEW)).plan
+    checkpoint.save(plan, start(plan), tmp_path)
+    other = prepare(Request(pictures, "darts1", space="s2", epochs=2, settings=FEW)).plan
+    with pytest.raises(UserError, match="is of another search: its space is 'tiny', not 's2'"):
+        checkpoint.load(other, tmp_path)
+    with pytest.raises(UserError, match="cannot be read"):
+        checkpoint.load(plan, tmp_path / "nowhere")
+
+
+def test_a_budget_plans_epochs_and_refuses_what_is_under_one(pictures: Any, monkeypatch: Any) -> None:
+    prepared = prepare(Request(pictures, "asap", space="tiny", epochs=20, settings=FEW))
+    monkeypatch.setattr("rung.nas.planning.epoch_seconds", lambda plan: 3.0)
+    fitted = fit_budget(prepared, 20.0)  # 15 s for searching
+    assert fitted.plan.recipe.epochs == 5
+    assert fitted.plan.strategy == make("asap", {}, 5)
+    assert "5 of 20 epochs" in fitted.notes[-1]
+    assert fit_budget(prepared, 1000.0) is prepared
+    with pytest.raises(UserError, match=r"is under one epoch, which takes about 3\.0 s here"):
+        fit_budget(prepared, 2.0)
+
+
+def test_a_loss_that_is_not_finite_ends_with_the_last_good_epoch(pictures: Any, monkeypatch: Any) -> None:
+    from rung.nas import loop
+
+    genuine, calls = loop.weight_step, []
+
+    def breaking(*given: Any) -> float:
+        calls.append(1)
+        return float("nan") if len(calls) == 4 * 2 + 2 else genuine(*given)
+
+    monkeypatch.setattr(loop, "weight_step", breaking)
+    result = tiny(pictures, strategy="darts1", epochs=4)
+    assert len(result.records) == 2
+    assert any("epoch 3, step 2" in note and "epoch 2 is the last" in note for note in result.notes)
+    calls[:] = [1] * (4 * 2)
+    with pytest.raises(UserError, match="lower learning rate"):
+        tiny(pictures, strategy="darts1", epochs=4)
+
+
+def test_out_of_memory_names_what_would_fit(pictures: Any) -> None:
+    plan = prepare(Request(pictures, "darts1", space="tiny", settings=FEW)).plan
+    said = str(explained(RuntimeError("DefaultCPUAllocator: can't allocate memory"), plan))
+    assert "--set batch=4" in said
+    assert "--set channels=2" in said
+    other = ValueError("x")
+    assert explained(other, plan) is other
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"strategy": "dart"}, "unknown strategy 'dart': there are random, darts1"),
+        ({"space": "dartz"}, "unknown space 'dartz'"),
+        ({"preset": "huge"}, "unknown preset 'huge': there are tiny, small, paper"),
+        ({"cell": "gru"}, "unknown cell 'gru'"),
+        ({"settings": {"batch": "many"}}, "batch is such as 32, not 'many'"),
+        ({"settings": {"bach": 3}}, "has no setting 'bach'"),
+        ({"settings": {"batch": 1}}, "at least one epoch and two samples"),
+        ({"device": "cuda:9"}, "cannot be used"),
+        ({"budget": "soon"}, "is no length of time"),
+    ],
+)
+def test_what_cannot_be_searched_is_said(pictures: Any, change: dict[str, Any], why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        search(pictures, **{"space": "tiny", **change})
+
+
+def test_presets_are_searches_that_differ_in_size() -> None:
+    tiny_, small, paper = (PRESETS[name] for name in ("tiny", "small", "paper"))
+    assert tiny_.pictures < small.pictures
+    assert paper == Recipe(text=paper.text)
+    assert (paper.rate, paper.momentum, paper.decay, paper.clip) == (0.025, 0.9, 3e-4, 5.0)
+    assert (paper.alpha_rate, paper.alpha_betas, paper.alpha_decay) == (3e-4, (0.5, 0.999), 1e-3)
+
+
+def test_every_strategy_is_made_of_its_name() -> None:
+    for name in STRATEGIES:
+        assert make(name).name == name
+
+
+def test_a_moment_has_numbers_of_its_own() -> None:
+    moments = [Moment(s, e, 3, t, 2) for s in range(3) for e in range(3) for t in range(2)]
+    assert len({m.number("a") for m in moments} | {m.number("b") for m in moments}) == 2 * len(moments)
+    draws = [torch.rand(2, generator=m.generator("a")) for m in (moments[0], moments[0])]
+    assert torch.equal(*draws)
+
+
+def test_the_cosine_by_hand() -> None:
+    assert [cosine(1.0, 0.0, e, 4) for e in range(5)] == pytest.approx([1.0, 0.8535534, 0.5, 0.1464466, 0.0])
+
+
+def test_the_ledger_adds_up() -> None:
+    ledger = Ledger()
+    ledger.weights(8, 100.0)
+    ledger.architecture(4, 32, 100.0)
+    assert (ledger.passes, ledger.images, ledger.multiply_adds) == (5, 40, 3 * 40 * 100.0)
+    assert Ledger.from_dict(ledger.to_dict()) == ledger
+
+
+def a_row(strategy: str, seed: int, error: float) -> Row:
+    return Row(strategy, seed, error, None, None, 1000 + seed, 1.0, 1, 1, 1.0, None, {})
+
+
+def test_a_comparison_pairs_seeds() -> None:
+    rows = [a_row("random", s, 0.5 + 0.01 * s) for s in range(4)]
+    rows += [a_row("asap", s, 0.4 + 0.01 * s) for s in range(4)]
+    best, other = table(rows)
+    assert (best.strategy, other.strategy) == ("asap", "random")
+    assert best.difference == pytest.approx(-0.1)
+    assert best.p == pytest.approx(2 / 16)  # all four of one sign
+    assert other.p is None
+    assert best.error == pytest.approx(0.415)
+    missing = runs(["asap", "snas"], 5, rows)
+    assert missing == [("snas", 0), ("snas", 1), ("snas", 2), ("snas", 3), ("asap", 4), ("snas", 4)]
+
+
+def test_the_sign_flip_test_is_exact() -> None:
+    assert sign_flip([1.0, 1.0, -1.0]) == 1.0  # |mean| of 1/3: every choice of signs reaches it
+    assert sign_flip([0.0, 0.0]) == 1.0
+    assert sign_flip([1.0, 2.0, 3.0]) == pytest.approx(2 / 8)
+
+
+def test_a_comparison_leaves_out_what_it_has(pictures: Any) -> None:
+    done = [a_row("random", 0, 0.5)]
+    asked: list[tuple[str, int]] = []
+
+    def one(name: str, seed: int) -> SearchResult:
+        asked.append((name, seed))
+        return replace(tiny(pictures, strategy=name, epochs=1), seed=seed)
+
+    rows = list(compare(["random", "darts1"], 1, one, done))
+    assert asked == [("darts1", 0)]
+    assert rows[0].strategy == "darts1"
+    with pytest.raises(UserError, match="at least one strategy"):
+        list(compare([], 1, one))
+
+
+def test_the_study_keeps_what_the_caller_gives(pictures: Any, tmp_path: Any) -> None:
+    url = str(tmp_path / "studies.db")
+    request = Request(pictures, "darts1", space="tiny", epochs=1, settings=FEW, retrain=False)
+    ready = Search(request, url, "s", None)
+    ready.keep("command", {"data": "x"})
+    ready.run()
+    storage = open_storage(url)
+    history = History().fold_all(list(storage.read("s")))
+    storage.close()
+    assert dict(history.records["command"][-1].data) == {"data": "x"}
