@@ -18,14 +18,16 @@ from rung.nas.counting import count
 from rung.nas.loop import Plan, State, derive, run, sgd, start
 from rung.nas.moment import Moment
 from rung.nas.plain import candidates_mask
+from rung.nas.progressive import Stage, progressive
 from rung.nas.recipe import Recipe
 from rung.nas.space import SPACES, Cell, Space
 from rung.nas.strategies.base import Strategy, Turn, best_edges, probabilities, softmax
 from rung.nas.strategies.darts import FirstOrder, SecondOrder
 from rung.nas.strategies.eigenvalue import EarlyStop, alpha_eigenvalue, greatest_eigenvalue, grown
 from rung.nas.strategies.gdas import Gdas
+from rung.nas.strategies.p_darts import PDarts
 from rung.nas.strategies.remedies import Limited, Priced, SkipDropout
-from rung.nas.strategies.selection import Limits, select, skips_of
+from rung.nas.strategies.selection import Limits, fewest_skips, select, skips_of
 from rung.nas.strategies.table import make
 from rung.nas.supernet import frozen_statistics
 from rung.nas.thrift import Size, Thrift, thrift_of, thrifty
@@ -305,3 +307,34 @@ def test_thrift_is_read_checked_and_put_around() -> None:
     for name, thrift in [("random", Thrift(price=1.0)), ("asap", Thrift(most=1e6))]:
         with pytest.raises(UserError, match=f"does not go with strategy '{name}'"):
             thrifty(make(name), thrift, SMALL, size, size)
+
+
+def test_stages_grow_deeper_and_choose_among_fewer() -> None:
+    layers = []
+
+    def task_of(depth: int) -> TinyTask:
+        layers.append(depth)
+        return TinyTask(count=16, layers=depth)
+
+    stages = (Stage(3, 4, 0.0), Stage(4, 2, 0.4))
+    recipe = Recipe(epochs=2, batch=8, rate=0.05, alpha_rate=0.1)
+    found = progressive(task_of, SMALL, recipe, 0, stages=stages, max_skips=1)
+    assert layers == [3, 4]
+    assert [len(state.net.cells) for state in found.states] == [3, 4]  # type: ignore[arg-type]
+    assert [state.records[-1].operations for state in found.states] == [40, 20]
+    chosen = choice_of(SMALL, found.genotype)
+    assert skips_of(SMALL["normal"], chosen["normal"]) <= 1
+    for cell in SMALL.cells:
+        for edge, column in chosen[cell.name]:
+            assert found.states[-1].net.alive[cell.name][edge, column]
+
+
+def test_a_cap_that_pruning_has_made_impossible_is_raised_as_little_as_can_be() -> None:
+    space = SPACES["s2"]
+    alive = {cell.name: candidates_mask(cell) for cell in space.cells}
+    alive["normal"][:5, 1] = False  # nothing but skips into the first two nodes
+    assert fewest_skips(space, alive) == 4
+    strategy = PDarts()
+    alphas = strategy.begin(space, 0)
+    found = choice_of(space, strategy.derive(space, alphas, alive))
+    assert skips_of(space["normal"], found["normal"]) == 4

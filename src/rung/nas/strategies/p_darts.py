@@ -16,15 +16,15 @@ from rung.nas.strategies.base import Alphas, Passes, Removal, Turn
 from rung.nas.strategies.bilevel import first_order
 from rung.nas.strategies.darts import FirstOrder
 from rung.nas.strategies.remedies import set_skip_dropout
-from rung.nas.strategies.selection import Limits, select
+from rung.nas.strategies.selection import Limits, fewest_skips, select
 
 
 @dataclass(frozen=True)
 class PDarts(FirstOrder):
     """The stages of one search: fewer candidates, dropout behind skips, a cap on them in the derivation.
 
-    A search of this loop has one supernet, whose depth is the recipe's: the stages' growing depth (5, 11 and
-    17 cells in the paper) takes one search a stage, with `narrowed` spaces between them.
+    A search of this loop has one supernet, whose depth is the recipe's: with the stages' growing depth (5, 11
+    and 17 cells in the paper) there is one search a stage, see `rung.nas.progressive`.
 
     Attributes:
         keep: candidates of an edge in each stage (the paper: 8, 5, 3); stages are of equal length.
@@ -63,10 +63,14 @@ class PDarts(FirstOrder):
         return tuple(gone)
 
     def derive(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> Genotype:
-        """The best edges with at most `max_skips` skips in a normal cell (section 3.3)."""
+        """The best edges with at most `max_skips` skips in a normal cell (section 3.3).
+
+        Where pruning has left more on it than that, with as few as there can be.
+        """
         with torch.no_grad():
             weights = self.settled(space, alphas, alive, Moment(0, 0, 1)).mixtures
-        return space.genotype(select(space, weights, alive, Limits(self.max_skips)))
+        cap = max(self.max_skips, fewest_skips(space, alive))
+        return space.genotype(select(space, weights, alive, Limits(cap)))
 
 
 def weakest(cell: Cell, alphas: torch.Tensor, alive: Mask, keep: int) -> list[tuple[int, int]]:

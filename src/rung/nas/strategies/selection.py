@@ -95,6 +95,22 @@ def skips_of(cell: Cell, kept: Sequence[tuple[int, int]]) -> int:
     return sum(cell.operations[column] == SKIP for _, column in kept)
 
 
+def fewest_skips(space: Space, alive: Mapping[str, Mask]) -> int:
+    """The least number of skips that every cell that keeps its size can do with."""
+    return max((_fewest(c, alive[c.name] & allowed(c)) for c in space.cells if not c.reduction), default=0)
+
+
+def _fewest(cell: Cell, mask: Mask) -> int:
+    """Inputs that a node must have and that nothing but a skip is left for."""
+    others = mask & np.array([name != SKIP for name in cell.operations])[None, :]
+    total = 0
+    for target in cell.targets:
+        edges = [edge for edge in cell.entering(target) if mask[edge].any()]
+        needed = len(edges) if cell.keep is None else min(cell.keep, len(edges))
+        total += max(needed - sum(bool(others[edge].any()) for edge in edges), 0)
+    return total
+
+
 def _choices(  # one node, all that its choices depend on
     cell: Cell, target: int, values: Values, alive: Mask, limits: Limits, capped: bool
 ) -> list[_Option]:
