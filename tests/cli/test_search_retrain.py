@@ -1,0 +1,169 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import Result
+
+from rung.cli.search_retrain import interrupted
+from rung.cli.search_retrain_progress import RetrainProgress
+from rung.nas.retraining_epochs import Row, Tick
+from rung.nas.retraining_files import load_network
+
+torch.set_num_threads(1)
+
+Rung = Callable[..., Result]
+CELL = {
+    "normal": [["sep_conv_3x3", 0], ["skip_connect", 1], ["skip_connect", 0], ["avg_pool_3x3", 2]],
+    "normal_concat": [2, 3],
+    "reduce": [["avg_pool_3x3", 0], ["skip_connect", 1], ["skip_connect", 2], ["avg_pool_3x3", 0]],
+    "reduce_concat": [2, 3],
+}
+SMALL = ("--preset", "tiny", "--channels", 4, "--layers", 2, "--epochs", 2, "--batch", 12, "--device", "cpu")
+
+
+@pytest.fixture
+def cell(folder: Path) -> str:
+    (folder / "cell.json").write_text(json.dumps(CELL))
+    return "cell.json"
+
+
+@pytest.fixture
+def data(folder: Path) -> str:
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.arange(48) % 3)
+    x = rng.integers(0, 128, (48, 8, 8, 3)).astype(np.uint8)
+    x[np.arange(48), 2:5, 2:5, y] += 90
+    np.savez(folder / "data.npz", x_train=x[:36], y_train=y[:36], x_test=x[36:], y_test=y[36:])
+    return "data.npz"
+
+
+def test_retrain(folder: Path, cell: str, data: str, rung: Rung) -> None:
+    done = rung("search", "retrain", cell, "--data", data, *SMALL)
+    assert done.exit_code == 0, done.stderr
+    assert "data: 36 pictures to train on, 12 to test, 8 x 8, colour, 3 classes" in done.stderr
+    assert "test error" in done.stdout
+    assert "rung.nas.load_network reads it" in done.stderr
+    net = load_network(folder / "network.pt")
+    assert net.about["schedule"]["channels"] == 4
+    assert f"{100 * (1 - net.about['accuracy']):.2f} %" in done.stdout
+    assert not (folder / "network.pt.checkpoint").exists()
+
+
+def test_retrain_updates_a_searchs_result(folder: Path, cell: str, data: str, rung: Rung) -> None:
+    refused = rung("search", "retrain", cell, "--data", data, *SMALL, "--update")
+    assert refused.exit_code == 2
+    assert "bare genotype" in refused.stderr
+    form = {"genotype": CELL, "strategy": "asap", "accuracy": {"searched": 0.5, "retrained": None}}
+    Path(cell).write_text(json.dumps(form))
+    done = rung("search", "retrain", cell, "--data", data, *SMALL, "--update", "--json", "--out", "other.pt")
+    assert done.exit_code == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["network"] == "other.pt"
+    assert len(said["rows"]) == 2
+    form["accuracy"]["retrained"] = said["accuracy"]  # type: ignore[index]
+    assert json.loads(Path(cell).read_text()) == form
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--preset", "huge"), "unknown preset 'huge': there are tiny, small, paper, imagenet"),
+        (("--stem", "imagenet"), "give --stem cifar"),
+        (("--budget", "1ms"), "no length of time"),
+        (("--budget", "0.01s"), "is under one epoch"),
+        (("--out", "nowhere/network.pt"), "the folder nowhere does not exist"),
+        (("--out", "data.npz"), "is the data"),
+        (("--resume",), "there is no file network.pt.checkpoint"),
+        (("--classes", "0"), "a single class"),
+        (("--device", "nonsense"), "'nonsense' cannot be used"),
+    ],
+)
+def test_retrain_refuses_in_a_sentence(
+    cell: str, data: str, rung: Rung, options: tuple[str, ...], words: str
+) -> None:
+    done = rung("search", "retrain", cell, "--data", data, *SMALL, *options)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert done.stderr.count("error: ") == 1
+    assert done.stdout == ""
+
+
+def test_retrain_of_nothing(cell: str, data: str, rung: Rung) -> None:
+    done = rung("search", "retrain", "none.json", "--data", data)
+    assert done.exit_code == 2
+    done = rung("search", "retrain", cell, "--data", "none.npz")
+    assert done.exit_code == 2
+    assert "none.npz" in done.stderr
+
+
+def test_a_training_that_diverges_at_once_leaves_nothing(
+    folder: Path, cell: str, data: str, rung: Rung
+) -> None:
+    done = rung("search", "retrain", cell, "--data", data, *SMALL, "--rate", 1e30)
+    assert done.exit_code == 1
+    assert "the training loss is" in done.stderr
+    assert "nothing is kept" in done.stderr
+    assert not (folder / "network.pt").exists()
+
+
+def test_an_interrupted_training_says_how_to_go_on(
+    folder: Path, cell: str, data: str, rung: Rung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = RetrainProgress.__call__
+
+    def stopping(progress: RetrainProgress, tick: Tick) -> None:
+        plain(progress, tick)
+        if tick.epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RetrainProgress, "__call__", stopping)
+    done = rung("search", "retrain", cell, "--data", data, *SMALL)
+    assert done.exit_code == 130
+    assert "interrupted; 1 of 2 epochs are kept. Go on with: rung " in done.stderr
+    assert (folder / "network.pt.checkpoint").exists()
+    monkeypatch.setattr(RetrainProgress, "__call__", plain)
+    again = rung("search", "retrain", cell, "--data", data, *SMALL)
+    assert again.exit_code == 2
+    assert "--resume" in again.stderr
+    done = rung("search", "retrain", cell, "--data", data, *SMALL, "--resume")
+    assert done.exit_code == 0, done.stderr
+    assert not (folder / "network.pt.checkpoint").exists()
+
+
+def test_the_first_epoch_is_lost_when_interrupted() -> None:
+    assert "nothing is kept" in interrupted(0, 5, Path("network.pt"))
+    assert "nothing is kept" in interrupted(2, 5, None)
+
+
+def test_transfer(cell: str, data: str, rung: Rung) -> None:
+    done = rung(
+        "search", "transfer", cell, "--data", data, *SMALL, "--baseline", 2, "--classes", "0-1", "--json"
+    )
+    assert done.exit_code == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert "2 classes" in done.stderr
+    assert len(said["baselines"]) == 2
+    for other in said["baselines"]:
+        assert abs(other["parameters"] / said["cell"]["parameters"] - 1) < 0.1
+        assert other["schedule"] == said["cell"]["schedule"]
+    shown = rung("search", "transfer", cell, "--data", data, *SMALL, "--baseline", 1)
+    assert "random 1" in shown.stdout
+    assert "1 random cell of its size" in shown.stderr
+
+
+def test_progress_tells_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = RetrainProgress("cell.json")
+    assert progress.epochs_done == 0
+    progress(Tick(0, 4, 1, 2, 1.0, 2.0))
+    row = Row(1, 0.1, 0.0, 0.9, 0.5, None, None, 4.0)
+    progress(Tick(0, 4, 2, 2, 0.9, 4.0, row))
+    assert progress.epochs_done == 1
+    assert progress._left() == "about 12 s left"  # three of four epochs at 4 s
+    assert "test accuracy" not in " ".join(progress._known())
+    progress(Tick(3, 4, 2, 2, 0.5, 16.0, row._replace(epoch=4, accuracy=0.75, loss=0.6)))
+    assert "epoch 4/4, train loss 0.9000, train accuracy 0.5000, test accuracy 0.7500, 16 s in all" in (
+        capsys.readouterr().err
+    )

@@ -1,0 +1,194 @@
+"""Two processes on one machine: they end with the same networks."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from nas.nas_support import SMALL, TinyBatch, TinyTask
+from rung.errors import UserError
+from rung.nas.devices import (
+    average,
+    average_gradients,
+    average_statistics,
+    check_batch,
+    device_of,
+    part,
+    rank,
+    together,
+    world,
+)
+
+HERE = Path(__file__).parent.parent
+PROGRAM = """
+import json, sys
+from pathlib import Path
+import numpy as np, torch
+sys.path.insert(0, {here!r})
+torch.set_num_threads(1)
+import nas.test_nas_retraining_devices as tests
+from rung.nas.devices import rank, together
+with together("cpu"):
+    found = {{each.__name__: each() for each in (tests.retrained, tests.searched, tests.stepped)}}
+    Path({out!r}, f"{{rank()}}.json").write_text(json.dumps(found))
+"""
+PROCESSES = 2
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
+    """What the functions of this file give in two processes that work together."""
+    folder = tmp_path_factory.mktemp("processes")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    source = PROGRAM.format(here=str(HERE), out=str(folder))
+    running = []
+    for number in range(PROCESSES):
+        own = {
+            "WORLD_SIZE": str(PROCESSES),
+            "RANK": str(number),
+            "LOCAL_RANK": str(number),
+            "MASTER_ADDR": "127.0.0.1",
+            "MASTER_PORT": str(port),
+            "OMP_NUM_THREADS": "1",
+        }
+        command = [sys.executable, "-W", "error::UserWarning:rung", "-c", source]
+        running.append(
+            subprocess.Popen(command, env={**os.environ, **own}, stderr=subprocess.PIPE, text=True)
+        )
+    for process in running:
+        _, said = process.communicate()
+        assert process.returncode == 0, said
+    return [json.loads((folder / f"{number}.json").read_text()) for number in range(PROCESSES)]
+
+
+def plain(net: torch.nn.Module) -> dict[str, list[float]]:
+    return {name: value.double().flatten().tolist() for name, value in net.state_dict().items()}
+
+
+def retrained() -> dict[str, Any]:
+    """Run in each process: a training from scratch."""
+    import nas.test_nas_retraining as tests
+    from rung.nas.retraining import retrain
+
+    found = retrain(tests.TWO, tests.pictures(), tests.SHORT, device="cpu", seed=1)
+    return {"weights": plain(found.network), "accuracy": found.accuracy, "loss": found.rows[0].train_loss}
+
+
+def searched() -> dict[str, Any]:
+    """Run in each process: two epochs of a search, of first-order DARTS and of ASAP."""
+    from rung.nas.loop import Plan, derive, run
+    from rung.nas.loop import start as begin
+    from rung.nas.recipe import Recipe
+    from rung.nas.strategies.asap import Asap
+    from rung.nas.strategies.darts import FirstOrder
+
+    class Shared(TinyTask):
+        def pairs(self, epoch):  # type: ignore[no-untyped-def]
+            for a, b in super().pairs(epoch):
+                yield type(a)(part(a.x), part(a.y)), type(b)(part(b.x), part(b.y))
+
+    found: dict[str, Any] = {}
+    for strategy in (FirstOrder(form="plain"), Asap(T0=0.9, extra=1, form="plain")):
+        recipe = Recipe(channels=4, layers=2, epochs=2, batch=8, alpha_rate=0.05, rate=0.05)
+        plan = Plan(Shared(), SMALL, strategy, recipe, 0)
+        state = run(plan, begin(plan), lambda *_: True)
+        found[strategy.name] = {
+            "alphas": {name: value.detach().tolist() for name, value in state.alphas.items()},
+            "genotype": derive(plan, state).to_text(),
+            "weights": plain(state.net),
+            "images": state.ledger.images,
+        }
+    return found
+
+
+def stepped() -> dict[str, Any]:
+    """Run in each process: steps of a network without normalisations."""
+    from rung.nas.task import Mixed
+    from rung.nas.training import weight_step
+
+    torch.manual_seed(0)
+    net = torch.nn.Sequential(
+        torch.nn.Flatten(), torch.nn.Linear(12, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3)
+    )
+
+    class Whole:
+        def loss(self, call, mixed, batch, *, training=False):  # type: ignore[no-untyped-def]
+            return torch.nn.functional.cross_entropy(call(batch.x), batch.y)
+
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9)
+    losses = []
+    for _ in range(5):
+        x, y = torch.randn(8, 3, 2, 2), torch.randint(3, (8,))
+        batch = TinyBatch(part(x), part(y))
+        losses.append(weight_step(Whole(), net, Mixed({}), batch, optimizer, 0.5))  # type: ignore[arg-type]
+    return {"weights": plain(net), "losses": losses}
+
+
+def test_nas_devices_retraining_gives_all_processes_the_same_weights(found: list[dict[str, Any]]) -> None:
+    one, other = (each["retrained"] for each in found)
+    assert one == other
+
+
+def test_nas_devices_find_the_same_network(found: list[dict[str, Any]]) -> None:
+    one, other = (each["searched"] for each in found)
+    assert one.keys() == {"darts1", "asap"}
+    assert one == other
+    alone = searched()
+    for name in one:
+        theirs, mine = one[name], alone[name]
+        assert theirs["images"] == mine["images"]  # all processes' together
+        assert theirs["alphas"] != mine["alphas"]  # normalisations see the part of a process
+
+
+def test_nas_devices_step_as_one_process_with_the_whole_batch(found: list[dict[str, Any]]) -> None:
+    one, other = (each["stepped"] for each in found)
+    alone = stepped()
+    assert one == other
+    assert np.allclose(np.array(one["losses"]), np.array(alone["losses"]), atol=1e-6)
+    for name, value in alone["weights"].items():
+        assert np.allclose(one["weights"][name], value, atol=1e-6), name
+
+
+def test_nas_devices_one_process_changes_nothing() -> None:
+    net = torch.nn.BatchNorm1d(3)
+    net.weight.grad = torch.ones(3)
+    average_gradients(net.parameters())
+    average_statistics(net)
+    assert net.weight.grad.tolist() == [1, 1, 1]
+    assert (world(), rank(), average(2.5)) == (1, 0, 2.5)
+    x = torch.arange(5)
+    assert part(x) is x
+
+
+def test_nas_devices_share_a_batch_evenly(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, seen = torch.arange(11), []
+    monkeypatch.setattr("rung.nas.devices.world", lambda: 3)
+    for number in range(3):
+        monkeypatch.setattr("rung.nas.devices.rank", lambda number=number: number)
+        seen.append(part(x).tolist())
+    assert seen == [[0, 3, 6], [1, 4, 7], [2, 5, 8]]
+    check_batch(9)
+    for batch, fit in ((10, 9), (4, 6), (3, 6)):
+        with pytest.raises(UserError, match=f"give --batch {fit}$"):
+            check_batch(batch)
+
+
+def test_nas_devices_that_are_not_there_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UserError, match="'cuda:99' cannot be used"):
+        device_of("cuda:99")
+    with pytest.raises(UserError, match="'nonsense' cannot be used"):
+        device_of("nonsense")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.delenv("MASTER_ADDR", raising=False)
+    monkeypatch.delenv("RANK", raising=False)
+    with pytest.raises(UserError, match="torchrun"), together("cpu"):
+        pass
