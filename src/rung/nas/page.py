@@ -85,6 +85,7 @@ def _context(result: SearchResult, command: str | None) -> dict[str, Any]:
         "strategy": strategy_name(result.strategy),
         "summary": summary(result),
         "stages": [(stage, score(result, value)) for stage, value in scores(result).items()],
+        "best": _last_known(result),
         "facts": _facts(result),
         "drawing": _drawing(result),
         "weighted": final_weights(result) is not None,
@@ -107,6 +108,11 @@ def _context(result: SearchResult, command: str | None) -> dict[str, Any]:
         "made": datetime.now().astimezone().strftime("%d %B %Y, %H:%M").lstrip("0"),
         "version": __version__,
     }
+
+
+def _last_known(result: SearchResult) -> str | None:
+    """The last stage that has a score."""
+    return next((stage for stage, value in reversed(scores(result).items()) if known(value)), None)
 
 
 def _facts(result: SearchResult) -> list[tuple[str, str]]:

@@ -38,10 +38,11 @@ def charts(result: SearchResult) -> list[Chart]:
         [curve("temperature", _WARM, _points(result, lambda r: r["temperature"]))],
         log=True,
     )
+    pruned = any(record["removed"] for record in result.records)
     left = chart(
         "Operations left",
         "Of all edges of all kinds of cells.",
-        [curve("operations", _ACCENT, _points(result, lambda r: r["operations"]))],
+        [curve("operations", _ACCENT, _points(result, lambda r: r["operations"]) if pruned else [])],
         whole=True,
     )
     own = _observed(result)

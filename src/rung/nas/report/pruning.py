@@ -29,7 +29,8 @@ class Stripe(NamedTuple):
 class Band(NamedTuple):
     """An edge over time, and what came of it."""
 
-    label: str
+    source: str
+    target: int
     stripes: tuple[Stripe, ...]
     outcome: str
     kept: bool
@@ -90,7 +91,7 @@ def _band(cell: CellSeries, edge: Edge, series: Series) -> Band:
                 )
             )
     left = sum(line.removed is None for line in lines)
-    return Band(f"{edge.source} → {edge.target}", tuple(stripes), _outcome(edge, left), bool(edge.chosen))
+    return Band(edge.source, edge.target, tuple(stripes), _outcome(edge, left), bool(edge.chosen))
 
 
 def _outcome(edge: Edge, left: int) -> str:

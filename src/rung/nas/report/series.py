@@ -67,6 +67,11 @@ class CellSeries(NamedTuple):
         """All of them, in the order of their numbers."""
         return tuple(edge for _, edges in self.nodes for edge in edges)
 
+    @property
+    def most(self) -> int:
+        """Of edges that enter a node."""
+        return max((len(edges) for _, edges in self.nodes), default=0)
+
 
 class Series(NamedTuple):
     """All cells, and the stretch of weights that all small plots show."""
@@ -107,7 +112,7 @@ def series(result: SearchResult) -> Series:
         for name, cell in result.genotype.cells
         if all(record["mixtures"].get(name) for record in records)
     )
-    values = [-float(y) / UNITS for cell in cells for y in _heights(cell)]
+    values = [(-int(y) or 0) / UNITS for cell in cells for y in _heights(cell)]
     low, high = _stretch(values)
     return Series(cells, records[0]["epoch"], records[-1]["epoch"], low, high)
 
@@ -203,9 +208,9 @@ def _edges(cell: CellGenotype) -> list[tuple[int, int]]:
 
 
 def _source(name: str, cell: CellGenotype, index: int) -> str:
-    if index >= cell.inputs:
+    if index >= cell.inputs or name == "recurrent":
         return str(index)
-    return "state" if name == "recurrent" else input_name(index, cell.inputs).plain
+    return input_name(index, cell.inputs).plain
 
 
 def _value(mixture: Sequence[Sequence[Any]], edge: int, column: int) -> float:

@@ -25,6 +25,13 @@ _STRATEGIES: Final[Mapping[str, str]] = {
     "fair": "FairDARTS",
 }
 _UNKNOWN: Final = "–"
+_SIZES: Final = (
+    (1e18, "quintillion"),
+    (1e15, "quadrillion"),
+    (1e12, "trillion"),
+    (1e9, "billion"),
+    (1e6, "million"),
+)
 
 
 def known(value: Any) -> bool:
@@ -43,17 +50,19 @@ def percent(value: float | None) -> str:
 
 
 def decimal(value: float | None, digits: int = 4) -> str:
-    """A number with significant digits, a dash if there is none."""
-    return f"{value:,.{digits}g}" if value is not None and known(value) else _UNKNOWN
+    """A number with significant digits, whole from a thousand on; a dash if there is none."""
+    if value is None or not known(value):
+        return _UNKNOWN
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
 def large(value: float | None) -> str:
-    """A count with a unit from a thousand millions on: 1.74 billion."""
+    """A count, from a million on with three digits and a word: 1.74 billion."""
     if value is None or not known(value):
         return _UNKNOWN
-    for size, unit in ((1e15, "quadrillion"), (1e12, "trillion"), (1e9, "billion"), (1e6, "million")):
-        if abs(value) >= size:
-            return f"{value / size:,.3g} {unit}" if value < 1e18 else f"{value:.3g}"
+    for size, word in _SIZES:
+        if value >= size * 0.9995:  # what rounds to it
+            return f"{value / size:.3g} {word}"
     return f"{value:,.0f}"
 
 
@@ -92,16 +101,25 @@ def score(result: SearchResult, value: float | None) -> str:
 def summary(result: SearchResult) -> str:
     """What was found, in one sentence."""
     strategy = strategy_name(result.strategy)
-    epochs = plural(len(result.records), "epoch")
-    first = (
-        f"{strategy[:1].upper() + strategy[1:]} searched the space {result.space} on {result.data} with seed "
-        f"{result.seed} for {epochs}, which took {_cost(result.cost)}"
+    searched = (
+        f"{strategy[:1].upper() + strategy[1:]} searched the space {result.space} on {result.data}, seed "
+        f"{result.seed}, for {plural(len(result.records), 'epoch')} ({_cost(result.cost)})"
     )
-    named = {"searched": "while searched", "derived": "derived", "retrained": "trained from scratch"}
-    parts = [f"{score(result, v)} {named[stage]}" for stage, v in scores(result).items() if known(v)]
-    what = "perplexity on held-out words" if result.perplexity else "accuracy on held-out pictures"
-    found = f"the cell it found has {_listed(parts)} ({what})" if parts else "no score of its cell is known"
-    return f"{first}; {found}, in a network of {result.parameters:,} parameters."
+    if result.perplexity:
+        found, said = "its cell has a perplexity of held-out words of ", "{}"
+    else:
+        found, said = "its cell is right on ", "{} of held-out pictures"
+    named = {
+        "searched": "as searched",
+        "derived": "with copied weights",
+        "retrained": "after a short training from scratch",
+    }
+    parts = [(score(result, v), named[stage]) for stage, v in scores(result).items() if known(v)]
+    if not parts:
+        return f"{searched}; no score of its cell is known; its network has {result.parameters:,} parameters."
+    first = f"{said.format(parts[0][0])} {parts[0][1]}"
+    rest = [f"{value} {when}" for value, when in parts[1:]]
+    return f"{searched}; {found}{_listed([first, *rest])}, in a network of {result.parameters:,} parameters."
 
 
 def _cost(cost: Mapping[str, Any]) -> str:
