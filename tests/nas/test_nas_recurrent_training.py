@@ -205,3 +205,4 @@ def test_presets_are_the_papers() -> None:
     assert (transfer.hidden, transfer.decay, transfer.dropouts.hidden) == (700, 5e-7, 0.15)
     assert transfer.dropouts.words == 0.1
     assert set(LANGUAGE_PRESETS) >= {"tiny", "small", "paper"}
+    assert paper.settings("darts") == {"clip": 0.25}

@@ -1,8 +1,8 @@
 """The mixed recurrent cell over all steps as one function of autograd, its gradient written out.
 
-The same sums as `rung.nas.recurrent.stepwise`, which autograd differentiates by itself, at a
-third of its overhead: autograd would record some forty small operations for each node of each step. A second
-derivative (the exact mode of second-order DARTS) goes through `stepwise`.
+The same sums as `rung.nas.recurrent.stepwise`, which autograd differentiates by itself, recording some forty
+small operations for each node of each step. A second derivative (the exact mode of second-order DARTS) goes
+through `stepwise`.
 """
 
 from __future__ import annotations
