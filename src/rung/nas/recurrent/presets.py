@@ -61,8 +61,8 @@ class LanguageRecipe(Recipe):
         activation, temporal: alpha and beta of the regularisation of activations.
         retrain_hidden, retrain_decay, retrain_dropout_hidden, retrain_dropout_words, retrain_patience: of the
             training from scratch, where they differ from the search's.
-        strategy: second-order DARTS clips the gradients of its virtual step, too (as the reference, in recurrent
-            cells alone).
+        strategy: second-order DARTS clips the gradients of its virtual step, too, as the reference does in
+            recurrent cells alone.
     """
 
     text: str = "the paper's settings for Penn Treebank, on a GPU"
