@@ -15,7 +15,7 @@ from rung.nas.space import SPACES
 
 UNITS: Final = 1000  # of a drawing's height, for a weight of one
 CANDIDATES: Final = "candidates"  # in a result's settings: by cell, the names of its operations
-_MOST_POINTS: Final = 60_000  # of all small plots together
+_MOST_POINTS: Final = 80_000  # of all small plots together
 _DASHES: Final = ("", "5 2.5", "1.5 2", "7 2 1.5 2")  # of a kind's first, second, ... operation
 
 

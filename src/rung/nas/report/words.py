@@ -145,15 +145,16 @@ def gap_words(result: SearchResult) -> str:
             f"{about}, which is rounding: the network that was searched is the one that is kept, and nothing "
             "is lost by deriving it."
         )
+    why = "operations that deriving drops still had weight in the last step of the search"
     if lost is None or not known(lost):
-        after = ""
-    else:
-        points = abs(lost) * 100
-        direction = "falls" if lost >= 0 else "rises"
-        after = f", and accuracy {direction} by {points:.1f} percentage points" if points >= 0.05 else ""
+        return f"{about}: {why}, so what was searched is not what is kept."
+    points = round(abs(lost) * 100, 1)
+    change = f"accuracy {'falls' if lost > 0 else 'rises'} by {points} percentage points"
+    about += f", and {change if points else 'accuracy stays the same'}"
+    if points < 2:
+        return f"{about}: {why}, but little hangs on them."
     return (
-        f"{about}{after}: operations that deriving drops still had weight in the last step of the search, so "
-        "what was searched is not what is kept, and its accuracy says little about the cell."
+        f"{about}: {why}, so what was searched is not what is kept, and its accuracy says little of the cell."
     )
 
 
