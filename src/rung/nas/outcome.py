@@ -63,7 +63,7 @@ def _perplexities(searched: Scores, derived: Scores, retrained: Scores | None) -
 
 
 def _settings(prepared: Prepared) -> dict[str, Any]:
-    """Of recipe and strategy, as plain values, the same after they were in a file."""
+    """Of recipe and strategy, and the cells' candidates, as plain values, the same after they were in a file."""
     import json
     from dataclasses import asdict
 
@@ -71,5 +71,7 @@ def _settings(prepared: Prepared) -> dict[str, Any]:
 
     plan = prepared.plan
     recipe = {k: v for k, v in asdict(plan.recipe).items() if k not in ("strategy", "text")}
-    plain: dict[str, Any] = json.loads(json.dumps({"recipe": recipe, "strategy": settings_of(plan.strategy)}))
+    candidates = {cell.name: cell.operations for cell in plan.space.cells}
+    whole = {"recipe": recipe, "strategy": settings_of(plan.strategy), "candidates": candidates}
+    plain: dict[str, Any] = json.loads(json.dumps(whole))
     return plain
