@@ -63,7 +63,7 @@ def _perplexities(searched: Scores, derived: Scores, retrained: Scores | None) -
 
 
 def _settings(prepared: Prepared) -> dict[str, Any]:
-    """Of recipe and strategy, and the cells' candidates, as plain values, the same after they were in a file."""
+    """Of recipe, strategy and candidates, as plain values, the same after they were in a file."""
     import json
     from dataclasses import asdict
 
