@@ -28,7 +28,7 @@ from rung.nas.strategies.gdas import Gdas
 from rung.nas.strategies.p_darts import PDarts
 from rung.nas.strategies.remedies import Limited, Priced, SkipDropout
 from rung.nas.strategies.selection import Limits, fewest_skips, select, skips_of
-from rung.nas.strategies.table import make
+from rung.nas.strategies.table import make, settings_of
 from rung.nas.supernet import frozen_statistics
 from rung.nas.thrift import Size, Thrift, thrift_of, thrifty
 
@@ -241,8 +241,8 @@ def test_the_cap_on_skips_holds_where_a_search_collapses(cap: int) -> None:
     assert capped["reduce"] == free["reduce"]  # reductions are not capped
 
 
-@pytest.mark.parametrize("inner", [FirstOrder(), SecondOrder(), Gdas()], ids=lambda s: s.name)
-def test_a_price_adds_the_gradient_of_the_expected_cost(inner: FirstOrder) -> None:
+@pytest.mark.parametrize("inner", [FirstOrder(), SecondOrder(), Limited(Gdas(), 2)], ids=lambda s: s.name)
+def test_a_price_adds_the_gradient_of_the_expected_cost(inner: Strategy) -> None:
     turn = a_turn(SMALL)
     weighted = supernet_costs(SMALL, 4, 3, 3, image_size=8).weighted(5.0)
     inner.step(turn)
@@ -286,8 +286,8 @@ def test_a_limit_that_nothing_meets_is_refused_before_the_search() -> None:
 
 
 def test_thrift_is_read_checked_and_put_around() -> None:
-    thrift, rest = thrift_of({"price": 2, "resource": "parameters", "most": 3000, "clip": 1.0})
-    assert (thrift, rest) == (Thrift("parameters", 2.0, 3000.0), {"clip": 1.0})
+    thrift, rest = thrift_of({"price": 2, "resource": "parameters", "most": 4000, "clip": 1.0})
+    assert (thrift, rest) == (Thrift("parameters", 2.0, 4000.0), {"clip": 1.0})
     size = Size(4, 3, 3, 8)
     inner = make("darts1", {"max_skips": 1, "early_stop": True})
     both: Any = thrifty(inner, thrift, SMALL, size, size)
@@ -295,8 +295,14 @@ def test_thrift_is_read_checked_and_put_around() -> None:
     state_ = both
     while not isinstance(state_, Limited):
         state_ = state_.inner
-    assert (state_.max_skips, state_.limit) == (1, 3000.0)
+    assert (state_.max_skips, state_.limit) == (1, 4000.0)
+    assert settings_of(both) == {
+        "price": 2.0, "most": 4000.0, "resource": "parameters", "max_skips": 1,
+        "early_stop_window": 5, "early_stop_ratio": 0.75, "early_stop_iterations": 30,
+    }  # fmt: skip
     assert thrifty(inner, Thrift(), SMALL, size, size) is inner
+    with pytest.raises(SpaceError, match="no architecture is within 9 parameters"):
+        thrifty(inner, Thrift("parameters", most=9.0), SMALL, size, size)
     for settings, words in [
         ({"resource": "heat"}, "resource is multiply_adds, parameters or latency, not 'heat'"),
         ({"price": -1}, "price is a number of at least 0"),

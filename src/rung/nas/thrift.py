@@ -16,6 +16,7 @@ from rung.nas.space import Space
 from rung.nas.strategies.base import Strategy
 from rung.nas.strategies.p_darts import PDarts
 from rung.nas.strategies.remedies import Limited, Priced, Wrapper
+from rung.nas.strategies.selection import Limits, check_limits
 
 Resource = Literal["multiply_adds", "parameters", "latency"]
 
@@ -78,7 +79,7 @@ def thrifty(strategy: Strategy, thrift: Thrift, space: Space, searched: Size, re
             limited.
 
     Raises:
-        UserError: it does not go with this strategy.
+        UserError: it does not go with this strategy, or no architecture is within the limit.
     """
     if thrift.price:
         if strategy.name in _NOT_PRICED:
@@ -93,6 +94,7 @@ def thrifty(strategy: Strategy, thrift: Thrift, space: Space, searched: Size, re
                 f"most does not go with strategy {strategy.name!r}: {_NOT_LIMITED[strategy.name]}"
             )
         costs = costs_of(thrift.resource, space, retrained, derived=True)
+        check_limits(space, Limits(None, costs, thrift.most))
         strategy = _limited(strategy, costs, thrift.most)
     return strategy
 

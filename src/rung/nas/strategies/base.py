@@ -155,7 +155,9 @@ class Ending(NamedTuple):
 class Probable(Protocol):
     """A strategy whose settled mixtures are not the probabilities of operations."""
 
-    def probabilities(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> Mapping[str, Tensor]:
+    def probabilities(
+        self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment
+    ) -> Mapping[str, Tensor]:
         """By cell, (E, O): differentiable; what operations are ranked by."""
         ...
 
@@ -191,7 +193,7 @@ def probabilities(
 ) -> Mapping[str, Tensor]:
     """By cell, (E, O): what a strategy ranks operations by, differentiable in the alphas."""
     if isinstance(strategy, Probable):
-        return strategy.probabilities(space, alphas, alive)
+        return strategy.probabilities(space, alphas, alive, moment)
     return strategy.settled(space, alphas, alive, moment).mixtures
 
 

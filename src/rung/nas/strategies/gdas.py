@@ -58,8 +58,10 @@ class Gdas(FirstOrder):
 
     def derive(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> Genotype:
         """By the probabilities, as DARTS."""
-        return derive_best(space, self.probabilities(space, alphas, alive), alive)
+        return derive_best(space, self.probabilities(space, alphas, alive, Moment(0, 0, 1)), alive)
 
-    def probabilities(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> Mapping[str, Tensor]:
+    def probabilities(
+        self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment
+    ) -> Mapping[str, Tensor]:
         """A softmax on each edge."""
         return {c.name: softmax(alphas[c.name], alive[c.name]) for c in space.cells}

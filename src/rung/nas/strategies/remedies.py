@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import torch
+from torch import Tensor
 
 from rung.nas.costs import Costs, expected
 from rung.nas.genotype import Genotype
 from rung.nas.moment import Moment
-from rung.nas.plain import Mask, candidates_mask
+from rung.nas.plain import Mask
 from rung.nas.space import Space
 from rung.nas.strategies.base import (
     Alphas,
@@ -30,7 +30,7 @@ from rung.nas.strategies.base import (
     probabilities,
 )
 from rung.nas.strategies.bilevel import add_term
-from rung.nas.strategies.selection import Limits, select
+from rung.nas.strategies.selection import Limits, check_limits, select
 from rung.nas.supernet import Supernet
 from rung.nas.task import Mixed, Weighted
 
@@ -71,6 +71,12 @@ class Wrapper:
     def settled(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment) -> Mixed:
         """The other's."""
         return self.inner.settled(space, alphas, alive, moment)
+
+    def probabilities(
+        self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment
+    ) -> Mapping[str, Tensor]:
+        """The other's."""
+        return probabilities(self.inner, space, alphas, alive, moment)
 
     def step(self, turn: Turn) -> Passes:
         """The other's."""
@@ -175,8 +181,7 @@ class Limited(Wrapper):
         Raises:
             SpaceError: no architecture is within the limits.
         """
-        masks = {cell.name: candidates_mask(cell) for cell in space.cells}
-        select(space, {name: torch.from_numpy(mask) for name, mask in masks.items()}, masks, self.limits)
+        check_limits(space, self.limits)
         return super().begin(space, seed)
 
     def derive(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> Genotype:

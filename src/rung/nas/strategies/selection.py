@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -14,7 +15,7 @@ from rung.errors import SpaceError
 from rung.nas.choice import Chosen, allowed, choice_of
 from rung.nas.costs import Costs
 from rung.nas.genotype import Genotype
-from rung.nas.plain import Mask
+from rung.nas.plain import Mask, candidates_mask
 from rung.nas.space import Cell, Space
 from rung.nas.strategies.base import best_edges
 
@@ -93,6 +94,16 @@ def select(space: Space, weights: Mapping[str, Tensor], alive: Mapping[str, Mask
 def skips_of(cell: Cell, kept: Sequence[tuple[int, int]]) -> int:
     """How many of a cell's kept operations are skips."""
     return sum(cell.operations[column] == SKIP for _, column in kept)
+
+
+def check_limits(space: Space, limits: Limits) -> None:
+    """Refuse limits that no architecture of a space is within.
+
+    Raises:
+        SpaceError: the message says what the least is.
+    """
+    masks = {cell.name: candidates_mask(cell) for cell in space.cells}
+    select(space, {name: torch.from_numpy(mask) for name, mask in masks.items()}, masks, limits)
 
 
 def fewest_skips(space: Space, alive: Mapping[str, Mask]) -> int:

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal
 
 from rung.errors import UserError
+from rung.nas.costs import Costs
 from rung.nas.strategies.asap import Asap
 from rung.nas.strategies.base import Strategy
 from rung.nas.strategies.darts import FirstOrder, SecondOrder
@@ -21,6 +22,7 @@ from rung.nas.strategies.pc_darts import PcDarts
 from rung.nas.strategies.random_search import RandomSearch
 from rung.nas.strategies.remedies import Limited, SkipDropout, Wrapper
 from rung.nas.strategies.snas import Snas
+from rung.nas.task import Weighted
 
 STRATEGIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
     {
@@ -100,15 +102,35 @@ def settings_of(strategy: Strategy) -> dict[str, Any]:
     found: dict[str, Any] = {}
     while True:
         for field in fields(strategy):  # type: ignore[arg-type]  # all are dataclasses
-            value = getattr(strategy, field.name)
-            if field.name not in _FIXED and isinstance(value, bool | int | float | str | tuple):
+            value = _plain(getattr(strategy, field.name))
+            if field.name not in _FIXED and value is not None:
                 found.setdefault(_NAMES.get((type(strategy), field.name), field.name), value)
         if not isinstance(strategy, Wrapper):
             return found
         strategy = strategy.inner
 
 
-_NAMES: Final = {(SkipDropout, "rate"): "skip_dropout", (EarlyStop, "window"): "early_stop_window"}
+def _plain(value: Any) -> Any:
+    """As JSON has it: of a price its weight, of costs their unit, of anything else that is no number None."""
+    if isinstance(value, Weighted):
+        return value.weight
+    if isinstance(value, Costs):
+        return value.unit
+    if isinstance(value, tuple) and all(isinstance(item, int | float | str) for item in value):
+        return list(value)
+    return value if isinstance(value, bool | int | float | str) else None
+
+
+_NAMES: Final[Mapping[tuple[type[Any], str], str]] = MappingProxyType(
+    {
+        (SkipDropout, "rate"): "skip_dropout",
+        (EarlyStop, "window"): "early_stop_window",
+        (EarlyStop, "ratio"): "early_stop_ratio",
+        (EarlyStop, "iterations"): "early_stop_iterations",
+        (Limited, "limit"): "most",
+        (Limited, "costs"): "resource",
+    }
+)
 
 
 def _schedule(kind: type[Any]) -> frozenset[str]:
