@@ -528,3 +528,10 @@ def test_numbers() -> None:
         "141.2",
         "12,346",
     ]
+
+
+@pytest.mark.parametrize(("low", "high", "says"), [(0.1, 0.1, "9.6%"), (0.2, 0.9, "40%"), (0.0, 1.0, "100%")])
+def test_ticks_of_shares(low: float, high: float, says: str) -> None:
+    drawn = chart("t", "n", [curve("a", "#000", [(1, low), (2, high)])], share=True)
+    assert drawn is not None
+    assert f">{says}<" in str(drawn.drawing)

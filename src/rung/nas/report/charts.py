@@ -92,7 +92,7 @@ def chart(
     marks = _log_ticks(low, high) if log else ticks(low, high)
     if whole:
         marks = [mark for mark in marks if mark == int(mark)]
-    texts = [f"{mark:.4g}" if not share else f"{mark:.3%}".replace(".000", "") for mark in marks]
+    texts = [f"{mark:.4g}" if not share else f"{100 * mark:.4g}%" for mark in marks]
     left = max(_LEFT, 18 + _DIGIT * max(map(len, texts), default=0))
     epochs = [x for one in drawn for x, _ in one.points]
     xs = Scale(min(epochs), max(epochs), left, WIDTH - _RIGHT)
