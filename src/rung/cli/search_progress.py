@@ -27,6 +27,8 @@ class SearchProgress:
         self._title = title
         self._record: Record | None = None
         self._phase = "starting"
+        self._searching = time.monotonic()
+        self._before = 0  # epochs of an earlier session
         self._epochs = 0
         self._console = output.err()
         self._live = False
@@ -36,10 +38,13 @@ class SearchProgress:
     def phase(self, text: str) -> None:
         """Take over what is being done, in a few words."""
         self._phase = text
+        self._searching = time.monotonic()
         if not self._live and not output.quiet():
             self._console.print(text, markup=False)
 
     def __call__(self, record: Record, plan: Plan) -> None:
+        if self._record is None:
+            self._before = record.epoch - 1
         self._record, self._epochs = record, plan.recipe.epochs
         self._seen = time.monotonic()
         if not self._live and not output.quiet():
@@ -49,7 +54,9 @@ class SearchProgress:
         judged = f"held-out loss {record.loss:.4f}"
         if record.accuracy is not None:
             judged = f"held-out accuracy {record.accuracy:.4f}"
-        parts = [f"epoch {record.epoch}/{self._epochs}", f"train loss {record.train_loss:.4f}", judged]
+        over = record.epoch - self._epochs
+        count = f"epoch {record.epoch}/{self._epochs}" if over <= 0 else f"epoch {self._epochs} + {over}"
+        parts = [count, f"train loss {record.train_loss:.4f}", judged]
         if record.temperature is not None:
             parts.append(f"temperature {record.temperature:.3f}")
         return ", ".join([*parts, f"{record.operations} operations left"])
@@ -58,7 +65,9 @@ class SearchProgress:
         record = self._record
         if record is None or self._phase != "searching":
             return self._phase
-        each = record.seconds / record.epoch
+        if record.epoch >= self._epochs:
+            return "deciding what is left"
+        each = (self._seen - self._searching) / max(record.epoch - self._before, 1)
         left = each * (self._epochs - record.epoch) - (time.monotonic() - self._seen)
         return f"about {spoken(max(left, 0.0))} left" if left > 0 else "finishing"
 

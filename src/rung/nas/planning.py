@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 SEARCHING: Final = 0.75  # of a budget; the rest is for deriving and for the short training
 _PROBES: Final = 3  # steps that are timed, after one that is not
+_WORTH: Final = 1.15  # times as long as with all threads is what a step may take with one
 
 
 @dataclass(frozen=True)
@@ -227,11 +228,15 @@ def with_epochs(plan: Plan, epochs: int) -> Plan:
 
 def epoch_seconds(plan: Plan) -> float:
     """What an epoch takes here, by timing a few steps of a search that is thrown away."""
+    return 1.25 * plan.task.steps * step_seconds(plan, _PROBES)  # and a look at the held-out samples
+
+
+def step_seconds(plan: Plan, probes: int) -> float:
+    """What a step of alphas and weights takes, the least of a few after one that is not counted."""
     state, task = start(plan), plan.task
-    pairs, spent = task.pairs(0), 0.0
     state.net.train()
-    steps = 0
-    for step, (first, second) in zip(range(_PROBES + 1), pairs, strict=False):
+    spent = []
+    for step, (first, second) in zip(range(probes + 1), task.pairs(0), strict=False):
         began = time.perf_counter()
         moment = Moment(plan.seed, plan.recipe.epochs - 1, plan.recipe.epochs, step, task.steps)
         turn = Turn(
@@ -241,6 +246,23 @@ def epoch_seconds(plan: Plan) -> float:
         with torch.no_grad():
             mixed = plan.strategy.mixed(plan.space, state.alphas, state.net.alive, moment)
         weight_step(task, state.net, mixed, first, state.weights, plan.recipe.clip)
-        if step or task.steps == 1:
-            spent, steps = spent + time.perf_counter() - began, steps + 1
-    return 1.25 * task.steps * spent / max(steps, 1)  # and a look at the held-out samples
+        spent.append(time.perf_counter() - began)
+    return min(spent[1:] or spent)
+
+
+def best_threads(plan: Plan) -> int:
+    """How many threads of torch's are worth having on this machine, as busy as it is: one, or all of them.
+
+    Networks of few channels gain little from a second thread, and where other programs are busy threads that
+    wait for each other can take ten times as long as one. Results may differ in the last bits with the
+    number, so that a search keeps the one that it began with.
+    """
+    most = torch.get_num_threads()
+    if most == 1 or next(iter(start(plan).net.parameters())).device.type != "cpu":
+        return most
+    try:
+        all_of_them = step_seconds(plan, 2)
+        torch.set_num_threads(1)
+        return 1 if step_seconds(plan, 2) <= _WORTH * all_of_them else most
+    finally:
+        torch.set_num_threads(most)

@@ -8,12 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+import torch
+
 from rung.errors import UserError
 from rung.executors.handle import Trial
 from rung.nas.checkpoint import load, save
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
 from rung.nas.outcome import outcome
-from rung.nas.planning import Prepared, Request, fit_budget, prepare, with_epochs
+from rung.nas.planning import Prepared, Request, best_threads, fit_budget, prepare, with_epochs
 from rung.nas.result import SearchResult
 from rung.space.domains import Constant
 from rung.study import Study
@@ -151,9 +153,11 @@ class Search:
             storage=self._storage,
             study=self._study,
         )
+        threads = torch.get_num_threads()
         try:
             return self._run(study)
         finally:
+            torch.set_num_threads(threads)
             study.close()
 
     def _run(self, study: Study) -> SearchResult:
@@ -180,12 +184,14 @@ class Search:
         """The plan with the epochs that the study was begun with, or that fit the budget."""
         prepared, known = self.prepared, study.history.records.get(PLANNED)
         if known:
-            epochs = int(dict(known[-1].data)["epochs"])
-            return prepared._replace(plan=with_epochs(prepared.plan, epochs))
+            planned = dict(known[-1].data)
+            torch.set_num_threads(int(planned["threads"]))  # as it began: sums of others differ in last bits
+            return prepared._replace(plan=with_epochs(prepared.plan, int(planned["epochs"])))
+        self._phase("timing a few steps")
+        torch.set_num_threads(best_threads(prepared.plan))
         if self.request.budget is not None:
-            self._phase("timing a few steps")
             prepared = fit_budget(prepared, self.request.budget)
-        study.record(PLANNED, {"epochs": prepared.plan.recipe.epochs})
+        study.record(PLANNED, {"epochs": prepared.plan.recipe.epochs, "threads": torch.get_num_threads()})
         return prepared
 
     def _objective(self, plan: Plan) -> Callable[[Trial], dict[str, float]]:
