@@ -36,6 +36,11 @@ class Depth(NamedTuple):
     dilation: int
 
 
+def applied(function: Any, *given: Any) -> Any:
+    """`torch.autograd.Function.apply`, which has no types."""
+    return function.apply(*given)
+
+
 class _Depthwise(torch.autograd.Function):
     """y = x * w; this and the two below are each other's derivatives, so that all orders are fast."""
 
@@ -49,8 +54,8 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         x, w = ctx.saved_tensors
         (g,) = grads
-        gx = _DepthwiseData.apply(g, w, tuple(x.shape), ctx.form) if ctx.needs_input_grad[0] else None
-        gw = _DepthwiseWeight.apply(g, x, tuple(w.shape), ctx.form) if ctx.needs_input_grad[1] else None
+        gx = applied(_DepthwiseData, g, w, tuple(x.shape), ctx.form) if ctx.needs_input_grad[0] else None
+        gw = applied(_DepthwiseWeight, g, x, tuple(w.shape), ctx.form) if ctx.needs_input_grad[1] else None
         return gx, gw, None
 
 
@@ -67,8 +72,8 @@ class _DepthwiseData(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         g, w = ctx.saved_tensors
         (h,) = grads
-        gg = _Depthwise.apply(h, w, ctx.form) if ctx.needs_input_grad[0] else None
-        gw = _DepthwiseWeight.apply(g, h, tuple(w.shape), ctx.form) if ctx.needs_input_grad[1] else None
+        gg = applied(_Depthwise, h, w, ctx.form) if ctx.needs_input_grad[0] else None
+        gw = applied(_DepthwiseWeight, g, h, tuple(w.shape), ctx.form) if ctx.needs_input_grad[1] else None
         return gg, gw, None, None
 
 
@@ -87,8 +92,8 @@ class _DepthwiseWeight(torch.autograd.Function):
     def backward(ctx: Any, *grads: Any) -> Any:
         g, x = ctx.saved_tensors
         (v,) = grads
-        gg = _Depthwise.apply(x, v, ctx.form) if ctx.needs_input_grad[0] else None
-        gx = _DepthwiseData.apply(g, v, tuple(x.shape), ctx.form) if ctx.needs_input_grad[1] else None
+        gg = applied(_Depthwise, x, v, ctx.form) if ctx.needs_input_grad[0] else None
+        gx = applied(_DepthwiseData, g, v, tuple(x.shape), ctx.form) if ctx.needs_input_grad[1] else None
         return gg, gx, None, None
 
 
@@ -214,7 +219,7 @@ def depthwise(x: Tensor, w: Tensor, form: Depth) -> Tensor:
         x: (n, g, h, w).
         w: (g, 1, k, k).
     """
-    return cast(Tensor, _Depthwise.apply(x, w, form))
+    return cast(Tensor, applied(_Depthwise, x, w, form))
 
 
 class _Copies(torch.autograd.Function):
@@ -234,7 +239,7 @@ class _Copies(torch.autograd.Function):
 
 def copies(x: Tensor, times: int) -> Tensor:
     """The same channels several times: (n, c, h, w) to (n, times * c, h, w)."""
-    return x if times == 1 else cast(Tensor, _Copies.apply(x, times))
+    return x if times == 1 else cast(Tensor, applied(_Copies, x, times))
 
 
 def replay(native: Callable[..., Any], inputs: Sequence[Tensor], grads: Sequence[Any]) -> list[Any]:
@@ -292,4 +297,4 @@ def pointwise(x: Tensor, w: Tensor) -> Tensor:
     Returns:
         (p, k, o).
     """
-    return cast(Tensor, _Pointwise.apply(x, w))
+    return cast(Tensor, applied(_Pointwise, x, w))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, cast
 import torch
 from torch import Tensor
 
-from rung.nas.fused_functions import replay
+from rung.nas.fused_functions import applied, replay
 
 
 class Dense(NamedTuple):
@@ -46,6 +46,16 @@ class Shared(NamedTuple):
     edges: tuple[int, ...]
 
 
+def _dense(tensors: Sequence[Tensor], edges: tuple[int, ...]) -> Dense:
+    x, weight, scale = tensors
+    return Dense(x, weight, scale, edges)
+
+
+def _shared(tensors: Sequence[Tensor], edges: tuple[int, ...]) -> Shared:
+    x, scale = tensors
+    return Shared(x, scale, edges)
+
+
 class _Layout(NamedTuple):
     edges: int
     dense: tuple[tuple[int, ...], ...]
@@ -54,9 +64,9 @@ class _Layout(NamedTuple):
 
     def split(self, tensors: Sequence[Tensor]) -> tuple[list[Dense], list[Shared]]:
         n = len(self.dense)
-        dense = [Dense(*tensors[3 * i : 3 * i + 3], edges) for i, edges in enumerate(self.dense)]
+        dense = [_dense(tensors[3 * i : 3 * i + 3], edges) for i, edges in enumerate(self.dense)]
         rest = tensors[3 * n :]
-        shared = [Shared(*rest[2 * j : 2 * j + 2], edges) for j, edges in enumerate(self.shared)]
+        shared = [_shared(rest[2 * j : 2 * j + 2], edges) for j, edges in enumerate(self.shared)]
         return dense, shared
 
 
@@ -232,6 +242,6 @@ def mix(
     """
     layout = _Layout(edges, tuple(p.edges for p in dense), tuple(p.edges for p in shared), eps)
     tensors = [t for part in dense for t in part[:3]] + [t for part in shared for t in part[:2]]
-    found = cast(tuple[Tensor, ...], _Mix.apply(layout, *tensors))
+    found = cast(tuple[Tensor, ...], applied(_Mix, layout, *tensors))
     rest = found[edges:]
     return list(found[:edges]), [Moments(*rest[i : i + 2]) for i in range(0, len(rest), 2)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -85,7 +85,7 @@ class ImageTask:
         """Of an epoch: whole batches of the weights' half."""
         return max(min(len(self.y), len(self.y_alphas)) // self.batch, 1)
 
-    def supernet(self, space: Space, form: Form, seed: int) -> Net:
+    def supernet(self, space: Space, form: str, seed: int) -> Net:
         """Its weights are a function of the seed, the same in either form."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -96,14 +96,14 @@ class ImageTask:
         net.to(device=self.device, dtype=self.dtype, memory_format=torch.channels_last)  # type: ignore[call-overload]
         return net
 
-    def _made(self, space: Space, form: Form) -> Supernet:
+    def _made(self, space: Space, form: str) -> Supernet:
         return Supernet(
             space,
             self.channels,
             self.layers,
             len(self.pictures.classes),
             pictures=self.pictures.shape[2],
-            form=form,
+            form=cast(Form, form),
         )
 
     def pairs(self, epoch: int) -> Iterator[tuple[ImageBatch, ImageBatch]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import torch
 
@@ -19,6 +19,7 @@ from rung.nas.training import weight_step
 
 if TYPE_CHECKING:
     from rung.nas.images import ImageTask
+    from rung.nas.recurrent.presets import LanguageRecipe
     from rung.nas.thrift import Size
 
 SEARCHING: Final = 0.75  # of a budget; the rest is for deriving and for the short training
@@ -77,7 +78,11 @@ def prepare(request: Request) -> Prepared:
         if thrift.price or thrift.most is not None:
             raise UserError("price and most are of picture cells: recurrent cells of one size cost alike")
         words, data, notes = language_task(
-            request.data, recipe, request.seed, request.limit, device_of(request.device)
+            request.data,
+            cast("LanguageRecipe", recipe),
+            request.seed,
+            request.limit,
+            device_of(request.device),
         )
         return Prepared(Plan(words, space, strategy, recipe, request.seed), data, notes)
     task, data, notes = _pictures(request, recipe)
