@@ -12,7 +12,7 @@ torch.set_num_threads(1)
 @pytest.mark.parametrize("side", [7, 8])
 @pytest.mark.parametrize("channels", [2, 3, 6, 16])
 def test_nas_reduce_is_two_strided_convolutions(channels: int, side: int) -> None:
-    """As the definition says; with few channels last, a strided convolution's own gradient breaks the heap."""
+    """As the definition says, where a strided convolution's own gradient breaks the heap."""
     torch.manual_seed(0)
     reduce = FactorizedReduce(channels, 5, affine=True).to(memory_format=torch.channels_last)
     x = torch.randn(4, channels, side, side)

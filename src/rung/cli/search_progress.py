@@ -28,6 +28,7 @@ class SearchProgress:
         self._record: Record | None = None
         self._phase = "starting"
         self._searching = time.monotonic()
+        self._beyond = "finishing"  # said after the last epoch of the plan
         self._before = 0  # epochs of an earlier session
         self._epochs = 0
         self._console = output.err()
@@ -46,6 +47,7 @@ class SearchProgress:
         if self._record is None:
             self._before = record.epoch - 1
         self._record, self._epochs = record, plan.recipe.epochs
+        self._beyond = "deciding what is left" if hasattr(plan.strategy, "more") else "finishing"
         self._seen = time.monotonic()
         if not self._live and not output.quiet():
             self._console.print(f"{self._numbers(record)}, {self._left()}", markup=False)
@@ -66,7 +68,7 @@ class SearchProgress:
         if record is None or self._phase != "searching":
             return self._phase
         if record.epoch >= self._epochs:
-            return "deciding what is left"
+            return self._beyond
         each = (self._seen - self._searching) / max(record.epoch - self._before, 1)
         left = each * (self._epochs - record.epoch) - (time.monotonic() - self._seen)
         return f"about {spoken(max(left, 0.0))} left" if left > 0 else "finishing"

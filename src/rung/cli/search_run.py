@@ -114,7 +114,7 @@ def announce(order: Order, search: Any) -> None:
     output.say(f"data      {prepared.data}: {plan.task.spoken}")
     output.say(
         f"search    {plan.strategy.name} in space {plan.space.name}, seed {plan.seed}: "
-        f"{recipe.epochs} epochs of {plan.task.steps} steps, "
+        f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)} of {plan.task.steps} steps, "
         f"{recipe.channels} channels, {recipe.layers} layers"
     )
     output.say(f"preset    {order.preset}: {recipe.text}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -16,6 +16,7 @@ from rung.nas.data.pictures import Pictures
 from rung.nas.data.strata import halves
 from rung.nas.devices import part
 from rung.nas.genotype import Genotype
+from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.recipe import Recipe
 from rung.nas.space import Space
 from rung.nas.supernet import Form, Supernet
@@ -44,7 +45,6 @@ class ImageTask:
         batch: pictures in a step.
         seed: of everything random.
         augmentation: of training pictures.
-        single_level: whether both learn from all of the pictures.
         device: where networks are.
         dtype: of pictures and networks.
     """
@@ -60,7 +60,9 @@ class ImageTask:
         augmentation: Augmentation,
         device: str = "cpu",
         dtype: torch.dtype = torch.float32,
+        table: Mapping[str, Operation] = OPERATIONS,
     ) -> None:
+        self.table = table
         self.pictures = pictures
         self.channels, self.layers = channels, layers
         self.batch, self.seed, self.augmentation = batch, seed, augmentation
@@ -144,7 +146,13 @@ class ImageTask:
         from rung.nas.retraining import short_training
 
         return short_training(
-            genotype, self.pictures, recipe, seed=seed, seconds=seconds, device=str(self.device)
+            genotype,
+            self.pictures,
+            recipe,
+            seed=seed,
+            seconds=seconds,
+            device=str(self.device),
+            table=self.table,
         )
 
     def size(self, genotype: Genotype, recipe: Recipe) -> tuple[int, int | None]:
@@ -156,6 +164,7 @@ class ImageTask:
             len(self.pictures.classes),
             image_size=self.pictures.shape[0],
             pictures=self.pictures.shape[2],
+            table=self.table,
         )
         return counted.parameters, counted.multiply_adds
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from rung.nas.loop import State, derive, judge
+from rung.nas.genotype import Genotype
+from rung.nas.loop import Plan, State, derive, judge
 from rung.nas.planning import Prepared, Request
 from rung.nas.result import Accuracies, SearchResult
 from rung.nas.task import Scores
@@ -25,7 +26,7 @@ def outcome(
 
     plan, notes = prepared.plan, list(prepared.notes)
     genotype = derive(plan, state)
-    searched = judge(plan, state)
+    searched = judge(plan, state) if state.alphas else _judged_alone(plan, state, genotype)
     derived, gap = measured(plan, state, genotype)
     retrained: Scores | None = None
     if request.retrain:
@@ -52,6 +53,14 @@ def outcome(
         records=tuple(record.to_dict() for record in state.records),
         study=study,
     )
+
+
+def _judged_alone(plan: Plan, state: State, genotype: Genotype) -> Scores:
+    """The supernet as the one architecture that was chosen, where no alphas weigh the others beside it."""
+    from rung.nas.choice import choice_of, one_hot
+
+    mixed = one_hot(plan.space, choice_of(plan.space, genotype))
+    return plan.task.evaluate(state.net, mixed)
 
 
 def _perplexities(searched: Scores, derived: Scores, retrained: Scores | None) -> dict[str, float | None]:

@@ -85,16 +85,17 @@ def prepare(request: Request) -> Prepared:
             device_of(request.device),
         )
         return Prepared(Plan(words, space, strategy, recipe, request.seed), data, notes)
-    task, data, notes = _pictures(request, recipe)
+    task, data, notes = _pictures(request, recipe, space)
     strategy = thrifty(strategy, thrift, space, *_sizes(task, recipe))
     return Prepared(Plan(task, space, strategy, recipe, request.seed), data, notes)
 
 
-def _pictures(request: Request, recipe: Recipe) -> tuple[ImageTask, str, tuple[str, ...]]:
+def _pictures(request: Request, recipe: Recipe, space: Space) -> tuple[ImageTask, str, tuple[str, ...]]:
     from rung.nas.data.augment import augmentation_of
     from rung.nas.data.pictures import Pictures
     from rung.nas.data.reading import read_pictures
     from rung.nas.images import ImageTask
+    from rung.nas.supernet import table_of
 
     limit = request.limit or recipe.pictures
     if isinstance(request.data, Pictures):
@@ -118,6 +119,7 @@ def _pictures(request: Request, recipe: Recipe) -> tuple[ImageTask, str, tuple[s
         seed=request.seed,
         augmentation=augmentation_of(pictures, crop=request.crop, flip=request.flip, cutout=request.cutout),
         device=device_of(request.device),
+        table=table_of(space),
     )
     return task, pictures.name, pictures.notes
 

@@ -128,8 +128,14 @@ class Space:
         return next((cell for cell in self.cells if cell.reduction), None)
 
     def layout(self, layers: int) -> tuple[str, ...]:
-        """Names of the cells of a stack: reductions at a third and two thirds (DARTS, section 3.1)."""
+        """Names of the cells of a stack: reductions at a third and two thirds (DARTS, section 3.1).
+
+        Raises:
+            SpaceError: there are too few layers for both kinds of cells.
+        """
         reduce = self.reduce
+        if reduce is not None and layers < 3:
+            raise SpaceError(f"a stack of {layers} layers has no normal cell: give at least 3 layers")
         if reduce is None:
             return (self.normal.name,) * layers
         at = {layers // 3, 2 * layers // 3}

@@ -1,0 +1,130 @@
+"""`rung search` from the command line: files, what is printed, resumption, comparisons, refusals."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from rung.cli.app import app
+from rung.cli.search_order import Order
+from rung.cli.search_run import reproduces
+from rung.nas.result import SearchResult
+
+torch.set_num_threads(1)
+
+FEW = [
+    "--space",
+    "tiny",
+    "--epochs",
+    "2",
+    "--set",
+    "channels=4",
+    "--set",
+    "batch=8",
+    "--set",
+    "retrain_epochs=1",
+]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with pictures of two classes, told by which half is bright."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 100, (48, 8, 8, 3), dtype=np.uint8), np.arange(48) % 2
+    x[y == 1, :, 4:] += 120
+    np.savez(tmp_path / "two.npz", x_train=x, y_train=y, x_test=x[:16], y_test=y[:16])
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RUNG_STORAGE", raising=False)
+    return tmp_path
+
+
+def rung(*words: str) -> Any:
+    return CliRunner().invoke(app, ["search", *words])
+
+
+def test_a_search_writes_a_cell_and_a_page(here: Path) -> None:
+    done = rung("--data", "two.npz", "--strategy", "asap", *FEW, "--study", "s")
+    assert done.exit_code == 0, done.output
+    result = SearchResult.read(here / "cell.json")
+    assert result.genotype.to_text() in done.stdout
+    assert result.accuracy.retrained is not None
+    page = (here / "search.html").read_text()
+    assert "rung search --data two.npz" in re.sub(r"<[^>]+>", "", page)
+    assert "<svg" in page
+    shown = rung("show", "cell.json", "--json")
+    assert json.loads(shown.stdout)["genotype"] == result.genotype.to_dict()
+    listed = CliRunner().invoke(app, ["list"])
+    assert "search" in listed.stdout
+    again = CliRunner().invoke(app, ["resume", "s"])  # nothing is left: the same cell again
+    assert again.exit_code == 0, again.output
+    assert SearchResult.read(here / "cell.json").genotype == result.genotype
+
+
+def test_json_is_all_that_stands_on_stdout(here: Path) -> None:
+    done = rung("--data", "two.npz", "--strategy", "darts1", *FEW, "--no-retrain", "--json")
+    form = json.loads(done.stdout)
+    assert form["strategy"] == "darts1"
+    assert form["accuracy"]["retrained"] is None
+    assert form["relaxation_gap"]["outputs"] > 0
+    assert form["records"] == 2
+
+
+def test_a_comparison_goes_on_where_it_was(here: Path) -> None:
+    words = ["compare", "--data", "two.npz", "--strategies", "random,darts1", "--seeds", "1", *FEW]
+    words += ["--set", "samples=2"]
+    refused = rung(*words)  # a setting that not all strategies have
+    assert refused.exit_code == 2
+    assert "samples" in refused.output
+    first = rung(*words[:-2], "--json")
+    assert first.exit_code == 0, first.output
+    assert {line["strategy"] for line in json.loads(first.stdout)} == {"random", "darts1"}
+    rows = (here / "compare.jsonl").read_text()
+    second = rung(*words[:-2])
+    assert "0 searches, 2 rows" in second.stderr
+    assert (here / "compare.jsonl").read_text() == rows
+    (here / "compare.jsonl").write_text("{}\n")
+    assert rung(*words[:-2]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        ([], "Usage"),
+        (["--strategy", "asap"], "needs --data"),
+        (["--data", "missing.npz"], "missing.npz"),
+        (["--data", "two.npz", "--strategy", "dart"], "unknown strategy 'dart'"),
+        (["--data", "two.npz", "--space", "x.py:space"], "there is no file x.py"),
+        (["--data", "two.npz", "--set", "batch"], "--set takes NAME=VALUE"),
+        (["--data", "two.npz", "--out", "nowhere/cell.json"], "does not exist"),
+        (["--data", "two.npz", "--out", "two.npz"], "the data itself"),
+        (["--data", "two.npz", "--budget", "0.01s"], "under one epoch"),
+        (["--data", "two.npz", "--set", "layers=2"], "at least 3 layers"),
+        (["--data", "two.npz", "--classes", "0"], "a single class"),
+    ],
+)
+def test_bad_input_is_one_sentence(here: Path, words: list[str], why: str) -> None:
+    done = rung(*words)
+    assert done.exit_code == 2, done.output
+    assert why in done.output
+    assert "Traceback" not in done.output
+
+
+def test_a_space_of_ones_own(here: Path) -> None:
+    text = (Path(__file__).parents[2] / "examples" / "cells.py").read_text()
+    (here / "own_cells.py").write_text(text)
+    few = ["--epochs", "1", "--set", "channels=4", "--set", "batch=8", "--no-retrain"]
+    done = rung("--data", "two.npz", "--space", "own_cells.py:space", *few)
+    assert done.exit_code == 0, done.output
+    assert json.loads((here / "cell.json").read_text())["space"] == "squeezed"
+
+
+def test_the_command_that_does_it_again_is_what_was_asked() -> None:
+    order = Order(data="x.npz", budget=90.0, flip=False, retrain=False, settings=(("T0", 2.0),), study="s")
+    assert reproduces(order) == "rung search --data x.npz --budget 90s --no-flip --no-retrain --set T0=2.0"
