@@ -10,9 +10,15 @@ import numpy as np
 
 from benchmarks.nas.pictures import FULL
 from benchmarks.nas.rows import Row, path_of, read
+from benchmarks.reports.drawing import COLOURS, Axis, Curve, Panel, draw
 from benchmarks.reports.markdown import number, table
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "search_experiments.md"
+
+PICTURE: Final = "images/search-stages.svg"
+_COLOURS: Final = dict(
+    zip(("asap", "darts1", "darts", "snas", "random", "random-cell"), COLOURS, strict=False)
+)
 
 _HEAD: Final = """# Architecture searches beside each other
 
@@ -33,8 +39,10 @@ class Claim(NamedTuple):
 
 
 def write(out: Path | None = None) -> str:
-    """Write the page; says where."""
+    """Write the page, and its picture into `images` beside it; says where."""
     path = out or PAGE
+    (path.parent / "images").mkdir(exist_ok=True)
+    (path.parent / PICTURE).write_text(picture(read(path_of("cifar"))))
     path.write_text(page(read(path_of("cifar")), read(path_of("transfer")), read(path_of("text"))))
     return f"{path.name}: written"
 
@@ -127,7 +135,33 @@ def _pictures(rows: Sequence[Row]) -> str:
         f"{s.channels} channels, {s.layers} cells, {s.epochs} epochs of batches of {s.batch}; what is found "
         f"is trained from scratch on all of them, alike ({s.retrain_channels} channels, {s.retrain_layers} "
         f"cells, {s.retrain_epochs} epochs), and tested on {s.test:,} others. `random-cell` is one drawn by "
-        "lot and trained in the same way: what any search must beat.\n\n" + table(head, lines)
+        "lot and trained in the same way: what any search must beat.\n\n"
+        + table(head, lines)
+        + f"\n![Accuracy as searched, as derived, and retrained; test error by seed]({PICTURE})\n"
+    )
+
+
+def picture(rows: Sequence[Row]) -> str:
+    """Accuracy at three stages (the relaxation bias of DARTS' and ASAP's papers), and test error by seed."""
+    stages, errors = [], []
+    for name, colour in _COLOURS.items():
+        by_seed = _of(rows, name, "error")
+        if not by_seed:
+            continue
+        seeds = np.array(sorted(by_seed), dtype=float)
+        errors.append(Curve(name, colour, seeds, np.array([by_seed[int(seed)] for seed in seeds])))
+        shares = [_mean(list(_of(rows, name, key).values())) for key in ("searched", "derived")]
+        known = [value for value in shares if value is not None]
+        if len(known) == 2:
+            known.append(1.0 - float(np.mean(list(by_seed.values()))))
+            stages.append(Curve(name, colour, np.array([1.0, 2.0, 3.0]), np.array(known)))
+    axis = Axis("1 searched, 2 derived, 3 retrained", ticks=(1.0, 2.0, 3.0))
+    by = Axis("seed", ticks=tuple(sorted({float(x) for curve in errors for x in curve.x})))
+    return draw(
+        [
+            Panel("What is left of the accuracy", axis, Axis("accuracy"), tuple(stages)),
+            Panel("Test error after training from scratch", by, Axis("error"), tuple(errors)),
+        ]
     )
 
 
