@@ -66,11 +66,12 @@ def search(  # noqa: PLR0913  # a door
     json: Json = False,
 ) -> None:
     """Search a network's cell by gradient descent; with a command, draw, show or count what was found."""
+    given = dict(locals())  # first of all, so that it has the options and nothing else
     if context.invoked_subcommand is not None:
         _refuse_options(context)
         return
     from rung.cli.parse import parse_duration
-    from rung.cli.search_order import Order
+    from rung.cli.search_order import order_of
     from rung.deploy.extras import need
 
     if data is None:
@@ -82,32 +83,7 @@ def search(  # noqa: PLR0913  # a door
     need("torch", "rung search")
     from rung.cli.search_run import run
 
-    run(
-        Order(
-            data=data,
-            strategy=strategy,
-            cell=cell,
-            space=space,
-            preset=preset,
-            budget=seconds,
-            epochs=epochs,
-            seed=seed,
-            settings=pairs,
-            limit=limit,
-            cutout=cutout,
-            crop=crop,
-            flip=flip,
-            size=size,
-            classes=classes,
-            device=device,
-            retrain=retrain,
-            out=str(out),
-            report=str(report),
-            storage=storage,
-            study=study,
-            json=json,
-        )
-    )
+    run(order_of({**given, "budget": seconds, "settings": pairs}))
 
 
 def _refuse_options(context: typer.Context) -> None:

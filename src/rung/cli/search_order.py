@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from rung.cli.options import DEFAULT_STORAGE
@@ -43,3 +44,9 @@ class Order:
     storage: str = DEFAULT_STORAGE
     study: str | None = None
     json: bool = False
+
+
+def order_of(given: Mapping[str, Any]) -> Order:
+    """The order of a command's options, by name; others are left out."""
+    values = {field.name: given[field.name] for field in dataclasses.fields(Order)}
+    return Order(**{**values, "out": str(values["out"]), "report": str(values["report"])})

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json as jsons
-import shlex
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,8 @@ from rung.cli import search_retrain_options as options
 from rung.cli.exits import INTERRUPTED, NO_RESULT
 from rung.cli.options import Json
 from rung.cli.search_cells import CellFile
-from rung.cli.search_retrain_progress import COLUMNS, RetrainProgress, figures
+from rung.cli.search_retrain_progress import COLUMNS, RetrainProgress, figures, interrupted
+from rung.cli.search_retrain_text import TextOrder, train_text
 from rung.cli.sizes import spoken_size
 from rung.errors import UserError
 
@@ -42,6 +42,7 @@ def retrain(  # noqa: PLR0913  # a door
     label_smoothing: options.Smoothing = None,
     stem: options.Stem = None,
     amp: options.Amp = False,
+    hidden: options.Hidden = None,
     limit: options.Limit = None,
     classes: options.Classes = None,
     budget: options.Budget = None,
@@ -56,7 +57,8 @@ def retrain(  # noqa: PLR0913  # a door
 
     After each epoch a checkpoint is written beside --out: after Ctrl-C, --resume goes on from there.
     """
-    from rung.cli.begin import check_apart, check_writable, command_start
+    given = dict(locals())  # first of all, so that it has the options and nothing else
+    from rung.cli.begin import command_start
     from rung.cli.parse import parse_duration
     from rung.cli.search_cells import read_cell
     from rung.deploy.extras import need
@@ -65,50 +67,34 @@ def retrain(  # noqa: PLR0913  # a door
     from rung.nas.retraining import retrain as trained
 
     genotype = read_cell(cell)
-    check_writable(out, "--out")
-    check_apart(out, "--out", {"the cell file": cell, "the data": data})
-    if update:
-        result_form(cell)
+    _check_places(cell, data, out, update)
     began, seconds = command_start(), None if budget is None else parse_duration(budget)
-    settings = {
-        "channels": channels,
-        "layers": layers,
-        "epochs": epochs,
-        "batch": batch,
-        "rate": rate,
-        "warm_up": warm_up,
-        "cutout": cutout,
-        "drop_path": drop_path,
-        "label_smoothing": label_smoothing,
-        "stem": stem,
-    }
+    settings = {name: given[name] for name in options.NETWORK}
     if genotype.recurrent:
-        raise UserError(f"{cell} is a recurrent cell: it cannot be trained on pictures")
+        options.refuse_given(cell, {**settings, "classes": classes, "auxiliary": auxiliary})
+        asked = (data, preset, epochs, batch, rate, hidden, limit, seconds, seed, device)
+        train_text(cell, genotype, TextOrder(*asked, str(out), resume, json))
+        return
     wanted = options.schedule(preset, settings, auxiliary, amp)
     with processes(device) as here:
         pictures = read(data, limit, classes, seed)
         announce(pictures)
-        found = train(
-            cell.name,
-            lambda progress: trained(
-                genotype,
-                pictures,
-                wanted,
-                seed=seed,
-                device=here,
-                out=out,
-                resume=resume,
-                budget=seconds,
-                began=began,
-                watch=progress,
-                tell=progress.tell,
-            ),
-            out,
-        )
+        ready = partial(trained, genotype, pictures, wanted, seed=seed, device=here, out=out, resume=resume)
+        timed = partial(ready, budget=seconds, began=began)
+        found = train(cell.name, lambda progress: timed(watch=progress, tell=progress.tell), out)
         if first():
             finish(cell, found, out, update, json)
     if found.diverged is not None:
         raise typer.Exit(NO_RESULT)
+
+
+def _check_places(cell: Path, data: str, out: Path, update: bool) -> None:
+    from rung.cli.begin import check_apart, check_writable
+
+    check_writable(out, "--out")
+    check_apart(out, "--out", {"the cell file": cell, "the data": data})
+    if update:
+        result_form(cell)
 
 
 def result_form(cell: Path) -> dict[str, Any]:
@@ -184,18 +170,6 @@ def train(title: str, run: Callable[[Any], Retrained], out: Path | None) -> Retr
     if found.diverged is not None:
         output.fail(found.diverged)
     return found
-
-
-def interrupted(done: int, planned: int, out: Path | None) -> str:
-    """What is kept, and the command that goes on."""
-    if out is None or not done:
-        return (
-            "interrupted: nothing is kept"
-            if out is None
-            else "interrupted in the first epoch: nothing is kept"
-        )
-    words = ["rung", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
-    return f"interrupted; {done} of {planned} epochs are kept. Go on with: {shlex.join(words)}"
 
 
 def finish(cell: Path, found: Retrained, out: Path, update: bool, json: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
@@ -85,6 +85,10 @@ Stem = Annotated[
     ),
 ]
 Amp = Annotated[bool, typer.Option("--amp", help="Compute in bfloat16: for GPUs; slower on most processors.")]
+Hidden = Annotated[
+    int | None,
+    typer.Option(min=1, help="Of a recurrent cell: width of its state.", show_default=_PRESET),
+]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the network is trained.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Limit = Annotated[int | None, typer.Option(min=2, help="Use so many training pictures.", show_default="all")]
@@ -107,6 +111,36 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on with a training th
 Update = Annotated[
     bool, typer.Option("--update", help="Write the accuracy into the cell file, if a search wrote it.")
 ]
+
+
+NETWORK: Final = (
+    "channels",
+    "layers",
+    "epochs",
+    "batch",
+    "rate",
+    "warm_up",
+    "cutout",
+    "drop_path",
+    "label_smoothing",
+    "stem",
+)
+"""Options that are fields of a schedule."""
+
+
+def refuse_given(cell: Path, settings: dict[str, Any]) -> None:
+    """Refuse settings that a recurrent cell has no use for.
+
+    Raises:
+        UserError: one was given.
+    """
+    known = ("epochs", "batch", "rate")
+    given = [name for name, value in settings.items() if value is not None and name not in known]
+    if given:
+        raise UserError(
+            f"--{given[0].replace('_', '-')} does not apply to {cell}, a recurrent cell: it takes --epochs, "
+            "--batch, --rate and --hidden"
+        )
 
 
 def schedule(preset: str, settings: dict[str, Any], auxiliary: bool | None, amp: bool) -> Schedule:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rung.cli import output
@@ -141,3 +144,15 @@ def figures(name: str, found: Any) -> tuple[str, ...]:
 
 
 COLUMNS: Final = ("cell", "test error", "test loss", "parameters", "multiply-adds", "epochs", "time")
+
+
+def interrupted(done: int, planned: int, out: Path | None) -> str:
+    """What is kept, and the command that goes on."""
+    if out is None or not done:
+        return (
+            "interrupted: nothing is kept"
+            if out is None
+            else "interrupted in the first epoch: nothing is kept"
+        )
+    words = ["rung", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
+    return f"interrupted; {done} of {planned} epochs are kept. Go on with: {shlex.join(words)}"

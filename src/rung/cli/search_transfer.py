@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +21,7 @@ from rung.errors import UserError
 if TYPE_CHECKING:
     from rung.nas.genotype import Genotype
     from rung.nas.retraining import Retrained
+    from rung.nas.retraining_schedule import Schedule
 
 Baselines = Annotated[
     int, typer.Option("--baseline", min=0, max=20, help="Train so many random cells of equal size beside it.")
@@ -48,6 +51,7 @@ def transfer(  # noqa: PLR0913  # a door
     json: Json = False,
 ) -> None:
     """Train a cell from scratch on other data, and random cells of its size beside it in the same way."""
+    given = dict(locals())  # first of all, so that it has the options and nothing else
     from rung.cli.parse import parse_duration
     from rung.cli.search_cells import read_cell
     from rung.deploy.extras import need
@@ -60,16 +64,7 @@ def transfer(  # noqa: PLR0913  # a door
     if genotype.recurrent:
         raise UserError(f"{cell} is a recurrent cell: train it on another text with rung search retrain")
     seconds = None if budget is None else parse_duration(budget) / (1 + baseline)
-    settings = {
-        "channels": channels,
-        "layers": layers,
-        "epochs": epochs,
-        "batch": batch,
-        "rate": rate,
-        "cutout": cutout,
-        "drop_path": drop_path,
-        "stem": stem,
-    }
+    settings = {name: given.get(name) for name in options.NETWORK}
     wanted = options.schedule(preset, settings, auxiliary, amp)
     with processes(device) as here:
         pictures = read(data, limit, classes, seed)
@@ -77,34 +72,42 @@ def transfer(  # noqa: PLR0913  # a door
         for note in pictures.notes:
             output.say(note)
         pictures = replace(pictures, notes=())
-        rows: list[tuple[str, Retrained]] = []
-
-        def one(title: str, each: Genotype) -> Retrained:
-            name = cell.name if title == "cell" else title
-            output.say(f"training {name}")
-            # As many epochs for all as the first one's budget has time for.
-            epochs_like = wanted if not rows else replace(wanted, epochs=rows[0][1].epochs)
-            allowed = seconds if not rows else None
-            found = train(
-                name,
-                lambda progress: retrain(
-                    each,
-                    pictures,
-                    epochs_like,
-                    seed=seed,
-                    device=here,
-                    budget=allowed,
-                    watch=progress,
-                    tell=progress.tell if not rows else None,
-                ),
-                None,
-            )
-            rows.append((name, found))
-            return found
-
-        transferred(genotype, pictures, wanted, baselines=baseline, seed=seed, train=one)
+        ready = partial(retrain, pictures=pictures, seed=seed, device=here)
+        training = Trainings(cell.name, wanted, seconds, ready)
+        transferred(genotype, pictures, wanted, baselines=baseline, seed=seed, train=training)
         if first():
-            finish(rows, json)
+            finish(training.rows, json)
+
+
+class Trainings:
+    """Trains cells one after the other, for as many epochs as the first one's budget had time for.
+
+    Args:
+        name: of the first cell.
+        schedule: of all.
+        seconds: that the first may take.
+        ready: `rung.nas.retraining.retrain` but for the genotype, the schedule, the budget and the watchers.
+    """
+
+    def __init__(
+        self, name: str, schedule: Schedule, seconds: float | None, ready: Callable[..., Retrained]
+    ) -> None:
+        self.rows: list[tuple[str, Retrained]] = []
+        self._name, self._schedule, self._seconds, self._ready = name, schedule, seconds, ready
+
+    def __call__(self, title: str, genotype: Genotype) -> Retrained:
+        name = self._name if title == "cell" else title
+        output.say(f"training {name}")
+        alone = not self.rows
+        wanted = self._schedule if alone else replace(self._schedule, epochs=self.rows[0][1].epochs)
+        own = partial(self._ready, genotype, schedule=wanted, budget=self._seconds if alone else None)
+        found = train(
+            name,
+            lambda progress: own(watch=progress, tell=progress.tell if alone else None),
+            None,
+        )
+        self.rows.append((name, found))
+        return found
 
 
 def finish(rows: list[tuple[str, Retrained]], json: bool) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, cast
@@ -145,9 +146,11 @@ def _shared(net: nn.Module, job: Job) -> nn.Module:
     from torch.nn.parallel import DistributedDataParallel
 
     # A cell may have nodes or inputs that reach no output; statistics are averaged once an epoch.
-    return DistributedDataParallel(
-        net, broadcast_buffers=False, find_unused_parameters=not _all_used(job.genotype)
-    )
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", ".*broadcast_buffers")  # later torches have another name for it
+        return DistributedDataParallel(
+            net, broadcast_buffers=False, find_unused_parameters=not _all_used(job.genotype)
+        )
 
 
 def _all_used(genotype: Genotype) -> bool:
