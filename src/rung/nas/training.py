@@ -28,7 +28,7 @@ def weight_step(  # the whole step, in one call
     optimizer.zero_grad(set_to_none=True)
     loss = task.loss(net, mixed, batch, training=True)
     value = average(float(loss.detach()))
-    if math.isfinite(value):
+    if math.isfinite(value) and loss.requires_grad:  # what is left may have no weights: skips and pools
         torch.autograd.backward(loss)
         average_gradients(net.parameters())
         if clip > 0:
