@@ -62,12 +62,11 @@ def test_finds_the_edges_that_were_planted() -> None:
     assert right >= 4
 
 
-@pytest.mark.parametrize("name", ["asap", "darts1"])
-def test_alphas_of_noise_stay_close(name: str) -> None:
+def test_alphas_of_noise_stay_close() -> None:
     """Where nothing fits, alphas move less than half as far apart as where something does."""
     spread = []
     for noise in (False, True):
-        state, _ = found(SEARCHES[name], 0, noise=noise)
+        state, _ = found(SEARCHES["darts1"], 0, noise=noise)
         alphas = state.alphas["normal"].detach()[:, 1:]
         spread.append(float(alphas.max(1).values.mean() - alphas.mean()))
     assert spread[1] < 0.5 * spread[0]

@@ -29,10 +29,12 @@ def run(order: Order) -> None:
     """
     from rung.cli.exits import INTERRUPTED
     from rung.cli.search_progress import SearchProgress
+    from rung.nas.devices import device_of, rank, together
     from rung.nas.planning import Request
     from rung.nas.searching import Search
 
     _check_places(order)
+    here = device_of(order.device)
     request = Request(
         data=order.data,
         strategy=order.strategy,
@@ -49,15 +51,21 @@ def run(order: Order) -> None:
         flip=order.flip,
         size=order.size,
         classes=order.classes,
-        device=order.device,
+        device=here,
         retrain=order.retrain,
     )
     progress = SearchProgress(f"{order.strategy} on {Path(order.data).name}")
-    search = Search(request, order.storage, order.study, progress)
-    search.keep(RECORD, dataclasses.asdict(order))
-    announce(order, search)
-    with progress.showing():
-        result = search.run(progress.phase)
+    with together(here):
+        first = rank() == 0  # of several processes, the one that prints and writes
+        if not first:
+            output.volume.set(-1)
+        search = Search(request, order.storage if first else "memory", order.study, progress)
+        search.keep(RECORD, dataclasses.asdict(order))
+        announce(order, search)
+        with progress.showing():
+            result = search.run(progress.phase)
+    if not first:
+        return
     write(order, result)
     tell(order, result)
     if result.interrupted:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import torch
 
 from rung.errors import UserError
+from rung.nas.devices import device_of
 from rung.nas.loop import Plan, start
 from rung.nas.moment import Moment
 from rung.nas.recipe import PRESETS, Recipe
@@ -150,21 +151,6 @@ def space_of(given: Any) -> Space:
     if given not in SPACES:
         raise UserError(f"unknown space {given!r}: there are {', '.join(SPACES)}")
     return SPACES[given]
-
-
-def device_of(name: str) -> str:
-    """The device that a name stands for.
-
-    Raises:
-        UserError: it is not there.
-    """
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=name)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f"the device {name!r} cannot be used: give --device cpu, or auto") from error
-    return name
 
 
 def recipe_of(request: Request) -> tuple[Recipe, dict[str, Any]]:

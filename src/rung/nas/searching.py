@@ -13,6 +13,7 @@ import torch
 from rung.errors import UserError
 from rung.executors.handle import Trial
 from rung.nas.checkpoint import load, save
+from rung.nas.devices import world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
 from rung.nas.outcome import outcome
 from rung.nas.planning import Prepared, Request, best_threads, fit_budget, prepare, with_epochs
@@ -183,6 +184,10 @@ class Search:
     def _planned(self, study: Study) -> Prepared:
         """The plan with the epochs that the study was begun with, or that fit the budget."""
         prepared, known = self.prepared, study.history.records.get(PLANNED)
+        if world() > 1 and (known or self.request.budget is not None):
+            raise UserError(
+                "several processes search from the start, for --epochs: leave --budget and an old study"
+            )
         if known:
             planned = dict(known[-1].data)
             torch.set_num_threads(int(planned["threads"]))  # as it began: sums of others differ in last bits
