@@ -132,7 +132,7 @@ class LanguageRecipe(Recipe):
 LANGUAGE_PRESETS: Final[Mapping[str, LanguageRecipe]] = MappingProxyType(
     {
         "tiny": LanguageRecipe(
-            text="about three minutes on two cores: 50,000 words of text, 1,000 of vocabulary, 32 units, "
+            text="about three minutes on two cores: 30,000 words of text, 1,000 of vocabulary, 32 units, "
             "little dropout; alphas learn ten times as fast as the paper's",
             epochs=6,
             batch=32,
@@ -140,7 +140,7 @@ LANGUAGE_PRESETS: Final[Mapping[str, LanguageRecipe]] = MappingProxyType(
             rate_min=10.0,
             alpha_rate=3e-2,
             vocabulary=1000,
-            words=50_000,
+            words=30_000,
             hidden=32,
             bptt=20,
             dropout=0.2,
