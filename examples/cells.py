@@ -1,6 +1,6 @@
 """A space of your own: cells with three nodes, and an operation that rung does not ship.
 
-    rung search --space examples/cells.py:space --data digits --epochs 6
+rung search --space examples/cells.py:space --data digits --epochs 6
 """
 
 from torch import nn
