@@ -123,11 +123,17 @@ def announce(order: Order, search: Any) -> None:
     output.say(
         f"search    {plan.strategy.name} in space {plan.space.name}, seed {plan.seed}: "
         f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)} of {plan.task.steps} steps, "
-        f"{recipe.channels} channels, {recipe.layers} layers"
+        f"{_width(recipe)}"
     )
     output.say(f"preset    {order.preset}: {recipe.text}")
     for note in prepared.notes:
         output.say(f"note      {note}")
+
+
+def _width(recipe: Any) -> str:
+    """How wide and deep the supernet is."""
+    hidden = getattr(recipe, "hidden", None)
+    return f"{recipe.channels} channels, {recipe.layers} layers" if hidden is None else f"{hidden} units"
 
 
 def write(order: Order, result: SearchResult) -> None:

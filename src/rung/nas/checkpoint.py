@@ -22,12 +22,13 @@ def identity(plan: Plan) -> dict[str, Any]:
     cells = [[cell.name, cell.nodes, cell.inputs, list(cell.operations)] for cell in plan.space.cells]
     recipe = asdict(plan.recipe)
     kept = ("channels", "layers", "batch", "epochs")
+    words = ("hidden", "bptt", "vocabulary", "words")  # of a recipe for text
     return {
         "space": plan.space.name,
         "cells": cells,
         "strategy": plan.strategy.name,
         "seed": plan.seed,
-        **{name: recipe[name] for name in kept},
+        **{name: recipe[name] for name in (*kept, *words) if name in recipe},
     }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 from rung.nas.genotype import Genotype
@@ -64,10 +63,12 @@ def _judged_alone(plan: Plan, state: State, genotype: Genotype) -> Scores:
 
 
 def _perplexities(searched: Scores, derived: Scores, retrained: Scores | None) -> dict[str, float | None]:
+    from rung.nas.recurrent.language import perplexity
+
     return {
-        "searched": math.exp(searched.loss),
-        "derived": math.exp(derived.loss),
-        "retrained": None if retrained is None else math.exp(retrained.loss),
+        "searched": perplexity(searched.loss),
+        "derived": perplexity(derived.loss),
+        "retrained": None if retrained is None else perplexity(retrained.loss),
     }
 
 

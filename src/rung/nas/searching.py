@@ -279,9 +279,11 @@ def explained(error: Exception, plan: Plan) -> Exception:
     if not short:
         return error
     recipe = plan.recipe
+    name = "hidden" if hasattr(recipe, "hidden") else "channels"
+    wide = getattr(recipe, name)
     return UserError(
-        f"out of memory with {recipe.batch} samples of {recipe.channels} channels a step: it grows "
-        f"with both, so halve one: --set batch={recipe.batch // 2} or --set channels={recipe.channels // 2}"
+        f"out of memory with {recipe.batch} samples of {wide} {name} a step: it grows "
+        f"with both, so halve one: --set batch={recipe.batch // 2} or --set {name}={wide // 2}"
     )
 
 
