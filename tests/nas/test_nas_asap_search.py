@@ -20,7 +20,7 @@ from rung.nas.strategies.asap import Asap
 from rung.nas.task import Net
 from rung.nas.training import forget
 
-EPOCHS = 5
+EPOCHS = 4
 NO_ZERO = Space(
     "no zero",
     tuple(
@@ -29,7 +29,7 @@ NO_ZERO = Space(
     ),
 )
 SPACE = {"small": SMALL, "no zero": NO_ZERO, "nasbench201": SPACES["nasbench201"]}
-RECIPE = Recipe(epochs=EPOCHS, alpha_rate=0.05, rate=0.05)
+RECIPE = Recipe(epochs=EPOCHS, alpha_rate=0.1, rate=0.05)
 
 
 class Task(TinyTask):
@@ -98,7 +98,7 @@ def test_what_is_gone_does_not_come_back() -> None:
 def test_alphas_rest_in_the_grace_period() -> None:
     plan = plan_of()
     state = start(plan)
-    for _ in range(2):  # T is 1.6, then 0.968
+    for _ in range(2):  # T is 1.6, then 0.692
         one_epoch(plan, state)
         if state.epoch == 1:
             assert all(not value.any() for value in state.alphas.values())
@@ -159,16 +159,17 @@ def test_momentum_of_what_stays_is_kept(form: str) -> None:
     assert kept == sum(p.numel() for p in state.net.parameters())
 
 
-@pytest.mark.parametrize("form", ["plain", "fused"])
-def test_a_search_is_a_function_of_its_seed(form: str) -> None:
-    plan, state, _ = searched(form)
+def test_a_search_is_a_function_of_its_seed() -> None:
+    plan, state, _ = searched("fused")
     again = run(plan, start(plan), lambda state, record: True)
     assert all(torch.equal(a, b) for a, b in zip(state.net.parameters(), again.net.parameters(), strict=True))
     assert derive(plan, state) == derive(plan, again)
 
 
-@pytest.mark.parametrize("space", ["small", "nasbench201", "no zero"])
-@pytest.mark.parametrize("form", ["plain", "fused"])
+@pytest.mark.parametrize(
+    ("form", "space"),
+    [("plain", "small"), ("fused", "small"), ("plain", "nasbench201"), ("fused", "no zero")],
+)
 def test_no_gap(form: str, space: str) -> None:
     """Each weight by its name in the derived network: the same outputs in training and in evaluation."""
     plan, state, _ = searched(form, space)
