@@ -142,6 +142,21 @@ def test_a_checkpoint_of_another_search_is_refused(pictures: Any, tmp_path: Any)
         checkpoint.load(plan, tmp_path / "nowhere")
 
 
+def test_an_old_study_of_another_space_is_refused_and_stays(pictures: Any, tmp_path: Any) -> None:
+    url = str(tmp_path / "studies.db")
+    first = tiny(pictures, strategy="darts1", epochs=2, storage=url, study="s")
+    with pytest.raises(UserError, match="is of another search: its space is 'tiny', not 's2'"):
+        tiny(pictures, strategy="darts1", space="s2", epochs=2, storage=url, study="s")
+    assert tiny(pictures, strategy="darts1", epochs=2, storage=url, study="s").genotype == first.genotype
+
+
+def test_the_public_names_are_there() -> None:
+    import rung.nas
+
+    assert all(getattr(rung.nas, name) is not None for name in rung.nas.__all__)
+    assert rung.nas.search is search
+
+
 def test_a_budget_plans_epochs_and_refuses_what_is_under_one(pictures: Any, monkeypatch: Any) -> None:
     prepared = prepare(Request(pictures, "asap", space="tiny", epochs=20, settings=FEW))
     monkeypatch.setattr("rung.nas.planning.epoch_seconds", lambda plan: 3.0)

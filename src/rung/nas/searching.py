@@ -163,6 +163,10 @@ class Search:
 
     def _run(self, study: Study) -> SearchResult:
         prepared = self.prepared = self._planned(study)
+        for kept in study.history.checkpoints.values():
+            load(
+                prepared.plan, study.folder / kept.path
+            )  # before the study is touched: says if it is another's
         self._flush(study)
         self._phase("searching")
         found = study.run(self._objective(prepared.plan), executor="inline", watch=self._log)
@@ -203,6 +207,7 @@ class Search:
         def train(trial: Trial) -> dict[str, float]:
             state = load(plan, trial.checkpoint) if trial.checkpoint else start(plan)
             self._state = state
+            self._checkpoint = Path(trial.checkpoint) if trial.checkpoint else None
 
             def watch(state: State, record: Record) -> bool:
                 self._unlogged.append((EPOCH, record.to_dict()))
