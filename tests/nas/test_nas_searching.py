@@ -66,6 +66,8 @@ def test_asap_ends_without_a_gap(pictures: Any) -> None:
     assert result.relaxation_gap.outputs < 1e-4
     assert result.relaxation_gap.accuracy == pytest.approx(0.0)
     assert result.records[-1]["operations"] == 8  # two inputs a node, two nodes, two cells
+    assert len(result.records) > 6
+    assert any(note.startswith("undecided after 6 epochs") for note in result.notes)
 
 
 def test_the_result_is_a_file_and_back(pictures: Any, tmp_path: Any) -> None:

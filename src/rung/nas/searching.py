@@ -27,6 +27,7 @@ METRIC: Final = "error"  # of the supernet on held-out pictures, or the loss of 
 EPOCH: Final = "epoch"  # the topic of an epoch's record in the study's log
 PLANNED: Final = "planned"  # of how many epochs were planned
 RESULT: Final = "result"
+_SHOWN: Final = 6  # of what a search had not decided
 
 Watch = Callable[[Record, Plan], None]
 
@@ -211,6 +212,8 @@ class Search:
 
             def watch(state: State, record: Record) -> bool:
                 self._unlogged.append((EPOCH, record.to_dict()))
+                if record.epoch == plan.recipe.epochs:
+                    self._notes += open_points(plan, state)
                 if self._watch is not None:
                     self._watch(record, plan)
                 trial.report(record.epoch, save=lambda folder: save(plan, state, folder), **_metrics(record))
@@ -276,6 +279,19 @@ class Search:
             why = found.trials[0].timing.message if found.trials else "no trial was begun"
             raise UserError(f"the search {found.study!r} has no checkpoint: {why}")
         return load(plan, checkpoint)
+
+
+def open_points(plan: Plan, state: State) -> list[str]:
+    """What a pruning strategy had not decided after the last planned epoch, in a sentence, if anything."""
+    undecided = getattr(plan.strategy, "undecided", None)
+    lines = undecided(plan.space, state.net.alive) if undecided is not None else []
+    if not lines:
+        return []
+    rest = f", and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return [
+        f"undecided after {plan.recipe.epochs} epochs, and annealed to the end in further ones: "
+        f"{'; '.join(lines[:_SHOWN])}{rest}"
+    ]
 
 
 def explained(error: Exception, plan: Plan) -> Exception:
