@@ -76,6 +76,14 @@ def test_the_result_is_a_file_and_back(pictures: Any, tmp_path: Any) -> None:
     assert SearchResult.read(tmp_path / "cell.json") == result
 
 
+def test_a_file_is_json_whatever_the_figures_are(pictures: Any, tmp_path: Any) -> None:
+    result = replace(tiny(pictures, strategy="darts1", epochs=1), perplexity={"derived": float("inf")})
+    result.save(tmp_path / "cell.json")
+    text = (tmp_path / "cell.json").read_text()
+    assert "Infinity" not in text
+    assert SearchResult.read(tmp_path / "cell.json").perplexity == {"derived": None}
+
+
 @pytest.mark.parametrize("strategy", ["darts1", "darts", "asap", "snas", "gdas"])
 def test_what_is_resumed_goes_on_bit_for_bit(pictures: Any, tmp_path: Any, strategy: str) -> None:
     """Uninterrupted, and written and read after each epoch: all is the same."""

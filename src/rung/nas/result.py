@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +11,15 @@ from typing import Any
 
 from rung.errors import SpaceError
 from rung.nas.genotype import Genotype
+
+
+def finite(value: Any) -> Any:
+    """The same for JSON, which has no infinity and no NaN: null stands for them."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: finite(item) for key, item in value.items()}
+    return [finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 @dataclass(frozen=True)
@@ -85,7 +95,9 @@ class SearchResult:
         """Write the cell file: whole, or not at all."""
         path = Path(path)
         part = path.with_name(path.name + ".part")
-        part.write_text(json.dumps(self.to_dict(), indent=1) + "\n", encoding="utf-8")
+        part.write_text(
+            json.dumps(finite(self.to_dict()), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+        )
         os.replace(part, path)
 
     @staticmethod
