@@ -47,6 +47,7 @@ class ImageTask:
         augmentation: of training pictures.
         device: where networks are.
         dtype: of pictures and networks.
+        table: operations by name, a user's own among them.
     """
 
     def __init__(  # noqa: PLR0913  # a task, all that describes it

@@ -95,7 +95,6 @@ class State:
         epoch: epochs done.
         ledger: the cost so far.
         records: one an epoch.
-        last_mixed: how the last step of the weights weighed the operations.
     """
 
     net: Net
