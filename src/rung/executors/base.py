@@ -17,6 +17,7 @@ class Job(NamedTuple):
         checkpoint: folder that brings the trial to `start`, or None.
         gates: resources at which the report waits until the next `poll` (or is stopped by a `cancel` before).
         plain: the study has no resource: the objective sees None as its budget.
+        devices: how many it gets; it takes as many slots.
     """
 
     trial: int
@@ -28,6 +29,7 @@ class Job(NamedTuple):
     checkpoint: str | None = None
     gates: tuple[int, ...] = ()
     plain: bool = False
+    devices: int = 1
 
 
 class Executor(Protocol):

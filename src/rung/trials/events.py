@@ -165,7 +165,8 @@ class SessionEnded(Event, frozen=True):
 class JobStarted(Event, frozen=True):
     """Run `trial` from `start` up to `until`; the first job of a trial brings its configuration.
 
-    `gates` are resources on the way at which the report waits for the scheduler's word.
+    `gates` are resources on the way at which the report waits for the scheduler's word. `devices` is how
+    many it gets, where a study gives more of them to trials that climb.
     """
 
     trial: int
@@ -178,6 +179,7 @@ class JobStarted(Event, frozen=True):
     gates: tuple[int, ...] = ()
     checkpoint: str | None = None
     time: float = 0.0
+    devices: int = 1
 
 
 class Reported(Event, frozen=True):

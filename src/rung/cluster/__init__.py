@@ -1,0 +1,1 @@
+"""Sharing workers among studies, and predicting how a job scales over devices."""

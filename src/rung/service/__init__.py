@@ -1,0 +1,1 @@
+"""The HTTP service that runs many studies for many users."""
