@@ -140,13 +140,19 @@ class Writer:
     def in_session(self) -> bool:
         return self._session and self._logged == self.history.length
 
-    def begin(self, executor: str, workers: int, objective: str | None, now: float) -> None:
-        """Take the study up: what the log says is running died with its process, and runs again."""
+    def begin(
+        self, executor: str, workers: int, objective: str | None, now: float, *, adopt: bool = False
+    ) -> None:
+        """Take the study up: what the log says is running died with its process, and runs again.
+
+        With `adopt` such jobs go on: others run them, who outlive this process.
+        """
         self.catch_up()
         history = self.history
+        died = [] if adopt else unfinished(history)
         events: list[Event] = [
             ev.JobFailed(running.job.trial, Failure.INTERRUPTED, "its study died", running.job.attempt, now)
-            for running in unfinished(history)
+            for running in died
         ]
         host, pid = socket.gethostname(), os.getpid()
         events.append(ev.SessionStarted(host, pid, executor, workers, objective, now))

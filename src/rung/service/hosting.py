@@ -1,0 +1,339 @@
+"""One study that the service runs for outside workers: it hands jobs out and takes in what comes of them.
+
+The service is the study's one writer. A job that is handed out and what is told of it is in the log before
+anybody is answered, so that the service may die at any moment: whoever asks again, with the same key, is
+given the same job; whoever tells again is answered that it is known.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from rung.errors import LeaseError, StudyError
+from rung.executors.metrics import as_metrics
+from rung.schedulers.base import Done, Wait
+from rung.service.leases import ASKED, LATE, Lease, Leases
+from rung.space.draws import trial_seed
+from rung.storage.base import Storage
+from rung.study.asked import whole
+from rung.study.checkpoints import Keeper
+from rung.study.writer import Writer
+from rung.trials import events as ev
+from rung.trials.events import Event, Failure, JobStarted, Limits
+
+GRACE: Final = 30.0  # seconds that running jobs get to save, when their study is told to stop
+_FAILURES: Final = {
+    "error": Failure.ERROR,
+    "infeasible": Failure.INFEASIBLE,
+    "timeout": Failure.TIMEOUT,
+    "memory": Failure.MEMORY,
+    "lost": Failure.LOST,
+}
+OUTCOMES: Final = ("finished", "stopped", *_FAILURES)
+
+
+class Grant(NamedTuple):
+    """A job that is handed out: what an outside worker needs to run it."""
+
+    trial: int
+    attempt: int
+    config: Mapping[str, Any]
+    start: int
+    until: int
+    seed: int
+    checkpoint: str | None
+    gates: tuple[int, ...]
+    devices: int
+
+
+class Answer(NamedTuple):
+    """Whether a job is to go on; if not, why: "stopped", "preempted", or why its study ends."""
+
+    go_on: bool
+    why: str | None = None
+
+
+class HostedStudy:
+    """A study that is open for outside workers. May be used from several threads.
+
+    Args:
+        writer: the study's, which this takes over.
+        lease_seconds: how long a job may be silent before it is lost.
+        now: the time at which it is taken up, seconds since the epoch.
+        changed: called after each commit, from the thread that made it.
+    """
+
+    def __init__(
+        self,
+        writer: Writer,
+        storage: Storage,
+        lease_seconds: float,
+        now: float,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._writer = writer
+        self._storage = storage
+        self._changed = changed
+        self._lock = threading.RLock()
+        self.leases = Leases(lease_seconds)
+        self.leases.fold(writer.log.read(), now)
+        self.hungry = True  # whether it may have a job to hand out
+        self.closed = False
+        self._stopping_since: float | None = None
+        self._keeper = Keeper(writer)
+        writer.begin("service", 0, None, now, adopt=True)
+        self._keeper.tidy()
+
+    @property
+    def name(self) -> str:
+        return self._writer.name
+
+    @property
+    def key(self) -> str:
+        return self._writer.log.key
+
+    @property
+    def writer(self) -> Writer:
+        """For reading what it is and what it knows."""
+        return self._writer
+
+    # -- handing out ----------------------------------------------------------------------------------
+
+    def ask(self, worker: str, key: str, now: float) -> Grant | None:
+        """The next job for this worker; the one that the same `key` was given before, if it still runs.
+
+        None: there is none now, see `closed` and `done` for whether there will be one.
+        """
+        with self._lock:
+            if self.closed:
+                return None
+            known = self.leases.by_key(key) if key else None
+            if known is not None:
+                known.expires = now + self.leases.seconds
+                return self._grant(self._writer.history.running[known.trial].job)
+            return self._next(worker, key, now)
+
+    def _next(self, worker: str, key: str, now: float) -> Grant | None:
+        overdue = self._writer.overdue(now)
+        if overdue is not None:
+            self._commit([overdue], now)
+        while True:
+            event = self._writer.next_event(now)
+            if isinstance(event, JobStarted):
+                data = {"worker": worker, "key": key, "attempt": event.attempt}
+                self._commit([event, ev.Recorded(ASKED, data, event.trial, now)], now)
+                return self._grant(event)
+            if isinstance(event, Wait | Done):
+                self.hungry = False
+                self._end_if_done(now)
+                return None
+            self._commit([event], now)
+
+    def _grant(self, event: JobStarted) -> Grant:
+        writer = self._writer
+        return Grant(
+            event.trial,
+            event.attempt,
+            writer.history.config(event.trial),
+            event.start,
+            event.until,
+            trial_seed(writer.identity.seed, event.trial),
+            event.checkpoint,
+            event.gates,
+            event.devices,
+        )
+
+    # -- taking in ------------------------------------------------------------------------------------
+
+    def report(
+        self,
+        trial: int,
+        attempt: int,
+        resource: int,
+        metrics: Mapping[str, Any],
+        checkpoint: str | None,
+        now: float,
+    ) -> Answer:
+        """Take in a value on the way; the same one told twice counts once.
+
+        Raises:
+            LeaseError: the job's lease was lost: somebody else may run it. What was told is recorded.
+        """
+        with self._lock:
+            at, values = whole(f"trial {trial}", resource), as_metrics(metrics)
+            lease = self._held(trial, attempt, {"resource": at, "metrics": values}, now)
+            lease.expires = now + self.leases.seconds
+            if lease.last != (at, values):
+                events: list[Event] = [ev.Reported(trial, at, values, attempt, now)]
+                if checkpoint is not None:
+                    events.append(ev.CheckpointSaved(trial, at, checkpoint, attempt, now))
+                self._commit(events, now)
+            return self._word(lease)
+
+    def renew(self, trial: int, attempt: int, now: float, worker: str = "") -> Answer:
+        """A sign of life.
+
+        Raises:
+            LeaseError: the job's lease was lost.
+        """
+        with self._lock:
+            lease = self._held(trial, attempt, None, now)
+            lease.expires = now + self.leases.seconds
+            lease.worker = worker or lease.worker
+            return self._word(lease)
+
+    def tell(
+        self,
+        trial: int,
+        attempt: int,
+        outcome: str,
+        metrics: Mapping[str, Any] | None,
+        message: str,
+        checkpoint: str | None,
+        now: float,
+    ) -> bool:
+        """Take in how a job ended, one of `OUTCOMES`; returns whether that was known already.
+
+        Raises:
+            LeaseError: the job's lease was lost. What was told is recorded, and not counted.
+            StudyError: there is no such outcome.
+        """
+        if outcome not in OUTCOMES:
+            raise StudyError(f"outcome {outcome!r} is unknown: say one of {', '.join(OUTCOMES)}")
+        with self._lock:
+            if self.leases.was_told(trial, attempt):
+                return True
+            values = None if metrics is None else as_metrics(metrics)
+            said = {"outcome": outcome, "metrics": values, "message": message}
+            self._held(trial, attempt, said, now)
+            events: list[Event] = []
+            if checkpoint is not None:
+                until = self._writer.history.running[trial].job.until
+                events.append(ev.CheckpointSaved(trial, until, checkpoint, attempt, now))
+            self._commit([*events, _end(trial, attempt, outcome, values, message, now)], now)
+            return False
+
+    def _held(self, trial: int, attempt: int, said: Mapping[str, Any] | None, now: float) -> Lease:
+        """The job's lease; what was said under one that is lost is recorded."""
+        if self.closed:
+            raise LeaseError(f"study {self.name!r} runs no more: the job of trial {trial} is over")
+        lease = self.leases.holder(trial, attempt)
+        if lease is not None:
+            return lease
+        history = self._writer.history
+        if not 0 <= trial < len(history.values) or not 0 <= attempt < history.attempts[trial]:
+            raise StudyError(f"study {self.name!r} gave out no job of trial {trial}, attempt {attempt}")
+        if said is not None and not self.leases.was_told(trial, attempt):
+            self._commit([ev.Recorded(LATE, {**said, "attempt": attempt}, trial, now)], now)
+        raise LeaseError(
+            f"the job of trial {trial}, attempt {attempt}, is over: it was told, or its lease was lost"
+        )
+
+    def _word(self, lease: Lease) -> Answer:
+        history = self._writer.history
+        if history.running[lease.trial].stopping:
+            return Answer(False, "stopped")
+        why = self._writer.ended
+        if why is not None and why != "confirm":
+            return Answer(False, why)
+        return Answer(lease.leaving is None, lease.leaving)
+
+    # -- its owner's wishes ---------------------------------------------------------------------------
+
+    def preempt(self, trial: int, why: str = "preempted") -> None:
+        """Have this trial's job stop at its next report, to go on later."""
+        with self._lock:
+            lease = self.leases.running.get(trial)
+            if lease is not None:
+                lease.leaving = why
+
+    def wind_down(self, reason: str, now: float) -> None:
+        """Start no more jobs, have those that run stop and save, then end: "paused" or "stopped"."""
+        with self._lock:
+            if not self.closed and self._writer.history.stopping is None:
+                self._commit([ev.StopDecided(reason, now)], now)
+            self._end_if_done(now)
+
+    def set_limits(self, limits: Limits, now: float) -> None:
+        """Change when it ends."""
+        with self._lock:
+            self._commit([ev.LimitsChanged(limits, now)], now)
+
+    def commit(self, events: Sequence[Event], now: float) -> None:
+        """Add what is no answer of a job: a known result, a note, another space."""
+        with self._lock:
+            self._commit(events, now)
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Notice lost leases, spent time and requests of other processes; end what is done.
+
+        Raises:
+            LeaseError: another process took the study over.
+        """
+        with self._lock:
+            if self.closed:
+                return
+            for lease in self.leases.expired(now):
+                why = f"nothing was heard of {lease.worker or 'its worker'} for {self.leases.seconds:g} s"
+                self._commit([ev.JobFailed(lease.trial, Failure.LOST, why, lease.attempt, now)], now)
+            overdue = self._writer.overdue(now)
+            if overdue is not None:
+                self._commit([overdue], now)
+            self._commit(self._writer.tick(now), now)
+            self._give_up_after_grace(now)
+            self._end_if_done(now)
+
+    def _give_up_after_grace(self, now: float) -> None:
+        if self._writer.ended is None:
+            self._stopping_since = None
+        elif self._stopping_since is None:
+            self._stopping_since = now
+        elif now - self._stopping_since > GRACE:
+            for lease in list(self.leases.running.values()):
+                event = ev.JobFailed(
+                    lease.trial, Failure.INTERRUPTED, "did not stop in time", lease.attempt, now
+                )
+                self._commit([event], now)
+
+    def _end_if_done(self, now: float) -> None:
+        if not self.closed and not self.leases.running and self._writer.done:
+            self._writer.commit_folded(self._keeper.give_up(now))
+            self._keeper.delete()
+            self._writer.end(self._writer.ended or "done", now)
+            self._shut()
+
+    def close(self) -> None:
+        """Let go of the study as it is: jobs go on, and whoever opens it next adopts them."""
+        with self._lock:
+            if not self.closed:
+                self._shut()
+
+    def _shut(self) -> None:
+        self.closed = True
+        self._writer.log.close()
+        self._changed()
+
+    def _commit(self, events: Sequence[Event], now: float) -> None:
+        if not events:
+            return
+        self._writer.commit(events)
+        self.leases.fold(events, now)
+        self._writer.stop_trials(now)
+        self._writer.commit_folded(self._keeper.sweep(events, now))
+        self.hungry = True
+        self._changed()
+
+
+def _end(
+    trial: int, attempt: int, outcome: str, metrics: Mapping[str, Any] | None, message: str, now: float
+) -> Event:
+    """The event that a job's outcome is."""
+    if outcome == "finished":
+        return ev.JobFinished(trial, attempt, metrics, now)
+    if outcome == "stopped":
+        return ev.JobStopped(trial, attempt, now)
+    return ev.JobFailed(trial, _FAILURES[outcome], message, attempt, now)

@@ -1,0 +1,301 @@
+"""All studies of a service: those that run, open for outside workers, and those that lie in the storage."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from rung.errors import LeaseError, StorageError, StudyError
+from rung.service.hosting import HostedStudy
+from rung.service.shared import Hosted, Register
+from rung.storage.base import Storage, StudyRow
+from rung.study.limits import make_limits
+from rung.study.methods import combination
+from rung.study.opening import open_or_begin, open_stored
+from rung.study.settings import Settings
+from rung.trials.events import Limits
+
+if TYPE_CHECKING:
+    from rung.service.models import NewStudy, StudyChange
+
+LEASE: Final = 60.0  # seconds that a job may be silent
+_SETTINGS: Final = (
+    "metric",
+    "mode",
+    "reference",
+    "constraints",
+    "resource",
+    "eta",
+    "seed",
+    "noisy",
+    "confirm",
+)
+_ENDS: Final = (
+    "trials",
+    "budget",
+    "total_resource",
+    "target",
+    "retries",
+    "trial_time",
+    "trial_memory",
+)
+_SHARES: Final = ("weight", "priority", "min_slots", "max_slots")
+_log = logging.getLogger("rung.service")
+
+
+class Hub:
+    """The studies of one storage, of which this process writes those that run.
+
+    Args:
+        storage: where they lie.
+        register: where it is kept whose they are.
+        lease: seconds that a job may be silent before it is lost.
+        clock: seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        register: Register,
+        lease: float = LEASE,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.storage = storage
+        self.lease = lease
+        self.now = clock
+        self._register = register
+        self._lock = threading.RLock()
+        self._active: dict[str, HostedStudy] = {}  # by key
+        self._hosted = {
+            key: msgspec.convert({**data, "owner": owner}, Hosted)
+            for key, (owner, data) in register.hosted().items()
+        }
+        self.listeners: list[Callable[[], None]] = []
+
+    # -- coming and going -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Take up every study that is wanted running."""
+        for row in self.storage.list():
+            hosted = self._hosted.get(row.key)
+            if hosted is not None and hosted.wanted == "running":
+                self._try_open(row.name)
+
+    def _try_open(self, name: str) -> None:
+        """Take a study up if nobody else writes it; a later `tick` tries again."""
+        try:
+            self._open(name)
+        except LeaseError as error:
+            _log.warning("study %s waits: %s", name, error)
+        except (StudyError, StorageError) as error:
+            _log.error("study %s cannot be taken up: %s", name, error)
+
+    def _open(self, name: str) -> HostedStudy:
+        with self._lock:
+            return self._host(open_stored(self.storage, name).writer)
+
+    def _host(self, writer: Any) -> HostedStudy:
+        study = HostedStudy(writer, self.storage, self.lease, self.now(), self._changed)
+        self._active[study.key] = study
+        self._changed()
+        return study
+
+    def _changed(self) -> None:
+        for listener in self.listeners:
+            listener()
+
+    def close(self) -> None:
+        """Let go of all studies as they are: their jobs go on, and the next service adopts them."""
+        with self._lock:
+            for study in self._active.values():
+                study.close()
+            self._active.clear()
+
+    # -- finding --------------------------------------------------------------------------------------
+
+    @property
+    def active(self) -> Sequence[HostedStudy]:
+        """Studies that run now."""
+        with self._lock:
+            return [study for study in self._active.values() if not study.closed]
+
+    def row(self, name: str) -> StudyRow:
+        """A study as the storage has it.
+
+        Raises:
+            StudyError: there is none of this name.
+        """
+        row = self.storage.find(name)
+        if row is None:
+            self.storage.read(name)  # says so, with the closest name
+            raise StudyError(f"there is no study {name!r}")
+        return row
+
+    def hosted(self, key: str) -> Hosted | None:
+        """What is known of it beside its log; None if it was made without the service."""
+        return self._hosted.get(key)
+
+    def running(self, key: str) -> HostedStudy | None:
+        """The study, if it runs now."""
+        study = self._active.get(key)
+        return study if study is not None and not study.closed else None
+
+    def study(self, name: str) -> HostedStudy:
+        """A study that runs now.
+
+        Raises:
+            StudyError: there is none of this name, or it does not run.
+        """
+        with self._lock:
+            for study in self._active.values():
+                if study.name == name and not study.closed:
+                    return study
+        state = self.row(name).summary.state
+        raise StudyError(f"study {name!r} does not run here (it is {state}): resume it first")
+
+    def owned(self, owner: str) -> int:
+        """How many studies of the storage are this user's."""
+        return sum(hosted.owner == owner for hosted in self._hosted.values())
+
+    # -- owners' wishes -------------------------------------------------------------------------------
+
+    def create(self, new: NewStudy, owner: str) -> StudyRow:
+        """Begin a study.
+
+        Raises:
+            StudyError: the name is taken.
+            UserError: what was given makes no study.
+        """
+        from rung.space import from_json
+
+        sampler, scheduler = new.sampler, new.scheduler
+        if new.method is not None:
+            if sampler is not None or scheduler is not None:
+                raise StudyError("give either method, or sampler and scheduler, not both")
+            named = combination(new.method)
+            sampler, scheduler = named.sampler, named.scheduler
+        limits = make_limits(*(getattr(new, name) for name in _ENDS))
+        given = {name: getattr(new, name) for name in _SETTINGS}
+        settings = Settings(**given, sampler=sampler, scheduler=scheduler)
+        hosted = Hosted(
+            owner, new.objective, new.weight, new.priority, new.min_slots, new.max_slots, new.devices
+        )
+        space = from_json(new.space)
+        with self._lock:
+            if new.name is not None and self.storage.find(new.name) is not None:
+                raise StudyError(f"the name {new.name!r} is taken: choose another, or delete that study")
+            writer = open_or_begin(space, settings, self.storage, new.name).writer
+            try:
+                writer.set_limits(limits, self.now())
+                self._keep(writer.log.key, hosted)
+            except BaseException:
+                writer.log.close()
+                raise
+            study = self._host(writer)
+        return self.row(study.name)
+
+    def _keep(self, key: str, hosted: Hosted) -> None:
+        data = msgspec.to_builtins(hosted)
+        del data["owner"]
+        self._register.set_hosted(key, hosted.owner, data)
+        self._hosted[key] = hosted
+
+    def wind_down(self, name: str, wanted: str) -> None:
+        """Have a study "paused" or "stopped": jobs that run save at their next report."""
+        with self._lock:
+            row = self.row(name)
+            self._want(row.key, wanted)
+            study = self.running(row.key)
+        if study is not None:
+            study.wind_down(wanted, self.now())
+        elif row.writer is not None:  # another process runs it
+            self.storage.request(name, "pause" if wanted == "paused" else "stop", {})
+
+    def resume(self, name: str, owner: str) -> None:
+        """Go on with a study; one that was made without the service becomes this user's."""
+        with self._lock:
+            row = self.row(name)
+            if row.key not in self._hosted:
+                self._keep(row.key, Hosted(owner))
+            self._want(row.key, "running")
+            if self.running(row.key) is None:
+                self._open(name)
+
+    def _want(self, key: str, wanted: str) -> None:
+        hosted = self._hosted.get(key)
+        if hosted is not None and hosted.wanted != wanted:
+            self._keep(key, msgspec.structs.replace(hosted, wanted=wanted))
+
+    def change(self, name: str, change: StudyChange) -> StudyRow:
+        """Change a study's limits, shares or name; what is None stays."""
+        with self._lock:
+            row = self.row(name)
+            hosted = self._hosted.get(row.key)
+            shares = {key: value for key in _SHARES if (value := getattr(change, key)) is not None}
+            if shares and hosted is not None:
+                self._keep(row.key, msgspec.structs.replace(hosted, **shares))
+            self._extend(row, change)
+            if change.name is not None and change.name != name:
+                self.storage.rename(name, change.name)
+                study = self.running(row.key)
+                if study is not None:
+                    study.writer.name = change.name
+        self._changed()
+        return self.row(change.name or name)
+
+    def _extend(self, row: StudyRow, change: StudyChange) -> None:
+        wanted = make_limits(change.trials, change.budget, change.total_resource, change.target)
+        names = ("trials", "seconds", "total_resource", "target")
+        new = {name: value for name in names if (value := getattr(wanted, name)) is not None}
+        if not new:
+            return
+        study = self.running(row.key)
+        if study is not None:
+            study.set_limits(msgspec.structs.replace(study.writer.history.limits, **new), self.now())
+            return
+        writer = open_stored(self.storage, row.name).writer
+        try:
+            limits: Limits = msgspec.structs.replace(writer.history.limits, **new)
+            writer.set_limits(limits, self.now())
+        finally:
+            writer.log.close()
+
+    def delete(self, name: str) -> None:
+        """Remove a study with all that it has; its jobs are told that their lease is lost."""
+        with self._lock:
+            row = self.row(name)
+            study = self._active.pop(row.key, None)
+            if study is not None:
+                study.close()
+            self.storage.delete(name)
+            self._register.forget(row.key)
+            self._hosted.pop(row.key, None)
+        self._changed()
+
+    # -- time -----------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Look after all studies; called every second or so."""
+        now = self.now()
+        for study in self.active:
+            try:
+                study.tick(now)
+            except LeaseError as error:  # another process took it over
+                _log.warning("study %s: %s", study.name, error)
+                study.close()
+        with self._lock:
+            ended = [key for key, study in self._active.items() if study.closed]
+            for key in ended:
+                del self._active[key]
+                self._settle(key)
+
+    def _settle(self, key: str) -> None:
+        """A study that ended by itself is not to be taken up again at the next start."""
+        hosted = self._hosted.get(key)
+        if hosted is not None and hosted.wanted == "running":
+            self._want(key, "done")

@@ -1,0 +1,127 @@
+"""Who runs which job of a study, until when, and what was told of it: a fold of the study's own log.
+
+A lease is the pair (trial, attempt): every job of a trial has a larger attempt than the one before, so that
+it is a fencing token too. Nothing of it needs a table of its own, and a service that restarts goes on with
+the jobs that its log says are running.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from rung.trials import events as ev
+from rung.trials.events import Event, Failure
+
+ASKED: Final = "asked"  # the topic of the record beside a `JobStarted`: who asked for it, and by which key
+LATE: Final = "late"  # the topic of what came of a job whose lease was lost
+
+Job = tuple[int, int]  # (trial, attempt)
+
+_NOBODYS: Final = (Failure.LOST, Failure.INTERRUPTED)  # how a job ends of which nobody told
+
+
+class Lease:
+    """A job that somebody runs.
+
+    Attributes:
+        worker: its name, as it called itself; "" if the log does not say.
+        key: the idempotency key of the request that asked for it.
+        expires: when it is lost unless renewed, seconds since the epoch.
+        last: what it reported last, (resource, metrics).
+        began: when it was asked for.
+        saved: when its last checkpoint was saved, or it began.
+        leaving: why it is told to stop though its study goes on ("preempted"); None as long as it isn't.
+    """
+
+    __slots__ = ("attempt", "began", "expires", "key", "last", "leaving", "saved", "trial", "worker")
+
+    def __init__(self, trial: int, attempt: int, began: float, expires: float) -> None:
+        self.trial = trial
+        self.attempt = attempt
+        self.worker = ""
+        self.key = ""
+        self.began = self.saved = began
+        self.expires = expires
+        self.last: tuple[int, Mapping[str, Any]] | None = None
+        self.leaving: str | None = None
+
+
+class Leases:
+    """All leases of one study.
+
+    Args:
+        seconds: how long a lease lasts without a sign of life.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.running: dict[int, Lease] = {}  # by trial
+        self.lost = 0
+        self._told: set[Job] = set()  # jobs whose end their worker told
+        self._keys: dict[str, Job] = {}
+
+    def fold(self, events: Iterable[Event], now: float) -> None:
+        """Take in what was logged; leases begun or renewed by it last from `now`."""
+        for event in events:
+            match event:
+                case ev.JobStarted():
+                    self.running[event.trial] = Lease(
+                        event.trial, event.attempt, event.time, now + self.seconds
+                    )
+                case ev.Recorded(topic=topic) if topic == ASKED:
+                    self._asked(event)
+                case ev.Reported() | ev.CheckpointSaved():
+                    self._alive(event, now)
+                case ev.JobFinished() | ev.JobStopped():
+                    self._ended(event.trial, event.attempt, told=True)
+                case ev.JobFailed():
+                    self._ended(event.trial, event.attempt, told=event.failure not in _NOBODYS)
+
+    def _asked(self, event: ev.Recorded) -> None:
+        lease = self.running.get(event.trial) if event.trial is not None else None
+        if lease is not None:
+            lease.worker, lease.key = str(event.data.get("worker", "")), str(event.data.get("key", ""))
+            if lease.key:
+                self._keys[lease.key] = (lease.trial, lease.attempt)
+
+    def _alive(self, event: ev.Reported | ev.CheckpointSaved, now: float) -> None:
+        lease = self.holder(event.trial, event.attempt)
+        if lease is None:
+            return
+        lease.expires = now + self.seconds
+        if isinstance(event, ev.Reported):
+            lease.last = (event.resource, event.metrics)
+        else:
+            lease.saved = event.time
+
+    def _ended(self, trial: int, attempt: int, *, told: bool) -> None:
+        lease = self.holder(trial, attempt)
+        if lease is None:
+            return
+        del self.running[trial]
+        self._keys.pop(lease.key, None)
+        if told:
+            self._told.add((trial, attempt))
+        else:
+            self.lost += 1
+
+    # -- questions ------------------------------------------------------------------------------------
+
+    def holder(self, trial: int, attempt: int) -> Lease | None:
+        """The lease of this very job, if it runs."""
+        lease = self.running.get(trial)
+        return lease if lease is not None and lease.attempt == attempt else None
+
+    def was_told(self, trial: int, attempt: int) -> bool:
+        """Whether its worker told how it ended."""
+        return (trial, attempt) in self._told
+
+    def by_key(self, key: str) -> Lease | None:
+        """The running job that a request of this key was given."""
+        trial, attempt = self._keys.get(key, (-1, -1))
+        return self.holder(trial, attempt)
+
+    def expired(self, now: float) -> list[Lease]:
+        """Leases that are lost by now."""
+        return [lease for lease in self.running.values() if lease.expires < now]

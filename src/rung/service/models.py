@@ -1,0 +1,149 @@
+"""What requests bring, checked where it enters: unknown fields and values out of range are refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Slots = Annotated[int, Field(ge=0, le=1_000_000)]
+Weight = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
+Metrics = dict[str, float | int | None]  # null: no number, such as NaN
+Trial = Annotated[int, Field(ge=0, lt=2**53)]
+
+
+class Body(BaseModel):
+    """A request's body."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Shares(Body):
+    """How a study shares the workers with others."""
+
+    weight: Weight = 1.0
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    min_slots: Slots = 0
+    max_slots: Slots | None = None
+
+
+class Ends(Body):
+    """When a study ends, and what a job may take; as in `rung.tune`."""
+
+    trials: int | None = None
+    budget: str | float | None = None
+    total_resource: int | None = None
+    target: float | None = None
+    retries: int = 3
+    trial_time: str | float | None = None
+    trial_memory: int | None = None
+
+
+class NewStudy(Shares, Ends):
+    """A study to create; as in `rung.tune`, but for the objective, which is named and not sent.
+
+    `objective` is "module:function" that workers have, or null: then outside workers ask and tell.
+    """
+
+    name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    space: dict[str, Any]
+    metric: str | list[str] = "loss"
+    mode: str | list[str] = "min"
+    reference: list[float] | None = None
+    constraints: list[str] = []
+    resource: str | list[Any] | None = None
+    eta: int = 3
+    method: str | None = None
+    sampler: str | None = None
+    scheduler: str | None = None
+    seed: int = 0
+    noisy: bool = False
+    confirm: int = 0
+    objective: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$", max_length=300)] | None = (
+        None
+    )
+    devices: Annotated[int, Field(ge=1, le=1024)] = 1
+
+
+class StudyChange(Body):
+    """What may change of a study; what is left out stays."""
+
+    name: Name | None = None
+    trials: int | None = None
+    budget: str | float | None = None
+    total_resource: int | None = None
+    target: float | None = None
+    weight: Weight | None = None
+    priority: Annotated[int, Field(ge=-1000, le=1000)] | None = None
+    min_slots: Slots | None = None
+    max_slots: Slots | None = None
+
+
+class Wish(Body):
+    """What somebody asks of a study, as other processes do of one that runs on their machine."""
+
+    request: Literal["pause", "stop", "enqueue", "note", "fix", "change_space"]
+    data: dict[str, Any] = {}
+
+
+class Known(Body):
+    """A result that is known from elsewhere."""
+
+    config: dict[str, Any]
+    metrics: Metrics | float
+    resource: int | None = None
+
+
+class Ask(Body):
+    """A request for a job."""
+
+    worker: Annotated[str, Field(max_length=200)] = ""
+
+
+class Report(Body):
+    """A value on the way."""
+
+    resource: Annotated[int, Field(ge=1, lt=2**53)]
+    metrics: Metrics
+    checkpoint: Annotated[str, Field(max_length=2000)] | None = None
+
+
+class Renew(Body):
+    """A sign of life."""
+
+    worker: Annotated[str, Field(max_length=200)] = ""
+
+
+class Tell(Body):
+    """How a job ended."""
+
+    outcome: Literal["finished", "error", "infeasible", "timeout", "memory", "lost", "stopped"]
+    metrics: Metrics | None = None
+    message: Annotated[str, Field(max_length=10_000)] = ""
+    checkpoint: Annotated[str, Field(max_length=2000)] | None = None
+
+
+class NewWorker(Body):
+    """A machine that lends slots."""
+
+    name: Name
+    slots: Annotated[int, Field(ge=1, le=100_000)]
+    labels: dict[str, str] = {}
+
+
+class RunningJob(Body):
+    """A job that a worker runs."""
+
+    study: Name
+    trial: Trial
+    attempt: Trial
+
+
+class Poll(Body):
+    """A worker's sign of life and its question for more."""
+
+    running: list[RunningJob] = []
+    free: Slots = 0
+    wait: Annotated[float, Field(ge=0, le=20)] = 0.0
+    refuse: list[Name] = []
