@@ -4,6 +4,8 @@
     ├── UserError           what was given cannot be used; the command exits with 2
     │   ├── SpaceError      a search space, or a configuration that is not in it
     │   ├── StudyError      a study that is missing, exists otherwise, or is asked for nonsense
+    │   │   ├── MissingError    there is no such study, or trial, or job
+    │   │   └── ConflictError   a name is taken, or a study's state does not allow that now
     │   ├── StorageError    a storage that cannot be opened, read or written
     │   │   └── LeaseError  another process writes this study
     │   └── DataError       a table, a target or a model file
@@ -30,6 +32,14 @@ class SpaceError(UserError):
 
 class StudyError(UserError):
     """A study that does not exist, exists with other settings, or is asked for nonsense."""
+
+
+class MissingError(StudyError):
+    """There is no study of this name, or no such trial or job in it."""
+
+
+class ConflictError(StudyError):
+    """A name that is taken, or something that the study's state does not allow now."""
 
 
 class StorageError(UserError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection
 
-from rung.errors import StudyError
+from rung.errors import ConflictError, MissingError, StudyError
 
 _LONGEST = 200
 _SHOWN = 5  # names in a sentence
@@ -24,18 +24,20 @@ def check_name(name: str) -> str:
     return name
 
 
-def missing(name: str, names: Collection[str], url: str) -> StudyError:
+def missing(name: str, names: Collection[str], url: str) -> MissingError:
     """There is no study of this name; the sentence names the closest."""
     if not names:
-        return StudyError(f"there is no study {name!r} in {url}: it has no studies")
+        return MissingError(f"there is no study {name!r} in {url}: it has no studies")
     close = difflib.get_close_matches(name, names, n=1)
     if close:
-        return StudyError(f"there is no study {name!r} in {url}: did you mean {close[0]!r}?")
+        return MissingError(f"there is no study {name!r} in {url}: did you mean {close[0]!r}?")
     shown = ", ".join(repr(other) for other in list(names)[:_SHOWN])
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return StudyError(f"there is no study {name!r} in {url}: it has {shown}{more}")
+    return MissingError(f"there is no study {name!r} in {url}: it has {shown}{more}")
 
 
-def taken(name: str, url: str) -> StudyError:
+def taken(name: str, url: str) -> ConflictError:
     """Another study has this name."""
-    return StudyError(f"there is a study {name!r} in {url} already: choose another name, or delete that one")
+    return ConflictError(
+        f"there is a study {name!r} in {url} already: choose another name, or delete that one"
+    )
