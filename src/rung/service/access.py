@@ -1,7 +1,7 @@
 """Who may do what: roles, scopes, and the check that every router asks for.
 
-A token is some user's, and has the user's role. Scopes narrow it further. `needs(role)` is the dependency of a
-route; which scope it wants follows from the method, unless it is said.
+A token is some user's, and has the user's role. Scopes narrow it further. `needs(role)` is the dependency of
+a route; which scope it wants follows from the method, unless it is said.
 """
 
 from __future__ import annotations
@@ -63,12 +63,14 @@ class Principal(msgspec.Struct, frozen=True):
         role: the user's.
         token: the number of the token that was shown, not the token itself.
         scopes: what the token is narrowed to; empty: nothing.
+        expires: when the token does, seconds since the epoch; None: never.
     """
 
     user: str
     role: Role
     token: str
     scopes: tuple[Scope, ...] = ()
+    expires: float | None = None
 
     def may(self, role: Role, scope: Scope | None = None) -> bool:
         """Whether they have at least this role, and a token that is good for `scope`."""

@@ -1,7 +1,8 @@
 """Errors as problem details (RFC 9457): one sentence for whoever asked, nothing of what is inside.
 
-Every answer of the service above 399 is `application/problem+json` with `type`, `title`, `status` and `detail`;
-one about fields has `errors` too, and one that is our mistake `request`, the number to find it by in the log.
+Every answer of the service above 399 is `application/problem+json` with `type`, `title`, `status` and
+`detail`; one about fields has `errors` too, and one that is our mistake `request`, the number by which the
+log has it.
 """
 
 from __future__ import annotations
