@@ -14,6 +14,7 @@ named `budget`: it is the resource to reach where there is one.
 | raises `rung.Stopped` when nobody told it to stop | `JobFailed(LOST)`: it runs again, but not for ever |
 | raises `MemoryError`, or a library's `OutOfMemoryError` | `JobFailed(MEMORY)` |
 | calls `exit()`, or finds the disk full | `JobFailed(LOST)` |
+| runs a program (`rung.executors.command`) that fails | `JobFailed`, of the kind that it says |
 | raises anything else | `JobFailed(ERROR)`, the traceback in the trial's log |
 """
 
@@ -29,6 +30,7 @@ from rung.errors import Infeasible, RungError, Stopped, StudyError
 from rung.executors.base import Job
 from rung.executors.handle import Trial
 from rung.executors.metrics import as_metrics, as_number, is_number
+from rung.executors.reporting import RUNNING
 from rung.trials.events import Failure, JobFailed, JobFinished, JobStopped
 
 Style = Literal["trial", "config", "budget", "optional budget"]
@@ -43,6 +45,14 @@ class OutOfTimeError(RungError):
 
 class UntoldStopError(RungError):
     """The objective raised `Stopped` of its own accord."""
+
+
+class EndedError(RungError):
+    """An objective of our own knows which kind of failure ended it; its log says the rest."""
+
+    def __init__(self, message: str, failure: Failure) -> None:
+        super().__init__(message)
+        self.failure = failure
 
 
 class Objective(NamedTuple):
@@ -113,6 +123,7 @@ def call(
 
 
 def _invoke(objective: Objective, trial: Trial) -> Any:
+    token = RUNNING.set(trial)  # for `rung.report`
     try:
         return _call(objective, trial)
     except Stopped as error:
@@ -121,6 +132,8 @@ def _invoke(objective: Objective, trial: Trial) -> Any:
         raise UntoldStopError(
             "the objective raised rung.Stopped though nobody told it to stop: let it return instead"
         ) from error
+    finally:
+        RUNNING.reset(token)
 
 
 def _call(objective: Objective, trial: Trial) -> Any:
@@ -172,6 +185,8 @@ def _failed(error: BaseException, job: Job, time: float, log: Callable[[str], ob
             return JobFailed(job.trial, Failure.LOST, message_of(error), job.attempt, time)
         case Infeasible():
             return JobFailed(job.trial, Failure.INFEASIBLE, message_of(error), job.attempt, time)
+        case EndedError():
+            return JobFailed(job.trial, error.failure, message_of(error), job.attempt, time)
         case OutOfTimeError():
             return JobFailed(job.trial, Failure.TIMEOUT, message_of(error), job.attempt, time)
         case SystemExit():

@@ -37,6 +37,7 @@ class Trial:
         resource: the resource to reach, or None in a study without a resource.
         seed: the trial's own, below 2**31, the same in each of its jobs.
         checkpoint: the folder that an earlier job of this trial saved (path), or None.
+        devices: how many it gets.
     """
 
     def __init__(self, job: Job, link: Link, folder: str, save_every: float = 60.0) -> None:
@@ -46,6 +47,7 @@ class Trial:
         self.resource: int | None = None if job.plain else job.until
         self.seed = job.seed
         self.checkpoint = job.checkpoint
+        self.devices = job.devices
         self.told: set[str] = set()  # names of all metrics so far
         self.reached = 0  # the largest resource reported
         self.stopped = False  # it was told to stop, by an exception

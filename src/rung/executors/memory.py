@@ -1,4 +1,4 @@
-"""How much memory process groups hold: a worker and all that it started."""
+"""How much memory workers hold, with all that they started."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from typing import Any
 
 
 def over(groups: Collection[int], limit: int) -> dict[int, int]:
-    """Those of the process groups that hold more than `limit` bytes, and how much.
+    """Those of the sessions (a worker leads one) that hold more than `limit` bytes, and how much.
 
-    It is the sum of their processes' resident memory. If that is too much, pages that processes of the
-    group share (a forked data loader) are counted once, where the system tells.
+    It is the sum of their processes' resident memory, those of a program in a process group of its own
+    included. If that is too much, pages that processes of the session share (a forked data loader) are
+    counted once, where the system tells.
     """
     found: dict[int, list[Any]] = {group: [] for group in groups}
     import psutil  # not before a limit is set
 
     for pid in psutil.pids():
         try:
-            group = os.getpgid(pid)
+            group = os.getsid(pid)
         except (ProcessLookupError, PermissionError):
             continue
         if group in found:
