@@ -34,6 +34,8 @@ EVERY = [
     ev.SpaceChanged({"x": {"type": "float", "low": 0, "high": 1}}, {"x": 0.5}),
     ev.Requested("enqueue", {"lr": 0.1}),
     ev.Recorded("alphas", {"rows": [[0.1, 0.2]], "raw": "x"}, 3),
+    ev.CheckpointFailed(3, 9, "the disk is full", 1, 2.0),
+    ev.CheckpointDamaged(3, "the file weights has changed", 1, 2.0),
 ]
 
 

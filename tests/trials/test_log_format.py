@@ -254,6 +254,32 @@ EXPECTED_CHANGES = [
     ),
     ("SpaceChanged", {"space": {}, "given": {}, "time": 0.0}),
 ]
+CHECKPOINTS = FIXTURE.with_name("log_format_1_checkpoints.bin")
+EXPECTED_CHECKPOINTS = [
+    (
+        "CheckpointSaved",
+        {
+            "trial": 0,
+            "resource": 3,
+            "path": "s3://bucket/key/trial-000000/resource-3-1f2e",
+            "attempt": 1,
+            "time": 5.0,
+            "size": 8589934592,
+            "digest": "ab" * 32,
+        },
+    ),
+    ("CheckpointDeleted", {"trial": 0, "time": 5.5, "path": "trial-000000/resource-1", "why": "limit"}),
+    (
+        "CheckpointFailed",
+        {"trial": 0, "resource": 9, "message": "the disk is full", "attempt": 1, "time": 6.0},
+    ),
+    ("CheckpointFailed", {"trial": 1, "resource": 1, "message": "", "attempt": 0, "time": 0.0}),
+    (
+        "CheckpointDamaged",
+        {"trial": 0, "message": "weights has 3 bytes, not 4", "attempt": 2, "time": 7.0},
+    ),
+    ("CheckpointDamaged", {"trial": 1, "message": "", "attempt": 0, "time": 0.0}),
+]
 LATER = {"goals": (), "constraints": (), "noisy": False, "confirm": 0, "deterministic": 0}
 
 
@@ -285,10 +311,13 @@ def test_every_event_of_format_1_reads_as_it_was_written():
         assert list(differences(event, fields, f"{number} {kind}")) == []
 
 
-def test_what_came_to_format_1_later_reads_as_it_was_written():
-    events = [codec.decode(body) for body in bodies(CHANGES)]
-    assert [type(event).__name__ for event in events] == [kind for kind, _ in EXPECTED_CHANGES]
-    for number, (event, (kind, fields)) in enumerate(zip(events, EXPECTED_CHANGES, strict=True)):
+@pytest.mark.parametrize(
+    ("fixture", "expected"), [(CHANGES, EXPECTED_CHANGES), (CHECKPOINTS, EXPECTED_CHECKPOINTS)]
+)
+def test_what_came_to_format_1_later_reads_as_it_was_written(fixture, expected):
+    events = [codec.decode(body) for body in bodies(fixture)]
+    assert [type(event).__name__ for event in events] == [kind for kind, _ in expected]
+    for number, (event, (kind, fields)) in enumerate(zip(events, expected, strict=True)):
         assert list(differences(event, fields, f"{number} {kind}")) == []
 
 

@@ -18,6 +18,7 @@ class Job(NamedTuple):
         gates: resources at which the report waits until the next `poll` (or is stopped by a `cancel` before).
         plain: the study has no resource: the objective sees None as its budget.
         devices: how many it gets; it takes as many slots.
+        digest: of the checkpoint, as `CheckpointSaved` has it; "" where it is unknown.
     """
 
     trial: int
@@ -30,13 +31,14 @@ class Job(NamedTuple):
     gates: tuple[int, ...] = ()
     plain: bool = False
     devices: int = 1
+    digest: str = ""
 
 
 class Executor(Protocol):
-    """Runs jobs. Results come back as the events of the log (`Reported`, `CheckpointSaved`, `JobFinished`,
-    `JobFailed`, `JobStopped`), in the order in which they happened for each trial, every submitted job
-    ending in exactly one of the last three. A worker that dies is `JobFailed(LOST)`; the executor replaces
-    the worker, only the study decides on another try.
+    """Runs jobs. Results come back as the events of the log (`Reported`, `CheckpointSaved`, `CheckpointFailed`,
+    `CheckpointDamaged`, `JobFinished`, `JobFailed`, `JobStopped`), in the order in which they happened for
+    each trial, every submitted job ending in exactly one of the last three. A worker that dies is
+    `JobFailed(LOST)`; the executor replaces the worker, only the study decides on another try.
 
     One whose clock is virtual says so by an attribute `virtual = True`: waiting costs it nothing.
     """

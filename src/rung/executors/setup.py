@@ -23,6 +23,8 @@ class Setup:
         trial_seconds, trial_memory: what one job may take, in seconds and bytes.
         gpus: devices to share out among the workers, as `CUDA_VISIBLE_DEVICES` names them.
         save_every: seconds after which a report saves a checkpoint, if it offers to.
+        checkpoints: where checkpoints lie instead, this study's own place: an absolute folder, or a URL that
+            fsspec knows, such as "s3://bucket/prefix/key".
         paths: further entries of `sys.path` in worker processes, before the caller's own.
     """
 
@@ -35,6 +37,7 @@ class Setup:
     gpus: tuple[int | str, ...] = ()
     save_every: float = 60.0
     paths: tuple[str, ...] = ()
+    checkpoints: str | None = None
 
     def __post_init__(self) -> None:
         if self.workers < 1:

@@ -7,6 +7,7 @@ an upgrade only.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import (
@@ -30,6 +31,7 @@ from rung.trials import events as ev
 
 VERSIONS: Final = ("0001",)  # oldest first
 VERSION: Final = VERSIONS[-1]
+MIGRATIONS: Final = Path(__file__).parent / "migrations"
 APPLICATION: Final = 0x52554E47  # "RUNG", SQLite's application_id: tells our files from other programs'
 
 KINDS: Final[dict[type[ev.Event], int]] = {  # for queries; numbers are for ever, new kinds go to the end
@@ -50,6 +52,8 @@ KINDS: Final[dict[type[ev.Event], int]] = {  # for queries; numbers are for ever
     ev.Recorded: 15,
     ev.Told: 16,
     ev.SpaceChanged: 17,
+    ev.CheckpointFailed: 18,
+    ev.CheckpointDamaged: 19,
 }
 
 metadata = MetaData()
@@ -116,7 +120,7 @@ requests = Table(
 
 
 def is_empty(connection: Connection) -> bool:
-    """Whether the database has no tables at all, and so may become ours."""
+    """Whether the file has no tables at all, and so may become ours."""
     return connection.exec_driver_sql("SELECT count(*) FROM sqlite_master").scalar() == 0
 
 
@@ -124,11 +128,12 @@ def create(connection: Connection) -> None:
     """Make all tables in an empty database, inside the caller's transaction."""
     metadata.create_all(connection)
     connection.execute(alembic_version.insert().values(version_num=VERSION))
-    connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION}")
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION}")
 
 
 def version_of(connection: Connection, place: str) -> str:
-    """The version of the tables here.
+    """The version of the tables in a file.
 
     Raises:
         StorageError: they are another program's, or of a newer rung.
@@ -145,12 +150,10 @@ def version_of(connection: Connection, place: str) -> str:
 
 def upgrade(connection: Connection) -> None:
     """Bring the tables up to `VERSION` with Alembic, inside the caller's transaction."""
-    from pathlib import Path
-
     from alembic import command
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")

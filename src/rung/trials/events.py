@@ -193,19 +193,56 @@ class Reported(Event, frozen=True):
 
 
 class CheckpointSaved(Event, frozen=True):
-    """The trial can go on from `resource`; `path` is a folder below the study's own, or the caller's text."""
+    """The trial can go on from `resource`; `path` is a folder below the study's own, or the caller's text.
+
+    `size` is the bytes of its files; `digest` the SHA-256 of its manifest, in hex, which holds the hashes of
+    all its files. Both are empty where nobody measured them.
+    """
 
     trial: int
     resource: int
     path: str
     attempt: int = 0
     time: float = 0.0
+    size: int = 0
+    digest: str = ""
 
 
 class CheckpointDeleted(Event, frozen=True):
-    """The trial's checkpoint is given up: nothing can need it any more. Logged before the folder goes."""
+    """A checkpoint is given up. Logged before its folder goes.
+
+    It is the one at `path`, or all of the trial's if that is empty. `why` is empty where nothing can need it
+    any more, "limit" where it went to keep the study's limit.
+    """
 
     trial: int
+    time: float = 0.0
+    path: str = ""
+    why: str = ""
+
+
+class CheckpointFailed(Event, frozen=True):
+    """A checkpoint at `resource` could not be saved (a full disk, a store that does not answer).
+
+    The job goes on; a next one starts from an earlier checkpoint, or from 0.
+    """
+
+    trial: int
+    resource: int
+    message: str
+    attempt: int = 0
+    time: float = 0.0
+
+
+class CheckpointDamaged(Event, frozen=True):
+    """The checkpoint from which the trial's running job was to start is not what was saved, or is gone.
+
+    It is given up: the job runs again from the trial's checkpoint before it, or from 0.
+    """
+
+    trial: int
+    message: str
+    attempt: int = 0
     time: float = 0.0
 
 
@@ -299,6 +336,8 @@ AnyEvent = (
     | Reported
     | CheckpointSaved
     | CheckpointDeleted
+    | CheckpointFailed
+    | CheckpointDamaged
     | JobFinished
     | JobFailed
     | JobStopped

@@ -73,6 +73,8 @@ class History:
         running: trial number to its running job.
         retry: jobs that must run again, oldest first (lost or interrupted ones); taken from the front.
         checkpoints: trial number to the latest one.
+        previous: trial number to the one before, of trials whose job has not ended: should the latest be
+            damaged, the trial goes back to it.
         borrowed: trial number to the checkpoint of another trial that it began from, until it has its own.
         starts: trial number to the resource at which it began, of those that began from another's checkpoint.
         best_checkpoint: the one that holds the incumbent's value: of a trial that went on and diverged it is
@@ -108,6 +110,7 @@ class History:
         self.retry: deque[Running] = deque()
         self.enqueued: deque[Mapping[str, Any]] = deque()
         self.checkpoints: dict[int, Checkpoint] = {}
+        self.previous: dict[int, Checkpoint] = {}
         self.borrowed: dict[int, str] = {}
         self.starts: dict[int, int] = {}
         self.best_checkpoint: Checkpoint | None = None
@@ -201,6 +204,15 @@ class History:
             self.fold(event)
         return self
 
+    def digest_of(self, trial: int, path: str) -> str:
+        """The digest of the checkpoint at `path`, the trial's own or one that it began from; "" if unknown."""
+        for owner in (trial, self.origins[trial].parent):
+            for kept in (self.checkpoints, self.previous):
+                found = kept.get(owner) if owner is not None else None
+                if found is not None and found.path == path:
+                    return found.digest
+        return ""
+
     # -- what the handlers below share ----------------------------------------------------------------
 
     def _answers(self, event: ev.Reported | ev.JobFinished | ev.JobFailed | ev.JobStopped) -> Running | None:
@@ -253,6 +265,8 @@ class History:
     def _end(self, trial: int, state: TrialState) -> None:
         self._leave(trial)
         self.states[trial] = state
+        if self.previous:
+            self.previous.pop(trial, None)
         if self._lost:
             self._lost.pop(trial, None)
 

@@ -56,6 +56,8 @@ class Result(NamedTuple):
 class Checkpoint(NamedTuple):
     resource: int
     path: str
+    size: int = 0  # bytes; 0 where unknown
+    digest: str = ""
 
 
 class Incumbent(NamedTuple):
