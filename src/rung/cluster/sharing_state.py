@@ -1,0 +1,372 @@
+"""The state of the sharing: a fold over its events, which keeps what every decision needs.
+
+What a study is owed is the integral of (ideal share - slots held) over the time in which it wanted slots. The
+ideal is scaled to the slots in use, so that debts sum to zero; it is integrated when it changes, not by steps.
+"""
+
+from __future__ import annotations
+
+from rung.cluster import sharing_events as ev
+from rung.cluster.sharing_events import Claim, Policy, Task
+from rung.cluster.sharing_fill import Group, Want, water_fill
+from rung.cluster.sharing_nodes import Names, NodeState, Pool, TaskState
+
+SLACK = 1e-9  # of shares that are sums of fractions
+
+
+class Share:
+    """A study among those that share: what it wants, holds and is owed (slot-seconds)."""
+
+    __slots__ = (
+        "_owed",
+        "claim",
+        "held",
+        "ideal",
+        "kept",
+        "leaving",
+        "left",
+        "most",
+        "order",
+        "reach",
+        "served",
+        "since",
+        "tasks",
+        "theta",
+    )
+
+    def __init__(self, claim: Claim, order: int, time: float, theta: float) -> None:
+        self.claim = claim
+        self.order = order  # of arrival: the older of equals comes first
+        self.held = 0  # slots
+        self.leaving = 0  # of them, those whose job was asked to stop
+        self.most = 0.0  # that it could use
+        self.ideal = 0.0
+        self.reach = 0.0  # bound of what is owed
+        self.since = time  # to which `_owed` is integrated
+        self.theta = theta
+        self.served = time  # when it last got a job, or began to wait
+        self.left = False
+        self.tasks: dict[int, TaskState] = {}
+        self.kept: list[str] = []  # nodes that are kept for its gangs
+        self._owed = 0.0
+
+    @property
+    def staying(self) -> int:
+        return self.held - self.leaving
+
+    def owed(self, time: float, theta: float) -> float:
+        """Slot-seconds that it got too few until now; negative: too many."""
+        owed = self._owed + self.ideal * (theta - self.theta) - self.held * (time - self.since)
+        return max(-self.reach, min(self.reach, owed))
+
+    def settle(self, time: float, theta: float) -> None:
+        """Integrate what it is owed up to now, before what it holds or its ideal changes."""
+        self._owed = self.owed(time, theta)
+        self.since, self.theta = time, theta
+
+    def target(self, policy: Policy, time: float, theta: float) -> float:
+        """The slots that it should hold now: its ideal, and what makes up for its past."""
+        ideal, gang = self.ideal, self.claim.gang
+        back = max(-ideal, min(max(ideal, gang), self.owed(time, theta) / policy.horizon))
+        floor = policy.floor * ideal
+        return max(ideal + back, floor if floor >= gang else 0.0)
+
+    @property
+    def may_grow(self) -> bool:
+        """Whether it waits for a job and one more keeps it within its maximum."""
+        claim = self.claim
+        return claim.waiting > 0 and (claim.maximum is None or self.held + claim.gang <= claim.maximum)
+
+
+class Sharing:
+    """The state; made by `initial`, changed by `fold` alone."""
+
+    __slots__ = (
+        "_count",
+        "_filled",
+        "capacity",
+        "free",
+        "ideals",
+        "nodes",
+        "policy",
+        "pools",
+        "shares",
+        "tasks",
+        "theta",
+        "time",
+        "used",
+    )
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.time = 0.0
+        self.theta = 0.0  # integral of (slots in use / sum of the ideals)
+        self.capacity = 0
+        self.used = 0
+        self.free = 0
+        self.ideals = 0.0  # sum
+        self.nodes: dict[str, NodeState] = {}
+        self.pools: dict[Names, Pool] = {None: Pool(None)}
+        self.shares: dict[str, Share] = {}
+        self.tasks: dict[tuple[str, int], TaskState] = {}
+        self._count = 0
+        self._filled = True  # whether the ideals are those of the present claims and nodes
+
+    # -- reading --------------------------------------------------------------------------------------
+
+    def surplus(self, share: Share) -> float:
+        """Slots that it holds and keeps, less those that it should."""
+        return share.staying - share.target(self.policy, self.time, self.theta)
+
+    def owed(self, study: str) -> float:
+        """Slot-seconds that this study is to be made up for (negative: pays back); 0 if it is unknown."""
+        share = self.shares.get(study)
+        return 0.0 if share is None else share.owed(self.time, self.theta)
+
+    def ideal(self, study: str) -> float:
+        """The slots that weighted max-min fairness gives this study now; 0 if it is unknown."""
+        share = self.shares.get(study)
+        return 0.0 if share is None else share.ideal
+
+    def held(self, study: str) -> int:
+        """The slots that this study's running jobs take."""
+        share = self.shares.get(study)
+        return 0 if share is None else share.held
+
+    # -- the fold's steps -----------------------------------------------------------------------------
+
+    def advance(self, time: float) -> None:
+        """Let time pass; the clock never goes back."""
+        if time > self.time:
+            if self.ideals > SLACK:
+                self.theta += (time - self.time) * self.used / self.ideals
+            self.time = time
+
+    def join(self, node: ev.Node) -> None:
+        """A node lends slots."""
+        state = self.nodes.get(node.name)
+        if state is None:
+            state = self.nodes[node.name] = NodeState(node.name, 0)
+        self._resize(state, node.slots)
+        state.gone = False
+        self._place(state)
+
+    def leave(self, name: str) -> None:
+        """A node takes no more jobs."""
+        state = self.nodes.get(name)
+        if state is None:
+            return
+        self._resize(state, 0)
+        state.gone = True
+        self.release(state)
+        if not state.tasks:
+            del self.nodes[name]
+
+    def change(self, claim: Claim) -> None:
+        """A study wants this now."""
+        share = self._share(claim.study)
+        before = share.claim
+        if before.nodes != claim.nodes:
+            self._enter(claim.nodes)
+            self._forsake(before.nodes)
+        if claim.waiting and not before.waiting:
+            share.served = self.time
+        share.claim, share.left = claim, False
+        if before.gang != claim.gang or before.nodes != claim.nodes:
+            self._release_all(share)
+        same = (before.weight, before.priority, before.minimum, before.nodes, before.gang)
+        if same != (claim.weight, claim.priority, claim.minimum, claim.nodes, claim.gang):
+            self._filled = False
+        self._bound(share)
+
+    def depart(self, study: str) -> None:
+        """A study wants nothing any more."""
+        share = self.shares.get(study)
+        if share is None:
+            return
+        self.change(Claim(study, share.claim.weight, share.claim.priority, nodes=share.claim.nodes))
+        share.left = True
+        self._forget(share)
+
+    def start(self, task: Task) -> None:
+        """A job runs."""
+        self.end(task.study, task.trial)
+        share = self._share(task.study)
+        node = self.nodes.get(task.node)
+        if node is None:
+            node = self.nodes[task.node] = NodeState(task.node, 0)
+            node.gone = True
+        filling = node.kept_for is not None and node.kept_for != task.study
+        if node.kept_for == task.study:
+            self.release(node)
+        share.settle(self.time, self.theta)
+        state = TaskState(task, self.time, filling)
+        key = task.study, task.trial
+        self.tasks[key] = node.tasks[key] = share.tasks[task.trial] = state
+        share.held += task.slots
+        share.served = self.time
+        self._use(node, task.slots)
+        if share.claim.waiting:
+            waiting = share.claim.waiting - 1
+            share.claim = _with_waiting(share.claim, waiting)
+        self._bound(share)
+
+    def save(self, study: str, trial: int) -> None:
+        """A job's work is safe up to now."""
+        state = self.tasks.get((study, trial))
+        if state is not None:
+            state.saved = self.time
+
+    def ask(self, study: str, trial: int) -> None:
+        """A job was asked to stop."""
+        state = self.tasks.get((study, trial))
+        if state is not None and not state.leaving:
+            state.leaving = True
+            self.shares[study].leaving += state.task.slots
+            self.nodes[state.task.node].leaving += state.task.slots
+
+    def end(self, study: str, trial: int) -> None:
+        """A job's slots are free again."""
+        state = self.tasks.pop((study, trial), None)
+        if state is None:
+            return
+        task, share, node = state.task, self.shares[study], self.nodes[state.task.node]
+        share.settle(self.time, self.theta)
+        del share.tasks[trial], node.tasks[study, trial]
+        share.held -= task.slots
+        if state.leaving:
+            share.leaving -= task.slots
+            node.leaving -= task.slots
+        self._use(node, -task.slots)
+        if node.gone and not node.tasks:
+            del self.nodes[node.name]
+        self._bound(share)
+        self._forget(share)
+
+    def keep(self, node: NodeState, share: Share) -> None:
+        """Keep a node for a gang of this study."""
+        node.kept_for = share.claim.study
+        share.kept.append(node.name)
+        self._place(node)
+
+    def release(self, node: NodeState) -> None:
+        """Keep a node for nobody."""
+        if node.kept_for is not None:
+            self.shares[node.kept_for].kept.remove(node.name)
+            node.kept_for = None
+        self._place(node)
+
+    def fill(self) -> None:
+        """Divide the slots anew, if what the ideals depend on has changed."""
+        if self._filled:
+            return
+        self._filled = True
+        wanting = [share for share in self.shares.values() if share.most > 0.0]
+        wants, capacities = [], {_group(names): float(pool.capacity(1)) for names, pool in self.pools.items()}
+        for share in wanting:
+            claim = share.claim
+            wants.append(Want(claim.weight, claim.priority, claim.minimum, share.most, _group(claim.nodes)))
+        ideals = dict.fromkeys(self.shares, 0.0)
+        for share, ideal in zip(wanting, water_fill(capacities, wants), strict=True):
+            ideals[share.claim.study] = ideal
+            share.reach = self.policy.memory * max(ideal, share.claim.gang)
+        for study, ideal in ideals.items():
+            share = self.shares[study]
+            if share.ideal != ideal:
+                share.settle(self.time, self.theta)
+                share.ideal = ideal
+        self.ideals = sum(ideals.values())
+
+    # -- its parts ------------------------------------------------------------------------------------
+
+    def _share(self, study: str) -> Share:
+        share = self.shares.get(study)
+        if share is None:
+            self._count += 1
+            share = self.shares[study] = Share(Claim(study), self._count, self.time, self.theta)
+            self._enter(None)
+        return share
+
+    def _forget(self, share: Share) -> None:
+        if share.left and not share.tasks:
+            self._forsake(share.claim.nodes)
+            del self.shares[share.claim.study]
+            self._filled = False
+
+    def _enter(self, names: Names) -> None:
+        pool = self.pools.get(names)
+        if pool is None:
+            pool = self.pools[names] = Pool(_group(names))
+            for node in self.nodes.values():
+                if pool.holds(node.name):
+                    pool.resize(0, node.slots)
+                    pool.place(node.name, 0 if node.kept_for else node.free)
+        pool.claims += 1
+
+    def _forsake(self, names: Names) -> None:
+        pool = self.pools[names]
+        pool.claims -= 1
+        if not pool.claims and names is not None:
+            del self.pools[names]
+
+    def _resize(self, node: NodeState, slots: int) -> None:
+        if node.slots == slots:
+            return
+        self.free -= node.free
+        for pool in self.pools.values():
+            if pool.holds(node.name):
+                pool.resize(node.slots, slots)
+        self.capacity += slots - node.slots
+        node.slots = slots
+        self._filled = False
+        for share in self.shares.values():
+            self._bound(share)
+        self.free += node.free
+
+    def _use(self, node: NodeState, slots: int) -> None:
+        self.free -= node.free
+        node.used += slots
+        self.used += slots
+        self.free += node.free
+        self._place(node)
+
+    def _place(self, node: NodeState) -> None:
+        free = 0 if node.kept_for else node.free
+        for pool in self.pools.values():
+            if pool.holds(node.name):
+                pool.place(node.name, free)
+
+    def _bound(self, share: Share) -> None:
+        """What it could use now. Bounds that its ideal does not touch change no ideal."""
+        claim, before = share.claim, share.most
+        usable = self.pools[claim.nodes].capacity(claim.gang) if claim.waiting else 0
+        most = min(share.held + claim.waiting * claim.gang, max(share.held, usable))
+        if claim.maximum is not None:
+            most = min(most, claim.maximum)
+        share.most = float(most)
+        if most != before and min(most, before) <= share.ideal + SLACK:
+            self._filled = False
+        if not claim.waiting and share.kept:
+            self._release_all(share)
+
+    def _release_all(self, share: Share) -> None:
+        for name in tuple(share.kept):
+            self.release(self.nodes[name])
+
+
+def _group(names: Names) -> Group:
+    return None if names is None else frozenset(names)
+
+
+def _with_waiting(claim: Claim, waiting: int) -> Claim:
+    return Claim(
+        claim.study,
+        claim.weight,
+        claim.priority,
+        claim.minimum,
+        claim.maximum,
+        waiting,
+        claim.gang,
+        claim.nodes,
+        claim.preemptible,
+    )
