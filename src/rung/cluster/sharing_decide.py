@@ -31,7 +31,7 @@ def decide(state: Sharing) -> list[Decision]:
 def _key(state: Sharing, share: Share, surplus: float, staying: int) -> Key:
     claim = share.claim
     floor = state.policy.floor * share.ideal
-    need = (surplus + claim.gang / 2) / claim.weight
+    need = round((surplus + claim.gang / 2) / claim.weight, 6)  # sums of fractions: equal is equal
     return staying >= claim.minimum, -claim.priority, staying + claim.gang > floor, need, share.order
 
 
@@ -176,7 +176,7 @@ class _Asked:
         for share in state.shares.values():
             given = self._given.get(share.claim.study, 0)
             surplus = (state.surplus(share) - given - share.claim.gang / 2) / share.claim.weight
-            rank = share.claim.priority, -surplus, -share.order
+            rank = share.claim.priority, -round(surplus, 6), -share.order
             if share.staying <= given or (best is not None and rank >= best[0]):
                 continue
             task = self._cheapest(share, taker, given)

@@ -1,9 +1,10 @@
 """The ideal division of slots: weighted max-min fairness by water filling.
 
 Bertsekas and Gallager, *Data Networks* (1992), section 6.5.2: all shares rise together, in proportion to
-their weights, until each meets its bound. Here each starts at its minimum, classes of priority rise one after
-the other, and studies that only some nodes can run are bound by these nodes' slots as well. Sets of nodes that
-are nested or apart are divided exactly; of sets that overlap otherwise each is kept, but not each union.
+their weights, until each meets its bound. Here each starts at its minimum, classes of priority rise one
+after the other, and studies that only some nodes can run are bound by these nodes' slots as well. Sets of
+nodes that are nested or apart are divided exactly; of sets that overlap otherwise each is kept, but not each
+union.
 """
 
 from __future__ import annotations
@@ -56,17 +57,12 @@ def _fill_class(
     chosen: Sequence[int],
     least_only: bool,
 ) -> None:
-    """Raise the chosen shares from what they have, set by set, the set that is full first before the others."""
-    bounds = {
-        place: (
-            wants[place].weight,
-            shares[place],
-            max(
-                shares[place], min(wants[place].least, wants[place].most) if least_only else wants[place].most
-            ),
-        )
-        for place in chosen
-    }
+    """Raise the chosen shares from what they have; the set of nodes that is full first is done first."""
+    bounds = {}
+    for place in chosen:
+        want, low = wants[place], shares[place]
+        high = min(want.least, want.most) if least_only else want.most
+        bounds[place] = want.weight, low, max(low, high)
     rising = set(chosen)
     while rising:
         lowest, full = math.inf, list(rising)

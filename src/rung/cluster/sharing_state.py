@@ -1,10 +1,13 @@
 """The state of the sharing: a fold over its events, which keeps what every decision needs.
 
-What a study is owed is the integral of (ideal share - slots held) over the time in which it wanted slots. The
-ideal is scaled to the slots in use, so that debts sum to zero; it is integrated when it changes, not by steps.
+What a study is owed is the integral of (ideal share - slots held) over the time in which it wanted slots.
+The ideal is scaled to the slots in use, so that debts sum to zero; it is integrated when it changes, not by
+steps.
 """
 
 from __future__ import annotations
+
+import msgspec
 
 from rung.cluster import sharing_events as ev
 from rung.cluster.sharing_events import Claim, Policy, Task
@@ -207,8 +210,7 @@ class Sharing:
         share.served = self.time
         self._use(node, task.slots)
         if share.claim.waiting:
-            waiting = share.claim.waiting - 1
-            share.claim = _with_waiting(share.claim, waiting)
+            share.claim = msgspec.structs.replace(share.claim, waiting=share.claim.waiting - 1)
         self._bound(share)
 
     def save(self, study: str, trial: int) -> None:
@@ -346,7 +348,7 @@ class Sharing:
         share.most = float(most)
         if most != before and min(most, before) <= share.ideal + SLACK:
             self._filled = False
-        if not claim.waiting and share.kept:
+        if share.kept and not share.may_grow:
             self._release_all(share)
 
     def _release_all(self, share: Share) -> None:
@@ -356,17 +358,3 @@ class Sharing:
 
 def _group(names: Names) -> Group:
     return None if names is None else frozenset(names)
-
-
-def _with_waiting(claim: Claim, waiting: int) -> Claim:
-    return Claim(
-        claim.study,
-        claim.weight,
-        claim.priority,
-        claim.minimum,
-        claim.maximum,
-        waiting,
-        claim.gang,
-        claim.nodes,
-        claim.preemptible,
-    )
