@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from rung.errors import LeaseError, StudyError
+from rung.errors import LeaseError, MissingError, StudyError
 from rung.executors.metrics import as_metrics
 from rung.schedulers.base import Done, Wait
 from rung.service.leases import ASKED, LATE, Lease, Leases
@@ -22,6 +22,7 @@ from rung.study.checkpoints import Keeper
 from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted, Limits
+from rung.trials.history import History
 
 GRACE: Final = 30.0  # seconds that running jobs get to save, when their study is told to stop
 _FAILURES: Final = {
@@ -46,6 +47,15 @@ class Grant(NamedTuple):
     checkpoint: str | None
     gates: tuple[int, ...]
     devices: int
+
+
+class Told(NamedTuple):
+    """How a job ended: one of `OUTCOMES`, with what belongs to it."""
+
+    outcome: str
+    metrics: Mapping[str, Any] | None = None
+    message: str = ""
+    checkpoint: str | None = None
 
 
 class Answer(NamedTuple):
@@ -147,7 +157,7 @@ class HostedStudy:
 
     # -- taking in ------------------------------------------------------------------------------------
 
-    def report(
+    def report(  # what a report is
         self,
         trial: int,
         attempt: int,
@@ -184,35 +194,27 @@ class HostedStudy:
             lease.worker = worker or lease.worker
             return self._word(lease)
 
-    def tell(
-        self,
-        trial: int,
-        attempt: int,
-        outcome: str,
-        metrics: Mapping[str, Any] | None,
-        message: str,
-        checkpoint: str | None,
-        now: float,
-    ) -> bool:
-        """Take in how a job ended, one of `OUTCOMES`; returns whether that was known already.
+    def tell(self, trial: int, attempt: int, told: Told, now: float) -> bool:
+        """Take in how a job ended; returns whether that was known already.
 
         Raises:
             LeaseError: the job's lease was lost. What was told is recorded, and not counted.
             StudyError: there is no such outcome.
         """
-        if outcome not in OUTCOMES:
-            raise StudyError(f"outcome {outcome!r} is unknown: say one of {', '.join(OUTCOMES)}")
+        if told.outcome not in OUTCOMES:
+            raise StudyError(f"outcome {told.outcome!r} is unknown: say one of {', '.join(OUTCOMES)}")
         with self._lock:
             if self.leases.was_told(trial, attempt):
                 return True
-            values = None if metrics is None else as_metrics(metrics)
-            said = {"outcome": outcome, "metrics": values, "message": message}
+            if told.metrics is not None:
+                told = told._replace(metrics=as_metrics(told.metrics))
+            said = {"outcome": told.outcome, "metrics": told.metrics, "message": told.message}
             self._held(trial, attempt, said, now)
             events: list[Event] = []
-            if checkpoint is not None:
+            if told.checkpoint is not None:
                 until = self._writer.history.running[trial].job.until
-                events.append(ev.CheckpointSaved(trial, until, checkpoint, attempt, now))
-            self._commit([*events, _end(trial, attempt, outcome, values, message, now)], now)
+                events.append(ev.CheckpointSaved(trial, until, told.checkpoint, attempt, now))
+            self._commit([*events, _end(trial, attempt, told, now)], now)
             return False
 
     def _held(self, trial: int, attempt: int, said: Mapping[str, Any] | None, now: float) -> Lease:
@@ -224,7 +226,7 @@ class HostedStudy:
             return lease
         history = self._writer.history
         if not 0 <= trial < len(history.values) or not 0 <= attempt < history.attempts[trial]:
-            raise StudyError(f"study {self.name!r} gave out no job of trial {trial}, attempt {attempt}")
+            raise MissingError(f"study {self.name!r} gave out no job of trial {trial}, attempt {attempt}")
         if said is not None and not self.leases.was_told(trial, attempt):
             self._commit([ev.Recorded(LATE, {**said, "attempt": attempt}, trial, now)], now)
         raise LeaseError(
@@ -261,10 +263,10 @@ class HostedStudy:
         with self._lock:
             self._commit([ev.LimitsChanged(limits, now)], now)
 
-    def commit(self, events: Sequence[Event], now: float) -> None:
-        """Add what is no answer of a job: a known result, a note, another space."""
+    def add(self, made: Callable[[History], Sequence[Event]], now: float) -> None:
+        """Add what is no answer of a job, made from the history: a known result, a note, another space."""
         with self._lock:
-            self._commit(events, now)
+            self._commit(made(self._writer.history), now)
 
     # -- time -----------------------------------------------------------------------------------------
 
@@ -328,12 +330,10 @@ class HostedStudy:
         self._changed()
 
 
-def _end(
-    trial: int, attempt: int, outcome: str, metrics: Mapping[str, Any] | None, message: str, now: float
-) -> Event:
+def _end(trial: int, attempt: int, told: Told, now: float) -> Event:
     """The event that a job's outcome is."""
-    if outcome == "finished":
-        return ev.JobFinished(trial, attempt, metrics, now)
-    if outcome == "stopped":
+    if told.outcome == "finished":
+        return ev.JobFinished(trial, attempt, told.metrics, now)
+    if told.outcome == "stopped":
         return ev.JobStopped(trial, attempt, now)
-    return ev.JobFailed(trial, _FAILURES[outcome], message, attempt, now)
+    return ev.JobFailed(trial, _FAILURES[told.outcome], told.message, attempt, now)

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rung.errors import LeaseError, StorageError, StudyError
-from rung.service.hosting import HostedStudy
+from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError
+from rung.service.hosting import HostedStudy, Told
+from rung.service.leases import Leases
 from rung.service.shared import Hosted, Register
 from rung.storage.base import Storage, StudyRow
 from rung.study.limits import make_limits
 from rung.study.methods import combination
 from rung.study.opening import open_or_begin, open_stored
 from rung.study.settings import Settings
-from rung.trials.events import Limits
+from rung.trials.events import Event, Limits
+from rung.trials.history import History
 
 if TYPE_CHECKING:
     from rung.service.models import NewStudy, StudyChange
@@ -133,7 +135,7 @@ class Hub:
         row = self.storage.find(name)
         if row is None:
             self.storage.read(name)  # says so, with the closest name
-            raise StudyError(f"there is no study {name!r}")
+            raise MissingError(f"there is no study {name!r}")
         return row
 
     def hosted(self, key: str) -> Hosted | None:
@@ -156,7 +158,7 @@ class Hub:
                 if study.name == name and not study.closed:
                     return study
         state = self.row(name).summary.state
-        raise StudyError(f"study {name!r} does not run here (it is {state}): resume it first")
+        raise ConflictError(f"study {name!r} does not run here (it is {state}): resume it first")
 
     def owned(self, owner: str) -> int:
         """How many studies of the storage are this user's."""
@@ -188,7 +190,7 @@ class Hub:
         space = from_json(new.space)
         with self._lock:
             if new.name is not None and self.storage.find(new.name) is not None:
-                raise StudyError(f"the name {new.name!r} is taken: choose another, or delete that study")
+                raise ConflictError(f"the name {new.name!r} is taken: choose another, or delete that study")
             writer = open_or_begin(space, settings, self.storage, new.name).writer
             try:
                 writer.set_limits(limits, self.now())
@@ -264,6 +266,39 @@ class Hub:
             writer.set_limits(limits, self.now())
         finally:
             writer.log.close()
+
+    def add(self, name: str, made: Callable[[History], Sequence[Event]]) -> None:
+        """Add events to a study's log, whether it runs or not; they are made from its history.
+
+        Raises:
+            UserError: they cannot be made, or another process writes the study.
+        """
+        row = self.row(name)
+        study = self.running(row.key)
+        if study is not None:
+            study.add(made, self.now())
+            return
+        writer = open_stored(self.storage, name).writer
+        try:
+            writer.commit(made(writer.history))
+        finally:
+            writer.log.close()
+
+    def tell(self, name: str, trial: int, attempt: int, told: Told) -> bool:
+        """Take in how a job ended; whether that was known already, be the study over by now.
+
+        Raises:
+            LeaseError: the job's lease was lost.
+        """
+        row = self.row(name)
+        study = self.running(row.key)
+        if study is not None:
+            return study.tell(trial, attempt, told, self.now())
+        leases = Leases(self.lease)
+        leases.fold(self.storage.read(name), self.now())
+        if leases.was_told(trial, attempt):
+            return True
+        raise LeaseError(f"study {name!r} runs no more: the job of trial {trial}, attempt {attempt}, is over")
 
     def delete(self, name: str) -> None:
         """Remove a study with all that it has; its jobs are told that their lease is lost."""

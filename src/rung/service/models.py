@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -147,3 +149,10 @@ class Poll(Body):
     free: Slots = 0
     wait: Annotated[float, Field(ge=0, le=20)] = 0.0
     refuse: list[Name] = []
+
+
+def numbers(metrics: Metrics | None) -> Mapping[str, float] | None:
+    """Metrics as they were before JSON took NaN away."""
+    if metrics is None:
+        return None
+    return {name: math.nan if value is None else value for name, value in metrics.items()}

@@ -1,0 +1,93 @@
+"""The service's application: its parts put together, and what looks after them while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from rung import __version__
+from rung.errors import UserError
+from rung.service import (
+    api_admin,
+    api_checkpoints,
+    api_events,
+    api_health,
+    api_jobs,
+    api_studies,
+    api_workers,
+    guards,
+    problems,
+)
+from rung.service.context import Caps, Context
+from rung.service.signals import Signals
+from rung.service.workers import Workers
+
+if TYPE_CHECKING:
+    from rung.service.accounts import Accounts
+    from rung.service.hub import Hub
+
+PREFIX = "/api/v1"
+_TICK = 1.0  # seconds between two looks at all studies and workers
+_log = logging.getLogger("rung.service")
+
+
+def create_app(
+    hub: Hub, accounts: Accounts, limits: guards.Limits | None = None, caps: Caps | None = None
+) -> FastAPI:
+    """The application over these studies and users.
+
+    Args:
+        limits: of requests, see `rung.service.guards`.
+        caps: of users, see `rung.service.context`.
+    """
+    signals = Signals()
+    hub.listeners.append(signals.ring)
+    context = Context(hub, Workers(hub), signals, caps or Caps())
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        signals.attach()
+        await run_in_threadpool(hub.start)
+        ticking = asyncio.create_task(_ticking(context))
+        try:
+            yield
+        finally:
+            ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await ticking
+            await run_in_threadpool(hub.close)
+
+    app = FastAPI(
+        title="rung",
+        version=__version__,
+        description="Studies that many users share workers for.",
+        openapi_url=f"{PREFIX}/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+    )
+    app.state.context = context
+    app.state.accounts = accounts
+    for each in (api_studies, api_jobs, api_events, api_checkpoints, api_workers, api_admin):
+        app.include_router(each.router, prefix=PREFIX)
+    app.include_router(api_health.router)
+    problems.install(app, hidden=(hub.storage.url,))
+    guards.install(app, limits or guards.Limits())
+    return app
+
+
+async def _ticking(context: Context) -> None:
+    """Look after studies and workers, for as long as the service runs."""
+    while True:
+        await asyncio.sleep(_TICK)
+        try:
+            await run_in_threadpool(context.hub.tick)
+            await run_in_threadpool(context.workers.tick)
+        except UserError as error:  # the storage is away: the next look may find it
+            _log.error("looking after the studies: %s", error)

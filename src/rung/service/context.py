@@ -1,0 +1,84 @@
+"""What every router works with, kept on the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from rung.errors import StudyError
+from rung.service.access import Principal, Role
+from rung.service.problems import Problem
+
+if TYPE_CHECKING:
+    from fastapi import Request
+
+    from rung.service.hub import Hub
+    from rung.service.shared import Hosted
+    from rung.service.signals import Signals
+    from rung.service.workers import Workers
+    from rung.storage.base import StudyRow
+
+
+@dataclass(frozen=True)
+class Caps:
+    """What one user or one request may have.
+
+    Attributes:
+        studies: of one user, in the storage.
+        page: items of one page.
+        checkpoint: bytes of one checkpoint that is sent through the service.
+    """
+
+    studies: int = 1000
+    page: int = 1000
+    checkpoint: int = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class Context:
+    """The parts of a running service."""
+
+    hub: Hub
+    workers: Workers
+    signals: Signals
+    caps: Caps = field(default_factory=Caps)
+
+
+def context_of(request: Request) -> Context:
+    """The context of the application that serves this request."""
+    context: Context = request.app.state.context
+    return context
+
+
+def own(context: Context, name: str, principal: Principal) -> StudyRow:
+    """A study that this user may change: their own, or anybody's for an admin.
+
+    Raises:
+        Problem: it is somebody else's.
+        StudyError: there is none of this name.
+    """
+    row = context.hub.row(name)
+    if not may_change(context.hub.hosted(row.key), principal):
+        raise Problem(403, "not yours", f"study {name!r} belongs to somebody else: ask them, or an admin")
+    return row
+
+
+def may_change(hosted: Hosted | None, principal: Principal) -> bool:
+    """Whether this user may change a study."""
+    return principal.role is Role.ADMIN or (hosted is not None and hosted.owner == principal.user)
+
+
+def may_work(context: Context, name: str, principal: Principal) -> None:
+    """Refuse to let somebody run a study's jobs who neither owns it nor lends machines.
+
+    Raises:
+        Problem: says who may.
+    """
+    try:
+        hosted = context.hub.hosted(context.hub.study(name).key)
+    except StudyError:
+        hosted = context.hub.hosted(context.hub.row(name).key)
+    if not may_change(hosted, principal) and not principal.lends:
+        raise Problem(
+            403, "not yours", f"the jobs of study {name!r} are for its owner and for machines that are lent"
+        )

@@ -1,0 +1,34 @@
+"""What people ask of a study, as the events that say it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rung.errors import StudyError
+from rung.study.changing import fixed_events, space_events
+from rung.trials import events as ev
+from rung.trials.events import Event
+from rung.trials.history import History
+
+
+def wished(history: History, request: str, data: Mapping[str, Any], now: float) -> list[Event]:
+    """The events of a request: "enqueue" a configuration, a "note", "fix" values, "change_space".
+
+    Raises:
+        SpaceError: a configuration, a value or the space is not valid.
+        StudyError: there is no such request.
+    """
+    match request:
+        case "enqueue":
+            history.space.from_mapping(data)
+            return [ev.Requested("enqueue", dict(data), now)]
+        case "note":
+            return [ev.Recorded("note", {"text": str(data.get("text", ""))}, None, now)]
+        case "fix":
+            return list(fixed_events(history, data, now))
+        case "change_space":
+            from rung.space import from_json
+
+            return list(space_events(history, from_json(data.get("space", {})), data.get("given", {}), now))
+    raise StudyError(f"nobody can ask {request!r} of a study: say enqueue, note, fix or change_space")

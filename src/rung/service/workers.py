@@ -1,0 +1,322 @@
+"""Machines that lend slots: who they are, what they run, and which study's job each is given next.
+
+Which study is served is the sharing policy's word (`rung.cluster.sharing`); this tells the policy what happens
+and carries out what it decides. All of it is made anew from the studies' leases and the workers' polls when the
+service restarts.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from rung.cluster.sharing import (
+    Claim,
+    ClaimChanged,
+    Launch,
+    Node,
+    NodeJoined,
+    NodeLeft,
+    Policy,
+    PreemptionAsked,
+    StudyLeft,
+    Task,
+    TaskEnded,
+    TaskSaved,
+    TaskStarted,
+    decide,
+    fold,
+    initial,
+)
+from rung.errors import LeaseError, MissingError, StudyError
+from rung.service.hosting import Grant, HostedStudy
+from rung.service.hub import Hub
+from rung.service.views import job_view
+
+_MANY: Final = 1_000_000  # jobs that a study is taken to have ready, as long as it has not said no
+
+Job = tuple[str, int, int]  # study's name, trial, attempt
+
+
+class Lender(NamedTuple):
+    """A worker as others see it."""
+
+    id: str
+    name: str
+    slots: int
+    labels: Mapping[str, str]
+    seen: float
+    running: int
+
+
+class _Worker:
+    __slots__ = ("given", "id", "labels", "name", "owner", "refused", "seen", "slots")
+
+    def __init__(self, name: str, slots: int, labels: Mapping[str, str], owner: str, now: float) -> None:
+        self.id = secrets.token_hex(8)
+        self.name = name
+        self.slots = slots
+        self.labels = dict(labels)
+        self.owner = owner
+        self.seen = now
+        self.refused: frozenset[str] = frozenset()  # names of studies whose objective it does not have
+        self.given: dict[tuple[str, int], Grant] = {}  # by study's key and trial
+
+
+class Polled(NamedTuple):
+    """The answer to a poll: jobs to run, and jobs that are to stop."""
+
+    jobs: list[dict[str, Any]]
+    stop: list[dict[str, Any]]
+
+
+class Workers:
+    """The workers of a service. May be used from several threads.
+
+    Args:
+        hub: the studies.
+        policy: how workers are shared.
+    """
+
+    def __init__(self, hub: Hub, policy: Policy | None = None) -> None:
+        self._hub = hub
+        self._lock = threading.RLock()
+        self._workers: dict[str, _Worker] = {}
+        self._sharing = initial(policy or Policy())
+        self._claims: dict[str, Claim] = {}
+        self._tasks: dict[tuple[str, int], tuple[str, float]] = {}  # node and time saved, by key and trial
+        self._launches: list[Launch] | None = None  # decided and not yet outdated
+
+    # -- coming and going -----------------------------------------------------------------------------
+
+    def join(self, name: str, slots: int, labels: Mapping[str, str], owner: str) -> str:
+        """Register a worker; returns the id under which it polls. One of the same name and owner is replaced."""
+        now = self._hub.now()
+        with self._lock:
+            for other in list(self._workers.values()):
+                if (other.name, other.owner) == (name, owner):
+                    self._drop(other, now)
+            worker = _Worker(name, slots, labels, owner, now)
+            self._workers[worker.id] = worker
+            self._fold(NodeJoined(time=now, node=Node(worker.id, slots)))
+            return worker.id
+
+    def leave(self, number: str, owner: str | None = None) -> None:
+        """A worker lends nothing any more. Jobs that it has not told of are lost when their leases end.
+
+        Raises:
+            MissingError: there is none of this id.
+        """
+        with self._lock:
+            self._drop(self._known(number, owner), self._hub.now())
+
+    def _drop(self, worker: _Worker, now: float) -> None:
+        self._workers.pop(worker.id, None)
+        self._fold(NodeLeft(time=now, name=worker.id))
+
+    def _known(self, number: str, owner: str | None) -> _Worker:
+        worker = self._workers.get(number)
+        if worker is None or owner not in (None, worker.owner):
+            raise MissingError(f"there is no worker {number!r} here: register again")
+        return worker
+
+    def lenders(self) -> list[Lender]:
+        """All workers, by name."""
+        with self._lock:
+            running: dict[str, int] = {}
+            for node, _ in self._tasks.values():
+                running[node] = running.get(node, 0) + 1
+            found = [
+                Lender(each.id, each.name, each.slots, each.labels, each.seen, running.get(each.id, 0))
+                for each in self._workers.values()
+            ]
+        return sorted(found, key=lambda lender: (lender.name, lender.id))
+
+    def slots_of(self, key: str) -> int:
+        """How many jobs of a study workers run now."""
+        with self._lock:
+            return sum(study == key for study, _ in self._tasks)
+
+    # -- polling --------------------------------------------------------------------------------------
+
+    def poll(
+        self, number: str, running: Sequence[Job], free: int, refuse: Iterable[str], owner: str | None = None
+    ) -> Polled:
+        """A worker's sign of life for itself and its jobs; what it is to start and to stop.
+
+        A job that it was given and does not name, because the answer was lost, is given again.
+
+        Raises:
+            MissingError: there is no worker of this id, as after a restart of the service: register again.
+        """
+        now = self._hub.now()
+        with self._lock:
+            worker = self._known(number, owner)
+            worker.seen = now
+            refused = worker.refused | frozenset(refuse)
+            if refused != worker.refused:
+                worker.refused, self._launches = refused, None
+            active = {study.name: study for study in self._hub.active}
+            stop = self._renewed(worker, running, active, now)
+            self._catch_up(active, now)
+            jobs = self._given_again(worker, running, active)
+            taken = sum(job["devices"] for job in jobs)
+            jobs += self._launched(worker, free - taken, active, now)
+        return Polled(jobs, stop)
+
+    def _renewed(
+        self, worker: _Worker, running: Sequence[Job], active: Mapping[str, HostedStudy], now: float
+    ) -> list[dict[str, Any]]:
+        """Renew the leases of a worker's jobs; those that are to stop."""
+        stop = []
+        for name, trial, attempt in running:
+            study = active.get(name)
+            why: str | None = "over"
+            if study is not None:
+                try:
+                    why = study.renew(trial, attempt, now, worker.name).why
+                except (LeaseError, StudyError):
+                    why = "lost"
+                else:
+                    self._adopt(worker, study, trial, now)
+            if why is not None:
+                stop.append({"study": name, "trial": trial, "attempt": attempt, "why": why})
+        return stop
+
+    def _adopt(self, worker: _Worker, study: HostedStudy, trial: int, now: float) -> None:
+        """A job that ran before the service restarted becomes known."""
+        if (study.key, trial) not in self._tasks:
+            self._began(worker, study, trial, now)
+
+    def _began(self, worker: _Worker, study: HostedStudy, trial: int, now: float) -> None:
+        lease = study.leases.running.get(trial)
+        hosted = self._hub.hosted(study.key)
+        if lease is None or hosted is None:
+            return
+        running = study.writer.history.running[trial]
+        task = Task(study.key, trial, worker.id, hosted.devices, running.job.until, lease.saved)
+        self._tasks[study.key, trial] = (worker.id, lease.saved)
+        self._fold(TaskStarted(time=now, task=task))
+
+    def _given_again(
+        self, worker: _Worker, running: Sequence[Job], active: Mapping[str, HostedStudy]
+    ) -> list[dict[str, Any]]:
+        named = set(running)
+        by_key = {study.key: study for study in active.values()}
+        jobs = []
+        for (key, trial), grant in list(worker.given.items()):
+            study = by_key.get(key)
+            if study is None or study.leases.holder(trial, grant.attempt) is None:
+                del worker.given[key, trial]
+            elif (study.name, trial, grant.attempt) not in named:
+                jobs.append(self._job(study, grant))
+        return jobs
+
+    def _launched(
+        self, worker: _Worker, free: int, active: Mapping[str, HostedStudy], now: float
+    ) -> list[dict[str, Any]]:
+        """Carry out what the policy decides for this worker."""
+        by_key = {study.key: study for study in active.values()}
+        jobs: list[dict[str, Any]] = []
+        while free > 0:
+            launch = next((each for each in self._decided(by_key, now) if each.node == worker.id), None)
+            if launch is None or launch.slots > free:
+                break
+            study = by_key[launch.study]
+            grant = study.ask(worker.name, "", now)
+            if grant is None:
+                self._claim(study, now)  # it has none ready after all
+                self._launches = None
+                continue
+            worker.given[study.key, grant.trial] = grant
+            self._began(worker, study, grant.trial, now)
+            jobs.append(self._job(study, grant))
+            free -= launch.slots
+        return jobs
+
+    def _decided(self, by_key: Mapping[str, HostedStudy], now: float) -> list[Launch]:
+        """What the policy decides now; jobs that it wants stopped are told so."""
+        if self._launches is None:
+            self._launches = []
+            for decision in decide(self._sharing):
+                if isinstance(decision, Launch):
+                    self._launches.append(decision)
+                    continue
+                study = by_key.get(decision.study)
+                if study is not None:
+                    study.preempt(decision.trial)
+                self._sharing = fold(
+                    self._sharing, PreemptionAsked(time=now, study=decision.study, trial=decision.trial)
+                )
+        return self._launches
+
+    def _job(self, study: HostedStudy, grant: Grant) -> dict[str, Any]:
+        hosted = self._hub.hosted(study.key)
+        identity, limits = study.writer.identity, study.writer.history.limits
+        shown = job_view(study.name, grant, identity.resource is None)
+        return {
+            **shown,
+            "devices": max(grant.devices, hosted.devices if hosted is not None else 1),
+            "objective": hosted.objective if hosted is not None else None,
+            "metric": identity.metric,
+            "plain": identity.resource is None,
+            "trial_seconds": limits.trial_seconds,
+            "trial_memory": limits.trial_memory,
+        }
+
+    # -- what the policy is told ----------------------------------------------------------------------
+
+    def _fold(self, event: Any) -> None:
+        self._sharing = fold(self._sharing, event)
+        self._launches = None
+
+    def _catch_up(self, active: Mapping[str, HostedStudy], now: float) -> None:
+        """Tell the policy which jobs ended or saved, and what studies want."""
+        by_key = {study.key: study for study in active.values()}
+        for (key, trial), (node, saved) in list(self._tasks.items()):
+            study = by_key.get(key)
+            lease = study.leases.running.get(trial) if study is not None else None
+            if lease is None:
+                del self._tasks[key, trial]
+                self._fold(TaskEnded(time=now, study=key, trial=trial))
+            elif lease.saved != saved:
+                self._tasks[key, trial] = (node, lease.saved)
+                self._fold(TaskSaved(time=now, study=key, trial=trial))
+        for study in active.values():
+            self._claim(study, now)
+        for key in [key for key in self._claims if key not in by_key]:
+            del self._claims[key]
+            self._fold(StudyLeft(time=now, study=key))
+
+    def _claim(self, study: HostedStudy, now: float) -> None:
+        hosted = self._hub.hosted(study.key)
+        if hosted is None or hosted.objective is None:
+            return
+        refusing = [each for each in self._workers.values() if study.name in each.refused]
+        takers = tuple(each for each in self._workers if self._workers[each] not in refusing)
+        wants = study.hungry and study.writer.ended is None
+        claim = Claim(
+            study.key,
+            weight=hosted.weight,
+            priority=hosted.priority,
+            minimum=hosted.min_slots,
+            maximum=hosted.max_slots,
+            waiting=_MANY if wants else 0,
+            gang=hosted.devices,
+            nodes=takers if refusing else None,
+        )
+        if claim != self._claims.get(study.key):
+            self._claims[study.key] = claim
+            self._fold(ClaimChanged(time=now, claim=claim))
+
+    def tick(self) -> None:
+        """Notice workers that are gone and jobs that ended; called every second or so."""
+        now = self._hub.now()
+        with self._lock:
+            for worker in list(self._workers.values()):
+                if now - worker.seen > self._hub.lease:
+                    self._drop(worker, now)
+            self._catch_up({study.name: study for study in self._hub.active}, now)
+            self._launches = None  # time alone changes what is fair
