@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path
 
 from rung.errors import StudyError
-from rung.service.access import Principal, Role, needs
+from rung.service.access import Principal, Role, Scope, needs
 from rung.service.context import Context, context_of, may_work
 from rung.service.hosting import Told
 from rung.service.models import Ask, Renew, Report, Tell, numbers
@@ -15,7 +15,7 @@ from rung.service.views import job_view
 
 router = APIRouter(prefix="/studies/{name}", tags=["jobs"])
 
-Member = Annotated[Principal, Depends(needs(Role.MEMBER))]
+Member = Annotated[Principal, Depends(needs(Role.MEMBER, Scope.JOBS))]
 Here = Annotated[Context, Depends(context_of)]
 Number = Annotated[int, Path(ge=0, lt=2**53)]
 Key = Annotated[str, Header(alias="Idempotency-Key", max_length=200)]

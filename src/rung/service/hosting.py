@@ -215,6 +215,7 @@ class HostedStudy:
                 until = self._writer.history.running[trial].job.until
                 events.append(ev.CheckpointSaved(trial, until, told.checkpoint, attempt, now))
             self._commit([*events, _end(trial, attempt, told, now)], now)
+            self._end_if_done(now)
             return False
 
     def _held(self, trial: int, attempt: int, said: Mapping[str, Any] | None, now: float) -> Lease:

@@ -1,8 +1,8 @@
 """Machines that lend slots: who they are, what they run, and which study's job each is given next.
 
-Which study is served is the sharing policy's word (`rung.cluster.sharing`); this tells the policy what happens
-and carries out what it decides. All of it is made anew from the studies' leases and the workers' polls when the
-service restarts.
+Which study is served is the sharing policy's word (`rung.cluster.sharing`); this tells the policy what
+happens and carries out what it decides. When the service restarts, all of it is made anew from the studies'
+leases and the workers' polls.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ class Workers:
     # -- coming and going -----------------------------------------------------------------------------
 
     def join(self, name: str, slots: int, labels: Mapping[str, str], owner: str) -> str:
-        """Register a worker; returns the id under which it polls. One of the same name and owner is replaced."""
+        """Register a worker, in the place of its owner's of this name; returns the id that it polls with."""
         now = self._hub.now()
         with self._lock:
             for other in list(self._workers.values()):
@@ -186,9 +186,13 @@ class Workers:
         return stop
 
     def _adopt(self, worker: _Worker, study: HostedStudy, trial: int, now: float) -> None:
-        """A job that ran before the service restarted becomes known."""
-        if (study.key, trial) not in self._tasks:
-            self._began(worker, study, trial, now)
+        """A job that ran before the service restarted, or the worker registered anew, becomes known."""
+        node, _ = self._tasks.get((study.key, trial), (None, 0.0))
+        if node == worker.id:
+            return
+        if node is not None:
+            self._fold(TaskEnded(time=now, study=study.key, trial=trial))
+        self._began(worker, study, trial, now)
 
     def _began(self, worker: _Worker, study: HostedStudy, trial: int, now: float) -> None:
         lease = study.leases.running.get(trial)

@@ -1,0 +1,154 @@
+"""Workers that poll: jobs by the sharing policy's word, given once, fenced when they are lost."""
+
+import pytest
+
+from rung.errors import ConflictError, MissingError
+from rung.service.hub import Hub
+from rung.service.models import NewStudy, StudyChange
+from rung.service.shared import MemoryRegister
+from rung.service.workers import Workers
+from rung.storage import open_storage
+from rung.trials import events as ev
+
+SPACE = {"parameters": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0}]}
+
+
+class Clock:
+    def __init__(self):
+        self.now = 1000.0
+
+    def __call__(self):
+        return self.now
+
+
+class House:
+    """A hub with its workers on a clock that the test moves."""
+
+    def __init__(self, path):
+        self.clock, self.register = Clock(), MemoryRegister()
+        self.path = path
+        self.open()
+
+    def open(self):
+        self.hub = Hub(open_storage(self.path), self.register, lease=30.0, clock=self.clock)
+        self.hub.start()
+        self.workers = Workers(self.hub)
+
+    def study(self, name, **more):
+        given = {"space": SPACE, "resource": "epoch:1:9", "trials": 50, "objective": "m:train", **more}
+        return self.hub.create(NewStudy(name=name, **given), "ann")
+
+    def finish(self, job, loss=0.5):
+        from rung.service.hosting import Told
+
+        told = Told("finished", {"loss": loss})
+        return self.hub.tell(job["study"], job["trial"], job["attempt"], told)
+
+
+@pytest.fixture
+def house(tmp_path):
+    made = House(str(tmp_path / "rung.db"))
+    yield made
+    made.hub.close()
+    made.hub.storage.close()
+
+
+def of(job):
+    return (job["study"], job["trial"], job["attempt"])
+
+
+def test_two_studies_share_a_worker(house):
+    house.study("a")
+    house.study("b", weight=3.0)
+    worker = house.workers.join("w", 8, {}, "ann")
+    jobs = house.workers.poll(worker, [], 8, []).jobs
+    names = [job["study"] for job in jobs]
+    assert (names.count("a"), names.count("b")) == (2, 6)
+    assert jobs[0]["objective"] == "m:train"
+    assert jobs[0]["metric"] == "loss"
+
+
+def test_a_job_is_given_again_if_the_answer_was_lost(house):
+    house.study("a")
+    worker = house.workers.join("w", 2, {}, "ann")
+    first = house.workers.poll(worker, [], 2, []).jobs
+    assert house.workers.poll(worker, [], 2, []).jobs == first
+    assert house.workers.poll(worker, [of(job) for job in first], 0, []).jobs == []
+    started = [event for event in house.hub.storage.read("a") if isinstance(event, ev.JobStarted)]
+    assert len(started) == 2
+
+
+def test_a_worker_that_refuses_is_not_asked_again(house):
+    house.study("a")
+    one, other = house.workers.join("w", 1, {}, "ann"), house.workers.join("v", 1, {}, "ann")
+    assert house.workers.poll(one, [], 1, ["a"]).jobs == []
+    assert [job["study"] for job in house.workers.poll(other, [], 1, []).jobs] == ["a"]
+
+
+def test_gangs_take_as_many_slots(house):
+    house.study("a", devices=4)
+    worker = house.workers.join("w", 10, {}, "ann")
+    jobs = house.workers.poll(worker, [], 10, []).jobs
+    assert [job["devices"] for job in jobs] == [4, 4]
+
+
+def test_a_silent_worker_loses_its_jobs(house):
+    house.study("a")
+    worker = house.workers.join("w", 1, {}, "ann")
+    (job,) = house.workers.poll(worker, [], 1, []).jobs
+    house.clock.now += 31
+    house.hub.tick()
+    house.workers.tick()
+    with pytest.raises(MissingError, match="register again"):
+        house.workers.poll(worker, [of(job)], 0, [])
+    again = house.workers.join("w", 1, {}, "ann")
+    polled = house.workers.poll(again, [of(job)], 0, [])
+    assert polled.stop == [{"study": "a", "trial": job["trial"], "attempt": 0, "why": "lost"}]
+    (other,) = house.workers.poll(again, [], 1, []).jobs
+    assert (other["trial"], other["attempt"]) == (job["trial"], 1)
+
+
+def test_a_restart_of_the_service_costs_nothing(house):
+    house.study("a", trials=3)
+    worker = house.workers.join("w", 2, {}, "ann")
+    jobs = house.workers.poll(worker, [], 2, []).jobs
+    house.hub.close()
+    house.open()
+    with pytest.raises(MissingError):
+        house.workers.poll(worker, [of(job) for job in jobs], 0, [])
+    worker = house.workers.join("w", 2, {}, "ann")
+    polled = house.workers.poll(worker, [of(job) for job in jobs], 0, [])
+    assert (polled.jobs, polled.stop) == ([], [])
+    assert house.workers.lenders()[0].running == 2
+    assert not any(house.finish(job) for job in jobs)
+    house.workers.tick()
+    (third,) = house.workers.poll(worker, [], 2, []).jobs
+    assert third["trial"] == 2 or third["start"] > 0
+    failed = [event for event in house.hub.storage.read("a") if isinstance(event, ev.JobFailed)]
+    assert failed == []
+
+
+def test_a_study_that_pauses_has_its_jobs_stop(house):
+    house.study("a")
+    worker = house.workers.join("w", 1, {}, "ann")
+    (job,) = house.workers.poll(worker, [], 1, []).jobs
+    house.hub.wind_down("a", "paused")
+    (stop,) = house.workers.poll(worker, [of(job)], 0, []).stop
+    assert stop["why"] == "paused"
+
+
+def test_names_states_and_limits(house):
+    house.study("a")
+    with pytest.raises(ConflictError, match="taken"):
+        house.study("a")
+    house.hub.change("a", StudyChange(name="b", trials=5, weight=2.0))
+    assert house.hub.study("b").writer.history.limits.trials == 5
+    assert house.hub.hosted(house.hub.row("b").key).weight == 2.0
+    house.hub.wind_down("b", "stopped")
+    with pytest.raises(ConflictError, match="does not run"):
+        house.hub.study("b")
+    house.hub.resume("b", "ann")
+    assert house.hub.study("b").name == "b"
+    house.hub.delete("b")
+    with pytest.raises(MissingError):
+        house.hub.row("b")
