@@ -136,14 +136,17 @@ async def identify(request: Request) -> Seen:
     return seen
 
 
+def token_in(header: str | None) -> str | None:
+    """The token in a header `Authorization`; None if there is none."""
+    kind, _, text = (header or "").partition(" ")
+    return (text.strip() or None) if kind.lower() == "bearer" else None
+
+
 async def see(accounts: Accounts, header: str | None) -> Seen:
     """Who shows this header `Authorization`."""
-    if not header:
-        return NO_TOKEN
-    kind, _, text = header.partition(" ")
-    if kind.lower() != "bearer" or not text.strip():
-        return _NOT_BEARER
-    token = text.strip()
+    token = token_in(header)
+    if token is None:
+        return _NOT_BEARER if header else NO_TOKEN
     known = accounts.remembered(token)
     return known if known is not None else await run_in_threadpool(accounts.verify, token)
 

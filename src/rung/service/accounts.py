@@ -89,9 +89,15 @@ class _Memory:
                 self._seen.clear()
             self._seen[digest] = (seen, until)
 
+    def was_good(self, digest: str) -> bool:
+        """Whether it was somebody's when it was last looked at."""
+        found = self._seen.get(digest)
+        return found is not None and found[0].principal is not None
+
     def clear(self) -> None:
+        """Look again at all of them."""
         with self._lock:
-            self._seen.clear()
+            self._seen = {digest: (seen, 0.0) for digest, (seen, _) in self._seen.items()}
 
 
 class Accounts:
@@ -272,6 +278,10 @@ class Accounts:
     def remembered(self, text: str) -> Seen | None:
         """Whose this token is, if it was found out less than `REMEMBER` seconds ago."""
         return self._memory.get(_digest(text), self._clock())
+
+    def was_good(self, text: str) -> bool:
+        """Whether this token was somebody's when it was last verified here: no guess of a stranger's."""
+        return self._memory.was_good(_digest(text))
 
     def verify(self, text: str) -> Seen:
         """Whose this token is, or why it counts for nobody.
