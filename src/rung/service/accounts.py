@@ -26,10 +26,10 @@ from rung.errors import ConflictError, MissingError, UserError
 from rung.service import tables
 from rung.service.access import Principal, Role, Scope, Seen
 from rung.service.tables import tokens, users
+from rung.service.token_memory import TokenMemory
 
 REMEMBER: Final = 3.0  # seconds
 LOCAL: Final = "local"  # the user that the token of a service on loopback is; nobody else may have the name
-_MOST_REMEMBERED: Final = 20_000  # tokens, wrong ones too
 _USED_EVERY: Final = 60.0  # seconds between two notes that a token was used
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,99}")
 _LONGEST: Final = {"user": 100, "token": 20, "action": 100, "object": 300, "outcome": 40, "address": 100}
@@ -72,34 +72,6 @@ class Entry(msgspec.Struct, frozen=True):
     id: int = 0
 
 
-class _Memory:
-    """What was found out about tokens, by digest, each until a time; at most `_MOST_REMEMBERED`."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._seen: dict[str, tuple[Seen, float]] = {}
-
-    def get(self, digest: str, now: float) -> Seen | None:
-        found = self._seen.get(digest)
-        return None if found is None or found[1] <= now else found[0]
-
-    def put(self, digest: str, seen: Seen, until: float) -> None:
-        with self._lock:
-            if len(self._seen) >= _MOST_REMEMBERED:
-                self._seen.clear()
-            self._seen[digest] = (seen, until)
-
-    def was_good(self, digest: str) -> bool:
-        """Whether it was somebody's when it was last looked at."""
-        found = self._seen.get(digest)
-        return found is not None and found[0].principal is not None
-
-    def clear(self) -> None:
-        """Look again at all of them."""
-        with self._lock:
-            self._seen = {digest: (seen, 0.0) for digest, (seen, _) in self._seen.items()}
-
-
 class Accounts:
     """The users of a service. May be used from several threads and processes.
 
@@ -115,7 +87,7 @@ class Accounts:
         self._place = tables.place_of(storage)
         self._engine = tables.open_engine(storage)
         self._clock = clock
-        self._memory = _Memory()
+        self._memory = TokenMemory()
         self._local: str | None = None
         # a database in memory has one connection only, which its users take in turn
         self._turn: AbstractContextManager[Any] = threading.RLock() if storage == "memory" else nullcontext()

@@ -6,7 +6,7 @@ import time
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Body, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
@@ -111,9 +111,8 @@ def tokens(
 
 
 @router.post("/tokens", status_code=201, summary="Make a token. Its text is in the answer, and nowhere else.")
-def create_token(
-    request: Request, who: Holder, kept: Kept, new: Annotated[NewToken, Body()] = NewToken()
-) -> Any:
+def create_token(request: Request, who: Holder, kept: Kept, given: NewToken | None = None) -> Any:
+    new = given or NewToken()
     user = new.user or who.user
     _check_wish(who, user, new.scopes)
     expires = None if new.days is None else time.time() + new.days * _DAY
