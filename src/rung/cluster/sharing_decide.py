@@ -13,7 +13,7 @@ from heapq import heapify, heappop, heappush
 from rung.cluster.sharing_events import Launch, Preempt
 from rung.cluster.sharing_keep import givers, may_give
 from rung.cluster.sharing_nodes import Room, TaskState
-from rung.cluster.sharing_state import Share, Sharing
+from rung.cluster.sharing_state import SLACK, Share, Sharing
 
 Key = tuple[bool, int, bool, float, int]
 Decision = Launch | Preempt
@@ -30,9 +30,9 @@ def decide(state: Sharing) -> list[Decision]:
 
 def _key(state: Sharing, share: Share, surplus: float, staying: int) -> Key:
     claim = share.claim
-    floor = state.policy.floor * share.ideal
+    floor = share.floor(state.policy)
     need = round((surplus + claim.gang / 2) / claim.weight, 6)  # sums of fractions: equal is equal
-    return staying >= claim.minimum, -claim.priority, staying + claim.gang > floor, need, share.order
+    return staying >= claim.minimum, -claim.priority, staying >= floor, need, share.order
 
 
 class _Taker:
@@ -167,7 +167,7 @@ class _Asked:
     def _due(self, taker: _Taker) -> int:
         if self._state.time - taker.share.served < self._state.policy.patience:
             return 0
-        return max(0, int(-taker.surplus))
+        return max(0, int(-taker.surplus + SLACK))
 
     def _victim(self, taker: Share) -> TaskState | None:
         """The job to stop: of the lowest class, then of who has most above its target, then the cheapest."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 from rung.cluster.sharing_nodes import NodeState, TaskState
-from rung.cluster.sharing_state import Share, Sharing
+from rung.cluster.sharing_state import SLACK, Share, Sharing
 
 
 def keep_nodes(state: Sharing) -> None:
@@ -40,9 +40,23 @@ def _keep_for(state: Sharing, share: Share, due: int) -> None:
             return  # it fits: it only has to be started
         nodes = [node for node in state.nodes.values() if pool.holds(node.name) and _may_keep(node, share)]
         best = max(nodes, key=lambda node: _nearness(state, node, share), default=None)
-        if best is None:
+        if best is None or not _affordable(state, share):
             return
         state.keep(best, share)
+
+
+def _affordable(state: Sharing, share: Share) -> bool:
+    """Whether the others can lose one gang more: what exceeds a study's ideal leaves them their floors."""
+    if share.staying + len(share.kept) * share.claim.gang < max(share.ideal, share.claim.minimum):
+        return True
+    spare = float(state.free)
+    for other in state.shares.values():
+        spare -= len(other.kept) * other.claim.gang
+        if other is not share and other.claim.priority <= share.claim.priority:
+            rival = other.claim.priority == share.claim.priority
+            bound = max(other.claim.minimum, other.floor(state.policy) if rival else 0.0)
+            spare += max(0.0, other.held - bound)
+    return spare >= share.claim.gang
 
 
 def _may_keep(node: NodeState, share: Share) -> bool:
@@ -104,4 +118,4 @@ def may_give(state: Sharing, giver: Share, taker: Share, slots: int, given: int)
         return True
     if giver.claim.priority > taker.claim.priority:
         return False
-    return state.surplus(giver) - given >= slots
+    return state.surplus(giver) - given >= slots - SLACK

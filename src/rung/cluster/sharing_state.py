@@ -71,8 +71,12 @@ class Share:
         """The slots that it should hold now: its ideal, and what makes up for its past."""
         ideal, gang = self.ideal, self.claim.gang
         back = max(-ideal, min(max(ideal, gang), self.owed(time, theta) / policy.horizon))
-        floor = policy.floor * ideal
-        return max(ideal + back, floor if floor >= gang else 0.0)
+        return max(ideal + back, self.floor(policy))
+
+    def floor(self, policy: Policy) -> float:
+        """The slots under which it is not pushed to pay back; 0 where that is less than one job's."""
+        floor = policy.floor * self.ideal
+        return floor if floor >= self.claim.gang else 0.0
 
     @property
     def may_grow(self) -> bool:
@@ -150,8 +154,8 @@ class Sharing:
         state = self.nodes.get(node.name)
         if state is None:
             state = self.nodes[node.name] = NodeState(node.name, 0)
-        self._resize(state, node.slots)
         state.gone = False
+        self._resize(state, node.slots)
         self._place(state)
 
     def leave(self, name: str) -> None:
