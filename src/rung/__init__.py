@@ -16,6 +16,7 @@ _HOMES = {
     "AutoRegressor": "rung.tabular",
     "Categorical": "rung.space.domains",
     "Choice": "rung.space.domains",
+    "Command": "rung.executors.command",
     "Constant": "rung.space.domains",
     "Float": "rung.space.domains",
     "Infeasible": "rung.errors",
@@ -27,6 +28,7 @@ _HOMES = {
     "importance": "rung.analysis",
     "load": "rung.tabular",
     "plot": "rung.analysis",
+    "report": "rung.executors.reporting",
     "tune": "rung.study",
 }
 
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
     from rung.analysis import plot as plot
     from rung.errors import Infeasible as Infeasible
     from rung.errors import Stopped as Stopped
+    from rung.executors.command import Command as Command
+    from rung.executors.reporting import report as report
     from rung.space.domains import Categorical as Categorical
     from rung.space.domains import Choice as Choice
     from rung.space.domains import Constant as Constant

@@ -1,28 +1,79 @@
-"""Finds the user's objective and search space: `FILE.py:FUNCTION`, and the names that the file has."""
+"""Finds the user's objective and space: `FILE.py:FUNCTION` and the names that the file has, or a command."""
 
 from __future__ import annotations
 
 import difflib
+import shutil
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from rung.errors import UserError
+from rung.executors.command import Command
 
 DEFAULT_FUNCTION = "train"
 
 
 class Objective(NamedTuple):
-    """An objective and where it came from."""
+    """An objective and where it came from: a function of a file, or a command, which has neither."""
 
     function: Callable[..., Any]
-    module: ModuleType
-    path: Path
+    module: ModuleType | None
+    path: Path | None
     name: str
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the log keeps of it, so that `rung resume` finds it again; a command as it was typed."""
+        if isinstance(self.function, Command):
+            return {"command": self.function.text, "shell": self.function.shell}
+        return {"objective": f"{self.path}:{self.name}"}
+
+    def of(self, study: str) -> Callable[..., Any]:
+        """What a study of this name runs."""
+        if isinstance(self.function, Command):
+            return replace(self.function, study=study)
+        return self.function
+
+
+def load_command(text: str, shell: bool = False) -> Objective:
+    """The objective that runs a program, see `rung.executors.command`.
+
+    Raises:
+        UserError: the program, or the script that it is given first, is not there.
+    """
+    from rung.executors.command import search_path
+    from rung.executors.command_text import check_words, program, script
+
+    check_words(text, shell=shell)
+    first, file = program(text, shell=shell), script(text, shell=shell)
+    if "{" not in first and shutil.which(first, path=search_path()) is None:
+        raise UserError(f"there is no program {first!r} in this folder or on the PATH: --command {text!r}")
+    if file is not None and not Path(file).is_file():
+        raise UserError(
+            f"there is no file {file} in {Path.cwd()}: a command runs in the folder in which rung is called"
+        )
+    return Objective(Command(text, shell), None, None, first)
+
+
+def check_command(loaded: Objective, parameters: Collection[str]) -> list[str]:
+    """Refuse placeholders that the space lacks; the parameters that the command does not mention.
+
+    Raises:
+        UserError: there is such a placeholder.
+    """
+    from rung.executors.command_text import check
+
+    if not isinstance(loaded.function, Command):
+        return []
+    parameters = dict.fromkeys(parameters)  # branches may share one
+    missing = check(loaded.function.text, parameters, shell=loaded.function.shell)
+    return missing if len(missing) < len(parameters) else []  # all: it reads the file
 
 
 def load_objective(text: str) -> Objective:
@@ -53,6 +104,10 @@ def load_space(text: str | None, objective: Objective) -> Any:
         UserError: there is none, or it is not valid.
     """
     if text is None:
+        if objective.module is None or objective.path is None:
+            raise UserError(
+                "no search space: a command has none of its own: say --space FILE (.json, .yaml, .py)"
+            )
         if not hasattr(objective.module, "space"):
             raise UserError(
                 f"no search space: {objective.path.name} has no variable 'space': add it, or say --space FILE"
@@ -81,7 +136,7 @@ def setting(objective: Objective, name: str, given: Any, default: Any) -> Any:
     """What the command line gave; else what the objective's file has under this name; else the default."""
     if given is not None:
         return given
-    value = getattr(objective.module, name, default)
+    value = getattr(objective.module, name, default)  # a command has no module, and None no settings
     return default if isinstance(value, ModuleType) or callable(value) else value
 
 

@@ -1,8 +1,8 @@
-"""What is said before a search starts and after it has ended."""
+"""What is said after a search has ended."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -11,65 +11,9 @@ from rung.cli.exits import INTERRUPTED, NO_RESULT
 from rung.cli.store import command
 
 if TYPE_CHECKING:
-    from rung.schedulers.plan import Plan
     from rung.study import Result, Study
     from rung.study.records import TrialRecord
     from rung.trials.history import History
-
-
-def announce(study: Study, workers: int) -> None:
-    """Say what will run: the method, the rungs and brackets, the most that it can cost."""
-    identity = study.identity
-    began = f"goes on after {len(study.history)} trials" if len(study.history) else "begins"
-    jobs = f"{workers} job{'s' if workers > 1 else ''} at a time"
-    output.say(
-        f"study {study.name} {began}: sampler {identity.sampler.name}, scheduler {identity.scheduler.name}, "
-        f"{study.space.size} parameter{'s' if study.space.size > 1 else ''}, {jobs}"
-    )
-    if len(identity.goals) > 1:
-        output.say("objectives: " + ", ".join(f"{goal.metric} ({goal.mode})" for goal in identity.goals))
-    if identity.constraints:
-        output.say("constraints: " + ", ".join(map(str, identity.constraints)))
-    if study.history.fixed:
-        fixed = (f"{name} = {output.number(value)}" for name, value in study.history.fixed.items())
-        output.say("fixed: " + ", ".join(fixed))
-    if not output.quiet():
-        shown = _plan(study)
-        if shown is not None:
-            output.err().print(shown)
-
-
-def _plan(study: Study) -> Any:
-    """Rungs, brackets, trials at each, and the most that it can cost; None if nobody can tell beforehand."""
-    from rung.schedulers.plan import plan
-
-    planned = plan(study.identity, study.history.limits)
-    amount = study.identity.resource
-    if planned is None or amount is None:
-        return None
-    unit = amount.name
-    table = output.grid(
-        "bracket", f"up to {unit}", "trials", "at most", right=(f"up to {unit}", "trials", "at most")
-    )
-    for number, bracket in enumerate(planned.brackets):
-        name = f"{number + 1}" + (f", {bracket.times} times" if bracket.times > 1 else "")
-        for rung in bracket.rungs:
-            table.add_row(name, str(rung.resource), str(rung.trials), str(rung.most))
-            name = ""
-    table.caption = _cost(planned, amount.unit)
-    table.caption_justify = "left"
-    return table
-
-
-def _cost(planned: Plan, unit: str) -> str:
-    """The most that a search can cost, in one or two lines."""
-    usual, most = planned.usual, planned.most
-    if planned.repeats:
-        unit += " a round, over and over until the budget ends it"
-    text = f"cost: about {usual.resumed} {unit}, at most {most.resumed}"
-    if most.afresh > most.resumed:
-        text += f"; about {usual.afresh}, at most {most.afresh}, without checkpoints"
-    return text
 
 
 def outcome(study: Study, result: Result, storage: str) -> None:

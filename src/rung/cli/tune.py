@@ -21,9 +21,22 @@ from rung.cli.options import (
 )
 
 ObjectiveFile = Annotated[
-    str,
-    typer.Argument(metavar="FILE.py:FUNCTION", help="The objective; the function's default name is train."),
+    str | None,
+    typer.Argument(
+        metavar="FILE.py:FUNCTION",
+        help="The objective; the function's default name is train.",
+        show_default=False,
+    ),
 ]
+Command = Annotated[
+    str | None,
+    typer.Option(
+        "--command",
+        metavar="'PROGRAM --lr {lr}'",
+        help="In place of FILE.py: run this program, with values in place of parameters' names.",
+    ),
+]
+Shell = Annotated[bool, typer.Option("--shell", help="Let /bin/sh run the command; values are quoted.")]
 SpaceFile = Annotated[
     str | None,
     typer.Option(
@@ -89,7 +102,9 @@ Plan = Annotated[bool, typer.Option("--plan", help="Only say what would run, and
 
 
 def tune(  # noqa: PLR0913  # a door
-    objective: ObjectiveFile,
+    objective: ObjectiveFile = None,
+    command: Command = None,
+    shell: Shell = False,
     space: SpaceFile = None,
     metric: Metric = None,
     mode: Mode = None,
@@ -120,7 +135,7 @@ def tune(  # noqa: PLR0913  # a door
     storage: Storage = DEFAULT_STORAGE,
     study: StudyName = None,
 ) -> None:
-    """Tune your own code: FUNCTION(trial), FUNCTION(config) or FUNCTION(config, budget) in FILE.py."""
+    """Tune your own code: FUNCTION(trial), (config) or (config, budget) in FILE.py, or any program."""
     given = locals()  # first of all, so that it has the options and nothing else
     from rung.cli.tuning import Options, tuned
 
@@ -138,11 +153,12 @@ def resume(
             "--objective", metavar="FILE.py:FUNCTION", help="Where the objective lies now, if it was moved."
         ),
     ] = None,
+    command: Command = None,
+    shell: Shell = False,
 ) -> None:
     """Go on with a study that was interrupted, paused or extended."""
-    from rung.cli.objective import load_objective
     from rung.cli.store import door_of, reading
-    from rung.cli.tuning import check_executor, last_command, run_in_the_open
+    from rung.cli.tuning import check_executor, last_command, named, recorded, run_in_the_open
     from rung.study import Study
 
     with reading(storage) as store:
@@ -158,14 +174,15 @@ def resume(
         resume_fit(name, storage, workers)
         return
     check_executor(executor)
+    now = named(objective, command, shell)
     opened = Study.open(storage, name)
     try:
-        command = last_command(opened, objective)
-        loaded = load_objective(command["objective"])
+        last = {**last_command(opened, now), **now}
+        loaded = recorded(last, opened.space.names)
     except BaseException:
         opened.close()
         raise
     if executor is None:
-        executor = command.get("executor")
-        workers = workers or command.get("workers")
+        executor = last.get("executor")
+        workers = workers or last.get("workers")
     run_in_the_open(opened, loaded, workers, executor, storage)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rung.cli import output
@@ -21,7 +21,9 @@ RECORD = "command"  # the topic under which the log keeps what ran
 class Options(NamedTuple):
     """The options of `rung tune`, as they were typed; see there."""
 
-    objective: str
+    objective: str | None
+    command: str | None
+    shell: bool
     space: str | None
     metric: str | None
     mode: str | None
@@ -55,15 +57,14 @@ class Options(NamedTuple):
 
 def tuned(options: Options) -> None:
     """Open the study and run it; with `plan` only say what would run."""
-    from rung.cli.objective import load_objective
-    from rung.cli.outcome import announce
+    from rung.cli.announce import announce
     from rung.cli.sizes import size
     from rung.study.limits import make_limits
     from rung.study.run import check_engine
 
     if all(x is None for x in (options.trials, options.budget, options.total_resource, options.target)):
         raise UserError(ENDLESS)
-    loaded = load_objective(options.objective)
+    loaded = _loaded(options)
     memory = size(options.trial_memory) if options.trial_memory else None
     check_executor(options.executor)
     check_engine(options.executor or LOCAL, options.workers or 1, make_limits(trial_memory=memory))
@@ -73,6 +74,23 @@ def tuned(options: Options) -> None:
         return
     study = _opened(options, loaded, memory)
     run_in_the_open(study, loaded, options.workers, options.executor, options.storage)
+
+
+def _loaded(options: Options) -> Objective:
+    """The objective that the command line names; a command must fit the space, before anything is written."""
+    from rung.cli.objective import load_command, load_objective, load_space
+    from rung.space import compile_space
+
+    asked = named(options.objective, options.command, options.shell)
+    if not asked:
+        raise UserError(
+            "say what to tune: FILE.py, or any program, as in "
+            "--command 'python train.py --lr {lr}' --space space.json"
+        )
+    if options.command is None:
+        return load_objective(asked["objective"])
+    space = load_space(options.space, load_command(options.command, options.shell))
+    return recorded(asked, compile_space(space).names)
 
 
 def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
@@ -166,36 +184,73 @@ def check_executor(name: str | None) -> None:
     load(name or LOCAL)
 
 
-def last_command(study: Study, objective: str | None) -> dict[str, Any]:
-    """What the study's last command ran: objective, executor, workers.
+def named(objective: str | None, command: str | None, shell: bool) -> dict[str, Any]:
+    """What a command line names to be run, as the log keeps it; empty if nothing.
 
     Raises:
-        UserError: it was begun from Python, and no objective is named.
+        UserError: two things, or a shell for none.
     """
-    recorded = study.history.records.get(RECORD, [])
-    command: Mapping[str, Any] = recorded[-1].data if recorded else {}
-    found = dict(command)
-    if objective is not None:
-        found["objective"] = objective
-    if "objective" not in found:
+    if objective is not None and command is not None:
+        raise UserError("name either a file or --command, not both: a program's own file is in its command")
+    if shell and command is None:
+        raise UserError("--shell says how a --command is run, and there is none")
+    if command is not None:
+        return {"command": command, "shell": shell}
+    return {} if objective is None else {"objective": objective}
+
+
+def last_command(study: Study, now: Mapping[str, Any]) -> dict[str, Any]:
+    """What the study's last command ran: objective or command, executor, workers.
+
+    Args:
+        now: what is named to be run in its place.
+
+    Raises:
+        UserError: it was begun from Python, and nothing is named.
+    """
+    kept = study.history.records.get(RECORD, [])
+    found: Mapping[str, Any] = kept[-1].data if kept else {}
+    if now:  # one takes the other's place
+        return {key: found[key] for key in ("executor", "workers") if key in found}
+    if "objective" not in found and "command" not in found:
         raise UserError(
             f"study {study.name!r} was begun from Python: go on there, with rung.tune and the same settings, "
             "or say where its objective lies: --objective FILE.py:FUNCTION"
         )
-    return found
+    return dict(found)
+
+
+def recorded(record: Mapping[str, Any], parameters: Collection[str]) -> Objective:
+    """The objective that a record in the log, or a command line, names.
+
+    Raises:
+        UserError: it is not there, or, if it is a command, it names what is no parameter.
+    """
+    from rung.cli.objective import check_command, load_command, load_objective
+
+    if "command" not in record:
+        return load_objective(record["objective"])
+    loaded = load_command(record["command"], record.get("shell", False))
+    if missing := check_command(loaded, parameters):
+        output.say(
+            f"note: the command does not mention {', '.join(missing)}: the program finds it in the file "
+            "that RUNG_CONFIG names"
+        )
+    return loaded
 
 
 def run_in_the_open(
     study: Study, loaded: Objective, workers: int | None, executor: str | None, storage: str
 ) -> None:
     """Run the study in the open, print what was found, and exit with what that means."""
-    from rung.cli.outcome import announce, interrupted, outcome
+    from rung.cli.announce import announce
+    from rung.cli.outcome import interrupted, outcome
     from rung.cli.progress import watching
     from rung.study.hints import hints
 
     workers, executor = workers or 1, executor or LOCAL
     with study:
-        command = {"objective": f"{loaded.path}:{loaded.name}", "executor": executor, "workers": workers}
+        command = {**loaded.record, "executor": executor, "workers": workers}
         recorded = study.history.records.get(RECORD, [])
         if not recorded or recorded[-1].data != command:
             study.record(RECORD, command)
@@ -204,7 +259,7 @@ def run_in_the_open(
             output.say(f"note: {line}")
         try:
             with watching(study) as progress:
-                result = study.run(loaded.function, workers=workers, executor=executor, watch=progress)
+                result = study.run(loaded.of(study.name), workers=workers, executor=executor, watch=progress)
         except KeyboardInterrupt:
             interrupted(study.name, storage)
             raise

@@ -8,11 +8,15 @@ import inspect
 from types import CodeType
 from typing import Any
 
+from rung.executors.command import Command
+
 
 def fingerprint(objective: Any) -> str | None:
     """Sixteen hexadecimal digits of the source, or of the bytecode where there is no source; else None."""
     while isinstance(objective, functools.partial):
         objective = objective.func
+    if isinstance(objective, Command):  # what it runs, not how
+        return hashlib.sha256(repr(objective).encode()).hexdigest()[:16]
     code = getattr(objective, "__code__", None)
     try:
         text = inspect.getsource(objective if code is not None else type(objective)).encode()
