@@ -8,6 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from rung.errors import StudyError
+from rung.executors.needs import Needs
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An executor by name, and what is asked of a cluster.
+
+    Attributes:
+        name: such as "ray".
+        address: of a cluster that runs, as "10.0.0.1:6379" or "auto"; None: one's own on this machine.
+        needs: what each trial takes, see `Needs`; None: one core.
+    """
+
+    name: str
+    address: str | None = None
+    needs: Needs | None = None
+
+    def __post_init__(self) -> None:
+        if self.name != "ray" and (self.address is not None or self.needs is not None):
+            what = "an address" if self.address is not None else "needs"
+            raise StudyError(f"{what} can be given for the executor 'ray' only, not for {self.name!r}")
+
+    @classmethod
+    def of(cls, name: str, address: str | None = None, needs: str | Needs | None = None) -> Engine:
+        """With needs as text, such as "cpus=2,gpus=1"."""
+        return cls(name, address, Needs.parse(needs) if isinstance(needs, str) else needs)
 
 
 @dataclass(frozen=True)
@@ -25,6 +51,8 @@ class Setup:
         save_every: seconds after which a report saves a checkpoint, if it offers to.
         checkpoints: where checkpoints lie instead, this study's own place: an absolute folder, or a URL that
             fsspec knows, such as "s3://bucket/prefix/key".
+        needs, address, elastic: for a cluster: see `Engine`; `elastic`: as many jobs at once as it holds,
+            however many `workers` says.
         paths: further entries of `sys.path` in worker processes, before the caller's own.
     """
 
@@ -37,6 +65,9 @@ class Setup:
     gpus: tuple[int | str, ...] = ()
     save_every: float = 60.0
     paths: tuple[str, ...] = ()
+    needs: Needs | None = None
+    address: str | None = None
+    elastic: bool = False
     checkpoints: str | None = None
 
     def __post_init__(self) -> None:

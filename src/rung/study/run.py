@@ -22,7 +22,7 @@ from rung.executors.base import Executor, Job
 from rung.executors.calling import style_of
 from rung.executors.gpus import visible_gpus
 from rung.executors.ordered import OrderedExecutor
-from rung.executors.setup import Setup
+from rung.executors.setup import Engine, Setup
 from rung.schedulers.base import Done, Wait
 from rung.space.draws import trial_seed
 from rung.study.checkpoints import Keeper
@@ -39,7 +39,9 @@ _GRACE_AT_BUDGET = 1.0  # the same when the time is up: a budget is a promise
 _TICK = 0.5  # seconds between looks at the clock, at signals and at other processes' requests
 
 
-def run(writer: Writer, objective: Any, workers: int, executor: str | Executor | None) -> None:
+def run(
+    writer: Writer, objective: Any, workers: int | None, executor: str | Engine | Executor | None
+) -> None:
     """Run a study until its policies are done or a limit ends it.
 
     Raises:
@@ -77,15 +79,19 @@ def _warn_if_silent(writer: Writer, objective: Any) -> None:
         )
 
 
-def _engine(writer: Writer, objective: Any, workers: int, executor: str | Executor | None) -> Executor:
-    if executor is not None and not isinstance(executor, str):
+def _engine(
+    writer: Writer, objective: Any, workers: int | None, executor: str | Engine | Executor | None
+) -> Executor:
+    if executor is not None and not isinstance(executor, str | Engine):
         return executor
+    elastic = workers is None
     workers = count("workers", workers) or 1
     name = executor or ("inline" if workers == 1 else "local")
+    engine = name if isinstance(name, Engine) else Engine(name)
     limits = writer.history.limits
-    check_engine(name, workers, limits)
+    check_engine(engine.name, workers, limits)
     return make_executor(
-        name,
+        engine.name,
         Setup(
             objective=objective,
             metric=writer.identity.metric,
@@ -94,6 +100,9 @@ def _engine(writer: Writer, objective: Any, workers: int, executor: str | Execut
             trial_seconds=limits.trial_seconds,
             trial_memory=limits.trial_memory,
             gpus=visible_gpus(),
+            needs=engine.needs,
+            address=engine.address,
+            elastic=elastic,
         ),
     )
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from rung.executors.base import Executor
+    from rung.executors.setup import Engine
     from rung.space.compiled import CompiledSpace
 
 
@@ -257,8 +258,8 @@ class Study:
         self,
         objective: Any,
         *,
-        workers: int = 1,
-        executor: str | Executor | None = None,
+        workers: int | None = None,
+        executor: str | Engine | Executor | None = None,
         watch: Callable[[Study, Sequence[Event]], None] | None = None,
     ) -> Result:
         """Run the study with this objective until it ends: see `rung.tune`."""

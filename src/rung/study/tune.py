@@ -10,6 +10,8 @@ from typing import Any
 from rung.errors import StudyError
 from rung.executors.base import Executor
 from rung.executors.calling import style_of
+from rung.executors.needs import Needs
+from rung.executors.setup import Engine
 from rung.storage.base import Storage
 from rung.study.choose import spoken
 from rung.study.hints import hints
@@ -34,8 +36,10 @@ def tune(  # noqa: PLR0913  # a door
     method: str | None = None,
     sampler: Any = None,
     scheduler: Any = None,
-    workers: int = 1,
+    workers: int | None = None,
     executor: str | Executor | None = None,
+    address: str | None = None,
+    needs: str | Needs | None = None,
     trials: int | None = None,
     budget: str | float | None = None,
     total_resource: int | None = None,
@@ -75,8 +79,10 @@ def tune(  # noqa: PLR0913  # a door
         sampler, scheduler: names, with settings if need be, as in "tpe(multivariate=False)", or objects.
             Unless told, both are chosen by what is known of the study, the sampler anew as it goes; a line on
             stderr says what was chosen and why.
-        workers: how many jobs run at once.
-        executor: "inline", "local", "simulated", or an object; in line for one worker, local for more.
+        workers: how many jobs run at once: one unless told, on a cluster as many as it holds.
+        executor: "inline", "local", "ray", "simulated", or an object; in line for one worker, local for more.
+        address: of a Ray cluster, as "10.0.0.1:6379" or "auto"; without one Ray is started on this machine.
+        needs: what a trial takes of a cluster, as "cpus=2,gpus=0.5,memory=4GB,custom.tpu=1,nodes=2".
         trials: start exactly this many configurations, then finish the promotions that they allow.
         budget: wall time, in seconds or as "5m", over all sessions.
         total_resource: the sum of all jobs' resource; a job from a to b costs b - a if a checkpoint
@@ -107,6 +113,7 @@ def tune(  # noqa: PLR0913  # a door
     """
     given = {name: value for name, value in locals().items() if name not in _NOT_OF_THE_STUDY}
     style_of(objective)  # before anything is written
+    engine = executor if address is None and needs is None else _cluster(executor, address, needs)
     if method is not None:
         if sampler is not None or scheduler is not None:
             raise StudyError("give either method= or sampler= and scheduler=, not both")
@@ -121,13 +128,19 @@ def tune(  # noqa: PLR0913  # a door
         tell = watch if quiet else _telling(watch)
         for line in () if quiet else hints(opened.identity, objective):
             print(f"rung: {line}", file=sys.stderr)
-        result = opened.run(objective, workers=workers, executor=executor, watch=tell)
+        result = opened.run(objective, workers=workers, executor=engine, watch=tell)
     finally:
         opened.close()
     if result.best is None and result.trials:
         why = nothing_found(result.trials, opened.identity)
         warnings.warn(f"study {result.study!r}: {why}", stacklevel=2)
     return result
+
+
+def _cluster(executor: str | Executor | None, address: str | None, needs: str | Needs | None) -> Engine:
+    if executor is not None and not isinstance(executor, str):
+        raise StudyError("address and needs are for executor='ray', not for one of your own")
+    return Engine.of(executor or "ray", address, needs)
 
 
 def _telling(watch: Watch | None) -> Watch:
@@ -145,4 +158,7 @@ def _telling(watch: Watch | None) -> Watch:
 
 
 # what `tune` takes beside the settings of its study
-_NOT_OF_THE_STUDY = {"objective", "method", "workers", "executor", "fixed", "enqueue", "watch", "quiet"}
+_NOT_OF_THE_STUDY = {
+    *("objective", "method", "workers", "executor", "address", "needs"),
+    *("fixed", "enqueue", "watch", "quiet"),
+}
