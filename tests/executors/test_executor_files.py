@@ -1,11 +1,14 @@
 """`rung.executors.files`: a checkpoint is there whole, or not at all."""
 
+import hashlib
 import os
+import socket
 from pathlib import Path
 
 import pytest
 
 from rung.errors import StudyError
+from rung.executors.checkpoint_files import MANIFEST, NotSavedError
 from rung.executors.files import log_path, save_checkpoint, trial_name
 
 
@@ -29,7 +32,9 @@ def test_a_checkpoint_has_its_name_only_when_it_is_whole(tmp_path: Path) -> None
         write(folder)
         assert not (tmp_path / "trial-000012" / "resource-9").exists()
 
-    assert save_checkpoint(str(tmp_path), 12, 9, save) == "trial-000012/resource-9"
+    saved = save_checkpoint(str(tmp_path), 12, 9, save)
+    manifest = (tmp_path / "trial-000012/resource-9" / MANIFEST).read_bytes()
+    assert saved == ("trial-000012/resource-9", 3, hashlib.sha256(manifest).hexdigest())
     assert (tmp_path / "trial-000012/resource-9/deep/weights").read_bytes() == b"abc"
     assert names(tmp_path / "trial-000012") == ["resource-9"]
 
@@ -53,7 +58,8 @@ def test_everything_is_on_the_disk_before_it_is_named(
     if not os.path.exists("/proc/self/fd"):
         pytest.skip("no /proc to name open files by")
     save_checkpoint(str(tmp_path), 1, 3, write)
-    assert synced == ["weights", "deep", f".draft-{os.getpid()}-3", "renamed", "trial-000001"]
+    draft = f".draft-{os.getpid()}@{socket.gethostname()}-3"
+    assert synced == ["weights", "deep", MANIFEST, draft, "renamed", "trial-000001"]
 
 
 def test_an_earlier_one_is_left_alone(tmp_path: Path) -> None:
@@ -69,18 +75,18 @@ def test_a_failed_save_leaves_nothing(tmp_path: Path) -> None:
         write(folder)
         raise OSError(28, "No space left on device")
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(NotSavedError, match=r"the disk of .* is full"):
         save_checkpoint(str(tmp_path), 0, 1, save)
     assert names(tmp_path / "trial-000000") == []
 
 
 def test_what_a_dead_process_left_is_cleared(tmp_path: Path) -> None:
-    draft = tmp_path / "trial-000000" / f".draft-{os.getpid()}-1"
+    draft = tmp_path / "trial-000000" / f".draft-{os.getpid()}@{socket.gethostname()}-1"
     draft.mkdir(parents=True)
     (draft / "half").write_text("")
     save_checkpoint(str(tmp_path), 0, 1, write)
     assert names(tmp_path / "trial-000000") == ["resource-1"]
-    assert names(tmp_path / "trial-000000" / "resource-1") == ["deep", "link"]
+    assert names(tmp_path / "trial-000000" / "resource-1") == [MANIFEST, "deep", "link"]
 
 
 def test_a_save_that_takes_its_folder_away(tmp_path: Path) -> None:

@@ -89,8 +89,9 @@ def test_a_checkpoint_at_the_end_comes_after_its_report(tmp_path: Path) -> None:
         trial.report(at, loss=1.0, save=save)
     assert link.told[2:] == [
         Reported(1, 3, {"loss": 1.0}, 1, 5.0),
-        CheckpointSaved(1, 3, "trial-000001/resource-3", 1, 5.0),
+        CheckpointSaved(1, 3, "trial-000001/resource-3", 1, 5.0, 0, link.told[3].digest),
     ]
+    assert len(link.told[3].digest) == 64
     trial.save_now()
     assert saved(link) == [3]
 

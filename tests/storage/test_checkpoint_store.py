@@ -1,6 +1,7 @@
 """Checkpoints are counted, measured and deleted, and nothing else is."""
 
 import os
+import socket
 import subprocess
 import sys
 
@@ -102,13 +103,19 @@ def test_leftovers_of_the_dead_go_at_opening(study):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     dead = study / "trial-000000" / f".draft-{gone.pid}-9"
+    ours = study / "trial-000000" / f".draft-{gone.pid}@{socket.gethostname()}-9"
+    theirs = study / "trial-000000" / f".draft-{gone.pid}@another-host-9"
     live = study / "trial-000000" / f".draft-{os.getpid()}-9"
     half_deleted = study / "trial-000012" / ".gone-resource-3"
-    for folder in (dead, live, half_deleted):
+    for folder in (dead, ours, theirs, live, half_deleted):
         folder.mkdir()
         (folder / "weights").write_text("half")
     store = CheckpointStore(study)
     assert (dead.exists(), live.exists(), half_deleted.exists()) == (False, True, False)
+    assert (ours.exists(), theirs.exists()) == (False, True)  # of another host nothing can be seen
+    os.utime(theirs, (0, 0))
+    CheckpointStore(study)
+    assert not theirs.exists()
     assert (store.count, store.size) == (4, 300)
 
 
@@ -118,7 +125,7 @@ def test_a_checkpoint_being_saved_is_neither_counted_nor_removed(tmp_path):
         with open(os.path.join(folder, "weights"), "w") as file:
             file.write("whole")
 
-    path = save_checkpoint(str(tmp_path), 12, 9, save)
+    path = save_checkpoint(str(tmp_path), 12, 9, save).path
     store = CheckpointStore(tmp_path)
     assert store.paths() == [path]
     assert (tmp_path / path / "weights").read_text() == "whole"

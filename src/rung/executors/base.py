@@ -35,9 +35,9 @@ class Job(NamedTuple):
 
 
 class Executor(Protocol):
-    """Runs jobs. Results come back as the events of the log (`Reported`, `CheckpointSaved`, `CheckpointFailed`,
-    `CheckpointDamaged`, `JobFinished`, `JobFailed`, `JobStopped`), in the order in which they happened for
-    each trial, every submitted job ending in exactly one of the last three. A worker that dies is
+    """Runs jobs. Results come back as the events of the log (`Reported`, `CheckpointSaved`,
+    `CheckpointFailed`, `CheckpointDamaged`, `JobFinished`, `JobFailed`, `JobStopped`), in the order of each
+    trial, every submitted job ending in exactly one of the last three. A worker that dies is
     `JobFailed(LOST)`; the executor replaces the worker, only the study decides on another try.
 
     One whose clock is virtual says so by an attribute `virtual = True`: waiting costs it nothing.

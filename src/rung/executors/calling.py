@@ -14,6 +14,8 @@ named `budget`: it is the resource to reach where there is one.
 | raises `rung.Stopped` when nobody told it to stop | `JobFailed(LOST)`: it runs again, but not for ever |
 | raises `MemoryError`, or a library's `OutOfMemoryError` | `JobFailed(MEMORY)` |
 | calls `exit()`, or finds the disk full | `JobFailed(LOST)` |
+| is never called, since the checkpoint is damaged | `JobFailed(INTERRUPTED)`, after `CheckpointDamaged` |
+| is never called, since the checkpoint's store does not answer | `JobFailed(LOST)` |
 | runs a program (`rung.executors.command`) that fails | `JobFailed`, of the kind that it says |
 | raises anything else | `JobFailed(ERROR)`, the traceback in the trial's log |
 """
@@ -22,12 +24,13 @@ from __future__ import annotations
 
 import errno
 import inspect
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Literal, NamedTuple
 
-from rung.errors import Infeasible, RungError, Stopped, StudyError
+from rung.errors import Infeasible, RungError, Stopped, StorageError, StudyError
 from rung.executors.base import Job
+from rung.executors.checkpoint_files import DamagedError
 from rung.executors.handle import Trial
 from rung.executors.metrics import as_metrics, as_number, is_number
 from rung.executors.reporting import RUNNING
@@ -109,17 +112,32 @@ def call(
         KeyboardInterrupt: as it comes; how the job ends then is the executor's business.
     """
     try:
-        returned = _invoke(objective, trial)
-        if trial.stopped:  # it caught `Stopped`, and ended
-            return JobStopped(job.trial, job.attempt, now())
-        metrics = _returned_metrics(objective, returned)
-        _check_told(objective, trial, job, metrics)
-        trial.save_now()
+        with _opened(trial, log):
+            returned = _invoke(objective, trial)
+            if trial.stopped:  # it caught `Stopped`, and ended
+                return JobStopped(job.trial, job.attempt, now())
+            metrics = _returned_metrics(objective, returned)
+            _check_told(objective, trial, job, metrics)
+            trial.save_now()
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is an event
         return _failed(error, job, now(), log)
     return JobFinished(job.trial, job.attempt, metrics, now())
+
+
+@contextmanager
+def _opened(trial: Trial, log: Callable[[str], object]) -> Iterator[None]:
+    """The trial's checkpoint, opened; what fails at that is told apart from what the objective raises."""
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(trial.opened())
+        except StorageError as error:
+            with suppress(OSError):  # a full disk
+                log(f"{error}\n")
+            failure = Failure.INTERRUPTED if isinstance(error, DamagedError) else Failure.LOST
+            raise EndedError(str(error), failure) from error
+        yield
 
 
 def _invoke(objective: Objective, trial: Trial) -> Any:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from rung.errors import Stopped, StudyError
 from rung.executors.base import Job
-from rung.executors.files import save_checkpoint
+from rung.executors.checkpoint_files import DamagedError, NotSavedError
+from rung.executors.files import opened_checkpoint, save_checkpoint, within
 from rung.executors.metrics import as_metrics
-from rung.trials.events import CheckpointSaved, Event, Reported
+from rung.trials.events import CheckpointDamaged, CheckpointFailed, CheckpointSaved, Event, Reported
 
 
 class Link(Protocol):
@@ -40,7 +42,9 @@ class Trial:
         devices: how many it gets.
     """
 
-    def __init__(self, job: Job, link: Link, folder: str, save_every: float = 60.0) -> None:
+    def __init__(
+        self, job: Job, link: Link, folder: str, save_every: float = 60.0, checkpoints: str | None = None
+    ) -> None:
         self.number = job.trial
         self.config: dict[str, Any] = dict(job.config)
         self.start = job.start
@@ -54,6 +58,7 @@ class Trial:
         self._job = job
         self._link = link
         self._folder = folder
+        self._place = checkpoints  # where checkpoints lie instead, see `Setup.checkpoints`
         self._save_every = save_every
         self._saved_at = time.monotonic()
         self._passed = 0  # gates behind it
@@ -107,9 +112,35 @@ class Trial:
         if self._unsaved is None:
             return
         (at, save), self._unsaved = self._unsaved, None
-        path = save_checkpoint(self._folder, self.number, at, save)
+        attempt, now = self._job.attempt, self._link.now
+        try:
+            saved = save_checkpoint(self._place or self._folder, self.number, at, save)
+        except NotSavedError as error:
+            self._link.tell(CheckpointFailed(self.number, at, str(error), attempt, now()))
+        else:
+            path = saved.path if self._place is None else within(self._place, saved.path)
+            self._link.tell(CheckpointSaved(self.number, at, path, attempt, now(), saved.size, saved.digest))
         self._saved_at = time.monotonic()
-        self._link.tell(CheckpointSaved(self.number, at, path, self._job.attempt, self._link.now()))
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """While the job runs, `checkpoint` is a folder of this machine that holds what was saved.
+
+        Raises:
+            DamagedError: it does not, or is gone; the study is told.
+            StorageError: the store that has it does not answer.
+        """
+        job = self._job
+        if job.checkpoint is None:
+            yield
+            return
+        with ExitStack() as stack:
+            try:
+                self.checkpoint = stack.enter_context(opened_checkpoint(job.checkpoint, job.digest))
+            except DamagedError as error:
+                self._link.tell(CheckpointDamaged(job.trial, str(error), job.attempt, self._link.now()))
+                raise
+            yield
 
     def told_to_stop(self) -> bool:
         """Whether it is told to stop, by an exception or not yet."""

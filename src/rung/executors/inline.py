@@ -85,7 +85,7 @@ class InlineExecutor:
         if link.cancelled:  # before it began
             self._events.append(JobStopped(job.trial, job.attempt, self.now()))
             return
-        trial = Trial(job, link, self._folder, self._setup.save_every)
+        trial = Trial(job, link, self._folder, self._setup.save_every, self._setup.checkpoints)
         link.begin()
         try:
             end = call(self._objective, trial, job, self.now, lambda text: self._log(job, text))

@@ -33,6 +33,7 @@ from rung.executors.base import Job
 from rung.executors.calling import style_of
 from rung.executors.pipes import Begin, Cancel, Go
 from rung.executors.processes import prepare, spool
+from rung.executors.remote import is_url
 from rung.executors.setup import Setup
 from rung.executors.supervise import Worker
 from rung.trials.events import Event, Failure, JobFailed, JobFinished, JobStopped
@@ -65,6 +66,7 @@ class LocalExecutor:
             spool="",
             save_every=setup.save_every,
             arguments=tuple(sys.argv),
+            checkpoints=setup.checkpoints,
         )
         self.workers = setup.workers
         self._setup = setup
@@ -91,7 +93,9 @@ class LocalExecutor:
         for job in jobs:
             worker = self._free.pop()
             self._busy[job.trial] = worker
-            if job.checkpoint is not None:  # the objective may work in another folder
+            if job.checkpoint is not None and not is_url(
+                job.checkpoint
+            ):  # the objective may work in another folder
                 job = job._replace(checkpoint=os.path.abspath(job.checkpoint))
             worker.assign(job)
 

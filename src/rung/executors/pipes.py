@@ -30,6 +30,7 @@ class Begin(Message, frozen=True):
     spool: str  # where it prints, see `rung.executors.logs`
     save_every: float
     arguments: tuple[str, ...]  # `sys.argv` of the supervisor
+    checkpoints: str | None = None  # see `Setup.checkpoints`
 
 
 class Run(Message, frozen=True):

@@ -1,8 +1,8 @@
 """A study's checkpoints on the disk: counted, measured, deleted.
 
 Executors write them, each a folder `trial-000012/resource-9` below the study's own, complete from the moment
-it has its name: before, it is a draft, `.draft-<pid>-...`. Deleting is as atomic: the folder first loses its
-name.
+it has its name: before, it is a draft, `.draft-<pid>@<host>-...`. Deleting is as atomic: the folder first
+loses its name.
 """
 
 from __future__ import annotations
@@ -10,14 +10,18 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
+import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from rung.storage.lease import start_of
 
 _HOME: Final = "trial-*"
-_DRAFT: Final = re.compile(r"\.draft-(\d+)-")
+_DRAFT: Final = re.compile(r"\.draft-(\d+)(?:@(.+))?-\d+")
+_OLD: Final = 86_400.0  # seconds after which another host's draft that nobody touched is left over
 _GONE: Final = ".gone-"
 
 
@@ -34,7 +38,7 @@ class CheckpointStore:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         for leftover in folder.glob(f"{_HOME}/.*"):
-            if _is_leftover(leftover.name):
+            if _is_leftover(leftover):
                 shutil.rmtree(leftover, ignore_errors=True)
 
     @property
@@ -83,9 +87,16 @@ class CheckpointStore:
         return checkpoint.relative_to(self._folder).as_posix()
 
 
-def _is_leftover(name: str) -> bool:
-    draft = _DRAFT.match(name)
-    return name.startswith(_GONE) or (draft is not None and start_of(int(draft[1])) is None)
+def _is_leftover(path: Path) -> bool:
+    """Whether a death left it; of another host's processes, in a shared folder, nothing can be seen."""
+    draft = _DRAFT.match(path.name)
+    if draft is None:
+        return path.name.startswith(_GONE)
+    if draft[2] is not None and draft[2] != socket.gethostname():
+        with suppress(FileNotFoundError):
+            return time.time() - path.lstat().st_mtime > _OLD
+        return False
+    return start_of(int(draft[1])) is None
 
 
 def _remove(path: Path) -> None:

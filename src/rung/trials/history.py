@@ -205,7 +205,7 @@ class History:
         return self
 
     def digest_of(self, trial: int, path: str) -> str:
-        """The digest of the checkpoint at `path`, the trial's own or one that it began from; "" if unknown."""
+        """The digest of the checkpoint at `path`, its own or one that it began from; "" if unknown."""
         for owner in (trial, self.origins[trial].parent):
             for kept in (self.checkpoints, self.previous):
                 found = kept.get(owner) if owner is not None else None
