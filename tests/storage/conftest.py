@@ -42,9 +42,14 @@ def sqlite_url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'rung.db'}"
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "postgres"])
 def storage(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Storage]:
-    made = open_storage("memory" if request.param == "memory" else tmp_path / "rung.db")
+    places = {
+        "memory": lambda: "memory",
+        "sqlite": lambda: tmp_path / "rung.db",
+        "postgres": lambda: request.getfixturevalue("postgres_schema_url"),
+    }
+    made = open_storage(places[request.param]())
     yield made
     made.close()
 

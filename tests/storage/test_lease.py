@@ -11,7 +11,7 @@ import pytest
 from rung.errors import LeaseError
 from rung.storage import lease, open_storage
 from rung.storage.lease import Holder, is_held, start_of, this_process
-from rung.storage.sqlite import SqliteStorage
+from rung.storage.sqlite import sqlite_storage
 
 HERE = this_process(0.0)
 WRITER = """
@@ -29,7 +29,7 @@ class Machine:
     def __init__(self, url, host):
         self.now = 1000.0
         self.holder = Holder(host, "", 1, "boot:1", 0.0)
-        self.storage = SqliteStorage(
+        self.storage = sqlite_storage(
             url, clock=lambda: self.now, process=lambda now: self.holder._replace(since=now)
         )
 
@@ -131,7 +131,7 @@ def test_a_second_process_is_told_who_writes(database, writer):
 
 def test_a_silent_process_on_this_machine_keeps_its_study(database, writer):
     os.kill(writer.pid, signal.SIGSTOP)
-    later = SqliteStorage(database._db.path, clock=lambda: time.time() + 1e6)
+    later = sqlite_storage(database.db.path, clock=lambda: time.time() + 1e6)
     with pytest.raises(LeaseError):
         later.open("mine")
     os.kill(writer.pid, signal.SIGCONT)
@@ -148,7 +148,7 @@ def test_a_dead_process_is_followed_at_once(database, writer, samples):
 
 def test_a_process_that_ends_well_gives_its_lease_back(database, writer):
     writer.communicate("")
-    with database._db.reading() as connection:
+    with database.db.reading() as connection:
         row = connection.exec_driver_sql("SELECT host, pid, token FROM studies").one()
     assert tuple(row) == (None, None, 2)
 

@@ -12,7 +12,7 @@ import pytest
 
 from rung.errors import StorageError
 from rung.storage import open_storage
-from rung.storage.sqlite import SqliteStorage
+from rung.storage.sqlite import sqlite_storage
 
 
 def test_every_form_of_a_place(tmp_path, monkeypatch, samples):
@@ -37,8 +37,7 @@ def test_every_form_of_a_place(tmp_path, monkeypatch, samples):
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("postgresql://host/rung", "PostgreSQL is not supported yet"),
-        ("postgresql+psycopg://host/rung", "PostgreSQL is not supported yet"),
+        ("postgresql+psycopg2://host/rung", r"write postgresql://\.\.\., not postgresql\+psycopg2://"),
         ("mysql://host/rung", "is no storage: give 'memory'"),
         ("rung", "is no storage: give 'memory'"),
         ("", "is no storage: give 'memory'"),
@@ -113,7 +112,7 @@ def test_looking_makes_nothing(tmp_path):
 def test_a_locked_database(tmp_path, samples):
     file = tmp_path / "a.db"
     make(file, samples)
-    storage = SqliteStorage(file, busy=0.05)
+    storage = sqlite_storage(file, busy=0.05)
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     sentence = r"another program has locked .*a\.db for 0\.05 seconds: end that program, then "

@@ -172,16 +172,16 @@ def append_until(log, samples, sentence):
 def test_a_full_disk_loses_nothing_and_can_be_gone_on_from(file, samples):
     storage = open_storage(file)
     log = storage.open("mine")
-    pages = log._writer.exec_driver_sql("PRAGMA page_count").scalar()
-    log._writer.exec_driver_sql(f"PRAGMA max_page_count = {pages + 4}")
-    log._writer.rollback()
+    pages = log._channel.writer.exec_driver_sql("PRAGMA page_count").scalar()
+    log._channel.writer.exec_driver_sql(f"PRAGMA max_page_count = {pages + 4}")
+    log._channel.writer.rollback()
     sentence = r"the disk is full.*nothing was lost.*`rung resume mine --storage .*`"
     written = append_until(log, samples, sentence)
     assert check(file, least=written) == written
     with pytest.raises(StorageError, match="the disk is full"):
         log.append(samples.reports(written, written + 16), samples.summary)
-    log._writer.exec_driver_sql("PRAGMA max_page_count = 100000")
-    log._writer.rollback()
+    log._channel.writer.exec_driver_sql("PRAGMA max_page_count = 100000")
+    log._channel.writer.rollback()
     log.append(samples.reports(written, written + 16), samples.summary)
     storage.close()
     assert check(file, least=written) == written + 16
@@ -193,12 +193,12 @@ def test_an_interrupt_at_the_commit_neither_loses_nor_doubles(file, samples, mon
     log = storage.open("mine")
     for after in (False, True):
         with monkeypatch.context() as interrupted:
-            begin = log._writer.begin
+            begin = log._channel.writer.begin
 
             def committing(begin=begin, after=after):
                 return _Interrupted(begin(), after)
 
-            interrupted.setattr(log._writer, "begin", committing)
+            interrupted.setattr(log._channel.writer, "begin", committing)
             with pytest.raises(KeyboardInterrupt):
                 log.append(samples.reports(1, 2), samples.summary)
     log.append(samples.reports(2, 3), samples.summary)

@@ -6,12 +6,11 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rung.errors import StorageError, StudyError
 from rung.space.compiled import CompiledSpace
-from rung.storage import open_storage
+from rung.storage import is_there, open_storage
 from rung.study import Result, Study
 from rung.study.confirm import declared
 from rung.study.records import TrialRecord, trials
@@ -144,7 +143,6 @@ def subject_of(given: Any, storage: str | None = None) -> Subject:
 
 
 def _existing(url: str) -> Storage:
-    path = Path(url.removeprefix("sqlite:///")).expanduser()
-    if "://" not in str(path) and not path.exists():
+    if not is_there(url):
         raise StorageError(f"there is no storage {url}: check the storage's name and RUNG_STORAGE")
     return open_storage(url)

@@ -6,6 +6,7 @@ import dataclasses
 
 from rung.cli.options import DEFAULT_STORAGE
 from rung.cli.wishes import Wishes
+from rung.storage import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,4 +37,4 @@ class Order:
             words += [] if value is None else [option, str(value)]
         words += self.wishes.words()
         words += ["--seed", str(self.seed), "--out", self.out, "--report", self.report]
-        return shlex.join(words + ([] if storage == DEFAULT_STORAGE else ["--storage", storage]))
+        return shlex.join(words + ([] if storage == DEFAULT_STORAGE else ["--storage", shown(storage)]))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rung.cli import output
 from rung.cli.sizes import spoken_size
 from rung.cli.store import command
+from rung.storage import shown
 from rung.study.durations import spoken
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def outcome(order: Order, result: FitResult, storage: str, *, json: bool, interr
         f"next    {shlex.join(['rung', 'predict', order.out, order.table, '--out', 'predictions.csv'])}"
     )
     if output.verbose():
-        output.say(f"study {result.study} in {storage}: {result.trials} trials, {result.failed} failed")
+        output.say(
+            f"study {result.study} in {shown(storage)}: {result.trials} trials, {result.failed} failed"
+        )
 
 
 def _print(result: FitResult, storage: str) -> None:

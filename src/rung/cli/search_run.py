@@ -13,6 +13,7 @@ from rung.cli import output
 from rung.cli.search_order import Order
 from rung.cli.sizes import spoken_size
 from rung.cli.store import command
+from rung.storage import shown
 from rung.study.durations import spoken
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def run(order: Order) -> None:
         if not first:
             output.volume.set(-1)
         search = Search(request, order.storage if first else "memory", order.study, progress)
-        search.keep(RECORD, dataclasses.asdict(order))
+        search.keep(RECORD, {**dataclasses.asdict(order), "storage": shown(order.storage)})
         announce(order, search)
         with progress.showing():
             result = search.run(progress.phase)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from rung.cli.options import DEFAULT_STORAGE
 from rung.errors import StorageError, StudyError
-from rung.storage import open_storage
+from rung.storage import is_there, open_storage, shown
 
 if TYPE_CHECKING:
     from rung.space.compiled import CompiledSpace
@@ -47,9 +47,7 @@ def reading(url: str) -> Iterator[Storage]:
     Raises:
         StorageError: there is no such file.
     """
-    path = Path(url.removeprefix("sqlite:///")).expanduser()
-    is_file = url != "memory" and "://" not in str(path)
-    if is_file and url != DEFAULT_STORAGE and not path.exists():
+    if url != DEFAULT_STORAGE and not is_there(url):
         raise StorageError(f"there is no storage {url}: check --storage and RUNG_STORAGE")
     storage = open_storage(url)
     try:
@@ -91,6 +89,11 @@ def door_of(storage: Storage, name: str) -> str:
 
 
 def command(verb: str, name: str, url: str, *more: str) -> str:
-    """A command for the user to type about this study."""
-    storage = [] if url == DEFAULT_STORAGE else ["--storage", url]
+    """A command for the user to type about this study; it shows no password.
+
+    A URL with a password that the environment has need not be typed.
+    """
+    bare = shown(url)
+    known = url == DEFAULT_STORAGE or (bare != url and os.environ.get("RUNG_STORAGE") == url)
+    storage = [] if known else ["--storage", bare]
     return shlex.join(["rung", verb, name, *more, *storage])

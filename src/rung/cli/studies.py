@@ -12,13 +12,18 @@ from rung.cli.options import DEFAULT_STORAGE, Json, Name, Storage, Target, Total
 from rung.errors import UserError
 
 
-def list_studies(storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None:
+def list_studies(
+    storage: Storage = DEFAULT_STORAGE,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only the newest so many.")] = None,
+    json: Json = False,
+) -> None:
     """List all studies, newest first."""
     from rung.cli.store import reading, state_of
+    from rung.storage import shown
     from rung.study.durations import spoken
 
     with reading(storage) as store:
-        rows = store.list()
+        rows = store.list(limit)
     if json:
         fields = (
             "door",
@@ -44,7 +49,7 @@ def list_studies(storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None
         )
         return
     if not rows:
-        output.say(f"no studies in {storage} yet: `rung fit` and `rung tune` make them")
+        output.say(f"no studies in {shown(storage)} yet: `rung fit` and `rung tune` make them")
         return
     table = output.grid(
         "study", "door", "state", "trials", "metric", "best", "time", right=("trials", "best", "time")

@@ -16,10 +16,12 @@ _SUFFIXES: Final = (".db", ".sqlite", ".sqlite3")
 
 
 def open_storage(url: str | os.PathLike[str]) -> Storage:
-    """The storage at `url`: "memory" (a new one each time), "sqlite:///FILE", or a bare path (.db, .sqlite).
+    """The storage at `url`: "memory" (a new one each time), a file, or a PostgreSQL database.
 
-    A file that does not exist yet is made when its first study is created. SQLAlchemy is imported here, and
-    only for a file.
+    A file is "sqlite:///FILE" or a bare path (.db, .sqlite); a database is
+    "postgresql://USER:PASSWORD@HOST:PORT/DATABASE", see `rung.storage.postgres_url.parse`. What does not
+    exist yet, a file or the tables in a database, is made when its first study is created. SQLAlchemy is
+    imported here, and not for memory.
 
     Raises:
         StorageError: there can be no storage of ours in that place.
@@ -29,18 +31,37 @@ def open_storage(url: str | os.PathLike[str]) -> Storage:
         from rung.storage.memory import MemoryStorage
 
         return MemoryStorage()
-    path = _file(text)
-    from rung.storage.sqlite import SqliteStorage
+    if is_postgres(text):
+        from rung.storage.postgres import postgres_storage
 
-    return SqliteStorage(path)
+        return postgres_storage(text)
+    path = _file(text)
+    from rung.storage.sqlite import sqlite_storage
+
+    return sqlite_storage(path)
+
+
+def is_postgres(url: str) -> bool:
+    """Whether `url` means a PostgreSQL database."""
+    return re.match(r"postgres(ql)?(\+\w+)?:", url) is not None
+
+
+def is_there(url: str) -> bool:
+    """Whether there is something to open at `url`, as far as a look at the disk tells."""
+    return url == "memory" or "://" in url.removeprefix("sqlite:///") or _file(url).exists()
+
+
+def shown(url: str) -> str:
+    """`url` as messages may show it: without a password."""
+    if not is_postgres(url):
+        return url
+    from rung.storage.postgres_url import without_password
+
+    return without_password(url)
 
 
 def _file(text: str) -> Path:
     """The database file that a URL or a bare path names."""
-    if re.match(r"postgres(ql)?(\+\w+)?:", text):
-        raise StorageError(
-            f"PostgreSQL is not supported yet: give a file, such as sqlite:///rung.db, not {text!r}"
-        )
     name = text
     if text.startswith("sqlite:"):
         name = text.removeprefix("sqlite:///")
@@ -48,6 +69,7 @@ def _file(text: str) -> Path:
             raise StorageError(f"{text!r} names no file: give sqlite:///FILE, or 'memory'")
     elif "://" in text or not text.endswith(_SUFFIXES):
         raise StorageError(
-            f"{text!r} is no storage: give 'memory', sqlite:///FILE, or a path that ends in .db or .sqlite"
+            f"{text!r} is no storage: give 'memory', sqlite:///FILE, postgresql://HOST/DATABASE, or a path "
+            "that ends in .db or .sqlite"
         )
     return Path(name).expanduser()

@@ -111,8 +111,8 @@ class Storage(Protocol):
     def read(self, name: str, start: int = 0) -> Iterator[Event]:
         """The events of a study, for any reader at any time."""
 
-    def list(self) -> Sequence[StudyRow]:
-        """All studies, newest first."""
+    def list(self, limit: int | None = None) -> Sequence[StudyRow]:
+        """All studies, newest first; with `limit`, only so many."""
 
     def find(self, name: str) -> StudyRow | None: ...
 

@@ -47,6 +47,17 @@ def this_process(now: float) -> Holder:
     return Holder(socket.gethostname(), _space(), pid, start_of(pid) or "", now)
 
 
+def this_process_anywhere(now: float) -> Holder:
+    """As `this_process`, where machines of the same name may meet: another boot is out of sight.
+
+    Two machines that are both called "localhost" would else take each other's processes for dead ones of
+    their own.
+    """
+    me = this_process(now)
+    boot = _boot() if sys.platform == "linux" else ""
+    return me._replace(space=f"{boot} {me.space}".strip())
+
+
 def is_held(holder: Holder, expires: float, me: Holder, now: float) -> bool:
     """Whether `holder` still counts at `now`, as seen by process `me`, if its lease expires at `expires`."""
     if (holder.host, holder.space) != (me.host, me.space):

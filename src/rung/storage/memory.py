@@ -145,8 +145,8 @@ class MemoryStorage:
     def read(self, name: str, start: int = 0) -> Iterator[Event]:
         return self._study(name).events.since(start)
 
-    def list(self) -> Sequence[StudyRow]:
-        return [_row(study) for study in reversed(self._studies.values())]
+    def list(self, limit: int | None = None) -> Sequence[StudyRow]:
+        return [_row(study) for study in itertools.islice(reversed(self._studies.values()), limit)]
 
     def find(self, name: str) -> StudyRow | None:
         study = self._studies.get(name)

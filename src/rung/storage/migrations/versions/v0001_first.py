@@ -31,7 +31,8 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("requests_of_study", "requests", ["study_id", "id"])
-    op.execute("PRAGMA application_id = 1381322311")  # "RUNG"
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute("PRAGMA application_id = 1381322311")  # "RUNG"
 
 
 def _studies() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from rung.errors import StorageError
 from rung.storage import open_storage
-from rung.storage.database import CHECKPOINT_PAGES, Database
+from rung.storage.sqlite_database import CHECKPOINT_PAGES, SqliteDatabase
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def database(tmp_path, samples):
     storage = open_storage(tmp_path / "rung.db")
     storage.create("mine", [samples.created], samples.summary).close()
     storage.close()
-    made = Database(tmp_path / "rung.db", busy=30.0)
+    made = SqliteDatabase(tmp_path / "rung.db", busy=30.0)
     yield made
     made.close()
 
@@ -83,7 +83,7 @@ def test_a_closed_storage_leaves_one_file(database, samples):
 
 def test_a_new_file_waits_for_a_reader_before_it_switches_to_wal(tmp_path, samples):
     file = tmp_path / "rung.db"
-    maker = Database(file, busy=0.1)
+    maker = SqliteDatabase(file, busy=0.1)
     maker.prepare()
     other = sqlite3.connect(file, isolation_level=None)
     other.execute("BEGIN")

@@ -1,0 +1,248 @@
+"""One SQLite file: its connections with their settings, and what its errors mean.
+
+WAL, so that readers and the writer never wait for each other; synchronous FULL, so that a commit survives a
+power cut; BEGIN IMMEDIATE, so that a writer waits its turn instead of failing half way. Readers open the file
+read-only and never checkpoint. Only a study's writer checkpoints (SQLite up to 3.51.2 can corrupt a WAL that
+two connections checkpoint at once).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import ColumnElement, Connection, Engine, Float, create_engine, event, literal
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import NullPool
+
+from rung.errors import StorageError
+from rung.storage import schema
+from rung.storage.database import T
+from rung.storage.schema import events as event_table
+from rung.storage.sqlite_channel import SqliteChannel
+
+_READ: Final = f"SELECT body FROM {event_table.name} WHERE study_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
+CHECKPOINT_PAGES: Final = 1000  # the writer moves the WAL into the database when it has this many pages
+_PAUSE = 0.02  # seconds between two tries to get a lock that SQLite does not wait for itself
+
+
+class SqliteDatabase:
+    """A file that may not exist yet; `ready` tells whether it does. See `rung.storage.database.Database`.
+
+    The studies' files lie in `PATH.files/<key>/`.
+
+    Args:
+        path: the file; its folder must exist.
+        busy: seconds to wait for another process's write.
+        clock: seconds since the epoch: leases are judged by it.
+
+    Raises:
+        StorageError: the file is no database of ours, or there can be none in this place.
+    """
+
+    def __init__(self, path: Path, busy: float, clock: Callable[[], float] = time.time) -> None:
+        self.path = path.absolute()
+        self.files = self.path.with_name(f"{self.path.name}.files")
+        self.clock = clock
+        self._busy = busy
+        self._ready = False
+        if not self.path.parent.is_dir():
+            raise StorageError(f"there is no folder {self.path.parent} for {self.path.name}: make it first")
+        if self.path.is_dir():
+            raise StorageError(f"{self.path} is a folder: name a file in it, such as {self.path / 'rung.db'}")
+        self._readers = create_engine(
+            "sqlite://", creator=self._connect_reader, poolclass=NullPool, isolation_level="AUTOCOMMIT"
+        )
+        self._writers = create_engine("sqlite://", creator=self._connect_writer, poolclass=NullPool)
+        _begin_immediately(self._writers)
+        self.ready()
+
+    @property
+    def url(self) -> str:
+        return f"sqlite:///{self.path}"
+
+    def ready(self) -> bool:
+        """Whether the file exists and has our tables; brings older tables up to date.
+
+        Raises:
+            StorageError: it is something else.
+        """
+        if not self._ready and self.path.exists() and self.path.stat().st_size > 0:
+            self._ready = self._check()
+        return self._ready
+
+    def prepare(self) -> None:
+        """Make the file and its tables, unless they are there."""
+        if self.ready():
+            return
+        self._make()
+        self._ready = True
+
+    def now(self) -> ColumnElement[float]:
+        return literal(self.clock(), Float)
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        with self.reading() as connection:
+            return work(connection)
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        with self.writing() as connection:
+            return work(connection)
+
+    def bodies(self, study: int, start: int, most: int) -> Sequence[bytes]:
+        with self.reading() as connection:
+            return connection.exec_driver_sql(_READ, (study, start, most)).scalars().all()
+
+    def channel(self, study: str) -> SqliteChannel:
+        return SqliteChannel(self.reader(), self.writer(), self.clock, lambda: self.explained(study))
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that can only read, each query a snapshot of its own."""
+        with self.explained(), self._readers.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection inside a transaction that commits at the end of the block."""
+        with self.explained(), self._writers.connect() as connection, connection.begin():
+            yield connection
+
+    def reader(self) -> Connection:
+        """A connection for reading that the caller keeps, and closes."""
+        with self.explained():
+            return self._readers.connect()
+
+    def writer(self) -> Connection:
+        """The connection that a study's writer keeps: the only kind that checkpoints."""
+        with self.explained():
+            connection = self._writers.connect()
+            _driver(connection).execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+            return connection
+
+    @contextmanager
+    def explained(self, study: str | None = None) -> Iterator[None]:
+        """Turn the database's errors into one sentence each; `study` is the one being written.
+
+        Raises:
+            StorageError: whatever the database raised inside the block.
+        """
+        try:
+            yield
+        except DBAPIError as error:
+            raise self._explain(error.orig, study) from error
+        except sqlite3.Error as error:
+            raise self._explain(error, study) from error
+
+    def close(self) -> None:
+        self._readers.dispose()
+        self._writers.dispose()
+
+    def _check(self) -> bool:
+        with self.reading() as connection:
+            if schema.is_empty(connection):  # another process is making it just now, or it was left so
+                return False
+            version = schema.version_of(connection, str(self.path))
+        if version != schema.VERSION:
+            with self.writing() as connection:
+                if schema.version_of(connection, str(self.path)) != schema.VERSION:
+                    schema.upgrade(connection)
+        return True
+
+    def _make(self) -> None:
+        """Make the tables in one transaction; of several processes that try, one does."""
+        maker = create_engine("sqlite://", creator=lambda: self._open("rwc"), poolclass=NullPool)
+        _begin_immediately(maker)
+        with self.explained(), maker.connect() as connection, connection.begin():
+            if schema.is_empty(connection):
+                schema.create(connection)
+            else:
+                schema.version_of(connection, str(self.path))
+
+    def _switch_to_wal(self, connection: sqlite3.Connection) -> None:
+        """Once for a new file, which remembers it; patiently, since SQLite does not wait here by itself."""
+        deadline = time.monotonic() + self._busy
+        while True:
+            try:
+                connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if _name(error) != "SQLITE_BUSY" or time.monotonic() > deadline:
+                    raise
+            time.sleep(_PAUSE)
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
+            return self._open("ro")
+        wal = Path(f"{self.path}-wal")
+        still = not wal.exists() or wal.stat().st_size == 0
+        return self._open(
+            "ro&immutable=1" if still else "ro"
+        )  # nobody can write it from here: no locks needed
+
+    def _connect_writer(self) -> sqlite3.Connection:
+        connection = self._open("rw")
+        try:
+            self._switch_to_wal(connection)
+            for setting in ("synchronous = FULL", "foreign_keys = ON", "wal_autocheckpoint = 0"):
+                connection.execute(f"PRAGMA {setting}")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        return sqlite3.connect(
+            f"{self.path.as_uri()}?mode={mode}",
+            uri=True,
+            timeout=self._busy,
+            isolation_level=None,
+            check_same_thread=False,
+        )
+
+    def _explain(self, error: BaseException | None, study: str | None) -> StorageError:
+        name = _name(error)
+        resume = f"`rung resume {study} --storage {shlex.quote(str(self.path))}`" if study else "try again"
+        for prefix, sentence in _SENTENCES.items():
+            if name.startswith(prefix):
+                return StorageError(sentence.format(path=self.path, busy=f"{self._busy:g}", resume=resume))
+        return StorageError(f"{self.path} could not be read or written ({name or 'SQLite'}: {error})")
+
+
+_SENTENCES: Final = {
+    "SQLITE_FULL": "the disk is full, {path} cannot grow; nothing was lost: free space and {resume}",
+    "SQLITE_BUSY": "another program has locked {path} for {busy} seconds: end that program, then {resume}",
+    "SQLITE_READONLY": "{path} cannot be written: change its or its folder's permissions, or choose another",
+    "SQLITE_PERM": "{path} cannot be written: change its or its folder's permissions, or choose another",
+    "SQLITE_CANTOPEN": "{path} cannot be opened: see that it and its folder exist and may be written",
+    "SQLITE_NOTADB": "{path} is not a database: choose another file",
+    "SQLITE_CORRUPT": "{path} is damaged: restore a copy of it, or choose another file",
+    "SQLITE_IOERR": "the disk of {path} failed; what was logged before stays: check the disk, then {resume}",
+}
+
+
+def _name(error: BaseException | None) -> str:
+    """SQLite's name of an error, such as SQLITE_IOERR_WRITE; "" if it has none."""
+    if isinstance(error, DBAPIError):
+        error = error.orig
+    return str(getattr(error, "sqlite_errorname", ""))
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    driver = connection.connection.driver_connection
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+def _begin_immediately(engine: Engine) -> None:
+    """Let each transaction of this engine begin with the right to write."""
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
