@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 ENDLESS = "say when it ends: --trials 50, --budget 10m, --total-resource 2000 or --target 0.1"
+NOTHING = (
+    "say what to tune: FILE.py, or any program, as in "
+    "--command 'python train.py --lr {lr}' --space space.json"
+)
 RECORD = "command"  # the topic under which the log keeps what ran
 
 
@@ -62,9 +66,12 @@ def tuned(options: Options) -> None:
     from rung.study.limits import make_limits
     from rung.study.run import check_engine
 
+    asked = named(options.objective, options.command, options.shell)
+    if not asked:
+        raise UserError(NOTHING)
     if all(x is None for x in (options.trials, options.budget, options.total_resource, options.target)):
         raise UserError(ENDLESS)
-    loaded = _loaded(options)
+    loaded = _loaded(options, asked)
     memory = size(options.trial_memory) if options.trial_memory else None
     check_executor(options.executor)
     check_engine(options.executor or LOCAL, options.workers or 1, make_limits(trial_memory=memory))
@@ -76,17 +83,11 @@ def tuned(options: Options) -> None:
     run_in_the_open(study, loaded, options.workers, options.executor, options.storage)
 
 
-def _loaded(options: Options) -> Objective:
+def _loaded(options: Options, asked: Mapping[str, Any]) -> Objective:
     """The objective that the command line names; a command must fit the space, before anything is written."""
     from rung.cli.objective import load_command, load_objective, load_space
     from rung.space import compile_space
 
-    asked = named(options.objective, options.command, options.shell)
-    if not asked:
-        raise UserError(
-            "say what to tune: FILE.py, or any program, as in "
-            "--command 'python train.py --lr {lr}' --space space.json"
-        )
     if options.command is None:
         return load_objective(asked["objective"])
     space = load_space(options.space, load_command(options.command, options.shell))
