@@ -88,6 +88,7 @@ def _hang_in() -> None:
     from rung.cli.predict import predict
     from rung.cli.search import group
     from rung.cli.serve import serve
+    from rung.cli.service import group as service
     from rung.cli.show import show
     from rung.cli.tune import resume, tune
 
@@ -127,6 +128,7 @@ def _hang_in() -> None:
     for name, body, panel in rows:
         app.command(name, rich_help_panel=panel)(body)
     app.add_typer(group, name="search", rich_help_panel=search)
+    app.add_typer(service, name="service", rich_help_panel=keep)
 
 
 _hang_in()

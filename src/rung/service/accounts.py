@@ -25,6 +25,7 @@ from sqlalchemy import delete as delete_from
 from rung.errors import ConflictError, MissingError, UserError
 from rung.service import tables
 from rung.service.access import Principal, Role, Scope, Seen
+from rung.service.local_token import new_token
 from rung.service.tables import tokens, users
 from rung.service.token_memory import TokenMemory
 
@@ -336,11 +337,6 @@ def _keep_an_admin(connection: Connection, user: User) -> None:
         admins = select(users.c.name).where(users.c.role == Role.ADMIN, users.c.disabled.is_(None))
         if len(connection.execute(admins).all()) == 1:
             raise ConflictError(f"{user.name} is the last admin: make another one first")
-
-
-def new_token() -> str:
-    """The text of a token that nobody has."""
-    return f"rung_{secrets.token_urlsafe(32)}"
 
 
 def _digest(text: str) -> str:
