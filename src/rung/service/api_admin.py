@@ -12,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from rung.service.access import Principal, Role, Scope, needs
 from rung.service.accounts import LOCAL, Accounts, Entry, Token
-from rung.service.guards import entry
+from rung.service.guards import entry, route_of
 from rung.service.problems import Problem
 
 router = APIRouter(tags=["admin"])
@@ -62,7 +62,7 @@ Kept = Annotated[Accounts, Depends(accounts_of)]
 def line(request: Request, who: Principal, what: str) -> Entry:
     """The line of the audit log about this request, which is written together with what it does."""
     request.state.audited = True
-    return entry(who, f"{request.method} {request.scope['route'].path}", what, 200, request.scope)
+    return entry(who, f"{request.method} {route_of(request.scope)}", what, 200, request.scope)
 
 
 @router.get("/whoami", summary="Whose the token is, and what it is good for.")
@@ -85,7 +85,7 @@ def users(who: Admin, kept: Kept) -> dict[str, Any]:
 @router.post("/users", status_code=201, summary="Add a user.")
 def add_user(new: NewUser, request: Request, response: Response, who: Admin, kept: Kept) -> Any:
     user = kept.add_user(new.name, new.role, line(request, who, f"{new.name} {new.role}"))
-    response.headers["Location"] = f"{request.scope['route'].path}/{user.name}"
+    response.headers["Location"] = f"{route_of(request.scope)}/{user.name}"
     return msgspec.to_builtins(user)
 
 

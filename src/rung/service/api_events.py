@@ -69,7 +69,7 @@ def _item(number: int, event: Event) -> dict[str, Any]:
 async def _stream(here: Context, name: str, start: int) -> AsyncIterator[bytes]:
     """All events, then each as it comes, until the study runs no more: then one named "end"."""
     yield b"retry: 1000\n\n"
-    while True:
+    while not here.signals.ending:
         rung = here.signals.number
         key = (await run_in_threadpool(here.hub.row, name)).key
         runs = here.hub.running(key) is not None  # before reading: what it wrote last is not missed

@@ -62,7 +62,7 @@ async def poll(number: str, body: Poll, who: Lender, here: Here) -> dict[str, An
             here.workers.poll, number, running, body.free, body.refuse, who.user
         )
         left = until - time.monotonic()
-        if polled.jobs or polled.stop or left <= 0:
+        if polled.jobs or polled.stop or left <= 0 or here.signals.ending:
             return polled._asdict()
         await here.signals.rest(min(_REST, left))
         await here.signals.wait(rung, min(_SLICE, max(0.0, until - time.monotonic())))

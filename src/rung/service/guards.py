@@ -255,7 +255,7 @@ class Guards:
         status = visit.status or 500
         seconds = time.perf_counter() - visit.began
         if self._metrics is not None:
-            self._metrics.request(visit.method, _route(scope), status, seconds)
+            self._metrics.request(visit.method, route_of(scope), status, seconds)
         if _access.isEnabledFor(logging.INFO):
             who = principal_of(state)
             fields = {
@@ -271,7 +271,7 @@ class Guards:
 
     async def _audit(self, scope: Scope, state: dict[str, Any], visit: _Visit) -> None:
         """A line of the audit log for what changes something, or was to, unless its route wrote one."""
-        who, route = principal_of(state), _route(scope)
+        who, route = principal_of(state), route_of(scope)
         if visit.method in _READS or who is None or not route or state.get("audited"):
             return
         if _QUIET.search(route):
@@ -292,9 +292,16 @@ def entry(who: Principal, action: str, what: str, status: int, scope: Scope) -> 
     return Entry(time.time(), who.user, who.token, action, what, outcome, _address(scope))
 
 
-def _route(scope: Scope) -> str:
-    """The template of the route that was taken, such as /api/v1/studies/{name}; "" if there is none."""
-    return str(getattr(scope.get("route"), "path", ""))
+def route_of(scope: Scope) -> str:
+    """The template of the route that was taken, such as /api/v1/studies/{name}; "" if there is none.
+
+    A router that is included in another knows its own part of it only: what stands before it is the path's.
+    """
+    template = str(getattr(scope.get("route"), "path", ""))
+    values = scope.get("path_params", {})
+    own = re.sub(r"{(\w+)(?::\w+)?}", lambda match: str(values.get(match[1], match[0])), template)
+    path: str = scope["path"]
+    return path[: -len(own)] + template if own and path.endswith(own) else template
 
 
 def _address(scope: Scope) -> str:

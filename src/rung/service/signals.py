@@ -16,6 +16,7 @@ class Signals:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._event: asyncio.Event | None = None
         self.number = 0
+        self.ending = False  # the service ends: whoever waits is to go
 
     def attach(self) -> None:
         """From here on the running event loop is the one that is woken."""
@@ -29,6 +30,11 @@ class Signals:
         if loop is not None and not loop.is_closed():
             with suppress(RuntimeError):  # closed in between
                 loop.call_soon_threadsafe(self._wake)
+
+    def end(self) -> None:
+        """The service ends: wake everybody for the last time."""
+        self.ending = True
+        self.ring()
 
     def _wake(self) -> None:
         if self._event is not None:
