@@ -15,6 +15,7 @@ from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 
 from rung.errors import MissingError
+from rung.executors.checkpoint_files import Saved
 from rung.executors.files import save_checkpoint, trial_name
 from rung.service.access import Principal, Role, Scope, needs
 from rung.service.context import Context, context_of, may_work
@@ -43,6 +44,7 @@ async def put(  # a door
     name: str, trial: int, file: str, request: Request, who: Worker, here: Here, digest: Digest = None
 ) -> dict[str, Any]:
     await run_in_threadpool(may_work, here, name, who)
+    row = await run_in_threadpool(here.hub.row, name)
     resource = _resource(file)
     with tempfile.TemporaryFile() as sent:
         found = await _received(request, sent, here.caps.checkpoint)
@@ -50,8 +52,11 @@ async def put(  # a door
             raise Problem(
                 400, "digest", f"what arrived has sha256={found}, not {digest}: it was damaged, send it again"
             )
-        path = await run_in_threadpool(_saved, here, name, trial, resource, sent)
-    return {"path": path}
+        saved = await run_in_threadpool(_saved, here, name, trial, resource, sent)
+    study = here.hub.running(row.key)
+    if study is not None:
+        study.uploaded(saved)
+    return saved._asdict()
 
 
 def _resource(file: str) -> int:
@@ -76,7 +81,7 @@ async def _received(request: Request, sent: IO[bytes], most: int) -> str:
     return digest.hexdigest()
 
 
-def _saved(here: Context, name: str, trial: int, resource: int, sent: IO[bytes]) -> str:
+def _saved(here: Context, name: str, trial: int, resource: int, sent: IO[bytes]) -> Saved:
     """Unpack it into the study's folder; a tar that reaches out of its own folder is refused."""
 
     def unpack(folder: str) -> None:

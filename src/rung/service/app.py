@@ -25,6 +25,8 @@ from rung.service import (
     problems,
 )
 from rung.service.context import Caps, Context
+from rung.service.facts import facts_of
+from rung.service.metrics import Metrics
 from rung.service.signals import Signals
 from rung.service.workers import Workers
 
@@ -49,6 +51,7 @@ def create_app(
     signals = Signals()
     hub.listeners.append(signals.ring)
     context = Context(hub, Workers(hub), signals, caps or Caps())
+    metrics = Metrics(lambda: facts_of(context))
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -74,11 +77,13 @@ def create_app(
     )
     app.state.context = context
     app.state.accounts = accounts
+    app.state.at_end = [signals.end]
+    app.state.checks = (hub.check,)
     for each in (api_studies, api_jobs, api_events, api_checkpoints, api_workers, api_admin):
         app.include_router(each.router, prefix=PREFIX)
     app.include_router(api_health.router)
     problems.install(app, hidden=(hub.storage.url,))
-    guards.install(app, limits or guards.Limits())
+    guards.install(app, limits or guards.Limits(), accounts, metrics)
     return app
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from fastapi import Request
+
 from rung.errors import StudyError
 from rung.service.access import Principal, Role
 from rung.service.problems import Problem
 
 if TYPE_CHECKING:
-    from fastapi import Request
-
     from rung.service.hub import Hub
     from rung.service.shared import Hosted
     from rung.service.signals import Signals

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from rung.errors import LeaseError, MissingError, StudyError
+from rung.executors.checkpoint_files import Saved
 from rung.executors.metrics import as_metrics
 from rung.schedulers.base import Done, Wait
 from rung.service.leases import ASKED, LATE, Lease, Leases
@@ -92,6 +93,7 @@ class HostedStudy:
         self.hungry = True  # whether it may have a job to hand out
         self.closed = False
         self._stopping_since: float | None = None
+        self._uploaded: dict[str, Saved] = {}  # by path, until their jobs tell of them
         self._keeper = Keeper(writer)
         writer.begin("service", 0, None, now, adopt=True)
         self._keeper.tidy()
@@ -178,7 +180,7 @@ class HostedStudy:
             if lease.last != (at, values):
                 events: list[Event] = [ev.Reported(trial, at, values, attempt, now)]
                 if checkpoint is not None:
-                    events.append(ev.CheckpointSaved(trial, at, checkpoint, attempt, now))
+                    events.append(self._checkpoint(trial, at, checkpoint, attempt, now))
                 self._commit(events, now)
             return self._word(lease)
 
@@ -213,10 +215,19 @@ class HostedStudy:
             events: list[Event] = []
             if told.checkpoint is not None:
                 until = self._writer.history.running[trial].job.until
-                events.append(ev.CheckpointSaved(trial, until, told.checkpoint, attempt, now))
+                events.append(self._checkpoint(trial, until, told.checkpoint, attempt, now))
             self._commit([*events, _end(trial, attempt, told, now)], now)
             self._end_if_done(now)
             return False
+
+    def uploaded(self, saved: Saved) -> None:
+        """A checkpoint arrived, of which a job will tell."""
+        with self._lock:
+            self._uploaded[saved.path] = saved
+
+    def _checkpoint(self, trial: int, at: int, path: str, attempt: int, now: float) -> ev.CheckpointSaved:
+        saved = self._uploaded.pop(path, None) or Saved(path, 0, "")
+        return ev.CheckpointSaved(trial, at, path, attempt, now, saved.size, saved.digest)
 
     def _held(self, trial: int, attempt: int, said: Mapping[str, Any] | None, now: float) -> Lease:
         """The job's lease; what was said under one that is lost is recorded."""

@@ -78,6 +78,8 @@ class Hub:
             for key, (owner, data) in register.hosted().items()
         }
         self.listeners: list[Callable[[], None]] = []
+        self.commits = 0
+        self._lost = 0  # leases of studies that run no more
 
     # -- coming and going -----------------------------------------------------------------------------
 
@@ -107,7 +109,13 @@ class Hub:
         self._changed()
         return study
 
+    @property
+    def leases_lost(self) -> int:
+        """Jobs of which nothing was heard for too long, since the process started."""
+        return self._lost + sum(study.leases.lost for study in self.active)
+
     def _changed(self) -> None:
+        self.commits += 1
         for listener in self.listeners:
             listener()
 
@@ -117,6 +125,14 @@ class Hub:
             for study in self._active.values():
                 study.close()
             self._active.clear()
+
+    def check(self) -> None:
+        """Ask the storage for something.
+
+        Raises:
+            StorageError: it does not answer.
+        """
+        self.storage.find("")
 
     # -- finding --------------------------------------------------------------------------------------
 
@@ -326,7 +342,7 @@ class Hub:
         with self._lock:
             ended = [key for key, study in self._active.items() if study.closed]
             for key in ended:
-                del self._active[key]
+                self._lost += self._active.pop(key).leases.lost
                 self._settle(key)
 
     def _settle(self, key: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
@@ -49,6 +50,7 @@ class Lender(NamedTuple):
     labels: Mapping[str, str]
     seen: float
     running: int
+    busy: int  # slots that its jobs take
 
 
 class _Worker:
@@ -125,12 +127,15 @@ class Workers:
     def lenders(self) -> list[Lender]:
         """All workers, by name."""
         with self._lock:
-            running: dict[str, int] = {}
-            for node, _ in self._tasks.values():
-                running[node] = running.get(node, 0) + 1
+            running: Counter[str] = Counter()
+            busy: Counter[str] = Counter()
+            for (key, _), (node, _) in self._tasks.items():
+                hosted = self._hub.hosted(key)
+                running[node] += 1
+                busy[node] += hosted.devices if hosted is not None else 1
             found = [
-                Lender(each.id, each.name, each.slots, each.labels, each.seen, running.get(each.id, 0))
-                for each in self._workers.values()
+                Lender(one.id, one.name, one.slots, one.labels, one.seen, running[one.id], busy[one.id])
+                for one in self._workers.values()
             ]
         return sorted(found, key=lambda lender: (lender.name, lender.id))
 
