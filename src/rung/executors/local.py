@@ -32,7 +32,7 @@ from rung.executors import memory
 from rung.executors.base import Job
 from rung.executors.calling import style_of
 from rung.executors.pipes import Begin, Cancel, Go
-from rung.executors.processes import prepare, spool
+from rung.executors.processes import Shipped, prepare, spool
 from rung.executors.remote import is_url
 from rung.executors.setup import Setup
 from rung.executors.supervise import Worker
@@ -49,6 +49,8 @@ class LocalExecutor:
 
     Args:
         silence: seconds without a sign of life after which a worker is given up.
+        shipped: the objective, if it came pickled; the setup's own is then not looked at.
+        first: the number of the first worker, by which its files are named.
 
     Raises:
         StudyError: the objective cannot be called, or not be sent to another process.
@@ -56,11 +58,13 @@ class LocalExecutor:
 
     name = "local"
 
-    def __init__(self, setup: Setup, *, silence: float = 300.0) -> None:
+    def __init__(
+        self, setup: Setup, *, silence: float = 300.0, shipped: Shipped | None = None, first: int = 0
+    ) -> None:
         if os.name != "posix":
             raise StudyError("worker processes need Linux or macOS: use executor='inline' here")
         begin = Begin(
-            style=style_of(setup.objective),
+            style=style_of(setup.objective) if shipped is None else shipped.style,
             metric=setup.metric,
             folder=os.path.abspath(setup.folder),
             spool="",
@@ -71,7 +75,7 @@ class LocalExecutor:
         self.workers = setup.workers
         self._setup = setup
         self._silence = silence
-        self._launch = prepare(setup)
+        self._launch = prepare(setup, None if shipped is None else shipped.pickled, first)
         self._selector = selectors.DefaultSelector()
         self._crew = [Worker(index, self._launch, begin, self._selector) for index in range(setup.workers)]
         self._free = self._crew[::-1]  # the last one is taken next
@@ -86,6 +90,11 @@ class LocalExecutor:
     @property
     def free_slots(self) -> int:
         return len(self._free)
+
+    @property
+    def running(self) -> tuple[int, ...]:
+        """The trials whose jobs run."""
+        return tuple(self._busy)
 
     def submit(self, jobs: Sequence[Job]) -> None:
         if len(jobs) > len(self._free):

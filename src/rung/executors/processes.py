@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 from rung.errors import StudyError
 from rung.executors.logs import open_spool
@@ -19,7 +19,7 @@ _BOOT = (
     "import sys; numbers = sys.argv[1:4]; sys.path[:] = sys.argv[4:]; "
     "from rung.executors.worker import main; main(*map(int, numbers))"
 )
-_THREADS = (
+THREADS: Final = (
     "OMP_NUM_THREADS",  # torch, LightGBM and most BLAS go by this one
     "OPENBLAS_NUM_THREADS",
     "MKL_NUM_THREADS",
@@ -30,6 +30,13 @@ _THREADS = (
 )
 
 
+class Shipped(NamedTuple):
+    """An objective as it came from another machine: pickled, and what it takes (`calling.style_of`)."""
+
+    pickled: bytes
+    style: str
+
+
 class Launch(NamedTuple):
     """What all worker processes of an executor start from."""
 
@@ -37,15 +44,19 @@ class Launch(NamedTuple):
     logs: str
     path: tuple[str, ...]  # `sys.path`
     environments: tuple[Mapping[str, str], ...]  # one a worker
+    first: int = 0  # the number of the first worker, for names of files
 
 
-def prepare(setup: Setup) -> Launch:
+def prepare(setup: Setup, pickled: bytes | None = None, first: int = 0) -> Launch:
     """Everything that is the same each time that a worker of this setup starts.
+
+    Args:
+        pickled: the objective; None: the setup's own is pickled here.
 
     Raises:
         StudyError: the objective cannot be sent to another process.
     """
-    pickled = dump(setup.objective)
+    pickled = dump(setup.objective) if pickled is None else pickled
     code = tempfile.TemporaryFile()  # noqa: SIM115  # the executor closes it
     code.write(pickled)
     code.flush()
@@ -53,7 +64,7 @@ def prepare(setup: Setup) -> Launch:
     os.makedirs(logs, exist_ok=True)
     path = (*map(os.path.abspath, setup.paths), *(os.path.abspath(entry) for entry in sys.path))
     environments = tuple(environment(setup, index, os.environ) for index in range(setup.workers))
-    return Launch(code, logs, path, environments)
+    return Launch(code, logs, path, environments, first)
 
 
 def dump(objective: Any) -> bytes:
@@ -105,7 +116,7 @@ def environment(setup: Setup, index: int, ours: Mapping[str, str]) -> dict[str, 
     """
     share = max(1, cores() // setup.workers)
     mine = dict(ours)
-    for name in _THREADS:
+    for name in THREADS:
         asked = ours.get(name, "")
         mine[name] = str(min(share, int(asked)) if asked.isdigit() and int(asked) > 0 else share)
     if setup.gpus:
@@ -147,7 +158,7 @@ def spawn(launch: Launch, index: int) -> tuple[subprocess.Popen[bytes], socket.s
 
 def spool(launch: Launch, index: int) -> str:
     """Where a worker prints what has no trial's name yet."""
-    return os.path.join(launch.logs, f"worker-{index}.log")
+    return os.path.join(launch.logs, f"worker-{launch.first + index}.log")
 
 
 def kill_group(process: subprocess.Popen[bytes]) -> None:
