@@ -152,7 +152,7 @@ def serve(app: FastAPI, settings: Settings, place: socket.socket) -> None:
     _allow_files()
     # uvicorn stops at a signal, then raises it once more for whoever had it before: the end is a good one.
     signal.signal(signal.SIGTERM, lambda *_: None)
-    _Server(app, settings, context).run(sockets=[place])
+    Server(app, settings, context).run(sockets=[place])
 
 
 def _allow_files() -> None:
@@ -165,7 +165,7 @@ def _allow_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """Uvicorn's, which tells the application when it ends, and keeps slow clients from staying."""
 
     def __init__(self, app: FastAPI, settings: Settings, context: ssl.SSLContext | None) -> None:
