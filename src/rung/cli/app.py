@@ -85,6 +85,7 @@ def _hang_in() -> None:
     from rung.cli.look import importance, plot, report
     from rung.cli.methods import methods
     from rung.cli.monitor import monitor
+    from rung.cli.plan import plan
     from rung.cli.predict import predict
     from rung.cli.search import group
     from rung.cli.serve import serve
@@ -99,6 +100,7 @@ def _hang_in() -> None:
         ("tune", tune, search),
         ("resume", resume, search),
         ("extend", studies.extend, search),
+        ("plan", plan, search),
         ("predict", predict, models),
         ("evaluate", evaluate, models),
         ("explain", explain, models),

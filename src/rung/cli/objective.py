@@ -94,6 +94,16 @@ def load_objective(text: str) -> Objective:
     return Objective(function, module, file.resolve(), name)
 
 
+def load_named(text: str, default: str) -> Any:
+    """What `FILE.py:NAME` names; `default` where it names none.
+
+    Raises:
+        UserError: no such file or name, or a file that raises when it is imported.
+    """
+    file, name = _split(text, default)
+    return _named(load_module(file), name, file, "function")
+
+
 def load_space(text: str | None, objective: Objective) -> Any:
     """The search space that `--space` names, else the variable `space` of the objective's own file.
 
