@@ -26,7 +26,6 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau, rankdata
 
 from rung.samplers.base import Request, Suggestion
 from rung.samplers.observed import Observed, observed
@@ -129,6 +128,8 @@ def share(space: CompiledSpace, history: History, earlier: Earlier, own: Observe
     predicted = _estimates(points, earlier.points, earlier.ranks)
     if np.ptp(predicted) == 0.0 or np.ptp(own.losses[sound]) == 0.0:
         return 0.0
+    from scipy.stats import kendalltau  # half a second to import, for the few studies that need it
+
     test = kendalltau(predicted, own.losses[sound], alternative="greater")
     if not test.pvalue < LEVEL:
         return 0.0
@@ -139,6 +140,8 @@ def _estimated_best(
     space: CompiledSpace, history: History, earlier: Earlier, own: Observed, generator: np.random.Generator
 ) -> Values:
     """Of candidates the one with the lowest estimated rank, from earlier studies and this one together."""
+    from scipy.stats import rankdata
+
     ranks = (rankdata(own.losses) - 1.0) / max(1, len(own.losses) - 1)
     mine = [history.values[trial] for trial in own.trials[-200:]]
     points = np.concatenate([earlier.points, _points(space, mine)])
@@ -194,6 +197,8 @@ def earlier_of(history: History, space: CompiledSpace) -> Earlier | None:
 
 
 def _read(studies: Sequence[Mapping[str, Any]], space: CompiledSpace) -> Earlier | None:
+    from scipy.stats import rankdata
+
     values: list[Values] = []
     ranks: list[float] = []
     for study in studies:
