@@ -2,35 +2,64 @@
 
 from __future__ import annotations
 
+import time
+import warnings
 from collections.abc import Sequence
 
-from rung.storage.checkpoints import CheckpointStore
+from rung.errors import StorageError
+from rung.study.checkpoint_limit import held, surplus
+from rung.study.checkpoint_places import Places, wanted
 from rung.study.writer import Writer
-from rung.trials.events import CheckpointDeleted, CheckpointSaved, Event, JobFailed, JobFinished, JobStopped
+from rung.trials.events import (
+    CheckpointDamaged,
+    CheckpointDeleted,
+    CheckpointSaved,
+    Event,
+    JobFailed,
+    JobFinished,
+    JobStopped,
+)
 from rung.trials.states import TrialState
 
 _ENDS = frozenset({JobFinished, JobFailed, JobStopped})
 _EVERY = 32  # checkpoints saved between two looks at all of them
+_PAUSE = 60.0  # seconds until what a store did not delete is tried again
 
 
 class Keeper:
-    """Deletes checkpoints that nothing can need. Giving a trial's latest one up is an event, logged first."""
+    """Deletes checkpoints that nothing can need. Giving a trial's latest one up is an event, logged first.
+
+    A trial keeps its latest one and, while its job runs, the one before: should the latest be damaged, the
+    job begins there. Under a limit further ones are given up, see `rung.study.checkpoint_limit`.
+    """
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._saved = 0
+        self._there: dict[int, dict[str, int]] = {}  # by trial and path, the bytes of those not given up
+        self._bytes = 0
         self._doomed: list[str] = []  # given up in the log, or superseded: their folders go at the next sweep
-        self._latest: dict[int, str] = {t: c.path for t, c in writer.history.checkpoints.items()}
-        self._incumbents = self._best()  # superseded by its own trial's later ones, it stays
-        self._store: CheckpointStore | None = None
+        self._not_before = 0.0  # that is tried again, by the monotonic clock
+        self._opened: Places | None = None
+        history = writer.history
+        for kept in (history.checkpoints, history.previous):
+            for trial, checkpoint in kept.items():
+                self._add(trial, checkpoint.path, checkpoint.size)
+        self._best = self._find_best()  # superseded by its own trial's later ones, it stays
+        if self._best is not None and history.best_checkpoint is not None:
+            self._add(*self._best, history.best_checkpoint.size)
 
     def tidy(self) -> None:
         """Delete what a session that died left behind: given up or superseded, or saved and never told."""
-        history, folder = self._writer.history, self._writer.log.folder
-        kept = [checkpoint.path for checkpoint in history.checkpoints.values()]
-        kept += [path for path in (self._best(),) if path is not None]
-        kept += [running.job.checkpoint for running in history.retry if running.job.checkpoint is not None]
-        self._files().keep_only({path.removeprefix(f"{folder}/") for path in kept})
+        history = self._writer.history
+        kept = {path for there in self._there.values() for path in there}
+        jobs = [running.job for running in (*history.retry, *history.running.values())]
+        kept |= {job.checkpoint for job in jobs if job.checkpoint is not None}
+        try:
+            self._doomed = [*self._places().others(kept)]
+        except StorageError as error:
+            warnings.warn(f"what an earlier session left behind stays for now: {error}", stacklevel=3)
+        self.delete()
 
     def sweep(self, news: Sequence[Event], now: float) -> list[Event]:
         """Look at what was logged just now; returns the (folded) events that give checkpoints up.
@@ -38,34 +67,65 @@ class Keeper:
         They come where a job has ended: in which portions a running job's events arrive is chance, and the
         log of one worker is to be the same each time.
         """
-        if self._doomed:
+        if self._doomed and time.monotonic() >= self._not_before:
             self.delete()
+        ended = False
         for event in news:
-            if type(event) is CheckpointSaved:
+            kind = type(event)
+            if kind is CheckpointSaved:
                 self._saved += 1
-                self._supersede(event)
-        if self._latest:
+                self._add(event.trial, event.path, event.size)  # type: ignore[attr-defined]
+            if kind in _ENDS or kind is CheckpointSaved or kind is CheckpointDamaged:
+                ended = ended or kind in _ENDS
+                self._review(event.trial)  # type: ignore[attr-defined]
+        if self._there:
             self._follow_incumbent()
-        if self._saved < _EVERY or not any(type(event) in _ENDS for event in news):
+        if not ended:
             return []
-        self._saved = 0
-        return self.give_up(now)
+        given_up: list[Event] = []
+        if self._saved >= _EVERY:
+            self._saved = 0
+            given_up = self.give_up(now)
+        return given_up + self._keep_limit(now)
 
-    def _supersede(self, event: CheckpointSaved) -> None:
-        earlier = self._latest.get(event.trial)
-        if earlier is not None and earlier not in (event.path, self._best()):
-            self._doomed.append(earlier)
-        self._latest[event.trial] = event.path
+    def _add(self, trial: int, path: str, size: int) -> None:
+        there = self._there.setdefault(trial, {})
+        self._bytes += size - there.get(path, 0)
+        there[path] = size
 
-    def _best(self) -> str | None:
-        best = self._writer.history.best_checkpoint
-        return best.path if best is not None else None
+    def _doom(self, trial: int, path: str) -> None:
+        there = self._there[trial]
+        self._bytes -= there.pop(path)
+        if not there:
+            del self._there[trial]
+        self._doomed.append(path)
+
+    def _review(self, trial: int) -> None:
+        """Doom what the log has of this trial no more."""
+        there = self._there.get(trial)
+        if there is None:
+            return
+        history = self._writer.history
+        owner = history.origins[trial].parent
+        if owner is not None and owner in self._there and owner not in history.checkpoints:
+            self._review(owner)  # the one that this trial began from was damaged
+        latest, previous = history.checkpoints.get(trial), history.previous.get(trial)
+        kept = {one.path for one in (latest, previous, history.best_checkpoint) if one is not None}
+        running = history.running.get(trial)
+        if running is not None and running.job.checkpoint is not None:
+            kept.add(running.job.checkpoint)
+        for path in [path for path in there if path not in kept]:
+            self._doom(trial, path)
+
+    def _find_best(self) -> tuple[int, str] | None:
+        best, incumbent = self._writer.history.best_checkpoint, self._writer.history.incumbent
+        return (incumbent.trial, best.path) if best is not None and incumbent is not None else None
 
     def _follow_incumbent(self) -> None:
         """The checkpoint of an earlier incumbent goes if it stayed for its value only."""
-        former, self._incumbents = self._incumbents, self._best()
-        if former is not None and former != self._incumbents and former not in self._latest.values():
-            self._doomed.append(former)
+        former, self._best = self._best, self._find_best()
+        if former is not None and former != self._best:
+            self._review(former[0])
 
     def give_up(self, now: float) -> list[Event]:
         """Fold and return the events that give up every checkpoint that nothing can need."""
@@ -73,11 +133,10 @@ class Keeper:
         given_up: list[Event] = []
         for trial in list(history.checkpoints):
             if not self._needed(trial):
-                self._doomed.append(history.checkpoints[trial].path)
-                self._latest.pop(trial, None)
                 event = CheckpointDeleted(trial, now)
                 history.fold(event)
                 given_up.append(event)
+                self._review(trial)
         return given_up
 
     def _needed(self, trial: int) -> bool:
@@ -89,16 +148,36 @@ class Keeper:
             return True
         return state == TrialState.PAUSED and scheduler.may_resume(history, trial)
 
+    def _keep_limit(self, now: float) -> list[Event]:
+        """Fold and return the events that give up what is over the study's limit."""
+        history, limit = self._writer.history, wanted(self._writer.history).limit
+        given_up: list[Event] = []
+        if limit is None or self._bytes <= limit:
+            return given_up
+        for one in surplus(held(history, self._writer.scheduler), limit):
+            event = CheckpointDeleted(one.trial, now, one.path, "limit")
+            history.fold(event)
+            given_up.append(event)
+            self._review(one.trial)
+        return given_up
+
     def delete(self) -> None:
         """Remove the folders of what the log has given up, but for those that a running trial began from."""
-        if self._doomed:
-            store, borrowed = self._files(), set(self._writer.history.borrowed.values())
-            for path in self._doomed:
-                if path not in borrowed:
-                    store.delete(path)
-            self._doomed = [path for path in self._doomed if path in borrowed]
+        if not self._doomed:
+            return
+        places, borrowed = self._places(), set(self._writer.history.borrowed.values())
+        waiting = [path for path in self._doomed if path in borrowed]
+        going = [path for path in self._doomed if path not in borrowed]
+        while going:
+            try:
+                places.delete(going[-1])
+            except StorageError:  # its store does not answer: at the latest the next session deletes it
+                self._not_before = time.monotonic() + _PAUSE
+                break
+            going.pop()
+        self._doomed = going + waiting
 
-    def _files(self) -> CheckpointStore:
-        if self._store is None:
-            self._store = CheckpointStore(self._writer.log.folder)
-        return self._store
+    def _places(self) -> Places:
+        if self._opened is None or not self._opened.knows(self._writer.history):
+            self._opened = Places(self._writer.log.folder, self._writer.history)
+        return self._opened

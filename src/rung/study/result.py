@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from rung.errors import StudyError
 from rung.schedulers.replay import Replay
+from rung.study.checkpoint_places import resolved
 from rung.study.confirm import declared
 from rung.study.front import front, hypervolume
 from rung.study.lineage import Stage, lineage
@@ -42,11 +43,11 @@ class Result:
 
     @cached_property
     def trials(self) -> list[TrialRecord]:
-        """Every trial's record, in order of number; a checkpoint is the path of its folder."""
+        """Every trial's record, in order of number; a checkpoint is the path of its folder, or its URL."""
         records = trials(self._events())
         for record in records:
             if record.checkpoint is not None:
-                record.checkpoint = str(self._writer.log.folder / record.checkpoint)
+                record.checkpoint = resolved(self._writer.log.folder, record.checkpoint)
         return records
 
     @property
@@ -70,7 +71,7 @@ class Result:
         record.confirmed = () if confirmed is None else confirmed.repeats
         if record.number == incumbent.trial:
             kept = history.best_checkpoint
-            record.checkpoint = None if kept is None else str(self._writer.log.folder / kept.path)
+            record.checkpoint = None if kept is None else resolved(self._writer.log.folder, kept.path)
         return record
 
     @property

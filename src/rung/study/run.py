@@ -25,6 +25,7 @@ from rung.executors.ordered import OrderedExecutor
 from rung.executors.setup import Engine, Setup
 from rung.schedulers.base import Done, Wait
 from rung.space.draws import trial_seed
+from rung.study.checkpoint_places import resolved, wanted
 from rung.study.checkpoints import Keeper
 from rung.study.decide import ended
 from rung.study.fingerprint import fingerprint
@@ -100,6 +101,7 @@ def _engine(
             trial_seconds=limits.trial_seconds,
             trial_memory=limits.trial_memory,
             gpus=visible_gpus(),
+            checkpoints=wanted(writer.history).place,
             needs=engine.needs,
             address=engine.address,
             elastic=elastic,
@@ -191,9 +193,10 @@ class Loop:
             event.start,
             event.attempt,
             trial_seed(self._seed, event.trial),
-            None if checkpoint is None else str(writer.log.folder / checkpoint),
+            None if checkpoint is None else resolved(writer.log.folder, checkpoint),
             event.gates,
             self._plain,
+            digest="" if checkpoint is None else self.history.digest_of(event.trial, checkpoint),
         )
 
     def _absorb(self, events: Sequence[Event]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from rung.schedulers.base import Done, Wait
 from rung.storage.base import Storage
 from rung.study.asked import Asked, check_running, failed, finished, look, reported, whole
 from rung.study.changing import fixed_events, known_result, space_events
+from rung.study.checkpoint_places import changed
 from rung.study.durations import seconds
 from rung.study.limits import make_limits
 from rung.study.opening import Opened, open_or_begin, open_stored
@@ -261,14 +263,31 @@ class Study:
         workers: int | None = None,
         executor: str | Engine | Executor | None = None,
         watch: Callable[[Study, Sequence[Event]], None] | None = None,
+        checkpoints: str | os.PathLike[str] | None = None,
+        checkpoint_limit: int | None = None,
     ) -> Result:
         """Run the study with this objective until it ends: see `rung.tune`."""
+        self.keep_checkpoints(checkpoints, checkpoint_limit)
         self.writer.watch = None if watch is None else lambda events: watch(self, events)
         try:
             run(self.writer, objective, workers, executor)
         finally:
             self.writer.watch = None
         return Result(self.writer, self.events)
+
+    def keep_checkpoints(self, place: str | os.PathLike[str] | None = None, limit: int | None = None) -> None:
+        """Say where checkpoints lie from now on, and how many bytes they may be; the log holds it.
+
+        Args:
+            place: a folder, a URL that fsspec knows (`s3://bucket/prefix`), or "study" for the study's own
+                folder; None: where they lie now.
+            limit: bytes; 0 for no limit; None: as it is now.
+
+        Raises:
+            StudyError, StorageError: the place cannot be used, or not be written.
+        """
+        writer = self.writer
+        writer.commit(changed(writer.log, writer.history, place, limit, time.time()))
 
     def close(self) -> None:
         """End the session, if one is open, and let another process write the study."""

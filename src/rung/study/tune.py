@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -57,6 +58,8 @@ def tune(  # noqa: PLR0913  # a door
     transfer: Sequence[Any] = (),
     storage: str | Storage = "memory",
     study: str | None = None,
+    checkpoints: str | os.PathLike[str] | None = None,
+    checkpoint_limit: int | None = None,
     watch: Callable[[Study, Sequence[Event]], None] | None = None,
     quiet: bool = False,
     task: Mapping[str, Any] | None = None,
@@ -102,6 +105,10 @@ def tune(  # noqa: PLR0913  # a door
         transfer: earlier studies to learn from: names in the same storage, `Study`s or `Result`s.
         storage: "memory", a path, or a URL such as "sqlite:///study.db".
         study: its name.
+        checkpoints: where they lie: a folder, a URL that fsspec knows (`s3://bucket/prefix`), or "study" for
+            the study's own folder; None: as the study was told before, at first its own folder.
+        checkpoint_limit: bytes that they may be, 0 for no limit; over it those are given up that cost least
+            to make again, never the incumbent's or one that a job starts from. None: as the study was told.
         watch: called with the study and each batch of logged events.
         quiet: say nothing on stderr.
 
@@ -128,7 +135,14 @@ def tune(  # noqa: PLR0913  # a door
         tell = watch if quiet else _telling(watch)
         for line in () if quiet else hints(opened.identity, objective):
             print(f"rung: {line}", file=sys.stderr)
-        result = opened.run(objective, workers=workers, executor=engine, watch=tell)
+        result = opened.run(
+            objective,
+            workers=workers,
+            executor=engine,
+            watch=tell,
+            checkpoints=checkpoints,
+            checkpoint_limit=checkpoint_limit,
+        )
     finally:
         opened.close()
     if result.best is None and result.trials:
@@ -160,5 +174,5 @@ def _telling(watch: Watch | None) -> Watch:
 # what `tune` takes beside the settings of its study
 _NOT_OF_THE_STUDY = {
     *("objective", "method", "workers", "executor", "address", "needs"),
-    *("fixed", "enqueue", "watch", "quiet"),
+    *("fixed", "enqueue", "watch", "quiet", "checkpoints", "checkpoint_limit"),
 }
