@@ -169,12 +169,15 @@ class Hub:
         Raises:
             StudyError: there is none of this name, or it does not run.
         """
-        with self._lock:
-            for study in self._active.values():
-                if study.name == name and not study.closed:
-                    return study
+        study = self._named(name)
+        if study is not None:
+            return study
         state = self.row(name).summary.state
         raise ConflictError(f"study {name!r} does not run here (it is {state}): resume it first")
+
+    def _named(self, name: str) -> HostedStudy | None:
+        """The study of this name that runs, without asking the storage."""
+        return next((study for study in self.active if study.name == name), None)
 
     def owned(self, owner: str) -> int:
         """How many studies of the storage are this user's."""
@@ -306,10 +309,10 @@ class Hub:
         Raises:
             LeaseError: the job's lease was lost.
         """
-        row = self.row(name)
-        study = self.running(row.key)
+        study = self._named(name)
         if study is not None:
             return study.tell(trial, attempt, told, self.now())
+        self.row(name)
         leases = Leases(self.lease)
         leases.fold(self.storage.read(name), self.now())
         if leases.was_told(trial, attempt):
