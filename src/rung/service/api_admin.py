@@ -61,7 +61,7 @@ Kept = Annotated[Accounts, Depends(accounts_of)]
 
 def line(request: Request, who: Principal, what: str) -> Entry:
     """The line of the audit log about this request, which is written together with what it does."""
-    request.state.audited = True
+    request.state.audited = what
     return entry(who, f"{request.method} {route_of(request.scope)}", what, 200, request.scope)
 
 

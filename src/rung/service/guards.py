@@ -270,14 +270,17 @@ class Guards:
             _access.info("%s %s", visit.method, visit.path, extra={"fields": fields})
 
     async def _audit(self, scope: Scope, state: dict[str, Any], visit: _Visit) -> None:
-        """A line of the audit log for what changes something, or was to, unless its route wrote one."""
-        who, route = principal_of(state), route_of(scope)
-        if visit.method in _READS or who is None or not route or state.get("audited"):
+        """A line of the audit log for what changes something, or was to.
+
+        A route that writes the line itself, with what it does, leaves `audited`: what it is about.
+        """
+        who, route, told = principal_of(state), route_of(scope), state.get("audited")
+        if visit.method in _READS or who is None or not route or _QUIET.search(route):
             return
-        if _QUIET.search(route):
+        if told is not None and visit.status < 400:
             return
         values = [str(value) for value in scope.get("path_params", {}).values()]
-        what = "/".join(values) or visit.location.rpartition("/")[2]
+        what = told or "/".join(values) or visit.location.rpartition("/")[2]
         try:
             await run_in_threadpool(
                 self._accounts.record, entry(who, f"{visit.method} {route}", what, visit.status, scope)
