@@ -202,6 +202,20 @@ def test_checkpoints_are_what_the_folder_holds_at_each_report(ran, script, tmp_p
     )
 
 
+def test_copies_that_take_long_are_made_less_often(ran, script, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("rung.executors.command._DUTY", 1e9)
+    events = ran(script(COUNTING), until=5)
+    assert [event.resource for event in events if isinstance(event, CheckpointSaved)] == [1, 5]
+    plain = script(
+        "for i in 1 2 3; do echo $i > $RUNG_CHECKPOINT/at; " + SPEAK + "1; read a < $RUNG_ANSWERS; done"
+    )
+    *_, saved, end = ran(plain, until=1, plain=True)
+    assert isinstance(end, JobFinished)
+    assert (tmp_path / "study" / saved.path / "at").read_text() == "3\n", (
+        "nobody knew which report was the last"
+    )
+
+
 def test_a_program_that_reads_no_answers_is_not_blocked(ran, script) -> None:
     text = "i=0; while [ $i -lt 2000 ]; do i=$((i + 1)); " + SPEAK + "$i; done"
     events = ran(script(text), until=2000)

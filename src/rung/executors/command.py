@@ -161,6 +161,7 @@ class _Run:
             for stream, data in self._program.read_on():
                 self._take(stream, data)
             self._end(self._program.code or 0)
+            self._trial.save_now()  # as long as the folder is there
         finally:
             os.close(self._answers)
 
