@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 EXTRAS: Final = {
     "onnx": ("onnx", "onnxruntime"),
     "serve": ("fastapi", "uvicorn"),
+    "client": ("httpx",),
     "service": ("fastapi", "uvicorn", "httpx", "prometheus_client"),
     "mlflow": ("mlflow",),
     "torch": ("torch",),

@@ -177,11 +177,12 @@ class HostedStudy:
             at, values = whole(f"trial {trial}", resource), as_metrics(metrics)
             lease = self._held(trial, attempt, {"resource": at, "metrics": values}, now)
             lease.expires = now + self.leases.seconds
-            if lease.last != (at, values):
-                events: list[Event] = [ev.Reported(trial, at, values, attempt, now)]
-                if checkpoint is not None:
-                    events.append(self._checkpoint(trial, at, checkpoint, attempt, now))
-                self._commit(events, now)
+            events: list[Event] = []
+            if not lease.has_said(at, values):
+                events.append(ev.Reported(trial, at, values, attempt, now))
+            if checkpoint is not None and checkpoint != lease.checkpoint:  # it may come after its value
+                events.append(self._checkpoint(trial, at, checkpoint, attempt, now))
+            self._commit(events, now)
             return self._word(lease)
 
     def renew(self, trial: int, attempt: int, now: float, worker: str = "") -> Answer:

@@ -30,11 +30,22 @@ class Lease:
         expires: when it is lost unless renewed, seconds since the epoch.
         last: what it reported last, (resource, metrics).
         began: when it was asked for.
-        saved: when its last checkpoint was saved, or it began.
+        saved: when its last checkpoint was saved, or it began; `checkpoint` is that one's path.
         leaving: why it is told to stop though its study goes on ("preempted"); None as long as it isn't.
     """
 
-    __slots__ = ("attempt", "began", "expires", "key", "last", "leaving", "saved", "trial", "worker")
+    __slots__ = (
+        "attempt",
+        "began",
+        "checkpoint",
+        "expires",
+        "key",
+        "last",
+        "leaving",
+        "saved",
+        "trial",
+        "worker",
+    )
 
     def __init__(self, trial: int, attempt: int, began: float, expires: float) -> None:
         self.trial = trial
@@ -45,6 +56,20 @@ class Lease:
         self.expires = expires
         self.last: tuple[int, Mapping[str, Any]] | None = None
         self.leaving: str | None = None
+        self.checkpoint: str | None = None
+
+    def has_said(self, resource: int, metrics: Mapping[str, Any]) -> bool:
+        """Whether this is what it reported last; a NaN is the same as another."""
+        if self.last is None:
+            return False
+        at, before = self.last
+        if at != resource or before.keys() != metrics.keys():
+            return False
+        return all(_same(before[name], value) for name, value in metrics.items())
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(one == other) or (one != one and other != other)
 
 
 class Leases:
@@ -93,7 +118,7 @@ class Leases:
         if isinstance(event, ev.Reported):
             lease.last = (event.resource, event.metrics)
         else:
-            lease.saved = event.time
+            lease.saved, lease.checkpoint = event.time, event.path
 
     def _ended(self, trial: int, attempt: int, *, told: bool) -> None:
         lease = self.holder(trial, attempt)

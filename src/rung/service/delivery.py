@@ -1,0 +1,117 @@
+"""What a running job says, brought to the service in order: values, checkpoints, its end."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError
+from rung.executors.remote import is_url
+from rung.service.http import Api, AwayError, Call
+from rung.service.tars import upload
+from rung.service.wire import Job, Word, sent
+from rung.trials.events import CheckpointSaved, Event, Failure, JobFailed, JobFinished, JobStopped, Reported
+
+ENDS: Final = (JobFinished, JobFailed, JobStopped)
+_GONE: Final = (LeaseError, ConflictError, MissingError)  # the service wants to hear no more of the job
+_LONGEST: Final = 2000  # characters of a message
+
+
+class Delivery:
+    """Brings one job's events to the service.
+
+    Args:
+        folder: below which the job's checkpoints lie, as `Setup.folder`.
+        say: takes a sentence about what went wrong and ends nothing.
+
+    Attributes:
+        over: why the service wants to hear no more of the job; None as long as it does.
+    """
+
+    def __init__(self, api: Api, job: Job, folder: Path, say: Callable[[str], object]) -> None:
+        self._api = api
+        self._job = job
+        self._folder = folder
+        self._say = say
+        self._last: tuple[int, Mapping[str, Any]] | None = None
+        self._refused = ""
+        self.over: str | None = None
+
+    def deliver(self, event: Event, *, leaving: bool = False) -> Word:
+        """Tell the service; what it says to that.
+
+        Args:
+            leaving: the job was told to stop: that it was killed then is no fault of a worker.
+
+        Raises:
+            AwayError: the service does not answer.
+        """
+        try:
+            return self._delivered(event, leaving)
+        except _GONE as error:
+            self.over = self.over or str(error)
+            return Word(go_on=False, why="lost")
+        except StudyError as error:  # what the objective told is not usable
+            return self._refuse(str(error), ended=isinstance(event, ENDS))
+
+    def _refuse(self, message: str, *, ended: bool) -> Word:
+        """The job fails of what it told: now, or when it has stopped."""
+        self._refused = self._refused or message
+        if ended:
+            self._tell("error", message=self._refused)
+        return Word(go_on=False, why="error")
+
+    def _delivered(self, event: Event, leaving: bool) -> Word:
+        if self._refused:
+            return self._refuse(self._refused, ended=isinstance(event, ENDS))
+        match event:
+            case Reported():
+                self._last = event.resource, event.metrics
+                return self._report()
+            case CheckpointSaved():
+                return self._checkpoint(event)
+            case JobFinished(metrics=metrics):
+                self._tell("finished", metrics)
+            case JobStopped():
+                self._tell("stopped")
+            case JobFailed(failure=Failure.INTERRUPTED, message=message):
+                self._tell("stopped" if leaving else "lost", message=message)
+            case JobFailed(failure=failure, message=message):
+                self._tell(str(failure), message=message)
+        return Word()
+
+    def _report(self, checkpoint: str | None = None) -> Word:
+        assert self._last is not None
+        resource, metrics = self._last
+        body = {"resource": resource, "metrics": sent(metrics), "checkpoint": checkpoint}
+        return msgspec.convert(self._api.json(Call("POST", f"{self._job.path}/report", body)), Word)
+
+    def _tell(self, outcome: str, metrics: Mapping[str, Any] | None = None, message: str = "") -> None:
+        body = {"outcome": outcome, "metrics": sent(metrics), "message": message[:_LONGEST]}
+        self._api.json(Call("POST", f"{self._job.path}/tell", body))
+
+    def _checkpoint(self, event: CheckpointSaved) -> Word:
+        """Send the folder, then say of which value it is; the copy here is needed no more."""
+        path = event.path
+        if not is_url(path):
+            try:
+                path = upload(self._api, self._job.study, event.trial, event.resource, self._folder / path)
+            except (AwayError, *_GONE):
+                raise
+            except (StorageError, StudyError, OSError) as error:
+                self._say(f"trial {event.trial} of {self._job.study}: its checkpoint is not kept: {error}")
+                return Word()
+            finally:
+                self.forget(event)
+        if self._last is None or self._last[0] != event.resource:
+            return Word()
+        return self._report(path)
+
+    def forget(self, event: CheckpointSaved) -> None:
+        """Remove the copy of a checkpoint that lies here."""
+        if not is_url(event.path):
+            shutil.rmtree(self._folder / event.path, ignore_errors=True)

@@ -1,0 +1,144 @@
+"""What the API answers, as values: the same fields, read by the client, the worker and the commands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+
+class Answered(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of an answer; fields that a later service adds are passed over."""
+
+
+class Job(Answered, frozen=True, kw_only=True):
+    """A job that was handed out; `resource` is None in a study without one, see `rung.executors.base.Job`.
+
+    What follows `digest` is told to workers only: which function runs it, and within which limits.
+    """
+
+    study: str
+    trial: int
+    attempt: int
+    config: dict[str, Any]
+    start: int
+    until: int
+    resource: int | None
+    seed: int
+    checkpoint: str | None = None
+    gates: tuple[int, ...] = ()
+    devices: int = 1
+    digest: str = ""
+    objective: str | None = None
+    metric: str = "loss"
+    trial_seconds: float | None = None
+    trial_memory: int | None = None
+    checkpoints: str | None = None
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        """What names the job: study, trial, attempt."""
+        return self.study, self.trial, self.attempt
+
+    @property
+    def path(self) -> str:
+        """Its address below the API's prefix."""
+        from urllib.parse import quote
+
+        return f"/studies/{quote(self.study, safe='')}/jobs/{self.trial}/{self.attempt}"
+
+
+class Asked(Answered, frozen=True, kw_only=True):
+    """The answer to an ask: a job; or none now, ask again after `retry_after` seconds; or none any more."""
+
+    job: Job | None
+    done: bool
+    retry_after: float | None = None
+    lease_seconds: float = 60.0
+
+
+class Word(Answered, frozen=True, kw_only=True):
+    """Whether a job is to go on; if not, why: "stopped", "preempted", "lost", or why its study ends."""
+
+    go_on: bool = True
+    why: str | None = None
+
+
+class Stop(Answered, frozen=True, kw_only=True):
+    """A job that a worker is to stop."""
+
+    study: str
+    trial: int
+    attempt: int
+    why: str
+
+    @property
+    def place(self) -> tuple[str, int, int]:
+        return self.study, self.trial, self.attempt
+
+
+class Polled(Answered, frozen=True, kw_only=True):
+    """The answer to a worker's poll."""
+
+    jobs: tuple[Job, ...] = ()
+    stop: tuple[Stop, ...] = ()
+
+
+class Joined(Answered, frozen=True, kw_only=True):
+    """The answer to a worker that registers."""
+
+    id: str
+    lease_seconds: float
+
+
+class StudyInfo(Answered, frozen=True, kw_only=True):
+    """A study as the service shows it; what follows `sharing` is there where one study was asked for.
+
+    Attributes:
+        state: created, running, waiting, pausing, stopping, paused, done, idle or interrupted.
+        spent: resource spent so far, in the study's unit; `seconds` of wall time.
+        running: jobs that run now; `lost_leases`: jobs of which nothing was heard for too long.
+        limits: when it ends, as `rung.trials.events.Limits`.
+        incumbent: the best so far: trial, resource, value, config.
+    """
+
+    name: str
+    key: str
+    state: str
+    door: str = "tune"
+    owner: str | None = None
+    objective: str | None = None
+    metric: str = "loss"
+    trials: int = 0
+    finished: int = 0
+    best: float | None = None
+    spent: int = 0
+    seconds: float = 0.0
+    created: float = 0.0
+    updated: float = 0.0
+    events: int = 0
+    running: int = 0
+    lost_leases: int = 0
+    devices: int = 1
+    sharing: dict[str, Any] = {}
+    space: dict[str, Any] = {}
+    mode: str = "min"
+    resource: dict[str, Any] | None = None
+    eta: int = 3
+    sampler: str = ""
+    scheduler: str = ""
+    seed: int = 0
+    limits: dict[str, Any] = {}
+    incumbent: dict[str, Any] | None = None
+
+
+def sent(metrics: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Metrics as JSON has them: what is no finite number becomes null."""
+    if metrics is None:
+        return None
+    return {
+        name: None if isinstance(value, float) and not math.isfinite(value) else value
+        for name, value in metrics.items()
+    }
