@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rung.cli import output
+from rung.study.checkpoint_words import trouble
 from rung.study.choose import spoken as chosen
 from rung.study.durations import spoken
 from rung.trials.events import Event, JobFailed, StopDecided
@@ -37,6 +38,7 @@ class Progress:
         self._console = output.err()
         self._live = False
         self._shown: Any = None
+        self._told: set[type] = set()  # kinds of trouble with checkpoints
 
     def __call__(self, study: Study, events: Sequence[Event]) -> None:
         for event in events:
@@ -44,6 +46,10 @@ class Progress:
                 self._tell(_FINISHING[event.reason])
             elif (line := chosen(event, study.identity)) is not None:
                 self._tell(line)
+            elif (line := trouble(event)) is not None:
+                if output.verbose() or type(event) not in self._told:  # a full disk is full for every trial
+                    self._tell(line)
+                self._told.add(type(event))
             elif isinstance(event, JobFailed) and output.verbose():
                 self._tell(f"trial {event.trial}: {event.failure}: {event.message}")
         if not self._live and time.monotonic() - self._printed >= PATIENCE:

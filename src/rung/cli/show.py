@@ -34,7 +34,7 @@ def show(
         return
     console = output.out()
     for label, text in _facts(study, records):
-        console.print(f"{label:<10} ", style="bold", end="")
+        console.print(f"{label:<11} ", style="bold", end="")
         console.print(text)
     if ranked:
         console.print()
@@ -62,6 +62,8 @@ def ranking(study: StoredStudy, records: list[TrialRecord]) -> list[TrialRecord]
 def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRecord]) -> dict[str, Any]:
     """What `--json` prints."""
     from rung.cli.store import state_of
+    from rung.study.checkpoint_places import wanted
+    from rung.study.checkpoint_words import kept
 
     history, one = study.history, study.row.summary
     best = history.incumbent
@@ -79,6 +81,7 @@ def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRe
         "updated": one.updated,
         "incumbent": None if best is None else {**_brief(records[best.trial]), "value": best.value},
         "best": [_brief(record) for record in ranked],
+        "checkpoints": {**kept(history)._asdict(), **wanted(history)._asdict()},
         "notes": notes(study),
     }
 
@@ -158,11 +161,31 @@ def _extras(study: StoredStudy) -> list[tuple[str, str]]:
         facts.append(("front", f"{len(front(history))} trials, hypervolume {volume}"))
     if identity.constraints:
         facts.append(("kept", ", ".join(map(str, identity.constraints))))
+    facts += _checkpoints(study)
     if history.fixed:
         facts.append(("fixed", output.settings(history.fixed)))
     if history.records.get(TOPIC):
         choice = history.records[TOPIC][-1].data
         facts.append(("chosen", f"sampler {choice['sampler']}: {choice['why']}"))
+    return facts
+
+
+def _checkpoints(study: StoredStudy) -> list[tuple[str, str]]:
+    """How many there are, what they hold, where, and what went wrong with them."""
+    from rung.cli.sizes import spoken_size
+    from rung.study.checkpoint_places import wanted
+    from rung.study.checkpoint_words import kept, troubles
+
+    now, asked = kept(study.history), wanted(study.history)
+    failed, damaged, last = troubles(study.events)
+    if not now.number and not last and asked == (None, None):
+        return []
+    text = f"{now.number}, {spoken_size(now.size)}"
+    text += f" of at most {spoken_size(asked.limit)}" if asked.limit else ""
+    text += f" in {asked.place}" if asked.place else ""
+    facts = [("checkpoints", text)]
+    if last:
+        facts.append(("", f"{failed} not saved, {damaged} damaged; last: {last}"))
     return facts
 
 

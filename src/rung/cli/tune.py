@@ -98,6 +98,23 @@ Fix = Annotated[
 Transfer = Annotated[
     list[str] | None, typer.Option("--transfer", metavar="STUDY", help="An earlier study to learn from.")
 ]
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="FOLDER|URL",
+        help="Where checkpoints lie: a folder, or a URL such as s3://bucket/prefix.",
+        show_default="the study's own folder",
+    ),
+]
+CheckpointLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint-limit",
+        metavar="SIZE",
+        help="The most that they may be together, such as 20GB, or none.",
+    ),
+]
 Plan = Annotated[bool, typer.Option("--plan", help="Only say what would run, and what it can cost.")]
 
 
@@ -131,6 +148,8 @@ def tune(  # noqa: PLR0913  # a door
     evaluation_cost: EvaluationCost = None,
     fix: Fix = None,
     transfer: Transfer = None,
+    checkpoints: Checkpoints = None,
+    checkpoint_limit: CheckpointLimit = None,
     plan: Plan = False,
     storage: Storage = DEFAULT_STORAGE,
     study: StudyName = None,
@@ -142,7 +161,7 @@ def tune(  # noqa: PLR0913  # a door
     tuned(Options(**given))
 
 
-def resume(
+def resume(  # noqa: PLR0913  # a door
     name: Name,
     storage: Storage = DEFAULT_STORAGE,
     workers: Workers = None,
@@ -155,10 +174,12 @@ def resume(
     ] = None,
     command: Command = None,
     shell: Shell = False,
+    checkpoints: Checkpoints = None,
+    checkpoint_limit: CheckpointLimit = None,
 ) -> None:
     """Go on with a study that was interrupted, paused or extended."""
     from rung.cli.store import door_of, reading
-    from rung.cli.tuning import check_executor, last_command, named, recorded, run_in_the_open
+    from rung.cli.tuning import check_executor, last_command, limit_of, named, recorded, run_in_the_open
     from rung.study import Study
 
     with reading(storage) as store:
@@ -179,6 +200,7 @@ def resume(
     try:
         last = {**last_command(opened, now), **now}
         loaded = recorded(last, opened.space.names)
+        opened.keep_checkpoints(checkpoints, limit_of(checkpoint_limit))
     except BaseException:
         opened.close()
         raise

@@ -54,6 +54,8 @@ class Options(NamedTuple):
     evaluation_cost: str | None
     fix: list[str] | None
     transfer: list[str] | None
+    checkpoints: str | None
+    checkpoint_limit: str | None
     plan: bool
     storage: str
     study: str | None
@@ -73,6 +75,7 @@ def tuned(options: Options) -> None:
         raise UserError(ENDLESS)
     loaded = _loaded(options, asked)
     memory = size(options.trial_memory) if options.trial_memory else None
+    most = limit_of(options.checkpoint_limit)
     check_executor(options.executor)
     check_engine(options.executor or LOCAL, options.workers or 1, make_limits(trial_memory=memory))
     if options.plan:
@@ -80,6 +83,11 @@ def tuned(options: Options) -> None:
             announce(study, options.workers or 1)
         return
     study = _opened(options, loaded, memory)
+    try:
+        study.keep_checkpoints(options.checkpoints, most)
+    except BaseException:
+        study.close()
+        raise
     run_in_the_open(study, loaded, options.workers, options.executor, options.storage)
 
 
@@ -132,6 +140,13 @@ def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
             study.close()
             raise
     return study
+
+
+def limit_of(text: str | None) -> int | None:
+    """Bytes that `--checkpoint-limit` names, 0 for "none"; None if it is not given."""
+    from rung.cli.sizes import size
+
+    return None if text is None else 0 if text.strip().lower() in ("none", "0") else size(text)
 
 
 def _policies(options: Options) -> tuple[str | None, str | None]:

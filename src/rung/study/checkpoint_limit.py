@@ -126,9 +126,7 @@ def promotion_chances(there: int, more: int, eta: int) -> NDArray[np.float64]:
     """By rank, best first, the probability of being in the best 1/eta when `more` results have come: (n,)."""
     chance = np.zeros(there)  # (n,)
     every, chosen = there + more, (there + more) // eta
-    among = np.arange(
-        max(0, chosen - more), min(there, chosen) + 1
-    )  # how many of those chosen are here by now
+    among = np.arange(max(0, chosen - more), min(there, chosen) + 1)  # those chosen that are here by now
     factorials = np.concatenate(([0.0], np.cumsum(np.log(np.arange(1, every + 1)))))  # their logarithms
 
     def ways(n: int, k: NDArray[np.int_]) -> NDArray[np.float64]:

@@ -14,7 +14,9 @@ from rung.executors.calling import style_of
 from rung.executors.needs import Needs
 from rung.executors.setup import Engine
 from rung.storage.base import Storage
+from rung.study.checkpoint_words import trouble
 from rung.study.choose import spoken
+from rung.study.devices import Scaling
 from rung.study.hints import hints
 from rung.study.methods import combination
 from rung.study.result import Result, nothing_found
@@ -41,6 +43,9 @@ def tune(  # noqa: PLR0913  # a door
     executor: str | Executor | None = None,
     address: str | None = None,
     needs: str | Needs | None = None,
+    devices: int | str | None = None,
+    efficiency: float = 0.75,
+    scaling: Scaling | None = None,
     trials: int | None = None,
     budget: str | float | None = None,
     total_resource: int | None = None,
@@ -86,6 +91,12 @@ def tune(  # noqa: PLR0913  # a door
         executor: "inline", "local", "ray", "simulated", or an object; in line for one worker, local for more.
         address: of a Ray cluster, as "10.0.0.1:6379" or "auto"; without one Ray is started on this machine.
         needs: what a trial takes of a cluster, as "cpus=2,gpus=0.5,memory=4GB,custom.tpu=1,nodes=2".
+        devices: how many a job gets, and as many of the workers' slots; "auto": one at the lowest rung, and more
+            as a trial climbs, while slots are free (`rung.study.devices`). None: as the study was told before,
+            at first one. `trial.devices` tells the objective.
+        efficiency: with "auto", the least predicted speed-up for each device, above 0 and at most 1.
+        scaling: with "auto", the predicted speed-up by number of devices, as in {1: 1.0, 2: 1.9, 4: 3.5}, or a
+            file that `rung plan --json` wrote.
         trials: start exactly this many configurations, then finish the promotions that they allow.
         budget: wall time, in seconds or as "5m", over all sessions.
         total_resource: the sum of all jobs' resource; a job from a to b costs b - a if a checkpoint
@@ -132,6 +143,8 @@ def tune(  # noqa: PLR0913  # a door
             opened.fix(fixed)
         for config in enqueue if not len(opened.history) and not opened.history.enqueued else ():
             opened.enqueue(config)
+        if devices is not None or scaling is not None:
+            opened.allot(1 if devices is None else devices, efficiency, scaling)
         tell = watch if quiet else _telling(watch)
         for line in () if quiet else hints(opened.identity, objective):
             print(f"rung: {line}", file=sys.stderr)
@@ -163,6 +176,7 @@ def _telling(watch: Watch | None) -> Watch:
     def tell(study: Study, events: Sequence[Event]) -> None:
         for event in events:
             line = spoken(event, study.identity)
+            line = line or trouble(event)
             if line is not None:
                 print(f"rung: {line}", file=sys.stderr)
         if watch is not None:
@@ -174,5 +188,6 @@ def _telling(watch: Watch | None) -> Watch:
 # what `tune` takes beside the settings of its study
 _NOT_OF_THE_STUDY = {
     *("objective", "method", "workers", "executor", "address", "needs"),
+    *("devices", "efficiency", "scaling"),
     *("fixed", "enqueue", "watch", "quiet", "checkpoints", "checkpoint_limit"),
 }
