@@ -12,6 +12,7 @@ import logging
 import signal
 import socket
 import ssl
+import threading
 import time
 from pathlib import Path
 from typing import Any, Final
@@ -188,15 +189,16 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        if self.config.ssl is not None:
-            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._renew)
+        if self.config.ssl is not None and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.renew)
 
-    def _renew(self) -> None:
+    def renew(self) -> None:
         """Take up a certificate that was renewed; connections that are open keep the old one."""
         assert self.config.ssl is not None
         assert self._settings.cert is not None
         assert self._settings.key is not None
         try:
+            tls(self._settings.cert, self._settings.key)  # apart: one that fails may leave half of it behind
             _load(self.config.ssl, self._settings.cert, self._settings.key)
         except UserError as error:
             _log.error("the certificate was not renewed: %s", error)
