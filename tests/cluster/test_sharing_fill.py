@@ -19,7 +19,9 @@ ONE = st.tuples(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ONE, min_size=1, max_size=7), st.integers(1, 40))
-def test_shares_are_those_of_pouring_drop_by_drop(rows: list[tuple[float, int, int, int]], capacity: int) -> None:
+def test_shares_are_those_of_pouring_drop_by_drop(
+    rows: list[tuple[float, int, int, int]], capacity: int
+) -> None:
     wants = [Want(weight, rank, float(least), float(most)) for weight, rank, least, most in rows]
     claims = {
         str(place): (Claim(str(place), weight, rank, least), float(most))
@@ -66,7 +68,9 @@ def _bound(
     if not (group is None or (own is not None and own <= group)):
         return False
     inside = [
-        other for other, want in enumerate(wants) if group is None or (want.group is not None and want.group <= group)
+        other
+        for other, want in enumerate(wants)
+        if group is None or (want.group is not None and want.group <= group)
     ]
     full = sum(found[other] for other in inside) >= capacities[group] - 1e-6
     height = found[place] / wants[place].weight

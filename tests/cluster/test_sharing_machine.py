@@ -21,7 +21,9 @@ class Machine(RuleBasedStateMachine):
 
     @initialize(preemptible=st.booleans())
     def begin(self, preemptible: bool) -> None:
-        self.world = World(POLICY, lambda study, trial: 1e9, preemptible=lambda study: preemptible)
+        self.world = World(
+            POLICY, lambda study, trial: 1e9, preemptible=lambda study: preemptible, careful=True
+        )
 
     @rule(name=st.sampled_from(NODES), slots=st.integers(1, 6))
     def join(self, name: str, slots: int) -> None:
@@ -88,7 +90,7 @@ class Machine(RuleBasedStateMachine):
         assert state.free == state.capacity - state.used
         assert set(state.tasks) == set(world.tasks)
         for study, share in state.shares.items():
-            assert share.held == world.held(study)
+            assert share.held == sum(task.slots for task in world.tasks.values() if task.study == study)
         for node in state.nodes.values():
             owner = state.shares.get(node.kept_for or "")
             assert (owner is None) == (node.kept_for is None)
@@ -139,7 +141,9 @@ TestMachine = Machine.TestCase
 def test_machine_long() -> None:
     from hypothesis.stateful import run_state_machine_as_test
 
-    run_state_machine_as_test(Machine, settings=settings(max_examples=1000, stateful_step_count=60, deadline=None))
+    run_state_machine_as_test(
+        Machine, settings=settings(max_examples=1000, stateful_step_count=60, deadline=None)
+    )
 
 
 def test_events_and_decisions_are_values() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from heapq import heappop, heappush
 
@@ -36,6 +37,7 @@ class World:
         duration: seconds that a study's job runs, by (study, trial).
         save: seconds that a job takes to save and stop when it is asked to.
         preemptible: whether a study's running jobs may be asked to stop.
+        careful: ask each decision twice, and keep a script of all for a replay.
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class World:
         duration: Callable[[str, int], float] = lambda study, trial: 100.0,
         save: float = 5.0,
         preemptible: Callable[[str], bool] = lambda study: True,
+        careful: bool = False,
     ) -> None:
+        self.careful = careful
         self.state = initial(policy)
         self.duration, self.save, self.preemptible = duration, save, preemptible
         self.time = 0.0
@@ -54,13 +58,17 @@ class World:
         self.endless: set[str] = set()  # studies whose jobs in waiting never become fewer
         self.script: list[tuple[SharingEvent, list[Launch | Preempt] | None]] = []
         self.preempted: list[tuple[float, str, int]] = []
+        self.asked: set[tuple[str, int]] = set()
         self.got: dict[str, float] = {}  # slot-seconds
         self._ends: list[tuple[float, int, str, int]] = []
         self._trials = 0
+        self._held: Counter[str] = Counter()  # slots by study
+        self._used: Counter[str] = Counter()  # and by node
 
     def tell(self, event: SharingEvent) -> None:
         fold(self.state, event)
-        self.script.append((event, None))
+        if self.careful:
+            self.script.append((event, None))
 
     def join(self, name: str, slots: int) -> None:
         self.nodes[name] = slots
@@ -80,18 +88,19 @@ class World:
         self.tell(StudyLeft(self.time, study))
 
     def held(self, study: str) -> int:
-        return sum(task.slots for task in self.tasks.values() if task.study == study)
+        return self._held[study]
 
     def used(self, node: str) -> int:
-        return sum(task.slots for task in self.tasks.values() if task.node == node)
+        return self._used[node]
 
     def act(self) -> list[Launch | Preempt]:
         """Do what is decided until nothing more is."""
         done: list[Launch | Preempt] = []
         while True:
             decisions = decide(self.state)
-            assert decide(self.state) == decisions, "deciding changes nothing"
-            self.script.append((Passed(self.time), decisions))
+            if self.careful:
+                assert decide(self.state) == decisions, "deciding changes nothing"
+                self.script.append((Passed(self.time), decisions))
             kinds = {type(decision) for decision in decisions}
             assert len(kinds) <= 1, "never both in one decision"
             for decision in decisions:
@@ -114,12 +123,18 @@ class World:
         self._trials += 1
         self.start(
             Task(
-                launch.study, self._trials, launch.node, launch.slots, preemptible=self.preemptible(launch.study)
+                launch.study,
+                self._trials,
+                launch.node,
+                launch.slots,
+                preemptible=self.preemptible(launch.study),
             )
         )
 
     def start(self, task: Task) -> None:
         self.tasks[task.study, task.trial] = task
+        self._held[task.study] += task.slots
+        self._used[task.node] += task.slots
         self.tell(TaskStarted(self.time, task))
         claim = self.claims[task.study]
         if task.study in self.endless:
@@ -132,14 +147,17 @@ class World:
     def _preempt(self, preempt: Preempt) -> None:
         key = preempt.study, preempt.trial
         assert self.tasks[key].preemptible
-        assert key not in [(study, trial) for _, study, trial in self.preempted], "asked once"
+        assert key not in self.asked, "asked once"
+        self.asked.add(key)
         self.preempted.append((self.time, *key))
         self.tell(PreemptionAsked(self.time, *key))
         heappush(self._ends, (self.time + self.save, preempt.trial, *key))
 
     def end(self, study: str, trial: int, again: bool = False) -> None:
         """A job ends; with `again` it waits to run once more."""
-        del self.tasks[study, trial]
+        task = self.tasks.pop((study, trial))
+        self._held[study] -= task.slots
+        self._used[task.node] -= task.slots
         self.tell(TaskEnded(self.time, study, trial))
         claim = self.claims.get(study)
         if again and claim is not None and study not in self.endless:
@@ -150,15 +168,14 @@ class World:
         self.act()
         while self.time < until:
             moment = min(until, self.time + tick, self._ends[0][0] if self._ends else until)
-            for study in {task.study for task in self.tasks.values()}:
-                self.got[study] = self.got.get(study, 0.0) + self.held(study) * (moment - self.time)
+            for study, slots in self._held.items():
+                self.got[study] = self.got.get(study, 0.0) + slots * (moment - self.time)
             self.time = moment
             self.tell(Passed(moment))
-            asked = {(study, trial) for _, study, trial in self.preempted}
             while self._ends and self._ends[0][0] <= moment:
                 _, _, study, trial = heappop(self._ends)
                 if (study, trial) in self.tasks:
-                    self.end(study, trial, again=(study, trial) in asked)
+                    self.end(study, trial, again=(study, trial) in self.asked)
             self.act()
 
     def idle(self) -> list[str]:

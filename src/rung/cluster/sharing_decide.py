@@ -8,6 +8,7 @@ least squares (Sainte-Lague's rule); then to the older study.
 
 from __future__ import annotations
 
+import math
 from heapq import heapify, heappop, heappush
 
 from rung.cluster.sharing_events import Launch, Preempt
@@ -167,7 +168,8 @@ class _Asked:
     def _due(self, taker: _Taker) -> int:
         if self._state.time - taker.share.served < self._state.policy.patience:
             return 0
-        return max(0, int(-taker.surplus + SLACK))
+        below = math.ceil(taker.share.ideal - taker.share.staying - SLACK)
+        return max(0, min(below, int(-taker.surplus + SLACK)))
 
     def _victim(self, taker: Share) -> TaskState | None:
         """The job to stop: of the lowest class, then of who has most above its target, then the cheapest."""

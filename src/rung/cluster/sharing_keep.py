@@ -76,6 +76,7 @@ def givers(state: Sharing, node: NodeState, share: Share) -> list[TaskState] | N
     Empty if what is free and leaving is enough.
     """
     missing = share.claim.gang - node.free - node.leaving
+    below = share.staying < max(share.ideal, share.claim.minimum)
     if missing <= 0:
         return []
     chosen: list[TaskState] = []
@@ -84,7 +85,9 @@ def givers(state: Sharing, node: NodeState, share: Share) -> list[TaskState] | N
         study, slots = task.task.study, task.task.slots
         if task.leaving or not task.task.preemptible or study == share.claim.study:
             continue
-        if not task.filling and not may_give(state, state.shares[study], share, slots, given.get(study, 0)):
+        if not task.filling and not (
+            below and may_give(state, state.shares[study], share, slots, given.get(study, 0))
+        ):
             continue
         chosen.append(task)
         given[study] = given.get(study, 0) + slots
