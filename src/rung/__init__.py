@@ -16,6 +16,7 @@ _HOMES = {
     "AutoRegressor": "rung.tabular",
     "Categorical": "rung.space.domains",
     "Choice": "rung.space.domains",
+    "Client": "rung.service.client",
     "Command": "rung.executors.command",
     "Constant": "rung.space.domains",
     "Float": "rung.space.domains",
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from rung.errors import Stopped as Stopped
     from rung.executors.command import Command as Command
     from rung.executors.reporting import report as report
+    from rung.service.client import Client as Client
     from rung.space.domains import Categorical as Categorical
     from rung.space.domains import Choice as Choice
     from rung.space.domains import Constant as Constant

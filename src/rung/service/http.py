@@ -1,9 +1,9 @@
 """The client's end of the API: tokens, tries until the service answers, problems as our own errors.
 
-A service that restarts costs a caller a delay and nothing else: what could not be sent, and what was answered
-with 429, 502, 503 or 504, is sent again, after a pause that doubles up to a few seconds and is drawn at random
-so that clients do not come back all at once. Every call that changes something has one idempotency key for
-all its tries.
+A service that restarts costs a caller a delay and nothing else: what could not be sent, and what was
+answered with 429, 502, 503 or 504, is sent again, after a pause that doubles up to a few seconds and is drawn
+at random so that clients do not come back all at once. Every call that changes something has one idempotency
+key for all its tries.
 """
 
 from __future__ import annotations
@@ -187,7 +187,7 @@ class Api:
 
         Raises:
             AwayError: there was none for as long as was told.
-            NotAllowedError, MissingError, ConflictError, LeaseError, StudyError, StorageError: it was refused.
+            UserError: it was refused: the child of it that says why, see `problem`.
         """
         return self._sent(call, stream=False)
 

@@ -1,0 +1,356 @@
+"""`rung.Client`: studies that a service runs, as a Python program works with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import msgspec
+
+from rung.errors import StudyError
+from rung.service import tars
+from rung.service.events import followed, logged
+from rung.service.http import PATIENCE, Api, Call, find_token, part
+from rung.service.outside import Outside
+from rung.service.wire import Asked, Job, StudyInfo, Word, sent
+from rung.trials.events import Event
+
+_PAGE: Final = 1000
+
+
+class Client:
+    """A service, and what may be done with its studies.
+
+    ```python
+    with rung.Client("https://rung.example.org") as client:
+        client.create({"lr": rung.Float(1e-4, 1, log=True)}, name="mlp", resource="epoch:1:81", trials=300)
+        client.run("mlp", train)  # this machine's share of it: train(trial), train(config), ...
+        print(client.study("mlp").incumbent)
+    ```
+
+    May be used from several threads. A service that restarts is waited for.
+
+    Args:
+        url: where it is, such as "http://127.0.0.1:8080".
+        token: who asks; else that of `token_file`, of the variables RUNG_TOKEN or RUNG_TOKEN_FILE, or the
+            one that a service on this machine keeps for its own user.
+        patience: seconds for which a call is tried until the service answers.
+
+    Raises:
+        UserError: the address is none, or the token's file cannot be read. Every method, too, raises one
+            where the service refuses: `MissingError`, `ConflictError`, `LeaseError` and the others, see
+            `rung.errors`; `AwayError` where it does not answer.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        token: str | None = None,
+        *,
+        token_file: str | os.PathLike[str] | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
+        self._api = Api(url, find_token(url, token, token_file), patience)
+
+    @classmethod
+    def over(cls, api: Api) -> Client:
+        """One that speaks through connections that are there."""
+        made = cls.__new__(cls)
+        made._api = api
+        return made
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Client of {self._api.url}>"
+
+    def close(self) -> None:
+        """Let go of its connections."""
+        self._api.close()
+
+    # -- studies --------------------------------------------------------------------------------------
+
+    def create(  # noqa: PLR0913  # a door
+        self,
+        space: Any,
+        *,
+        name: str | None = None,
+        objective: str | None = None,
+        metric: str | Sequence[str] = "loss",
+        mode: str | Sequence[str] = "min",
+        reference: float | Sequence[float] | None = None,
+        constraints: Sequence[str] = (),
+        resource: str | Sequence[Any] | None = None,
+        eta: int = 3,
+        method: str | None = None,
+        sampler: str | None = None,
+        scheduler: str | None = None,
+        trials: int | None = None,
+        budget: str | float | None = None,
+        total_resource: int | None = None,
+        target: float | None = None,
+        trial_time: str | float | None = None,
+        trial_memory: int | None = None,
+        retries: int = 3,
+        seed: int = 0,
+        noisy: bool = False,
+        confirm: int = 0,
+        weight: float = 1.0,
+        priority: int = 0,
+        min_slots: int = 0,
+        max_slots: int | None = None,
+        devices: int = 1,
+    ) -> StudyInfo:
+        """Begin a study; the settings are those of `rung.tune`.
+
+        Args:
+            objective: "module:function" that the service's workers have. None: nobody's but those who `ask`
+                and `tell`, or `run`. Code is never sent.
+            weight, priority, min_slots, max_slots: how it shares the workers with other studies.
+            devices: slots that one job takes.
+
+        Raises:
+            ConflictError: the name is taken.
+            StudyError, SpaceError: the settings make no study.
+        """
+        given = {key: value for key, value in locals().items() if key not in ("self", "space")}
+        if reference is not None and not isinstance(reference, Sequence):
+            given["reference"] = [reference]
+        body = {"space": _form(space), **{key: _plain(value) for key, value in given.items()}}
+        return self._info(Call("POST", "/studies", body))
+
+    def studies(self, *, state: str | None = None, owner: str | None = None) -> list[StudyInfo]:
+        """All studies, newest first; with `state` or `owner` only those that have it."""
+        query = {"limit": _PAGE, "state": state, "owner": owner}
+        return [msgspec.convert(one, StudyInfo) for one in self._pages("/studies", query)]
+
+    def study(self, name: str) -> StudyInfo:
+        """One study: what it is, how far it is, its best configuration."""
+        return self._info(Call("GET", _of(name)))
+
+    def trials(self, name: str) -> list[dict[str, Any]]:
+        """Its trials, in order of number: state, configuration, value, observations."""
+        return list(self._pages(f"{_of(name)}/trials", {"limit": _PAGE}))
+
+    def events(self, name: str, start: int = 0, *, follow: bool = True) -> Iterator[tuple[int, Event]]:
+        """Its log from event number `start` on, each event with its number.
+
+        Args:
+            follow: also those to come, until the study runs no more. A stream that breaks goes on where it
+                was. A metric that is no finite number arrives there as NaN.
+        """
+        return followed(self._api, name, start) if follow else logged(self._api, name, start)
+
+    def pause(self, name: str) -> StudyInfo:
+        """Have its jobs save and stop at their next report."""
+        return self._info(Call("POST", f"{_of(name)}/pause"))
+
+    def stop(self, name: str) -> StudyInfo:
+        """End it: its jobs save and stop at their next report."""
+        return self._info(Call("POST", f"{_of(name)}/stop"))
+
+    def resume(self, name: str) -> StudyInfo:
+        """Go on with one that was paused, stopped, extended or ended."""
+        return self._info(Call("POST", f"{_of(name)}/resume"))
+
+    def delete(self, name: str) -> None:
+        """Remove it, its log and its files."""
+        self._api.json(Call("DELETE", _of(name)))
+
+    def change(  # noqa: PLR0913  # a door
+        self,
+        name: str,
+        *,
+        new_name: str | None = None,
+        trials: int | None = None,
+        budget: str | float | None = None,
+        total_resource: int | None = None,
+        target: float | None = None,
+        weight: float | None = None,
+        priority: int | None = None,
+        min_slots: int | None = None,
+        max_slots: int | None = None,
+    ) -> StudyInfo:
+        """Change its limits, its shares or its name; what is None stays."""
+        given = {key: value for key, value in locals().items() if key not in ("self", "name", "new_name")}
+        body = {key: value for key, value in {"name": new_name, **given}.items() if value is not None}
+        return self._info(Call("PATCH", _of(name), body))
+
+    def extend(
+        self,
+        name: str,
+        *,
+        trials: int | None = None,
+        budget: float | None = None,
+        total_resource: int | None = None,
+    ) -> StudyInfo:
+        """Give it this much more than it has spent or may spend, whichever is more; then `resume` it.
+
+        Args:
+            budget: seconds of wall time.
+        """
+        now = self.study(name)
+        more = {
+            "trials": (trials, now.limits.get("trials"), now.trials),
+            "budget": (budget, now.limits.get("seconds"), now.seconds),
+            "total_resource": (total_resource, now.limits.get("total_resource"), now.spent),
+        }
+        body = {key: add + max(limit or 0, spent) for key, (add, limit, spent) in more.items() if add}
+        if not body:
+            raise StudyError("say how much more: trials, budget or total_resource")
+        return self._info(Call("PATCH", _of(name), body))
+
+    def enqueue(self, name: str, config: Mapping[str, Any]) -> None:
+        """Have a configuration run before any that the sampler proposes."""
+        self._wish(name, "enqueue", config)
+
+    def note(self, name: str, text: str) -> None:
+        """Write a note into its log."""
+        self._wish(name, "note", {"text": text})
+
+    def fix(self, name: str, values: Mapping[str, Any]) -> None:
+        """Give all configurations to come these values; an empty mapping fixes nothing any more."""
+        self._wish(name, "fix", values)
+
+    def change_space(self, name: str, space: Any, given: Mapping[str, Any] | None = None) -> None:
+        """Take configurations from another space; `given` is what new parameters were so far."""
+        self._wish(name, "change_space", {"space": _form(space), "given": dict(given or {})})
+
+    def known(
+        self,
+        name: str,
+        config: Mapping[str, Any],
+        metrics: float | Mapping[str, float],
+        resource: int | None = None,
+    ) -> None:
+        """Tell a result that is known from elsewhere."""
+        values = sent(metrics) if isinstance(metrics, Mapping) else metrics
+        body = {"config": dict(config), "metrics": values, "resource": resource}
+        self._api.json(Call("POST", f"{_of(name)}/known", body))
+
+    # -- jobs -----------------------------------------------------------------------------------------
+
+    def ask(self, name: str, worker: str = "") -> Asked:
+        """A job to run; see `Asked` for when there is none."""
+        return msgspec.convert(self._api.json(Call("POST", f"{_of(name)}/ask", {"worker": worker})), Asked)
+
+    def report(
+        self, job: Job, resource: int, metrics: Mapping[str, Any], checkpoint: str | None = None
+    ) -> Word:
+        """Tell a value on the way; whether the job is to go on.
+
+        Args:
+            checkpoint: what `upload` returned, or any text by which the job's owner finds it again.
+
+        Raises:
+            LeaseError: the job was given to somebody else by now; what was told is recorded, not counted.
+        """
+        body = {"resource": resource, "metrics": sent(metrics), "checkpoint": checkpoint}
+        return msgspec.convert(self._api.json(Call("POST", f"{job.path}/report", body)), Word)
+
+    def renew(self, job: Job) -> Word:
+        """A sign of life; due at least every `Asked.lease_seconds`, where nothing is reported."""
+        return msgspec.convert(self._api.json(Call("POST", f"{job.path}/renew", {})), Word)
+
+    def tell(
+        self,
+        job: Job,
+        metrics: Mapping[str, Any] | None = None,
+        *,
+        outcome: str = "finished",
+        message: str = "",
+        checkpoint: str | None = None,
+    ) -> bool:
+        """Tell how a job ended; whether that was known already.
+
+        Args:
+            metrics: at the job's `until`; not needed if they were reported.
+            outcome: finished, error, infeasible, timeout, memory, lost (it will run again) or stopped.
+
+        Raises:
+            LeaseError: the job was given to somebody else by now; what was told is recorded, not counted.
+        """
+        body = {
+            "outcome": outcome,
+            "metrics": sent(metrics),
+            "message": message,
+            "checkpoint": checkpoint,
+        }
+        return bool(self._api.json(Call("POST", f"{job.path}/tell", body))["already"])
+
+    def run(self, name: str, function: Callable[..., Any], slots: int = 1, *, worker: str = "") -> int:
+        """Run the study's jobs with a function of this process until there are no more; how many it ran.
+
+        The function is called as by `rung.tune` (`rung.executors.calling`), in threads of its own if there
+        are several slots. Its jobs' leases are kept alive, it is stopped at its next report when the service
+        says so, and the checkpoints that it saves are sent. Ctrl-C stops running jobs at their next report.
+
+        Args:
+            slots: jobs at once.
+            worker: by which name the log knows this one; the machine's and the process's unless given.
+
+        Raises:
+            AwayError: the service did not answer for `patience` seconds.
+        """
+        return Outside(self._api, name, function, worker, self.study(name).metric).run(slots)
+
+    # -- checkpoints ----------------------------------------------------------------------------------
+
+    def checkpoints(self, name: str) -> list[str]:
+        """The checkpoints that the service has of a study, as paths: `trial-000012/resource-9`."""
+        return [str(path) for path in self._api.json(Call("GET", f"{_of(name)}/checkpoints"))["items"]]
+
+    def download(self, name: str, path: str, folder: str | os.PathLike[str]) -> None:
+        """Fetch one of them into a folder, which must be new; its hashes are checked."""
+        tars.download(self._api, name, path, Path(folder))
+
+    def upload(self, job: Job, resource: int, folder: str | os.PathLike[str]) -> str:
+        """Send a folder as the job's checkpoint at `resource`; returns what to give to `report`."""
+        return tars.upload(self._api, job.study, job.trial, resource, Path(folder))
+
+    # -- inside ---------------------------------------------------------------------------------------
+
+    def _info(self, call: Call) -> StudyInfo:
+        return msgspec.convert(self._api.json(call), StudyInfo)
+
+    def _wish(self, name: str, request: str, data: Mapping[str, Any]) -> None:
+        self._api.json(Call("POST", f"{_of(name)}/requests", {"request": request, "data": dict(data)}))
+
+    def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Any]:
+        asked = {key: value for key, value in query.items() if value is not None}
+        while True:
+            page = self._api.json(Call("GET", path, query=asked))
+            yield from page["items"]
+            if page["next"] is None:
+                return
+            asked = {**asked, "cursor": page["next"]}
+
+
+def _of(name: str) -> str:
+    return f"/studies/{part(name)}"
+
+
+def _form(space: Any) -> Any:
+    """A space as JSON; what is in that form already stays."""
+    from rung.space import to_json
+
+    if isinstance(space, Mapping) and isinstance(space.get("parameters"), list):
+        return dict(space)
+    if type(space).__module__.partition(".")[0] == "ConfigSpace":
+        from rung.space import from_configspace
+
+        space = from_configspace(space)
+    return to_json(space)
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
