@@ -1,7 +1,8 @@
-"""Fair sharing beside first come first served and fixed parts: `python -m benchmarks.sharing [--small] [--json]`.
+"""Fair sharing beside first come first served and fixed parts: `python -m benchmarks.sharing [--small]`.
 
-Studies of rung's own ASHA arrive over time at a cluster on a virtual clock. Their losses and durations are made
-up, all else is the product: which job is next is asked of the study, who starts and stops of the sharing.
+Studies of rung's own ASHA arrive over time at a cluster on a virtual clock. Their losses and durations are
+made up, all else is the product: which job is next is asked of the study, who starts and stops of the
+sharing.
 """
 
 from __future__ import annotations

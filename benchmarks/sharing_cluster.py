@@ -94,7 +94,7 @@ class Search:
         )
 
     def waiting(self) -> int:
-        """Jobs that it could start now: those that were stopped, new trials, and promotions as far as known."""
+        """Jobs that it could start now: stopped ones, new trials, promotions as far as known."""
         assert self.study is not None
         left = self.trials - self.study.history.begun
         return len(self.paused) + (max(1, left) if self.hungry else 0)
@@ -311,7 +311,7 @@ class Cluster:
 
 
 def shortest(search: Search, slots: int) -> float:
-    """About the time that a study takes alone: the larger of its work over all slots and its longest trial."""
+    """About the time that a study takes alone: its work over all slots, or its longest trial."""
     unit = search.pace / search.gang
     rungs, level, count = 0.0, 1, search.trials
     while count and level <= LARGEST:

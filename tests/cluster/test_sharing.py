@@ -25,7 +25,7 @@ from rung.cluster.sharing import (
     initial,
 )
 from rung.errors import StudyError
-from tests.support.sharing_world import World
+from support.sharing_world import World
 
 NEVER = 1e9  # seconds: jobs that don't end by themselves
 
@@ -115,7 +115,7 @@ def test_an_old_debt_leaves_the_others_at_least_half_their_share() -> None:
 
 
 def test_running_jobs_that_cannot_be_stopped_count_in_what_their_study_is_offered() -> None:
-    """Determined's fair_share.go sets them to zero before it subtracts them: their study is offered too much."""
+    """Determined's fair_share.go sets them to 0 before it subtracts them, and offers their study too much."""
     world = World(duration=endless, preemptible=lambda study: study == "b")
     world.join("n", 8)
     world.claim("a", endless=True)

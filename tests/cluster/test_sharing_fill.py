@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rung.cluster.sharing import Claim
 from rung.cluster.sharing_fill import Want, level_at, water_fill
-from tests.support.sharing_world import fluid
+from support.sharing_world import fluid
 
 ONE = st.tuples(
     st.sampled_from([0.5, 1.0, 2.0, 3.0]), st.integers(0, 2), st.integers(0, 4), st.integers(1, 12)

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from rung.cluster.sharing import Claim, Policy
-from tests.support.sharing_world import World, fluid
+from support.sharing_world import World, fluid
 
 
 def ideal_of(world: World, capacity: float) -> dict[str, float]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from rung.cluster.sharing import Launch, NodeLeft, Passed, Policy, TaskSaved, decide, fold, initial
-from tests.support.sharing_world import World
+from support.sharing_world import World
 
 NAMES = ("a", "b", "c", "d", "e")
 NODES = ("k", "l", "m", "n")

@@ -1,4 +1,4 @@
-"""A cluster on a virtual clock whose jobs are started and stopped as the sharing decides, checked at each step."""
+"""A cluster on a virtual clock whose jobs start and stop as the sharing decides; each step is checked."""
 
 from __future__ import annotations
 
