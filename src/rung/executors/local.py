@@ -35,6 +35,7 @@ from rung.executors.pipes import Begin, Cancel, Go
 from rung.executors.processes import Shipped, prepare, spool
 from rung.executors.remote import is_url
 from rung.executors.setup import Setup
+from rung.executors.slots import Slots
 from rung.executors.supervise import Worker
 from rung.trials.events import Event, Failure, JobFailed, JobFinished, JobStopped
 
@@ -78,7 +79,7 @@ class LocalExecutor:
         self._launch = prepare(setup, None if shipped is None else shipped.pickled, first)
         self._selector = selectors.DefaultSelector()
         self._crew = [Worker(index, self._launch, begin, self._selector) for index in range(setup.workers)]
-        self._free = self._crew[::-1]  # the last one is taken next
+        self._free = Slots(self._crew)
         self._busy: dict[int, Worker] = {}  # by trial
         self._gated: list[tuple[Worker, Job]] = []
         self._events: list[Event] = []
@@ -97,10 +98,11 @@ class LocalExecutor:
         return tuple(self._busy)
 
     def submit(self, jobs: Sequence[Job]) -> None:
-        if len(jobs) > len(self._free):
-            raise ValueError(f"{len(jobs)} jobs for {len(self._free)} free slots")
+        wanted = sum(map(self._free.wanted, jobs))
+        if wanted > len(self._free):
+            raise ValueError(f"{len(jobs)} jobs want {wanted} of {len(self._free)} free slots")
         for job in jobs:
-            worker = self._free.pop()
+            worker = self._free.take(job)
             self._busy[job.trial] = worker
             if job.checkpoint is not None and not is_url(
                 job.checkpoint
@@ -216,10 +218,7 @@ class LocalExecutor:
         self._events.append(event)
         del self._busy[event.trial]
         worker.job = None
-        if dead:
-            self._free.insert(0, worker)
-        else:
-            self._free.append(worker)
+        self._free.give(worker, last=dead)
 
     def _open_gates(self) -> None:
         """Let go on whose report at a gate the last poll returned."""

@@ -88,7 +88,7 @@ class OrderedExecutor:
 
     @property
     def free_slots(self) -> int:
-        return 0 if self._closed else self.workers - len(self._lanes)
+        return 0 if self._closed else self.workers - sum(lane.job.devices for lane in self._lanes.values())
 
     def submit(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
@@ -100,9 +100,14 @@ class OrderedExecutor:
         """Hand waiting jobs to real workers that are free; a trial's earlier job has to be gone."""
         busy = {trial for trial, _ in self._dropped}
         free = self._inner.free_slots
-        chosen = [job for job in self._waiting if job.trial not in busy][:free]
-        for job in chosen:
+        chosen: list[Job] = []
+        for job in [job for job in self._waiting if job.trial not in busy]:
+            real = job._replace(devices=min(job.devices, self._inner.workers))
+            free -= real.devices
+            if free < 0:
+                break  # in their order: the next one may be smaller, but waits
             self._waiting.remove(job)
+            chosen.append(real)
         if chosen:
             self._inner.submit(chosen)
 

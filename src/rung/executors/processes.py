@@ -125,7 +125,9 @@ def environment(setup: Setup, index: int, ours: Mapping[str, str]) -> dict[str, 
     return mine
 
 
-def spawn(launch: Launch, index: int) -> tuple[subprocess.Popen[bytes], socket.socket]:
+def spawn(
+    launch: Launch, index: int, environment: Mapping[str, str]
+) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start worker number `index`: its process, in a session of its own, and our end of its pipe.
 
     No `multiprocessing`: nothing of the user's script runs again in the worker, so it needs no
@@ -145,7 +147,7 @@ def spawn(launch: Launch, index: int) -> tuple[subprocess.Popen[bytes], socket.s
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=dict(launch.environments[index]),
+                env=dict(environment),
                 pass_fds=numbers,
                 start_new_session=True,
             )

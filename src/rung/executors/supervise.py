@@ -6,6 +6,7 @@ import selectors
 import socket
 import subprocess
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -27,11 +28,13 @@ class Worker:
         starting: it has not loaded the objective yet.
         job: what it has to do, or None; `sent` once the process has it, at monotonic time `begun`.
         heard: monotonic time of its latest sign of life.
+        slots: the numbers of the workers whose threads and GPUs its process has, its own first.
     """
 
     __slots__ = (
         "_begin",
         "_end",
+        "_environment",
         "_frames",
         "_launch",
         "_outbox",
@@ -43,6 +46,7 @@ class Worker:
         "job",
         "process",
         "sent",
+        "slots",
         "starting",
     )
 
@@ -52,7 +56,9 @@ class Worker:
         self.job: Job | None = None
         self.sent = self.starting = False
         self.begun = self.heard = 0.0
+        self.slots: tuple[int, ...] = (index,)
         self._launch = launch
+        self._environment = self.own
         self._begin = msgspec.structs.replace(begin, spool=spool(launch, index))
         self._selector = selector
         self._end: socket.socket | None = None
@@ -60,9 +66,26 @@ class Worker:
         self._frames = Frames(from_worker)
         self._verdict: tuple[Failure, str] | None = None
 
+    @property
+    def own(self) -> Mapping[str, str]:
+        """The environment of a process that has this worker's slot only."""
+        return self._launch.environments[self.index]
+
+    def move(self, slots: tuple[int, ...], environment: Mapping[str, str]) -> None:
+        """Have a process with this environment from now on; an idle one that has another ends."""
+        self.slots = slots
+        if environment != self._environment:
+            self._environment = environment
+            self.rest()
+
+    def rest(self) -> None:
+        """End an idle process; the next job starts another."""
+        if self.process is not None:
+            self.bury()
+
     def start(self) -> None:
         """Start a process here; it loads the objective while the caller goes on."""
-        self.process, self._end = spawn(self._launch, self.index)
+        self.process, self._end = spawn(self._launch, self.index, self._environment)
         self._selector.register(self._end, selectors.EVENT_READ, self)
         self._frames, self._verdict = Frames(from_worker), None
         self._outbox.clear()

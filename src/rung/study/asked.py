@@ -58,6 +58,11 @@ class Asked:
         return self._event.checkpoint
 
     @property
+    def devices(self) -> int:
+        """How many it is meant to get."""
+        return self._event.devices
+
+    @property
     def seed(self) -> int:
         """The trial's own seed, a function of the study's and its number."""
         return trial_seed(self._study.identity.seed, self._event.trial)

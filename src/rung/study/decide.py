@@ -8,6 +8,7 @@ from rung.samplers.base import Sampler
 from rung.schedulers.base import Decision, Done, Resume, Scheduler, Start, Stop, Wait
 from rung.space.changes import completed
 from rung.study.confirm import Repeat, confirmation
+from rung.study.devices import with_devices
 from rung.study.propose import Proposals
 from rung.trials.events import JobStarted, Origin, StopDecided, TrialStopped
 from rung.trials.history import CONFIRM, ENQUEUED, EXHAUSTED, History, Running
@@ -102,6 +103,14 @@ class Decider:
         decision = decide(history, self.scheduler)
         if only_stops and not isinstance(decision, Stop):
             return _WAIT
+        event = self._event(history, decision, now)
+        if isinstance(event, JobStarted):
+            return with_devices(history, event, decision.job.devices if isinstance(decision, Again) else None)
+        return event
+
+    def _event(
+        self, history: History, decision: Decision, now: float
+    ) -> JobStarted | TrialStopped | StopDecided | Wait | Done:
         match decision:
             case Start():
                 return self._started(history, decision, now)

@@ -28,6 +28,7 @@ from rung.space.draws import trial_seed
 from rung.study.checkpoint_places import resolved, wanted
 from rung.study.checkpoints import Keeper
 from rung.study.decide import ended
+from rung.study.devices import check_slots, least, slots_event
 from rung.study.fingerprint import fingerprint
 from rung.study.identity import count
 from rung.study.writer import Writer
@@ -60,6 +61,8 @@ def run(
     if engine.name != "simulated" and writer.identity.scheduler.name in _STOPPING:
         _warn_if_silent(writer, objective)
     try:
+        if engine.name != "ray":  # whose cluster may grow
+            check_slots(writer.history, engine.workers)
         writer.begin(engine.name, engine.workers, fingerprint(objective), engine.now())
         loop = Loop(writer, engine)
         with _interrupts(loop):
@@ -167,10 +170,15 @@ class Loop:
         jobs: list[Job] = []
         stopped: list[int] = []
         free, now, history = self.executor.free_slots, self.executor.now(), self.history
-        while len(jobs) < free or self._gated:
-            event = self.writer.next_event(now, only_stops=len(jobs) >= free)
+        slots = slots_event(history, free, now)
+        if slots is not None:
+            self._add(pending, slots)
+        fewest = least(history)
+        while free >= fewest or self._gated:
+            event = self.writer.next_event(now, only_stops=free < fewest)
             if type(event) is JobStarted:
                 jobs.append(self._job(event))
+                free -= event.devices
                 self._gated = self._gated or bool(event.gates)
             elif type(event) is ev.TrialStopped:
                 stopped.append(event.trial)
@@ -196,6 +204,7 @@ class Loop:
             None if checkpoint is None else resolved(writer.log.folder, checkpoint),
             event.gates,
             self._plain,
+            event.devices,
             digest="" if checkpoint is None else self.history.digest_of(event.trial, checkpoint),
         )
 

@@ -14,6 +14,7 @@ from rung.storage.base import Storage
 from rung.study.asked import Asked, check_running, failed, finished, look, reported, whole
 from rung.study.changing import fixed_events, known_result, space_events
 from rung.study.checkpoint_places import changed
+from rung.study.devices import Scaling, allotment_events, make_allotment
 from rung.study.durations import seconds
 from rung.study.limits import make_limits
 from rung.study.opening import Opened, open_or_begin, open_stored
@@ -288,6 +289,15 @@ class Study:
         """
         writer = self.writer
         writer.commit(changed(writer.log, writer.history, place, limit, time.time()))
+
+    def allot(self, devices: int | str, efficiency: float = 0.75, scaling: Scaling | None = None) -> None:
+        """Say how many devices a job gets from now on; the log holds it. See `rung.tune`.
+
+        Raises:
+            StudyError: what was given cannot be used.
+        """
+        wanted = make_allotment(devices, efficiency, scaling)
+        self.writer.commit(allotment_events(self.history, wanted, time.time()))
 
     def close(self) -> None:
         """End the session, if one is open, and let another process write the study."""

@@ -91,12 +91,12 @@ def tune(  # noqa: PLR0913  # a door
         executor: "inline", "local", "ray", "simulated", or an object; in line for one worker, local for more.
         address: of a Ray cluster, as "10.0.0.1:6379" or "auto"; without one Ray is started on this machine.
         needs: what a trial takes of a cluster, as "cpus=2,gpus=0.5,memory=4GB,custom.tpu=1,nodes=2".
-        devices: how many a job gets, and as many of the workers' slots; "auto": one at the lowest rung, and more
-            as a trial climbs, while slots are free (`rung.study.devices`). None: as the study was told before,
-            at first one. `trial.devices` tells the objective.
+        devices: how many a job gets, and as many of the workers' slots; "auto": one at the lowest rung, and
+            more as a trial climbs, while slots are free (`rung.study.devices`). None: as the study was told
+            before, at first one. `trial.devices` tells the objective.
         efficiency: with "auto", the least predicted speed-up for each device, above 0 and at most 1.
-        scaling: with "auto", the predicted speed-up by number of devices, as in {1: 1.0, 2: 1.9, 4: 3.5}, or a
-            file that `rung plan --json` wrote.
+        scaling: with "auto", the predicted speed-up by number of devices, as in {1: 1.0, 2: 1.9, 4: 3.5},
+            or a file that `rung plan --json` wrote.
         trials: start exactly this many configurations, then finish the promotions that they allow.
         budget: wall time, in seconds or as "5m", over all sessions.
         total_resource: the sum of all jobs' resource; a job from a to b costs b - a if a checkpoint

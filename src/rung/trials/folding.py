@@ -74,6 +74,7 @@ def _job_started(history: History, event: JobStarted) -> None:
     if event.checkpoint is not None and trial not in history.checkpoints:
         history.borrowed[trial] = event.checkpoint
     history.attempts[trial] = event.attempt + 1
+    history.devices += event.devices
     if history.states[trial] is TrialState.INTERRUPTED:
         history.states[trial] = TrialState.RUNNING
         history.running[trial] = Running(event, _take_retry(history, trial))

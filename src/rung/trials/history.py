@@ -80,6 +80,7 @@ class History:
         best_checkpoint: the one that holds the incumbent's value: of a trial that went on and diverged it is
             not the latest.
         scheduler, sampler: their states.
+        devices: how many the running jobs have, all together.
         spent: total resource of all jobs started; a job that runs again is counted once, and one that its
             scheduler stopped as far as it came.
     """
@@ -116,6 +117,7 @@ class History:
         self.best_checkpoint: Checkpoint | None = None
         self.records: dict[str, list[ev.Recorded]] = {}
         self.spent = 0
+        self.devices = 0
         self.clock = Clock()
         self.stopping: str | None = None  # why no more jobs start in this session
         self.exhausted = False  # the sampler has no configuration left
@@ -272,7 +274,9 @@ class History:
 
     def _leave(self, trial: int) -> None:
         """The trial's job runs no more, whatever comes of it."""
-        began = self.running.pop(trial).job.time
+        job = self.running.pop(trial).job
+        began = job.time
+        self.devices -= job.devices
         if self.borrowed:
             self.borrowed.pop(trial, None)
         if self.clock.last > began:
