@@ -34,7 +34,7 @@ def show(
         return
     console = output.out()
     for label, text in _facts(study, records):
-        console.print(f"{label:<11} ", style="bold", end="")
+        console.print(f"{label:<10} ", style="bold", end="")
         console.print(text)
     if ranked:
         console.print()
@@ -180,10 +180,10 @@ def _checkpoints(study: StoredStudy) -> list[tuple[str, str]]:
     failed, damaged, last = troubles(study.events)
     if not now.number and not last and asked == (None, None):
         return []
-    text = f"{now.number}, {spoken_size(now.size)}"
+    text = f"{now.number} kept, {spoken_size(now.size)}"
     text += f" of at most {spoken_size(asked.limit)}" if asked.limit else ""
     text += f" in {asked.place}" if asked.place else ""
-    facts = [("checkpoints", text)]
+    facts = [("checkpoint", text)]
     if last:
         facts.append(("", f"{failed} not saved, {damaged} damaged; last: {last}"))
     return facts
