@@ -1,0 +1,210 @@
+"""`rung.Client` against a service that listens on loopback."""
+
+import math
+import threading
+import time
+
+import pytest
+from support.live_service import live
+
+import rung
+from rung.errors import ConflictError, LeaseError, MissingError, StudyError, UserError
+from rung.service.http import NotAllowedError
+from rung.service.remote_storage import RemoteStorage
+from rung.trials import events as ev
+from rung.trials.history import History
+
+SPACE = {"x": rung.Float(0.0, 1.0)}
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with live(tmp_path_factory.mktemp("service") / "rung.db") as made:
+        yield made
+
+
+@pytest.fixture
+def client(service):
+    with rung.Client(service.url, service.tokens["ann"]) as made:
+        yield made
+
+
+def test_a_study_from_its_beginning_to_its_end(client):
+    made = client.create(SPACE, name="whole", resource="epoch:1:9", trials=9, seed=3, sampler="random")
+    assert (made.name, made.state, made.owner, made.trials) == ("whole", "running", "ann", 0)
+    seen = []
+
+    def train(trial):
+        for epoch in range(trial.start + 1, trial.resource + 1):
+            trial.report(epoch, loss=trial.config["x"] / epoch)
+        seen.append((trial.number, trial.resource))
+
+    ran = client.run("whole", train, slots=2)
+    assert ran == len(seen) >= 12  # nine at 1, three of them at 3, one at 9
+    info = client.study("whole")
+    assert (info.state, info.trials, info.running, info.lost_leases) == ("done", 9, 0, 0)
+    best = min(client.trials("whole"), key=lambda one: (-one["resource"], one["value"]))
+    assert info.incumbent["trial"] == best["number"]
+    assert info.incumbent["resource"] == 9
+    history = History().fold_all(event for _, event in client.events("whole", follow=False))
+    assert history.incumbent.value == info.best
+
+
+def test_what_a_function_says_becomes_how_its_job_ends(client):
+    client.create(SPACE, name="ends", trials=4, sampler="random")
+    outcomes = iter([ValueError("no"), rung.Infeasible("not this"), 0.5, math.nan])
+
+    def train(config):
+        outcome = next(outcomes)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    assert client.run("ends", train) == 4
+    trials = client.trials("ends")
+    assert [one["state"] for one in trials] == ["failed", "infeasible", "complete", "failed"]
+    assert "ValueError: no" in trials[0]["message"]
+
+
+def test_a_stream_goes_on_after_a_restart(tmp_path):
+    with live(tmp_path / "rung.db") as service, rung.Client(service.url, service.tokens["ann"]) as client:
+        client.create(SPACE, name="restarted", resource="epoch:1:3", trials=4, sampler="random")
+        seen = []
+
+        def follow():
+            seen.extend(client.events("restarted"))
+
+        follower = threading.Thread(target=follow)
+        follower.start()
+        ran = threading.Event()
+
+        def train(trial):
+            ran.set()
+            trial.report(loss=0.1 * trial.number)
+            time.sleep(0.15)
+
+        runner = threading.Thread(target=client.run, args=("restarted", train))
+        runner.start()
+        assert ran.wait(10)
+        service.stop()
+        service.start()
+        runner.join(60)
+        follower.join(60)
+        assert not runner.is_alive()
+        assert not follower.is_alive()
+        assert [number for number, _ in seen] == list(range(len(seen)))
+        stored = list(service.hub.storage.read("restarted"))
+        assert [event for _, event in seen] == stored
+        jobs = [(event.trial, event.attempt) for event in stored if isinstance(event, ev.JobFinished)]
+        assert len(jobs) == len(set(jobs)) == client.study("restarted").trials + 1
+
+
+def test_not_a_number_comes_through(client):
+    client.create(SPACE, name="nan", trials=2, sampler="random")
+    job = client.ask("nan").job
+    client.report(job, 1, {"loss": math.nan})
+    client.report(job, 1, {"loss": math.nan})  # as after a lost answer
+    client.tell(job, {"loss": 1.0})
+    other = client.ask("nan").job
+    client.tell(other, {"loss": 2.0})
+    reports = [event for _, event in client.events("nan") if isinstance(event, ev.Reported)]
+    assert len(reports) == 1
+    assert math.isnan(reports[0].metrics["loss"])
+
+
+def test_a_checkpoint_goes_there_and_comes_back(client, tmp_path):
+    client.create(SPACE, name="kept", resource="epoch:1:9", trials=5, sampler="random")
+    starts = {}
+
+    def train(trial):
+        if trial.checkpoint is not None:
+            with open(f"{trial.checkpoint}/weights") as file:
+                starts[trial.number] = (trial.start, file.read())
+
+        def save(folder):
+            with open(f"{folder}/weights", "w") as file:
+                file.write(f"{trial.number} at {trial.resource}")
+
+        trial.report(trial.resource, loss=trial.config["x"], save=save)
+
+    client.run("kept", train)
+    assert starts
+    assert all(text == f"{number} at {start}" for number, (start, text) in starts.items())
+    path = client.checkpoints("kept")[0]
+    client.download("kept", path, tmp_path / "here")
+    assert (tmp_path / "here" / "weights").read_text()
+    saved = [event for _, event in client.events("kept") if isinstance(event, ev.CheckpointSaved)]
+    assert all(event.size > 0 and len(event.digest) == 64 for event in saved)
+
+
+def test_paused_changed_noted_and_deleted(client):
+    client.create(SPACE, name="kept busy", trials=3, sampler="random")
+    job = client.ask("kept busy").job
+    client.note("kept busy", "look here")
+    client.enqueue("kept busy", {"x": 0.125})
+    client.known("kept busy", {"x": 0.5}, 0.7)
+    assert client.pause("kept busy").state == "pausing"
+    assert client.report(job, 1, {"loss": 1.0}).why == "paused"
+    client.tell(job, outcome="stopped")
+    assert client.study("kept busy").state == "paused"
+    with pytest.raises(ConflictError, match="resume it first"):
+        client.report(job, 1, {"loss": 1.0})
+    assert client.resume("kept busy").state == "running"
+    assert client.change("kept busy", new_name="renamed", weight=2.5).sharing["weight"] == 2.5
+    assert client.extend("renamed", trials=10).name == "renamed"
+    assert client.study("renamed").limits["trials"] == 13
+    asked = [client.ask("renamed").job.config["x"] for _ in range(2)]
+    assert 0.125 in asked
+    assert "renamed" in [one.name for one in client.studies(owner="ann")]
+    client.delete("renamed")
+    with pytest.raises(MissingError, match="there is no study 'renamed'"):
+        client.study("renamed")
+
+
+def test_a_lost_lease_is_told_so_and_the_result_not_counted(client, service):
+    client.create(SPACE, name="late", trials=1, sampler="random")
+    job = client.ask("late").job
+    hosted = service.hub.study("late")
+    hosted.tick(service.hub.now() + 1000)
+    again = client.ask("late").job
+    assert (again.trial, again.attempt) == (job.trial, job.attempt + 1)
+    with pytest.raises(LeaseError, match="its lease was lost"):
+        client.tell(job, {"loss": 0.0})
+    assert client.tell(again, {"loss": 1.0}) is False
+    assert client.tell(again, {"loss": 1.0}) is True
+    assert client.study("late").best == 1.0
+
+
+def test_what_is_refused_is_a_sentence(client, service):
+    with pytest.raises(StudyError, match="trials"):
+        client.create(SPACE, trials=0)
+    client.create(SPACE, name="mine", trials=2, sampler="random")
+    with pytest.raises(ConflictError, match="is taken"):
+        client.create(SPACE, name="mine", trials=2, sampler="random")
+    with rung.Client(service.url, service.tokens["bob"]) as other:
+        with pytest.raises(NotAllowedError, match="belongs to somebody else"):
+            other.delete("mine")
+        with pytest.raises(NotAllowedError, match="for its owner"):
+            other.ask("mine")
+    with rung.Client(service.url, "rung_wrong") as stranger:
+        with pytest.raises(NotAllowedError, match="does not know you") as raised:
+            stranger.studies()
+        assert "rung_wrong" not in str(raised.value)
+
+
+def test_storage_over_the_api_reads_what_the_service_has(client, service):
+    client.create(SPACE, name="read", resource="epoch:1:3", trials=5, sampler="random")
+    client.run("read", lambda trial: trial.report(loss=trial.config["x"]))
+    storage = RemoteStorage(client._api)
+    assert list(storage.read("read")) == list(service.hub.storage.read("read"))
+    assert list(storage.read("read", 7)) == list(service.hub.storage.read("read", 7))
+    assert storage.find("read").summary == service.hub.storage.find("read").summary
+    assert storage.find("none") is None
+    assert [row.name for row in storage.list()] == [row.name for row in service.hub.storage.list()]
+    assert len(storage.list(2)) == 2
+    with pytest.raises(MissingError, match="there is no study"):
+        storage.read("none")
+    with pytest.raises(UserError, match="not on this machine"):
+        storage.folder("read")
+    with pytest.raises(UserError, match="by the service only"):
+        storage.open("read")
