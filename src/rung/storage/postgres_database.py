@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -70,6 +71,7 @@ class PostgresDatabase:
         self._met = False  # whether the server ever let us in
         self._ready = False
         self._engine = self._make_engine()
+        self._dispose = weakref.finalize(self, _dispose, self._engine, self._pid)
         try:
             self.ready()
         except BaseException:
@@ -137,8 +139,7 @@ class PostgresDatabase:
                     connection.invalidate()  # an interrupt left it in the middle of a statement
 
     def close(self) -> None:
-        if os.getpid() == self._pid:
-            self._engine.dispose()
+        _dispose(self._engine, self._pid)
 
     def _in_transaction(self, work: Callable[[Connection], T]) -> T:
         engine = self._own_engine().execution_options(isolation_level="READ COMMITTED")
@@ -198,3 +199,9 @@ class PostgresDatabase:
             connection.autocommit = was
 
         return engine
+
+
+def _dispose(engine: Engine, owner: int) -> None:
+    """Close the connections, unless this is a fork of the process that owns them."""
+    if os.getpid() == owner:
+        engine.dispose()

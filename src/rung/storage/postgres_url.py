@@ -45,13 +45,12 @@ def parse(text: str) -> Place:
     Raises:
         StorageError: it is no such URL. The sentence never quotes it: there may be a password in it.
     """
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError):
+    url = _url(text)
+    if url is None:
         raise StorageError(
             "this is no PostgreSQL URL: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and in the "
             "password %40 for @, %3A for :, %2F for /"
-        ) from None
+        )
     if url.drivername not in _DRIVERS:
         raise StorageError(
             f"rung talks to PostgreSQL through psycopg: write postgresql://..., not {url.drivername}://..."
@@ -68,10 +67,18 @@ def without_password(text: str) -> str:
     """`text` as messages may show it, whatever it is: a path, a URL, or something that is neither."""
     if not re.match(r"postgres(ql)?(\+\w+)?:", text):
         return text
+    url = _url(text)
+    return "the PostgreSQL URL" if url is None else _shown(url)
+
+
+def _url(text: str) -> URL | None:
+    """`text` as a URL; None if it is none, or if a part of a password may have been taken for a host."""
+    if text.partition("?")[0].count("@") > 1:
+        return None
     try:
-        return _shown(make_url(text))
+        return make_url(text)
     except (ArgumentError, ValueError):
-        return "the PostgreSQL URL"
+        return None
 
 
 def _shown(url: URL) -> str:
