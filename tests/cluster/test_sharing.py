@@ -106,6 +106,7 @@ def test_an_old_debt_leaves_the_others_at_least_half_their_share() -> None:
     world.claim("debtor", endless=True)
     world.run(10.0)
     world.claim("creditor", endless=True)
+    world.state.fill()
     share = world.state.shares["creditor"]
     share._owed = share.reach  # as if it had waited for as long as is remembered
     before = world.got["debtor"]

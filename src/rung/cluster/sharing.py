@@ -76,7 +76,6 @@ def fold(state: Sharing, event: SharingEvent) -> Sharing:
             state.depart(study)
         case _:
             _fold_task(state, event)
-    state.fill()
     keep_nodes(state)
     return state
 

@@ -26,6 +26,7 @@ def decide(state: Sharing) -> list[Decision]:
     Returns:
         launches, or, where nothing can be launched, preemptions; empty if all is well.
     """
+    state.fill()  # a cache: what it holds follows from the events alone
     return [*_launches(state)] or [*_preemptions(state)]
 
 

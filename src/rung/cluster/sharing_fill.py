@@ -33,50 +33,52 @@ def water_fill(capacities: Mapping[Group, float], wants: Sequence[Want]) -> list
         capacities: slots by set of nodes: all (None), and each `group` that a want names.
         wants: of the studies with demand.
     """
-    sets = {
-        group: (capacity, [place for place, want in enumerate(wants) if _inside(want.group, group)])
-        for group, capacity in capacities.items()
-    }
-    classes = sorted({want.priority for want in wants}, reverse=True)
+    sets: list[tuple[float, Sequence[int]]] = [(capacities[None], range(len(wants)))]
+    for group, capacity in capacities.items():
+        if group is not None:
+            sets.append((capacity, [at for at, want in enumerate(wants) if _inside(want.group, group)]))
     shares = [0.0] * len(wants)
-    for least_only in (True, False):
-        for priority in classes:
-            chosen = [place for place, want in enumerate(wants) if want.priority == priority]
-            _fill_class(sets, wants, shares, chosen, least_only)
+    classes: dict[int, list[int]] = {}
+    for at, want in enumerate(wants):
+        classes.setdefault(want.priority, []).append(at)
+    highest_first = sorted(classes, reverse=True)
+    if any(want.least for want in wants):
+        for priority in highest_first:
+            bounds = {at: min(wants[at].least, wants[at].most) for at in classes[priority]}
+            _raise(sets, wants, shares, bounds)
+    for priority in highest_first:
+        _raise(sets, wants, shares, {at: wants[at].most for at in classes[priority]})
     return shares
 
 
-def _inside(group: Group, other: Group) -> bool:
-    return other is None or (group is not None and group <= other)
+def _inside(group: Group, other: frozenset[str]) -> bool:
+    return group is not None and group <= other
 
 
-def _fill_class(
-    sets: Mapping[Group, tuple[float, list[int]]],
+def _raise(
+    sets: Sequence[tuple[float, Sequence[int]]],
     wants: Sequence[Want],
     shares: list[float],
-    chosen: Sequence[int],
-    least_only: bool,
+    upper: dict[int, float],
 ) -> None:
-    """Raise the chosen shares from what they have; the set of nodes that is full first is done first."""
-    bounds = {}
-    for place in chosen:
-        want, low = wants[place], shares[place]
-        high = min(want.least, want.most) if least_only else want.most
-        bounds[place] = want.weight, low, max(low, high)
-    rising = set(chosen)
+    """Raise the shares that have an upper bound here; the set of nodes that is full first is done first."""
+    bounds = {at: (wants[at].weight, shares[at], max(shares[at], high)) for at, high in upper.items()}
+    rising = set(bounds)
     while rising:
         lowest, full = math.inf, list(rising)
-        for capacity, members in sets.values():
-            inside = [place for place in members if place in rising]
+        for capacity, members in sets:
+            inside = [at for at in members if at in rising]
             if not inside:
                 continue
-            others = sum(shares[place] for place in members if place not in rising)
-            level = level_at(capacity - others, [bounds[place] for place in inside])
+            room = capacity
+            if len(inside) < len(members):
+                room -= sum(shares[at] for at in members if at not in rising)
+            level = level_at(room, [bounds[at] for at in inside])
             if level < lowest:
                 lowest, full = level, inside
-        for place in full:
-            weight, low, high = bounds[place]
-            shares[place] = min(high, max(low, weight * lowest))
+        for at in full:
+            weight, low, high = bounds[at]
+            shares[at] = min(high, max(low, weight * lowest))
         rising.difference_update(full)
 
 

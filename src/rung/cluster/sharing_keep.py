@@ -20,6 +20,7 @@ def keep_nodes(state: Sharing) -> None:
         if claim.gang > 1 and share.may_grow:
             short = share.staying < claim.minimum
             if short or state.time - share.served >= state.policy.reserve_after:
+                state.fill()
                 _keep_for(state, share, due_gangs(state, share))
 
 

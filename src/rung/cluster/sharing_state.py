@@ -64,8 +64,9 @@ class Share:
 
     def settle(self, time: float, theta: float) -> None:
         """Integrate what it is owed up to now, before what it holds or its ideal changes."""
-        self._owed = self.owed(time, theta)
-        self.since, self.theta = time, theta
+        if time > self.since:
+            self._owed = self.owed(time, theta)
+            self.since, self.theta = time, theta
 
     def target(self, policy: Policy, time: float, theta: float) -> float:
         """The slots that it should hold now: its ideal, and what makes up for its past."""
@@ -132,6 +133,7 @@ class Sharing:
 
     def ideal(self, study: str) -> float:
         """The slots that weighted max-min fairness gives this study now; 0 if it is unknown."""
+        self.fill()
         share = self.shares.get(study)
         return 0.0 if share is None else share.ideal
 
@@ -145,6 +147,7 @@ class Sharing:
     def advance(self, time: float) -> None:
         """Let time pass; the clock never goes back."""
         if time > self.time:
+            self.fill()
             if self.ideals > SLACK:
                 self.theta += (time - self.time) * self.used / self.ideals
             self.time = time
@@ -263,7 +266,7 @@ class Sharing:
         self._place(node)
 
     def fill(self) -> None:
-        """Divide the slots anew, if what the ideals depend on has changed."""
+        """Divide the slots anew, if what the ideals depend on has changed; several times is as once."""
         if self._filled:
             return
         self._filled = True
@@ -272,16 +275,17 @@ class Sharing:
         for share in wanting:
             claim = share.claim
             wants.append(Want(claim.weight, claim.priority, claim.minimum, share.most, _group(claim.nodes)))
-        ideals = dict.fromkeys(self.shares, 0.0)
-        for share, ideal in zip(wanting, water_fill(capacities, wants), strict=True):
-            ideals[share.claim.study] = ideal
-            share.reach = self.policy.memory * max(ideal, share.claim.gang)
-        for study, ideal in ideals.items():
-            share = self.shares[study]
+        found = water_fill(capacities, wants)
+        for share, ideal in zip(wanting, found, strict=True):
             if share.ideal != ideal:
                 share.settle(self.time, self.theta)
                 share.ideal = ideal
-        self.ideals = sum(ideals.values())
+            share.reach = self.policy.memory * max(ideal, share.claim.gang)
+        for share in self.shares.values():
+            if share.most <= 0.0 < share.ideal:
+                share.settle(self.time, self.theta)
+                share.ideal = 0.0
+        self.ideals = sum(found)
 
     # -- its parts ------------------------------------------------------------------------------------
 
@@ -352,11 +356,14 @@ class Sharing:
         share.most = float(most)
         if most != before and min(most, before) <= share.ideal + SLACK:
             self._filled = False
-        if share.kept and not share.may_grow:
-            self._release_all(share)
+        if share.kept:
+            due = claim.waiting
+            if claim.maximum is not None:
+                due = min(due, (claim.maximum - share.held) // claim.gang)
+            self._release_all(share, max(0, due))
 
-    def _release_all(self, share: Share) -> None:
-        for name in tuple(share.kept):
+    def _release_all(self, share: Share, but: int = 0) -> None:
+        for name in share.kept[but:]:
             self.release(self.nodes[name])
 
 
