@@ -68,6 +68,17 @@ Constraint = Annotated[
 Resource = Annotated[
     str | None, typer.Option(metavar="NAME:MIN:MAX", help="What a larger evaluation spends, as epoch:1:81.")
 ]
+Devices = Annotated[
+    str | None,
+    typer.Option(metavar="N|auto", help="Workers that one job takes; auto: more as a trial climbs."),
+]
+Efficiency = Annotated[
+    float, typer.Option(min=0.01, max=1.0, help="With --devices auto, the least that each must be worth.")
+]
+Scaling = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="With --devices auto, how training scales: of `rung plan --json`."),
+]
 Budget = Annotated[str | None, typer.Option(metavar="TIME", help="Wall time: 90, 90s, 5m, 1h30m.")]
 Method = Annotated[str | None, typer.Option(help="A sampler and a scheduler together, such as bohb.")]
 Sampler = Annotated[
@@ -134,6 +145,9 @@ def tune(  # noqa: PLR0913  # a door
     scheduler: Scheduler = None,
     workers: Workers = None,
     executor: Executor = None,
+    devices: Devices = None,
+    efficiency: Efficiency = 0.75,
+    scaling: Scaling = None,
     trials: Trials = None,
     budget: Budget = None,
     total_resource: TotalResource = None,

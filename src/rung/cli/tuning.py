@@ -40,6 +40,9 @@ class Options(NamedTuple):
     scheduler: str | None
     workers: int | None
     executor: str | None
+    devices: str | None
+    efficiency: float
+    scaling: str | None
     trials: int | None
     budget: str | None
     total_resource: int | None
@@ -133,12 +136,15 @@ def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
         trial_time=options.trial_time,
         trial_memory=memory,
     )
-    if options.fix:
-        try:
+    try:
+        if options.devices is not None or options.scaling is not None:
+            devices = options.devices or "1"
+            study.allot(int(devices) if devices.isdecimal() else devices, options.efficiency, options.scaling)
+        if options.fix:
             study.fix(assignments(options.fix))
-        except BaseException:
-            study.close()
-            raise
+    except BaseException:
+        study.close()
+        raise
     return study
 
 
