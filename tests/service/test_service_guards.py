@@ -323,4 +323,5 @@ def test_metrics_as_prometheus_reads_them(accounts):
     }
     seconds = [each for each in families["rung_http_request_seconds"].samples if each.name.endswith("_count")]
     assert sum(each.value for each in seconds) == 9.0
+    assert families["rung_http_requests_under_way"].samples[0].value == 1.0
     assert "process_resident_memory_bytes" in families

@@ -133,6 +133,8 @@ class Guards:
         state: dict[str, Any] = scope.setdefault("state", {})
         state["request"] = visit.number
         answer = self._sender(send, visit)
+        if self._metrics is not None:
+            self._metrics.under_way.inc()
         try:
             await self._let_in(scope, headers, state)
         except UserError as error:  # the tables cannot be read
@@ -255,6 +257,7 @@ class Guards:
         status = visit.status or 500
         seconds = time.perf_counter() - visit.began
         if self._metrics is not None:
+            self._metrics.under_way.dec()
             self._metrics.request(visit.method, route_of(scope), status, seconds)
         if _access.isEnabledFor(logging.INFO):
             who = principal_of(state)
