@@ -132,9 +132,11 @@ class RemoteCheckpoints:
         with _told(f"the checkpoints in {self._place} cannot be listed"):
             files, root = _file_system(self._place)
             files.invalidate_cache()
-            found = []
-            for home in _names(files, root):
-                found += [f"{home}/{name}" for name in _names(files, f"{root}/{home}")]
+            try:
+                below = [name[len(root) + 1 :] for name in files.find(root)]
+            except FileNotFoundError:
+                below = []
+        found = {"/".join(name.split("/")[:2]) for name in below}
         return sorted(f"{self._place}/{name}" for name in found if _OURS.fullmatch(name))
 
     def delete(self, path: str) -> bool:
@@ -150,13 +152,6 @@ class RemoteCheckpoints:
             except FileNotFoundError:
                 return False
         return True
-
-
-def _names(files: Any, folder: str) -> list[str]:
-    try:
-        return [posixpath.basename(name.rstrip("/")) for name in files.ls(folder, detail=False)]
-    except FileNotFoundError:
-        return []
 
 
 def _file_system(url: str) -> tuple[Any, str]:

@@ -205,7 +205,7 @@ class Loop:
             event.gates,
             self._plain,
             event.devices,
-            digest="" if checkpoint is None else self.history.digest_of(event.trial, checkpoint),
+            digest="" if checkpoint is None else self.history.digest_of(event),
         )
 
     def _absorb(self, events: Sequence[Event]) -> None:

@@ -206,9 +206,14 @@ class History:
             self.fold(event)
         return self
 
-    def digest_of(self, trial: int, path: str) -> str:
-        """The digest of the checkpoint at `path`, its own or one that it began from; "" if unknown."""
-        for owner in (trial, self.origins[trial].parent):
+    def digest_of(self, job: JobStarted) -> str:
+        """The digest of the checkpoint that a job starts from, its own or its parent's; "" if unknown.
+
+        The job need not be folded yet.
+        """
+        path, trial = job.checkpoint, job.trial
+        origin = job.origin or (self.origins[trial] if trial < len(self.origins) else None)
+        for owner in (trial, origin.parent if origin is not None else None):
             for kept in (self.checkpoints, self.previous):
                 found = kept.get(owner) if owner is not None else None
                 if found is not None and found.path == path:
