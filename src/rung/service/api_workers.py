@@ -56,6 +56,7 @@ async def poll(number: str, body: Poll, who: Lender, here: Here) -> dict[str, An
     _lends(who)
     running = [(job.study, job.trial, job.attempt) for job in body.running]
     until = time.monotonic() + body.wait
+    turn = here.workers.next_turn(number)
     while True:
         rung = here.signals.number
         polled: Polled = await run_in_threadpool(
@@ -66,3 +67,5 @@ async def poll(number: str, body: Poll, who: Lender, here: Here) -> dict[str, An
             return polled._asdict()
         await here.signals.rest(min(_REST, left))
         await here.signals.wait(rung, min(_SLICE, max(0.0, until - time.monotonic())))
+        if here.workers.turn(number) != turn:  # a later poll knows more
+            return Polled([], [])._asdict()

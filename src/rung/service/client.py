@@ -303,6 +303,10 @@ class Client:
         """
         return Outside(self._api, name, function, worker, self.study(name).metric).run(slots)
 
+    def workers(self) -> list[dict[str, Any]]:
+        """Machines that lend slots now: name, slots, how many of them are busy, labels."""
+        return list(self._pages("/workers", {}))
+
     # -- checkpoints ----------------------------------------------------------------------------------
 
     def checkpoints(self, name: str) -> list[str]:

@@ -54,7 +54,7 @@ class Lender(NamedTuple):
 
 
 class _Worker:
-    __slots__ = ("given", "id", "labels", "name", "owner", "refused", "seen", "slots")
+    __slots__ = ("given", "id", "labels", "name", "owner", "polls", "refused", "seen", "slots")
 
     def __init__(self, name: str, slots: int, labels: Mapping[str, str], owner: str, now: float) -> None:
         self.id = secrets.token_hex(8)
@@ -63,6 +63,7 @@ class _Worker:
         self.labels = dict(labels)
         self.owner = owner
         self.seen = now
+        self.polls = 0
         self.refused: frozenset[str] = frozenset()  # names of studies whose objective it does not have
         self.given: dict[tuple[str, int], Grant] = {}  # by study's key and trial
 
@@ -145,6 +146,20 @@ class Workers:
             return sum(study == key for study, _ in self._tasks)
 
     # -- polling --------------------------------------------------------------------------------------
+
+    def next_turn(self, number: str) -> int:
+        """Begin a poll: the ones before of the same worker, which know less, wait no longer."""
+        with self._lock:
+            worker = self._workers.get(number)
+            if worker is None:
+                return 0
+            worker.polls += 1
+            return worker.polls
+
+    def turn(self, number: str) -> int:
+        """The turn of the worker's latest poll."""
+        worker = self._workers.get(number)
+        return 0 if worker is None else worker.polls
 
     def poll(
         self, number: str, running: Sequence[Job], free: int, refuse: Iterable[str], owner: str | None = None

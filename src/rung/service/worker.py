@@ -1,0 +1,302 @@
+"""A machine that lends slots to a service: it registers, polls for jobs, runs them until it is told to go.
+
+The worker outlives the service: while that is away, jobs go on and what they say waits. It holds nothing that
+the service needs: if it dies, its jobs' leases run out and others take them up from their last checkpoints.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+
+from rung.errors import MissingError, UserError
+from rung.executors.gpus import visible_gpus
+from rung.executors.processes import THREADS, cores
+from rung.service.http import Api, AwayError, Call
+from rung.service.wire import Job, Joined, Polled
+from rung.service.worker_objectives import Objectives
+from rung.service.worker_run import Engine, Run, Slot, went_well
+
+_WAIT: Final = 20.0  # seconds that a poll may wait at the service, or a third of a lease
+_REST: Final = 1.0  # between two polls that bring nothing new
+_POLLS: Final = 3  # at once: a slot that is free does not wait for the poll before
+_ENDED: Final = 1000  # jobs that are known to have ended
+_LATE: Final = 10.0  # seconds that the service gets to hear the last word
+
+
+@dataclass(frozen=True)
+class Lent:
+    """What a machine lends.
+
+    Attributes:
+        name: by which people know it; another worker of the same user and name takes its place.
+        slots: jobs at once.
+        labels: anything that is worth knowing about it.
+    """
+
+    name: str
+    slots: int
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+class Worker:
+    """Lends this machine's slots until `drain` is called.
+
+    Args:
+        api: whose patience should be without end.
+        say: takes sentences that people should read.
+    """
+
+    def __init__(
+        self, api: Api, lent: Lent, engine: Engine, objectives: Objectives, say: Callable[[str], object]
+    ) -> None:
+        self._api = api
+        self._lent = lent
+        self._engine = engine
+        self._objectives = objectives
+        self._say = say
+        gpus = visible_gpus() if engine.name == "local" else ()
+        self._slots = [Slot(engine, _share(gpus, index, lent.slots)) for index in range(lent.slots)]
+        self._free = deque(self._slots)
+        self._runs: dict[tuple[str, int, int], Run] = {}
+        self._queued: deque[Job] = deque()  # given, and no slot is free yet
+        self._known: deque[tuple[str, int, int]] = deque(maxlen=_ENDED)  # ended
+        self._refused: dict[str, str] = {}  # studies, and why
+        self._lock = threading.RLock()
+        self._wake = threading.Event()
+        self._polls = 0
+        self._stale = False  # whether a slot became free since the last poll began
+        self._id = ""
+        self._joining = False
+        self._lease = _WAIT * 3
+        self._leaving_since: float | None = None
+        self._failed: UserError | None = None
+        self.finished = self.failed = 0
+
+    # -- from outside ---------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Until it is drained.
+
+        Raises:
+            NotAllowedError: the service does not take machines from this token.
+            AwayError: the service did not hear of the last jobs' ends.
+        """
+        if self._engine.name == "local":
+            _share_threads(self._lent.slots)
+        self._join()
+        try:
+            while not self._is_done():
+                self._poll_if_due()
+                self._wake.wait(0.5)
+                self._wake.clear()
+        finally:
+            self._leave()
+        if self._failed is not None:
+            raise self._failed
+
+    def drain(self) -> None:
+        """Take no more jobs; those that run save and stop at their next report, and go on elsewhere.
+
+        To be called from another thread than the one that runs, as by a signal's handler.
+        """
+        if self._leaving_since is None:
+            self._leaving_since = time.monotonic()
+        if not self._id:  # it waits for the service to be there
+            self._api.give_up()
+        self._wake.set()
+
+    @property
+    def draining(self) -> bool:
+        return self._leaving_since is not None
+
+    def status(self) -> str:
+        """Where it stands, in one line."""
+        with self._lock:
+            busy = sum(len(run.slots) for run in self._runs.values())
+            waiting = len(self._queued)
+        parts = [f"{self._lent.name}: {busy} of {self._lent.slots} slots busy", f"{self.finished} jobs done"]
+        if self.failed:
+            parts.append(f"{self.failed} not")
+        if waiting:
+            parts.append(f"{waiting} waiting")
+        if self._refused:
+            parts.append(f"{len(self._refused)} studies refused")
+        since = self._api.away_since
+        if since is not None and time.monotonic() - since > 2:
+            parts.append(f"the service is away for {time.monotonic() - since:.0f} s")
+        if self.draining:
+            parts.append("leaving: jobs stop at their next report")
+        return " · ".join(parts)
+
+    # -- the service ----------------------------------------------------------------------------------
+
+    def _join(self) -> None:
+        lent = self._lent
+        body = {"name": lent.name, "slots": lent.slots, "labels": dict(lent.labels)}
+        joined = msgspec.convert(self._api.json(Call("POST", "/workers", body)), Joined)
+        self._id, self._lease = joined.id, joined.lease_seconds
+
+    def _leave(self) -> None:
+        """Give back what was lent; without an answer its lease runs out."""
+        with self._lock:
+            runs = list(self._runs.values())
+        for run in runs:
+            run.stop("leaving")
+        self._api.patience = 1.0
+        try:
+            self._api.json(Call("DELETE", f"/workers/{self._id}"))
+        except UserError:
+            self._api.give_up()
+        for slot in self._slots:
+            slot.close()
+
+    def _poll_if_due(self) -> None:
+        with self._lock:
+            due = self._polls == 0 or (self._stale and self._polls < _POLLS)
+            if not due:
+                return
+            self._polls += 1
+            self._stale = False
+        threading.Thread(target=self._poll, name="rung-poll", daemon=True).start()
+
+    def _poll(self) -> None:
+        began, news = time.monotonic(), False
+        number = self._id
+        try:
+            wait = min(_WAIT, self._lease / 3)
+            call = Call("POST", f"/workers/{number}/poll", self._present(wait), wait=wait)
+            news = self._take(msgspec.convert(self._api.json(call), Polled))
+        except MissingError:  # the service was started again, or our name taken
+            self._join_again(number)
+        except AwayError:
+            pass  # it was given up: we leave
+        except UserError as error:
+            self._failed = self._failed or error
+            self.drain()
+        finally:
+            rest = 0.0 if news else max(0.0, _REST - (time.monotonic() - began))
+            if rest:  # it had nothing to say, and would say so again
+                self._api.rest(rest)
+            with self._lock:
+                self._polls -= 1
+            self._wake.set()
+
+    def _present(self, wait: float) -> dict[str, Any]:
+        with self._lock:
+            jobs = [*self._runs, *(job.place for job in self._queued)]
+            waiting = sum(job.devices for job in self._queued)
+            free = 0 if self.draining else max(0, len(self._free) - waiting)
+            refused = list(self._refused)
+        running = [{"study": study, "trial": trial, "attempt": attempt} for study, trial, attempt in jobs]
+        return {"running": running, "free": free, "wait": wait, "refuse": refused}
+
+    def _join_again(self, number: str) -> None:
+        with self._lock:
+            if self._id != number or self._joining or self.draining:
+                return
+            self._joining = True
+        try:
+            self._join()
+        except UserError as error:
+            self._failed = self._failed or error
+            self.drain()
+        finally:
+            self._joining = False
+
+    def _take(self, polled: Polled) -> bool:
+        """Start and stop what the service says; whether that was anything new."""
+        news = False
+        with self._lock:
+            for job in polled.jobs:
+                if job.place in self._runs or job.place in self._known or job in self._queued:
+                    continue
+                self._queued.append(job)
+                news = True
+            for stop in polled.stop:
+                run = self._runs.get(stop.place)
+                if run is not None:
+                    run.stop(stop.why)
+                self._queued = deque(job for job in self._queued if job.place != stop.place)
+        self._start_queued()
+        return news
+
+    # -- jobs -----------------------------------------------------------------------------------------
+
+    def _start_queued(self) -> None:
+        with self._lock:
+            while self._queued and (self._queued[0].devices <= len(self._free) or self._is_too_large()):
+                job = self._queued.popleft()
+                slots = [self._free.popleft() for _ in range(min(job.devices, len(self._free)))]
+                run = Run(self._api, job, slots, self._engine, self._objectives, self._ended, self._say)
+                self._runs[job.place] = run
+                run.start()
+
+    def _return(self, job: Job) -> None:
+        """Give back a job that was not begun."""
+        with suppress(UserError):  # its lease runs out
+            self._api.json(Call("POST", f"{job.path}/tell", {"outcome": "stopped"}))
+
+    def _is_too_large(self) -> bool:
+        """Whether the next job wants more slots than there are; then it gets all."""
+        return not self._runs and self._queued[0].devices > len(self._slots)
+
+    def _ended(self, run: Run) -> None:
+        """A job's run is over; called from its thread."""
+        with self._lock:
+            del self._runs[run.job.place]
+            self._known.append(run.job.place)
+            self._free.extend(run.slots)
+            well = went_well(run) and run.over is None
+            self.finished, self.failed = self.finished + well, self.failed + (not well)
+            self._stale = True
+            if run.refused is not None and run.job.study not in self._refused:
+                self._refused[run.job.study] = run.refused
+                self._say(f"study {run.job.study!r} is not run here: {run.refused}")
+            if run.broken is not None and not isinstance(run.broken, AwayError):
+                self._failed = self._failed or run.broken
+                self.drain()
+        self._start_queued()
+        self._wake.set()
+
+    def _is_done(self) -> bool:
+        """Whether to leave: it is to, and nothing runs any more."""
+        if self._leaving_since is None:
+            return False
+        with self._lock:
+            queued, runs = list(self._queued), list(self._runs.values())
+            self._queued.clear()
+        for job in queued:
+            threading.Thread(target=self._return, args=(job,), daemon=True).start()
+        for run in runs:
+            run.stop("leaving")
+        if runs and time.monotonic() - self._leaving_since > self._engine.grace + _LATE:
+            self._failed = self._failed or AwayError(
+                f"the service at {self._api.url} does not answer: how {len(runs)} jobs ended is not told, "
+                "and they will be given out again"
+            )
+            self._api.give_up()
+        return not runs
+
+
+def _share(gpus: Sequence[str], index: int, slots: int) -> tuple[str, ...]:
+    """The GPUs of one slot: its own, or one that it shares."""
+    if not gpus:
+        return ()
+    return tuple(gpus[index::slots]) or (gpus[index % len(gpus)],)
+
+
+def _share_threads(slots: int) -> None:
+    """Let each slot's libraries use its share of the cores, unless the user's environment asks for less."""
+    share = max(1, cores() // slots)
+    for name in THREADS:
+        asked = os.environ.get(name, "")
+        os.environ[name] = str(min(share, int(asked)) if asked.isdigit() and int(asked) > 0 else share)

@@ -1,0 +1,186 @@
+"""A worker that lends slots to a live service: jobs, gates, checkpoints, stops, breaks, leaving."""
+
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from support.live_service import live
+
+import rung
+from rung.service.http import Api
+from rung.service.worker import Lent, Worker
+from rung.service.worker_objectives import Objectives, RefusedError
+from rung.service.worker_run import Engine
+from rung.trials import events as ev
+
+SPACE = {"x": rung.Float(0.0, 1.0)}
+HAVE = "objectives_that_workers_have"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _importable():
+    sys.path.insert(0, str(Path(__file__).parent))
+    yield
+    sys.path.remove(str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with live(tmp_path_factory.mktemp("service") / "rung.db") as made:
+        yield made
+
+
+@pytest.fixture
+def client(service):
+    with rung.Client(service.url, service.tokens["ann"]) as made:
+        yield made
+
+
+@contextmanager
+def working(service, folder, slots=2, grace=5.0, name="w"):
+    said = []
+    api = Api(service.url, service.tokens["root"], patience=float("inf"))
+    engine = Engine("local", folder, grace=grace)
+    worker = Worker(api, Lent(name, slots), engine, Objectives(), said.append)
+    worker.said = said
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    worker.thread = thread
+    try:
+        yield worker
+    finally:
+        worker.drain()
+        thread.join(30)
+        api.close()
+        assert not thread.is_alive()
+
+
+def until(holds, seconds=60):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def begin(client, name, function="train", **more):
+    given = {"resource": "epoch:1:9", "trials": 9, "sampler": "random", **more}
+    return client.create(SPACE, name=name, objective=f"{HAVE}:{function}", **given)
+
+
+def log_of(client, name):
+    return [event for _, event in client.events(name, follow=False)]
+
+
+def test_jobs_are_run_and_checkpoints_go_through_the_service(client, service, tmp_path):
+    begin(client, "whole")
+    with working(service, tmp_path) as worker:
+        until(lambda: client.study("whole").state == "done")
+        assert [one["name"] for one in client.workers()] == ["w"]
+    log = log_of(client, "whole")
+    finished = [event for event in log if isinstance(event, ev.JobFinished)]
+    assert len(finished) >= 12
+    assert not [event for event in log if isinstance(event, ev.JobFailed)]
+    assert [event for event in log if isinstance(event, ev.JobStarted) and event.start > 0]
+    assert worker.finished == len(finished)
+    assert not list(tmp_path.glob("*/trial-*/resource-*"))  # nothing is left here
+    assert worker.said == []
+
+
+def test_a_study_that_pauses_stops_jobs_which_go_on_where_they_were(client, service, tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNG_TEST_EPOCH", "0.1")
+    begin(client, "paused", resource="epoch:27:27", scheduler="plain", trials=2)
+    with working(service, tmp_path):
+        until(lambda: any(isinstance(event, ev.Reported) for event in log_of(client, "paused")))
+        client.pause("paused")
+        until(lambda: client.study("paused").state == "paused")
+        client.resume("paused")
+        until(lambda: client.study("paused").state == "done")
+    log = log_of(client, "paused")
+    assert [event for event in log if isinstance(event, ev.JobStopped)]
+    again = [event for event in log if isinstance(event, ev.JobStarted) and event.attempt > 0]
+    assert again
+    assert all(event.start > 0 for event in again)
+    reports = [(event.trial, event.resource) for event in log if isinstance(event, ev.Reported)]
+    assert sorted(set(reports)) == [(trial, epoch) for trial in (0, 1) for epoch in range(1, 28)]
+
+
+def test_a_job_that_does_not_stop_is_killed(client, service, tmp_path):
+    begin(client, "stubborn", "stubborn", trials=1)
+    with working(service, tmp_path, grace=0.5):
+        until(lambda: any(isinstance(event, ev.Reported) for event in log_of(client, "stubborn")))
+        client.stop("stubborn")
+        until(lambda: client.study("stubborn").running == 0)
+    assert isinstance([e for e in log_of(client, "stubborn") if hasattr(e, "attempt")][-1], ev.JobStopped)
+
+
+def test_an_objective_that_it_does_not_have_is_told_once_and_the_study_refused(client, service, tmp_path):
+    for name, objective in (("absent", "no_such_module:train"), ("unsafe", "os:system")):
+        client.create(SPACE, name=name, objective=objective, trials=50, sampler="random")
+    begin(client, "there", "plain", resource=None, trials=3)
+    with working(service, tmp_path, slots=1) as worker:
+        until(lambda: client.study("there").state == "done")
+        until(lambda: len(worker.said) == 2)
+    for name, why in (("absent", "cannot be imported here"), ("unsafe", "does not run os:system")):
+        failed = [event for event in log_of(client, name) if isinstance(event, ev.JobFailed)]
+        assert [event.failure for event in failed] == ["error"]
+        assert why in failed[0].message
+        client.delete(name)
+
+
+def test_leaving_gives_jobs_back_and_another_worker_goes_on(client, service, tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNG_TEST_EPOCH", "0.1")
+    begin(client, "moved", resource="epoch:27:27", scheduler="plain", trials=1)
+    with working(service, tmp_path / "one", slots=1, name="one"):
+        until(lambda: sum(isinstance(event, ev.Reported) for event in log_of(client, "moved")) >= 3)
+    with working(service, tmp_path / "two", slots=1, name="two"):
+        until(lambda: client.study("moved").state == "done")
+    log = log_of(client, "moved")
+    started = [event for event in log if isinstance(event, ev.JobStarted)]
+    assert [event.start > 0 for event in started] == [False, True]
+    reports = [event.resource for event in log if isinstance(event, ev.Reported)]
+    assert reports == list(range(1, 28))
+
+
+def test_a_gang_takes_all_slots_of_one_worker(client, service, tmp_path):
+    begin(client, "gang", "plain", resource=None, trials=4, devices=2)
+    with working(service, tmp_path, slots=3):
+        until(lambda: client.study("gang").state == "done")
+    assert client.study("gang").finished == 4
+
+
+def test_a_service_that_restarts_costs_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNG_TEST_EPOCH", "0.05")
+    with live(tmp_path / "rung.db") as service, rung.Client(service.url, service.tokens["ann"]) as client:
+        begin(client, "through", trials=9)
+        with working(service, tmp_path / "w", slots=2):
+            until(lambda: client.study("through").finished >= 1)
+            service.stop()
+            time.sleep(0.5)
+            service.start()
+            until(lambda: client.study("through").state == "done")
+        log = log_of(client, "through")
+        reports = [(event.trial, event.resource) for event in log if isinstance(event, ev.Reported)]
+        assert len(reports) == len(set(reports))
+        assert not [event for event in log if isinstance(event, ev.JobFailed)]
+
+
+def test_which_objectives_a_worker_has():
+    have = Objectives()
+    assert have.get(f"{HAVE}:plain")({"x": 3}) == 9
+    with pytest.raises(RefusedError, match="has no 'nothing' here"):
+        have.get(f"{HAVE}:nothing")
+    with pytest.raises(RefusedError, match="is no objective"):
+        have.get(f"{HAVE}:number")
+    for module in ("subprocess:run", "rung:load", "__main__:x"):
+        with pytest.raises(RefusedError, match="does not run"):
+            have.get(module)
+    some = Objectives([f"{HAVE}:pl*", "trainers.*"], {"mnist": "python mnist.py --lr {lr}"})
+    assert some.get(f"{HAVE}:plain")({"x": 3}) == 9
+    with pytest.raises(RefusedError, match="only, not"):
+        some.get(f"{HAVE}:train")
+    assert some.get("program:mnist", "s").text == "python mnist.py --lr {lr}"
+    with pytest.raises(RefusedError, match="no program 'cifar' \\(it has mnist\\)"):
+        some.get("program:cifar")
