@@ -325,6 +325,22 @@ def test_what_it_left_behind_is_ended(ran, script, tmp_path: Path) -> None:
     assert gone(int(pids.read_text()))
 
 
+def test_the_last_lines_count_however_late_they_are_read(ran, script, monkeypatch) -> None:
+    monkeypatch.setattr("rung.executors.program._LINGER", 0.0)  # as on a machine that has no time for us
+    for _ in range(5):
+        events = ran(script("sleep 600 & seq 10000; " + SPEAK + "3"))
+        assert isinstance(events[-1], JobFinished)
+
+
+def test_a_guard_that_cannot_be_started_leaves_no_program(ran, script, tmp_path: Path, monkeypatch) -> None:
+    def refused(group: int, home: str) -> None:
+        raise BlockingIOError(11, "no more processes")
+
+    monkeypatch.setattr("rung.executors.program._guard", refused)
+    *_, end = ran(script("sleep 600"))
+    assert (end.failure, "cannot be started" in end.message) == (Failure.LOST, True)
+
+
 def test_the_same_study_under_either_executor(tmp_path: Path) -> None:
     (tmp_path / "half.awk").write_text(
         'BEGIN { for (i = 1; i <= ENVIRON["RUNG_RESOURCE"]; i++)'

@@ -17,6 +17,7 @@ from typing import IO, Final
 
 _CHUNK: Final = 1 << 16
 _GUARD: Final = 'trap "" HUP INT TERM; read -r word || kill -s KILL -- "-$1"; rm -rf -- "$2"'
+_PIPES: Final = 1 << 21  # bytes that two pipes hold at most
 _LINGER: Final = 0.2  # seconds that output is waited for after the end, where another process holds the pipe
 
 
@@ -46,13 +47,11 @@ class Program:
         for name, stream in (("out", self._process.stdout), ("err", self._process.stderr)):
             assert stream is not None
             self._selector.register(stream, selectors.EVENT_READ, name)
-        self._guard = subprocess.Popen(
-            ["/bin/sh", "-c", _GUARD, "sh", str(self._process.pid), home],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        try:
+            self._guard = _guard(self._process.pid, home)
+        except OSError:
+            self._end()
+            raise
 
     def read(self, timeout: float) -> Iterator[tuple[str, bytes]]:
         """What it prints, as pairs of "out" or "err" and bytes, waiting up to `timeout` seconds for it."""
@@ -69,10 +68,16 @@ class Program:
                 self._selector.unregister(stream)
 
     def read_on(self) -> Iterator[tuple[str, bytes]]:
-        """What is left in the pipes after its end."""
-        until = time.monotonic() + _LINGER
-        while self._selector.get_map() and (left := until - time.monotonic()) > 0:
-            yield from self.read(left)
+        """What is left in the pipes after its end: all of it, however long we take, but not for ever."""
+        until, more = time.monotonic() + _LINGER, 0
+        while self._selector.get_map() and more <= _PIPES:
+            left = until - time.monotonic()
+            found = list(self.read(max(0.0, left)))
+            yield from found
+            if left <= 0:  # something else than the program still holds a pipe
+                more += sum(len(data) for _, data in found)
+                if not found:
+                    return
 
     @property
     def code(self) -> int | None:
@@ -88,11 +93,24 @@ class Program:
 
     def close(self) -> None:
         """Kill what still runs of it, and remove its folder."""
+        self._end()
+        with suppress(BrokenPipeError):
+            self._guard.communicate(b"ended\n")
+
+    def _end(self) -> None:
         self.signal(signal.SIGKILL)
         self._process.wait()
         for stream in (self._process.stdout, self._process.stderr):
             assert stream is not None
             stream.close()
         self._selector.close()
-        with suppress(BrokenPipeError):
-            self._guard.communicate(b"ended\n")
+
+
+def _guard(group: int, home: str) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "sh", str(group), home],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
