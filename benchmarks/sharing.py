@@ -19,7 +19,7 @@ from benchmarks.sharing_peers import FixedParts, fair, first_come
 
 DATA: Final = Path("benchmarks/data/sharing.json")
 PICTURE: Final = Path("docs/images/sharing.svg")
-LARGE: Final = Workload(studies=200, nodes=625, slots=8, apart=45.0)
+LARGE: Final = Workload(studies=200, nodes=625, slots=8, apart=20.0)
 SMALL: Final = Workload(studies=20, nodes=20, slots=8, apart=200.0)
 
 

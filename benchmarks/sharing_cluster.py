@@ -237,9 +237,9 @@ class Cluster:
 
     def _act(self) -> None:
         while True:
-            start = time.perf_counter()
+            start = time.process_time()
             decisions = self.decide(self.state)
-            self.spent += time.perf_counter() - start
+            self.spent += time.process_time() - start
             started = False
             for decision in decisions:
                 search = self.searches[decision.study]
@@ -276,9 +276,9 @@ class Cluster:
             self._fold(ClaimChanged(self.now, Claim(search.name, waiting=waiting, gang=search.gang)))
 
     def _fold(self, event: SharingEvent) -> None:
-        start = time.perf_counter()
+        start = time.process_time()
         fold(self.state, event)
-        self.spent += time.perf_counter() - start
+        self.spent += time.process_time() - start
         self.events += 1
 
     def _push(self, moment: float, kind: str, name: str, trial: int) -> None:
