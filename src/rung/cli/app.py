@@ -91,6 +91,7 @@ def _hang_in() -> None:
     from rung.cli.serve import serve
     from rung.cli.service import group as service
     from rung.cli.show import show
+    from rung.cli.storage import group as storage
     from rung.cli.tune import resume, tune
 
     search, models, keep, about = "Search", "Models", "Studies", "About"
@@ -130,6 +131,7 @@ def _hang_in() -> None:
     for name, body, panel in rows:
         app.command(name, rich_help_panel=panel)(body)
     app.add_typer(group, name="search", rich_help_panel=search)
+    app.add_typer(storage, name="storage", rich_help_panel=keep)
     app.add_typer(service, name="service", rich_help_panel=keep)
 
 

@@ -35,7 +35,7 @@ def open_storage(url: str | os.PathLike[str]) -> Storage:
         from rung.storage.postgres import postgres_storage
 
         return postgres_storage(text)
-    path = _file(text)
+    path = sqlite_file(text)
     from rung.storage.sqlite import sqlite_storage
 
     return sqlite_storage(path)
@@ -48,7 +48,7 @@ def is_postgres(url: str) -> bool:
 
 def is_there(url: str) -> bool:
     """Whether there is something to open at `url`, as far as a look at the disk tells."""
-    return url == "memory" or "://" in url.removeprefix("sqlite:///") or _file(url).exists()
+    return url == "memory" or "://" in url.removeprefix("sqlite:///") or sqlite_file(url).exists()
 
 
 def shown(url: str) -> str:
@@ -60,7 +60,7 @@ def shown(url: str) -> str:
     return without_password(url)
 
 
-def _file(text: str) -> Path:
+def sqlite_file(text: str) -> Path:
     """The database file that a URL or a bare path names."""
     name = text
     if text.startswith("sqlite:"):

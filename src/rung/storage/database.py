@@ -23,6 +23,9 @@ T = TypeVar("T")
 EventRow = tuple[int, int, int, int | None, bytes]
 """A row of the events' table: study, number, kind, trial, body."""
 
+StoredEvent = tuple[int, int | None, bytes]
+"""An event as it lies in any storage: kind, trial, body."""
+
 
 class Lease:
     """The right to write one study: good as long as the study's row has this token.

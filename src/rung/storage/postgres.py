@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Final
 
 from rung.errors import StorageError
 from rung.storage import lease
@@ -12,7 +13,10 @@ from rung.storage.lease import Holder
 from rung.storage.sql import SqlStorage
 from rung.storage.sql_log import Terms
 
-PATIENCE = 20.0
+if TYPE_CHECKING:
+    from rung.storage.postgres_database import PostgresDatabase
+
+PATIENCE: Final = 20.0  # seconds in which a lost server may come back
 
 
 def postgres_storage(
@@ -36,10 +40,16 @@ def postgres_storage(
     Raises:
         StorageError: there is no such server or database, it does not let us in, or has others' tables.
     """
+    return SqlStorage(database(url, patience, clock), Terms(lease_seconds, clock, process))
+
+
+def database(
+    url: str, patience: float = PATIENCE, clock: Callable[[], float] = time.time, *, checked: bool = True
+) -> PostgresDatabase:
+    """The database at `url`; unless `checked`, its tables may be of any version."""
     if importlib.util.find_spec("psycopg") is None:
         raise StorageError("PostgreSQL needs psycopg, which is not installed: pip install 'rung[postgres]'")
     from rung.storage.postgres_database import PostgresDatabase
     from rung.storage.postgres_url import parse
 
-    db = PostgresDatabase(parse(url), patience, clock)
-    return SqlStorage(db, Terms(lease_seconds, clock, process))
+    return PostgresDatabase(parse(url), patience, clock, checked=checked)

@@ -28,7 +28,6 @@ from rung.storage.postgres_errors import Around, explain, is_lost, passes
 from rung.storage.postgres_url import Place
 from rung.storage.schema import events as event_table
 
-PATIENCE: Final = 20.0  # seconds in which a lost server may come back
 _PAUSES: Final = (0.05, 1.0)  # seconds before the first try anew, and at most before any
 _POOL: Final = {"pool_size": 4, "max_overflow": 12, "pool_timeout": 60.0, "pool_use_lifo": True}
 _READ: Final = f"SELECT body FROM {event_table.name} WHERE study_id = %s AND seq >= %s ORDER BY seq LIMIT %s"
@@ -55,13 +54,14 @@ class PostgresDatabase:
         place: the server, the namespace, the files.
         patience: seconds in which a server that was there before may come back.
         clock: this process's clock, seconds since the epoch; leases are judged by the server's.
+        checked: False to look at the tables later.
 
     Raises:
         StorageError: it cannot be reached, does not let us in, or has others' tables there.
     """
 
     def __init__(
-        self, place: Place, patience: float = PATIENCE, clock: Callable[[], float] = time.time
+        self, place: Place, patience: float, clock: Callable[[], float] = time.time, *, checked: bool = True
     ) -> None:
         self.place = place
         self.clock = clock
@@ -73,7 +73,8 @@ class PostgresDatabase:
         self._engine = self._make_engine()
         self._dispose = weakref.finalize(self, _dispose, self._engine, self._pid)
         try:
-            self.ready()
+            if checked:
+                self.ready()
         except BaseException:
             self.close()
             raise

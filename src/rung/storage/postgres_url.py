@@ -60,7 +60,9 @@ def parse(text: str) -> Place:
         raise StorageError(f"schema={schema!r} names no schema: give small letters, digits and _")
     base = url.difference_update_query(["schema", "files"])
     connect = base.set(drivername="postgresql+psycopg")
-    return Place(connect, schema, _folder(files), _shown(url), _server(base))
+    folder = _folder(files)
+    whole = url.update_query_dict({"files": str(folder)}) if files else url  # the same from any folder
+    return Place(connect, schema, folder, _shown(whole), _server(base))
 
 
 def without_password(text: str) -> str:

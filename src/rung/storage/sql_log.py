@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, select
 
 from rung.errors import LeaseError, StorageError
 from rung.storage.base import Request, Summary
-from rung.storage.database import Batch, Channel, Database, Lease, encoded_rows
+from rung.storage.database import Batch, Channel, Database, Lease, StoredEvent, encoded_rows
 from rung.storage.lease import Holder
 from rung.storage.requests import folded_ids, unpack
 from rung.storage.schema import studies
@@ -64,15 +64,28 @@ class SqlLog:
         return folder
 
     def append(self, events: Sequence[Event], summary: Summary) -> None:
+        def batch(start: int) -> Batch:
+            rows = encoded_rows(self._lease.study, start, events)
+            return Batch(start, rows, folded_ids(events, start), summary)
+
+        self._put(batch)
+
+    def append_copied(self, rows: Sequence[StoredEvent], summary: Summary) -> None:
+        """Append events of another storage as they lie there; what they took up there is nothing to us."""
+        study = self._lease.study
+        self._put(
+            lambda start: Batch(start, [(study, start + i, *row) for i, row in enumerate(rows)], [], summary)
+        )
+
+    def _put(self, make: Callable[[int], Batch]) -> None:
         self._usable()
         with self._lock:
-            start = self._next if self._next is not None else self._count()
-            rows = encoded_rows(self._lease.study, start, events)
+            batch = make(self._next if self._next is not None else self._count())
             self._next = None  # whatever interrupts the commit, the next append looks
             now = self._terms.clock()
-            if not self._channel.append(self._lease, Batch(start, rows, folded_ids(events, start), summary)):
+            if not self._channel.append(self._lease, batch):
                 raise self._lost()
-            self._next = start + len(rows)
+            self._next = batch.start + len(batch.rows)
             self._renewed = now
 
     def read(self, start: int = 0) -> Iterator[Event]:

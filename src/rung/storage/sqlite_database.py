@@ -52,6 +52,7 @@ class SqliteDatabase:
         self.clock = clock
         self._busy = busy
         self._ready = False
+        self.found: str | None = None  # the version of the tables that were there when it was opened
         if not self.path.parent.is_dir():
             raise StorageError(f"there is no folder {self.path.parent} for {self.path.name}: make it first")
         if self.path.is_dir():
@@ -148,7 +149,7 @@ class SqliteDatabase:
         with self.reading() as connection:
             if schema.is_empty(connection):  # another process is making it just now, or it was left so
                 return False
-            version = schema.version_of(connection, str(self.path))
+            version = self.found = schema.version_of(connection, str(self.path))
         if version != schema.VERSION:
             with self.writing() as connection:
                 if schema.version_of(connection, str(self.path)) != schema.VERSION:

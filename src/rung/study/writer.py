@@ -202,26 +202,8 @@ class Writer:
 
     def _append(self, events: Sequence[Event]) -> None:
         now: float = events[-1].time  # type: ignore[attr-defined]  # every event has one
-        self.log.append(events, self._summary(now))
+        self.log.append(events, summary_of(self.history, self._state, now))
         self._logged += len(events)
-
-    def _summary(self, now: float) -> Summary:
-        """What a list of studies shows of this one."""
-        history = self.history
-        best = history.incumbent
-        identity = history.identity
-        return Summary(
-            door=identity.door,
-            state=self._state,
-            trials=len(history.values),
-            finished=len(history.values) - len(history.running) - len(history.retry),
-            metric=identity.metric,
-            best=best.value if best else None,
-            spent=history.spent,
-            seconds=history.clock.spent(now),
-            created=history.created,
-            updated=now,
-        )
 
     def tick(self, now: float) -> list[Event]:
         """Renew the lease; the events that take up what other processes ask of this study, not yet logged."""
@@ -276,3 +258,21 @@ class Writer:
             self.end(self.ended or "closed", time.time())
         finally:
             self.log.close()
+
+
+def summary_of(history: History, state: str, now: float) -> Summary:
+    """What a list of studies shows of one, in `state` at `now`."""
+    best = history.incumbent
+    identity = history.identity
+    return Summary(
+        door=identity.door,
+        state=state,
+        trials=len(history.values),
+        finished=len(history.values) - len(history.running) - len(history.retry),
+        metric=identity.metric,
+        best=best.value if best else None,
+        spent=history.spent,
+        seconds=history.clock.spent(now),
+        created=history.created,
+        updated=now,
+    )
