@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import IO, Final
 
 _CHUNK: Final = 1 << 16
-_GUARD: Final = 'trap "" HUP INT TERM; read -r word || kill -s KILL -- "-$1"; rm -rf -- "$2"'
+_GUARD: Final = 'trap "" HUP INT TERM; read -r word && exit; kill -s KILL -- "-$1"; rm -rf -- "$2"'
 _PIPES: Final = 1 << 21  # bytes that two pipes hold at most
 _LINGER: Final = 0.2  # seconds that output is waited for after the end, where another process holds the pipe
 
@@ -27,7 +27,7 @@ class Program:
     Args:
         words: the program and its arguments.
         environment: its whole environment.
-        home: a folder of this run's own, which `close` removes.
+        home: a folder of this run's own, which goes with it when we die.
 
     Raises:
         OSError: it cannot be started.
@@ -92,7 +92,7 @@ class Program:
             os.killpg(self._process.pid, number)
 
     def close(self) -> None:
-        """Kill what still runs of it, and remove its folder."""
+        """Kill what still runs of it."""
         self._end()
         with suppress(BrokenPipeError):
             self._guard.communicate(b"ended\n")
