@@ -14,6 +14,7 @@ TRAIN = """
 def train(config, budget=1):
     return {"error": config["x"] / (budget or 1)}
 """
+RUNGS = "rungs: r = 1, R = 27 epochs, eta = 3: 1, 3, 9, 27"
 
 
 @pytest.fixture
@@ -55,7 +56,7 @@ def test_rungs_and_cost(said) -> None:
 def test_a_ladder_that_is_no_power_of_eta(said) -> None:
     lines = said("resource = ('epoch', 1, 100)\n", "--budget", "1m")
     rungs = "rungs: r = 1, R = 100 epochs, eta = 3: 1, 3, 9, 27, 100"
-    assert f"{rungs} (times 3 each, the last step wider, so that it ends at R)" in lines
+    assert f"{rungs} (times 3 each, the last step wider, so that it ends at R; 1 in 3 goes on)" in lines
     assert any("a round, over and over until the budget ends it" in line for line in lines)
 
 
@@ -83,6 +84,19 @@ def test_a_ladder_that_is_no_power_of_eta(said) -> None:
 def test_why(said, settings: str, args: list, line: str) -> None:
     lines = said(settings, "--trials", 20, *args)
     assert any(each.startswith(line) for each in lines), lines
+
+
+@pytest.mark.parametrize(
+    ("args", "line"),
+    [
+        (["--scheduler", "plain"], "resource: r = 1, R = 27 epochs"),
+        (["--scheduler", "pbt"], "resource: r = 1, R = 27 epochs"),
+        (["--scheduler", "hyperband"], f"{RUNGS} (times 3 each; 1 in 3 goes on)"),
+        (["--scheduler", "freeze-thaw"], f"{RUNGS} (times 3 each)"),
+    ],
+)
+def test_where_a_search_stops(said, args: list, line: str) -> None:
+    assert line in said("resource = ('epoch', 1, 27)\n", "--trials", 20, *args)
 
 
 def test_quiet(rung, folder: Path) -> None:

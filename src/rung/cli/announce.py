@@ -78,15 +78,23 @@ def _planned(study: Study) -> None:
 def _ladder(planned: Plan, amount: Resource) -> str:
     """The rungs, and what made them."""
     rungs, eta = planned.rungs, planned.eta
-    text = (
-        f"rungs: r = {amount.minimum}, R = {amount.maximum} {amount.unit}, eta = {eta}: "
-        f"{', '.join(map(str, rungs))}"
-    )
-    if len(rungs) > 1 and rungs[-1] != rungs[-2] * eta:
-        text += f" (times {eta} each, the last step wider, so that it ends at R)"
-    elif len(rungs) > 1:
-        text += f" (times {eta} each; 1 in {eta} goes on)"
-    return text
+    ends = f"r = {amount.minimum}, R = {amount.maximum} {amount.unit}"
+    if {rung.resource for bracket in planned.brackets for rung in bracket.rungs} != set(rungs):
+        return f"resource: {ends}"  # it stops elsewhere, or nowhere
+    text = f"rungs: {ends}, eta = {eta}: {', '.join(map(str, rungs))}"
+    if len(rungs) < 2:
+        return text
+    steps = f"times {eta} each"
+    if rungs[-1] != rungs[-2] * eta:
+        steps += ", the last step wider, so that it ends at R"
+    if planned.scheduler in _HALVING:
+        steps += f"; 1 in {eta} goes on"
+    return f"{text} ({steps})"
+
+
+_HALVING = (
+    "sha", "hyperband", "asha", "asha-stopping", "async-hyperband", "pasha", "hyper-tune", "mo-asha",
+)  # fmt: skip
 
 
 def _brackets(planned: Plan, amount: Resource) -> Any:
