@@ -124,13 +124,18 @@ class Machine(RuleBasedStateMachine):
 
 
 def replay(world: World) -> None:
-    """The same events give the same decisions."""
-    state = initial(world.state.policy)
+    """The same events give the same decisions, and the same debts whether anybody asked meanwhile or not."""
+    state, unasked = initial(world.state.policy), initial(world.state.policy)
     for event, decisions in world.script:
         if decisions is None:
             fold(state, event)
+            fold(unasked, event)
         else:
             assert decide(state) == decisions
+    assert decide(unasked) == decide(state) == decide(world.state)
+    for study in state.shares:
+        assert unasked.owed(study) == state.owed(study)
+        assert unasked.ideal(study) == state.ideal(study)
 
 
 Machine.TestCase.settings = settings(max_examples=25, stateful_step_count=30, deadline=None)

@@ -92,6 +92,8 @@ class Sharing:
     __slots__ = (
         "_count",
         "_filled",
+        "_plenty",
+        "_wanted",
         "capacity",
         "free",
         "ideals",
@@ -119,6 +121,8 @@ class Sharing:
         self.tasks: dict[tuple[str, int], TaskState] = {}
         self._count = 0
         self._filled = True  # whether the ideals are those of the present claims and nodes
+        self._wanted = 0.0  # sum of what each could use
+        self._plenty = False  # whether, when the ideals were filled, all got that
 
     # -- reading --------------------------------------------------------------------------------------
 
@@ -270,6 +274,7 @@ class Sharing:
         if self._filled:
             return
         self._filled = True
+        self._plenty = len(self.pools) == 1 and self._wanted <= self.capacity
         wanting = [share for share in self.shares.values() if share.most > 0.0]
         wants, capacities = [], {_group(names): float(pool.capacity(1)) for names, pool in self.pools.items()}
         for share in wanting:
@@ -301,7 +306,9 @@ class Sharing:
         if share.left and not share.tasks:
             self._forsake(share.claim.nodes)
             del self.shares[share.claim.study]
-            self._filled = False
+            self._wanted -= share.most
+            if share.ideal:
+                self._filled = False
 
     def _enter(self, names: Names) -> None:
         pool = self.pools.get(names)
@@ -353,14 +360,27 @@ class Sharing:
         most = min(share.held + claim.waiting * claim.gang, max(share.held, usable))
         if claim.maximum is not None:
             most = min(most, claim.maximum)
-        share.most = float(most)
-        if most != before and min(most, before) <= share.ideal + SLACK:
-            self._filled = False
+        if most != before:
+            share.most = float(most)
+            self._wanted += most - before
+            if min(most, before) <= share.ideal + SLACK:
+                self._refill(share)
         if share.kept:
             due = claim.waiting
             if claim.maximum is not None:
                 due = min(due, (claim.maximum - share.held) // claim.gang)
             self._release_all(share, max(0, due))
+
+    def _refill(self, share: Share) -> None:
+        """What a study could use, and so its ideal, changed; the others' not if all get what they want."""
+        if self._filled and self._plenty and self._wanted <= self.capacity:
+            share.settle(self.time, self.theta)
+            self.ideals += share.most - share.ideal
+            share.ideal = share.most
+            if share.most:
+                share.reach = self.policy.memory * max(share.most, share.claim.gang)
+        else:
+            self._filled = False
 
     def _release_all(self, share: Share, but: int = 0) -> None:
         for name in share.kept[but:]:
