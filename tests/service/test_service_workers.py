@@ -152,3 +152,14 @@ def test_names_states_and_limits(house):
     house.hub.delete("b")
     with pytest.raises(MissingError):
         house.hub.row("b")
+
+
+def test_a_request_that_is_made_twice_makes_one_study(house):
+    new = NewStudy(space=SPACE, trials=5)
+    first, again = house.hub.create(new, "ann", "k1"), house.hub.create(new, "ann", "k1")
+    assert first.key == again.key
+    assert house.hub.create(new, "bob", "k1").key != first.key
+    assert house.hub.create(new, "ann", "k2").key != first.key
+    house.hub.close()
+    house.open()
+    assert house.hub.create(new, "ann", "k1").key == first.key

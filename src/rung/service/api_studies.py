@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Response
 
 from rung.errors import MissingError
 from rung.service.access import Principal, Role, needs
@@ -22,6 +22,7 @@ router = APIRouter(prefix="/studies", tags=["studies"])
 Reader = Annotated[Principal, Depends(needs(Role.VIEWER))]
 Member = Annotated[Principal, Depends(needs(Role.MEMBER))]
 Here = Annotated[Context, Depends(context_of)]
+Key = Annotated[str, Header(alias="Idempotency-Key", max_length=200)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Cursor = Annotated[str | None, Query(max_length=200)]
 
@@ -33,14 +34,14 @@ def shown(here: Context, name: str) -> dict[str, Any]:
 
 
 @router.post("", status_code=201, summary="Begin a study.")
-def create(new: NewStudy, response: Response, who: Member, here: Here) -> dict[str, Any]:
+def create(new: NewStudy, response: Response, who: Member, here: Here, key: Key = "") -> dict[str, Any]:
     if here.hub.owned(who.user) >= here.caps.studies:
         raise Problem(
             403,
             "too many studies",
             f"{who.user} has {here.caps.studies} studies, the most: delete some first",
         )
-    row = here.hub.create(new, who.user)
+    row = here.hub.create(new, who.user, key)
     response.headers["Location"] = f"{router.prefix}/{row.name}"
     return shown(here, row.name)
 

@@ -185,8 +185,8 @@ class Hub:
 
     # -- owners' wishes -------------------------------------------------------------------------------
 
-    def create(self, new: NewStudy, owner: str) -> StudyRow:
-        """Begin a study.
+    def create(self, new: NewStudy, owner: str, key: str = "") -> StudyRow:
+        """Begin a study; the one that this owner began by a request of the same `key`, if there is one.
 
         Raises:
             StudyError: the name is taken.
@@ -204,10 +204,20 @@ class Hub:
         given = {name: getattr(new, name) for name in _SETTINGS}
         settings = Settings(**given, sampler=sampler, scheduler=scheduler)
         hosted = Hosted(
-            owner, new.objective, new.weight, new.priority, new.min_slots, new.max_slots, new.devices
+            owner,
+            new.objective,
+            new.weight,
+            new.priority,
+            new.min_slots,
+            new.max_slots,
+            new.devices,
+            request=key,
         )
         space = from_json(new.space)
         with self._lock:
+            known = self._made_by(owner, key)
+            if known is not None:
+                return known
             if new.name is not None and self.storage.find(new.name) is not None:
                 raise ConflictError(f"the name {new.name!r} is taken: choose another, or delete that study")
             writer = open_or_begin(space, settings, self.storage, new.name).writer
@@ -219,6 +229,15 @@ class Hub:
                 raise
             study = self._host(writer)
         return self.row(study.name)
+
+    def _made_by(self, owner: str, request: str) -> StudyRow | None:
+        """The study that a request made before, whose answer was lost."""
+        keys = {
+            k
+            for k, made in self._hosted.items()
+            if request and (made.owner, made.request) == (owner, request)
+        }
+        return next((row for row in self.storage.list() if row.key in keys), None) if keys else None
 
     def _keep(self, key: str, hosted: Hosted) -> None:
         data = msgspec.to_builtins(hosted)

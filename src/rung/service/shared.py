@@ -17,6 +17,7 @@ class Hosted(msgspec.Struct, frozen=True):
         weight, priority, min_slots, max_slots: how it shares the workers, see `rung.cluster.sharing`.
         devices: slots that one job takes.
         wanted: what its owner wants of it, "running", "paused" or "stopped".
+        request: the idempotency key of the request that made it.
     """
 
     owner: str
@@ -27,6 +28,7 @@ class Hosted(msgspec.Struct, frozen=True):
     max_slots: int | None = None
     devices: int = 1
     wanted: str = "running"
+    request: str = ""
 
 
 class Register(Protocol):
