@@ -5,7 +5,6 @@ import threading
 import time
 
 import pytest
-from support.live_service import live
 
 import rung
 from rung.errors import ConflictError, LeaseError, MissingError, StudyError, UserError
@@ -13,6 +12,7 @@ from rung.service.http import NotAllowedError
 from rung.service.remote_storage import RemoteStorage
 from rung.trials import events as ev
 from rung.trials.history import History
+from support.live_service import live
 
 SPACE = {"x": rung.Float(0.0, 1.0)}
 

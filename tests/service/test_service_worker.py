@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support.live_service import live
 
 import rung
 from rung.service.http import Api
@@ -15,6 +14,7 @@ from rung.service.worker import Lent, Worker
 from rung.service.worker_objectives import Objectives, RefusedError
 from rung.service.worker_run import Engine
 from rung.trials import events as ev
+from support.live_service import live
 
 SPACE = {"x": rung.Float(0.0, 1.0)}
 HAVE = "objectives_that_workers_have"

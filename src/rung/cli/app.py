@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from rung import __version__
-from rung.cli import output
+from rung.cli import output, place
 from rung.cli.exits import BAD_INPUT, INTERRUPTED
 from rung.errors import UserError
 
@@ -59,17 +59,37 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more, on stderr.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but results and errors.")] = False,
+    service: Annotated[
+        str | None,
+        typer.Option(
+            "--service",
+            metavar="URL",
+            envvar="RUNG_SERVICE",
+            help="Work on the studies of a service, as http://127.0.0.1:8080, in place of --storage.",
+        ),
+    ] = None,
+    token_file: Annotated[
+        str | None,
+        typer.Option(
+            "--token-file",
+            metavar="FILE",
+            envvar="RUNG_TOKEN_FILE",
+            help="The token to show it; else RUNG_TOKEN.",
+        ),
+    ] = None,
 ) -> None:
     """Give rung a budget. It climbs from many cheap tries to the one best model.
 
     Exit codes: 0 good, 1 no usable result, 2 bad input, 130 interrupted.
     """
     output.volume.set(int(verbose) - int(quiet))
+    place.choose(context, service, token_file)
 
 
 def _hang_in() -> None:
@@ -93,6 +113,7 @@ def _hang_in() -> None:
     from rung.cli.show import show
     from rung.cli.storage import group as storage
     from rung.cli.tune import resume, tune
+    from rung.cli.worker import worker
 
     search, models, keep, about = "Search", "Models", "Studies", "About"
     rows: list[tuple[str, Callable[..., None], str]] = [
@@ -109,6 +130,7 @@ def _hang_in() -> None:
         ("monitor", monitor, models),
         ("export-model", export_model, models),
         ("serve", serve, models),
+        ("worker", worker, keep),
         ("list", studies.list_studies, keep),
         ("show", show, keep),
         ("report", report, keep),

@@ -13,6 +13,8 @@ from rung.trials.events import Limits
 from rung.trials.history import History
 
 if TYPE_CHECKING:
+    from rung.service.client import Client
+    from rung.storage import Storage
     from rung.study import Study
 
 
@@ -56,6 +58,41 @@ def change_space(study: Study, text: str, given: Sequence[str]) -> None:
     from rung.cli.tuning import assignments
 
     study.change_space(read_space(text), assignments(given))
+
+
+def extend_there(
+    client: Client,
+    storage: Storage,
+    name: str,
+    budgets: tuple[int | None, str | None, int | None, float | None] | None,
+    space: tuple[str | None, Sequence[str]],
+) -> None:
+    """The same for a study of a service.
+
+    Args:
+        budgets: what is added, see `extended`; None: nothing.
+        space: the file of its new space, or None, and what new parameters were so far.
+
+    Raises:
+        UserError: as `extended` and `change_space`, or the service refuses.
+    """
+    from rung.cli.objective import read_space
+    from rung.cli.store import read_study
+    from rung.cli.tuning import assignments
+
+    before = read_study(storage, name).history
+    if budgets is not None:
+        limits = extended(before, *budgets)
+        client.change(
+            name,
+            trials=limits.trials,
+            budget=limits.seconds,
+            total_resource=limits.total_resource,
+            target=limits.target,
+        )
+    file, given = space
+    if file is not None:
+        client.change_space(name, read_space(file), assignments(given))
 
 
 _OPTIONS = {

@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from rung.cli.place import placed
+
 DEFAULT_STORAGE = "rung.db"
 
 Storage = Annotated[
@@ -16,6 +18,7 @@ Storage = Annotated[
         metavar="PATH|URL",
         help="Where the studies are kept: a file, or a URL such as sqlite:///study.db.",
         show_default=True,
+        callback=placed,
     ),
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The study's name; `rung list` has them.")]

@@ -22,7 +22,7 @@ def outcome(study: Study, result: Result, storage: str) -> None:
     from rung.trials.history import CONFIRM, TOLD
 
     begun = study.history.begun
-    ends = _ENDS.get(result.reason or "", "all that was asked for")
+    ends = ENDS.get(result.reason or "", "all that was asked for")
     kinds = list(study.history.apart.values())
     repeats = f", {count} that confirm" if (count := kinds.count(CONFIRM)) else ""
     repeats += f", {count} that were told" if (count := kinds.count(TOLD)) else ""
@@ -92,7 +92,7 @@ def _again(history: History) -> tuple[str, str]:
     return ("--total-resource", str(history.spent)) if limits.total_resource else ("--trials", "50")
 
 
-_ENDS = {
+ENDS = {
     "interrupted": "interrupted",
     "budget": "the time budget is spent",
     "target": "the target is reached",

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rung.cli import output
 from rung.study.checkpoint_words import trouble
@@ -17,7 +17,7 @@ from rung.trials.events import Event, JobFailed, StopDecided
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from rung.study.study import Study
+    from rung.trials.events import Identity
     from rung.trials.history import History
 
 PATIENCE = 10.0  # seconds between two plain lines
@@ -28,10 +28,20 @@ _FINISHING = {
 }
 
 
+class Searched(Protocol):
+    """What is watched: a study that runs here or elsewhere."""
+
+    @property
+    def history(self) -> History: ...
+
+    @property
+    def identity(self) -> Identity: ...
+
+
 class Progress:
     """Watches a study: called with each batch of events that was logged."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Searched) -> None:
         self._history = study.history
         self._began = time.monotonic() - study.history.clock.seconds
         self._printed = time.monotonic()
@@ -40,7 +50,7 @@ class Progress:
         self._shown: Any = None
         self._told: set[type] = set()  # kinds of trouble with checkpoints
 
-    def __call__(self, study: Study, events: Sequence[Event]) -> None:
+    def __call__(self, study: Searched, events: Sequence[Event]) -> None:
         for event in events:
             if isinstance(event, StopDecided) and event.reason in _FINISHING:
                 self._tell(_FINISHING[event.reason])
@@ -95,7 +105,7 @@ def status(history: History, seconds: float) -> str:
 
 
 @contextmanager
-def watching(study: Study) -> Iterator[Progress | None]:
+def watching(study: Searched) -> Iterator[Progress | None]:
     """A progress display for this study, or None under `-q`."""
     if output.quiet():
         yield None

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from rung.cli.options import DEFAULT_STORAGE
+from rung.cli.place import is_service, remote
 from rung.errors import StorageError, StudyError
 from rung.storage import is_there, open_storage, shown
 
@@ -47,13 +48,17 @@ def reading(url: str) -> Iterator[Storage]:
     Raises:
         StorageError: there is no such file.
     """
-    if url != DEFAULT_STORAGE and not is_there(url):
-        raise StorageError(f"there is no storage {url}: check --storage and RUNG_STORAGE")
-    storage = open_storage(url)
+    storage = remote(url) if is_service(url) else _local(url)
     try:
         yield storage
     finally:
         storage.close()
+
+
+def _local(url: str) -> Storage:
+    if url != DEFAULT_STORAGE and not is_there(url):
+        raise StorageError(f"there is no storage {url}: check --storage and RUNG_STORAGE")
+    return open_storage(url)
 
 
 def read_study(storage: Storage, name: str) -> StoredStudy:
@@ -93,6 +98,9 @@ def command(verb: str, name: str, url: str, *more: str) -> str:
 
     A URL with a password that the environment has need not be typed.
     """
+    if is_service(url):
+        service = [] if os.environ.get("RUNG_SERVICE", "").rstrip("/") == url else ["--service", url]
+        return shlex.join(["rung", *service, verb, name, *more])
     bare = shown(url)
     known = url == DEFAULT_STORAGE or (bare != url and os.environ.get("RUNG_STORAGE") == url)
     storage = [] if known else ["--storage", bare]

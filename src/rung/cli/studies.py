@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from rung.cli import output
 from rung.cli.options import DEFAULT_STORAGE, Json, Name, Storage, Target, TotalResource, Trials
+from rung.cli.place import client_of
 from rung.errors import UserError
+
+if TYPE_CHECKING:
+    from rung.storage import Storage as Stored
 
 
 def list_studies(
@@ -168,19 +172,22 @@ def extend(  # noqa: PLR0913  # a door
 
     A target takes the place of the earlier one, and a space too: what was observed is read as of the new one.
     """
-    from rung.cli.extend import change_space, extended
+    from rung.cli.extend import change_space, extend_there, extended
     from rung.cli.store import command, reading
     from rung.study import Study
 
     budgets = (trials, budget, total_resource, target)
-    with reading(storage) as store, Study.open(store, name) as study:
-        if space is None or any(more is not None for more in budgets):
-            limits = extended(study.history, *budgets)
+    keeps = space is not None and all(more is None for more in budgets)
+    with reading(storage) as store:
+        client = client_of(store)
+        if client is not None:
+            extend_there(client, store, name, None if keeps else budgets, (space, given or []))
         else:
-            limits = study.history.limits
-        if space is not None:
-            change_space(study, space, given or [])
-        study.set_limits(limits)
+            with Study.open(store, name) as study:
+                limits = study.history.limits if keeps else extended(study.history, *budgets)
+                if space is not None:
+                    change_space(study, space, given or [])
+                study.set_limits(limits)
     has = "more budget" if space is None else "the new space"
     output.say(f"{name} has {has}; go on with: {command('resume', name, storage)}")
 
@@ -236,8 +243,7 @@ def note(
     from rung.study import Study
 
     with reading(storage) as store:
-        row = store.find(name)
-        if row is not None and row.writer is not None:
+        if _written_elsewhere(store, name):
             store.request(name, "note", {"text": text})
         else:
             with Study.open(store, name) as study:
@@ -257,13 +263,18 @@ def enqueue(
     asked = _configuration(config)
     with reading(storage) as store:
         read_study(store, name).history.space.from_mapping(asked)
-        row = store.find(name)
-        if row is not None and row.writer is not None:
+        if _written_elsewhere(store, name):
             store.request(name, "enqueue", asked)
         else:
             with Study.open(store, name) as study:
                 study.enqueue(asked)
     output.say(f"{name} runs it next")
+
+
+def _written_elsewhere(store: Stored, name: str) -> bool:
+    """Whether what is wanted of a study is to be asked of whoever writes it."""
+    row = store.find(name)
+    return client_of(store) is not None or (row is not None and row.writer is not None)
 
 
 def _configuration(text: str) -> dict[str, Any]:
@@ -297,8 +308,13 @@ def tell(
         told = _configuration(value) if value.lstrip().startswith("{") else float(value)
     except ValueError:
         raise UserError(f"the value {value!r} is no number") from None
-    with reading(storage) as store, Study.open(store, name) as study:
-        study.tell(_configuration(config), told, resource=resource)
+    with reading(storage) as store:
+        client = client_of(store)
+        if client is not None:
+            client.known(name, _configuration(config), told, resource)
+        else:
+            with Study.open(store, name) as study:
+                study.tell(_configuration(config), told, resource=resource)
     output.say(f"{name} knows it")
 
 
@@ -315,8 +331,13 @@ def fix(
     from rung.study import Study
 
     fixed = assignments(values or [])
-    with reading(storage) as store, Study.open(store, name) as study:
-        study.fix(fixed)
+    with reading(storage) as store:
+        client = client_of(store)
+        if client is not None:
+            client.fix(name, fixed)
+        else:
+            with Study.open(store, name) as study:
+                study.fix(fixed)
     shown = ", ".join(f"{key} = {output.number(value)}" for key, value in fixed.items())
     output.say(f"{name}: fixed {shown}" if fixed else f"{name}: nothing is fixed any more")
 

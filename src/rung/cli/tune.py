@@ -19,6 +19,8 @@ from rung.cli.options import (
     TrialTime,
     Workers,
 )
+from rung.cli.place import is_service
+from rung.errors import UserError
 
 ObjectiveFile = Annotated[
     str | None,
@@ -126,6 +128,21 @@ CheckpointLimit = Annotated[
         help="The most that they may be together, such as 20GB, or none.",
     ),
 ]
+Detach = Annotated[
+    bool, typer.Option("--detach", help="Of a service's study: don't follow it, leave it there.")
+]
+Weight = Annotated[
+    float, typer.Option("--weight", help="Of a service's study: its share of the workers, against others'.")
+]
+Priority = Annotated[
+    int, typer.Option("--priority", help="Of a service's study: a higher one is served first.")
+]
+MinSlots = Annotated[
+    int, typer.Option("--min-slots", min=0, help="Of a service's study: slots that it always gets.")
+]
+MaxSlots = Annotated[
+    int | None, typer.Option("--max-slots", min=0, help="Of a service's study: the most slots that it gets.")
+]
 Plan = Annotated[bool, typer.Option("--plan", help="Only say what would run, and what it can cost.")]
 
 
@@ -167,6 +184,11 @@ def tune(  # noqa: PLR0913  # a door
     plan: Plan = False,
     storage: Storage = DEFAULT_STORAGE,
     study: StudyName = None,
+    detach: Detach = False,
+    weight: Weight = 1.0,
+    priority: Priority = 0,
+    min_slots: MinSlots = 0,
+    max_slots: MaxSlots = None,
 ) -> None:
     """Tune your own code: FUNCTION(trial), (config) or (config, budget) in FILE.py, or any program."""
     given = locals()  # first of all, so that it has the options and nothing else
@@ -190,12 +212,20 @@ def resume(  # noqa: PLR0913  # a door
     shell: Shell = False,
     checkpoints: Checkpoints = None,
     checkpoint_limit: CheckpointLimit = None,
+    detach: Detach = False,
 ) -> None:
     """Go on with a study that was interrupted, paused or extended."""
     from rung.cli.store import door_of, reading
     from rung.cli.tuning import check_executor, last_command, limit_of, named, recorded, run_in_the_open
     from rung.study import Study
 
+    if is_service(storage):
+        from rung.cli.submit import resume as resume_there
+
+        if named(objective, command, shell) or workers or executor or checkpoints or checkpoint_limit:
+            raise UserError("a service's study goes on as it was begun: leave these options out")
+        resume_there(name, storage, detach=detach)
+        return
     with reading(storage) as store:
         door = door_of(store, name)
     if door == "search":

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rung.cli import output
+from rung.cli.place import is_service
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -62,6 +63,20 @@ class Options(NamedTuple):
     plan: bool
     storage: str
     study: str | None
+    detach: bool
+    weight: float
+    priority: int
+    min_slots: int
+    max_slots: int | None
+
+
+_SHARES: Mapping[str, Any] = {
+    "detach": False,
+    "weight": 1.0,
+    "priority": 0,
+    "min_slots": 0,
+    "max_slots": None,
+}
 
 
 def tuned(options: Options) -> None:
@@ -71,6 +86,13 @@ def tuned(options: Options) -> None:
     from rung.study.limits import make_limits
     from rung.study.run import check_engine
 
+    if is_service(options.storage):
+        from rung.cli.submit import submit
+
+        submit(options)
+        return
+    if given := [name for name, plain in _SHARES.items() if getattr(options, name) != plain]:
+        raise UserError(f"--{given[0].replace('_', '-')} is for studies of a service: name it by --service")
     asked = named(options.objective, options.command, options.shell)
     if not asked:
         raise UserError(NOTHING)
@@ -114,7 +136,7 @@ def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
         load_space(options.space, loaded),
         metric=setting(loaded, "metric", options.metric, "loss"),
         mode=setting(loaded, "mode", options.mode, "min"),
-        reference=_numbers(options.reference),
+        reference=numbers(options.reference),
         constraints=options.constraint or setting(loaded, "constraints", None, ()),
         resource=setting(loaded, "resource", options.resource, None),
         eta=options.eta,
@@ -167,7 +189,8 @@ def _policies(options: Options) -> tuple[str | None, str | None]:
     return named.sampler, named.scheduler
 
 
-def _numbers(text: str | None) -> Sequence[float] | None:
+def numbers(text: str | None) -> Sequence[float] | None:
+    """Numbers with commas between them, one for each metric."""
     try:
         return None if text is None else [float(word) for word in text.split(",")]
     except ValueError:

@@ -219,6 +219,8 @@ class Api:
             except httpx.TransportError as error:
                 tries.again(_why(error), None)
                 continue
+            if response.status_code == 401 and self._token_came():
+                continue
             if response.status_code not in _AGAIN:
                 break
             tries.again(f"it answers {response.status_code}", response.headers.get("Retry-After"))
@@ -226,6 +228,17 @@ class Api:
         if not response.is_success:
             raise problem(response, self.url)
         return response
+
+    def _token_came(self) -> bool:
+        """Whether a service of this machine has a token by now: at the first call it may not have run."""
+        from rung.service import local_token
+
+        if "Authorization" in self._http.headers:
+            return False
+        token = local_token.find(self.url)
+        if token is not None:
+            self._http.headers["Authorization"] = f"Bearer {token}"
+        return token is not None
 
     def _once(self, call: Call, headers: Mapping[str, str], stream: bool) -> httpx.Response:
         """One try."""
