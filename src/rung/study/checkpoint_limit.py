@@ -12,7 +12,7 @@ What is never given up: the incumbent's, and what a job that runs, or will run a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -59,29 +59,37 @@ def surplus(held: Sequence[Held], limit: int) -> list[Held]:
     return [one for one in chosen if one not in spared]
 
 
-def held(history: History, scheduler: Scheduler) -> list[Held]:
-    """All checkpoints that the log has not given up, each once."""
-    needed = _needed(history)
-    chances = _Chances(history)
-    found: dict[str, Held] = {}
-    best, incumbent = history.best_checkpoint, history.incumbent
-    if best is not None and incumbent is not None:
-        found[best.path] = Held(incumbent.trial, best.path, best.size, 0.0, True)
-    for trial, one in history.checkpoints.items():
-        stays = one.path in needed or (incumbent is not None and incumbent.trial == trial)
-        chance = chances.of(trial) if not stays and scheduler.may_resume(history, trial) else 0.0
-        found.setdefault(one.path, Held(trial, one.path, one.size, chance * one.resource, stays))
-    for trial, one in history.previous.items():
-        found.setdefault(one.path, Held(trial, one.path, one.size, 0.0, one.path in needed))
-    return list(found.values())
+def held(history: History, scheduler: Scheduler, there: Mapping[int, Mapping[str, int]]) -> list[Held]:
+    """What is known of the checkpoints that are there.
+
+    Args:
+        there: by trial and path, their bytes.
+    """
+    needed, chances = _needed(history), _Chances(history)
+    found: list[Held] = []
+    for trial, sizes in there.items():
+        latest = history.checkpoints.get(trial)
+        for path, size in sizes.items():
+            stays, cost = path in needed, 0.0
+            if not stays and latest is not None and path == latest.path:
+                cost = chances.of(trial, scheduler) * latest.resource
+            found.append(Held(trial, path, size, cost, stays))
+    return found
 
 
 def _needed(history: History) -> set[str]:
-    """The paths of what jobs that run, or will run again, have started from, and of what they saved last."""
-    jobs = [*history.running.values(), *history.retry]
-    paths = {job.job.checkpoint for job in jobs} | set(history.borrowed.values())
-    latest = (history.checkpoints.get(job.job.trial) for job in jobs)
-    return {path for path in (*paths, *(one.path for one in latest if one is not None)) if path is not None}
+    """The paths of the incumbent's, and of those that jobs that run, or will run again, start from."""
+    paths = set(history.borrowed.values())
+    best, incumbent = history.best_checkpoint, history.incumbent
+    latest = [*history.running, *(waiting.job.trial for waiting in history.retry)]
+    latest += [incumbent.trial] if incumbent is not None else []
+    paths |= {history.checkpoints[trial].path for trial in latest if trial in history.checkpoints}
+    paths |= {one.job.checkpoint for one in history.running.values() if one.job.checkpoint is not None}
+    for waiting in history.retry:  # it goes on from what it saved itself, if it did
+        own = history.checkpoints.get(waiting.job.trial)
+        if waiting.job.checkpoint is not None and own is None:
+            paths.add(waiting.job.checkpoint)
+    return paths | ({best.path} if best is not None else set())
 
 
 class _Chances:
@@ -91,10 +99,10 @@ class _Chances:
         self._history = history
         self._rungs: dict[tuple[int, int], dict[int, float]] = {}  # by bracket and resource, then by trial
 
-    def of(self, trial: int) -> float:
+    def of(self, trial: int, scheduler: Scheduler) -> float:
         history = self._history
-        if history.states[trial] is not TrialState.PAUSED:
-            return 1.0
+        if history.states[trial] is not TrialState.PAUSED or not scheduler.may_resume(history, trial):
+            return 0.0
         rung = (history.brackets[trial], history.reached[trial])
         if rung not in self._rungs:
             self._rungs[rung] = self._rung(*rung)

@@ -77,7 +77,7 @@ class Keeper:
                 self._add(event.trial, event.path, event.size)  # type: ignore[attr-defined]
             if kind in _ENDS or kind is CheckpointSaved or kind is CheckpointDamaged:
                 ended = ended or kind in _ENDS
-                self._review(event.trial)  # type: ignore[attr-defined]
+                self._review_family(event.trial)  # type: ignore[attr-defined]
         if self._there:
             self._follow_incumbent()
         if not ended:
@@ -101,21 +101,35 @@ class Keeper:
         self._doomed.append(path)
 
     def _review(self, trial: int) -> None:
-        """Doom what the log has of this trial no more."""
+        """Doom what the log has of this trial no more, and nobody starts from."""
         there = self._there.get(trial)
         if there is None:
             return
         history = self._writer.history
-        owner = history.origins[trial].parent
-        if owner is not None and owner in self._there and owner not in history.checkpoints:
-            self._review(owner)  # the one that this trial began from was damaged
         latest, previous = history.checkpoints.get(trial), history.previous.get(trial)
         kept = {one.path for one in (latest, previous, history.best_checkpoint) if one is not None}
-        running = history.running.get(trial)
-        if running is not None and running.job.checkpoint is not None:
-            kept.add(running.job.checkpoint)
         for path in [path for path in there if path not in kept]:
-            self._doom(trial, path)
+            if not self._is_in_use(trial, path):
+                self._doom(trial, path)
+
+    def _review_family(self, trial: int) -> None:
+        """The trial, and the one that it may have begun from."""
+        parent = self._writer.history.origins[trial].parent
+        self._review(trial)
+        if parent is not None:
+            self._review(parent)
+
+    def _is_in_use(self, trial: int, path: str) -> bool:
+        """Whether a job that runs, or will run again, starts from this one: the trial's own or a child's."""
+        history = self._writer.history
+        running = history.running.get(trial)
+        if running is not None and running.job.checkpoint == path:
+            return True
+        children = bool(history.borrowed) and path in history.borrowed.values()
+        return children or any(
+            waiting.job.checkpoint == path and waiting.job.trial not in history.checkpoints
+            for waiting in history.retry
+        )
 
     def _find_best(self) -> tuple[int, str] | None:
         best, incumbent = self._writer.history.best_checkpoint, self._writer.history.incumbent
@@ -154,7 +168,7 @@ class Keeper:
         given_up: list[Event] = []
         if limit is None or self._bytes <= limit:
             return given_up
-        for one in surplus(held(history, self._writer.scheduler), limit):
+        for one in surplus(held(history, self._writer.scheduler, self._there), limit):
             event = CheckpointDeleted(one.trial, now, one.path, "limit")
             history.fold(event)
             given_up.append(event)
@@ -162,20 +176,17 @@ class Keeper:
         return given_up
 
     def delete(self) -> None:
-        """Remove the folders of what the log has given up, but for those that a running trial began from."""
+        """Remove the folders of what the log has given up."""
         if not self._doomed:
             return
-        places, borrowed = self._places(), set(self._writer.history.borrowed.values())
-        waiting = [path for path in self._doomed if path in borrowed]
-        going = [path for path in self._doomed if path not in borrowed]
-        while going:
+        places = self._places()
+        while self._doomed:
             try:
-                places.delete(going[-1])
+                places.delete(self._doomed[-1])
             except StorageError:  # its store does not answer: at the latest the next session deletes it
                 self._not_before = time.monotonic() + _PAUSE
-                break
-            going.pop()
-        self._doomed = going + waiting
+                return
+            self._doomed.pop()
 
     def _places(self) -> Places:
         if self._opened is None or not self._opened.knows(self._writer.history):
