@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from benchmarks.sharing_peers import FixedParts, fair, first_come
 
 DATA: Final = Path("benchmarks/data/sharing.json")
 PICTURE: Final = Path("docs/images/sharing.svg")
-LARGE: Final = Workload(studies=200, nodes=625, slots=8, apart=20.0)
+LARGE: Final = Workload(studies=200, nodes=625, slots=8, apart=10.0)
 SMALL: Final = Workload(studies=20, nodes=20, slots=8, apart=200.0)
 
 
@@ -30,7 +31,9 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     arguments = parser.parse_args()
     workload = SMALL if arguments.small else LARGE
-    found = {name: Cluster(workload, decide).run() for name, decide in ways(workload).items()}
+    names = list(ways(workload))
+    with ProcessPoolExecutor(len(names)) as pool:
+        found = dict(zip(names, pool.map(_simulate, names, [workload] * len(names)), strict=True))
     print(show(rows(found), as_json=arguments.json))
     if not arguments.small:
         DATA.write_text(json.dumps({name: figures._asdict() for name, figures in found.items()}) + "\n")
@@ -43,6 +46,10 @@ def ways(workload: Workload) -> dict[str, Callable[..., list]]:
     """Who decides, by name; fixed parts are what each study would get if all were there."""
     part = workload.nodes * workload.slots // workload.studies
     return {"fair": fair, "first come": first_come, "fixed parts": FixedParts(part)}
+
+
+def _simulate(name: str, workload: Workload) -> Figures:
+    return Cluster(workload, ways(workload)[name]).run()
 
 
 def rows(found: dict[str, Figures]) -> list[Row]:

@@ -71,7 +71,7 @@ class Search:
     def __init__(self, number: int, arrival: float, rng: np.random.Generator) -> None:
         self.name = f"s{number:03}"
         self.arrival = arrival
-        self.trials = int(np.clip(rng.lognormal(np.log(150), 1.2), 20, 5000))
+        self.trials = int(np.clip(rng.lognormal(np.log(80), 1.2), 20, 3000))
         self.pace = float(rng.lognormal(np.log(120.0), 0.5))  # seconds a unit of resource
         self.gang = 4 if number % 10 == 9 else 1
         self.seed = int(rng.integers(2**31))

@@ -147,7 +147,7 @@ class _Asked:
     def for_gangs(self, taker: _Taker) -> None:
         """What a gang's node still needs."""
         for name in taker.share.kept:
-            for task in givers(self._state, self._state.nodes[name], taker.share) or ():
+            for task in givers(self._state, self._state.nodes[name], taker.share, self._given) or ():
                 self._ask(task, taker.share)
 
     def for_jobs(self, taker: _Taker) -> None:

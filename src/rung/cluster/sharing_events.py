@@ -119,7 +119,7 @@ class Policy(msgspec.Struct, frozen=True):
             raise StudyError("sharing: patience, cooldown, reserve_after and grace must be 0 seconds or more")
 
 
-class SharingEvent(msgspec.Struct, frozen=True):
+class SharingEvent(msgspec.Struct, frozen=True, tag_field="kind", tag=True):
     """Something that happened at `time`, in seconds; a time before the last one's counts as that."""
 
     time: float

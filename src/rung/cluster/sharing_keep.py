@@ -8,6 +8,7 @@ needs. A gang never holds slots before it has all of them, and all are on one no
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from rung.cluster.sharing_nodes import NodeState, TaskState
 from rung.cluster.sharing_state import SLACK, Share, Sharing
@@ -71,17 +72,19 @@ def _nearness(state: Sharing, node: NodeState, share: Share) -> tuple[int, int]:
     return min(share.claim.gang, node.slots - max(own, stuck)), node.free + node.leaving
 
 
-def givers(state: Sharing, node: NodeState, share: Share) -> list[TaskState] | None:
+def givers(
+    state: Sharing, node: NodeState, share: Share, lost: Mapping[str, int] | None = None
+) -> list[TaskState] | None:
     """The jobs on a kept node to ask to stop so that the gang can start; None if it can't, even so.
 
-    Empty if what is free and leaving is enough.
+    Empty if what is free and leaving is enough. `lost` are slots that studies give up elsewhere.
     """
     missing = share.claim.gang - node.free - node.leaving
     below = share.staying < max(share.ideal, share.claim.minimum)
     if missing <= 0:
         return []
     chosen: list[TaskState] = []
-    given: dict[str, int] = {}
+    given = dict(lost or {})
     for task in sorted(node.tasks.values(), key=lambda task: (not task.filling, *task.loss)):
         study, slots = task.task.study, task.task.slots
         if task.leaving or not task.task.preemptible or study == share.claim.study:
