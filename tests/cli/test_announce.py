@@ -32,10 +32,10 @@ def said(rung, folder: Path):
 
 def test_a_file_and_a_number_of_trials_are_enough_for_asha(rung, folder: Path) -> None:
     (folder / "train.py").write_text(FILE + "resource = ('epoch', 1, 9)\nmetric = 'error'\n" + TRAIN)
-    done = rung("tune", "train.py", "--trials", 12)
+    done = rung("tune", "train.py", "--trials", 4)
     assert done.exit_code == 0, done.stderr
     assert "sampler auto, scheduler asha" in done.stderr
-    assert "12 trials, all that was asked for" in done.stderr
+    assert "4 trials, all that was asked for" in done.stderr
     assert done.stdout.startswith("best error ")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from rung.errors import RungError
 from rung.storage import open_storage
 from rung.trials.events import CheckpointSaved, JobStarted, Recorded, Reported
 
@@ -47,6 +48,16 @@ def log(name: str, path: str = "rung.db") -> list:
     return found
 
 
+def saved(name: str) -> int:
+    """How many checkpoints the study's log has by now; 0 where it is not there yet."""
+    try:
+        return (
+            sum(isinstance(event, CheckpointSaved) for event in log(name)) if Path("rung.db").exists() else 0
+        )
+    except RungError:
+        return 0
+
+
 def test_a_program_is_tuned_and_its_study_goes_on_without_the_command(rung, program: Path) -> None:
     args = ("tune", "--command", COMMAND, "--space", "space.json", "--resource", "step:1:4", "--eta", 2)
     done = rung(*args, "--trials", 6, "--sampler", "random", "--study", "s")
@@ -77,7 +88,7 @@ def test_paused_by_another_process_and_resumed_in_another_folder(
         "tune", "--command", COMMAND, "--space", "space.json", "--resource", "step:3:6", "--eta", 2,
         "--trials", 4, "--workers", 2, "--study", "s", "--sampler", "random",
     )  # fmt: skip
-    while not Path("rung.db").exists() or sum(isinstance(e, CheckpointSaved) for e in log("s")) < 4:
+    while saved("s") < 4:
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     assert rung("pause", "s").exit_code == 0
