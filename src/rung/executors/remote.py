@@ -19,6 +19,7 @@ from rung.executors.checkpoint_files import MANIFEST, DamagedError, Manifest, ch
 
 _URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*(::|://)")
 _OURS: Final = re.compile(r"trial-\d{6,}/[^/.][^/]*")
+_OBJECTS: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "oss", "oci", "b2"})
 _PROBE: Final = ".rung-probe"
 
 
@@ -53,7 +54,7 @@ def probe(place: str) -> None:
     """
     with _told(f"checkpoints cannot be written to {place}"):
         files, path = _file_system(place)
-        files.makedirs(path, exist_ok=True)
+        _make_folder(files, path)
         files.pipe_file(f"{path}/{_PROBE}", b"")
         files.rm_file(f"{path}/{_PROBE}")
 
@@ -73,10 +74,17 @@ def upload(folder: str, manifest: Manifest, url: str) -> None:
 
 
 def _make_folders(files: Any, path: str, manifest: Manifest) -> None:
-    """Stores of objects have no folders; of others each must be there before its files."""
+    """Each must be there before its files."""
     folders = {posixpath.dirname(entry.path) for entry in manifest.files}
     for name in sorted({"", *folders}):
-        files.makedirs(f"{path}/{name}".rstrip("/"), exist_ok=True)
+        _make_folder(files, f"{path}/{name}".rstrip("/"))
+
+
+def _make_folder(files: Any, path: str) -> None:
+    """Where there are folders; where there are none it would make a bucket, for a name that is misspelt."""
+    names = (files.protocol,) if isinstance(files.protocol, str) else files.protocol
+    if _OBJECTS.isdisjoint(names):
+        files.makedirs(path, exist_ok=True)
 
 
 def manifest_at(url: str, digest: str) -> Manifest:
