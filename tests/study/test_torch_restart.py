@@ -109,7 +109,8 @@ def test_by_command_with_signals_and_in_other_processes(tmp_path: Path) -> None:
             **more,
         )
 
-    tuning = ("tune", EXAMPLE, "--trials", 6, "--deterministic", 2, "--sampler", "random", "--study", "s")
+    methods = ("--sampler", "random", "--scheduler", "plain", "--deterministic", 2)
+    tuning = ("tune", EXAMPLE, "--trials", 4, *methods, "--study", "s")
 
     def outcome(home: Path) -> list[Any]:
         store = open_storage(str(home / "s.db"))
@@ -132,11 +133,11 @@ def test_by_command_with_signals_and_in_other_processes(tmp_path: Path) -> None:
     rough.mkdir()
     assert command(*tuning, cwd=calm).wait() == 0
     child = command(*tuning, cwd=rough)
-    reports = _wait_for_reports(rough, 2)
+    reports = _wait_for_reports(rough, 3)
     child.send_signal(signal.SIGINT)
     child.wait()
     child = command("resume", "s", cwd=rough)
-    _wait_for_reports(rough, reports + 1)
+    _wait_for_reports(rough, reports + 3)
     assert command("pause", "s", cwd=rough).wait() == 0
     child.wait()
     moved = tmp_path / "moved"
@@ -158,5 +159,5 @@ def _wait_for_reports(home: Path, count: int) -> int:
             store.close()
             if found >= count:
                 return found
-        time.sleep(0.05)
+        time.sleep(0.2)
     raise AssertionError("nothing was reported")

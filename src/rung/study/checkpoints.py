@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rung.errors import StorageError
+from rung.executors.remote import is_url
 from rung.study.checkpoint_limit import held, surplus
 from rung.study.checkpoint_places import Places, wanted
 from rung.study.writer import Writer
@@ -21,8 +23,12 @@ from rung.trials.events import (
 )
 from rung.trials.states import TrialState
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
+
 _ENDS = frozenset({JobFinished, JobFailed, JobStopped})
 _EVERY = 32  # checkpoints saved between two looks at all of them
+_HANDS = 4  # threads that delete in a store by URL
 _PAUSE = 60.0  # seconds until what a store did not delete is tried again
 
 
@@ -41,6 +47,8 @@ class Keeper:
         self._doomed: list[str] = []  # given up in the log, or superseded: their folders go at the next sweep
         self._not_before = 0.0  # that is tried again, by the monotonic clock
         self._opened: Places | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._going: dict[Future[None], str] = {}  # paths that are being deleted
         history = writer.history
         for kept in (history.checkpoints, history.previous):
             for trial, checkpoint in kept.items():
@@ -67,7 +75,7 @@ class Keeper:
         They come where a job has ended: in which portions a running job's events arrive is chance, and the
         log of one worker is to be the same each time.
         """
-        if self._doomed and time.monotonic() >= self._not_before:
+        if (self._doomed or self._going) and time.monotonic() >= self._not_before:
             self.delete()
         ended = False
         for event in news:
@@ -176,17 +184,43 @@ class Keeper:
         return given_up
 
     def delete(self) -> None:
-        """Remove the folders of what the log has given up."""
+        """Remove the folders of what the log has given up; in a store by URL that goes on beside the loop."""
+        self._look_after_going()
         if not self._doomed:
             return
         places = self._places()
         while self._doomed:
-            try:
-                places.delete(self._doomed[-1])
-            except StorageError:  # its store does not answer: at the latest the next session deletes it
+            path = self._doomed.pop()
+            if is_url(path):
+                self._going[self._hands().submit(places.delete, path)] = path
+            else:
+                places.delete(path)
+
+    def close(self) -> None:
+        """Delete, and wait until it is done; what a store does not delete now, the next session does."""
+        self.delete()
+        if self._pool is not None:
+            self._pool.shutdown(wait=True)
+            self._pool = None
+            self._look_after_going()
+
+    def _look_after_going(self) -> None:
+        """What a store did not delete is tried again, later."""
+        for future in [future for future in self._going if future.done()]:
+            path = self._going.pop(future)
+            error = future.exception()
+            if isinstance(error, StorageError):
+                self._doomed.append(path)
                 self._not_before = time.monotonic() + _PAUSE
-                return
-            self._doomed.pop()
+            elif error is not None:
+                raise error
+
+    def _hands(self) -> ThreadPoolExecutor:
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(_HANDS, "rung-checkpoints")
+        return self._pool
 
     def _places(self) -> Places:
         if self._opened is None or not self._opened.knows(self._writer.history):

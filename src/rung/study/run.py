@@ -274,7 +274,7 @@ class Loop:
         """Give up what no rung can need, and end the session (only when log and history agree)."""
         now = self.executor.now()
         self.writer.commit_folded(self._keeper.give_up(now))
-        self._keeper.delete()
+        self._keeper.close()
         self.writer.end(ended(self.history) or "done", now)
 
 
