@@ -1,5 +1,6 @@
 """Random use of a storage, compared with a dictionary."""
 
+import itertools
 import shutil
 import tempfile
 from pathlib import Path
@@ -7,12 +8,13 @@ from pathlib import Path
 import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, settings
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from rung.errors import LeaseError, StudyError
 from rung.storage import open_storage
 from rung.storage.base import Summary
 from rung.trials import events as ev
+from support.postgres import Server
 
 NAMES = st.sampled_from(["a", "b", "c", "ä b"])
 NUMBERS = st.floats(allow_nan=False) | st.integers(-(2**63), 2**64 - 1)
@@ -154,6 +156,27 @@ class SqliteMachine(StorageMachine):
             study.log = None
         self.storage.close()
         self.storage = self.make()
+
+
+class PostgresMachine(StorageMachine):
+    """In a namespace of its own each time."""
+
+    server: Server
+    numbers = itertools.count()
+
+    def make(self):
+        return open_storage(f"{self.server.url()}?schema=machine_{next(self.numbers)}&files={self.folder}")
+
+
+def test_postgres_machine(postgres_server):
+    PostgresMachine.server = postgres_server
+    few = settings(
+        max_examples=6,
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    run_state_machine_as_test(PostgresMachine, settings=few)
 
 
 TestMemoryMachine = MemoryMachine.TestCase

@@ -48,6 +48,7 @@ def examine(storage: str) -> dict[str, Any]:
             "version": sqlite3.sqlite_version,
             "wal_bug": has_wal_bug(sqlite3.sqlite_version_info),
         },
+        "postgresql": postgresql(storage),
         "installed": {name: _installed(name) for name in _CORE},
         "extras": {name: _installed(name) for name in _MORE},
     }
@@ -88,6 +89,44 @@ def disk(folder: Path) -> dict[str, Any]:
     }
 
 
+def postgresql(storage: str) -> dict[str, Any]:
+    """Whether studies can be kept in PostgreSQL: psycopg, and the server if the storage is in one."""
+    from rung.errors import StorageError
+    from rung.storage import is_postgres, open_storage, shown
+
+    found: dict[str, Any] = {
+        "psycopg": _installed("psycopg"),
+        "libpq": None,
+        "storage": None,
+        "server": None,
+        "why": None,
+    }
+    if found["psycopg"] is not None:
+        import psycopg
+
+        number = psycopg.pq.version()  # 180006 is 18.6
+        found["libpq"] = f"{number // 10000}.{number % 10000}"
+    if not is_postgres(storage):
+        return found
+    found["storage"] = shown(storage)
+    try:
+        found["server"] = _server(open_storage(storage))
+    except StorageError as error:
+        found["why"] = str(error)
+    return found
+
+
+def _server(storage: Any) -> dict[str, str]:
+    """What the server says of itself, as far as a storage's promises rest on it."""
+    names = ("server_version", "fsync", "full_page_writes", "synchronous_commit")
+    query = "SELECT " + ", ".join(f"current_setting('{name}')" for name in names)
+    try:
+        row = storage.db.read(lambda connection: connection.exec_driver_sql(query).one())
+    finally:
+        storage.close()
+    return dict(zip(names, row, strict=True))
+
+
 def has_wal_bug(sqlite: tuple[int, ...]) -> bool:
     """Whether this SQLite can damage a database in WAL mode: 3.7.0 to 3.51.2, fixed in 3.51.3."""
     return _WAL_BUG[0] <= sqlite <= _WAL_BUG[1]
@@ -110,9 +149,25 @@ def _number(name: str) -> int | None:
 
 
 def _folder(storage: str) -> Path:
-    """The folder in which the database lies or would lie."""
+    """The folder in which the database lies or would lie; of PostgreSQL's, the studies' files."""
+    from rung.storage import is_postgres
+
+    if is_postgres(storage):
+        return _files(storage)
     path = Path(storage.removeprefix("sqlite:///")).expanduser()
     return path.parent if path.parent.is_dir() else Path()
+
+
+def _files(storage: str) -> Path:
+    """The first folder above a database's files that is there."""
+    from rung.errors import StorageError
+    from rung.storage.postgres_url import parse
+
+    try:
+        files = parse(storage).files
+    except StorageError:  # which the line about PostgreSQL tells
+        return Path()
+    return next(folder for folder in (files, *files.parents) if folder.is_dir())
 
 
 def _installed(name: str) -> str | None:
@@ -131,6 +186,14 @@ def _warnings(found: dict[str, Any]) -> list[str]:
             f"SQLite {found['sqlite']['version']} has the WAL-reset bug (3.7.0 to 3.51.2; fixed in 3.51.3): "
             "very rarely, a database that several processes write at the same time is damaged"
         )
+    server = found["postgresql"]["server"] or {}
+    warnings += [
+        f"PostgreSQL's {name} is off: a power cut can damage the studies; set it to on"
+        for name in ("fsync", "full_page_writes")
+        if server.get(name) == "off"
+    ]
+    if found["postgresql"]["why"]:
+        warnings.append(found["postgresql"]["why"])
     if not found["disk"]["writable"]:
         warnings.append(f"{found['disk']['folder']} cannot be written: name another place with --storage")
     if found["disk"]["free"] < 10**9:
@@ -154,6 +217,17 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("memory", f"{spoken_size(ram['available'])} available of {spoken_size(ram['total'])}"),
         ("disk", f"{spoken_size(place['free'])} free in {place['folder']}"),
         ("sqlite", found["sqlite"]["version"]),
+        ("postgres", _postgres_line(found["postgresql"])),
         ("installed", ", ".join(installed)),
         ("extras", ", ".join(extras)),
     ]
+
+
+def _postgres_line(found: dict[str, Any]) -> str:
+    if found["psycopg"] is None:
+        return "psycopg is not installed: pip install 'rung[postgres]' to keep studies there"
+    client = f"psycopg {found['psycopg']}, libpq {found['libpq']}"
+    if found["storage"] is None:
+        return client
+    server = found["server"]
+    return f"{client}; " + (f"server {server['server_version']}" if server else "the server is not reached")
