@@ -35,9 +35,9 @@ SMALL: dict[str, tuple[Callable[[], tuple[nn.Module, Tensor]], int]] = {
     "perceptron": (models.small_perceptron, 256),
     "transformer": (models.small_transformer, 16),
 }
-# What the public code of Paleo (github.com/TalwalkarLab/paleo, `simulate --use_only_gemm`) gives: a batch of 256
-# split over K80s on Ethernet of 20 Gbit/s, with 0.62 of the peak and all of the link: milliseconds of
-# computing on one device and of a tree's all-reduce among 8.
+# What the public code of Paleo (github.com/TalwalkarLab/paleo, `simulate --use_only_gemm`) gives:
+# a batch of 256 split over K80s on Ethernet of 20 Gbit/s, with 0.62 of the peak and all of the link.
+# Milliseconds of computing on one device, and of a tree's all-reduce among 8.
 PALEO = {"alexnet": (423.356, 482.918), "vgg16": (7832.789, 1328.232), "inception_v3": (2956.608, 227.849)}
 _SIDES = {"alexnet": 224, "vgg16": 224, "inception_v3": 299}
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from rung.cluster.scaling.communication import all_reduce_seconds, machines
-from rung.cluster.scaling.compute import WIDTHS, pass_seconds, ready_after, update_seconds
+from rung.cluster.scaling.compute import WIDTHS, pass_seconds, peak, ready_after, update_seconds
 from rung.cluster.scaling.hardware import Hardware
 from rung.cluster.scaling.layers import Network
 from rung.errors import UserError
@@ -82,6 +82,7 @@ def predict(
     """
     if training.batch < 1:
         raise UserError(f"the batch must be at least 1, not {training.batch}")
+    peak(hardware.device, training.precision)  # before anything is worked out at a precision it lacks
     wanted = sorted(set(devices))
     if not wanted or wanted[0] < 1:
         raise UserError(f"numbers of devices must be at least 1, not {list(devices)}")
