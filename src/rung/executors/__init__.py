@@ -1,4 +1,4 @@
-"""Where jobs run: in line, in local processes, on a virtual clock."""
+"""Where jobs run: in line, in local processes, on a Ray cluster, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ GROUP: Final = "rung.executors"
 EXECUTORS: Final[Mapping[str, str]] = {
     "inline": "rung.executors.inline:InlineExecutor",
     "local": "rung.executors.local:LocalExecutor",
+    "ray": "rung.executors.ray:on_ray",
     "simulated": "rung.executors.simulated:simulate",
 }
 """Our own by name: "module:callable", called with a `Setup`."""

@@ -1,0 +1,97 @@
+"""What Ray raises, as sentences: what is wrong, where, and what to do. No token is ever in one."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+_UNREACHED = ("Failed to connect", "Could not find any running Ray instance", "Unable to connect")
+_NODE_DIED = ("node has died", "node was terminated", "NODE_DIED", "preempted", "dead node")
+_LONGEST = 300  # characters that are quoted of a message of Ray
+_VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
+_TOKEN = re.compile(r"\b[0-9a-f]{32,}\b")
+
+
+def cannot_connect(error: BaseException, address: str | None) -> str:
+    """Why a cluster cannot be joined, or one's own not be started.
+
+    Args:
+        address: of the cluster; None: one's own.
+    """
+    text = _all_texts(error)
+    where = "Ray on this machine" if address is None else f"the Ray cluster at {address!r}"
+    if "InvalidAuthToken" in text or "AuthenticationError" in text:
+        return (
+            f"{where} does not accept this token, or got none: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, "
+            "to the cluster's own"
+        )
+    if "oken authentication is enabled but no" in text or "no authentication token" in text.lower():
+        return f"{where} asks for a token: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the cluster's own"
+    found = _VERSIONS.findall(text) if "ersion mismatch" in text else []
+    if len(found) >= 2:
+        (theirs, their_python), (ours, our_python) = found[:2]
+        return (
+            f"{where} runs Ray {theirs} with Python {their_python}, but this process Ray {ours} with Python "
+            f"{our_python}: both must be the same"
+        )
+    if address is not None and _is_connection(error, text):
+        return (
+            f"no Ray cluster answers at {address!r}: run this on one of its machines, with the address that "
+            "`ray start --head` printed, or leave --address to start Ray on this machine"
+        )
+    return f"{where} cannot be used: {quoted(error)}"
+
+
+def _is_connection(error: BaseException, text: str) -> bool:
+    names = ("Failed to connect", "Could not find any running Ray instance", "Unable to connect")
+    return isinstance(error, ConnectionError | ValueError | TimeoutError) or any(
+        name in text for name in names
+    )
+
+
+def _all_texts(error: BaseException) -> str:
+    """The names and texts of an exception and of those that led to it."""
+    texts: list[str] = []
+    one: BaseException | None = error
+    while one is not None and len(texts) < 10:
+        texts.append(f"{type(one).__name__}: {one}")
+        one = one.__cause__ or one.__context__
+    return "\n".join(texts)
+
+
+def connection_lost(error: BaseException) -> str:
+    """The cluster is gone, or out of reach, while the study runs."""
+    return (
+        f"the connection to the Ray cluster was lost ({quoted(error)}): the study is kept, "
+        "go on with `rung resume` when the cluster is back"
+    )
+
+
+def lost(error: BaseException, where: str) -> str:
+    """Why a job was lost with its worker.
+
+    Args:
+        where: the node's address.
+    """
+    text = str(error)
+    if "running low on memory" in text or "OOM" in text:
+        return f"Ray killed the worker on {where}, since the node runs out of memory"
+    if any(said in text for said in _NODE_DIED):
+        return f"the node {where} was lost"
+    return f"the worker on {where} was lost: {quoted(error)}"
+
+
+def quoted(error: BaseException) -> str:
+    """An exception's first telling lines, short and without secrets."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = " ".join(lines)[:_LONGEST] or type(error).__name__
+    return without_secrets(text, os.environ)
+
+
+def without_secrets(text: str, environment: Mapping[str, str]) -> str:
+    """`text` with every token masked: the one of the environment, and whatever looks like one."""
+    token = environment.get("RAY_AUTH_TOKEN")
+    if token:
+        text = text.replace(token, "***")
+    return _TOKEN.sub("***", text)
