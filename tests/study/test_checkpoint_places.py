@@ -8,7 +8,7 @@ import pytest
 import rung
 from rung.errors import StorageError, StudyError, UserError
 from rung.executors.remote import RemoteCheckpoints
-from rung.study.checkpoint_places import place_of, resolved, wanted
+from rung.study.checkpoint_places import clear, place_of, places_of, resolved, wanted
 from rung.study.checkpoints import Keeper
 from rung.trials import events as ev
 
@@ -61,6 +61,12 @@ def test_a_study_that_moves_twice_knows_where_everything_lies(tmp_path):
             events = list(study.events())
     assert last.place == f"memory://bucket/{study.writer.log.key}"  # the last session was told no other
     assert sum(isinstance(event, ev.Recorded) and event.topic == "checkpoints" for event in events) == 2
+    places = places_of(events)
+    assert list(places) == [str(shared / study.writer.log.key), last.place]
+    (shared / study.writer.log.key / "trial-000099" / "resource-1").mkdir(parents=True)
+    for place in places:
+        clear(place)
+    assert list(shared.iterdir()) == RemoteCheckpoints(last.place).paths() == []
     with rung.Study(SPACE, storage=url, trials=12, **SETTINGS) as study:
         study.keep_checkpoints("study", 10**6)
         assert wanted(study.history) == (None, 10**6)

@@ -131,6 +131,7 @@ def delete(
     """Delete a study, its log, its checkpoints and its workers' logs."""
     from rung.cli.store import reading
     from rung.errors import UserError
+    from rung.study.checkpoint_places import clear, places_of
 
     with reading(storage) as store:
         study = store.find(name)
@@ -140,8 +141,11 @@ def delete(
             typer.confirm(
                 f"Delete {name} with its {study.summary.trials} trials and all checkpoints?", abort=True
             )
+        places = places_of(store.read(name)) if study is not None else ()
         store.delete(name)
     output.say(f"{name} is deleted")
+    for place in places:
+        clear(place)
 
 
 def extend(  # noqa: PLR0913  # a door

@@ -8,7 +8,8 @@ of its own below what was named, `<named>/<key of the study>`, and the log has w
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -17,7 +18,7 @@ from rung.executors.remote import RemoteCheckpoints, check_url, is_url, probe
 from rung.storage.base import Log
 from rung.storage.checkpoints import CheckpointStore
 from rung.study.identity import count
-from rung.trials.events import Recorded
+from rung.trials.events import Event, Recorded
 from rung.trials.history import History
 
 TOPIC: Final = "checkpoints"
@@ -102,13 +103,36 @@ def resolved(folder: Path, path: str) -> str:
     return path if is_url(path) else str(folder / path)
 
 
+def places_of(events: Iterable[Event]) -> tuple[str, ...]:
+    """All places beside its own folder that a study's log names."""
+    named = (event.data["place"] for event in events if isinstance(event, Recorded) and event.topic == TOPIC)
+    return tuple(dict.fromkeys(str(place) for place in named if place))
+
+
+def clear(place: str) -> None:
+    """Delete all checkpoints of a study that is no more, at one of its places.
+
+    Raises:
+        StorageError: a store does not answer.
+    """
+    if is_url(place):
+        store = RemoteCheckpoints(place)
+        for path in store.paths():
+            store.delete(path)
+        return
+    CheckpointStore(Path(place)).keep_only(())
+    for home in (*Path(place).glob("trial-*"), Path(place)):
+        with suppress(OSError):  # somebody keeps something else there
+            home.rmdir()
+
+
 class Places:
     """All places in which a study's checkpoints lie or lay: each path goes to the one that it belongs to."""
 
     def __init__(self, folder: Path, history: History) -> None:
         self._folder = folder
         self._own = CheckpointStore(folder)
-        roots = {str(event.data["place"]) for event in history.records.get(TOPIC, ()) if event.data["place"]}
+        roots = places_of(history.records.get(TOPIC, ()))
         self._stores: dict[str, CheckpointStore | RemoteCheckpoints] = {
             root: RemoteCheckpoints(root) if is_url(root) else CheckpointStore(Path(root))
             for root in sorted(roots)
