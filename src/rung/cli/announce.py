@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from rung.trials.events import Identity, Resource
 
 
-def announce(study: Study, workers: int) -> None:
+def announce(study: Study, workers: int | None) -> None:
     """Say what will run, and why: the method, the rungs and brackets, the most that it can cost."""
     identity = study.identity
     began = f"goes on after {len(study.history)} trials" if len(study.history) else "begins"
-    jobs = f"{workers} job{'s' if workers > 1 else ''} at a time"
+    jobs = "as many jobs at a time as the cluster holds"
+    if workers is not None:
+        jobs = f"{workers} job{'s' if workers > 1 else ''} at a time"
     output.say(
         f"study {study.name} {began}: sampler {identity.sampler.name}, scheduler {identity.scheduler.name}, "
         f"{study.space.size} parameter{'s' if study.space.size > 1 else ''}, {jobs}"

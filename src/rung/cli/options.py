@@ -28,6 +28,18 @@ StudyName = Annotated[
     typer.Option("--study", metavar="NAME", help="The study's name; one is made up if none is given."),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Jobs that run at the same time.")]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address", metavar="HOST:PORT", help="A Ray cluster (or auto); without one Ray is started here."
+    ),
+]
+Needs = Annotated[
+    str | None,
+    typer.Option(
+        "--needs", metavar="CPUS,...", help="What a trial takes of it: cpus=2,gpus=0.5,memory=4GB,nodes=1."
+    ),
+]
 Trials = Annotated[int | None, typer.Option("--trials", min=1, help="Start this many configurations.")]
 TotalResource = Annotated[
     int | None, typer.Option("--total-resource", min=1, help="Spend at most this much of the resource.")

@@ -21,6 +21,8 @@ _LOCAL: Final[Mapping[str, Any]] = {  # options of this machine's runs, and what
     "shell": False,
     "workers": None,
     "executor": None,
+    "address": None,
+    "needs": None,
     "scaling": None,
     "deterministic": 0,
     "evaluation_cost": None,

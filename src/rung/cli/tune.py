@@ -8,7 +8,9 @@ import typer
 
 from rung.cli.options import (
     DEFAULT_STORAGE,
+    Address,
     Name,
+    Needs,
     Retries,
     Storage,
     StudyName,
@@ -49,7 +51,7 @@ SpaceFile = Annotated[
 ]
 Executor = Annotated[
     str | None,
-    typer.Option("--executor", metavar="NAME", help="local, inline or simulated.", show_default="local"),
+    typer.Option("--executor", metavar="NAME", help="local, ray, inline or simulated.", show_default="local"),
 ]
 Metric = Annotated[
     str | None,
@@ -162,6 +164,8 @@ def tune(  # noqa: PLR0913  # a door
     scheduler: Scheduler = None,
     workers: Workers = None,
     executor: Executor = None,
+    address: Address = None,
+    needs: Needs = None,
     devices: Devices = None,
     efficiency: Efficiency = 0.75,
     scaling: Scaling = None,
@@ -202,6 +206,8 @@ def resume(  # noqa: PLR0913  # a door
     storage: Storage = DEFAULT_STORAGE,
     workers: Workers = None,
     executor: Executor = None,
+    address: Address = None,
+    needs: Needs = None,
     objective: Annotated[
         str | None,
         typer.Option(
@@ -215,8 +221,9 @@ def resume(  # noqa: PLR0913  # a door
     detach: Detach = False,
 ) -> None:
     """Go on with a study that was interrupted, paused or extended."""
+    from rung.cli.engine import engine_of, from_record
     from rung.cli.store import door_of, reading
-    from rung.cli.tuning import check_executor, last_command, limit_of, named, recorded, run_in_the_open
+    from rung.cli.tuning import last_command, limit_of, named, recorded, run_in_the_open
     from rung.study import Study
 
     if is_service(storage):
@@ -238,7 +245,8 @@ def resume(  # noqa: PLR0913  # a door
 
         resume_fit(name, storage, workers)
         return
-    check_executor(executor)
+    told = (executor, address, needs)
+    engine = engine_of(*told)
     now = named(objective, command, shell)
     opened = Study.open(storage, name)
     try:
@@ -248,7 +256,7 @@ def resume(  # noqa: PLR0913  # a door
     except BaseException:
         opened.close()
         raise
-    if executor is None:
-        executor = last.get("executor")
+    if told == (None, None, None):
+        engine = from_record(last)
         workers = workers or last.get("workers")
-    run_in_the_open(opened, loaded, workers, executor, storage)
+    run_in_the_open(opened, loaded, workers, engine, storage)

@@ -7,14 +7,15 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rung.cli import output
+from rung.cli.engine import as_record, engine_of, jobs_at_once
 from rung.cli.place import is_service
 from rung.errors import UserError
 
 if TYPE_CHECKING:
     from rung.cli.objective import Objective
+    from rung.executors.setup import Engine
     from rung.study import Study
 
-LOCAL = "local"
 ENDLESS = "say when it ends: --trials 50, --budget 10m, --total-resource 2000 or --target 0.1"
 NOTHING = (
     "say what to tune: FILE.py, or any program, as in "
@@ -41,6 +42,8 @@ class Options(NamedTuple):
     scheduler: str | None
     workers: int | None
     executor: str | None
+    address: str | None
+    needs: str | None
     devices: str | None
     efficiency: float
     scaling: str | None
@@ -101,11 +104,11 @@ def tuned(options: Options) -> None:
     loaded = _loaded(options, asked)
     memory = size(options.trial_memory) if options.trial_memory else None
     most = limit_of(options.checkpoint_limit)
-    check_executor(options.executor)
-    check_engine(options.executor or LOCAL, options.workers or 1, make_limits(trial_memory=memory))
+    engine = engine_of(options.executor, options.address, options.needs)
+    check_engine(engine.name, options.workers or 1, make_limits(trial_memory=memory))
     if options.plan:
         with _opened(options._replace(storage="memory"), loaded, memory) as study:
-            announce(study, options.workers or 1)
+            announce(study, jobs_at_once(engine, options.workers))
         return
     study = _opened(options, loaded, memory)
     try:
@@ -113,7 +116,7 @@ def tuned(options: Options) -> None:
     except BaseException:
         study.close()
         raise
-    run_in_the_open(study, loaded, options.workers, options.executor, options.storage)
+    run_in_the_open(study, loaded, options.workers, engine, options.storage)
 
 
 def _loaded(options: Options, asked: Mapping[str, Any]) -> Objective:
@@ -222,13 +225,6 @@ def _value(text: str) -> Any:
     return text
 
 
-def check_executor(name: str | None) -> None:
-    """Refuse an unknown executor before anything is written."""
-    from rung.executors.table import load
-
-    load(name or LOCAL)
-
-
 def named(objective: str | None, command: str | None, shell: bool) -> dict[str, Any]:
     """What a command line names to be run, as the log keeps it; empty if nothing.
 
@@ -256,7 +252,7 @@ def last_command(study: Study, now: Mapping[str, Any]) -> dict[str, Any]:
     kept = study.history.records.get(RECORD, [])
     found: Mapping[str, Any] = kept[-1].data if kept else {}
     if now:  # one takes the other's place
-        return {key: found[key] for key in ("executor", "workers") if key in found}
+        return {key: found[key] for key in ("executor", "workers", "address", "needs") if key in found}
     if "objective" not in found and "command" not in found:
         raise UserError(
             f"study {study.name!r} was begun from Python: go on there, with rung.tune and the same settings, "
@@ -285,7 +281,7 @@ def recorded(record: Mapping[str, Any], parameters: Collection[str]) -> Objectiv
 
 
 def run_in_the_open(
-    study: Study, loaded: Objective, workers: int | None, executor: str | None, storage: str
+    study: Study, loaded: Objective, workers: int | None, engine: Engine, storage: str
 ) -> None:
     """Run the study in the open, print what was found, and exit with what that means."""
     from rung.cli.announce import announce
@@ -293,9 +289,9 @@ def run_in_the_open(
     from rung.cli.progress import watching
     from rung.study.hints import hints
 
-    workers, executor = workers or 1, executor or LOCAL
+    workers = jobs_at_once(engine, workers)
     with study:
-        command = {**loaded.record, "executor": executor, "workers": workers}
+        command = {**loaded.record, **as_record(engine, workers)}
         recorded = study.history.records.get(RECORD, [])
         if not recorded or recorded[-1].data != command:
             study.record(RECORD, command)
@@ -304,7 +300,7 @@ def run_in_the_open(
             output.say(f"note: {line}")
         try:
             with watching(study) as progress:
-                result = study.run(loaded.of(study.name), workers=workers, executor=executor, watch=progress)
+                result = study.run(loaded.of(study.name), workers=workers, executor=engine, watch=progress)
         except KeyboardInterrupt:
             interrupted(study.name, storage)
             raise
