@@ -11,6 +11,12 @@ from rung.errors import ConflictError, MissingError, StorageError, UserError
 from rung.service import tables
 from rung.service.access import Role, Scope
 from rung.service.accounts import LOCAL, REMEMBER, Accounts, Entry
+from rung.service.hub import Hub
+from rung.service.models import NewStudy
+from rung.service.shared import MemoryRegister
+from rung.storage import open_storage
+
+SPACE = {"parameters": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0}]}
 
 
 class Clock:
@@ -62,7 +68,8 @@ def test_a_token_is_its_users_until_it_is_revoked(accounts, clock):
     seen = accounts.verify(text)
     assert seen.principal is None
     assert f"the token {made.id} was revoked" in seen.why
-    assert accounts.verify(text[:-1] + "A").why.startswith("this token is not known")
+    # 32 bytes end in one of 16 letters, never in B
+    assert accounts.verify(text[:-1] + "B").why.startswith("this token is not known")
     with pytest.raises(MissingError):
         accounts.revoke("none")
 
@@ -202,3 +209,22 @@ def test_the_local_token_is_in_no_table(accounts):
     assert (principal.user, principal.role, principal.lends) == (LOCAL, Role.ADMIN, True)
     assert accounts.tokens() == []
     assert accounts.users() == []
+
+
+@pytest.mark.parametrize("first", ["accounts", "studies"])
+def test_studies_and_accounts_share_a_database(postgres_url, first):
+    new = NewStudy(name="a", space=SPACE, trials=3)
+    storage = open_storage(postgres_url)
+    if first == "studies":
+        Hub(storage, MemoryRegister()).create(NewStudy(name="older", space=SPACE), "ann")
+    accounts = Accounts(postgres_url)
+    hub = Hub(storage, accounts)
+    assert hub.create(new, "ann").name == "a"
+    hub.close()
+    again = Hub(storage, accounts)
+    again.start()
+    assert [study.name for study in again.active] == ["a"]
+    assert again.owned("ann") == 1
+    again.close()
+    accounts.close()
+    storage.close()
