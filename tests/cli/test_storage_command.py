@@ -23,16 +23,10 @@ def run_in(file, statement, *values):
 def all_of(url):
     """Everything that a storage says of its studies."""
     storage = open_storage(url)
-    found = {
-        row.name: (
-            row.key,
-            row.summary,
-            row.events,
-            encode_all(list(storage.read(row.name))),
-            files(storage, row.name),
-        )
-        for row in storage.list()
-    }
+    found = {}
+    for row in storage.list():
+        log = encode_all(list(storage.read(row.name)))  # bytes, since NaN equals nothing
+        found[row.name] = (row.key, row.summary, row.events, log, files(storage, row.name))
     storage.close()
     return found
 
@@ -96,7 +90,7 @@ DAMAGE = {
 }
 
 
-def test_what_differs_is_said(rung, study):
+def test_what_is_wrong_is_found(rung, study):
     for damage, sentence in DAMAGE.items():
         file = f"{damage.__name__}.db"
         shutil.copy("rung.db", file)

@@ -94,13 +94,8 @@ def postgresql(storage: str) -> dict[str, Any]:
     from rung.errors import StorageError
     from rung.storage import is_postgres, open_storage, shown
 
-    found: dict[str, Any] = {
-        "psycopg": _installed("psycopg"),
-        "libpq": None,
-        "storage": None,
-        "server": None,
-        "why": None,
-    }
+    found: dict[str, Any] = dict.fromkeys(("psycopg", "libpq", "storage", "server", "why"))
+    found["psycopg"] = _installed("psycopg")
     if found["psycopg"] is not None:
         import psycopg
 
