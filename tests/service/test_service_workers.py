@@ -68,6 +68,20 @@ def test_two_studies_share_a_worker(house):
     assert jobs[0]["metric"] == "loss"
 
 
+@pytest.mark.parametrize("closed", [True, False])
+def test_a_study_that_ends_while_a_worker_polls_holds_nothing_up(house, monkeypatch, closed):
+    house.study("a")
+    study = house.hub.active[0]
+
+    def ask(*_):  # the last job's result came in between, in another thread
+        study.closed = closed
+        return None
+
+    monkeypatch.setattr(study, "ask", ask)
+    worker = house.workers.join("w", 2, {}, "ann")
+    assert house.workers.poll(worker, [], 2, []).jobs == []
+
+
 def test_a_job_is_given_again_if_the_answer_was_lost(house):
     house.study("a")
     worker = house.workers.join("w", 2, {}, "ann")

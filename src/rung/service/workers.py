@@ -244,13 +244,16 @@ class Workers:
         """Carry out what the policy decides for this worker."""
         by_key = {study.key: study for study in active.values()}
         jobs: list[dict[str, Any]] = []
+        asked: set[str] = set()  # studies that had none, whatever they claim: each is asked once
         while free > 0:
-            launch = next((each for each in self._decided(by_key, now) if each.node == worker.id), None)
+            decided = self._decided(by_key, now)
+            launch = next((x for x in decided if x.node == worker.id and x.study not in asked), None)
             if launch is None or launch.slots > free:
                 break
             study = by_key[launch.study]
             grant = study.ask(worker.name, "", now)
             if grant is None:
+                asked.add(study.key)
                 self._claim(study, now)  # it has none ready after all
                 self._launches = None
                 continue
@@ -320,7 +323,7 @@ class Workers:
             return
         refusing = [each for each in self._workers.values() if study.name in each.refused]
         takers = tuple(each for each in self._workers if self._workers[each] not in refusing)
-        wants = study.hungry and study.writer.ended is None
+        wants = study.hungry and not study.closed and study.writer.ended is None
         claim = Claim(
             study.key,
             weight=hosted.weight,
