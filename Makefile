@@ -10,7 +10,8 @@ PYTEST  ?= $(BIN)/python -m pytest
 PYTHON  ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
     $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
-.PHONY: help demo test long check fmt wheel lowest peers experiments experiments-report judge judge-report clean
+.PHONY: help demo test long check fmt wheel lowest peers experiments experiments-report judge judge-report \
+    cluster-demo soak clean
 
 help:
 	@echo "make demo    a search on a real table, under 30 seconds of budget"
@@ -26,6 +27,9 @@ help:
 	@echo "make experiments-report   docs/experiments.md and its pictures, from the rows"
 	@echo "make judge   rung fit beside its peers on tables, what has no row yet (ARGS=\"--budgets 30\" for some)"
 	@echo "make judge-report  docs/benchmark.md, from the rows"
+	@echo "make cluster-demo  PostgreSQL, the service, three workers, two users' studies; parts are killed while you"
+	@echo "                   watch (needs a PostgreSQL server to be installed)"
+	@echo "make soak    a thousand random kills over all parts; goes on where it was stopped (ARGS=\"--kills 50\")"
 	@echo "make clean   remove what was built, the environment too"
 
 $(VENV)/.core: pyproject.toml
@@ -79,6 +83,12 @@ judge: $(VENV)/.dev
 
 judge-report: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.cash report
+
+cluster-demo: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.cluster_demo $(ARGS)
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.soak $(ARGS)
 
 clean:
 	rm -rf $(VENV) .peers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -31,9 +31,9 @@ from rung.storage import open_storage
 
 LEASE = 6.0  # seconds: a worker that is silent for so long has lost its jobs
 STUDIES = (  # name, user, weight, trials, seed
-    ("ann-wide", "ann", "1", "36", "1"),
-    ("ann-small", "ann", "1", "18", "2"),
-    ("bob-heavy", "bob", "2", "36", "3"),
+    ("ann-wide", "ann", "1", "81", "1"),
+    ("ann-small", "ann", "1", "36", "2"),
+    ("bob-heavy", "bob", "2", "81", "3"),
 )
 _LIMIT = 400.0  # seconds after which it gives up
 console = Console()

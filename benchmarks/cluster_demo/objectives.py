@@ -13,7 +13,7 @@ space = {
     "batch": rung.Ordinal([16, 32, 64, 128]),
 }
 resource = ("epoch", 1, 9)
-PAUSE = 0.25  # seconds an epoch, as if the model were large
+PAUSE = 1.0  # seconds an epoch, as if the model were large
 
 
 def digits():
