@@ -76,7 +76,7 @@ def service(  # noqa: PLR0913  # a door
         upload=size(max_upload),
         rate=rate,
         hosts=own_names(host, tuple(allow_host or ())),
-        open_metrics=is_loopback(host),
+        open_metrics=is_loopback(host) and not allow_host,  # a proxy in front is not this machine only
         secure=tls_cert is not None,
     )
     settings = Settings(host, port, tls_cert, tls_key)
