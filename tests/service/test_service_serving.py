@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.responses import StreamingResponse
 
 from rung.errors import UserError
 from rung.service import local_token, serving
@@ -193,6 +194,30 @@ def test_a_body_that_is_too_large_is_not_read_to_its_end(accounts):
             answer += raw.recv(4096)
         assert answer.startswith(b"HTTP/1.1 413")
         assert ended(raw)
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux's")
+def test_who_reads_nothing_is_cut_off(accounts, monkeypatch):
+    monkeypatch.setattr(serving, "_UNREAD", 1)
+    app, ended = small_app(accounts), threading.Event()
+
+    async def endless():
+        try:
+            while True:
+                yield b"x" * 100_000
+                await asyncio.sleep(0)
+        finally:
+            ended.set()
+
+    @app.get("/endless")
+    async def flood():
+        return StreamingResponse(endless())
+
+    with running(app, Settings(port=0)) as (_, port), socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        deaf.connect(("127.0.0.1", port))
+        deaf.sendall(b"GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert ended.wait(30)
 
 
 # -- the end ----------------------------------------------------------------------------------------------
