@@ -13,7 +13,8 @@ from rung.cli.app import app
 
 COMMANDS = """
 audit check delete doctor enqueue evaluate explain export export-model extend fit fix importance
-leaderboard list logs methods monitor note pause plot predict rename report resume serve show stop tell tune
+leaderboard list logs methods monitor note pause plan plot predict rename report resume serve show stop tell
+tune worker
 """
 
 
