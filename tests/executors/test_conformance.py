@@ -263,7 +263,7 @@ def test_checkpoints_follow_their_report_and_carry_the_trial_on(harness: Harness
     *_, report, saved, end = harness.of(3)
     assert (report.resource, saved, end) == (
         2,
-        CheckpointSaved(3, 2, "trial-000003/resource-2", 0, saved.time),
+        CheckpointSaved(3, 2, "trial-000003/resource-2", 0, saved.time, 1, saved.digest),
         JobFinished(3, 0, None, end.time),
     )
     folder = tmp_path / saved.path

@@ -4,6 +4,7 @@ import hashlib
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -92,3 +93,20 @@ def test_what_a_dead_process_left_is_cleared(tmp_path: Path) -> None:
 def test_a_save_that_takes_its_folder_away(tmp_path: Path) -> None:
     with pytest.raises(StudyError, match="not replace it"):
         save_checkpoint(str(tmp_path), 0, 1, os.rmdir)
+
+
+@pytest.mark.parametrize("left", [0, 1 << 20])
+def test_a_library_that_does_not_say_that_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: int
+) -> None:
+    """PyTorch's writer raises RuntimeError; with room on the disk it is an error of the objective's."""
+
+    def save(folder: str) -> None:
+        raise RuntimeError("unexpected pos 64 vs 0")
+
+    disk = SimpleNamespace(f_bavail=left // 512, f_frsize=512)
+    monkeypatch.setattr(os, "statvfs", lambda path: disk)
+    expected = RuntimeError if left else NotSavedError
+    with pytest.raises(expected):
+        save_checkpoint(str(tmp_path), 0, 1, save)
+    assert names(tmp_path / "trial-000000") == []
