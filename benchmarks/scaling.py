@@ -28,7 +28,7 @@ from rung.cluster.scaling.hardware import USUAL, Device, Hardware, Link, load_ha
 from rung.cluster.scaling.layers import Network
 from rung.cluster.scaling.measuring import measure, together
 from rung.cluster.scaling.predict import Training, predict
-from rung.cluster.scaling.tracing import read_network, total
+from rung.cluster.scaling.tracing import read_network, resized, total
 
 SMALL: dict[str, tuple[Callable[[], tuple[nn.Module, Tensor]], int]] = {
     "convolutional": (models.small_convolutional, 64),
@@ -94,57 +94,69 @@ def _paleo(device: str, link: str, computing: float, communication: float) -> Ha
 # -- what is measured -------------------------------------------------------------------------------------
 
 
-class Round(NamedTuple):
-    """One round of one network, in seconds a step: alone on the whole batch, and both on half of it each."""
+class Told(NamedTuple):
+    """What one of two processes measured; times in seconds, one for each step of all rounds.
 
-    measured: tuple[Measured, ...]
-    alone: float
-    both: float
-    reducing: float
+    Attributes:
+        calibrated: steps of the whole batch and of half of it, by the first process alone, of each round.
+        alone: steps of the whole batch, by the first process alone.
+        both, reducing: steps of half of the batch by both at once, and the all-reduce in them.
+    """
+
+    calibrated: list[Measured]
+    alone: list[float]
+    both: list[float]
+    reducing: list[float]
 
 
-def rounds(rank: int, name: str, count: int, steps: int) -> list[Round]:
-    """What one of two processes measures; the first one's are told."""
+def rounds(rank: int, name: str, count: int, steps: int) -> Told:
+    """What one of two processes measures."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     build, batch = SMALL[name]
     net, example = build()
-    found = []
+    found = Told([], [], [], [])
     for _ in range(count):
         group.barrier()
-        measured: tuple[Measured, ...] = ()
         if rank == 0:
-            measured = tuple(time_steps(net, example, size, steps) for size in (batch, batch // 2))
+            found.calibrated.extend(time_steps(net, example, size, steps) for size in (batch, batch // 2))
+            found.alone.extend(_steps(net, example, batch, steps, together=False)[0])
         group.barrier()
-        both, reducing = _split(net, example, batch // 2, steps)
-        found.append(Round(measured, measured[0].step if measured else 0.0, both, reducing))
+        both, reducing = _steps(net, example, batch // 2, steps, together=True)
+        found.both.extend(both)
+        found.reducing.extend(reducing)
     return found
 
 
-def _split(net: nn.Module, example: Tensor, batch: int, steps: int) -> tuple[float, float]:
-    """Median seconds of a data parallel step, and of the all-reduce in it."""
-    from rung.cluster.scaling.tracing import resized
-
+def _steps(
+    net: nn.Module, example: Tensor, batch: int, steps: int, *, together: bool
+) -> tuple[list[float], list[float]]:
+    """Seconds of steps, and of the all-reduce in each."""
     given = resized(example, batch)
     parameters = list(net.parameters())
     optimizer = torch.optim.SGD(parameters, lr=0.0)
     whole, reducing = [], []
     for _ in range(steps + 2):
-        group.barrier()
+        if together:
+            group.barrier()
         began = time.perf_counter()
         optimizer.zero_grad()
         torch.autograd.backward(total(net(given)))
-        flat = torch.cat([p.grad.view(-1) for p in parameters if p.grad is not None])
         mid = time.perf_counter()
-        group.all_reduce(flat)
+        if together:
+            _agree(parameters)
         reducing.append(time.perf_counter() - mid)
-        offset = 0
-        for p in parameters:
-            p.grad = flat[offset : offset + p.numel()].view_as(p)
-            offset += p.numel()
         optimizer.step()
         whole.append(time.perf_counter() - began)
-    return statistics.median(whole[2:]), statistics.median(reducing[2:])
+    return whole[2:], reducing[2:]
+
+
+def _agree(parameters: Sequence[nn.Parameter]) -> None:
+    """Replace the gradients by their sums over all processes, sent as one."""
+    flat = torch.cat([p.grad.view(-1) for p in parameters if p.grad is not None])
+    group.all_reduce(flat)
+    for p, summed in zip(parameters, flat.split([p.numel() for p in parameters]), strict=True):
+        p.grad = summed.view_as(p)
 
 
 def measured_rows(names: Sequence[str], count: int, steps: int) -> list[Row]:
@@ -157,33 +169,32 @@ def measured_rows(names: Sequence[str], count: int, steps: int) -> list[Row]:
         Row("  its latency", hardware.inside.latency * 1e6, "us"),
     ]
     for name in names:
-        rows += _compared(name, together(2, rounds, (name, count, steps))[0], hardware)
+        rows += _compared(name, together(2, rounds, (name, count, steps)), hardware)
     return rows
 
 
-def _compared(name: str, found: list[Round], hardware: Hardware) -> list[Row]:
+def _compared(name: str, told: list[Told], hardware: Hardware) -> list[Row]:
     build, batch = SMALL[name]
-    network = read_network(*build())
-    steps = [one for each in found for one in each.measured]
-    fit = Hardware(fitted(hardware.device, steps), 2, hardware.inside, hardware.between)
-    points = predict(network, Training(batch), fit, [1, 2])
+    fit = Hardware(fitted(hardware.device, told[0].calibrated), 2, hardware.inside, hardware.between)
+    points = predict(read_network(*build()), Training(batch), fit, [1, 2])
+    both = list(map(max, zip(*(one.both for one in told), strict=True)))  # a step ends when both have it
+    reducing = list(map(min, zip(*(one.reducing for one in told), strict=True)))  # without waiting
     rows = []
-    pairs = zip(points, ([r.alone for r in found], [r.both for r in found]), strict=True)
-    for point, seconds in pairs:
-        median, spread = statistics.median(seconds), max(seconds) / min(seconds) - 1
+    for point, seconds in zip(points, (told[0].alone, both), strict=True):
+        best, middle = min(seconds), statistics.median(seconds)
         on = f"{name}, batch {batch}, {point.devices} process{'es' if point.devices > 1 else ''}"
         rows += [
-            Row(f"{on}: step, predicted", point.step * 1e3, "ms", None, "measured", median * 1e3),
-            Row("  error", 100 * (point.step / median - 1), "%"),
-            Row("  spread of the rounds", 100 * spread, "%"),
+            Row(f"{on}: step, predicted", point.step * 1e3, "ms", None, "best measured", best * 1e3),
+            Row("  error", 100 * (point.step / best - 1), "%"),
+            Row("  median over best: the machine's noise", middle / best, "times"),
         ]
-    reducing = statistics.median(each.reducing for each in found)
-    rows.append(
-        Row("  all-reduce, predicted", points[1].communication * 1e3, "ms", None, "measured", reducing * 1e3)
-    )
-    ratio = statistics.median(r.alone / r.both for r in found)
-    rows.append(Row("  speed-up, predicted", points[1].speedup, "times", None, "measured", ratio))
-    return rows
+    sent = min(reducing) * 1e3
+    gain = min(told[0].alone) / min(both)
+    return [
+        *rows,
+        Row("  all-reduce, predicted", points[1].communication * 1e3, "ms", None, "best measured", sent),
+        Row("  speed-up, predicted", points[1].speedup, "times", None, "best measured", gain),
+    ]
 
 
 def main() -> None:
