@@ -1,4 +1,4 @@
-"""`rung --service URL ...` and `rung worker`: over the API what the commands do in a storage of this machine."""
+"""`rung --service URL ...` and `rung worker`: over the API what the commands do in a storage."""
 
 import json
 import signal
