@@ -106,7 +106,7 @@ def kill_something(cluster: Cluster, seen: Seen, number: int, rng: random.Random
     seen.say(f"{process.name} starts again")
 
 
-def watch(cluster: Cluster, seed: int, every: float) -> bool:
+def watch(cluster: Cluster, seed: int, every: float, most: int) -> bool:
     """Kill and show until all studies are done; whether they are."""
     rng = random.Random(seed)
     seen = Seen(cluster.url, cluster.tokens["root"])
@@ -117,7 +117,7 @@ def watch(cluster: Cluster, seed: int, every: float) -> bool:
             live.update(seen.drawn())
             if seen.all_done:
                 break
-            if time.monotonic() >= next_kill:
+            if killed < most and time.monotonic() >= next_kill:
                 kill_something(cluster, seen, killed, rng)
                 killed, next_kill = killed + 1, time.monotonic() + every
             time.sleep(0.5)
@@ -130,6 +130,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.cluster_demo", description=__doc__)
     parser.add_argument("--seed", type=int, default=0, help="of who is killed")
     parser.add_argument("--every", type=float, default=12.0, help="seconds between two kills")
+    parser.add_argument("--most", type=int, default=8, help="kills at most")
     parser.add_argument("--no-ray", action="store_true", help="all workers local")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rung-cluster-") as name:
@@ -137,7 +138,7 @@ def main() -> int:
         cluster = Cluster(Path(name), [], not given.no_ray)
         try:
             cluster.submit()
-            done = watch(cluster, given.seed, given.every)
+            done = watch(cluster, given.seed, given.every, given.most)
         finally:
             cluster.close()
         try:
