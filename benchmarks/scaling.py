@@ -31,9 +31,9 @@ from rung.cluster.scaling.predict import Training, predict
 from rung.cluster.scaling.tracing import read_network, resized, total
 
 SMALL: dict[str, tuple[Callable[[], tuple[nn.Module, Tensor]], int]] = {
-    "convolutional": (models.small_convolutional, 64),
-    "perceptron": (models.small_perceptron, 256),
-    "transformer": (models.small_transformer, 16),
+    "convolutional": (models.small_convolutional, 16),
+    "perceptron": (models.small_perceptron, 64),
+    "transformer": (models.small_transformer, 4),
 }
 # What the public code of Paleo (github.com/TalwalkarLab/paleo, `simulate --use_only_gemm`) gives:
 # a batch of 256 split over K80s on Ethernet of 20 Gbit/s, with 0.62 of the peak and all of the link.
@@ -202,7 +202,7 @@ def main() -> None:
     parser.add_argument("what", choices=("published", "measured"))
     parser.add_argument("--only", choices=tuple(SMALL), action="append", help="of the measured networks")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=15)
+    parser.add_argument("--steps", type=int, default=30)
     parser.add_argument("--json", action="store_true")
     given: Any = parser.parse_args()
     rows = (

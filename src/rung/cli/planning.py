@@ -124,14 +124,9 @@ def _hardware(options: Options) -> Hardware:
 
 def _network(options: Options, counts: Sequence[int], hardware: Hardware) -> tuple[Network, Hardware]:
     """What the module computes; with `--calibrate` the hardware is fitted to steps of it."""
-    try:
-        import torch  # noqa: F401  # a sentence, before anything is loaded
-    except ImportError as error:
-        raise UserError(
-            "torch is not installed, and reads the module's layers: pip install 'rung[torch]'"
-        ) from error
-    from rung.cluster.scaling.tracing import built, read_network
+    from rung.cluster.scaling.tracing import built, check_torch, read_network
 
+    check_torch()
     assert options.module is not None
     sizes = None if options.input is None else whole_numbers("--input", options.input)
     module, example = built(_build(options.module), sizes)

@@ -310,6 +310,20 @@ def _line(small: Call, large: Call) -> Operator:
     return Operator(small.layer, small.name, small.kind, small.backward, fixed, each)
 
 
+def check_torch() -> None:
+    """Refuse to go on without torch.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        import torch  # noqa: F401  # only to see that it is there
+    except ImportError as error:
+        raise UserError(
+            "torch is not installed, and reads the module's layers: pip install 'rung[torch]'"
+        ) from error
+
+
 def built(build: Callable[[], Any], sizes: Sequence[int] | None) -> tuple[Module, Any]:
     """What the user's `build()` returns, as (module, example input).
 
