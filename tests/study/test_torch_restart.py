@@ -109,8 +109,8 @@ def test_by_command_with_signals_and_in_other_processes(tmp_path: Path) -> None:
             **more,
         )
 
-    methods = ("--sampler", "random", "--scheduler", "plain")
-    tuning = ("tune", EXAMPLE, "--trials", 3, *methods, "--study", "s")
+    methods = ("--sampler", "random", "--scheduler", "plain", "--resource", "epoch:1:100")
+    tuning = ("tune", EXAMPLE, "--trials", 2, *methods, "--study", "s")
 
     def outcome(home: Path) -> list[Any]:
         store = open_storage(str(home / "s.db"))

@@ -132,36 +132,44 @@ def tune(  # noqa: PLR0913  # a door
     given = {name: value for name, value in locals().items() if name not in _NOT_OF_THE_STUDY}
     style_of(objective)  # before anything is written
     engine = executor if address is None and needs is None else _cluster(executor, address, needs)
-    if method is not None:
-        if sampler is not None or scheduler is not None:
-            raise StudyError("give either method= or sampler= and scheduler=, not both")
-        named = combination(method)
-        given |= {"sampler": named.sampler, "scheduler": named.scheduler}
-    opened = Study(**given)
+    opened = Study(**given | _policies(method, sampler, scheduler))
     try:
-        if fixed is not None:
-            opened.fix(fixed)
-        for config in enqueue if not len(opened.history) and not opened.history.enqueued else ():
-            opened.enqueue(config)
+        opened.keep_checkpoints(checkpoints, checkpoint_limit)
+        _ask_for(opened, fixed, enqueue)
         if devices is not None or scaling is not None:
             opened.allot(1 if devices is None else devices, efficiency, scaling)
         tell = watch if quiet else _telling(watch)
         for line in () if quiet else hints(opened.identity, objective):
             print(f"rung: {line}", file=sys.stderr)
-        result = opened.run(
-            objective,
-            workers=workers,
-            executor=engine,
-            watch=tell,
-            checkpoints=checkpoints,
-            checkpoint_limit=checkpoint_limit,
-        )
+        result = opened.run(objective, workers=workers, executor=engine, watch=tell)
     finally:
         opened.close()
-    if result.best is None and result.trials:
-        why = nothing_found(result.trials, opened.identity)
-        warnings.warn(f"study {result.study!r}: {why}", stacklevel=2)
+    _warn_if_nothing(result, opened)
     return result
+
+
+def _warn_if_nothing(result: Result, study: Study) -> None:
+    if result.best is None and result.trials:
+        why = nothing_found(result.trials, study.identity)
+        warnings.warn(f"study {result.study!r}: {why}", stacklevel=3)
+
+
+def _policies(method: str | None, sampler: Any, scheduler: Any) -> dict[str, Any]:
+    """Sampler and scheduler, from their own names or from a combination's."""
+    if method is None:
+        return {"sampler": sampler, "scheduler": scheduler}
+    if sampler is not None or scheduler is not None:
+        raise StudyError("give either method= or sampler= and scheduler=, not both")
+    named = combination(method)
+    return {"sampler": named.sampler, "scheduler": named.scheduler}
+
+
+def _ask_for(study: Study, fixed: Mapping[str, Any] | None, enqueue: Sequence[Mapping[str, Any]]) -> None:
+    """Values that all configurations get, and those to run first, if the study is new."""
+    if fixed is not None:
+        study.fix(fixed)
+    for config in enqueue if not len(study.history) and not study.history.enqueued else ():
+        study.enqueue(config)
 
 
 def _cluster(executor: str | Executor | None, address: str | None, needs: str | Needs | None) -> Engine:
