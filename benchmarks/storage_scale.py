@@ -3,14 +3,15 @@
     python -m benchmarks.storage_scale [--studies 1000] [--observations 10000000] STORAGE
 
 STORAGE is a URL or a file as `rung --storage` takes it; what is missing there is made first, by bulk insert
-of one study's log under many names. Measured from outside are the commands, process start included, and from
-inside what they ask of the storage; the time of `rung --version` stands beside them. Then one study more is
-written, in batches of 64 and one event at a time, each durable.
+of one study's log under many names. Measured from outside are the commands, process start included, by the
+wall and in CPU seconds of the process, and from inside what they ask of the storage; `rung --version` stands
+beside them. Then one study more is written, in batches of 64 and one event at a time, each durable.
 """
 
 from __future__ import annotations
 
 import argparse
+import resource
 import statistics
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from rung.storage.sql import SqlStorage
 from rung.trials import events as ev
 from rung.trials.events import Event
 
-EACH = 9  # runs of a command, of which the median counts
+EACH = 5  # runs of a command, of which the median counts
 BATCH = 64
 
 
@@ -41,12 +42,11 @@ def rows(url: str, count: int, observations: int) -> list[Row]:
     assert isinstance(storage, SqlStorage)
     fill(storage, count, observations)
     name = storage.list()[-1].name
-    bare = _command("--version")
     told: list[Row] = [
-        Row("rung --version, the process alone", bare, "s"),
-        Row("rung list", _command("list", "--storage", url), "s"),
-        Row("rung list --limit 20", _command("list", "--limit", "20", "--storage", url), "s"),
-        Row("rung show", _command("show", name, "--storage", url), "s"),
+        *_command("--version"),
+        *_command("list", "--storage", url),
+        *_command("list", "--limit", "20", "--storage", url),
+        *_command("show", name, "--storage", url),
         Row("list(), in the process", _median(lambda: len(storage.list())), "s", 0.3),
         Row("list(20), in the process", _median(lambda: len(storage.list(20))), "s", 0.3),
         Row("find() and read(), decoded", _median(lambda: _read(storage, name)), "s", 0.3),
@@ -129,9 +129,17 @@ def _writing(storage: SqlStorage) -> Iterator[Row]:
     yield Row("one durable observation", statistics.median(single) * 1e3, "ms")
 
 
-def _command(*arguments: str) -> float:
+def _command(*arguments: str) -> Iterator[Row]:
     command = [sys.executable, "-m", "rung", *arguments]
-    return _median(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL))
+    what = "rung " + " ".join(arguments).partition(" --storage")[0]
+    wall, cpu = [], []
+    for _ in range(EACH):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        wall.append(_timed(lambda: subprocess.run(command, check=True, stdout=subprocess.DEVNULL)))
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpu.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    yield Row(what, statistics.median(wall), "s")
+    yield Row(f"{what}, CPU", statistics.median(cpu), "s")
 
 
 def _median(action: Callable[[], object]) -> float:
