@@ -121,6 +121,10 @@ def test_what_it_refuses(folder: Path, rung: Any, monkeypatch: pytest.MonkeyPatc
         done = rung("service", *options)
         assert done.exit_code == 2, options
         assert why in done.stderr
+    done = rung("service", "--storage", "postgresql://ann:s3cret@127.0.0.1:9/rung")
+    assert done.exit_code == 2
+    assert "cannot be reached" in done.stderr
+    assert "s3cret" not in done.output
     from rung.deploy import extras
 
     monkeypatch.setattr(extras, "find_spec", lambda name: None)

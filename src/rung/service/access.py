@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple, Protocol
 
 import msgspec
-from fastapi import Request, Security
+from fastapi import Depends, Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
 from rung.service.problems import Problem
-
-if TYPE_CHECKING:
-    from rung.service.accounts import Accounts
 
 
 class Role(StrEnum):
@@ -93,11 +90,36 @@ class Seen(NamedTuple):
     why: str = ""
 
 
+class Verifier(Protocol):
+    """What knows tokens, see `rung.service.accounts.Accounts`."""
+
+    def remembered(self, text: str) -> Seen | None:
+        """Whose this token is, if that was found out just now."""
+
+    def verify(self, text: str) -> Seen:
+        """Whose this token is; may take a while."""
+
+
 NO_TOKEN: Final = Seen(None, "this needs a token, in the header Authorization: Bearer TOKEN")
 _NOT_BEARER: Final = Seen(None, "the header Authorization must be: Bearer TOKEN")
 
 _bearer = HTTPBearer(auto_error=False, description="A token, as `rung service token create` shows it once.")
 _Header = Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+
+
+async def known(request: Request, _: _Header = None) -> Principal:
+    """A FastAPI dependency: the principal of the request, whoever it is.
+
+    Raises:
+        Problem: 401 without a token that counts.
+    """
+    seen = await identify(request)
+    if seen.principal is None:
+        raise Problem(401, "not known", seen.why, {"WWW-Authenticate": 'Bearer realm="rung"'})
+    return seen.principal
+
+
+_Known = Annotated[Principal, Depends(known)]
 
 
 def needs(role: Role, scope: Scope | None = None) -> Callable[..., Awaitable[Principal]]:
@@ -110,11 +132,7 @@ def needs(role: Role, scope: Scope | None = None) -> Callable[..., Awaitable[Pri
         Problem: 401 without a token that counts, 403 for one that is not allowed this.
     """
 
-    async def principal(request: Request, _: _Header) -> Principal:
-        seen = await identify(request)
-        found = seen.principal
-        if found is None:
-            raise Problem(401, "not known", seen.why, {"WWW-Authenticate": 'Bearer realm="rung"'})
+    async def principal(request: Request, found: _Known) -> Principal:
         wanted = scope or (Scope.READ if request.method in ("GET", "HEAD") else Scope.WRITE)
         if not found.may(role):
             raise Problem(403, "role", f"this takes the role {role}, and {found.user} is a {found.role}")
@@ -130,7 +148,7 @@ async def identify(request: Request) -> Seen:
     """Who a request comes from; the guards in front have usually found it out already."""
     seen: Seen | None = getattr(request.state, "seen", None)
     if seen is None:
-        accounts: Accounts = request.app.state.accounts
+        accounts: Verifier = request.app.state.accounts
         seen = await see(accounts, request.headers.get("authorization"))
         request.state.seen = seen
     return seen
@@ -142,7 +160,7 @@ def token_in(header: str | None) -> str | None:
     return (text.strip() or None) if kind.lower() == "bearer" else None
 
 
-async def see(accounts: Accounts, header: str | None) -> Seen:
+async def see(accounts: Verifier, header: str | None) -> Seen:
     """Who shows this header `Authorization`."""
     token = token_in(header)
     if token is None:

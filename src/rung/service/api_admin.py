@@ -10,14 +10,14 @@ from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
-from rung.service.access import Principal, Role, Scope, needs
+from rung.service.access import Principal, Role, Scope, known, needs
 from rung.service.accounts import LOCAL, Accounts, Entry, Token
 from rung.service.guards import entry, route_of
 from rung.service.problems import Problem
 
 router = APIRouter(tags=["admin"])
 
-Anybody = Annotated[Principal, Depends(needs(Role.VIEWER))]
+Anybody = Annotated[Principal, Depends(known)]
 Holder = Annotated[Principal, Depends(needs(Role.VIEWER, Scope.ADMIN))]
 Admin = Annotated[Principal, Depends(needs(Role.ADMIN, Scope.ADMIN))]
 UserName = Annotated[str, Path(min_length=1, max_length=100)]

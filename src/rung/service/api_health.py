@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 
 from rung import __version__
 from rung.errors import StorageError
-from rung.service.access import Role, needs
+from rung.service.access import Role, known, needs
 from rung.service.metrics import MEDIA, Metrics
 from rung.service.problems import Problem
 
@@ -49,7 +49,7 @@ async def metrics(request: Request) -> Response:
     """With a token that may read, unless the service is on loopback."""
     state = request.app.state
     if not state.limits.open_metrics:
-        await _reader(request, None)
+        await _reader(request, await known(request))
     counted: Metrics | None = state.metrics
     text = b"" if counted is None else await run_in_threadpool(counted.text)
     return Response(text, media_type=MEDIA)
