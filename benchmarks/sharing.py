@@ -21,7 +21,7 @@ from benchmarks.sharing_peers import FixedParts, fair, first_come
 DATA: Final = Path("benchmarks/data/sharing.json")
 PICTURE: Final = Path("docs/images/sharing.svg")
 LARGE: Final = Workload(studies=200, nodes=625, slots=8, apart=10.0)
-SMALL: Final = Workload(studies=20, nodes=20, slots=8, apart=200.0)
+SMALL: Final = Workload(studies=20, nodes=20, slots=8, apart=600.0)
 
 
 def main() -> None:
@@ -62,7 +62,7 @@ def rows(found: dict[str, Figures]) -> list[Row]:
         ("slowdown against alone, 95 %", "times", lambda one: one.worst, False),
         ("Jain's index of got / ideal over life", "", lambda one: one.jain, True),
         ("least got / ideal over life", "", lambda one: min(one.shares), True),
-        ("slots in use while a study waits", "", lambda one: one.utilisation, True),
+        ("slots in use, of those that are wanted", "", lambda one: one.utilisation, True),
         ("jobs stopped", "", lambda one: float(one.preempted), False),
         ("jobs", "", lambda one: float(one.jobs), False),
         ("folding and deciding, per event", "ms", lambda one: one.cost, False),

@@ -32,7 +32,7 @@ from rung.cluster.sharing import (
 )
 from rung.cluster.sharing_fill import Want, water_fill
 
-ETA, LARGEST = 4, 64  # of every study's ladder
+ETA, LARGEST = 4, 16  # of every study's ladder
 SAVING = 10.0  # seconds that a job takes to save and stop
 SAMPLED = 120.0  # seconds between looks at who has what
 
@@ -71,8 +71,8 @@ class Search:
     def __init__(self, number: int, arrival: float, rng: np.random.Generator) -> None:
         self.name = f"s{number:03}"
         self.arrival = arrival
-        self.trials = int(np.clip(rng.lognormal(np.log(80), 1.2), 20, 3000))
-        self.pace = float(rng.lognormal(np.log(120.0), 0.5))  # seconds a unit of resource
+        self.trials = int(np.clip(rng.lognormal(np.log(60), 1.2), 16, 3000))
+        self.pace = float(rng.lognormal(np.log(600.0), 0.5))  # seconds a unit of resource
         self.gang = 4 if number % 10 == 9 else 1
         self.seed = int(rng.integers(2**31))
         self.study: rung.Study | None = None
