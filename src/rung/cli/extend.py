@@ -55,7 +55,7 @@ def change_space(study: Study, text: str, given: Sequence[str]) -> None:
         UserError: there is no such file or variable, or the space is not valid.
     """
     from rung.cli.objective import read_space
-    from rung.cli.tuning import assignments
+    from rung.cli.tune_options import assignments
 
     study.change_space(read_space(text), assignments(given))
 
@@ -78,7 +78,7 @@ def extend_there(
     """
     from rung.cli.objective import read_space
     from rung.cli.store import read_study
-    from rung.cli.tuning import assignments
+    from rung.cli.tune_options import assignments
 
     before = read_study(storage, name).history
     if budgets is not None:

@@ -6,7 +6,6 @@ import dataclasses
 
 from rung.cli.options import DEFAULT_STORAGE
 from rung.cli.wishes import Wishes
-from rung.storage import shown
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +27,8 @@ class Order:
     def command(self, storage: str, study: str) -> str:
         """The command that asks for the same, every choice written out."""
         import shlex
+
+        from rung.storage import shown
 
         words = ["rung", "fit", self.table, "--target", self.target, "--budget", f"{self.budget:g}s"]
         given = {"--task": self.task, "--metric": self.metric, "--workers": self.workers}

@@ -331,7 +331,7 @@ def fix(
 ) -> None:
     """Give all configurations to come these values; without any, fix nothing any more."""
     from rung.cli.store import reading
-    from rung.cli.tuning import assignments
+    from rung.cli.tune_options import assignments
     from rung.study import Study
 
     fixed = assignments(values or [])

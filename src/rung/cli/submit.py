@@ -12,7 +12,7 @@ from rung.cli.store import command
 from rung.errors import UserError
 
 if TYPE_CHECKING:
-    from rung.cli.tuning import Options
+    from rung.cli.tune_options import Options
     from rung.service.client import Client
 
 _NAMED: Final = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -45,7 +45,7 @@ def submit(options: Options) -> None:
         client = storage.client
         made = client.create(_space(options), **_settings(options))
         if options.fix:
-            from rung.cli.tuning import assignments
+            from rung.cli.tune_options import assignments
 
             client.fix(made.name, assignments(options.fix))
         by = "outside workers ask for its jobs" if made.objective is None else f"workers run {made.objective}"
@@ -108,7 +108,7 @@ def _space(options: Options) -> Any:
 def _settings(options: Options) -> dict[str, Any]:
     """The options as `rung.Client.create` takes them."""
     from rung.cli.sizes import size
-    from rung.cli.tuning import numbers
+    from rung.cli.tune_options import numbers
 
     same = (
         "objective resource eta method sampler scheduler trials budget total_resource target trial_time "

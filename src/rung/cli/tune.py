@@ -196,7 +196,8 @@ def tune(  # noqa: PLR0913  # a door
 ) -> None:
     """Tune your own code: FUNCTION(trial), (config) or (config, budget) in FILE.py, or any program."""
     given = locals()  # first of all, so that it has the options and nothing else
-    from rung.cli.tuning import Options, tuned
+    from rung.cli.tune_options import Options
+    from rung.cli.tuning import tuned
 
     tuned(Options(**given))
 
