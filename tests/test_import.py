@@ -64,9 +64,9 @@ def test_names_are_looked_up_when_first_used() -> None:
 
 def test_public_names() -> None:
     assert set(rung.__all__) == {
-        "AutoClassifier", "AutoRegressor", "Categorical", "Choice", "Command", "Constant", "Float",
-        "Infeasible", "Integer", "Ordinal", "Space", "Stopped", "Study", "__version__", "importance", "load",
-        "plot", "report", "tune",
+        "AutoClassifier", "AutoRegressor", "Categorical", "Choice", "Client", "Command", "Constant", "Float",
+        "Infeasible", "Integer", "Ordinal", "Space", "Stopped", "Study", "__version__", "importance",
+        "load", "plot", "report", "tune",
     }  # fmt: skip
 
 
