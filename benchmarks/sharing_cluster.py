@@ -219,16 +219,16 @@ class Cluster:
             most = [float(share.held + share.claim.waiting * share.claim.gang) for share in shares]
             wants = [Want(1.0, 0, 0.0, one) for one in most]
             for share, ideal in zip(
-                shares, water_fill({None: float(self.state.capacity)}, wants), strict=True
+                shares, water_fill({None: float(self.state.cluster.capacity)}, wants), strict=True
             ):
                 search = self.searches[share.claim.study]
                 search.got += share.held * SAMPLED
                 search.ideal += ideal * SAMPLED
-            self.used += self.state.used
-            self.usable += min(self.state.capacity, sum(most))
+            self.used += self.state.cluster.used
+            self.usable += min(self.state.cluster.capacity, sum(most))
         self.curves["time"].append(self.now)
         self.curves["studies"].append(float(len(shares)))
-        self.curves["used"].append(float(self.state.used))
+        self.curves["used"].append(float(self.state.cluster.used))
         self._fold(Passed(self.now))
         if any(search.done is None for search in self.searches.values()):
             self._push(self.now + SAMPLED, "look", "", 0)

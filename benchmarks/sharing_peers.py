@@ -11,7 +11,7 @@ fair = decide
 def first_come(state: Sharing, most: int | None = None) -> list[Launch | Preempt]:
     """The oldest study gets all that it can start, then the next; nobody is stopped."""
     launches: list[Launch | Preempt] = []
-    if not state.free:
+    if not state.cluster.free:
         return launches
     room = Room(state.pools)
     for share in state.shares.values():  # in the order of arrival

@@ -269,7 +269,7 @@ def test_nodes_come_and_go() -> None:
     fold(state, NodeLeft(4.0, "unknown"))
     fold(state, TaskEnded(5.0, "a", 0))
     assert not state.nodes
-    assert state.capacity == state.free == state.used == 0
+    assert state.cluster.capacity == state.cluster.free == state.cluster.used == 0
 
 
 def test_a_study_that_left_is_forgotten_with_its_last_job() -> None:
@@ -290,9 +290,9 @@ def test_a_job_of_an_unknown_study_or_node_takes_part() -> None:
     state = initial()
     fold(state, TaskStarted(5.0, Task("a", 0, "n", slots=2)))
     fold(state, NodeJoined(4.0, Node("n", 3)))
-    assert (state.time, state.free, state.held("a")) == (5.0, 1, 2)
+    assert (state.time, state.cluster.free, state.held("a")) == (5.0, 1, 2)
     fold(state, TaskStarted(6.0, Task("a", 0, "n", slots=3)))  # told anew
-    assert (state.free, state.held("a")) == (0, 3)
+    assert (state.cluster.free, state.held("a")) == (0, 3)
 
 
 @pytest.mark.parametrize(

@@ -99,9 +99,9 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def the_state_counts_what_is_true(self) -> None:
         world, state = self.world, self.world.state
-        assert state.capacity == sum(world.nodes.values())
-        assert state.used == sum(task.slots for task in world.tasks.values())
-        assert state.free == state.capacity - state.used
+        assert state.cluster.capacity == sum(world.nodes.values())
+        assert state.cluster.used == sum(task.slots for task in world.tasks.values())
+        assert state.cluster.free == state.cluster.capacity - state.cluster.used
         assert set(state.tasks) == set(world.tasks)
         for study, share in state.shares.items():
             assert share.held == sum(task.slots for task in world.tasks.values() if task.study == study)

@@ -68,11 +68,11 @@ def _queue(state: Sharing) -> list[tuple[Key, _Taker]]:
 
 
 def _launches(state: Sharing) -> list[Launch]:
-    if not state.free:
+    if not state.cluster.free:
         return []
     launches: list[Launch] = []
     unplaced: list[_Taker] = []
-    room, free = Room(state.pools), state.free
+    room, free = Room(state.pools), state.cluster.free
     queue = _queue(state)
     kept = {name: state.nodes[name].free for taker in queue for name in taker[1].share.kept}
     while queue and free > 0:

@@ -51,7 +51,7 @@ def _affordable(state: Sharing, share: Share) -> bool:
     """Whether the others can lose one gang more: what exceeds a study's ideal leaves them their floors."""
     if share.staying + len(share.kept) * share.claim.gang < max(share.ideal, share.claim.minimum):
         return True
-    spare = float(state.free)
+    spare = float(state.cluster.free)
     for other in state.shares.values():
         spare -= len(other.kept) * other.claim.gang
         if other is not share and other.claim.priority <= share.claim.priority:

@@ -90,6 +90,70 @@ class Pool:
             self._free_of[name] = free
 
 
+class Cluster:
+    """All nodes, and pools of them that are kept up to date."""
+
+    __slots__ = ("capacity", "free", "nodes", "pools", "used")
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, NodeState] = {}
+        self.pools: dict[Names, Pool] = {None: Pool(None)}
+        self.capacity = 0  # slots
+        self.used = 0
+        self.free = 0
+
+    def node(self, name: str) -> NodeState:
+        """The node; one that is not known has no slots, and is gone."""
+        node = self.nodes.get(name)
+        if node is None:
+            node = self.nodes[name] = NodeState(name, 0)
+            node.gone = True
+        return node
+
+    def enter(self, names: Names) -> None:
+        """A claim more is for these nodes."""
+        pool = self.pools.get(names)
+        if pool is None:
+            pool = self.pools[names] = Pool(None if names is None else frozenset(names))
+            for node in self.nodes.values():
+                if pool.holds(node.name):
+                    pool.resize(0, node.slots)
+                    pool.place(node.name, 0 if node.kept_for else node.free)
+        pool.claims += 1
+
+    def forsake(self, names: Names) -> None:
+        """A claim less is for these nodes."""
+        pool = self.pools[names]
+        pool.claims -= 1
+        if not pool.claims and names is not None:
+            del self.pools[names]
+
+    def resize(self, node: NodeState, slots: int) -> None:
+        """The node has so many slots now."""
+        self.free -= node.free
+        for pool in self.pools.values():
+            if pool.holds(node.name):
+                pool.resize(node.slots, slots)
+        self.capacity += slots - node.slots
+        node.slots = slots
+        self.free += node.free
+
+    def use(self, node: NodeState, slots: int) -> None:
+        """So many more of its slots are taken (negative: fewer)."""
+        self.free -= node.free
+        node.used += slots
+        self.used += slots
+        self.free += node.free
+        self.place(node)
+
+    def place(self, node: NodeState) -> None:
+        """What is free of the node, or for whom it is kept, has changed."""
+        free = 0 if node.kept_for else node.free
+        for pool in self.pools.values():
+            if pool.holds(node.name):
+                pool.place(node.name, free)
+
+
 class Room:
     """Free slots as a decision gives them away, without changing the pools."""
 

@@ -11,8 +11,8 @@ import msgspec
 
 from rung.cluster import sharing_events as ev
 from rung.cluster.sharing_events import Claim, Policy, Task
-from rung.cluster.sharing_fill import Group, Want, water_fill
-from rung.cluster.sharing_nodes import Names, NodeState, Pool, TaskState
+from rung.cluster.sharing_fill import Want, water_fill
+from rung.cluster.sharing_nodes import Cluster, NodeState, Pool, TaskState
 
 SLACK = 1e-9  # of shares that are sums of fractions
 
@@ -85,6 +85,21 @@ class Share:
         claim = self.claim
         return claim.waiting > 0 and (claim.maximum is None or self.held + claim.gang <= claim.maximum)
 
+    @property
+    def room(self) -> int:
+        """Jobs that it waits for and that keep it within its maximum."""
+        claim = self.claim
+        if claim.maximum is None:
+            return claim.waiting
+        return max(0, min(claim.waiting, (claim.maximum - self.held) // claim.gang))
+
+    def usable(self, pool: Pool) -> int:
+        """Slots that it could use on these nodes, within its maximum."""
+        claim = self.claim
+        usable = pool.capacity(claim.gang) if claim.waiting else 0
+        most = min(self.held + claim.waiting * claim.gang, max(self.held, usable))
+        return most if claim.maximum is None else min(most, claim.maximum)
+
 
 class Sharing:
     """The state; made by `initial`, changed by `fold` alone."""
@@ -94,8 +109,7 @@ class Sharing:
         "_filled",
         "_plenty",
         "_wanted",
-        "capacity",
-        "free",
+        "cluster",
         "ideals",
         "nodes",
         "policy",
@@ -104,19 +118,15 @@ class Sharing:
         "tasks",
         "theta",
         "time",
-        "used",
     )
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.time = 0.0
         self.theta = 0.0  # integral of (slots in use / sum of the ideals)
-        self.capacity = 0
-        self.used = 0
-        self.free = 0
         self.ideals = 0.0  # sum
-        self.nodes: dict[str, NodeState] = {}
-        self.pools: dict[Names, Pool] = {None: Pool(None)}
+        self.cluster = Cluster()
+        self.nodes, self.pools = self.cluster.nodes, self.cluster.pools
         self.shares: dict[str, Share] = {}
         self.tasks: dict[tuple[str, int], TaskState] = {}
         self._count = 0
@@ -153,17 +163,15 @@ class Sharing:
         if time > self.time:
             self.fill()
             if self.ideals > SLACK:
-                self.theta += (time - self.time) * self.used / self.ideals
+                self.theta += (time - self.time) * self.cluster.used / self.ideals
             self.time = time
 
     def join(self, node: ev.Node) -> None:
         """A node lends slots."""
-        state = self.nodes.get(node.name)
-        if state is None:
-            state = self.nodes[node.name] = NodeState(node.name, 0)
+        state = self.cluster.node(node.name)
         state.gone = False
         self._resize(state, node.slots)
-        self._place(state)
+        self.cluster.place(state)
 
     def leave(self, name: str) -> None:
         """A node takes no more jobs."""
@@ -181,8 +189,8 @@ class Sharing:
         share = self._share(claim.study)
         before = share.claim
         if before.nodes != claim.nodes:
-            self._enter(claim.nodes)
-            self._forsake(before.nodes)
+            self.cluster.enter(claim.nodes)
+            self.cluster.forsake(before.nodes)
         if claim.waiting and not before.waiting:
             share.served = self.time
         share.claim, share.left = claim, False
@@ -206,10 +214,7 @@ class Sharing:
         """A job runs."""
         self.end(task.study, task.trial)
         share = self._share(task.study)
-        node = self.nodes.get(task.node)
-        if node is None:
-            node = self.nodes[task.node] = NodeState(task.node, 0)
-            node.gone = True
+        node = self.cluster.node(task.node)
         filling = node.kept_for is not None and node.kept_for != task.study
         if node.kept_for == task.study:
             self.release(node)
@@ -219,7 +224,7 @@ class Sharing:
         self.tasks[key] = node.tasks[key] = share.tasks[task.trial] = state
         share.held += task.slots
         share.served = self.time
-        self._use(node, task.slots)
+        self.cluster.use(node, task.slots)
         if share.claim.waiting:
             share.claim = msgspec.structs.replace(share.claim, waiting=share.claim.waiting - 1)
         self._bound(share)
@@ -250,7 +255,7 @@ class Sharing:
         if state.leaving:
             share.leaving -= task.slots
             node.leaving -= task.slots
-        self._use(node, -task.slots)
+        self.cluster.use(node, -task.slots)
         if node.gone and not node.tasks:
             del self.nodes[node.name]
         self._bound(share)
@@ -260,26 +265,27 @@ class Sharing:
         """Keep a node for a gang of this study."""
         node.kept_for = share.claim.study
         share.kept.append(node.name)
-        self._place(node)
+        self.cluster.place(node)
 
     def release(self, node: NodeState) -> None:
         """Keep a node for nobody."""
         if node.kept_for is not None:
             self.shares[node.kept_for].kept.remove(node.name)
             node.kept_for = None
-        self._place(node)
+        self.cluster.place(node)
 
     def fill(self) -> None:
         """Divide the slots anew, if what the ideals depend on has changed; several times is as once."""
         if self._filled:
             return
         self._filled = True
-        self._plenty = len(self.pools) == 1 and self._wanted <= self.capacity
+        self._plenty = len(self.pools) == 1 and self._wanted <= self.cluster.capacity
         wanting = [share for share in self.shares.values() if share.most > 0.0]
-        wants, capacities = [], {_group(names): float(pool.capacity(1)) for names, pool in self.pools.items()}
+        wants, capacities = [], {pool.names: float(pool.capacity(1)) for pool in self.pools.values()}
         for share in wanting:
             claim = share.claim
-            wants.append(Want(claim.weight, claim.priority, claim.minimum, share.most, _group(claim.nodes)))
+            group = self.pools[claim.nodes].names
+            wants.append(Want(claim.weight, claim.priority, claim.minimum, share.most, group))
         found = water_fill(capacities, wants)
         for share, ideal in zip(wanting, found, strict=True):
             if share.ideal != ideal:
@@ -299,81 +305,38 @@ class Sharing:
         if share is None:
             self._count += 1
             share = self.shares[study] = Share(Claim(study), self._count, self.time, self.theta)
-            self._enter(None)
+            self.cluster.enter(None)
         return share
 
     def _forget(self, share: Share) -> None:
         if share.left and not share.tasks:
-            self._forsake(share.claim.nodes)
+            self.cluster.forsake(share.claim.nodes)
             del self.shares[share.claim.study]
             self._wanted -= share.most
             if share.ideal:
                 self._filled = False
 
-    def _enter(self, names: Names) -> None:
-        pool = self.pools.get(names)
-        if pool is None:
-            pool = self.pools[names] = Pool(_group(names))
-            for node in self.nodes.values():
-                if pool.holds(node.name):
-                    pool.resize(0, node.slots)
-                    pool.place(node.name, 0 if node.kept_for else node.free)
-        pool.claims += 1
-
-    def _forsake(self, names: Names) -> None:
-        pool = self.pools[names]
-        pool.claims -= 1
-        if not pool.claims and names is not None:
-            del self.pools[names]
-
     def _resize(self, node: NodeState, slots: int) -> None:
-        if node.slots == slots:
-            return
-        self.free -= node.free
-        for pool in self.pools.values():
-            if pool.holds(node.name):
-                pool.resize(node.slots, slots)
-        self.capacity += slots - node.slots
-        node.slots = slots
-        self._filled = False
-        for share in self.shares.values():
-            self._bound(share)
-        self.free += node.free
-
-    def _use(self, node: NodeState, slots: int) -> None:
-        self.free -= node.free
-        node.used += slots
-        self.used += slots
-        self.free += node.free
-        self._place(node)
-
-    def _place(self, node: NodeState) -> None:
-        free = 0 if node.kept_for else node.free
-        for pool in self.pools.values():
-            if pool.holds(node.name):
-                pool.place(node.name, free)
+        if node.slots != slots:
+            self.cluster.resize(node, slots)
+            self._filled = False
+            for share in self.shares.values():
+                self._bound(share)
 
     def _bound(self, share: Share) -> None:
         """What it could use now. Bounds that its ideal does not touch change no ideal."""
-        claim, before = share.claim, share.most
-        usable = self.pools[claim.nodes].capacity(claim.gang) if claim.waiting else 0
-        most = min(share.held + claim.waiting * claim.gang, max(share.held, usable))
-        if claim.maximum is not None:
-            most = min(most, claim.maximum)
-        if most != before:
-            share.most = float(most)
-            self._wanted += most - before
-            if min(most, before) <= share.ideal + SLACK:
+        before = share.most
+        share.most = float(share.usable(self.pools[share.claim.nodes]))
+        if share.most != before:
+            self._wanted += share.most - before
+            if min(share.most, before) <= share.ideal + SLACK:
                 self._refill(share)
         if share.kept:
-            due = claim.waiting
-            if claim.maximum is not None:
-                due = min(due, (claim.maximum - share.held) // claim.gang)
-            self._release_all(share, max(0, due))
+            self._release_all(share, share.room)
 
     def _refill(self, share: Share) -> None:
         """What a study could use, and so its ideal, changed; the others' not if all get what they want."""
-        if self._filled and self._plenty and self._wanted <= self.capacity:
+        if self._filled and self._plenty and self._wanted <= self.cluster.capacity:
             share.settle(self.time, self.theta)
             self.ideals += share.most - share.ideal
             share.ideal = share.most
@@ -385,7 +348,3 @@ class Sharing:
     def _release_all(self, share: Share, but: int = 0) -> None:
         for name in share.kept[but:]:
             self.release(self.nodes[name])
-
-
-def _group(names: Names) -> Group:
-    return None if names is None else frozenset(names)
