@@ -107,11 +107,8 @@ def _hang_in() -> None:
     from rung.cli.monitor import monitor
     from rung.cli.plan import plan
     from rung.cli.predict import predict
-    from rung.cli.search import group
     from rung.cli.serve import serve
-    from rung.cli.service import group as service
     from rung.cli.show import show
-    from rung.cli.storage import group as storage
     from rung.cli.tune import resume, tune
     from rung.cli.worker import worker
 
@@ -152,9 +149,18 @@ def _hang_in() -> None:
     ]
     for name, body, panel in rows:
         app.command(name, rich_help_panel=panel)(body)
-    app.add_typer(group, name="search", rich_help_panel=search)
-    app.add_typer(storage, name="storage", rich_help_panel=keep)
-    app.add_typer(service, name="service", rich_help_panel=keep)
+
+
+def _hang_in_groups() -> None:
+    """Commands that have commands of their own."""
+    from rung.cli.search import group as search
+    from rung.cli.service import group as service
+    from rung.cli.storage import group as storage
+
+    app.add_typer(search, name="search", rich_help_panel="Search")
+    app.add_typer(storage, name="storage", rich_help_panel="Studies")
+    app.add_typer(service, name="service", rich_help_panel="Studies")
 
 
 _hang_in()
+_hang_in_groups()

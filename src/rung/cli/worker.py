@@ -23,54 +23,62 @@ if TYPE_CHECKING:
 _SHOWN = 10.0  # seconds between two plain lines, if anything changed
 
 
+Service = Annotated[
+    str | None,
+    typer.Option("--service", metavar="URL", envvar="RUNG_SERVICE", help="Where the service is."),
+]
+Slots = Annotated[int, typer.Option("--slots", min=1, help="Jobs at once.")]
+Executor = Annotated[str, typer.Option("--executor", metavar="local|ray", help="What runs them.")]
+Address = Annotated[str | None, typer.Option("--address", help="Of a Ray cluster, as 10.0.0.1:6379 or auto.")]
+Needs = Annotated[
+    str | None, typer.Option("--needs", help="What a job takes of a Ray cluster, as cpus=2,gpus=1.")
+]
+Named = Annotated[
+    str | None,
+    typer.Option("--name", help="By which others know it; the machine's and process's unless given."),
+]
+Label = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="KEY=VALUE", help="Anything worth knowing. Repeatable."),
+]
+Patterns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--objectives",
+        metavar="PATTERN",
+        help="Run only these: modules, as trainers.*, or functions, as mnist:train. Repeatable.",
+    ),
+]
+Program = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--program",
+        metavar="NAME='COMMAND'",
+        help="Run this for the objective program:NAME, as mnist='python mnist.py --lr {lr}'. Repeatable.",
+    ),
+]
+Folder = Annotated[Path | None, typer.Option("--folder", metavar="FOLDER", help="For what jobs print.")]
+Grace = Annotated[
+    float, typer.Option("--grace", min=0, metavar="SECONDS", help="That a job gets to stop by itself.")
+]
+TokenFile = Annotated[
+    str | None, typer.Option("--token-file", metavar="FILE", help="The token; else RUNG_TOKEN.")
+]
+
+
 def worker(  # noqa: PLR0913  # a door
-    service: Annotated[
-        str | None,
-        typer.Option("--service", metavar="URL", envvar="RUNG_SERVICE", help="Where the service is."),
-    ] = None,
-    slots: Annotated[int, typer.Option("--slots", min=1, help="Jobs at once.")] = 1,
-    executor: Annotated[
-        str, typer.Option("--executor", metavar="local|ray", help="What runs them.")
-    ] = "local",
-    address: Annotated[
-        str | None, typer.Option("--address", help="Of a Ray cluster, as 10.0.0.1:6379 or auto.")
-    ] = None,
-    needs: Annotated[
-        str | None, typer.Option("--needs", help="What a job takes of a Ray cluster, as cpus=2,gpus=1.")
-    ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", help="By which others know it; the machine's and process's unless given."),
-    ] = None,
-    label: Annotated[
-        list[str] | None,
-        typer.Option("--label", metavar="KEY=VALUE", help="Anything worth knowing. Repeatable."),
-    ] = None,
-    objectives: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--objectives",
-            metavar="PATTERN",
-            help="Run only these: modules, as trainers.*, or functions, as mnist:train. Repeatable.",
-        ),
-    ] = None,
-    program: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--program",
-            metavar="NAME='COMMAND'",
-            help="Run this for the objective program:NAME, as mnist='python mnist.py --lr {lr}'. Repeatable.",
-        ),
-    ] = None,
-    folder: Annotated[
-        Path | None, typer.Option("--folder", metavar="FOLDER", help="For what jobs print.")
-    ] = None,
-    grace: Annotated[
-        float, typer.Option("--grace", min=0, metavar="SECONDS", help="That a job gets to stop by itself.")
-    ] = 30.0,
-    token_file: Annotated[
-        str | None, typer.Option("--token-file", metavar="FILE", help="The token; else RUNG_TOKEN.")
-    ] = None,
+    service: Service = None,
+    slots: Slots = 1,
+    executor: Executor = "local",
+    address: Address = None,
+    needs: Needs = None,
+    name: Named = None,
+    label: Label = None,
+    objectives: Patterns = None,
+    program: Program = None,
+    folder: Folder = None,
+    grace: Grace = 30.0,
+    token_file: TokenFile = None,
 ) -> None:
     """Lend this machine to a service, until SIGTERM or Ctrl-C: then jobs save, stop, and go on elsewhere.
 

@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Final
 
 import msgspec
 
 from rung.errors import StudyError
-from rung.service import tars
+from rung.service.client_jobs import Jobs, of
 from rung.service.events import followed, logged
-from rung.service.http import PATIENCE, Api, Call, find_token, part
-from rung.service.outside import Outside
-from rung.service.wire import Asked, Job, StudyInfo, Word, sent
+from rung.service.http import PATIENCE, Api, Call, find_token
+from rung.service.wire import StudyInfo, sent
 from rung.trials.events import Event
 
 _PAGE: Final = 1000
 
 
-class Client:
+class Client(Jobs):
     """A service, and what may be done with its studies.
 
     ```python
@@ -53,13 +51,13 @@ class Client:
         token_file: str | os.PathLike[str] | None = None,
         patience: float = PATIENCE,
     ) -> None:
-        self._api = Api(url, find_token(url, token, token_file), patience)
+        super().__init__(Api(url, find_token(url, token, token_file), patience))
 
     @classmethod
     def over(cls, api: Api) -> Client:
         """One that speaks through connections that are there."""
         made = cls.__new__(cls)
-        made._api = api
+        Jobs.__init__(made, api)
         return made
 
     def __enter__(self) -> Client:
@@ -135,11 +133,11 @@ class Client:
 
     def study(self, name: str) -> StudyInfo:
         """One study: what it is, how far it is, its best configuration."""
-        return self._info(Call("GET", _of(name)))
+        return self._info(Call("GET", of(name)))
 
     def trials(self, name: str) -> list[dict[str, Any]]:
         """Its trials, in order of number: state, configuration, value, observations."""
-        return list(self._pages(f"{_of(name)}/trials", {"limit": _PAGE}))
+        return list(self._pages(f"{of(name)}/trials", {"limit": _PAGE}))
 
     def events(self, name: str, start: int = 0, *, follow: bool = True) -> Iterator[tuple[int, Event]]:
         """Its log from event number `start` on, each event with its number.
@@ -152,19 +150,19 @@ class Client:
 
     def pause(self, name: str) -> StudyInfo:
         """Have its jobs save and stop at their next report."""
-        return self._info(Call("POST", f"{_of(name)}/pause"))
+        return self._info(Call("POST", f"{of(name)}/pause"))
 
     def stop(self, name: str) -> StudyInfo:
         """End it: its jobs save and stop at their next report."""
-        return self._info(Call("POST", f"{_of(name)}/stop"))
+        return self._info(Call("POST", f"{of(name)}/stop"))
 
     def resume(self, name: str) -> StudyInfo:
         """Go on with one that was paused, stopped, extended or ended."""
-        return self._info(Call("POST", f"{_of(name)}/resume"))
+        return self._info(Call("POST", f"{of(name)}/resume"))
 
     def delete(self, name: str) -> None:
         """Remove it, its log and its files."""
-        self._api.json(Call("DELETE", _of(name)))
+        self._api.json(Call("DELETE", of(name)))
 
     def change(  # noqa: PLR0913  # a door
         self,
@@ -183,7 +181,7 @@ class Client:
         """Change its limits, its shares or its name; what is None stays."""
         given = {key: value for key, value in locals().items() if key not in ("self", "name", "new_name")}
         body = {key: value for key, value in {"name": new_name, **given}.items() if value is not None}
-        return self._info(Call("PATCH", _of(name), body))
+        return self._info(Call("PATCH", of(name), body))
 
     def extend(
         self,
@@ -207,7 +205,7 @@ class Client:
         body = {key: add + max(limit or 0, spent) for key, (add, limit, spent) in more.items() if add}
         if not body:
             raise StudyError("say how much more: trials, budget or total_resource")
-        return self._info(Call("PATCH", _of(name), body))
+        return self._info(Call("PATCH", of(name), body))
 
     def enqueue(self, name: str, config: Mapping[str, Any]) -> None:
         """Have a configuration run before any that the sampler proposes."""
@@ -235,91 +233,11 @@ class Client:
         """Tell a result that is known from elsewhere."""
         values = sent(metrics) if isinstance(metrics, Mapping) else metrics
         body = {"config": dict(config), "metrics": values, "resource": resource}
-        self._api.json(Call("POST", f"{_of(name)}/known", body))
-
-    # -- jobs -----------------------------------------------------------------------------------------
-
-    def ask(self, name: str, worker: str = "") -> Asked:
-        """A job to run; see `Asked` for when there is none."""
-        return msgspec.convert(self._api.json(Call("POST", f"{_of(name)}/ask", {"worker": worker})), Asked)
-
-    def report(
-        self, job: Job, resource: int, metrics: Mapping[str, Any], checkpoint: str | None = None
-    ) -> Word:
-        """Tell a value on the way; whether the job is to go on.
-
-        Args:
-            checkpoint: what `upload` returned, or any text by which the job's owner finds it again.
-
-        Raises:
-            LeaseError: the job was given to somebody else by now; what was told is recorded, not counted.
-        """
-        body = {"resource": resource, "metrics": sent(metrics), "checkpoint": checkpoint}
-        return msgspec.convert(self._api.json(Call("POST", f"{job.path}/report", body)), Word)
-
-    def renew(self, job: Job) -> Word:
-        """A sign of life; due at least every `Asked.lease_seconds`, where nothing is reported."""
-        return msgspec.convert(self._api.json(Call("POST", f"{job.path}/renew", {})), Word)
-
-    def tell(
-        self,
-        job: Job,
-        metrics: Mapping[str, Any] | None = None,
-        *,
-        outcome: str = "finished",
-        message: str = "",
-        checkpoint: str | None = None,
-    ) -> bool:
-        """Tell how a job ended; whether that was known already.
-
-        Args:
-            metrics: at the job's `until`; not needed if they were reported.
-            outcome: finished, error, infeasible, timeout, memory, lost (it will run again) or stopped.
-
-        Raises:
-            LeaseError: the job was given to somebody else by now; what was told is recorded, not counted.
-        """
-        body = {
-            "outcome": outcome,
-            "metrics": sent(metrics),
-            "message": message,
-            "checkpoint": checkpoint,
-        }
-        return bool(self._api.json(Call("POST", f"{job.path}/tell", body))["already"])
-
-    def run(self, name: str, function: Callable[..., Any], slots: int = 1, *, worker: str = "") -> int:
-        """Run the study's jobs with a function of this process until there are no more; how many it ran.
-
-        The function is called as by `rung.tune` (`rung.executors.calling`), in threads of its own if there
-        are several slots. Its jobs' leases are kept alive, it is stopped at its next report when the service
-        says so, and the checkpoints that it saves are sent. Ctrl-C stops running jobs at their next report.
-
-        Args:
-            slots: jobs at once.
-            worker: by which name the log knows this one; the machine's and the process's unless given.
-
-        Raises:
-            AwayError: the service did not answer for `patience` seconds.
-        """
-        return Outside(self._api, name, function, worker, self.study(name).metric).run(slots)
+        self._api.json(Call("POST", f"{of(name)}/known", body))
 
     def workers(self) -> list[dict[str, Any]]:
         """Machines that lend slots now: name, slots, how many of them are busy, labels."""
         return list(self._pages("/workers", {}))
-
-    # -- checkpoints ----------------------------------------------------------------------------------
-
-    def checkpoints(self, name: str) -> list[str]:
-        """The checkpoints that the service has of a study, as paths: `trial-000012/resource-9`."""
-        return [str(path) for path in self._api.json(Call("GET", f"{_of(name)}/checkpoints"))["items"]]
-
-    def download(self, name: str, path: str, folder: str | os.PathLike[str]) -> None:
-        """Fetch one of them into a folder, which must be new; its hashes are checked."""
-        tars.download(self._api, name, path, Path(folder))
-
-    def upload(self, job: Job, resource: int, folder: str | os.PathLike[str]) -> str:
-        """Send a folder as the job's checkpoint at `resource`; returns what to give to `report`."""
-        return tars.upload(self._api, job.study, job.trial, resource, Path(folder))
 
     # -- inside ---------------------------------------------------------------------------------------
 
@@ -327,7 +245,7 @@ class Client:
         return msgspec.convert(self._api.json(call), StudyInfo)
 
     def _wish(self, name: str, request: str, data: Mapping[str, Any]) -> None:
-        self._api.json(Call("POST", f"{_of(name)}/requests", {"request": request, "data": dict(data)}))
+        self._api.json(Call("POST", f"{of(name)}/requests", {"request": request, "data": dict(data)}))
 
     def _pages(self, path: str, query: Mapping[str, Any]) -> Iterator[Any]:
         asked = {key: value for key, value in query.items() if value is not None}
@@ -337,10 +255,6 @@ class Client:
             if page["next"] is None:
                 return
             asked = {**asked, "cursor": page["next"]}
-
-
-def _of(name: str) -> str:
-    return f"/studies/{part(name)}"
 
 
 def _form(space: Any) -> Any:

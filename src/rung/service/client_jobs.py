@@ -1,0 +1,109 @@
+"""Ask and tell: jobs and checkpoints of a service's studies, as a Python program works with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from rung.service import tars
+from rung.service.http import Api, Call, part
+from rung.service.outside import Outside
+from rung.service.wire import Asked, Job, Word, sent
+
+
+class Jobs:
+    """The jobs and checkpoints of a service's studies: a part of `rung.Client`.
+
+    Raises, all of it, what the service refuses as a child of `rung.errors.UserError`.
+    """
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+
+    def ask(self, name: str, worker: str = "") -> Asked:
+        """A job to run; see `Asked` for when there is none."""
+        return msgspec.convert(self._api.json(Call("POST", f"{of(name)}/ask", {"worker": worker})), Asked)
+
+    def report(
+        self, job: Job, resource: int, metrics: Mapping[str, Any], checkpoint: str | None = None
+    ) -> Word:
+        """Tell a value on the way; whether the job is to go on.
+
+        Args:
+            checkpoint: what `upload` returned, or any text by which the job's owner finds it again.
+
+        Raises:
+            LeaseError: the job was given to somebody else by now; what was told is recorded, not counted.
+        """
+        body = {"resource": resource, "metrics": sent(metrics), "checkpoint": checkpoint}
+        return msgspec.convert(self._api.json(Call("POST", f"{job.path}/report", body)), Word)
+
+    def renew(self, job: Job) -> Word:
+        """A sign of life; due at least every `Asked.lease_seconds`, where nothing is reported."""
+        return msgspec.convert(self._api.json(Call("POST", f"{job.path}/renew", {})), Word)
+
+    def tell(
+        self,
+        job: Job,
+        metrics: Mapping[str, Any] | None = None,
+        *,
+        outcome: str = "finished",
+        message: str = "",
+        checkpoint: str | None = None,
+    ) -> bool:
+        """Tell how a job ended; whether that was known already.
+
+        Args:
+            metrics: at the job's `until`; not needed if they were reported.
+            outcome: finished, error, infeasible, timeout, memory, lost (it will run again) or stopped.
+
+        Raises:
+            LeaseError: the job was given to somebody else by now; what was told is recorded, not counted.
+        """
+        body = {
+            "outcome": outcome,
+            "metrics": sent(metrics),
+            "message": message,
+            "checkpoint": checkpoint,
+        }
+        return bool(self._api.json(Call("POST", f"{job.path}/tell", body))["already"])
+
+    def run(self, name: str, function: Callable[..., Any], slots: int = 1, *, worker: str = "") -> int:
+        """Run the study's jobs with a function of this process until there are no more; how many it ran.
+
+        The function is called as by `rung.tune` (`rung.executors.calling`), in threads of its own if there
+        are several slots. Its jobs' leases are kept alive, it is stopped at its next report when the service
+        says so, and the checkpoints that it saves are sent. Ctrl-C stops running jobs at their next report.
+
+        Args:
+            slots: jobs at once.
+            worker: by which name the log knows this one; the machine's and the process's unless given.
+
+        Raises:
+            AwayError: the service did not answer for `patience` seconds.
+        """
+        return Outside(self._api, name, function, worker, self._metric(name)).run(slots)
+
+    def checkpoints(self, name: str) -> list[str]:
+        """The checkpoints that the service has of a study, as paths: `trial-000012/resource-9`."""
+        return [str(path) for path in self._api.json(Call("GET", f"{of(name)}/checkpoints"))["items"]]
+
+    def download(self, name: str, path: str, folder: str | os.PathLike[str]) -> None:
+        """Fetch one of them into a folder, which must be new; its hashes are checked."""
+        tars.download(self._api, name, path, Path(folder))
+
+    def upload(self, job: Job, resource: int, folder: str | os.PathLike[str]) -> str:
+        """Send a folder as the job's checkpoint at `resource`; returns what to give to `report`."""
+        return tars.upload(self._api, job.study, job.trial, resource, Path(folder))
+
+    def _metric(self, name: str) -> str:
+        return str(self._api.json(Call("GET", of(name)))["metric"])
+
+
+def of(name: str) -> str:
+    """The address of a study below the API's prefix."""
+    return f"/studies/{part(name)}"
