@@ -62,9 +62,16 @@ class Engine(NamedTuple):
     saves: bool
 
 
+def on_ray(folder: Path, workers: int) -> Executor:
+    from rung.executors.ray import on_ray as make
+
+    return make(Setup(play, "loss", workers, folder))
+
+
 ENGINES = {
     "inline": Engine(lambda folder, workers: InlineExecutor(Setup(play, "loss", workers, folder)), True),
     "local": Engine(lambda folder, workers: LocalExecutor(Setup(play, "loss", workers, folder)), True),
+    "ray": Engine(on_ray, True),
     "simulated": Engine(
         lambda folder, workers: SimulatedExecutor(workers, curve, second_each, reports="every"), False
     ),
@@ -108,6 +115,8 @@ class Harness:
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> Engine:
+    if request.param == "ray":
+        request.getfixturevalue("ray_nodes")
     return ENGINES[request.param]
 
 

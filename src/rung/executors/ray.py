@@ -12,10 +12,13 @@ placement group. Ray retries nothing.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import secrets
+import socket
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -35,6 +38,8 @@ from rung.executors.setup import Setup
 
 _STORE: Final = 100 * 2**20  # bytes of a private Ray's object store: jobs and events are small
 _WAIT: Final = "RUNG_RAY_WAIT"  # seconds to wait for a node that can hold a trial
+_KNOCK: Final = 5.0  # seconds to wait for the head at its door
+_HEAD: Final = 15.0  # seconds without the head after which the study gives up
 _LOOPBACK: Final = "127.0.0.1"
 _private_token = secrets.token_hex(32)  # Ray keeps the first that a process shows
 
@@ -51,7 +56,7 @@ def on_ray(setup: Setup) -> PoolExecutor:
     cluster = RayCluster(setup.address or os.environ.get("RAY_ADDRESS"), _cores_for(setup, needs))
     try:
         cluster.brief(setup, Shipped(pickled, style))
-        return PoolExecutor(setup, cluster, patience=_patience())
+        return PoolExecutor(setup, cluster, patience=0.0 if cluster.private else _patience())
     except BaseException:
         cluster.close()
         raise
@@ -92,18 +97,27 @@ class RayCluster:
                 f"{address}: Ray's client is not used; run this on a machine of the cluster, with its own "
                 "address (such as 10.0.0.1:6379, or auto), or hand it in by `ray job submit`"
             )
-        self._address = address
         self._ray = _ray()
         self._owned = not self._ray.is_initialized()
+        self.private = self._owned and address is None
+        self._lost = False  # the connection to the cluster
+        self._known: dict[str, Mapping[str, float]] = {}
+        self._unreached: float | None = None  # since when it has not answered
         self._briefed: Any = None
         self._token: Path | None = None
         if self._owned:
             self._connect(address, cores)
+        elif address not in (None, "auto", self._ray.get_runtime_context().gcs_address):
+            raise StudyError(
+                f"this process has joined another Ray cluster than {address!r}: call ray.shutdown() first, "
+                "or leave the address"
+            )
 
     def _connect(self, address: str | None, cores: int) -> None:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if address is not None:
+                _knock(address)
                 self._ray.init(address=address, **quiet)
                 return
             with _alone(self._ray):
@@ -134,9 +148,36 @@ class RayCluster:
     # -- what `ray_pool.Cluster` asks for -------------------------------------------------------------
 
     def nodes(self) -> dict[str, Mapping[str, float]]:
-        """The resources of each node that is alive."""
+        """The resources of each node that is alive.
+
+        Ray would wait for a minute for a head that is gone, and then end this process: so it is not asked
+        before its door is tried.
+        """
+        if not self._reached():
+            return self._known
         with self._connected():
-            return {node["NodeID"]: node["Resources"] for node in self._ray.nodes() if node["Alive"]}
+            found = self._ray.nodes()
+        self._known = {node["NodeID"]: node["Resources"] for node in found if node["Alive"]}
+        return self._known
+
+    def _reached(self) -> bool:
+        """Whether the cluster's head answers.
+
+        Raises:
+            StudyError: it has not for a while.
+        """
+        address = self._ray.get_runtime_context().gcs_address
+        try:
+            _knock(address)
+        except OSError as error:
+            now = time.monotonic()
+            self._unreached = self._unreached or now
+            if now - self._unreached > _HEAD:
+                self._lost = True
+                raise StudyError(connection_lost(error)) from None
+            return False
+        self._unreached = None
+        return True
 
     def start(self, number: int, needs: Needs, home: str | None) -> tuple[list[Any], Any]:
         """Begin to start the members of a slot."""
@@ -202,7 +243,9 @@ class RayCluster:
 
     def end(self, members: Sequence[Any], group: Any) -> None:
         """Kill the actors, give their places back."""
-        with suppress(Exception):  # they, or all of Ray, may be gone already
+        if self._lost:
+            return
+        with suppress(Exception):  # they may be gone already
             for member in members:
                 self._ray.kill(member)
             if group is not None:
@@ -215,6 +258,9 @@ class RayCluster:
                 self._token.unlink(missing_ok=True)
         if self._owned:
             self._owned = False
+            if self._lost:
+                _forget(self._ray)
+                return
             with suppress(Exception):
                 self._ray.shutdown()
 
@@ -226,6 +272,23 @@ class RayCluster:
             yield
         except (exceptions.RpcError, exceptions.RaySystemError, exceptions.LocalRayletDiedError) as error:
             raise StudyError(connection_lost(error)) from None
+
+
+def _knock(address: str) -> None:
+    """Find out whether somebody listens there, if it is an address and no word such as "auto".
+
+    Raises:
+        OSError: nobody.
+    """
+    host, _, port = address.rpartition(":")
+    if host and port.isdecimal():
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK):
+            pass
+
+
+def _forget(ray: Any) -> None:
+    """Leave a cluster whose head is gone, without the farewell that would wait for it."""
+    atexit.unregister(ray.shutdown)
 
 
 def _nothing() -> None:

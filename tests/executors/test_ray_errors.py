@@ -1,0 +1,61 @@
+"""Ray's errors as sentences."""
+
+import pytest
+
+from rung.executors.ray_errors import cannot_connect, connection_lost, lost, quoted, without_secrets
+
+TOKEN = "0123456789abcdef" * 4
+
+
+class AuthenticationError(Exception):
+    """Named as Ray's."""
+
+
+def chained(outer: Exception, inner: Exception) -> Exception:
+    outer.__cause__ = inner
+    return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            chained(
+                ConnectionError("Failed to connect"), AuthenticationError("RPC error: InvalidAuthToken: no")
+            ),
+            "does not accept this token, or got none: set RAY_AUTH_TOKEN",
+        ),
+        (RuntimeError("Token authentication is enabled but no token was found"), "asks for a token"),
+        (
+            RuntimeError(
+                "Version mismatch: The cluster was started with:\n    Ray: 2.60.0\n    Python: 3.11.2\n"
+                "This process on 10.0.0.7 was started with:\n    Ray: 2.58.1\n    Python: 3.12.0\n"
+            ),
+            "runs Ray 2.60.0 with Python 3.11.2, but this process Ray 2.58.1 with Python 3.12.0",
+        ),
+        (ConnectionRefusedError(111, "Connection refused"), "no Ray cluster answers at '10.0.0.1:6379'"),
+        (RuntimeError("the disk is full"), "cannot be used: the disk is full"),
+    ],
+)
+def test_why_a_cluster_cannot_be_joined(error: Exception, said: str) -> None:
+    assert said in cannot_connect(error, "10.0.0.1:6379")
+
+
+def test_ones_own_ray() -> None:
+    assert cannot_connect(RuntimeError("no room"), None) == "Ray on this machine cannot be used: no room"
+
+
+def test_how_a_job_was_lost() -> None:
+    assert (
+        lost(Exception("The actor died because its node has died."), "10.0.0.2")
+        == "the node 10.0.0.2 was lost"
+    )
+    assert "runs out of memory" in lost(Exception("killed due to the node running low on memory"), "a")
+    assert lost(Exception("it exited\nwith 1"), "a") == "the worker on a was lost: it exited with 1"
+
+
+def test_no_token_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert TOKEN not in quoted(Exception(f"bad token {TOKEN}"))
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "my-own-word")
+    assert "my-own-word" not in connection_lost(Exception("sent my-own-word"))
+    assert without_secrets("a my-own-word b", {"RAY_AUTH_TOKEN": "my-own-word"}) == "a *** b"
