@@ -184,3 +184,44 @@ def test_which_objectives_a_worker_has():
     assert some.get("program:mnist", "s").text == "python mnist.py --lr {lr}"
     with pytest.raises(RefusedError, match="no program 'cifar' \\(it has mnist\\)"):
         some.get("program:cifar")
+
+
+def test_a_checkpoint_that_was_damaged_is_given_up_and_the_trial_begins_anew(client, service, tmp_path):
+    begin(client, "damaged", resource="epoch:1:3", scheduler="sha", trials=3)
+    while (job := client.ask("damaged", "by hand").job) is not None:
+        folder = tmp_path / f"{job.trial}"
+        folder.mkdir()
+        (folder / "seen").write_text(str(job.until))
+        client.report(job, job.until, {"loss": float(job.trial)}, client.upload(job, job.until, folder))
+        if job.trial == 2:  # the last at this rung: one is promoted as soon as it ends
+            kept = service.hub.storage.folder("damaged") / "trial-000000" / "resource-1" / "seen"
+            kept.write_text("2")
+        client.tell(job)
+        if job.trial == 2:
+            break
+    with working(service, tmp_path / "w", slots=1):
+        until(lambda: client.study("damaged").state == "done")
+    log = log_of(client, "damaged")
+    found = [event for event in log if isinstance(event, ev.CheckpointDamaged)]
+    assert [event.trial for event in found] == [0]
+    assert "has changed" in found[0].message
+    promoted = [event for event in log if isinstance(event, ev.JobStarted) and event.trial == 0]
+    assert [event.start for event in promoted] == [0, 1, 0]
+
+
+def test_checkpoints_at_a_url_do_not_pass_through_the_service(client, service, tmp_path, monkeypatch):
+    from rung.study.checkpoint_places import TOPIC
+
+    begin(client, "at a url", resource="epoch:1:3", trials=3)
+    place = f"local://{tmp_path}/store"  # fsspec's own for a folder
+    hosted = service.hub.study("at a url")
+    hosted.add(lambda _: [ev.Recorded(TOPIC, {"place": place, "limit": None}, None, 1.0)], 1.0)
+    with working(service, tmp_path / "w", slots=1):
+        until(lambda: client.study("at a url").state == "done")
+    saved = [event for event in log_of(client, "at a url") if isinstance(event, ev.CheckpointSaved)]
+    assert saved
+    assert all(event.path.startswith(place) and event.size and len(event.digest) == 64 for event in saved)
+    assert client.checkpoints("at a url") == []
+    started = [event for event in log_of(client, "at a url") if isinstance(event, ev.JobStarted)]
+    assert [event.start for event in started if event.start]
+    assert not [event for event in log_of(client, "at a url") if isinstance(event, ev.JobFailed)]

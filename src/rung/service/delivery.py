@@ -14,7 +14,16 @@ from rung.executors.remote import is_url
 from rung.service.http import Api, AwayError, Call
 from rung.service.tars import upload
 from rung.service.wire import Job, Word, sent
-from rung.trials.events import CheckpointSaved, Event, Failure, JobFailed, JobFinished, JobStopped, Reported
+from rung.trials.events import (
+    CheckpointDamaged,
+    CheckpointSaved,
+    Event,
+    Failure,
+    JobFailed,
+    JobFinished,
+    JobStopped,
+    Reported,
+)
 
 ENDS: Final = (JobFinished, JobFailed, JobStopped)
 _GONE: Final = (LeaseError, ConflictError, MissingError)  # the service wants to hear no more of the job
@@ -39,6 +48,7 @@ class Delivery:
         self._say = say
         self._last: tuple[int, Mapping[str, Any]] | None = None
         self._refused = ""
+        self._damaged = ""  # how the checkpoint is that the job was to start from
         self.over: str | None = None
 
     def deliver(self, event: Event, *, leaving: bool = False) -> Word:
@@ -78,16 +88,26 @@ class Delivery:
                 self._tell("finished", metrics)
             case JobStopped():
                 self._tell("stopped")
-            case JobFailed(failure=Failure.INTERRUPTED, message=message):
-                self._tell("stopped" if leaving else "lost", message=message)
-            case JobFailed(failure=failure, message=message):
-                self._tell(str(failure), message=message)
+            case CheckpointDamaged(message=message):
+                self._damaged = message
+            case JobFailed():
+                self._fail(event, leaving)
         return Word()
 
-    def _report(self, checkpoint: str | None = None) -> Word:
+    def _fail(self, event: JobFailed, leaving: bool) -> None:
+        if event.failure is not Failure.INTERRUPTED:
+            self._tell(str(event.failure), message=event.message)
+        elif self._damaged:
+            self._tell("damaged", message=self._damaged)
+        else:
+            self._tell("stopped" if leaving else "lost", message=event.message)
+
+    def _report(self, saved: CheckpointSaved | None = None, path: str | None = None) -> Word:
         assert self._last is not None
         resource, metrics = self._last
-        body = {"resource": resource, "metrics": sent(metrics), "checkpoint": checkpoint}
+        body: dict[str, Any] = {"resource": resource, "metrics": sent(metrics), "checkpoint": path}
+        if saved is not None and is_url(saved.path):  # the service has not seen it
+            body |= {"size": saved.size, "digest": saved.digest}
         return msgspec.convert(self._api.json(Call("POST", f"{self._job.path}/report", body)), Word)
 
     def _tell(self, outcome: str, metrics: Mapping[str, Any] | None = None, message: str = "") -> None:
@@ -109,7 +129,7 @@ class Delivery:
                 self.forget(event)
         if self._last is None or self._last[0] != event.resource:
             return Word()
-        return self._report(path)
+        return self._report(event, path)
 
     def forget(self, event: CheckpointSaved) -> None:
         """Remove the copy of a checkpoint that lies here."""

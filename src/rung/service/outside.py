@@ -15,13 +15,14 @@ import msgspec
 
 from rung.errors import StudyError, UserError
 from rung.executors.base import Job as LocalJob
+from rung.executors.checkpoint_files import DamagedError
 from rung.executors.inline import InlineExecutor
 from rung.executors.setup import Setup
 from rung.service.delivery import Delivery
 from rung.service.http import Api, Call, part
 from rung.service.tars import download
 from rung.service.wire import Asked, Job, Word
-from rung.trials.events import Event, Failure, JobFailed
+from rung.trials.events import CheckpointDamaged, Event, Failure, JobFailed
 
 _PAUSE: Final = 1.0  # seconds between two asks, unless the service says otherwise
 _BEATS: Final = 3  # signs of life within a lease
@@ -155,6 +156,9 @@ class _Run:
                 start = None if job.checkpoint is None else f"{place}/checkpoint"
                 if start is not None:
                     download(self._outside.api, job.study, job.checkpoint or "", Path(start), job.digest)
+            except DamagedError as error:
+                damaged = CheckpointDamaged(job.trial, str(error), job.attempt)
+                return [damaged, JobFailed(job.trial, Failure.INTERRUPTED, str(error), job.attempt)]
             except UserError as error:
                 return [JobFailed(job.trial, Failure.LOST, str(error), job.attempt)]
             self._executor.absorb = self._absorb

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from rung.errors import StorageError
+from rung.errors import MissingError, StorageError
 from rung.executors.checkpoint_files import DamagedError, check
 from rung.service.http import Api, Call, part
 
@@ -50,24 +50,37 @@ def download(api: Api, study: str, path: str, folder: Path, digest: str = "") ->
         digest: of its manifest, as `CheckpointSaved` has it; "" if unknown.
 
     Raises:
-        DamagedError: it is not what was saved, however often it is fetched.
+        DamagedError: it is not what was saved, however often it is fetched, or is gone.
         StorageError: it holds what would lie outside of its folder.
-        UserError: the service does not have it.
+        UserError: the service refuses.
     """
     trial, _, file = path.rpartition("/")
+    if not trial.removeprefix("trial-").isdecimal():
+        raise DamagedError(f"{path!r} names no checkpoint that was uploaded to the service")
     number = int(trial.removeprefix("trial-"))
     call = Call("GET", f"/studies/{part(study)}/checkpoints/{number}/{part(file)}")
     for _ in range(_TRIES):
         with tempfile.TemporaryFile() as packed:
-            if _fetched(api, call, packed):
+            if _is_fetched(api, call, packed):
                 _unpack(packed, folder)
                 check(str(folder), digest, where=path)
                 return
     raise DamagedError(f"the checkpoint {path} of study {study!r} arrives damaged, {_TRIES} times over")
 
 
+def _is_fetched(api: Api, call: Call, packed: IO[bytes]) -> bool:
+    """Write the body down as it comes; whether it is whole.
+
+    Raises:
+        DamagedError: there is nothing.
+    """
+    try:
+        return _fetched(api, call, packed)
+    except MissingError as error:
+        raise DamagedError(str(error)) from error
+
+
 def _fetched(api: Api, call: Call, packed: IO[bytes]) -> bool:
-    """Write the body down as it comes; whether it is whole."""
     import httpx
 
     digest = hashlib.sha256()

@@ -15,6 +15,7 @@ from urllib.parse import quote
 from rung.errors import UserError
 from rung.executors import make_executor
 from rung.executors.base import Executor
+from rung.executors.checkpoint_files import DamagedError
 from rung.executors.needs import Needs
 from rung.executors.remote import is_url
 from rung.executors.setup import Setup
@@ -25,7 +26,7 @@ from rung.service.tars import download
 from rung.service.wire import Job, Word
 from rung.service.worker_objectives import Objectives, RefusedError
 from rung.service.worker_outbox import Outbox
-from rung.trials.events import Event, Failure, JobFailed, JobFinished, Reported
+from rung.trials.events import CheckpointDamaged, Event, Failure, JobFailed, JobFinished, Reported
 
 _TICK: Final = 0.2  # seconds until a job is told to stop
 
@@ -143,6 +144,9 @@ class Run:
             except RefusedError as error:
                 self.refused = str(error)
                 self._fail(Failure.ERROR, str(error))
+            except DamagedError as error:
+                self._outbox.put(CheckpointDamaged(self.job.trial, str(error), self.job.attempt))
+                self._fail(Failure.INTERRUPTED, str(error))
             except (UserError, OSError) as error:  # no checkpoint, no worker process, no room
                 self._fail(Failure.LOST, str(error))
             self._outbox.settle()
