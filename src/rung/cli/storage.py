@@ -134,9 +134,10 @@ def _told_of_check(found: list[Checked], json: bool) -> None:
     events, decisions = sum(one.events for one in found), sum(one.decisions for one in found)
     checkpoints, bad = sum(one.checkpoints for one in found), sum(bool(one.differs) for one in found)
     studies = _many(len(found), "study", "studies")
+    verdict = f"{bad} not as it should be" if bad else "all as it should be"
     output.say(
-        f"{studies}, {events} events replayed, {decisions} decisions derived again, {checkpoints} checkpoints "
-        f"looked at: {f'{bad} not as it should be' if bad else 'all as it should be'}"
+        f"{studies}, {events} events replayed, {decisions} decisions derived again, "
+        f"{checkpoints} checkpoints looked at: {verdict}"
     )
 
 
