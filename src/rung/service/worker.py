@@ -10,9 +10,10 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, Final
 
 import msgspec
@@ -90,16 +91,15 @@ class Worker:
             NotAllowedError: the service does not take machines from this token.
             AwayError: the service did not hear of the last jobs' ends.
         """
-        if self._engine.name == "local":
-            _share_threads(self._lent.slots)
-        self._join()
-        try:
-            while not self._is_done():
-                self._poll_if_due()
-                self._wake.wait(0.5)
-                self._wake.clear()
-        finally:
-            self._leave()
+        with _machine(self._engine, self._lent.slots):
+            self._join()
+            try:
+                while not self._is_done():
+                    self._poll_if_due()
+                    self._wake.wait(0.5)
+                    self._wake.clear()
+            finally:
+                self._leave()
         if self._failed is not None:
             raise self._failed
 
@@ -292,6 +292,24 @@ def _share(gpus: Sequence[str], index: int, slots: int) -> tuple[str, ...]:
     if not gpus:
         return ()
     return tuple(gpus[index::slots]) or (gpus[index % len(gpus)],)
+
+
+@contextmanager
+def _machine(engine: Engine, slots: int) -> Iterator[None]:
+    """What all slots have in common: the cores of this machine, or one connection to a Ray cluster."""
+    if engine.name != "ray":
+        _share_threads(slots)
+        yield
+        return
+    from rung.executors.ray import RayCluster
+
+    each = engine.needs.cpus if engine.needs is not None else 1.0
+    address = engine.address or os.environ.get("RAY_ADDRESS")
+    cluster = RayCluster(address, max(cores(), ceil(slots * each)))  # the executors of slots use it
+    try:
+        yield
+    finally:
+        cluster.close()
 
 
 def _share_threads(slots: int) -> None:
