@@ -21,7 +21,7 @@ def begin(storage, trials=4, name="s", **given):
     settings = Settings(**{"resource": ("epoch", 1, 9), "sampler": "random", "scheduler": "asha", **given})
     opened = open_or_begin({"x": Float(0.0, 1.0)}, settings, storage, name)
     opened.writer.set_limits(make_limits(trials=trials, retries=2), 0.0)
-    return HostedStudy(opened.writer, storage, LEASE, 0.0)
+    return HostedStudy(opened.writer, LEASE, 0.0)
 
 
 @pytest.fixture
@@ -112,13 +112,13 @@ def test_a_successor_adopts_what_runs(storage):
     job = study.ask("w", "key", 1.0)
     study.report(job.trial, job.attempt, 1, {"loss": 0.5}, None, 2.0)
     study.close()  # as the service does when it is told to end; SIGKILL leaves the same log
-    heir = HostedStudy(open_stored(storage, "s").writer, storage, LEASE, 100.0)
+    heir = HostedStudy(open_stored(storage, "s").writer, LEASE, 100.0)
     assert heir.ask("w", "key", 101.0) == job
     assert heir.report(job.trial, job.attempt, 1, {"loss": 0.5}, None, 102.0).go_on
     assert len(events(storage, ev.Reported)) == 1
     assert heir.tell(job.trial, job.attempt, Told("finished", {"loss": 0.4}), 103.0) is False
     heir.close()
-    last = HostedStudy(open_stored(storage, "s").writer, storage, LEASE, 104.0)
+    last = HostedStudy(open_stored(storage, "s").writer, LEASE, 104.0)
     assert last.tell(job.trial, job.attempt, Told("finished", {"loss": 0.4}), 105.0) is True
     assert not events(storage, ev.JobFailed)
 
@@ -133,7 +133,7 @@ def test_a_paused_study_ends_when_its_jobs_have_saved(storage):
     study.tell(job.trial, job.attempt, Told("stopped"), 4.0)
     assert study.closed
     assert storage.find("s").summary.state == "paused"
-    heir = HostedStudy(open_stored(storage, "s").writer, storage, LEASE, 5.0)
+    heir = HostedStudy(open_stored(storage, "s").writer, LEASE, 5.0)
     again = heir.ask("w", "", 6.0)
     assert (again.trial, again.start, again.checkpoint) == (job.trial, 1, "trial-000000/resource-1")
 

@@ -75,7 +75,7 @@ def test_a_study_that_ends_while_a_worker_polls_holds_nothing_up(house, monkeypa
 
     def ask(*_):  # the last job's result came in between, in another thread
         study.closed = closed
-        return None
+        return
 
     monkeypatch.setattr(study, "ask", ask)
     worker = house.workers.join("w", 2, {}, "ann")

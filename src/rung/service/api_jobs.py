@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path
 
 from rung.errors import StudyError
+from rung.executors.checkpoint_files import Saved
 from rung.service.access import Principal, Role, Scope, needs
 from rung.service.context import Context, context_of, may_work
 from rung.service.hosting import Told
@@ -49,6 +50,8 @@ def report(
     may_work(here, name, who)
     metrics = numbers(body.metrics) or {}
     study = here.hub.study(name)
+    if body.checkpoint is not None and body.digest:
+        study.uploaded(Saved(body.checkpoint, body.size, body.digest))
     answer = study.report(trial, attempt, body.resource, metrics, body.checkpoint, here.hub.now())
     return answer._asdict()
 

@@ -78,7 +78,7 @@ def create_app(
     app.state.context = context
     app.state.accounts = accounts
     app.state.at_end = [signals.end]
-    app.state.checks = (hub.check,)
+    app.state.checks = (lambda: hub.storage.find(""),)
     for each in (api_studies, api_jobs, api_events, api_checkpoints, api_workers, api_admin):
         app.include_router(each.router, prefix=PREFIX)
     app.include_router(api_health.router)

@@ -27,6 +27,6 @@ def facts_of(context: Context) -> Facts:
         workers=len(lenders),
         slots=slots,
         free=max(0, slots - busy),
-        leases_lost=hub.leases_lost,
+        leases_lost=hub.lost + sum(study.leases.lost for study in active),
         commits=hub.commits,
     )

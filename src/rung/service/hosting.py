@@ -14,15 +14,16 @@ from typing import Any, Final, NamedTuple
 from rung.errors import LeaseError, MissingError, StudyError
 from rung.executors.checkpoint_files import Saved
 from rung.executors.metrics import as_metrics
+from rung.executors.remote import is_url
 from rung.schedulers.base import Done, Wait
 from rung.service.leases import ASKED, LATE, Lease, Leases
 from rung.space.draws import trial_seed
-from rung.storage.base import Storage
 from rung.study.asked import whole
+from rung.study.checkpoint_places import wanted
 from rung.study.checkpoints import Keeper
 from rung.study.writer import Writer
 from rung.trials import events as ev
-from rung.trials.events import Event, Failure, JobStarted, Limits
+from rung.trials.events import Event, Failure, JobStarted
 from rung.trials.history import History
 
 GRACE: Final = 30.0  # seconds that running jobs get to save, when their study is told to stop
@@ -32,6 +33,7 @@ _FAILURES: Final = {
     "timeout": Failure.TIMEOUT,
     "memory": Failure.MEMORY,
     "lost": Failure.LOST,
+    "damaged": Failure.INTERRUPTED,  # the checkpoint that it was to start from
 }
 OUTCOMES: Final = ("finished", "stopped", *_FAILURES)
 
@@ -48,6 +50,8 @@ class Grant(NamedTuple):
     checkpoint: str | None
     gates: tuple[int, ...]
     devices: int
+    digest: str = ""  # of the checkpoint
+    checkpoints: str | None = None  # the URL below which the study's lie, which workers write themselves
 
 
 class Told(NamedTuple):
@@ -79,13 +83,11 @@ class HostedStudy:
     def __init__(
         self,
         writer: Writer,
-        storage: Storage,
         lease_seconds: float,
         now: float,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._writer = writer
-        self._storage = storage
         self._changed = changed
         self._lock = threading.RLock()
         self.leases = Leases(lease_seconds)
@@ -124,7 +126,7 @@ class HostedStudy:
             known = self.leases.by_key(key) if key else None
             if known is not None:
                 known.expires = now + self.leases.seconds
-                return self._grant(self._writer.history.running[known.trial].job)
+                return _grant(self._writer, self._writer.history.running[known.trial].job)
             return self._next(worker, key, now)
 
     def _next(self, worker: str, key: str, now: float) -> Grant | None:
@@ -136,26 +138,12 @@ class HostedStudy:
             if isinstance(event, JobStarted):
                 data = {"worker": worker, "key": key, "attempt": event.attempt}
                 self._commit([event, ev.Recorded(ASKED, data, event.trial, now)], now)
-                return self._grant(event)
+                return _grant(self._writer, event)
             if isinstance(event, Wait | Done):
                 self.hungry = False
                 self._end_if_done(now)
                 return None
             self._commit([event], now)
-
-    def _grant(self, event: JobStarted) -> Grant:
-        writer = self._writer
-        return Grant(
-            event.trial,
-            event.attempt,
-            writer.history.config(event.trial),
-            event.start,
-            event.until,
-            trial_seed(writer.identity.seed, event.trial),
-            event.checkpoint,
-            event.gates,
-            event.devices,
-        )
 
     # -- taking in ------------------------------------------------------------------------------------
 
@@ -214,6 +202,8 @@ class HostedStudy:
             said = {"outcome": told.outcome, "metrics": told.metrics, "message": told.message}
             self._held(trial, attempt, said, now)
             events: list[Event] = []
+            if told.outcome == "damaged":
+                events.append(ev.CheckpointDamaged(trial, told.message, attempt, now))
             if told.checkpoint is not None:
                 until = self._writer.history.running[trial].job.until
                 events.append(self._checkpoint(trial, until, told.checkpoint, attempt, now))
@@ -270,11 +260,6 @@ class HostedStudy:
             if not self.closed and self._writer.history.stopping is None:
                 self._commit([ev.StopDecided(reason, now)], now)
             self._end_if_done(now)
-
-    def set_limits(self, limits: Limits, now: float) -> None:
-        """Change when it ends."""
-        with self._lock:
-            self._commit([ev.LimitsChanged(limits, now)], now)
 
     def add(self, made: Callable[[History], Sequence[Event]], now: float) -> None:
         """Add what is no answer of a job, made from the history: a known result, a note, another space."""
@@ -335,6 +320,7 @@ class HostedStudy:
     def _commit(self, events: Sequence[Event], now: float) -> None:
         if not events:
             return
+        self._writer.catch_up()  # it is ahead of the log where the storage failed in between
         self._writer.commit(events)
         self.leases.fold(events, now)
         self._writer.stop_trials(now)
@@ -350,3 +336,21 @@ def _end(trial: int, attempt: int, told: Told, now: float) -> Event:
     if told.outcome == "stopped":
         return ev.JobStopped(trial, attempt, now)
     return ev.JobFailed(trial, _FAILURES[told.outcome], told.message, attempt, now)
+
+
+def _grant(writer: Writer, event: JobStarted) -> Grant:
+    """A job as an outside worker needs it."""
+    place = wanted(writer.history).place
+    return Grant(
+        event.trial,
+        event.attempt,
+        writer.history.config(event.trial),
+        event.start,
+        event.until,
+        trial_seed(writer.identity.seed, event.trial),
+        event.checkpoint,
+        event.gates,
+        event.devices,
+        "" if event.checkpoint is None else writer.history.digest_of(event),
+        place if place is not None and is_url(place) else None,
+    )

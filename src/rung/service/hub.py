@@ -10,42 +10,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError
+from rung.errors import ConflictError, LeaseError, MissingError, StorageError, UserError
+from rung.service.asking import asked_for, changed_limits, hosted_as, limits_of
 from rung.service.hosting import HostedStudy, Told
-from rung.service.leases import Leases
-from rung.service.shared import Hosted, Register
+from rung.service.leases import was_told
+from rung.service.shared import Hosted, Known, Register
 from rung.storage.base import Storage, StudyRow
-from rung.study.limits import make_limits
-from rung.study.methods import combination
 from rung.study.opening import open_or_begin, open_stored
-from rung.study.settings import Settings
-from rung.trials.events import Event, Limits
+from rung.trials.events import Event
 from rung.trials.history import History
 
 if TYPE_CHECKING:
     from rung.service.models import NewStudy, StudyChange
 
 LEASE: Final = 60.0  # seconds that a job may be silent
-_SETTINGS: Final = (
-    "metric",
-    "mode",
-    "reference",
-    "constraints",
-    "resource",
-    "eta",
-    "seed",
-    "noisy",
-    "confirm",
-)
-_ENDS: Final = (
-    "trials",
-    "budget",
-    "total_resource",
-    "target",
-    "retries",
-    "trial_time",
-    "trial_memory",
-)
 _SHARES: Final = ("weight", "priority", "min_slots", "max_slots")
 _log = logging.getLogger("rung.service")
 
@@ -70,49 +48,43 @@ class Hub:
         self.storage = storage
         self.lease = lease
         self.now = clock
-        self._register = register
         self._lock = threading.RLock()
         self._active: dict[str, HostedStudy] = {}  # by key
-        self._hosted = {
-            key: msgspec.convert({**data, "owner": owner}, Hosted)
-            for key, (owner, data) in register.hosted().items()
-        }
+        self._waiting: set[str] = set()  # names: somebody else writes them, or they cannot be read now
+        self._known = Known(register)
         self.listeners: list[Callable[[], None]] = []
         self.commits = 0
-        self._lost = 0  # leases of studies that run no more
+        self.lost = 0  # leases of studies that run no more
 
     # -- coming and going -----------------------------------------------------------------------------
 
     def start(self) -> None:
         """Take up every study that is wanted running."""
         for row in self.storage.list():
-            hosted = self._hosted.get(row.key)
+            hosted = self._known.get(row.key)
             if hosted is not None and hosted.wanted == "running":
                 self._try_open(row.name)
 
     def _try_open(self, name: str) -> None:
-        """Take a study up if nobody else writes it; a later `tick` tries again."""
+        """Take a study up if nobody else writes it, else at a later `tick`."""
         try:
             self._open(name)
-        except LeaseError as error:
-            _log.warning("study %s waits: %s", name, error)
-        except (StudyError, StorageError) as error:
-            _log.error("study %s cannot be taken up: %s", name, error)
+        except UserError as error:
+            if name not in self._waiting:
+                _log.warning("study %s waits: %s", name, error)
+            self._waiting.add(name)
+        else:
+            self._waiting.discard(name)
 
     def _open(self, name: str) -> HostedStudy:
         with self._lock:
             return self._host(open_stored(self.storage, name).writer)
 
     def _host(self, writer: Any) -> HostedStudy:
-        study = HostedStudy(writer, self.storage, self.lease, self.now(), self._changed)
+        study = HostedStudy(writer, self.lease, self.now(), self._changed)
         self._active[study.key] = study
         self._changed()
         return study
-
-    @property
-    def leases_lost(self) -> int:
-        """Jobs of which nothing was heard for too long, since the process started."""
-        return self._lost + sum(study.leases.lost for study in self.active)
 
     def _changed(self) -> None:
         self.commits += 1
@@ -125,14 +97,6 @@ class Hub:
             for study in self._active.values():
                 study.close()
             self._active.clear()
-
-    def check(self) -> None:
-        """Ask the storage for something.
-
-        Raises:
-            StorageError: it does not answer.
-        """
-        self.storage.find("")
 
     # -- finding --------------------------------------------------------------------------------------
 
@@ -156,7 +120,7 @@ class Hub:
 
     def hosted(self, key: str) -> Hosted | None:
         """What is known of it beside its log; None if it was made without the service."""
-        return self._hosted.get(key)
+        return self._known.get(key)
 
     def running(self, key: str) -> HostedStudy | None:
         """The study, if it runs now."""
@@ -169,8 +133,7 @@ class Hub:
         Raises:
             StudyError: there is none of this name, or it does not run.
         """
-        study = self._named(name)
-        if study is not None:
+        if (study := self._named(name)) is not None:
             return study
         state = self.row(name).summary.state
         raise ConflictError(f"study {name!r} does not run here (it is {state}): resume it first")
@@ -181,7 +144,7 @@ class Hub:
 
     def owned(self, owner: str) -> int:
         """How many studies of the storage are this user's."""
-        return sum(hosted.owner == owner for hosted in self._hosted.values())
+        return self._known.owned(owner)
 
     # -- owners' wishes -------------------------------------------------------------------------------
 
@@ -192,64 +155,28 @@ class Hub:
             StudyError: the name is taken.
             UserError: what was given makes no study.
         """
-        from rung.space import from_json
-
-        sampler, scheduler = new.sampler, new.scheduler
-        if new.method is not None:
-            if sampler is not None or scheduler is not None:
-                raise StudyError("give either method, or sampler and scheduler, not both")
-            named = combination(new.method)
-            sampler, scheduler = named.sampler, named.scheduler
-        limits = make_limits(*(getattr(new, name) for name in _ENDS))
-        given = {name: getattr(new, name) for name in _SETTINGS}
-        settings = Settings(**given, sampler=sampler, scheduler=scheduler)
-        hosted = Hosted(
-            owner,
-            new.objective,
-            new.weight,
-            new.priority,
-            new.min_slots,
-            new.max_slots,
-            new.devices,
-            request=key,
-        )
-        space = from_json(new.space)
+        settings, limits, space = asked_for(new)
         with self._lock:
-            known = self._made_by(owner, key)
-            if known is not None:
-                return known
+            made = self._known.made_by(owner, key)
+            if made is not None:
+                return next(row for row in self.storage.list() if row.key == made)
             if new.name is not None and self.storage.find(new.name) is not None:
                 raise ConflictError(f"the name {new.name!r} is taken: choose another, or delete that study")
             writer = open_or_begin(space, settings, self.storage, new.name).writer
             try:
                 writer.set_limits(limits, self.now())
-                self._keep(writer.log.key, hosted)
+                self._known.keep(writer.log.key, hosted_as(new, owner, key))
             except BaseException:
                 writer.log.close()
                 raise
             study = self._host(writer)
         return self.row(study.name)
 
-    def _made_by(self, owner: str, request: str) -> StudyRow | None:
-        """The study that a request made before, whose answer was lost."""
-        keys = {
-            k
-            for k, made in self._hosted.items()
-            if request and (made.owner, made.request) == (owner, request)
-        }
-        return next((row for row in self.storage.list() if row.key in keys), None) if keys else None
-
-    def _keep(self, key: str, hosted: Hosted) -> None:
-        data = msgspec.to_builtins(hosted)
-        del data["owner"]
-        self._register.set_hosted(key, hosted.owner, data)
-        self._hosted[key] = hosted
-
     def wind_down(self, name: str, wanted: str) -> None:
         """Have a study "paused" or "stopped": jobs that run save at their next report."""
         with self._lock:
             row = self.row(name)
-            self._want(row.key, wanted)
+            self._known.want(row.key, wanted)
             study = self.running(row.key)
         if study is not None:
             study.wind_down(wanted, self.now())
@@ -260,26 +187,28 @@ class Hub:
         """Go on with a study; one that was made without the service becomes this user's."""
         with self._lock:
             row = self.row(name)
-            if row.key not in self._hosted:
-                self._keep(row.key, Hosted(owner))
-            self._want(row.key, "running")
+            if self._known.get(row.key) is None:
+                self._known.keep(row.key, Hosted(owner))
+            self._known.want(row.key, "running")
             if self.running(row.key) is None:
                 self._open(name)
 
     def _want(self, key: str, wanted: str) -> None:
-        hosted = self._hosted.get(key)
+        hosted = self._known.get(key)
         if hosted is not None and hosted.wanted != wanted:
-            self._keep(key, msgspec.structs.replace(hosted, wanted=wanted))
+            self._known.keep(key, msgspec.structs.replace(hosted, wanted=wanted))
 
     def change(self, name: str, change: StudyChange) -> StudyRow:
         """Change a study's limits, shares or name; what is None stays."""
         with self._lock:
             row = self.row(name)
-            hosted = self._hosted.get(row.key)
+            hosted = self._known.get(row.key)
             shares = {key: value for key in _SHARES if (value := getattr(change, key)) is not None}
             if shares and hosted is not None:
-                self._keep(row.key, msgspec.structs.replace(hosted, **shares))
-            self._extend(row, change)
+                self._known.keep(row.key, msgspec.structs.replace(hosted, **shares))
+            limits = limits_of(change)
+            if limits:
+                self.add(name, lambda history: [changed_limits(history, limits, self.now())])
             if change.name is not None and change.name != name:
                 self.storage.rename(name, change.name)
                 study = self.running(row.key)
@@ -287,23 +216,6 @@ class Hub:
                     study.writer.name = change.name
         self._changed()
         return self.row(change.name or name)
-
-    def _extend(self, row: StudyRow, change: StudyChange) -> None:
-        wanted = make_limits(change.trials, change.budget, change.total_resource, change.target)
-        names = ("trials", "seconds", "total_resource", "target")
-        new = {name: value for name in names if (value := getattr(wanted, name)) is not None}
-        if not new:
-            return
-        study = self.running(row.key)
-        if study is not None:
-            study.set_limits(msgspec.structs.replace(study.writer.history.limits, **new), self.now())
-            return
-        writer = open_stored(self.storage, row.name).writer
-        try:
-            limits: Limits = msgspec.structs.replace(writer.history.limits, **new)
-            writer.set_limits(limits, self.now())
-        finally:
-            writer.log.close()
 
     def add(self, name: str, made: Callable[[History], Sequence[Event]]) -> None:
         """Add events to a study's log, whether it runs or not; they are made from its history.
@@ -332,9 +244,7 @@ class Hub:
         if study is not None:
             return study.tell(trial, attempt, told, self.now())
         self.row(name)
-        leases = Leases(self.lease)
-        leases.fold(self.storage.read(name), self.now())
-        if leases.was_told(trial, attempt):
+        if was_told(self.storage.read(name), trial, attempt):
             return True
         raise LeaseError(f"study {name!r} runs no more: the job of trial {trial}, attempt {attempt}, is over")
 
@@ -346,8 +256,8 @@ class Hub:
             if study is not None:
                 study.close()
             self.storage.delete(name)
-            self._register.forget(row.key)
-            self._hosted.pop(row.key, None)
+            self._known.forget(row.key)
+            self._waiting.discard(name)
         self._changed()
 
     # -- time -----------------------------------------------------------------------------------------
@@ -358,17 +268,18 @@ class Hub:
         for study in self.active:
             try:
                 study.tick(now)
-            except LeaseError as error:  # another process took it over
+            except (
+                StorageError
+            ) as error:  # taken over, or the storage is away: it is opened anew, as it is then
                 _log.warning("study %s: %s", study.name, error)
+                self._waiting.add(study.name)
                 study.close()
+        for name in sorted(self._waiting):
+            self._try_open(name)
         with self._lock:
-            ended = [key for key, study in self._active.items() if study.closed]
-            for key in ended:
-                self._lost += self._active.pop(key).leases.lost
-                self._settle(key)
-
-    def _settle(self, key: str) -> None:
-        """A study that ended by itself is not to be taken up again at the next start."""
-        hosted = self._hosted.get(key)
-        if hosted is not None and hosted.wanted == "running":
-            self._want(key, "done")
+            for key in [key for key, study in self._active.items() if study.closed]:
+                study = self._active.pop(key)
+                self.lost += study.leases.lost
+                hosted = self._known.get(key)
+                if hosted is not None and hosted.wanted == "running" and study.name not in self._waiting:
+                    self._known.want(key, "done")  # it ended by itself: not to be taken up at the next start

@@ -150,3 +150,10 @@ class Leases:
     def expired(self, now: float) -> list[Lease]:
         """Leases that are lost by now."""
         return [lease for lease in self.running.values() if lease.expires < now]
+
+
+def was_told(log: Iterable[Event], trial: int, attempt: int) -> bool:
+    """Whether a log says that this job's worker told how it ended."""
+    leases = Leases(0.0)
+    leases.fold(log, 0.0)
+    return leases.was_told(trial, attempt)

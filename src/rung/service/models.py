@@ -109,6 +109,8 @@ class Report(Body):
     resource: Annotated[int, Field(ge=1, lt=2**53)]
     metrics: Metrics
     checkpoint: Annotated[str, Field(max_length=2000)] | None = None
+    size: Annotated[int, Field(ge=0, lt=2**60)] = 0  # of a checkpoint that the service has not seen itself
+    digest: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
 
 
 class Renew(Body):
@@ -120,7 +122,7 @@ class Renew(Body):
 class Tell(Body):
     """How a job ended."""
 
-    outcome: Literal["finished", "error", "infeasible", "timeout", "memory", "lost", "stopped"]
+    outcome: Literal["finished", "error", "infeasible", "timeout", "memory", "lost", "damaged", "stopped"]
     metrics: Metrics | None = None
     message: Annotated[str, Field(max_length=10_000)] = ""
     checkpoint: Annotated[str, Field(max_length=2000)] | None = None

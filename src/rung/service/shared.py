@@ -56,3 +56,43 @@ class MemoryRegister:
 
     def forget(self, key: str) -> None:
         self._rows.pop(key, None)
+
+
+class Known:
+    """Every study's `Hosted`, at hand, and kept in the register as it changes."""
+
+    def __init__(self, register: Register) -> None:
+        self._register = register
+        self._all = {
+            key: msgspec.convert({**data, "owner": owner}, Hosted)
+            for key, (owner, data) in register.hosted().items()
+        }
+
+    def get(self, key: str) -> Hosted | None:
+        return self._all.get(key)
+
+    def keep(self, key: str, hosted: Hosted) -> None:
+        """Note what a study is from now on."""
+        data = msgspec.to_builtins(hosted)
+        del data["owner"]
+        self._register.set_hosted(key, hosted.owner, data)
+        self._all[key] = hosted
+
+    def want(self, key: str, wanted: str) -> None:
+        """Note what its owner wants of it; nothing for a study that was made without the service."""
+        hosted = self._all.get(key)
+        if hosted is not None and hosted.wanted != wanted:
+            self.keep(key, msgspec.structs.replace(hosted, wanted=wanted))
+
+    def forget(self, key: str) -> None:
+        self._register.forget(key)
+        self._all.pop(key, None)
+
+    def owned(self, owner: str) -> int:
+        """How many studies are this user's."""
+        return sum(hosted.owner == owner for hosted in self._all.values())
+
+    def made_by(self, owner: str, request: str) -> str | None:
+        """The key of the study that a request made before, whose answer was lost."""
+        made = (key for key, one in self._all.items() if (one.owner, one.request) == (owner, request))
+        return next(made, None) if request else None

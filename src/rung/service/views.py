@@ -124,4 +124,6 @@ def job_view(study: str, job: Grant, plain_study: bool) -> dict[str, Any]:
         "checkpoint": job.checkpoint,
         "gates": list(job.gates),
         "devices": job.devices,
+        "digest": job.digest,
+        "checkpoints": job.checkpoints,
     }

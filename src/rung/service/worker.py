@@ -91,15 +91,14 @@ class Worker:
             NotAllowedError: the service does not take machines from this token.
             AwayError: the service did not hear of the last jobs' ends.
         """
-        with _machine(self._engine, self._lent.slots):
-            self._join()
-            try:
-                while not self._is_done():
-                    self._poll_if_due()
-                    self._wake.wait(0.5)
-                    self._wake.clear()
-            finally:
-                self._leave()
+        self._join()
+        try:
+            while not self._is_done():
+                self._poll_if_due()
+                self._wake.wait(0.5)
+                self._wake.clear()
+        finally:
+            self._leave()
         if self._failed is not None:
             raise self._failed
 
@@ -295,8 +294,14 @@ def _share(gpus: Sequence[str], index: int, slots: int) -> tuple[str, ...]:
 
 
 @contextmanager
-def _machine(engine: Engine, slots: int) -> Iterator[None]:
-    """What all slots have in common: the cores of this machine, or one connection to a Ray cluster."""
+def machine(engine: Engine, slots: int) -> Iterator[None]:
+    """What all slots have in common: the cores of this machine, or one connection to a Ray cluster.
+
+    Ray takes SIGTERM for itself as it connects: whoever wants it for a worker takes it after that.
+
+    Raises:
+        StudyError: no cluster answers.
+    """
     if engine.name != "ray":
         _share_threads(slots)
         yield

@@ -20,6 +20,7 @@ from rung.cluster.sharing import (
     Node,
     NodeJoined,
     NodeLeft,
+    Passed,
     Policy,
     PreemptionAsked,
     StudyLeft,
@@ -34,9 +35,10 @@ from rung.cluster.sharing import (
 from rung.errors import LeaseError, MissingError, StudyError
 from rung.service.hosting import Grant, HostedStudy
 from rung.service.hub import Hub
+from rung.service.shared import Hosted
 from rung.service.views import job_view
 
-_MANY: Final = 1_000_000  # jobs that a study is taken to have ready, as long as it has not said no
+_MANY: Final = 10**12  # jobs that a study is taken to have ready, as long as it has not said no
 
 Job = tuple[str, int, int]  # study's name, trial, attempt
 
@@ -280,18 +282,7 @@ class Workers:
         return self._launches
 
     def _job(self, study: HostedStudy, grant: Grant) -> dict[str, Any]:
-        hosted = self._hub.hosted(study.key)
-        identity, limits = study.writer.identity, study.writer.history.limits
-        shown = job_view(study.name, grant, identity.resource is None)
-        return {
-            **shown,
-            "devices": max(grant.devices, hosted.devices if hosted is not None else 1),
-            "objective": hosted.objective if hosted is not None else None,
-            "metric": identity.metric,
-            "plain": identity.resource is None,
-            "trial_seconds": limits.trial_seconds,
-            "trial_memory": limits.trial_memory,
-        }
+        return _job_of(study, grant, self._hub.hosted(study.key))
 
     # -- what the policy is told ----------------------------------------------------------------------
 
@@ -321,19 +312,7 @@ class Workers:
         hosted = self._hub.hosted(study.key)
         if hosted is None or hosted.objective is None:
             return
-        refusing = [each for each in self._workers.values() if study.name in each.refused]
-        takers = tuple(each for each in self._workers if self._workers[each] not in refusing)
-        wants = study.hungry and not study.closed and study.writer.ended is None
-        claim = Claim(
-            study.key,
-            weight=hosted.weight,
-            priority=hosted.priority,
-            minimum=hosted.min_slots,
-            maximum=hosted.max_slots,
-            waiting=_MANY if wants else 0,
-            gang=hosted.devices,
-            nodes=takers if refusing else None,
-        )
+        claim = _claim_of(study, hosted, self._workers)
         if claim != self._claims.get(study.key):
             self._claims[study.key] = claim
             self._fold(ClaimChanged(time=now, claim=claim))
@@ -346,4 +325,34 @@ class Workers:
                 if now - worker.seen > self._hub.lease:
                     self._drop(worker, now)
             self._catch_up({study.name: study for study in self._hub.active}, now)
-            self._launches = None  # time alone changes what is fair
+            self._fold(Passed(time=now))  # time alone changes what is fair
+
+
+def _claim_of(study: HostedStudy, hosted: Hosted, workers: Mapping[str, _Worker]) -> Claim:
+    """What a study wants now."""
+    takers = tuple(number for number, each in workers.items() if study.name not in each.refused)
+    wants = study.hungry and not study.closed and study.writer.ended is None
+    return Claim(
+        study.key,
+        weight=hosted.weight,
+        priority=hosted.priority,
+        minimum=hosted.min_slots,
+        maximum=hosted.max_slots,
+        waiting=_MANY if wants else 0,
+        gang=hosted.devices,
+        nodes=takers if len(takers) < len(workers) else None,
+    )
+
+
+def _job_of(study: HostedStudy, grant: Grant, hosted: Hosted | None) -> dict[str, Any]:
+    """A job as a worker is told it: with what runs it, and within which limits."""
+    identity, limits = study.writer.identity, study.writer.history.limits
+    return {
+        **job_view(study.name, grant, identity.resource is None),
+        "devices": max(grant.devices, hosted.devices if hosted is not None else 1),
+        "objective": hosted.objective if hosted is not None else None,
+        "metric": identity.metric,
+        "plain": identity.resource is None,
+        "trial_seconds": limits.trial_seconds,
+        "trial_memory": limits.trial_memory,
+    }
