@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ def look(trial: Any) -> float:
     seen = {name: os.environ.get(name) for name in SEEN} | {"devices": trial.devices}
     name = f"{trial.number}-{os.environ.get('RUNG_NODE', '')}"
     Path(trial.config["folder"], name).write_text(json.dumps(seen))
+    while name == "0-0" and not Path(trial.config["folder"], "0-1").exists():
+        time.sleep(0.05)  # when the first one ends, the others are stopped
     return 1.0
 
 
@@ -120,10 +123,11 @@ def test_a_process_is_in_one_cluster(tmp_path: Path) -> None:
 
 _REFUSED = """
 import sys, rung
+from rung.errors import UserError
 for address in sys.argv[1:]:
     try:
         rung.tune(print, {"x": rung.Float(0, 1)}, trials=1, executor="ray", address=address, quiet=True)
-    except rung.UserError as error:
+    except UserError as error:
         print(error)
 """
 

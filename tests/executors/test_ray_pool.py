@@ -1,7 +1,7 @@
 """The executor of a cluster, on one that lives in memory: what comes and goes, and when."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,8 +99,8 @@ def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
+def folder(tmp_path: Path) -> Path:
+    return tmp_path
 
 
 def pool(cluster: Memory, folder: Path, workers: int = 0, **more: Any) -> PoolExecutor:
@@ -165,7 +165,20 @@ def test_an_idle_slot_of_a_node_that_left_is_not_used(folder: Path) -> None:
     assert cluster.members == ["0.0", "1.0"]
 
 
-def test_a_promoted_trial_asks_for_its_node(folder: Path) -> None:
+def test_not_where_a_worker_was_lost_a_moment_ago(folder: Path) -> None:
+    cluster = Memory(a=1, b=1)
+    executor = pool(cluster, folder)
+    executor.submit([Job(7, 1, {})])
+    cluster.up("0.0", "b")
+    executor.poll(0.0)
+    cluster.gone("0.0", "the worker died")
+    executor.poll(0.0)
+    executor.submit([Job(7, 1, {}, attempt=1)])
+    assert cluster.homes == [None, "a"]  # where a worker was lost the node may be lost
+
+
+def test_a_promoted_trial_goes_back_to_its_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_pool, "_DOUBT", 0.0)
     cluster = Memory(a=1, b=1)
     executor = pool(cluster, folder)
     executor.submit([Job(7, 1, {})])

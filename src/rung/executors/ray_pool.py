@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -32,6 +33,7 @@ _TICK = 1.0  # seconds between two looks at the cluster's nodes
 _IDLE = 60.0  # seconds after which a slot without a job is given back
 _SLOW = 10.0  # seconds in which a slot starts where there is room for it: else others use the cluster too
 _FAREWELL = 10.0  # seconds that the other nodes of a trial have to end after its first
+_DOUBT = 30.0  # seconds in which slots are made elsewhere than on a node that lost one: it may be gone
 _TRIES = 3  # at starting a slot, one after the other, before the study is told that it cannot be
 
 
@@ -59,6 +61,7 @@ class PoolExecutor:
         self._queue: list[Job] = []
         self._asked: dict[Any, tuple[Slot, Member]] = {}
         self._homes: dict[int, str] = {}  # the node where a trial ran last
+        self._doubted: dict[str, float] = {}  # nodes on which a slot was lost, and when
         self._events: list[Event] = []
         self._number = self._serial = self._failures = 0
         self._looked = 0.0
@@ -208,6 +211,9 @@ class PoolExecutor:
             self._failures += 1
             if self._failures >= _TRIES:
                 raise StudyError(f"a worker cannot be started on the cluster: {why}")
+        for member in slot.members:
+            if member.hello is not None:
+                self._doubted[member.hello.node] = time.monotonic()
         self._drop(slot, Failure.LOST, why)
 
     def _drop(self, slot: Slot, failure: Failure, why: str) -> None:
@@ -282,13 +288,26 @@ class PoolExecutor:
         needs = self._needs.times(wish.devices)
         if needs.capacity(self._nodes.values()) < 1:
             return  # no node can hold it now; see `_give_up`
-        workers, group = self._cluster.start(self._number, needs, wish.home)
+        workers, group = self._cluster.start(self._number, needs, self._preferred(wish, needs))
         members = [Member(worker, rank) for rank, worker in enumerate(workers)]
         slot = Slot(self._number, wish.devices, members, group)
         self._number += 1
         self._slots.append(slot)
         for member in members:
             self._ask(slot, member, "hello")
+
+    def _preferred(self, wish: Wish, needs: Needs) -> str | None:
+        """The trial's own node; or, where one was lost a moment ago, one that is known to live.
+
+        The cluster itself learns of a node's death late, and would place the slot there until then.
+        """
+        now = time.monotonic()
+        self._doubted = {node: when for node, when in self._doubted.items() if now - when < _DOUBT}
+        if not self._doubted or (wish.home is not None and wish.home not in self._doubted):
+            return wish.home
+        held = Counter(slot.node for slot in self._slots)
+        trusted = [node for node in self._nodes if node not in self._doubted]
+        return max(trusted, key=lambda node: needs.on(self._nodes[node]) - held[node], default=None)
 
     def _welcome(self, slot: Slot, member: Member, answer: Any) -> None:
         """A member is up; one of several starts its worker when all of them are known."""
