@@ -44,8 +44,8 @@ class Context:
     caps: Caps = field(default_factory=Caps)
 
 
-def context_of(request: Request) -> Context:
-    """The context of the application that serves this request."""
+async def context_of(request: Request) -> Context:
+    """The context of the application that serves this request; a coroutine, so that it takes no thread."""
     context: Context = request.app.state.context
     return context
 
