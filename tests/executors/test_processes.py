@@ -42,7 +42,8 @@ def test_threads(
     ours = {"HOME": "here"} if asked is None else {"HOME": "here", "OMP_NUM_THREADS": asked}
     mine = environment(setup(workers), 0, ours)
     assert mine["OMP_NUM_THREADS"] == str(threads)
-    assert mine["MKL_NUM_THREADS"] == str(max(1, cores // workers))
+    assert mine["MKL_NUM_THREADS"] == str(threads)
+    assert mine["LOKY_MAX_CPU_COUNT"] == str(max(1, cores // workers))
     assert (mine["HOME"], "CUDA_VISIBLE_DEVICES" in mine) == ("here", False)
 
 

@@ -109,7 +109,7 @@ def test_by_command_with_signals_and_in_other_processes(tmp_path: Path) -> None:
             **more,
         )
 
-    methods = ("--sampler", "random", "--scheduler", "plain", "--resource", "epoch:1:100")
+    methods = ("--sampler", "random", "--scheduler", "plain", "--resource", "epoch:1:60")
     tuning = ("tune", EXAMPLE, "--trials", 2, *methods, "--study", "s")
 
     def outcome(home: Path) -> list[Any]:

@@ -19,6 +19,7 @@ _BOOT = (
     "import sys; numbers = sys.argv[1:4]; sys.path[:] = sys.argv[4:]; "
     "from rung.executors.worker import main; main(*map(int, numbers))"
 )
+_PROCESSES = "LOKY_MAX_CPU_COUNT"  # joblib's n_jobs=-1
 THREADS: Final = (
     "OMP_NUM_THREADS",  # torch, LightGBM and most BLAS go by this one
     "OPENBLAS_NUM_THREADS",
@@ -26,7 +27,7 @@ THREADS: Final = (
     "BLIS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
-    "LOKY_MAX_CPU_COUNT",  # joblib's n_jobs=-1
+    _PROCESSES,
 )
 
 
@@ -111,13 +112,15 @@ def cores() -> int:
 def environment(setup: Setup, index: int, ours: Mapping[str, str]) -> dict[str, str]:
     """The environment of worker number `index`: its share of the cores and of the GPUs.
 
-    Numbers of threads become cores / workers, unless the user's environment asks for fewer still. With as
+    Numbers of threads become cores / workers, unless the user's environment asks for fewer still
+    (`OMP_NUM_THREADS` for all kinds of threads without a number of their own: PyTorch follows MKL's). With as
     many GPUs as workers or more each worker has its own; with fewer, several share one.
     """
     share = max(1, cores() // setup.workers)
     mine = dict(ours)
     for name in THREADS:
-        asked = ours.get(name, "")
+        general = "" if name == _PROCESSES else ours.get("OMP_NUM_THREADS", "")
+        asked = ours.get(name) or general
         mine[name] = str(min(share, int(asked)) if asked.isdigit() and int(asked) > 0 else share)
     if setup.gpus:
         own = setup.gpus[index :: setup.workers] or (setup.gpus[index % len(setup.gpus)],)
