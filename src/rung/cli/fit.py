@@ -32,7 +32,16 @@ from rung.cli.fit_options import (
     Weights,
 )
 from rung.cli.fit_order import Order
-from rung.cli.options import DEFAULT_STORAGE, Json, Storage, StudyName, Workers
+from rung.cli.options import (
+    DEFAULT_STORAGE,
+    Address,
+    Executor,
+    Json,
+    Needs,
+    Storage,
+    StudyName,
+    Workers,
+)
 from rung.cli.wishes import Wishes
 from rung.errors import DataError, UserError
 
@@ -41,6 +50,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from rung.executors.setup import Engine
     from rung.tabular.result import FitResult
 
 RECORD = "command"  # the topic under which the log keeps what ran
@@ -70,6 +80,9 @@ def fit(  # noqa: PLR0913  # a door
     refit: Refit = False,
     seed: Seed = 0,
     workers: Workers = None,
+    executor: Executor = None,
+    address: Address = None,
+    needs: Needs = None,
     out: Out = Path("model.rung"),
     report: Report = Path("report.html"),
     storage: Storage = DEFAULT_STORAGE,
@@ -98,7 +111,8 @@ def fit(  # noqa: PLR0913  # a door
         folders(embed),
     )
     seconds = parse_duration(budget)
-    order = Order(table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
+    asked = (table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
+    order = Order(*asked, executor, address, needs)
     targets = targets_of(table, target)
     if len(targets) > 1:
         run_several(order, targets, lambda one, start: _run(one, storage, None, start, json))
@@ -139,10 +153,11 @@ def _run(order: Order, storage: str, study: str | None, began: float, json: bool
     from rung.cli.fit_outcome import announce, outcome
     from rung.cli.output import fail
 
+    engine = order.engine  # refused before anything is read
     _check_places(order, storage)
     frame, notes = _read(order)
     announce(order, frame, notes)
-    result, interrupted = _search(order, frame, storage, study, began)
+    result, interrupted = _search(order, frame, (storage, study), engine, began)
     if not result.leaderboard:
         fail("no configuration could be fitted in this time: give a larger --budget")
         raise typer.Exit(INTERRUPTED if interrupted else NO_RESULT)
@@ -224,7 +239,11 @@ def _load_libraries(pretrained: bool) -> None:
 
 
 def _search(
-    order: Order, frame: pd.DataFrame, storage: str, study: str | None, began: float
+    order: Order,
+    frame: pd.DataFrame,
+    place: tuple[str, str | None],
+    engine: Engine | None,
+    began: float,
 ) -> tuple[FitResult, bool]:
     """The result, and whether Ctrl-C cut it short."""
     from rung.cli import output
@@ -242,8 +261,9 @@ def _search(
             metric=order.metric,
             seed=order.seed,
             workers=order.workers,
-            storage=storage,
-            study=study,
+            engine=engine,
+            storage=place[0],
+            study=place[1],
             watch=progress,
             started=began,
             holdout=order.holdout,

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
+from rung.cli.engine import CLUSTER, LOCAL, engine_of
 from rung.cli.options import DEFAULT_STORAGE
 from rung.cli.wishes import Wishes
+from rung.errors import UserError
+
+if TYPE_CHECKING:
+    from rung.executors.setup import Engine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,6 +29,24 @@ class Order:
     out: str = "model.rung"
     report: str = "report.html"
     wishes: Wishes = dataclasses.field(default_factory=Wishes)
+    executor: str | None = None
+    address: str | None = None
+    needs: str | None = None
+
+    @property
+    def engine(self) -> Engine | None:
+        """Where trials are evaluated, if not on this machine.
+
+        Raises:
+            UserError: another executor than Ray; it cannot be loaded; needs that are not understood.
+        """
+        given = (self.executor, self.address, self.needs)
+        if given in ((None, None, None), (LOCAL, None, None)):
+            return None
+        engine = engine_of(*given)
+        if engine.name != CLUSTER:
+            raise UserError(f"rung fit evaluates in local processes or on {CLUSTER}, not by {engine.name!r}")
+        return engine
 
     def command(self, storage: str, study: str) -> str:
         """The command that asks for the same, every choice written out."""
@@ -32,6 +56,7 @@ class Order:
 
         words = ["rung", "fit", self.table, "--target", self.target, "--budget", f"{self.budget:g}s"]
         given = {"--task": self.task, "--metric": self.metric, "--workers": self.workers}
+        given |= {"--executor": self.executor, "--address": self.address, "--needs": self.needs}
         if self.holdout:
             given["--holdout"] = f"{self.holdout:.6g}"
         for option, value in given.items():

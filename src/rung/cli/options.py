@@ -28,6 +28,10 @@ StudyName = Annotated[
     typer.Option("--study", metavar="NAME", help="The study's name; one is made up if none is given."),
 ]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Jobs that run at the same time.")]
+Executor = Annotated[
+    str | None,
+    typer.Option("--executor", metavar="NAME", help="local, ray, inline or simulated.", show_default="local"),
+]
 Address = Annotated[
     str | None,
     typer.Option(

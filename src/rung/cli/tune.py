@@ -9,6 +9,7 @@ import typer
 from rung.cli.options import (
     DEFAULT_STORAGE,
     Address,
+    Executor,
     Name,
     Needs,
     Retries,
@@ -48,10 +49,6 @@ SpaceFile = Annotated[
         metavar="SPACE",
         help="FILE.py (its variable space), FILE.py:NAME, FILE.json, FILE.yaml; else the objective's file.",
     ),
-]
-Executor = Annotated[
-    str | None,
-    typer.Option("--executor", metavar="NAME", help="local, ray, inline or simulated.", show_default="local"),
 ]
 Metric = Annotated[
     str | None,

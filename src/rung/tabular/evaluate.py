@@ -131,6 +131,12 @@ class Evaluation:
     patient: bool = True
     workers: int = 1
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Between processes its times go by the clock that machines share; the monotonic one is each's."""
+        ahead = time.time() - time.monotonic()
+        settings = (self.folder, self.metric, self.end + ahead, self.close + ahead)
+        return _arrived, (*settings, self.patient, self.workers)
+
     def __call__(self, trial: Any) -> None:
         """Evaluate one trial up to its resource, and report its score and how long it took."""
         folder = Path(self.folder)
@@ -148,6 +154,13 @@ class Evaluation:
         _learn(dataset, trial.config, rows, outcome.seconds)
         save_outcome(folder, trial.number, outcome)
         trial.report(rows, **{self.metric: outcome.score}, seconds=outcome.seconds, cut=float(outcome.cut))
+
+
+def _arrived(  # the fields of an `Evaluation`
+    folder: str, metric: str, end: float, close: float, patient: bool, workers: int
+) -> Evaluation:
+    ahead = time.time() - time.monotonic()
+    return Evaluation(folder, metric, end - ahead, close - ahead, patient, workers)
 
 
 def least(learner: str, usual: float) -> float:

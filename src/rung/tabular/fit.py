@@ -29,6 +29,7 @@ from rung.tabular.search import Opening, Search, Watch
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rung.executors.setup import Engine
     from rung.storage.base import Storage
 
 _SLACK = 1.0  # seconds beyond a tiny budget that a search may take, so that there is a model
@@ -43,6 +44,7 @@ def fit_table(  # noqa: PLR0913  # a door
     metric: Any = None,
     seed: int = 0,
     workers: int | None = None,
+    engine: Engine | None = None,
     storage: str | Storage = "memory",
     study: str | None = None,
     watch: Watch | None = None,
@@ -72,6 +74,7 @@ def fit_table(  # noqa: PLR0913  # a door
         metric: a name of `METRICS` or of scikit-learn's scorers, or a function (see `get_metric`); the task's
             default unless given.
         workers: processes that evaluate, at least 1; all cores unless given.
+        engine: where they are, such as `Engine("ray", address)`, if not on this machine: then at least two.
         watch: called with the study and each batch of logged events.
         started: monotonic time from which the budget counts; now unless given.
         holdout: share of the rows, 0 to 1, that are kept out of everything, and scored in the end.
@@ -113,7 +116,7 @@ def fit_table(  # noqa: PLR0913  # a door
     return _fitted(
         frame,
         Asked(target, asked, budget, began),
-        _Terms(seed, workers, storage, study, watch, holdout, reserve),
+        _Terms(seed, workers, storage, study, watch, holdout, reserve, engine),
     )
 
 
@@ -127,6 +130,7 @@ class _Terms(NamedTuple):
     watch: Watch | None
     holdout: float | None
     reserve: float
+    engine: Engine | None
 
 
 def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
@@ -144,7 +148,7 @@ def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
     wanted = Wanted(asked.include, asked.exclude, weighted=data.dataset.weight is not None)
     told = facts(data, target, asked, holdout)
     opening = Opening(kept, study, told, data.task.kind, data.scheme, wanted, asked.warm_start)
-    search = Search(data.dataset, opening)
+    search = Search(data.dataset, opening, terms.engine)
     try:
         if embedder is not None:
             embedder.keep(search.study.folder)

@@ -21,6 +21,7 @@ from rung.tabular.warm_start import LEAST_BUDGET, from_memory, from_studies, wit
 from rung.trials.events import Limits
 
 if TYPE_CHECKING:
+    from rung.executors.setup import Engine
     from rung.storage.base import Storage
     from rung.trials.events import Event
 
@@ -46,13 +47,17 @@ class Opening(NamedTuple):
 
 
 class Search:
-    """One study over one dataset."""
+    """One study over one dataset.
 
-    def __init__(self, dataset: Dataset, opening: Opening) -> None:
+    Args:
+        engine: where trials are evaluated after the first default, if not in processes of this machine.
+    """
+
+    def __init__(self, dataset: Dataset, opening: Opening, engine: Engine | None = None) -> None:
         traits = traits_of(dataset)
         scheme, rows = opening.scheme, len(dataset)
         chosen = fitting(opening.kind, dataset.classes, rows, opening.wanted)
-        self.dataset, self.opening = dataset, opening
+        self.dataset, self.opening, self.engine = dataset, opening, engine
         self.chosen, self.traits = chosen, traits
         size = self.size = Size(rows, dataset.width, dataset.classes, scheme)
         given = partial(defaults, traits=traits)
@@ -74,7 +79,10 @@ class Search:
     def plan(self, budget: float, workers: int) -> Plan:
         """How this session runs."""
         costs = [default.seconds for default in self.defaults]
-        return make_plan(costs, len(self.dataset), budget, workers)
+        plan = make_plan(costs, len(self.dataset), budget, workers)
+        if self.engine is not None:  # the user knows why
+            return Plan(plan.trials, max(2, workers), certain=False)
+        return plan
 
     def run(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> None:
         """Go on until the plan's trials are done or the time is up; what is there already counts.
@@ -114,19 +122,16 @@ class Search:
             if plan.certain:  # the same on a busy machine: no fit is hurried by a deadline that it will keep
                 margin = -_PATIENCE
             objective = Evaluation(
-                str(folder),
+                str(folder.absolute()),
                 self.dataset.metric,
                 deadline.earlier(margin).end,
                 deadline.end,
                 patient=len(study.history) > 0,
                 workers=plan.workers,
             )
-            study.run(
-                objective,
-                workers=plan.workers,
-                executor="local" if plan.workers > 1 else "inline",
-                watch=watch,
-            )
+            away = plan.workers > 1
+            engine = self.engine or ("local" if away else "inline")
+            study.run(objective, workers=plan.workers, executor=engine if away else "inline", watch=watch)
         finally:
             hold(folder / "data", None)
 
