@@ -14,6 +14,7 @@ from scipy import stats
 
 from rung.samplers import tpe
 from rung.samplers.base import Request
+from rung.samplers.frame import Frame
 from rung.samplers.random import RandomSampler
 from rung.samplers.tpe import TpeSampler, improvements
 from rung.space.compiled import compile_space
@@ -268,6 +269,14 @@ def test_a_category_of_weight_zero_never_comes(recorder, sampler):
     history = recorder().random_trials(space, [i / 12 for i in range(12)]).history
     found = [sampler.suggest(space, history, REQUEST, Rng(1, n)).values[0] for n in range(100)]
     assert set(found) <= {"a", "c"}
+
+
+def test_points_that_the_prior_rules_out_are_no_infinity_in_the_model(recorder, monkeypatch):
+    """Infinity times 0 would be no number; warnings are errors here."""
+    monkeypatch.setattr(Frame, "log_prior", lambda _, points: np.full(points.shape, -np.inf))
+    history = recorder(space=MIXED).random_trials(MIXED, [i / 40 for i in range(40)]).history
+    found = [TpeSampler().suggest(MIXED, history, REQUEST, Rng(0, n)) for n in range(10)]
+    assert all(each.origin.model for each in found)
 
 
 def test_the_prior_draws_where_it_believes(recorder):

@@ -55,6 +55,9 @@ class Settings(NamedTuple):
     category: float | None
 
 
+_NOTHING = -1000.0  # binary logarithm of a density that makes no difference
+
+
 @dataclass(frozen=True, eq=False)
 class Parzen:
     """A mixture of kernels around n observations, and of the prior.
@@ -132,7 +135,8 @@ class Parzen:
             kernel = table.log_kernel(float(self.bandwidths[i]))
             codes = np.where(active[:, i], points[:, i], 0.0).astype(np.intp)
             hot.append(np.where(active[:, i, None], kernel[codes], 0.0))
-        gaps = np.where(active, frame.log_prior(points) - at, 0.0)[:, frame.gated]
+        prior = np.maximum(frame.log_prior(points), _NOTHING)  # an infinity times 0 would be no number
+        gaps = np.where(active, prior - at, 0.0)[:, frame.gated]
         present = active[:, self._gated_smooth]
         columns = [x * factors, -0.5 * factors, *hot, gaps, present, np.ones((len(points), 1))]
         return np.concatenate(columns, axis=1).astype(np.float32), at.sum(axis=1)
