@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from rung.errors import UserError
+
 if TYPE_CHECKING:
     from rung.executors.setup import Engine
 
@@ -24,6 +26,23 @@ def engine_of(executor: str | None, address: str | None, needs: str | None) -> E
     alone = LOCAL if address is None and needs is None else CLUSTER
     engine = Engine.of(executor or alone, address, needs)
     load(engine.name)
+    return engine
+
+
+def cluster_of(executor: str | None, address: str | None, needs: str | None, does: str) -> Engine | None:
+    """The cluster that a command with a default of its own is to use; None: it goes by that default.
+
+    Args:
+        does: what the command does there, for a message.
+
+    Raises:
+        UserError: another executor; it cannot be loaded; needs that are not understood.
+    """
+    if executor in (None, LOCAL) and address is None and needs is None:
+        return None
+    engine = engine_of(executor, address, needs)
+    if engine.name != CLUSTER:
+        raise UserError(f"this command {does} on this machine or on {CLUSTER}, not by {engine.name!r}")
     return engine
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
-from rung.cli.engine import CLUSTER, LOCAL, engine_of
+from rung.cli.engine import cluster_of
 from rung.cli.options import DEFAULT_STORAGE
 from rung.cli.wishes import Wishes
-from rung.errors import UserError
 
 if TYPE_CHECKING:
     from rung.executors.setup import Engine
@@ -40,13 +39,7 @@ class Order:
         Raises:
             UserError: another executor than Ray; it cannot be loaded; needs that are not understood.
         """
-        given = (self.executor, self.address, self.needs)
-        if given in ((None, None, None), (LOCAL, None, None)):
-            return None
-        engine = engine_of(*given)
-        if engine.name != CLUSTER:
-            raise UserError(f"rung fit evaluates in local processes or on {CLUSTER}, not by {engine.name!r}")
-        return engine
+        return cluster_of(self.executor, self.address, self.needs, "evaluates")
 
     def command(self, storage: str, study: str) -> str:
         """The command that asks for the same, every choice written out."""

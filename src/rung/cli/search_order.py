@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rung.cli.engine import cluster_of
 from rung.cli.options import DEFAULT_STORAGE
+
+if TYPE_CHECKING:
+    from rung.executors.setup import Engine
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +48,18 @@ class Order:
     storage: str = DEFAULT_STORAGE
     study: str | None = None
     json: bool = False
+    executor: str | None = None
+    address: str | None = None
+    needs: str | None = None
+
+    @property
+    def engine(self) -> Engine | None:
+        """Where the search runs, if not in this process.
+
+        Raises:
+            UserError: another executor than Ray; it cannot be loaded; needs that are not understood.
+        """
+        return cluster_of(self.executor, self.address, self.needs, "searches")
 
 
 def order_of(given: Mapping[str, Any]) -> Order:

@@ -35,7 +35,8 @@ def run(order: Order) -> None:
     from rung.nas.searching import Search
 
     _check_places(order)
-    here = device_of(order.device)
+    engine = order.engine
+    here = device_of("auto" if engine is not None else order.device)
     request = Request(
         data=order.data,
         strategy=order.strategy,
@@ -60,7 +61,9 @@ def run(order: Order) -> None:
         first = rank() == 0  # of several processes, the one that prints and writes
         if not first:
             output.volume.set(-1)
-        search = Search(request, order.storage if first else "memory", order.study, progress)
+        search = Search(
+            request, order.storage if first else "memory", order.study, progress, engine, order.device
+        )
         search.keep(RECORD, {**dataclasses.asdict(order), "storage": shown(order.storage)})
         announce(order, search)
         with progress.showing():

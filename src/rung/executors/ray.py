@@ -143,7 +143,7 @@ class RayCluster:
         self._token = token
         sent = replace(setup, objective=_nothing, workers=1, folder=folder, gpus=(), address=None)
         path = tuple(os.path.abspath(entry) for entry in (*setup.paths, *sys.path))
-        self._briefed = self._ray.put(Brief(shipped, sent, path, tuple(sys.argv), token.name))
+        self._briefed = self._ray.put(Brief(shipped, sent, path, tuple(sys.argv), os.getcwd(), token.name))
 
     # -- what `ray_pool.Cluster` asks for -------------------------------------------------------------
 
@@ -299,8 +299,9 @@ def _ray() -> Any:
     """Ray, without its statistics of usage being sent."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        import ray
         import ray.util
+
+        import ray
     except ImportError as error:
         raise StudyError(f"the executor 'ray' needs Ray: pip install 'rung[ray]' ({error})") from None
     return ray

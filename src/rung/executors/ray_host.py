@@ -40,6 +40,7 @@ class Brief(NamedTuple):
         setup: the executor's, but for the objective.
         path: entries of the driver's `sys.path`.
         arguments: `sys.argv` of the driver.
+        directory: where it runs; jobs run there too, on nodes that have it.
         token: the name of a file in the study's folder by which a node sees that the folder is shared.
     """
 
@@ -47,6 +48,7 @@ class Brief(NamedTuple):
     setup: Setup
     path: tuple[str, ...]
     arguments: tuple[str, ...]
+    directory: str
     token: str
 
 
@@ -82,6 +84,8 @@ class Host:
         if not needs.gpus:  # what is not reserved is not seen
             os.environ["CUDA_VISIBLE_DEVICES"] = ""
         sys.argv = list(brief.arguments)
+        if os.path.isdir(brief.directory):
+            os.chdir(brief.directory)
         sys.path.extend(entry for entry in brief.path if entry not in sys.path)
         if alone:
             self.join({})

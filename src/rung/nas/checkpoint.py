@@ -60,7 +60,7 @@ def load(plan: Plan, folder: str | Path) -> State:
     """
     path = Path(folder) / FILE
     try:
-        kept = torch.load(path, weights_only=True)
+        kept = torch.load(path, weights_only=True, map_location="cpu")  # it may come from a GPU
     except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise SpaceError(f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
     mine, theirs = identity(plan), kept["identity"]

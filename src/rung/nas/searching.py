@@ -12,6 +12,8 @@ import torch
 
 from rung.errors import UserError
 from rung.executors.handle import Trial
+from rung.executors.setup import Engine
+from rung.nas.away import Away, Follower
 from rung.nas.checkpoint import load, save
 from rung.nas.devices import world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
@@ -117,10 +119,31 @@ class Search:
         request: what was asked.
         storage, study: where, and under which name.
         watch: called after each epoch.
+        engine: where it runs, if not in this process; its budget is counted in epochs then.
+        device: that of the engine's node, "auto" for whatever it has.
+
+    Raises:
+        UserError: the request cannot be met.
     """
 
-    def __init__(self, request: Request, storage: Any, study: str | None, watch: Watch | None) -> None:
+    def __init__(  # a door
+        self,
+        request: Request,
+        storage: Any,
+        study: str | None,
+        watch: Watch | None,
+        engine: Engine | None = None,
+        device: str = "auto",
+    ) -> None:
+        if engine is not None and request.budget is not None:
+            raise UserError(
+                "a search on a cluster cannot plan by --budget, since steps are timed here and run there: "
+                "give --epochs"
+            )
         self.request = request
+        self._engine = engine
+        self._away = replace(request, device=device)
+        self._follower: Follower | None = None
         self._storage, self._study, self._watch = storage, study, watch
         self._began = time.monotonic()
         self.prepared = prepare(request)
@@ -170,7 +193,10 @@ class Search:
             )  # before the study is touched: says if it is another's
         self._flush(study)
         self._phase("searching")
-        found = study.run(self._objective(prepared.plan), executor="inline", watch=self._log)
+        if self._engine is None:
+            found = study.run(self._objective(prepared.plan), executor="inline", watch=self._log)
+        else:
+            found = self._run_away(study, self._engine)
         self._flush(study)
         if self._broken is not None:
             raise explained(self._broken, prepared.plan)
@@ -186,6 +212,23 @@ class Search:
         study.record(RESULT, {**result.to_dict(), "records": []})
         return result
 
+    def _run_away(self, study: Study, engine: Engine) -> Result:
+        """Search on the engine's node, and follow it by what it saves."""
+        plan = self.prepared.plan
+
+        def told(record: Record) -> None:
+            self._unlogged.append((EPOCH, record.to_dict()))
+            if self._watch is not None:
+                self._watch(record, plan)
+
+        self._follower = Follower(plan, told, len(study.history.records.get(EPOCH, ())))
+        objective = Away(self._away, plan.recipe.epochs, _metrics)
+        found = study.run(objective, workers=1, executor=engine, watch=self._log)
+        self._state = self._follower.state
+        if self._state is not None and self._state.epoch >= plan.recipe.epochs:
+            self._notes += open_points(plan, self._state)
+        return found
+
     def _planned(self, study: Study) -> Prepared:
         """The plan with the epochs that the study was begun with, or that fit the budget."""
         prepared, known = self.prepared, study.history.records.get(PLANNED)
@@ -197,8 +240,9 @@ class Search:
             planned = dict(known[-1].data)
             torch.set_num_threads(int(planned["threads"]))  # as it began: sums of others differ in last bits
             return prepared._replace(plan=with_epochs(prepared.plan, int(planned["epochs"])))
-        self._phase("timing a few steps")
-        torch.set_num_threads(best_threads(prepared.plan))
+        if self._engine is None:
+            self._phase("timing a few steps")
+            torch.set_num_threads(best_threads(prepared.plan))
         if self.request.budget is not None:
             prepared = fit_budget(prepared, self.request.budget)
         study.record(PLANNED, {"epochs": prepared.plan.recipe.epochs, "threads": torch.get_num_threads()})
@@ -262,9 +306,11 @@ class Search:
 
     def _log(self, study: Study, events: Sequence[Event]) -> None:
         """Write what the log does not have yet; called with each batch of events."""
-        for event in events:
-            if isinstance(event, CheckpointSaved):
-                self._checkpoint = study.folder / event.path
+        saved = [event.path for event in events if isinstance(event, CheckpointSaved)]
+        if saved:
+            self._checkpoint = study.folder / saved[-1]  # earlier ones may be gone
+            if self._follower is not None:
+                self._follower.take(self._checkpoint)
         self._flush(study)
 
     def _flush(self, study: Study) -> None:
