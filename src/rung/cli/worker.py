@@ -86,7 +86,7 @@ def worker(  # noqa: PLR0913  # a door
     """
     from rung.executors.setup import Engine as Asked
     from rung.service.http import Api, find_token
-    from rung.service.worker import Lent, Worker
+    from rung.service.worker import Lent, Worker, machine
     from rung.service.worker_objectives import Objectives
     from rung.service.worker_run import Engine
 
@@ -107,7 +107,8 @@ def worker(  # noqa: PLR0913  # a door
     )
     output.say(f"{called} lends {slots} slot{'' if slots == 1 else 's'} to {api.url}; Ctrl-C ends it")
     try:
-        _run(made)
+        with machine(engine, slots):
+            _run(made)
     finally:
         api.close()
 
