@@ -111,7 +111,7 @@ async def client(number: int, port: int, token: str, pause: float, until: float,
         )
         tally.latencies.append(time.perf_counter() - began)
         if status != 200:
-            tally.errors[f"ask {status}"] += 1
+            tally.errors[f"ask {status}: {body.get('detail')}"] += 1
             continue
         job = body["job"]
         await asyncio.sleep(pause)
@@ -121,12 +121,12 @@ async def client(number: int, port: int, token: str, pause: float, until: float,
         path = f"/api/v1/studies/load/jobs/{job['trial']}/{job['attempt']}/tell"
         told = {"outcome": "finished", "metrics": {"loss": job["config"]["x0"]}}
         began = time.perf_counter()
-        status, _ = await connection.request("POST", path, told)
+        status, body = await connection.request("POST", path, told)
         tally.latencies.append(time.perf_counter() - began)
         if status == 200:
             tally.told.append((job["trial"], job["attempt"]))
         else:
-            tally.errors[f"tell {status}"] += 1
+            tally.errors[f"tell {status}: {body.get('detail')}"] += 1
         await asyncio.sleep(pause)
     connection.close()
 
