@@ -15,6 +15,10 @@ from support.driver import WITH_MODEL, Driver, few, identity
 
 LADDERS = [(1, 1, 3), (1, 27, 3), (3, 30, 3), (1, 16, 2), (1, 100, 4)]
 every = pytest.mark.parametrize("name", SCHEDULERS)
+cheap = pytest.mark.parametrize(  # the model of this one takes most of the time: it is for the long form
+    "name",
+    [pytest.param(name, marks=pytest.mark.long) if name == "freeze-thaw" else name for name in SCHEDULERS],
+)
 choices = st.lists(st.integers(0, 10**6), max_size=60)
 
 
@@ -43,7 +47,7 @@ def ran(driver: Driver) -> tuple[dict[int, int], int, int]:
     return counts, resumed, afresh
 
 
-@every
+@cheap
 @given(ladder=st.sampled_from(LADDERS), n=st.integers(1, 50), slots=st.integers(1, 5), numbers=choices)
 @settings(max_examples=40, deadline=None)
 def test_no_study_costs_more_than_its_plan(name, ladder, n, slots, numbers):

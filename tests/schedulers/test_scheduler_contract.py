@@ -19,6 +19,10 @@ from support.driver import WITH_MODEL, Driver, few, identity, is_done, replayed
 
 LADDERS = [(1, 1, 3), (1, 27, 3), (3, 30, 3), (1, 16, 2), (1, 100, 4)]
 every = pytest.mark.parametrize("name", SCHEDULERS)
+DEAR = ("freeze-thaw",)  # its model takes most of the time: some of the suite is for the long form
+cheap = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in DEAR else name for name in SCHEDULERS]
+)
 ladders = st.sampled_from(LADDERS)
 choices = st.lists(st.integers(0, 10**6), max_size=100)
 contract = settings(max_examples=40, deadline=None)
@@ -61,7 +65,7 @@ def drive(name: str, ladder: tuple, n: int | None, slots: int, numbers: list[int
     )
 
 
-@every
+@cheap
 @given(ladder=ladders, n=st.integers(0, 50), slots=st.integers(1, 7), numbers=choices)
 @contract
 def test_it_ends_after_exactly_n_configurations(name, ladder, n, slots, numbers):
@@ -81,7 +85,7 @@ def test_every_decision_follows_from_the_log_before_it(name, ladder, n, slots, n
         assert scheduler.next(replayed(driver.log[:length], scheduler)) == decision
 
 
-@every
+@cheap
 @given(
     ladder=ladders, n=st.integers(1, 30), more=st.integers(1, 30), slots=st.integers(1, 5), numbers=choices
 )
@@ -94,7 +98,7 @@ def test_a_finished_study_can_be_extended(name, ladder, n, more, slots, numbers)
     assert len(driver.history) == n + more
 
 
-@every
+@cheap
 @given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
 @contract
 def test_a_sampler_that_runs_out_ends_it(name, ladder, n, slots, numbers):
@@ -123,7 +127,7 @@ def step(driver: Driver) -> None:
         driver.start(decision)
 
 
-@every
+@cheap
 @given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
 @contract
 def test_whoever_may_not_resume_never_does(name, ladder, n, slots, numbers):
@@ -190,7 +194,7 @@ def test_running_jobs_are_waited_for(name):
     assert isinstance(driver.ask(), Wait)
 
 
-@every
+@cheap
 @given(ladder=ladders, most=st.integers(1, 400), slots=st.integers(1, 5), numbers=choices)
 @contract
 def test_a_limit_on_the_total_resource_is_never_exceeded(name, ladder, most, slots, numbers):
@@ -240,7 +244,7 @@ def test_workers_that_never_answer_hold_up_nobody_for_ever(name, ladder, n, slot
     assert not driver.history.retry
 
 
-@every
+@cheap
 @given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), newest=st.booleans())
 @contract
 def test_in_whatever_order_results_come_it_ends(name, ladder, n, slots, newest):
@@ -262,7 +266,7 @@ def test_in_whatever_order_results_come_it_ends(name, ladder, n, slots, newest):
     assert all(jobs.count(trial) == 1 for trial in crashed)  # never promoted
 
 
-@every
+@cheap
 @pytest.mark.parametrize(("goals", "bounded"), [(3, False), (1, True), (2, True)])
 @given(ladder=ladders, n=st.integers(1, 40), slots=st.integers(1, 5), numbers=choices)
 @settings(max_examples=15, deadline=None)

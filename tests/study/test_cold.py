@@ -156,6 +156,9 @@ def test_samplers_keep_nothing_that_does_not_follow_from_the_log(sampler):
 
 
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
+@pytest.mark.parametrize(
+    "scheduler",
+    [pytest.param(name, marks=pytest.mark.long) if name == "freeze-thaw" else name for name in SCHEDULERS],
+)
 def test_schedulers_keep_nothing_that_does_not_follow_from_the_log(scheduler, sampler):
     check(sampler, scheduler)
