@@ -1,0 +1,127 @@
+"""The client's end of the API by itself: tries, keys, problems, tokens."""
+
+import httpx
+import pytest
+
+from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError, UserError
+from rung.service import local_token
+from rung.service.http import Api, AwayError, Call, NotAllowedError, find_token, service_url
+
+URL = "http://127.0.0.1:9"
+
+
+def api(*answers, patience=30.0, token="rung_secret"):
+    """One whose service gives these answers, one a request; the requests are kept."""
+    left, seen = list(answers), []
+
+    def answer(request):
+        seen.append(request)
+        given = left.pop(0)
+        if isinstance(given, Exception):
+            raise given
+        return given
+
+    made = Api(URL, token, patience, httpx.MockTransport(answer))
+    made.waits = []
+    made.rest = lambda seconds: made.waits.append(seconds)  # no time passes
+    return made, seen
+
+
+def problem(status, title="t", detail="why"):
+    return httpx.Response(status, json={"title": title, "detail": detail, "status": status})
+
+
+def test_a_call_is_made_again_with_its_one_key_until_it_is_answered():
+    made, seen = api(
+        httpx.ConnectError("refused"),
+        httpx.Response(503),
+        httpx.Response(429, headers={"Retry-After": "7"}),
+        httpx.ReadError("broken"),
+        httpx.Response(200, json={"done": True}),
+    )
+    assert made.json(Call("POST", "/studies", {"name": "s"})) == {"done": True}
+    keys = {request.headers["Idempotency-Key"] for request in seen}
+    assert len(seen) == 5
+    assert len(keys) == 1
+    assert {request.content for request in seen} == {b'{"name":"s"}'}
+    assert 0.05 <= made.waits[0] <= 0.1
+    assert made.waits[2] == 7.0
+    assert made.away_since is None
+
+
+def test_another_call_has_another_key_and_reading_has_none():
+    made, seen = api(*[httpx.Response(204) for _ in range(3)])
+    for call in (Call("POST", "/a"), Call("DELETE", "/a"), Call("GET", "/a")):
+        assert made.json(call) is None
+    assert seen[0].headers["Idempotency-Key"] != seen[1].headers["Idempotency-Key"]
+    assert "Idempotency-Key" not in seen[2].headers
+
+
+def test_patience_ends_in_a_sentence():
+    made, _ = api(httpx.ConnectError("refused"), patience=0.0)
+    with pytest.raises(AwayError, match=r"at http://127\.0\.0\.1:9 does not answer \(refused\)"):
+        made.json(Call("GET", "/studies"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        (problem(401), NotAllowedError, "does not know you"),
+        (problem(403), NotAllowedError, "does not allow this: why"),
+        (problem(404), MissingError, "^why$"),
+        (problem(409, "lease lost"), LeaseError, "^why$"),
+        (problem(409), ConflictError, "^why$"),
+        (problem(422), StudyError, "^why$"),
+        (problem(413), StudyError, "^why$"),
+        (problem(500), StorageError, "failed: why"),
+        (httpx.Response(404, text="<html>"), StorageError, "is no rung service"),
+        (httpx.Response(301, headers={"Location": "http://elsewhere"}), StorageError, "is no rung service"),
+    ],
+)
+def test_problems_are_our_own_errors(answer, kind, text):
+    made, seen = api(answer)
+    with pytest.raises(UserError, match=text) as raised:
+        made.json(Call("GET", "/studies"))
+    assert type(raised.value) is kind
+    assert len(seen) == 1
+    assert "secret" not in str(raised.value)
+
+
+def test_a_body_that_comes_from_a_file_is_read_anew():
+    made, seen = api(httpx.Response(502), httpx.Response(200))
+    made.send(Call("PUT", "/x", content=lambda: iter([b"one ", b"two"])))
+    assert [request.read() for request in seen] == [b"one two"] * 2
+
+
+def test_which_token_is_shown(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    for name in ("RUNG_TOKEN", "RUNG_TOKEN_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("given", "named"):
+        (tmp_path / name).write_text(f"rung_{name}\n")
+    assert find_token(URL) is None
+    kept = local_token.keep(9)
+    assert find_token(URL) == kept
+    assert find_token("https://elsewhere:9") is None
+    monkeypatch.setenv("RUNG_TOKEN_FILE", str(tmp_path / "named"))
+    assert find_token(URL) == "rung_named"
+    monkeypatch.setenv("RUNG_TOKEN", "rung_typed")
+    assert find_token(URL) == "rung_typed"
+    assert find_token(URL, None, tmp_path / "given") == "rung_given"
+    assert find_token(URL, "rung_argument") == "rung_argument"
+    with pytest.raises(UserError, match="has characters that no token has") as raised:
+        find_token(URL, "rung_säcret")
+    assert "säcret" not in str(raised.value)
+    with pytest.raises(UserError, match="cannot be read"):
+        find_token(URL, None, tmp_path / "nowhere")
+
+
+def test_which_addresses_are_a_services():
+    assert service_url("http://127.0.0.1:8080/api/v1/") == "http://127.0.0.1:8080"
+    assert service_url("https://rung.example.org") == "https://rung.example.org"
+    for text in ("ftp://x", "http://", "http://x:99999", "x"):
+        with pytest.raises(UserError, match="is no address of a service"):
+            service_url(text)
+    with pytest.raises(UserError, match="holds a user") as raised:
+        service_url("https://ann:hush@rung.example.org")
+    assert "hush" not in str(raised.value)
