@@ -142,6 +142,13 @@ def test_a_bucket_fills_with_time():
     assert [rates.take("a", 1000.0) for _ in range(5)][-1] > 0.0
 
 
+def test_a_request_that_was_overtaken_costs_one_drop():
+    rates = Rates(100.0, burst=10.0)
+    assert rates.take("a", 60.0) == 0.0
+    assert rates.take("a", 1.0) == 0.0  # it came first, and was held up
+    assert rates.take("a", 60.0) == 0.0
+
+
 def test_a_token_that_comes_too_often_waits(accounts):
     ann, bob = user(accounts, "ann"), user(accounts, "bob")
     app = small_app(accounts, Limits(rate=0.01))

@@ -22,7 +22,7 @@ class Rates:
 
     def _level(self, key: str, now: float) -> float:
         drops, since = self._buckets.get(key, (self.burst, now))
-        return min(self.burst, drops + (now - since) * self.rate)
+        return min(self.burst, drops + max(0.0, now - since) * self.rate)  # requests overtake each other
 
     def wait(self, key: str, now: float) -> float:
         """Seconds until there is a drop for `key`; 0: now. Takes none."""
@@ -35,7 +35,8 @@ class Rates:
         level = self._level(key, now)
         if level < 1.0:
             return (1.0 - level) / self.rate
-        self._buckets[key] = (level - 1.0, now)
+        _, since = self._buckets.get(key, (0.0, now))
+        self._buckets[key] = (level - 1.0, max(now, since))
         return 0.0
 
     def _forget(self, now: float) -> None:
