@@ -2,10 +2,11 @@
 
 import pytest
 
-from rung.errors import ConflictError, MissingError
+from rung.errors import ConflictError, MissingError, StorageError
 from rung.service.hub import Hub
 from rung.service.models import NewStudy, StudyChange
 from rung.service.shared import MemoryRegister
+from rung.service.wishes import once, wished
 from rung.service.workers import Workers
 from rung.storage import open_storage
 from rung.trials import events as ev
@@ -177,3 +178,42 @@ def test_a_request_that_is_made_twice_makes_one_study(house):
     house.hub.close()
     house.open()
     assert house.hub.create(new, "ann", "k1").key == first.key
+
+
+def test_a_rename_costs_no_job(house):
+    house.study("a", trials=1)
+    worker = house.workers.join("w", 1, {}, "ann")
+    (job,) = house.workers.poll(worker, [], 1, []).jobs
+    house.hub.change("a", StudyChange(name="b"))
+    polled = house.workers.poll(worker, [of(job)], 0, [])
+    assert (polled.jobs, polled.stop) == ([], [])
+    assert house.finish(job) is False
+    house.hub.tick()
+    assert house.hub.row("b").summary.finished == 1
+
+
+def test_a_study_that_is_to_be_taken_up_anew_keeps_its_jobs(house, monkeypatch):
+    house.study("a")
+    worker = house.workers.join("w", 1, {}, "ann")
+    (job,) = house.workers.poll(worker, [], 1, []).jobs
+    study = house.hub.study("a")
+    monkeypatch.setattr(study, "tick", lambda now: (_ for _ in ()).throw(StorageError("it is away")))
+    opened = house.hub._try_open
+    monkeypatch.setattr(house.hub, "_try_open", lambda name: None)  # the storage stays away for a while
+    house.hub.tick()
+    polled = house.workers.poll(worker, [of(job)], 0, [])
+    assert (polled.jobs, polled.stop) == ([], [])
+    with pytest.raises(StorageError, match="try again"):
+        house.finish(job)
+    monkeypatch.setattr(house.hub, "_try_open", opened)
+    house.hub.tick()
+    assert house.finish(job) is False
+
+
+def test_a_request_with_a_key_is_taken_up_once(house):
+    house.study("a")
+    now = house.clock()
+    for _ in range(2):
+        house.hub.add("a", once(lambda history: wished(history, "note", {"text": "x"}, now), "k", now))
+    notes = [event for event in house.hub.storage.read("a") if getattr(event, "topic", "") == "note"]
+    assert len(notes) == 1

@@ -12,7 +12,7 @@ from rung.service.context import Context, context_of, own
 from rung.service.models import Known, NewStudy, StudyChange, Wish, numbers
 from rung.service.problems import Problem
 from rung.service.views import study_detail, study_view, trial_view
-from rung.service.wishes import wished
+from rung.service.wishes import once, wished
 from rung.study.changing import known_result
 from rung.trials import events as ev
 from rung.trials.history import History
@@ -119,24 +119,25 @@ def resume(name: str, who: Member, here: Here) -> dict[str, Any]:
 
 
 @router.post("/{name}/requests", status_code=202, summary="Ask something of a study.")
-def ask_of(name: str, wish: Wish, who: Member, here: Here) -> dict[str, Any]:
+def ask_of(name: str, wish: Wish, who: Member, here: Here, key: Key = "") -> dict[str, Any]:
     own(here, name, who)
     if wish.request in ("pause", "stop"):
         here.hub.wind_down(name, "paused" if wish.request == "pause" else "stopped")
         return {"done": True}
-    here.hub.add(name, lambda history: wished(history, wish.request, wish.data, here.hub.now()))
+    now = here.hub.now()
+    here.hub.add(name, once(lambda history: wished(history, wish.request, wish.data, now), key, now))
     return {"done": True}
 
 
 @router.post("/{name}/known", status_code=202, summary="Tell a result that is known from elsewhere.")
-def known(name: str, known: Known, who: Member, here: Here) -> dict[str, Any]:
+def known(name: str, known: Known, who: Member, here: Here, key: Key = "") -> dict[str, Any]:
     own(here, name, who)
     value = numbers(known.metrics) if isinstance(known.metrics, dict) else known.metrics
 
     def made(history: History) -> list[ev.Event]:
         return [known_result(history, known.config, value, known.resource, here.hub.now())]
 
-    here.hub.add(name, made)
+    here.hub.add(name, once(made, key, here.hub.now()))
     return {"done": True}
 
 

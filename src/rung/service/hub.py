@@ -51,6 +51,7 @@ class Hub:
         self._lock = threading.RLock()
         self._active: dict[str, HostedStudy] = {}  # by key
         self._waiting: set[str] = set()  # names: somebody else writes them, or they cannot be read now
+        self._formerly: dict[str, str] = {}  # keys by names that were changed: jobs under way have them
         self._known = Known(register)
         self.listeners: list[Callable[[], None]] = []
         self.commits = 0
@@ -139,8 +140,15 @@ class Hub:
         raise ConflictError(f"study {name!r} does not run here (it is {state}): resume it first")
 
     def _named(self, name: str) -> HostedStudy | None:
-        """The study of this name that runs, without asking the storage."""
-        return next((study for study in self.active if study.name == name), None)
+        """The study that runs and has, or had, this name; the storage is not asked.
+
+        Raises:
+            StorageError: it is to be taken up anew.
+        """
+        if name in self._waiting:
+            raise StorageError(f"study {name!r} is being taken up: try again")
+        found = next((study for study in self.active if study.name == name), None)
+        return found or self.running(self._formerly.get(name, ""))
 
     def owned(self, owner: str) -> int:
         """How many studies of the storage are this user's."""
@@ -211,6 +219,7 @@ class Hub:
                 self.add(name, lambda history: [changed_limits(history, limits, self.now())])
             if change.name is not None and change.name != name:
                 self.storage.rename(name, change.name)
+                self._formerly[name] = row.key
                 study = self.running(row.key)
                 if study is not None:
                     study.writer.name = change.name
@@ -266,12 +275,7 @@ class Hub:
         """Look after all studies; called every second or so."""
         now = self.now()
         for study in self.active:
-            try:
-                study.tick(now)
-            except (
-                StorageError
-            ) as error:  # taken over, or the storage is away: it is opened anew, as it is then
-                _log.warning("study %s: %s", study.name, error)
+            if not _looked_after(study, now):
                 self._waiting.add(study.name)
                 study.close()
         for name in sorted(self._waiting):
@@ -283,3 +287,13 @@ class Hub:
                 hosted = self._known.get(key)
                 if hosted is not None and hosted.wanted == "running" and study.name not in self._waiting:
                     self._known.want(key, "done")  # it ended by itself: not to be taken up at the next start
+
+
+def _looked_after(study: HostedStudy, now: float) -> bool:
+    """Whether all is well: it was not taken over, and its storage answers. If not, it is opened anew."""
+    try:
+        study.tick(now)
+    except StorageError as error:
+        _log.warning("study %s: %s", study.name, error)
+        return False
+    return True

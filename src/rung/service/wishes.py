@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
 
 from rung.errors import StudyError
 from rung.study.changing import fixed_events, space_events
 from rung.trials import events as ev
 from rung.trials.events import Event
 from rung.trials.history import History
+
+ANSWERED: Final = "answered"  # the topic under which a log keeps the keys of requests that changed it
+
+
+def once(
+    made: Callable[[History], Sequence[Event]], key: str, now: float
+) -> Callable[[History], Sequence[Event]]:
+    """`made`, but for a request whose key the log has already: then nothing."""
+    if not key:
+        return made
+
+    def events(history: History) -> Sequence[Event]:
+        if any(each.data["key"] == key for each in history.records.get(ANSWERED, ())):
+            return ()
+        return [*made(history), ev.Recorded(ANSWERED, {"key": key}, None, now)]
+
+    return events
 
 
 def wished(history: History, request: str, data: Mapping[str, Any], now: float) -> list[Event]:

@@ -32,7 +32,7 @@ from rung.cluster.sharing import (
     fold,
     initial,
 )
-from rung.errors import LeaseError, MissingError, StudyError
+from rung.errors import LeaseError, MissingError, StorageError, StudyError
 from rung.service.hosting import Grant, HostedStudy
 from rung.service.hub import Hub
 from rung.service.shared import Hosted
@@ -40,7 +40,7 @@ from rung.service.views import job_view
 
 _MANY: Final = 10**12  # jobs that a study is taken to have ready, as long as it has not said no
 
-Job = tuple[str, int, int]  # study's name, trial, attempt
+Job = tuple[str, int, int]  # study's name (or key), trial, attempt
 
 
 class Lender(NamedTuple):
@@ -181,31 +181,33 @@ class Workers:
             if refused != worker.refused:
                 worker.refused, self._launches = refused, None
             active = {study.name: study for study in self._hub.active}
-            stop = self._renewed(worker, running, active, now)
+            stop, held = self._renewed(worker, running, now)
             self._catch_up(active, now)
-            jobs = self._given_again(worker, running, active)
+            jobs = self._given_again(worker, held, active)
             taken = sum(job["devices"] for job in jobs)
             jobs += self._launched(worker, free - taken, active, now)
         return Polled(jobs, stop)
 
     def _renewed(
-        self, worker: _Worker, running: Sequence[Job], active: Mapping[str, HostedStudy], now: float
-    ) -> list[dict[str, Any]]:
-        """Renew the leases of a worker's jobs; those that are to stop."""
-        stop = []
+        self, worker: _Worker, running: Sequence[Job], now: float
+    ) -> tuple[list[dict[str, Any]], set[Job]]:
+        """Renew the leases of a worker's jobs: those that are to stop, and all, by their studies' keys."""
+        stop: list[dict[str, Any]] = []
+        held: set[Job] = set()
         for name, trial, attempt in running:
-            study = active.get(name)
-            why: str | None = "over"
-            if study is not None:
-                try:
-                    why = study.renew(trial, attempt, now, worker.name).why
-                except (LeaseError, StudyError):
-                    why = "lost"
-                else:
-                    self._adopt(worker, study, trial, now)
+            why: str | None
+            try:
+                study = self._hub.study(name)
+                held.add((study.key, trial, attempt))
+                why = study.renew(trial, attempt, now, worker.name).why
+                self._adopt(worker, study, trial, now)
+            except (LeaseError, StudyError):
+                why = "lost"
+            except StorageError:  # the study is to be taken up anew: the job goes on meanwhile
+                continue
             if why is not None:
                 stop.append({"study": name, "trial": trial, "attempt": attempt, "why": why})
-        return stop
+        return stop, held
 
     def _adopt(self, worker: _Worker, study: HostedStudy, trial: int, now: float) -> None:
         """A job that ran before the service restarted, or the worker registered anew, becomes known."""
@@ -227,16 +229,15 @@ class Workers:
         self._fold(TaskStarted(time=now, task=task))
 
     def _given_again(
-        self, worker: _Worker, running: Sequence[Job], active: Mapping[str, HostedStudy]
+        self, worker: _Worker, held: set[Job], active: Mapping[str, HostedStudy]
     ) -> list[dict[str, Any]]:
-        named = set(running)
         by_key = {study.key: study for study in active.values()}
         jobs = []
         for (key, trial), grant in list(worker.given.items()):
             study = by_key.get(key)
             if study is None or study.leases.holder(trial, grant.attempt) is None:
                 del worker.given[key, trial]
-            elif (study.name, trial, grant.attempt) not in named:
+            elif (key, trial, grant.attempt) not in held:
                 jobs.append(self._job(study, grant))
         return jobs
 
