@@ -9,7 +9,7 @@ import pytest
 
 import rung
 from rung.errors import StudyError
-from rung.executors import ray_pool
+from rung.executors import ray_pool, ray_room
 from rung.executors.base import Job
 from rung.executors.needs import Needs
 from rung.executors.pipes import Run, to_worker
@@ -96,6 +96,7 @@ class Memory:
 @pytest.fixture(autouse=True)
 def look_always(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ray_pool, "_TICK", 0.0)
+    monkeypatch.setattr(ray_room, "TICK", 0.0)
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_not_where_a_worker_was_lost_a_moment_ago(folder: Path) -> None:
 
 
 def test_a_promoted_trial_goes_back_to_its_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_pool, "_DOUBT", 0.0)
+    monkeypatch.setattr(ray_room, "_DOUBT", 0.0)
     cluster = Memory(a=1, b=1)
     executor = pool(cluster, folder)
     executor.submit([Job(7, 1, {})])

@@ -11,8 +11,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -25,15 +24,14 @@ from rung.executors.needs import Needs
 from rung.executors.pipes import Run
 from rung.executors.ray_host import ENDS, Hello, decode, encode
 from rung.executors.ray_places import Cluster, Gone, Member, Slot
-from rung.executors.ray_slots import Place, Wish, arrange, describe
+from rung.executors.ray_room import Room
+from rung.executors.ray_slots import Place, Wish, arrange
 from rung.executors.setup import Setup
 from rung.trials.events import Event, Failure, JobFailed, JobStopped
 
-_TICK = 1.0  # seconds between two looks at the cluster's nodes
+_TICK = 1.0  # seconds between two looks at the queue
 _IDLE = 60.0  # seconds after which a slot without a job is given back
-_SLOW = 10.0  # seconds in which a slot starts where there is room for it: else others use the cluster too
 _FAREWELL = 10.0  # seconds that the other nodes of a trial have to end after its first
-_DOUBT = 30.0  # seconds in which slots are made elsewhere than on a node that lost one: it may be gone
 _TRIES = 3  # at starting a slot, one after the other, before the study is told that it cannot be
 
 
@@ -53,35 +51,14 @@ class PoolExecutor:
     def __init__(self, setup: Setup, cluster: Cluster, *, patience: float = 60.0) -> None:
         self._setup = setup
         self._cluster = cluster
-        self._patience = patience
         self._needs = setup.needs or Needs()
-        self._nodes: Mapping[str, Mapping[str, float]] = {}
+        self._room = Room(cluster, self._needs, patience)
         self._slots: list[Slot] = []
-        self._held = 0  # devices that the nodes have room for
         self._queue: list[Job] = []
         self._asked: dict[Any, tuple[Slot, Member]] = {}
-        self._homes: dict[int, str] = {}  # the node where a trial ran last
-        self._doubted: dict[str, float] = {}  # nodes on which a slot was lost, and when
         self._events: list[Event] = []
         self._number = self._serial = self._failures = 0
-        self._looked = 0.0
-        self._hopeless: float | None = None  # since when the first of the queue fits on no node
         self._closed = False
-        self._await_room()
-
-    def _await_room(self) -> None:
-        until = time.monotonic() + self._patience
-        self._look()
-        while self._held < 1:
-            if time.monotonic() >= until:
-                self._cluster.close()
-                raise StudyError(f"no trial can run on this cluster: {self._too_large(self._needs)}")
-            time.sleep(min(_TICK, self._patience))
-            self._look()
-
-    def _too_large(self, needs: Needs) -> str:
-        have = describe(self._nodes, list(needs.resources()))
-        return f"it needs {needs}, but {have}; change what it needs, or add nodes"
 
     # -- the executor's promises ----------------------------------------------------------------------
 
@@ -90,9 +67,7 @@ class PoolExecutor:
         """Devices that trials may take at once, as the cluster is now."""
         if self._closed:
             return 0
-        held, now = self._held, time.monotonic()
-        if any(slot.state == "starting" and now - slot.since > _SLOW for slot in self._slots):
-            held = min(held, sum(slot.devices for slot in self._slots))  # others use the rest
+        held = self._room.devices(self._slots)
         return held if self._setup.elastic else min(held, self._setup.workers)
 
     @property
@@ -133,13 +108,7 @@ class PoolExecutor:
                 return
         for slot in self._slots:
             if slot.job is not None and slot.job.trial == trial and not slot.cancelled:
-                self._stop(slot)
-
-    def _stop(self, slot: Slot) -> None:
-        slot.cancelled = True
-        for member in slot.members:
-            if member.reference is not None:  # else its next turn says it
-                self._cluster.ask(member.worker, "cancel", slot.serial)
+                _stop(slot, self._cluster)
 
     def now(self) -> float:
         return time.time()
@@ -148,10 +117,9 @@ class PoolExecutor:
         if self._closed:
             return
         until = time.monotonic() + grace
-        for trial in [job.trial for job in self._queue] + [
-            s.job.trial for s in self._slots if s.job is not None
-        ]:
-            self.cancel(trial)
+        running = [slot.job for slot in self._slots if slot.job is not None]
+        for job in [*self._queue, *running]:
+            self.cancel(job.trial)
         while self._working and (left := until - time.monotonic()) > 0:
             self._go_on()
             self._step(min(left, 0.1))
@@ -159,11 +127,7 @@ class PoolExecutor:
         for slot in list(self._slots):
             self._drop(slot, Failure.INTERRUPTED, "the executor was closed")
         self._cluster.close()
-        logs = os.path.join(self._setup.folder, "logs")
-        for number in range(self._number):
-            path = os.path.join(logs, f"worker-{number}.log")
-            if os.path.exists(path) and os.path.getsize(path) == 0:
-                os.remove(path)
+        _tidy(os.path.join(self._setup.folder, "logs"), self._number)
 
     # -- one step -------------------------------------------------------------------------------------
 
@@ -180,7 +144,7 @@ class PoolExecutor:
 
     def _step(self, wait: float) -> None:
         """Take in what has come, waiting for it up to `wait` seconds; then serve the queue."""
-        if time.monotonic() - self._looked >= _TICK:
+        if self._room.due:
             self._look()
             self._give_back()
             self._give_up()
@@ -213,7 +177,7 @@ class PoolExecutor:
                 raise StudyError(f"a worker cannot be started on the cluster: {why}")
         for member in slot.members:
             if member.hello is not None:
-                self._doubted[member.hello.node] = time.monotonic()
+                self._room.doubt(member.hello.node)
         self._drop(slot, Failure.LOST, why)
 
     def _drop(self, slot: Slot, failure: Failure, why: str) -> None:
@@ -224,24 +188,20 @@ class PoolExecutor:
         self._cluster.end([member.worker for member in slot.members], slot.group)
         job = slot.job
         if job is not None and not slot.ended:
-            if os.path.isdir(os.path.join(self._setup.folder, "logs")):
-                spool = os.path.join(self._setup.folder, "logs", f"worker-{slot.number}.log")
-                adopt(spool, str(self._setup.folder), job.trial)
+            _keep_log(str(self._setup.folder), slot.number, job.trial)
             self._events.append(JobFailed(job.trial, failure, why, job.attempt, self.now()))
 
     def _tell(self, slot: Slot, member: Member, events: list[Any]) -> None:
         """Pass on what the first member tells; the others' ends only."""
-        job = slot.job
-        assert job is not None
         end = events[-1] if events and isinstance(events[-1], ENDS) else None
         member.runs = end is None
         if member.rank == 0 and not slot.ended:
-            self._events.extend(self._timed(slot, event) for event in events)
+            self._events.extend(_timed(slot, event, self.now()) for event in events)
             if end is not None:
                 slot.ended = True
                 slot.since = time.monotonic()
                 if len(slot.members) > 1:
-                    self._stop(slot)
+                    _stop(slot, self._cluster)
         elif isinstance(end, JobFailed) and not slot.ended:
             self._drop(slot, end.failure, f"on its node {member.rank}: {end.message}")
             return
@@ -250,21 +210,13 @@ class PoolExecutor:
         if not any(one.runs for one in slot.members):
             slot.job, slot.since = None, time.monotonic()
 
-    def _timed(self, slot: Slot, event: Any) -> Any:
-        """The event, not before its job began nor after now, whatever the clock of its machine says."""
-        time_ = min(max(event.time, slot.began), self.now())
-        return event if time_ == event.time else msgspec.structs.replace(event, time=time_)
-
     # -- slots ----------------------------------------------------------------------------------------
 
     def _look(self) -> None:
-        self._looked = time.monotonic()
-        self._nodes = self._cluster.nodes()
-        self._held = self._needs.capacity(self._nodes.values())
+        self._room.look()
         for slot in list(self._slots):  # nothing is asked of them, so nothing would tell that they are gone
-            if slot.state == "idle" and not all(
-                m.hello and m.hello.node in self._nodes for m in slot.members
-            ):
+            known = all(m.hello and m.hello.node in self._room.nodes for m in slot.members)
+            if slot.state == "idle" and not known:
                 self._drop(slot, Failure.LOST, "")
 
     def _arrange(self) -> None:
@@ -272,12 +224,11 @@ class PoolExecutor:
         if not self._queue or self._closed:
             return
         places = [Place(slot.devices, slot.state, slot.node) for slot in self._slots]
-        queue = [Wish(job.devices, self._homes.get(job.trial)) for job in self._queue]
+        queue = [Wish(job.devices, self._room.home(job.trial)) for job in self._queue]
         plan = arrange(queue, places, self.workers, gang=self._needs.nodes > 1)
         slots = list(self._slots)
-        jobs = [self._queue[number] for number, _ in plan.assign]
-        for job, (_, place) in zip(jobs, plan.assign, strict=True):
-            self._begin(slots[place], job)
+        for job, slot in [(self._queue[number], slots[place]) for number, place in plan.assign]:
+            self._begin(slot, job)
             self._queue.remove(job)
         for place in plan.release:
             self._drop(slots[place], Failure.LOST, "")
@@ -286,9 +237,11 @@ class PoolExecutor:
 
     def _create(self, wish: Wish) -> None:
         needs = self._needs.times(wish.devices)
-        if needs.capacity(self._nodes.values()) < 1:
+        if not self._room.holds(needs):
             return  # no node can hold it now; see `_give_up`
-        workers, group = self._cluster.start(self._number, needs, self._preferred(wish, needs))
+        workers, group = self._cluster.start(
+            self._number, needs, self._room.preferred(wish, needs, self._slots)
+        )
         members = [Member(worker, rank) for rank, worker in enumerate(workers)]
         slot = Slot(self._number, wish.devices, members, group)
         self._number += 1
@@ -296,27 +249,16 @@ class PoolExecutor:
         for member in members:
             self._ask(slot, member, "hello")
 
-    def _preferred(self, wish: Wish, needs: Needs) -> str | None:
-        """The trial's own node; or, where one was lost a moment ago, one that is known to live.
-
-        The cluster itself learns of a node's death late, and would place the slot there until then.
-        """
-        now = time.monotonic()
-        self._doubted = {node: when for node, when in self._doubted.items() if now - when < _DOUBT}
-        if not self._doubted or (wish.home is not None and wish.home not in self._doubted):
-            return wish.home
-        held = Counter(slot.node for slot in self._slots)
-        trusted = [node for node in self._nodes if node not in self._doubted]
-        return max(trusted, key=lambda node: needs.on(self._nodes[node]) - held[node], default=None)
-
     def _welcome(self, slot: Slot, member: Member, answer: Any) -> None:
         """A member is up; one of several starts its worker when all of them are known."""
         if member.hello is None:
-            self._check(answer)
+            _check(answer, self._setup)
             member.hello = answer
             known = [one.hello for one in slot.members if one.hello is not None]
             if len(slot.members) > 1 and len(known) == len(slot.members):
-                self._join(slot, known)
+                shared = _shared(known)
+                for one in slot.members:
+                    self._ask(slot, one, "join", {**shared, "RUNG_NODE": str(one.rank)})
         else:
             member.runs = True  # its worker is started; until the first job it stands for "joined"
         alone = len(slot.members) == 1
@@ -325,32 +267,11 @@ class PoolExecutor:
                 one.runs = False
             slot.joined, slot.since, self._failures = True, time.monotonic(), 0
 
-    def _join(self, slot: Slot, known: Sequence[Hello]) -> None:
-        shared = {
-            "RUNG_NODES": ",".join(hello.address for hello in known),
-            "RUNG_PORT": str(known[0].port),
-        }
-        for one in slot.members:
-            self._ask(slot, one, "join", {**shared, "RUNG_NODE": str(one.rank)})
-
-    def _check(self, hello: Hello) -> None:
-        if hello.version != rung.__version__:
-            raise StudyError(
-                f"the node {hello.address} has rung {hello.version}, but this process {rung.__version__}: "
-                "install the same version everywhere"
-            )
-        if not hello.shares and self._setup.checkpoints is None and hello.host != socket.gethostname():
-            raise StudyError(
-                f"the node {hello.address} ({hello.host}) does not see the study's folder "
-                f"{self._setup.folder}: use a storage in a folder that all nodes share, or --checkpoints URL"
-            )
-
     def _begin(self, slot: Slot, job: Job) -> None:
         self._serial += 1
         slot.job, slot.serial, slot.cancelled, slot.ended = job, self._serial, False, False
         slot.since, slot.began = time.monotonic(), self.now()
-        if slot.node is not None:
-            self._homes[job.trial] = slot.node
+        self._room.ran(job.trial, slot.node)
         for member in slot.members:
             member.runs = True
             own = job if member.rank == 0 else job._replace(gates=())
@@ -368,13 +289,59 @@ class PoolExecutor:
         """End the first job of the queue when no node has been able to hold it for too long."""
         job = self._queue[0] if self._queue else None
         needs = None if job is None else self._needs.times(job.devices)
-        if job is None or needs is None or needs.capacity(self._nodes.values()) > 0:
-            self._hopeless = None
-            return
-        now = time.monotonic()
-        self._hopeless = self._hopeless or now
-        if now - self._hopeless >= self._patience:
+        if self._room.in_vain(needs) and job is not None and needs is not None:
             self._queue.remove(job)
-            self._hopeless = None
-            why = self._too_large(needs)
+            why = self._room.too_large(needs)
             self._events.append(JobFailed(job.trial, Failure.LOST, why, job.attempt, self.now()))
+
+
+def _stop(slot: Slot, cluster: Cluster) -> None:
+    """Tell all nodes of a trial to stop."""
+    slot.cancelled = True
+    for member in slot.members:
+        if member.reference is not None:  # else its next turn says it
+            cluster.ask(member.worker, "cancel", slot.serial)
+
+
+def _keep_log(folder: str, slot: int, trial: int) -> None:
+    """What a slot that is gone had printed goes to its trial's log."""
+    spool = os.path.join(folder, "logs", f"worker-{slot}.log")
+    if os.path.isdir(os.path.dirname(spool)):
+        adopt(spool, folder, trial)
+
+
+def _tidy(logs: str, count: int) -> None:
+    """Remove the slots' logs in which nothing stands."""
+    for number in range(count):
+        path = os.path.join(logs, f"worker-{number}.log")
+        if os.path.exists(path) and os.path.getsize(path) == 0:
+            os.remove(path)
+
+
+def _timed(slot: Slot, event: Any, now: float) -> Any:
+    """The event, not before its job began nor after now, whatever the clock of its machine says."""
+    time_ = min(max(event.time, slot.began), now)
+    return event if time_ == event.time else msgspec.structs.replace(event, time=time_)
+
+
+def _shared(known: Sequence[Hello]) -> dict[str, str]:
+    """What the nodes of a trial are told of each other."""
+    return {"RUNG_NODES": ",".join(hello.address for hello in known), "RUNG_PORT": str(known[0].port)}
+
+
+def _check(hello: Hello, setup: Setup) -> None:
+    """Refuse a node that cannot run the study's jobs.
+
+    Raises:
+        StudyError: says why.
+    """
+    if hello.version != rung.__version__:
+        raise StudyError(
+            f"the node {hello.address} has rung {hello.version}, but this process {rung.__version__}: "
+            "install the same version everywhere"
+        )
+    if not hello.shares and setup.checkpoints is None and hello.host != socket.gethostname():
+        raise StudyError(
+            f"the node {hello.address} ({hello.host}) does not see the study's folder "
+            f"{setup.folder}: use a storage in a folder that all nodes share, or --checkpoints URL"
+        )

@@ -54,8 +54,7 @@ class Hub:
         self._formerly: dict[str, str] = {}  # keys by names that were changed: jobs under way have them
         self._known = Known(register)
         self.listeners: list[Callable[[], None]] = []
-        self.commits = 0
-        self.lost = 0  # leases of studies that run no more
+        self.commits = self.lost = 0  # and leases lost of studies that run no more
 
     # -- coming and going -----------------------------------------------------------------------------
 
