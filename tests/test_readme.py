@@ -52,7 +52,7 @@ def test_the_programs(program: str, tmp_path: Path) -> None:
 
 def test_the_make_targets_are_there() -> None:
     makefile = (ROOT / "Makefile").read_text()
-    targets = re.findall(r"^make (\w+)", README, re.MULTILINE)
+    targets = re.findall(r"^make ([\w-]+)", README, re.MULTILINE)
     assert targets[:2] == ["demo", "test"]
     assert all(re.search(rf"^{target}:", makefile, re.MULTILINE) for target in targets)
 
