@@ -11,7 +11,7 @@ PYTHON  ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11;
     $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$p; break; }; done)
 
 .PHONY: help demo test long check fmt wheel lowest peers experiments experiments-report judge judge-report \
-    cluster-demo soak clean
+    cluster-demo soak audit clean
 
 help:
 	@echo "make demo    a search on a real table, under 30 seconds of budget"
@@ -30,6 +30,7 @@ help:
 	@echo "make cluster-demo  PostgreSQL, the service, three workers, two users' studies; parts are killed while you"
 	@echo "                   watch (needs a PostgreSQL server to be installed)"
 	@echo "make soak    a thousand random kills over all parts; goes on where it was stopped (ARGS=\"--kills 50\")"
+	@echo "make audit   known vulnerabilities of what is installed, where an advisory database can be reached"
 	@echo "make clean   remove what was built, the environment too"
 
 $(VENV)/.core: pyproject.toml
@@ -89,6 +90,11 @@ cluster-demo: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.soak $(ARGS)
+
+audit: $(VENV)/.dev
+	@test -x $(VENV)/audit/bin/pip-audit || { $(BIN)/python -m venv $(VENV)/audit && \
+	    $(VENV)/audit/bin/python -m pip --disable-pip-version-check -qq install pip-audit; }
+	$(VENV)/audit/bin/pip-audit --skip-editable --progress-spinner off --path $(wildcard $(VENV)/lib/python3*/site-packages)
 
 clean:
 	rm -rf $(VENV) .peers build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
