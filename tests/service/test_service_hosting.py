@@ -168,3 +168,14 @@ def test_values_that_are_no_numbers_are_failures_not_lost(storage):
     study.tell(job.trial, job.attempt, Told("finished", {"loss": math.nan}), 2.0)
     assert study.writer.history.incumbent is None
     assert study.closed or study.ask("w", "", 3.0) is None
+
+
+def test_a_study_that_was_done_when_its_service_died_is_done_at_once(storage):
+    study = begin(storage, trials=1)
+    while (job := study.ask("w", "", 1.0)) is not None:
+        told = Told("finished", {"loss": 1.0})
+        study.tell(job.trial, job.attempt, told, 2.0)
+    assert study.closed
+    heir = HostedStudy(open_stored(storage, "s").writer, LEASE, 3.0)
+    assert heir.closed
+    assert storage.find("s").summary.state == "done"

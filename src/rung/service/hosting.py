@@ -99,6 +99,7 @@ class HostedStudy:
         self._keeper = Keeper(writer)
         writer.begin("service", 0, None, now, adopt=True)
         self._keeper.tidy()
+        self._end_if_done(now)  # its last service may have died before it knew
 
     @property
     def name(self) -> str:
