@@ -57,7 +57,7 @@ def test_what_is_no_python_file(text: str) -> None:
             "(line 1): ModuleNotFoundError: No module named 'nowhere_to_be_found'",
         ),
         ("x = 1\n1 / 0\n", "(line 2): ZeroDivisionError: division by zero"),
-        ("def train(:\n", "SyntaxError: invalid syntax"),
+        ("x = 1\ndef train(:\n", "(line 2): SyntaxError: invalid syntax"),
         ("raise SystemExit('enough')\n", "SystemExit: enough"),
     ],
 )

@@ -29,6 +29,10 @@ def other():
     return "no module"
 
 
+def broken():
+    raise ValueError("no weights here")
+
+
 number = 3
 """
 HARDWARE = """
@@ -139,6 +143,9 @@ def test_its_curve_is_what_tune_reads(
         (("planned_model.py:number",), "planned_model.py:number is no function"),
         (("planned_model.py:other",), "returned str, no torch module"),
         (("planned_model.py:missing",), "no function 'missing'"),
+        (("planned_model.py:broken",), "build() raises ValueError: no weights here"),
+        (("planned_model.py:pair", "--input", "3,5,5"), "a training step of Sequential cannot be read"),
+        (("planned_model.py:pair", "--plot", "curve.bmp"), "must end in .html"),
         (("planned_model.py:pair", "--devices", "1,x"), "--devices '1,x' is not understood"),
         (("planned_model.py:pair", "--hardware", "a100"), "did you mean 'a10'"),
         (("planned_model.py:pair", "--between", "string"), "--between: no link 'string'"),
@@ -151,6 +158,7 @@ def test_bad_input_is_a_sentence(rung, model: str, args: tuple[object, ...], wor
     done = rung("plan", *args)
     assert done.exit_code == 2
     assert words in done.stderr
+    assert "Traceback" not in done.stderr
     assert done.stdout == ""
 
 

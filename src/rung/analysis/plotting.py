@@ -92,15 +92,24 @@ def plot(
     return drawn.update_layout(title={"text": made.title, "y": 0.99}, margin_t=90)
 
 
+def check_ending(path: Path) -> None:
+    """Refuse a name that does not say the form.
+
+    Raises:
+        UserError: naming the forms.
+    """
+    if path.suffix.lower() not in ENDINGS:
+        raise UserError(f"{path}: the file's name must end in {', '.join(ENDINGS)}")
+
+
 def save(made: Chart, path: Path) -> None:
     """Write a chart to a file, whose ending says the form: .html, .png, .svg or .pdf.
 
     Raises:
         UserError: another ending, or the file cannot be written.
     """
+    check_ending(path)
     ending = path.suffix.lower()
-    if ending not in ENDINGS:
-        raise UserError(f"{path}: the file's name must end in {', '.join(ENDINGS)}")
     if ending == ".html":
         from rung.analysis.pages import chart_page, write
 

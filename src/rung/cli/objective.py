@@ -180,6 +180,8 @@ def _import(name: str, file: Path) -> ModuleType:
             for frame in traceback.extract_tb(error.__traceback__)
             if frame.filename.endswith(file.name)
         ]
+        if isinstance(error, SyntaxError) and (error.filename or "").endswith(file.name) and error.lineno:
+            lines.append(error.lineno)
         where = f" (line {lines[-1]})" if lines else ""
         last = traceback.format_exception_only(error)[-1].strip()
         raise UserError(f"{file} raises when it is imported{where}: {last}") from error

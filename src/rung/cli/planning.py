@@ -46,6 +46,7 @@ class Options(NamedTuple):
 
 def planned(options: Options) -> None:
     """Measure, if wanted; then predict and show the curve, if a module is named."""
+    from rung.analysis.plotting import check_ending
     from rung.cluster.scaling.predict import Training, predict
 
     counts = whole_numbers("--devices", options.devices)
@@ -55,6 +56,8 @@ def planned(options: Options) -> None:
         _measure(Path(options.hardware), options.json)
         if options.module is None:
             return
+    if options.plot is not None:
+        check_ending(options.plot)
     training = Training(
         options.batch,
         options.weak,

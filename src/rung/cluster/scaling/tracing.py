@@ -12,8 +12,9 @@ A view moves nothing.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -271,6 +272,17 @@ def _step(module: Module, example: Any, fake: Any) -> list[Call]:
     return [one._replace(backward=place >= before) for place, one in enumerate(calls)]
 
 
+@contextmanager
+def _without_torch_log() -> Iterator[None]:
+    """Torch prints a traceback for each operator that fails without data; the error says it."""
+    logger = logging.getLogger("torch._subclasses.fake_tensor")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
 def read_network(module: Module, example: Any) -> Network:
     """The training step of a module, as the module is (training or evaluating).
 
@@ -282,7 +294,8 @@ def read_network(module: Module, example: Any) -> Network:
         UserError: a step on the example fails, or does other operators at another batch size.
     """
     try:
-        small, large = (_read(module, example, size) for size in _SIZES)
+        with _without_torch_log():
+            small, large = (_read(module, example, size) for size in _SIZES)
     except UserError:
         raise
     except Exception as error:  # whatever the user's module raises
@@ -331,11 +344,14 @@ def built(build: Callable[[], Any], sizes: Sequence[int] | None) -> tuple[Module
         sizes: of one sample, such as (3, 224, 224), where `build` returns no example.
 
     Raises:
-        UserError: it returns no module, or there is no example of its input.
+        UserError: it raises, or returns no module, or there is no example of its input.
     """
     import torch
 
-    given = build()
+    try:
+        given = build()
+    except (Exception, SystemExit) as error:  # whatever a user's function raises
+        raise UserError(f"build() raises {type(error).__name__}: {error}: {_WANTS}") from error
     module, example = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     if not isinstance(module, torch.nn.Module):
         raise UserError(f"build() returned {type(module).__name__}, no torch module: {_WANTS}")
