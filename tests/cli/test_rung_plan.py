@@ -166,8 +166,12 @@ def test_tune_refuses_what_makes_no_sense(rung, objective: str) -> None:
     for options, words in (
         (("--devices", "auto"), "devices='auto' needs to know how training scales"),
         (("--devices", "some"), "not 'some'"),
-        (("--devices", 3, "--workers", 2), "devices=3 takes as many workers, and there are 2"),
+        (("--efficiency", 0.5), "give it with --devices auto"),
     ):
         done = rung("tune", objective, "--trials", 2, *options)
         assert done.exit_code == 2
         assert words in done.stderr
+        assert not Path("rung.db").exists()  # no study is left behind
+    done = rung("tune", objective, "--trials", 2, "--devices", 3, "--workers", 2)
+    assert done.exit_code == 2
+    assert "devices=3 takes as many workers, and there are 2" in done.stderr

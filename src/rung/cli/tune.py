@@ -74,7 +74,8 @@ Devices = Annotated[
     typer.Option(metavar="N|auto", help="Workers that one job takes; auto: more as a trial climbs."),
 ]
 Efficiency = Annotated[
-    float, typer.Option(min=0.01, max=1.0, help="With --devices auto, the least that each must be worth.")
+    float | None,
+    typer.Option(min=0.01, max=1.0, help="With --devices auto, the least that each must be worth (0.75)."),
 ]
 Scaling = Annotated[
     str | None,
@@ -164,7 +165,7 @@ def tune(  # noqa: PLR0913  # a door
     address: Address = None,
     needs: Needs = None,
     devices: Devices = None,
-    efficiency: Efficiency = 0.75,
+    efficiency: Efficiency = None,
     scaling: Scaling = None,
     trials: Trials = None,
     budget: Budget = None,

@@ -30,7 +30,7 @@ class Options(NamedTuple):
     address: str | None
     needs: str | None
     devices: str | None
-    efficiency: float
+    efficiency: float | None
     scaling: str | None
     trials: int | None
     budget: str | None

@@ -86,6 +86,7 @@ def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
     from rung.study import Study
 
     sampler, scheduler = _policies(options)
+    allotment = _allotment(options)  # bad input leaves no study behind
     study = Study(
         load_space(options.space, loaded),
         metric=setting(loaded, "metric", options.metric, "loss"),
@@ -113,15 +114,29 @@ def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
         trial_memory=memory,
     )
     try:
-        if options.devices is not None or options.scaling is not None:
-            devices = options.devices or "1"
-            study.allot(int(devices) if devices.isdecimal() else devices, options.efficiency, options.scaling)
+        if allotment is not None:
+            study.allot(*allotment)
         if options.fix:
             study.fix(assignments(options.fix))
     except BaseException:
         study.close()
         raise
     return study
+
+
+def _allotment(options: Options) -> tuple[int | str, float, str | None] | None:
+    """What `--devices` and its like say, looked at before a study is opened; None if they say nothing."""
+    from rung.study.devices import make_allotment
+
+    devices = options.devices or "1"
+    if options.efficiency is not None and devices != "auto":
+        raise UserError("--efficiency says how many devices are worth it: give it with --devices auto")
+    if options.devices is None and options.scaling is None:
+        return None
+    wanted = int(devices) if devices.isdecimal() else devices
+    efficiency = 0.75 if options.efficiency is None else options.efficiency
+    make_allotment(wanted, efficiency, options.scaling)
+    return wanted, efficiency, options.scaling
 
 
 def limit_of(text: str | None) -> int | None:
