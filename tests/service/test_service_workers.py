@@ -2,7 +2,7 @@
 
 import pytest
 
-from rung.errors import ConflictError, MissingError, StorageError
+from rung.errors import ConflictError, MissingError, StorageError, StudyError
 from rung.service.hub import Hub
 from rung.service.models import NewStudy, StudyChange
 from rung.service.shared import MemoryRegister
@@ -217,3 +217,26 @@ def test_a_request_with_a_key_is_taken_up_once(house):
         house.hub.add("a", once(lambda history: wished(history, "note", {"text": "x"}, now), "k", now))
     notes = [event for event in house.hub.storage.read("a") if getattr(event, "topic", "") == "note"]
     assert len(notes) == 1
+
+
+@pytest.mark.parametrize(
+    "shares", [{"min_slots": 5, "max_slots": 2}, {"max_slots": 0}, {"devices": 4, "max_slots": 3}]
+)
+def test_shares_that_make_no_sense_together_are_refused_and_hurt_nobody(house, shares):
+    with pytest.raises(StudyError, match="max_slots is"):
+        house.study("bad", **shares)
+    house.study("good", min_slots=3)
+    with pytest.raises(StudyError, match="max_slots is 2"):
+        house.hub.change("good", StudyChange(max_slots=2))
+    house.workers.tick()
+    worker = house.workers.join("w", 1, {}, "ann")
+    assert len(house.workers.poll(worker, [], 1, []).jobs) == 1
+
+
+@pytest.mark.parametrize("name", ["a/b", ".", ".."])
+def test_names_that_no_address_reaches_are_refused(house, name):
+    with pytest.raises(StudyError, match="cannot name a study of a service"):
+        house.study(name)
+    house.study("good")
+    with pytest.raises(StudyError, match="cannot name a study of a service"):
+        house.hub.change("good", StudyChange(name=name))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from rung.errors import MissingError
 from rung.service.access import Principal, Role, needs
@@ -34,7 +35,9 @@ def shown(here: Context, name: str) -> dict[str, Any]:
 
 
 @router.post("", status_code=201, summary="Begin a study.")
-def create(new: NewStudy, response: Response, who: Member, here: Here, key: Key = "") -> dict[str, Any]:
+def create(  # a door
+    new: NewStudy, request: Request, response: Response, who: Member, here: Here, key: Key = ""
+) -> dict[str, Any]:
     if here.hub.owned(who.user) >= here.caps.studies:
         raise Problem(
             403,
@@ -42,7 +45,7 @@ def create(new: NewStudy, response: Response, who: Member, here: Here, key: Key 
             f"{who.user} has {here.caps.studies} studies, the most: delete some first",
         )
     row = here.hub.create(new, who.user, key)
-    response.headers["Location"] = f"{router.prefix}/{row.name}"
+    response.headers["Location"] = f"{request.url.path}/{quote(row.name, safe='')}"
     return shown(here, row.name)
 
 

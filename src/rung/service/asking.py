@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rung.errors import StudyError
-from rung.service.shared import Hosted
+from rung.service.shared import Hosted, check_address
 from rung.study.limits import make_limits
 from rung.study.methods import combination
 from rung.study.settings import Settings
@@ -48,6 +48,8 @@ def asked_for(new: NewStudy) -> tuple[Settings, Limits, Any]:
     """
     from rung.space import from_json
 
+    if new.name is not None:
+        check_address(new.name)
     sampler, scheduler = new.sampler, new.scheduler
     if new.method is not None:
         if sampler is not None or scheduler is not None:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError, UserError
+from rung.service.shared import check_address
 
 if TYPE_CHECKING:
     import httpx
@@ -69,8 +70,12 @@ def is_service(url: str) -> bool:
 
 
 def part(name: str) -> str:
-    """A name as one part of a path."""
-    return quote(name, safe="")
+    """A name as one part of a path.
+
+    Raises:
+        StudyError: it cannot be one.
+    """
+    return quote(check_address(name), safe="")
 
 
 def find_token(url: str, token: str | None = None, file: str | os.PathLike[str] | None = None) -> str | None:

@@ -14,7 +14,7 @@ from rung.errors import ConflictError, LeaseError, MissingError, StorageError, U
 from rung.service.asking import asked_for, changed_limits, hosted_as, limits_of
 from rung.service.hosting import HostedStudy, Told
 from rung.service.leases import was_told
-from rung.service.shared import Hosted, Known, Register
+from rung.service.shared import Hosted, Known, Register, check_address, checked
 from rung.storage.base import Storage, StudyRow
 from rung.study.opening import open_or_begin, open_stored
 from rung.trials.events import Event
@@ -163,6 +163,7 @@ class Hub:
             UserError: what was given makes no study.
         """
         settings, limits, space = asked_for(new)
+        hosted = checked(hosted_as(new, owner, key))
         with self._lock:
             made = self._known.made_by(owner, key)
             if made is not None:
@@ -172,7 +173,7 @@ class Hub:
             writer = open_or_begin(space, settings, self.storage, new.name).writer
             try:
                 writer.set_limits(limits, self.now())
-                self._known.keep(writer.log.key, hosted_as(new, owner, key))
+                self._known.keep(writer.log.key, hosted)
             except BaseException:
                 writer.log.close()
                 raise
@@ -212,12 +213,12 @@ class Hub:
             hosted = self._known.get(row.key)
             shares = {key: value for key in _SHARES if (value := getattr(change, key)) is not None}
             if shares and hosted is not None:
-                self._known.keep(row.key, msgspec.structs.replace(hosted, **shares))
+                self._known.keep(row.key, checked(msgspec.structs.replace(hosted, **shares)))
             limits = limits_of(change)
             if limits:
                 self.add(name, lambda history: [changed_limits(history, limits, self.now())])
             if change.name is not None and change.name != name:
-                self.storage.rename(name, change.name)
+                self.storage.rename(name, check_address(change.name))
                 self._formerly[name] = row.key
                 study = self.running(row.key)
                 if study is not None:
@@ -260,8 +261,7 @@ class Hub:
         """Remove a study with all that it has; its jobs are told that their lease is lost."""
         with self._lock:
             row = self.row(name)
-            study = self._active.pop(row.key, None)
-            if study is not None:
+            if (study := self._active.pop(row.key, None)) is not None:
                 study.close()
             self.storage.delete(name)
             self._known.forget(row.key)

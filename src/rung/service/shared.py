@@ -7,6 +7,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from rung.errors import StudyError
+
 
 class Hosted(msgspec.Struct, frozen=True):
     """A study that the service looks after.
@@ -29,6 +31,32 @@ class Hosted(msgspec.Struct, frozen=True):
     devices: int = 1
     wanted: str = "running"
     request: str = ""
+
+
+def checked(hosted: Hosted) -> Hosted:
+    """`hosted`, if its shares make sense together.
+
+    Raises:
+        StudyError: its maximum is less than its minimum, or than one job takes.
+    """
+    least = max(1, hosted.min_slots, hosted.devices)
+    if hosted.max_slots is not None and hosted.max_slots < least:
+        raise StudyError(
+            f"max_slots is {hosted.max_slots}: give at least {least} "
+            f"(min_slots is {hosted.min_slots}, and one job takes {hosted.devices}), or leave it out"
+        )
+    return hosted
+
+
+def check_address(name: str) -> str:
+    """`name`, if a study of this name can be reached over HTTP.
+
+    Raises:
+        StudyError: it is a part of a path that means something else, or several parts.
+    """
+    if "/" in name or name in (".", ".."):
+        raise StudyError(f"{name!r} cannot name a study of a service: leave out '/', and '.' or '..' alone")
+    return name
 
 
 class Register(Protocol):
