@@ -20,6 +20,7 @@ import psutil
 from benchmarks.rows import Row, show
 from rung.executors.base import Executor, Job
 from rung.executors.needs import Needs
+from rung.executors.ray_pool import PoolExecutor
 from rung.executors.setup import Setup
 from rung.trials.events import Event, JobFailed, JobFinished
 
@@ -28,6 +29,7 @@ _SETTINGS: Final = {
     "RAY_AUTH_MODE": "token",
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # by which Ray listens on loopback only
 }
+_SLOT: Final = "slot"
 _STORE: Final = 80 * 2**20
 _ROUNDS, _CALLS, _REPORTS = 5, 200, 500
 TARGET: Final = 5.0  # ms of overhead for a job
@@ -51,6 +53,16 @@ def sleeper(trial: Any) -> float:
     return 0.5
 
 
+def waiter(trial: Any) -> float:
+    """A job that takes until a file is there."""
+    if "file" not in trial.config:
+        return sleeper(trial)
+    trial.report(1, loss=1.0)
+    while not os.path.exists(trial.config["file"]):
+        time.sleep(0.1)
+    return 0.5
+
+
 class Bench:
     """A cluster, and what is measured on it."""
 
@@ -69,13 +81,17 @@ class Bench:
         _until(lambda: len([node for node in ray.nodes() if node["Alive"]]) == 3)
 
     def _node(self) -> Any:
-        return self.cluster.add_node(wait=False, num_cpus=self.trials // 2, object_store_memory=_STORE)
+        """A node with few cores and many slots, as Ray starts as many workers at once as it has cores."""
+        return self.cluster.add_node(
+            wait=False, num_cpus=2, resources={_SLOT: self.trials // 2}, object_store_memory=_STORE
+        )
 
-    def executor(self, objective: Any, workers: int, folder: str) -> Executor:
-        """One with so many slots, all of them ready."""
+    def executor(self, objective: Any, workers: int, folder: str) -> PoolExecutor:
+        """One with room for so many jobs at once."""
         from rung.executors.ray import on_ray
 
-        executor = on_ray(Setup(objective, "loss", workers, Path(folder), needs=Needs()))
+        needs = Needs(0.05, custom=((_SLOT, 1.0),))
+        executor = on_ray(Setup(objective, "loss", workers, Path(folder), needs=needs))
         _until(lambda: executor.free_slots == workers)
         return executor
 
@@ -129,16 +145,19 @@ class Bench:
         """Many trials at once on two nodes: until all run, what they cost the driver, how full slots are."""
         seconds, rounds = 5.0, 3
         with tempfile.TemporaryDirectory() as folder:
-            executor = self.executor(sleeper, self.trials, folder)
-            jobs = [Job(n, 1, {"seconds": 0.0}, plain=True) for n in range(self.trials)]
-            started = _timed(lambda: _run(executor, jobs))
+            executor = self.executor(waiter, self.trials, folder)
+            file = os.path.join(folder, "all-run")
+            executor.submit([Job(n, 1, {"file": file}, plain=True) for n in range(self.trials)])
+            started = _timed(lambda: _events(executor, lambda seen: len(seen) >= self.trials))
+            Path(file).touch()
+            _events(executor, lambda seen: len(seen) >= self.trials)  # their ends
             driver = psutil.Process().cpu_times().user
             jobs = [Job(n, 1, {"seconds": seconds}, plain=True) for n in range(rounds * self.trials)]
             wall = _timed(lambda: _run(executor, jobs))
             driver = psutil.Process().cpu_times().user - driver
             executor.close()
         return [
-            Row(f"{self.trials} slots on 2 nodes ready", started, "s"),
+            Row(f"{self.trials} trials run at once on 2 nodes, from none", started, "s"),
             Row(f"{len(jobs)} trials of {seconds:g} s in them", wall, "s", None, "ideal", rounds * seconds),
             Row("driver's processor time for one of them", driver / len(jobs) * 1e3, "ms"),
         ]
@@ -151,11 +170,14 @@ class Bench:
             executor.submit([Job(n, 1, {"seconds": 60.0}, plain=True) for n in range(wide)])
             _events(executor, lambda seen: len(seen) == wide)
             began = time.perf_counter()
-            self.cluster.remove_node(self.nodes.pop(), allow_graceful=False)
-            _events(executor, lambda seen: any(isinstance(event, JobFailed) for event in seen))
+            used = executor._slots[0].node  # Ray may have put all of them on one
+            lost = next(node for node in self.nodes if node.node_id == used)
+            self.nodes.remove(lost)
+            self.cluster.remove_node(lost, allow_graceful=False)
+            _events(executor, lambda seen: any(isinstance(one, JobFailed) for one in seen), fails=True)
             noticed = time.perf_counter() - began
             executor.submit([Job(99, 1, {"seconds": 0.0}, plain=True)])
-            _events(executor, lambda seen: any(isinstance(event, JobFinished) for event in seen))
+            _events(executor, lambda seen: any(isinstance(one, JobFinished) for one in seen), fails=True)
             again = time.perf_counter() - began
             executor.close()
         return [
@@ -200,10 +222,14 @@ def _run(executor: Executor, jobs: Sequence[Job]) -> None:
         left -= sum(isinstance(event, JobFinished) for event in events)
 
 
-def _events(executor: Executor, enough: Callable[[list[Event]], bool]) -> None:
+def _events(executor: Executor, enough: Callable[[list[Event]], bool], *, fails: bool = False) -> None:
+    """Poll until enough was told; a failed job is a mistake here, unless it is what is waited for."""
     seen: list[Event] = []
     while not enough(seen):
         seen += executor.poll(1.0)
+        failed = [event for event in seen if isinstance(event, JobFailed)]
+        if failed and not fails:
+            raise RuntimeError(f"a job failed: {failed[0].message}")
 
 
 def main() -> None:
@@ -212,7 +238,7 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=64, help="at once, over the two nodes")
     bench = Bench(parser.parse_args().trials)
     try:
-        rows = [*bench.job(), *bench.report(), *bench.concurrent(), *bench.loss()]
+        rows = [row for part in (bench.job, bench.report, bench.concurrent, bench.loss) for row in part()]
     finally:
         bench.close()
     print(show(rows))

@@ -17,8 +17,9 @@ from rung.errors import StudyError
 from rung.executors.base import Job
 from rung.executors.needs import Needs
 from rung.executors.setup import Setup
+from rung.study import Study
 from rung.trials.events import Event, Failure, JobFailed, JobFinished
-from support.ray_nodes import Nodes
+from support.ray_nodes import SETTINGS, Nodes
 
 SEEN = ("RUNG_NODE", "RUNG_NODES", "RUNG_PORT", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 
@@ -190,3 +191,46 @@ def _environment(process: psutil.Process) -> Mapping[str, str]:
         return process.environ()
     except psutil.Error:
         return {}
+
+
+_HEADLESS = """
+import time, rung
+from ray.cluster_utils import Cluster
+from rung.errors import UserError
+
+cluster = Cluster(
+    initialize_head=True,
+    head_node_args={"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 * 2**20},
+)
+
+def train(trial):
+    for at in range(1, 10_000):
+        trial.report(at, loss=1.0)
+        time.sleep(0.1)
+
+def strike(study, events):
+    if any(type(event).__name__ == "Reported" for event in events) and cluster.head_node is not None:
+        cluster.head_node.kill_gcs_server(check_alive=False)
+        cluster.head_node = None
+
+try:
+    rung.tune(train, {"x": rung.Float(0, 1)}, resource=("epoch", 1, 9999), trials=1, address=cluster.address,
+              storage="here.db", study="s", watch=strike, quiet=True)
+except UserError as error:
+    print(error, flush=True)
+"""
+
+
+@pytest.mark.long
+def test_a_cluster_that_loses_its_head(tmp_path: Path) -> None:
+    settings = os.environ | SETTINGS | {"RAY_AUTH_TOKEN": "0123456789abcdef" * 4, "HEADLESS": str(tmp_path)}
+    command = [sys.executable, "-c", _HEADLESS]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=settings, capture_output=True, text=True, timeout=150, check=False
+    )
+    for process in psutil.process_iter():  # what the program left of its cluster
+        if str(tmp_path) in _environment(process).values():
+            process.kill()
+    assert "the connection to the Ray cluster was lost" in done.stdout, done.stderr
+    with Study.open(str(tmp_path / "here.db"), "s") as study:
+        assert study.history.begun == 1
