@@ -128,7 +128,7 @@ def test_what_it_finds_in_its_environment(ran, script, tmp_path: Path, monkeypat
         ("exit 137", Failure.LOST, "was killed by SIGKILL"),
         ("echo 'torch.OutOfMemoryError: CUDA out of memory' >&2; exit 1", Failure.MEMORY, "OutOfMemoryError"),
         ("echo MemoryError >&2; exit 1", Failure.MEMORY, "exit code 1: MemoryError"),
-        ("true", Failure.ERROR, "told no metric"),
+        ("true", Failure.ERROR, 'told no metric: it must print a line of its own such as rung: {"loss"'),
         ("printf 'rung: {\"loss\": '", Failure.ERROR, "is no JSON"),
         ("printf 'rung: {\"loss\": '; exit 3", Failure.ERROR, "exit code 3"),
         ("echo 'rung: nonsense'; sleep 60", Failure.ERROR, "a report line is no JSON"),

@@ -165,3 +165,8 @@ def test_the_place_of_a_bad_rule_is_said(rules, message: str) -> None:
     parameters = {name: {"type": "float", "low": 0, "high": 1} for name in "ab"}
     with pytest.raises(SpaceError, match=f"^{message}"):
         from_json({"parameters": parameters, **rules})
+
+
+def test_parameters_that_stand_bare_are_shown_their_place():
+    with pytest.raises(SpaceError, match=r'must stand below "parameters", as in {"parameters": {"lr": ...}}'):
+        from_json({"lr": {"type": "float", "low": 0.0, "high": 1.0}})

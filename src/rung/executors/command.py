@@ -161,6 +161,7 @@ class _Run:
             for stream, data in self._program.read_on():
                 self._take(stream, data)
             self._end(self._program.code or 0)
+            self._check_told()
             self._trial.save_now()  # as long as the folder is there
         finally:
             os.close(self._answers)
@@ -217,6 +218,12 @@ class _Run:
             self._told = time.monotonic()
             self._program.signal(signal.SIGTERM)
 
+    def _check_told(self) -> None:
+        """A program that ends well has reported something, unless a checkpoint had brought it there."""
+        trial = self._trial
+        if self._told is None and not trial.told and trial.start < (trial.resource or 1):
+            raise EndedError(_SAYS_NOTHING % _EXAMPLE, Failure.ERROR)
+
     def _end(self, code: int) -> None:
         """What its exit code means."""
         try:
@@ -237,6 +244,8 @@ class _Run:
             raise EndedError(f"the program ended with exit code {code}{self._tail.said()}", failure)
 
 
+_SAYS_NOTHING: Final = "the program told no metric: it must print a line of its own such as %s"
+_EXAMPLE: Final = 'rung: {"loss": 0.12}'
 _SIGNALS: Final = frozenset(int(number) for number in signal.Signals)
 
 

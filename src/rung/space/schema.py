@@ -126,6 +126,9 @@ def from_json(form: Any) -> Space:
     Raises:
         SpaceError: it is not valid; the message begins with the place, such as "parameters.lr.low".
     """
+    if isinstance(form, Mapping) and "parameters" not in form and _bare(form):
+        shown = f'{{"parameters": {{"{next(iter(form))}": ...}}}}'
+        raise FormError(f'the parameters must stand below "parameters", as in {shown}', ())
     _mapping(form, (), ("parameters",), ("version", "conditions", "forbidden", "$schema"))
     version = form.get("version", VERSION)
     if version != VERSION or isinstance(version, bool):
@@ -133,6 +136,11 @@ def from_json(form: Any) -> Space:
             f"this version of rung reads version {VERSION} of spaces, not {version!r}", ("version",)
         )
     return _read_space(form, ())
+
+
+def _bare(form: Mapping[str, Any]) -> bool:
+    """Whether these are parameters themselves, by name."""
+    return bool(form) and all(isinstance(each, Mapping) and "type" in each for each in form.values())
 
 
 def _mapping(
