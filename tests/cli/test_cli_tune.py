@@ -215,3 +215,21 @@ def test_what_the_inline_executor_cannot_keep_is_refused_before_anything_is_writ
     done = rung("tune", objective, "--trials", 4, "--executor", "inline", "--workers", 2)
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert not (folder / "rung.db").exists()
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        ("--checkpoints", "s3://me:secret@bucket/x"),
+        ("--devices", 4, "--workers", 2),
+        ("--fix", "nothing=1"),
+    ],
+    ids=["a password in a URL", "more devices than slots", "an unknown name"],
+)
+def test_what_is_refused_after_it_was_opened_leaves_no_study(rung, objective: str, args: tuple) -> None:
+    done = rung("tune", objective, "--trials", 4, "--study", "s", *args)
+    assert done.exit_code == 2, done.stderr
+    assert json.loads(rung("list", "--json").stdout) == []
+    assert rung("tune", objective, "--trials", 2, "--study", "s", "--executor", "inline").exit_code == 0
+    assert rung("tune", objective, "--trials", 2, "--study", "s", *args).exit_code == 2
+    assert len(trials(rung, "s")) == 2  # what ran is kept

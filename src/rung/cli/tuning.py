@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from rung.cli import output
@@ -62,12 +63,29 @@ def tuned(options: Options) -> None:
             announce(study, jobs_at_once(engine, options.workers))
         return
     study = _opened(options, loaded, memory)
-    try:
+    with _nothing_left_if_refused(study, options.storage):
         study.keep_checkpoints(options.checkpoints, most)
-    except BaseException:
+        run_in_the_open(study, loaded, options.workers, engine, options.storage)
+
+
+@contextmanager
+def _nothing_left_if_refused(study: Study, storage: str) -> Iterator[None]:
+    """A study that never ran, because what was asked for cannot be done, is not kept."""
+    from rung.storage import open_storage
+
+    try:
+        yield
+    except BaseException as error:
+        history, name = study.history, study.name
         study.close()
+        ran = history.values or history.enqueued or history.clock.began is not None or history.clock.seconds
+        if isinstance(error, UserError) and not ran and storage != "memory":
+            store = open_storage(storage)
+            try:
+                store.delete(name)
+            finally:
+                store.close()
         raise
-    run_in_the_open(study, loaded, options.workers, engine, options.storage)
 
 
 def _loaded(options: Options, asked: Mapping[str, Any]) -> Objective:
@@ -113,14 +131,11 @@ def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
         trial_time=options.trial_time,
         trial_memory=memory,
     )
-    try:
+    with _nothing_left_if_refused(study, options.storage):
         if allotment is not None:
             study.allot(*allotment)
         if options.fix:
             study.fix(assignments(options.fix))
-    except BaseException:
-        study.close()
-        raise
     return study
 
 
