@@ -2,7 +2,7 @@
 
 import pytest
 
-from rung.executors.ray_errors import cannot_connect, connection_lost, lost, quoted, without_secrets
+from rung.executors.ray_errors import cannot_connect, connection_lost, lost, quoted, raised, without_secrets
 
 TOKEN = "0123456789abcdef" * 4
 
@@ -46,12 +46,12 @@ def test_ones_own_ray() -> None:
 
 
 def test_how_a_job_was_lost() -> None:
-    assert (
-        lost(Exception("The actor died because its node has died."), "10.0.0.2")
-        == "the node 10.0.0.2 was lost"
-    )
-    assert "runs out of memory" in lost(Exception("killed due to the node running low on memory"), "a")
-    assert lost(Exception("it exited\nwith 1"), "a") == "the worker on a was lost: it exited with 1"
+    assert lost(Exception("The actor died because its node has died.")) == "its node was lost"
+    assert "runs out of memory" in lost(Exception("killed due to the node running low on memory"))
+    assert "out of reach" in lost(Exception("The actor 1 is unavailable: Socket closed"))
+    assert lost(Exception("it exited\nwith 1")) == "its worker was lost: it exited with 1"
+    made = Exception("The actor died because of an error raised in its creation task\n  at\nValueError: no")
+    assert (raised(made), lost(made)) == (True, "its worker cannot start: ValueError: no")
 
 
 def test_no_token_is_said(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,8 +82,8 @@ class Memory:
     def tell(self, member: str, *events: Any) -> None:
         self.answers[self.open(member)] = encode(events)
 
-    def gone(self, member: str, why: str = "the node was lost") -> None:
-        self.answers[self.open(member)] = Gone(why)
+    def gone(self, member: str, why: str = "its node was lost", *, raised: bool = False) -> None:
+        self.answers[self.open(member)] = Gone(why, raised=raised)
 
     def job(self, member: str) -> Job:
         """What it was given last."""
@@ -145,10 +145,10 @@ def test_nodes_come_and_go(folder: Path) -> None:
     executor.poll(0.0)
     assert executor.free_slots == 4
     del cluster.have["a"]
-    cluster.gone("0.0")
+    cluster.gone("0.0", "its node was lost")
     (event,) = executor.poll(0.0)
     assert isinstance(event, JobFailed)
-    assert (event.trial, event.failure, event.message) == (0, Failure.LOST, "the node was lost")
+    assert (event.trial, event.failure, event.message) == (0, Failure.LOST, "its node was lost (10.0.0.a)")
     assert (executor.free_slots, cluster.ended) == (4, ["0.0"])
 
 
@@ -179,7 +179,7 @@ def test_not_where_a_worker_was_lost_a_moment_ago(folder: Path) -> None:
 
 
 def test_a_promoted_trial_goes_back_to_its_node(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ray_room, "_DOUBT", 0.0)
+    monkeypatch.setattr(ray_room, "_DOUBT", -1.0)
     cluster = Memory(a=1, b=1)
     executor = pool(cluster, folder)
     executor.submit([Job(7, 1, {})])
@@ -187,8 +187,21 @@ def test_a_promoted_trial_goes_back_to_its_node(folder: Path, monkeypatch: pytes
     executor.poll(0.0)
     cluster.gone("0.0", "the worker died")
     executor.poll(0.0)
+    executor.poll(0.0)  # a look at the nodes later
     executor.submit([Job(7, 1, {}, attempt=1)])
     assert cluster.homes == [None, "b"]
+
+
+def test_a_slot_that_starts_for_nobody_is_given_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = Memory(a=1)
+    executor = pool(cluster, folder)
+    executor.submit([Job(0, 1, {})])
+    executor.cancel(0)
+    executor.poll(0.0)
+    assert cluster.ended == []
+    monkeypatch.setattr(ray_room, "_SLOW", 0.0)
+    executor.poll(0.0)
+    assert cluster.ended == ["0.0"]
 
 
 def test_a_gate_waits_for_the_next_poll(folder: Path) -> None:
@@ -322,10 +335,13 @@ def test_a_folder_that_is_not_shared(folder: Path) -> None:
 def test_slots_that_never_start(folder: Path) -> None:
     executor = pool(cluster := Memory(a=1), folder)
     executor.submit([Job(0, 1, {})])
-    for number in range(2):
-        cluster.gone(f"{number}.0", "No module named 'rung'")
+    for number in range(5):  # nodes may die as often as they like
+        cluster.gone(f"{number}.0")
         assert executor.poll(0.0) == []
-    cluster.gone("2.0", "No module named 'rung'")
+    for number in (5, 6):
+        cluster.gone(f"{number}.0", "No module named 'rung'", raised=True)
+        assert executor.poll(0.0) == []
+    cluster.gone("7.0", "No module named 'rung'", raised=True)
     with pytest.raises(StudyError, match="cannot be started on the cluster: No module named 'rung'"):
         executor.poll(0.0)
 

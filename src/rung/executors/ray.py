@@ -30,7 +30,7 @@ from rung.errors import StudyError
 from rung.executors.calling import style_of
 from rung.executors.needs import Needs
 from rung.executors.processes import Shipped, cores, dump
-from rung.executors.ray_errors import cannot_connect, connection_lost, lost
+from rung.executors.ray_errors import cannot_connect, connection_lost, lost, raised
 from rung.executors.ray_host import Brief, Hello, Host
 from rung.executors.ray_places import Gone
 from rung.executors.ray_pool import PoolExecutor
@@ -235,11 +235,9 @@ class RayCluster:
             with self._connected():
                 return self._ray.get(reference)
         except exceptions.RayTaskError as error:
-            raise Gone(lost(error.cause or error, "a node")) from None
-        except (exceptions.RayActorError, exceptions.ActorUnschedulableError) as error:
-            raise Gone(lost(error, "a node")) from None
+            raise Gone(lost(error.cause or error), raised=True) from None
         except exceptions.RayError as error:
-            raise Gone(lost(error, "a node")) from None
+            raise Gone(lost(error), raised=raised(error)) from None
 
     def end(self, members: Sequence[Any], group: Any) -> None:
         """Kill the actors, give their places back."""

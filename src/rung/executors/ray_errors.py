@@ -68,18 +68,23 @@ def connection_lost(error: BaseException) -> str:
     )
 
 
-def lost(error: BaseException, where: str) -> str:
-    """Why a job was lost with its worker.
-
-    Args:
-        where: the node's address.
-    """
+def lost(error: BaseException) -> str:
+    """Why a job was lost with its worker."""
     text = str(error)
     if "running low on memory" in text or "OOM" in text:
-        return f"Ray killed the worker on {where}, since the node runs out of memory"
+        return "Ray killed its worker, since the node runs out of memory"
     if any(said in text for said in _NODE_DIED):
-        return f"the node {where} was lost"
-    return f"the worker on {where} was lost: {quoted(error)}"
+        return "its node was lost"
+    if raised(error):  # the traceback's last line says it
+        return f"its worker cannot start: {quoted(Exception(text.rstrip().rpartition(chr(10))[2]))}"
+    if "unavailable" in text:
+        return "its worker is out of reach: it, its node or the network between is gone"
+    return f"its worker was lost: {quoted(error)}"
+
+
+def raised(error: BaseException) -> bool:
+    """Whether an actor ended as it was made, of an exception of its own."""
+    return "creation task" in str(error)
 
 
 def quoted(error: BaseException) -> str:

@@ -13,7 +13,15 @@ from rung.executors.ray_slots import State
 
 
 class Gone(Exception):  # noqa: N818  # what a member is, no mistake
-    """A worker that answers no more; the text says why."""
+    """A worker that answers no more; the text says why.
+
+    Attributes:
+        raised: it ended of an exception of its own, and the next one would too.
+    """
+
+    def __init__(self, why: str, *, raised: bool = False) -> None:
+        super().__init__(why)
+        self.raised = raised
 
 
 class Cluster(Protocol):

@@ -32,7 +32,8 @@ from rung.trials.events import Event, Failure, JobFailed, JobStopped
 _TICK = 1.0  # seconds between two looks at the queue
 _IDLE = 60.0  # seconds after which a slot without a job is given back
 _FAREWELL = 10.0  # seconds that the other nodes of a trial have to end after its first
-_TRIES = 3  # at starting a slot, one after the other, before the study is told that it cannot be
+_TRIES = 3  # at starting a slot, one after the other, before the study is told that it cannot be:
+_TRIES_IN_ALL = 30  # of such that were lost with their nodes, which are killed more often than wrong
 
 
 class PoolExecutor:
@@ -163,22 +164,22 @@ class PoolExecutor:
         try:
             answer = self._cluster.answer(reference)
         except Gone as error:
-            self._lost(slot, str(error))
+            self._lost(slot, error)
             return
         if not slot.joined:
             self._welcome(slot, member, answer)
         elif member.runs:
             self._tell(slot, member, decode(answer))
 
-    def _lost(self, slot: Slot, why: str) -> None:
+    def _lost(self, slot: Slot, error: Gone) -> None:
         if not slot.joined:
-            self._failures += 1
-            if self._failures >= _TRIES:
-                raise StudyError(f"a worker cannot be started on the cluster: {why}")
+            self._failures += _TRIES_IN_ALL if error.raised else _TRIES
+            if self._failures >= _TRIES * _TRIES_IN_ALL:
+                raise StudyError(f"a worker cannot be started on the cluster: {error}")
         for member in slot.members:
             if member.hello is not None:
                 self._room.doubt(member.hello.node)
-        self._drop(slot, Failure.LOST, why)
+        self._drop(slot, Failure.LOST, f"{error} ({slot.where})")
 
     def _drop(self, slot: Slot, failure: Failure, why: str) -> None:
         """A slot is no more; a job in it ends."""
@@ -282,7 +283,8 @@ class PoolExecutor:
         now = time.monotonic()
         for slot in list(self._slots):
             idle = slot.state == "idle" and now - slot.since > _IDLE
-            if idle or (slot.ended and slot.state == "busy" and now - slot.since > _FAREWELL):
+            unwanted = not self._queue and self._room.unwanted(slot)
+            if idle or unwanted or (slot.ended and slot.state == "busy" and now - slot.since > _FAREWELL):
                 self._drop(slot, Failure.LOST, "")
 
     def _give_up(self) -> None:

@@ -46,7 +46,8 @@ class Room:
 
     def look(self) -> None:
         """Ask the cluster for its nodes."""
-        self.looked = time.monotonic()
+        self.looked = now = time.monotonic()
+        self._doubted = {node: when for node, when in self._doubted.items() if now - when < _DOUBT}
         self.nodes: Mapping[str, Mapping[str, float]] = self._cluster.nodes()
         self.held = self._needs.capacity(self.nodes.values())  # devices that the nodes have room for
 
@@ -61,6 +62,10 @@ class Room:
         if any(slot.state == "starting" and now - slot.since > _SLOW for slot in slots):
             return min(self.held, sum(slot.devices for slot in slots))
         return self.held
+
+    def unwanted(self, slot: Slot) -> bool:
+        """Whether a slot has been starting for long, when no job waits."""
+        return slot.state == "starting" and time.monotonic() - slot.since > _SLOW
 
     def holds(self, needs: Needs) -> bool:
         """Whether there are nodes that could hold this, were they free."""
@@ -100,8 +105,6 @@ class Room:
 
         The cluster itself learns of a node's death late, and would place the slot there until then.
         """
-        now = time.monotonic()
-        self._doubted = {node: when for node, when in self._doubted.items() if now - when < _DOUBT}
         if not self._doubted or (wish.home is not None and wish.home not in self._doubted):
             return wish.home
         held = Counter(slot.node for slot in slots)
