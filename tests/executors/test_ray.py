@@ -133,6 +133,7 @@ for address in sys.argv[1:]:
 """
 
 
+@pytest.mark.long  # Ray tries a wrong token for twenty seconds
 def test_clusters_that_cannot_be_joined(ray_nodes: Nodes, tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

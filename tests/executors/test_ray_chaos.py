@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.ray_chaos import driver, found, kill_a_worker, run
+from support.ray_chaos import TRIALS, driver, found, kill_a_worker, run
 from support.ray_nodes import Nodes
 
 FAULTS = ("worker", "node", "driver")
@@ -72,12 +72,13 @@ def check(folder: Path, nodes: Nodes, faults: tuple[str, ...], seed: int) -> int
             round_.strike(fault)
     finally:
         round_.end()
-    best, values, failed = found(round_.storage)
-    expected, expected_values, none = found(undisturbed)
-    assert none == 0
+    best, values = found(round_.storage)
+    expected, expected_values = found(undisturbed)
     assert best == expected
-    assert values == expected_values
-    assert failed >= (round_.kills > 0)
+    assert {trial for trial, at in values if at == 1} == set(range(TRIALS))  # none is lost
+    for place in values.keys() & expected_values.keys():  # a retry comes later: others may be promoted
+        assert values[place] == expected_values[place]
+    assert all(len(told) == 1 for told in values.values())
     return round_.kills
 
 
