@@ -76,11 +76,11 @@ def test_what_a_trial_needs_is_reserved_and_seen(tmp_path: Path) -> None:
 
 
 def test_a_trial_over_two_nodes(ray_nodes: Nodes, tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="it needs cpus=1,nodes=2"):
+    with pytest.raises(StudyError, match="it needs cpus=1,custom.tpu=1,nodes=2"):
         _impatient(tmp_path)
-    second = ray_nodes.add(num_cpus=1)
+    second = ray_nodes.add(num_cpus=1, resources={"tpu": 1})
     try:
-        executor = on_ray(look, tmp_path / "study", "nodes=2")
+        executor = on_ray(look, tmp_path / "study", "custom.tpu=1,nodes=2")
         assert executor.workers == 1
         (end,) = ran(executor, Job(0, 1, {"folder": str(tmp_path)})).values()
     finally:
@@ -95,7 +95,7 @@ def test_a_trial_over_two_nodes(ray_nodes: Nodes, tmp_path: Path) -> None:
 def _impatient(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RUNG_RAY_WAIT", "0")
-        on_ray(look, folder / "study", "nodes=2")
+        on_ray(look, folder / "study", "custom.tpu=1,nodes=2")
 
 
 @pytest.mark.usefixtures("ray_nodes")
