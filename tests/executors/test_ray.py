@@ -76,7 +76,7 @@ def test_what_a_trial_needs_is_reserved_and_seen(tmp_path: Path) -> None:
 
 
 def test_a_trial_over_two_nodes(ray_nodes: Nodes, tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="it needs cpus=1,custom.tpu=1,nodes=2"):
+    with pytest.raises(StudyError, match=r"it needs cpus=1,custom\.tpu=1,nodes=2"):
         _impatient(tmp_path)
     second = ray_nodes.add(num_cpus=1, resources={"tpu": 1})
     try:
