@@ -304,11 +304,12 @@ def test_a_worker_that_dies_takes_its_program_along(local, script, tmp_path: Pat
     (end,) = until_end(executor)
     assert end.failure == Failure.LOST
     assert gone(int(pid))
-    for _ in range(200):
-        if not os.path.exists(folder):
+    home = os.path.dirname(folder)
+    for _ in range(500):
+        if not os.path.exists(home):
             break
         time.sleep(0.02)
-    assert not os.path.exists(os.path.dirname(folder))
+    assert not os.path.exists(home)
 
 
 def test_a_time_limit_in_line_ends_it(script, tmp_path: Path) -> None:
