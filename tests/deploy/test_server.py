@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from rung.deploy.server import Limits, check_host, create_app, is_loopback, listen
+from rung.deploy.listening import is_loopback, listen
+from rung.deploy.server import Limits, check_host, create_app
 from rung.errors import UserError
 from rung.tabular.predict import predict_table
 from support.tables import fitted

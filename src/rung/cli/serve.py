@@ -26,7 +26,8 @@ def serve(
 ) -> None:
     """Serve a model's predictions over HTTP: POST /predict, GET /schema, GET /health."""
     from rung.deploy.extras import need, one_model
-    from rung.deploy.server import Limits, check_host, create_app, listen, run
+    from rung.deploy.listening import listen
+    from rung.deploy.server import Limits, check_host, create_app, run
 
     need("serve", "rung serve")
     check_host(host, token)

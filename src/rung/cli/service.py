@@ -65,8 +65,8 @@ def service(  # noqa: PLR0913  # a door
     from rung.deploy.extras import need
 
     need("service", "rung service")
+    from rung.deploy.listening import is_loopback
     from rung.service.guards import Limits
-    from rung.service.local_token import is_loopback
     from rung.service.serving import Settings, own_names
 
     if log_format not in ("text", "json"):
@@ -130,9 +130,10 @@ def _url(settings: Settings, port: int) -> str:
 
 def _say_tokens(accounts: Accounts, settings: Settings, port: int, url: str) -> None:
     """How one gets in: on loopback with the token that is kept for this machine's user."""
+    from rung.deploy.listening import is_loopback
     from rung.service import local_token
 
-    if not local_token.is_loopback(settings.host):
+    if not is_loopback(settings.host):
         output.say("make tokens with `rung service token create --user NAME`")
         return
     accounts.allow_local(local_token.keep(port))

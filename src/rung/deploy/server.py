@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import ipaddress
 import json
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from rung import __version__
+from rung.deploy.listening import is_loopback
 from rung.deploy.rows import RowError, frame_of, schema
 from rung.deploy.server_page import page
 from rung.errors import DataError, UserError
@@ -44,14 +44,6 @@ class Limits:
 
     rows: int = 10_000
     body: int = 16 * 2**20
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens there."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_host(host: str, token: str | None) -> None:
@@ -222,31 +214,6 @@ def _described(columns: list[dict[str, Any]], limits: Limits) -> dict[str, Any]:
 
 
 # -- running -----------------------------------------------------------------------------------------------
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens there; port 0 takes a free one.
-
-    Raises:
-        UserError: the address is not this machine's, or is taken.
-    """
-    import socket
-
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    place = socket.socket(
-        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
-    )  # asyncio sends at once over TCP only
-    try:
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.bind((host, port))
-        place.listen(256)
-    except (OSError, OverflowError) as error:
-        place.close()
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(
-            f"cannot listen on {host}, port {port} ({reason}): give another --port or --host"
-        ) from error
-    return place
 
 
 def run(app: FastAPI, place: socket.socket, *, verbose: bool = False) -> None:

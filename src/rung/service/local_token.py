@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from rung.deploy.listening import is_loopback
 from rung.errors import UserError
 
 
@@ -25,14 +25,6 @@ def folder() -> Path:
 def new_token() -> str:
     """The text of a token that nobody has: 256 random bits."""
     return f"rung_{secrets.token_urlsafe(32)}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches a server that listens there."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def path_of(port: int) -> Path:

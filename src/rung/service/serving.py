@@ -22,8 +22,9 @@ import msgspec
 import uvicorn
 from fastapi import FastAPI
 
+from rung.deploy.listening import is_loopback
+from rung.deploy.listening import listen as deploy_listen
 from rung.errors import UserError
-from rung.service.local_token import is_loopback
 
 GRACE: Final = 5.0  # seconds that requests under way get at the end
 _HEAD: Final = 10.0  # seconds in which a request's head must be there
@@ -92,23 +93,7 @@ def listen(settings: Settings) -> socket.socket:
     Raises:
         UserError: the address is not this machine's, or is taken.
     """
-    host, port = settings.host, settings.port
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    place = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        place.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        if hasattr(socket, "TCP_USER_TIMEOUT"):  # connections inherit it: who reads nothing is cut off
-            place.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNREAD * 1000)
-        place.bind((host, port))
-        place.listen(1024)
-    except (OSError, OverflowError) as error:
-        place.close()
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(
-            f"cannot listen on {host}, port {port} ({reason}): give another --port or --host"
-        ) from error
-    return place
+    return deploy_listen(settings.host, settings.port, waiting=1024, unread=_UNREAD)
 
 
 def tls(cert: Path, key: Path) -> ssl.SSLContext:
