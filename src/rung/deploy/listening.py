@@ -27,9 +27,7 @@ def listen(host: str, port: int, *, waiting: int = 256, unread: int | None = Non
         UserError: the address is not this machine's, or is taken.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    place = socket.socket(
-        family, socket.SOCK_STREAM, socket.IPPROTO_TCP
-    )  # asyncio sends at once over TCP
+    place = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sends at once over TCP
     try:
         place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if unread is not None:
