@@ -54,7 +54,12 @@ class Scene:
 
     def done(self) -> bool:
         """Whether the search has ended by itself."""
-        return False
+        storage = open_storage(self.storage)
+        try:
+            row = storage.find(STUDY)
+            return row is not None and row.summary.state == "done"
+        finally:
+            storage.close()
 
     def close(self) -> None:
         """End everything that runs."""
@@ -136,14 +141,7 @@ class Local(Scene):
         return ready
 
     def done(self) -> bool:
-        if self.driver.alive:
-            return False
-        storage = open_storage(self.storage)
-        try:
-            row = storage.find(STUDY)
-            return row is not None and row.summary.state == "done"
-        finally:
-            storage.close()
+        return not self.driver.alive and super().done()
 
     def close(self) -> None:
         self.driver.stop()
@@ -222,14 +220,6 @@ class Service(Scene):
         for process in (self.service, *self.workers):
             if not process.alive:
                 process.start()
-
-    def done(self) -> bool:
-        storage = open_storage(self.storage)
-        try:
-            row = storage.find(STUDY)
-            return row is not None and row.summary.state == "done"
-        finally:
-            storage.close()
 
     def close(self) -> None:
         for process in (*self.workers, self.service):

@@ -17,18 +17,6 @@ from support.live_service import live
 SPACE = {"x": rung.Float(0.0, 1.0)}
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    with live(tmp_path_factory.mktemp("service") / "rung.db") as made:
-        yield made
-
-
-@pytest.fixture
-def client(service):
-    with rung.Client(service.url, service.tokens["ann"]) as made:
-        yield made
-
-
 def test_a_study_from_its_beginning_to_its_end(client):
     made = client.create(SPACE, name="whole", resource="epoch:1:9", trials=9, seed=3, sampler="random")
     assert (made.name, made.state, made.owner, made.trials) == ("whole", "running", "ann", 0)

@@ -27,18 +27,6 @@ def _importable():
     sys.path.remove(str(Path(__file__).parent))
 
 
-@pytest.fixture(scope="module")
-def service(tmp_path_factory):
-    with live(tmp_path_factory.mktemp("service") / "rung.db") as made:
-        yield made
-
-
-@pytest.fixture
-def client(service):
-    with rung.Client(service.url, service.tokens["ann"]) as made:
-        yield made
-
-
 @contextmanager
 def working(service, folder, slots=2, grace=5.0, name="w"):
     said = []

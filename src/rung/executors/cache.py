@@ -16,9 +16,12 @@ import os
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Final
+
+import psutil
 
 from rung.errors import StudyError
 
@@ -145,8 +148,6 @@ class Cache:
 
     def _clear(self) -> None:
         """Remove the drafts that dead processes left."""
-        import time
-
         ours = f"{_DRAFT}{socket.gethostname()}-"
         for name in os.listdir(self.folder):
             path = os.path.join(self.folder, name)
@@ -154,19 +155,9 @@ class Cache:
                 continue
             with suppress(OSError):
                 pid = name.removeprefix(ours).partition("-")[0] if name.startswith(ours) else ""
-                dead = pid.isdigit() and not _lives(int(pid))
+                dead = pid.isdigit() and not psutil.pid_exists(int(pid))
                 if dead or time.time() - os.stat(path).st_mtime > _OLD:
                     shutil.rmtree(path, ignore_errors=True)
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def cache() -> Cache:

@@ -1,0 +1,18 @@
+"""A service that listens on loopback, one for the tests of a file, and a member's client of it."""
+
+import pytest
+
+import rung
+from support.live_service import live
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory):
+    with live(tmp_path_factory.mktemp("service") / "rung.db") as made:
+        yield made
+
+
+@pytest.fixture
+def client(service):
+    with rung.Client(service.url, service.tokens["ann"]) as made:
+        yield made
