@@ -8,7 +8,9 @@ import sqlite3
 import msgspec
 import pytest
 
+from rung.space.domains import Float
 from rung.storage import open_storage
+from rung.study import Study
 from rung.trials.codec import decode, encode, encode_all
 from support.studies import identity_of, log_of, stored
 
@@ -149,6 +151,14 @@ def test_checkpoints_are_looked_for(rung, saving, folder):
         shutil.rmtree(home)
     (found,) = json.loads(rung("storage", "check", "--json").stdout)["studies"]
     assert any("is not there" in text for text in found["differs"])
+
+
+def test_a_text_that_the_caller_told_is_no_checkpoint_of_ours(rung):
+    with Study({"x": Float(0, 1)}, resource=("step", 1, 3), trials=1, storage="rung.db", study="own") as own:
+        own.tell(own.ask(), 0.5, checkpoint="what I keep elsewhere")
+    done = rung("storage", "check", "--json")
+    (found,) = json.loads(done.stdout)["studies"]
+    assert (done.exit_code, found["checkpoints"], found["differs"]) == (0, 0, [])
 
 
 # -- copy ---------------------------------------------------------------------------------------------------

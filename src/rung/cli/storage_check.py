@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
@@ -126,8 +127,11 @@ def _derive(events: Sequence[Event], found: Checked) -> None:
 
 
 def _look_for_checkpoints(storage: SqlStorage, history: History, row: StudyRow, found: Checked) -> None:
+    """Look at those that are ours: who asks and tells may have told a text of their own."""
     folder = storage.db.files / row.key
     for trial, checkpoint in history.checkpoints.items():
+        if not re.search(r"(^|/)trial-\d+/[^/]+$", checkpoint.path):
+            continue
         where = resolved(folder, checkpoint.path)
         found.checkpoints += 1
         try:
