@@ -210,6 +210,20 @@ def test_a_study_that_is_to_be_taken_up_anew_keeps_its_jobs(house, monkeypatch):
     assert house.finish(job) is False
 
 
+def test_a_study_that_is_gone_is_awaited_no_more(house, monkeypatch):
+    house.study("a")
+    study = house.hub.study("a")
+    monkeypatch.setattr(study, "tick", lambda now: (_ for _ in ()).throw(StorageError("it is away")))
+    opened = house.hub._try_open
+    monkeypatch.setattr(house.hub, "_try_open", lambda name: None)
+    house.hub.tick()
+    house.hub.storage.delete("a")  # by somebody else
+    monkeypatch.setattr(house.hub, "_try_open", opened)
+    house.hub.tick()
+    with pytest.raises(MissingError):
+        house.hub.study("a")
+
+
 def test_a_request_with_a_key_is_taken_up_once(house):
     house.study("a")
     now = house.clock()

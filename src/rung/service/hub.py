@@ -70,11 +70,12 @@ class Hub:
         try:
             self._open(name)
         except UserError as error:
-            if name not in self._waiting:
-                _log.warning("study %s waits: %s", name, error)
-            self._waiting.add(name)
-        else:
-            self._waiting.discard(name)
+            if not isinstance(error, MissingError):  # else it was deleted or renamed meanwhile
+                if name not in self._waiting:
+                    _log.warning("study %s waits: %s", name, error)
+                self._waiting.add(name)
+                return
+        self._waiting.discard(name)
 
     def _open(self, name: str) -> HostedStudy:
         with self._lock:
@@ -112,8 +113,7 @@ class Hub:
         Raises:
             StudyError: there is none of this name.
         """
-        row = self.storage.find(name)
-        if row is None:
+        if (row := self.storage.find(name)) is None:
             self.storage.read(name)  # says so, with the closest name
             raise MissingError(f"there is no study {name!r}")
         return row
@@ -146,8 +146,8 @@ class Hub:
         """
         if name in self._waiting:
             raise StorageError(f"study {name!r} is being taken up: try again")
-        found = next((study for study in self.active if study.name == name), None)
-        return found or self.running(self._formerly.get(name, ""))
+        named = (study for study in self.active if study.name == name)
+        return next(named, None) or self.running(self._formerly.get(name, ""))
 
     def owned(self, owner: str) -> int:
         """How many studies of the storage are this user's."""
