@@ -195,6 +195,17 @@ def test_which_fidelity_is_looked_at(subject):
         choose_resource(subject("failed"))
 
 
+def test_a_smaller_fidelity_is_looked_at_where_a_larger_has_too_few_results(subject):
+    asha = subject("asha")
+    counts = {resource: len(column) for resource, column in asha.history.results.items()}
+    few, fullest = min(counts.values()), max(counts.values())
+    assert few < fullest
+    for least in (few, few + 1, fullest):
+        assert counts[choose_resource(asha, least=least)] >= least
+    with pytest.raises(StudyError, match=f"{fullest} trials with a value.* at least {fullest + 1}"):
+        choose_resource(asha, least=fullest + 1)
+
+
 def test_thinning_keeps_the_best_and_the_ends():
     losses = np.random.default_rng(0).permutation(1000).astype(float)
     kept = thin(losses, 100)

@@ -12,7 +12,7 @@ from rung.executors.handle import Trial
 from rung.executors.local import LocalExecutor
 from rung.executors.processes import THREADS
 from rung.executors.setup import Setup
-from rung.executors.slots import merged
+from rung.executors.slots import Slots, merged
 from rung.trials.events import JobFinished
 
 
@@ -70,6 +70,30 @@ def test_a_job_takes_its_slots_and_gives_them_back(tmp_path: Path, monkeypatch: 
         assert {one["threads"] for one in singles.values()} == {2}
     finally:
         executor.close()
+
+
+class Place:
+    """As much of a worker as its slots need."""
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.slots: tuple[int, ...] = (index,)
+        self.own = dict.fromkeys(THREADS, "1")
+        self.moves = 0
+
+    def move(self, slots: tuple[int, ...], _environment: dict[str, str]) -> None:
+        self.slots, self.moves = slots, self.moves + 1
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_process_gets_the_slots_it_was_started_for_whichever_job_ended_first(first: int) -> None:
+    crew = [Place(index) for index in range(3)]
+    slots = Slots(crew)  # type: ignore[arg-type]
+    took = [slots.take(Job(0, 1, {}, devices=2)), slots.take(Job(1, 1, {}))]
+    for place in (first, 1 - first):
+        slots.give(took[place])
+    assert slots.take(Job(2, 1, {}, devices=2)) is took[0]
+    assert [place.moves for place in crew] == [1, 0, 0]
 
 
 def drained(executor: LocalExecutor) -> dict[int, dict[str, Any]]:

@@ -17,6 +17,7 @@ from rung.tabular.fit import fit_table
 from rung.tabular.learners.neighbors import NEIGHBORS
 from rung.tabular.learners.table import BUILT_IN, defaults
 from rung.tabular.model_file import load_model, save_model
+from rung.tabular.repeat import NOTHING
 from rung.tabular.search import Search
 from rung.tabular.splits import make_split
 
@@ -87,8 +88,9 @@ def test_a_binary_table_is_learned():
     assert result.model.raw(shuffled)[::-1] == pytest.approx(result.model.raw(frame), rel=1e-9)
 
 
-def test_rows_held_out_are_seen_by_nothing():
+def test_rows_held_out_are_seen_by_nothing(monkeypatch):
     """Other cells there change neither the search nor the model."""
+    monkeypatch.setattr("rung.tabular.conclude.repeat", lambda *_: NOTHING)  # as often as there is time for
     frame = _binary()
     first = fit_table(frame, "y", budget=0.5, holdout=0.3, seed=3)
     assert first.held is not None
@@ -102,7 +104,8 @@ def test_rows_held_out_are_seen_by_nothing():
     assert np.array_equal(first.model.raw(frame), again.model.raw(frame))
 
 
-def test_the_same_seed_gives_the_same_model():
+def test_the_same_seed_gives_the_same_model(monkeypatch):
+    monkeypatch.setattr("rung.tabular.conclude.repeat", lambda *_: NOTHING)  # as often as there is time for
     frame = _binary(100)
     first, again, other = (fit_table(frame, "y", budget=0.5, seed=s) for s in (0, 0, 1))
     assert np.array_equal(first.model.raw(frame), again.model.raw(frame))

@@ -37,7 +37,7 @@ class Slots:
         count = self.wanted(job)
         alike = (place for place, worker in enumerate(self._free) if len(worker.slots) == count)
         worker = self._free.pop(max(alike, default=-1))  # one whose process fits, if there is one
-        others = [self._free.pop() for _ in range(count - 1)]
+        others = self._others(worker, count - 1)
         self._held[worker.index] = others
         slots = (worker.index, *sorted(other.index for other in others))
         if slots != worker.slots:
@@ -46,6 +46,12 @@ class Slots:
             if _GPUS in other.own:  # an idle process would keep its GPU's memory
                 other.rest()
         return worker
+
+    def _others(self, worker: Worker, count: int) -> list[Worker]:
+        """Free slots to go with the worker's own: first those that its process was started for."""
+        chosen = sorted(self._free, key=lambda other: other.index in worker.slots)[len(self._free) - count :]
+        self._free = [other for other in self._free if other not in chosen]
+        return chosen
 
     def give(self, worker: Worker, *, last: bool = False) -> None:
         """The worker's slots are free again; one that has died is taken again last."""

@@ -51,7 +51,7 @@ class Measured(NamedTuple):
 def choose_resource(subject: Subject, wanted: int | None = None, least: int = 2) -> int:
     """The fidelity to look at: the wanted one, else the largest that has enough results.
 
-    Enough are `ENOUGH`, or half of what the fullest one has.
+    Enough are `ENOUGH`, or half of what the fullest one has, and `least` at any rate.
 
     Raises:
         StudyError: there are fewer than `least` results at it.
@@ -63,7 +63,8 @@ def choose_resource(subject: Subject, wanted: int | None = None, least: int = 2)
         raise StudyError(f"study {subject.name!r} has no results at {unit} {wanted}; it has some at: {known}")
     chosen = wanted
     if chosen is None:
-        enough = min(ENOUGH, max(sound.values(), default=0) / 2)
+        most = max(sound.values(), default=0)
+        enough = min(most, max(least, min(ENOUGH, most / 2)))
         chosen = max((r for r, count in sound.items() if count >= enough), default=None)
     count = 0 if chosen is None else sound[chosen]
     if chosen is None or count < least:
