@@ -11,7 +11,7 @@ from typing import Any
 from rung import __version__
 from rung.analysis.charts import Chart
 from rung.analysis.plotly_figure import figure
-from rung.errors import UserError
+from rung.storage.whole import write_whole
 
 
 def render(template: str, context: dict[str, Any]) -> str:
@@ -51,12 +51,6 @@ def write(path: Path, page: str) -> None:
     """Write a page, whole or not at all.
 
     Raises:
-        UserError: the file cannot be written.
+        DataError: the file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
+    write_whole(path, page, "--out")

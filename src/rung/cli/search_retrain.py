@@ -20,6 +20,7 @@ from rung.cli.search_retrain_progress import COLUMNS, RetrainProgress, figures, 
 from rung.cli.search_retrain_text import TextOrder, train_text
 from rung.cli.sizes import spoken_size
 from rung.errors import UserError
+from rung.storage.whole import write_whole
 
 if TYPE_CHECKING:
     from rung.nas.data.pictures import Pictures
@@ -177,7 +178,7 @@ def finish(cell: Path, found: Retrained, out: Path, update: bool, json: bool) ->
     if update:
         form = result_form(cell)
         form["accuracy"]["retrained"] = found.accuracy
-        write_text(cell, jsons.dumps(form, indent=1) + "\n")
+        write_whole(cell, jsons.dumps(form, indent=1) + "\n", "CELL")
     if json:
         output.print_json({"cell": str(cell), **found.to_dict(), "network": str(out)})
     else:
@@ -187,10 +188,3 @@ def finish(cell: Path, found: Retrained, out: Path, update: bool, json: bool) ->
     output.say(f"network {out} ({spoken_size(out.stat().st_size)}): rung.nas.load_network reads it")
     if update:
         output.say(f"{cell}: its accuracy retrained is {found.accuracy:.4f} now")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Whole, or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)

@@ -19,6 +19,7 @@ from rung.deploy.onnx_inputs import add_inputs
 from rung.deploy.onnx_preparation import add_preparation
 from rung.deploy.sample_rows import sample_rows
 from rung.errors import UserError
+from rung.storage.whole import write_whole
 from rung.tabular.columns import Column, Kind, prepare
 from rung.tabular.model import Member, Model
 from rung.tabular.names import listed
@@ -78,15 +79,7 @@ def export_onnx(
     session = _session(content)
     difference = _compare(model, session, frame)
     place = Path(path)
-    temporary = place.with_name(f".{place.name}.part")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(place)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"{place} cannot be written ({error.strerror or error}): give another --out"
-        ) from error
+    write_whole(place, content, "--out")
     inputs, outputs = session.get_inputs(), session.get_outputs()
     names = [x.name for x in inputs], [x.name for x in outputs]
     return Exported(place, len(content), len(frame), difference, *names)

@@ -12,6 +12,7 @@ from rung.nas.drawing_scene import KINDS, Box, Curve, Label, Mark, Scene, kind, 
 from rung.nas.drawing_svg import write_svg
 from rung.nas.genotype import CellGenotype, Genotype
 from rung.nas.space import Cell
+from rung.storage.whole import write_whole
 
 Weights = Mapping[str, Sequence[Sequence[float]]]
 
@@ -53,7 +54,7 @@ def draw(genotype: Genotype, path: str | Path, *, alphas: Weights | None = None)
     made = scene(genotype, alphas=alphas)
     try:
         if ending == ".svg":
-            path.write_text(write_svg(made), encoding="utf-8")
+            write_whole(path, write_svg(made), "--out")
         else:
             from rung.nas.drawing_picture import save
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from rung import __version__
-from rung.errors import UserError
 from rung.nas.drawing import svg
 from rung.nas.genotype import Genotype
 from rung.nas.report.courses import charts, perplexity, skip_chart
@@ -29,6 +28,7 @@ from rung.nas.report.words import (
     summary,
 )
 from rung.nas.result import SearchResult
+from rung.storage.whole import write_whole
 
 
 class Bar(NamedTuple):
@@ -47,20 +47,10 @@ def write_page(result: SearchResult, path: str | Path, command: str | None = Non
         command: what searches the same again; None from Python.
 
     Raises:
-        UserError: the file cannot be written.
+        DataError: the file cannot be written.
     """
-    path = Path(path)
-    page = render_page(result, command)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(page, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise UserError(
-            f"the page {path} cannot be written: {error.strerror or error}; give another path"
-        ) from error
-    return path
+    write_whole(path, render_page(result, command))
+    return Path(path)
 
 
 def render_page(result: SearchResult, command: str | None = None) -> str:

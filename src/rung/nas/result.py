@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rung.errors import SpaceError
 from rung.nas.genotype import Genotype
+from rung.storage.whole import write_whole
 
 
 def finite(value: Any) -> Any:
@@ -92,13 +92,12 @@ class SearchResult:
         return {**asdict(self), "genotype": self.genotype.to_dict(), "records": list(self.records)}
 
     def save(self, path: str | Path) -> None:
-        """Write the cell file: whole, or not at all."""
-        path = Path(path)
-        part = path.with_name(path.name + ".part")
-        part.write_text(
-            json.dumps(finite(self.to_dict()), indent=1, allow_nan=False) + "\n", encoding="utf-8"
-        )
-        os.replace(part, path)
+        """Write the cell file: whole, or not at all.
+
+        Raises:
+            DataError: it cannot be written.
+        """
+        write_whole(path, json.dumps(finite(self.to_dict()), indent=1, allow_nan=False) + "\n")
 
     @staticmethod
     def read(path: str | Path) -> SearchResult:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import zlib
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from rung.nas.genotype import Genotype
 from rung.nas.network import network
 from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.retraining_schedule import Schedule
+from rung.storage.whole import write_whole
 
 FORMAT: Final = "rung network 1"
 
@@ -139,13 +139,14 @@ def write(form: Mapping[str, Any], path: Path) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        torch.save(dict(form), part)
-        os.replace(part, path)
-    except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
-        raise DataError(f"{path} cannot be written ({error}): give another --out") from error
+
+    def saved(draft: Path) -> None:
+        try:
+            torch.save(dict(form), draft)
+        except RuntimeError as error:  # how torch tells of a full disk, or of a folder that is gone
+            raise OSError(str(error)) from error
+
+    write_whole(path, saved, "--out")
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rung.errors import DataError
+from rung.storage.whole import write_whole
 
 
 def write_text(place: Path, text: str, option: str) -> None:
@@ -16,12 +16,4 @@ def write_text(place: Path, text: str, option: str) -> None:
     Raises:
         DataError: the file cannot be written.
     """
-    temporary = place.with_name(f".{place.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(place)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise DataError(
-            f"{place} cannot be written ({error.strerror or error}); give another {option}"
-        ) from error
+    write_whole(place, text, option)
