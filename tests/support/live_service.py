@@ -16,9 +16,10 @@ from rung.storage import open_storage
 class Live:
     """One that can be stopped and started again on the same port, over the same storage."""
 
-    def __init__(self, storage, lease=30.0):
+    def __init__(self, storage, lease=30.0, caps=None):
         self.storage = str(storage)
         self.lease = lease
+        self.caps = caps or Caps()
         self.port = 0
         accounts = Accounts(self.storage)
         accounts.add_user("ann", Role.MEMBER)
@@ -35,7 +36,7 @@ class Live:
         self._accounts = Accounts(self.storage)
         self._opened = open_storage(self.storage)
         self.hub = Hub(self._opened, self._accounts, self.lease)
-        self.app = create_app(self.hub, self._accounts, Limits(), Caps())
+        self.app = create_app(self.hub, self._accounts, Limits(), self.caps)
         settings = Settings("127.0.0.1", self.port)
         place = listen(settings)
         self.port = place.getsockname()[1]
@@ -53,8 +54,8 @@ class Live:
 
 
 @contextmanager
-def live(storage, lease=30.0):
-    service = Live(storage, lease).start()
+def live(storage, lease=30.0, caps=None):
+    service = Live(storage, lease, caps).start()
     try:
         yield service
     finally:

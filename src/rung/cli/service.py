@@ -15,6 +15,7 @@ from rung.errors import UserError
 
 if TYPE_CHECKING:
     from rung.service.accounts import Accounts
+    from rung.service.context import Caps
     from rung.service.guards import Limits
     from rung.service.serving import Settings
 
@@ -50,6 +51,14 @@ def service(  # noqa: PLR0913  # a door
         str, typer.Option(metavar="SIZE", help="The largest request, but for checkpoints.")
     ] = "16MiB",
     max_upload: Annotated[str, typer.Option(metavar="SIZE", help="The largest checkpoint.")] = "4GiB",
+    checkpoints: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Where workers write checkpoints themselves, as s3://bucket/prefix; else they send them.",
+            show_default=False,
+        ),
+    ] = None,
     max_studies: Annotated[int, typer.Option(min=1, help="The most studies of one user.")] = 1000,
     lease: Annotated[
         float,
@@ -66,6 +75,8 @@ def service(  # noqa: PLR0913  # a door
 
     need("service", "rung service")
     from rung.deploy.listening import is_loopback
+    from rung.service.checkpoint_urls import check_default
+    from rung.service.context import Caps
     from rung.service.guards import Limits
     from rung.service.serving import Settings, own_names
 
@@ -79,22 +90,23 @@ def service(  # noqa: PLR0913  # a door
         open_metrics=is_loopback(host) and not allow_host,  # a proxy in front is not this machine only
         secure=tls_cert is not None,
     )
+    place = None if checkpoints is None else check_default(checkpoints)
+    caps = Caps(max_studies, checkpoint=limits.upload, checkpoints=place)
     settings = Settings(host, port, tls_cert, tls_key)
-    _run(storage, settings, limits, (max_studies, lease), bootstrap_token_file, log_format)
+    _run(storage, settings, limits, (caps, lease), bootstrap_token_file, log_format)
 
 
 def _run(
     storage: str,
     settings: Settings,
     limits: Limits,
-    most: tuple[int, float],
+    most: tuple[Caps, float],
     bootstrap: Path | None,
     log_format: Any,
 ) -> None:
     from rung.service import logs, serving
     from rung.service.accounts import Accounts
     from rung.service.app import create_app
-    from rung.service.context import Caps
     from rung.service.hub import Hub
     from rung.storage import open_storage, shown
 
@@ -108,10 +120,8 @@ def _run(
         warning = serving.check_place(settings, accounts.has_users())
         place = serving.listen(settings)
         logs.configure(log_format, verbose=output.verbose())
-        studies, lease = most
-        app = create_app(
-            Hub(opened, accounts, lease), accounts, limits, Caps(studies, checkpoint=limits.upload)
-        )
+        caps, lease = most
+        app = create_app(Hub(opened, accounts, lease), accounts, limits, caps)
         url = _url(settings, place.getsockname()[1])
         output.say(f"rung serves {shown(storage)} on {url}; Ctrl-C stops it")
         _say_tokens(accounts, settings, place.getsockname()[1], url)

@@ -141,7 +141,8 @@ def delete(
             typer.confirm(
                 f"Delete {name} with its {study.summary.trials} trials and all checkpoints?", abort=True
             )
-        places = places_of(store.read(name)) if study is not None else ()
+        ours = study is not None and client_of(store) is None  # a service clears up after its own
+        places = places_of(store.read(name)) if ours else ()
         store.delete(name)
     output.say(f"{name} is deleted")
     for place in places:

@@ -23,12 +23,9 @@ _LOCAL: Final[Mapping[str, Any]] = {  # options of this machine's runs, and what
     "executor": None,
     "address": None,
     "needs": None,
-    "scaling": None,
     "deterministic": 0,
     "evaluation_cost": None,
     "transfer": None,
-    "checkpoints": None,
-    "checkpoint_limit": None,
     "plan": False,
 }
 
@@ -93,8 +90,6 @@ def _check(options: Options) -> None:
             "that the service's workers can import, as MODULE:FUNCTION (train.py:train is train:train to a "
             "worker that has train.py in its working folder)"
         )
-    if options.devices is not None and not options.devices.isdecimal():
-        raise UserError(f"--devices {options.devices} is no number: a service gives each job the same number")
 
 
 def _space(options: Options) -> Any:
@@ -109,10 +104,12 @@ def _settings(options: Options) -> dict[str, Any]:
     """The options as `rung.Client.create` takes them."""
     from rung.cli.sizes import size
     from rung.cli.tune_options import numbers
+    from rung.cli.tuning import allotment, limit_of
 
+    devices, efficiency, scaling = allotment(options) or (1, None, None)
     same = (
         "objective resource eta method sampler scheduler trials budget total_resource target trial_time "
-        "retries seed noisy confirm weight priority min_slots max_slots"
+        "retries seed noisy confirm weight priority min_slots max_slots checkpoints"
     )
     return {
         "name": options.study,
@@ -121,6 +118,9 @@ def _settings(options: Options) -> dict[str, Any]:
         "reference": numbers(options.reference),
         "constraints": options.constraint or (),
         "trial_memory": size(options.trial_memory) if options.trial_memory else None,
-        "devices": int(options.devices or 1),
+        "devices": devices,
+        "efficiency": efficiency if devices == "auto" else None,
+        "scaling": scaling,
+        "checkpoint_limit": limit_of(options.checkpoint_limit) or None,
         **{name: getattr(options, name) for name in same.split()},
     }

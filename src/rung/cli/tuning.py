@@ -104,7 +104,7 @@ def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
     from rung.study import Study
 
     sampler, scheduler = _policies(options)
-    allotment = _allotment(options)  # bad input leaves no study behind
+    devices = allotment(options)  # bad input leaves no study behind
     study = Study(
         load_space(options.space, loaded),
         metric=setting(loaded, "metric", options.metric, "loss"),
@@ -132,14 +132,14 @@ def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
         trial_memory=memory,
     )
     with _nothing_left_if_refused(study, options.storage):
-        if allotment is not None:
-            study.allot(*allotment)
+        if devices is not None:
+            study.allot(*devices)
         if options.fix:
             study.fix(assignments(options.fix))
     return study
 
 
-def _allotment(options: Options) -> tuple[int | str, float, str | None] | None:
+def allotment(options: Options) -> tuple[int | str, float, str | None] | None:
     """What `--devices` and its like say, looked at before a study is opened; None if they say nothing."""
     from rung.study.devices import make_allotment
 

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
 from rung.errors import MissingError
+from rung.service import checkpoint_urls
 from rung.service.access import Principal, Role, needs
 from rung.service.context import Context, context_of, own
 from rung.service.models import Known, NewStudy, StudyChange, Wish, numbers
@@ -15,6 +16,7 @@ from rung.service.problems import Problem
 from rung.service.views import study_detail, study_view, trial_view
 from rung.service.wishes import once, wished
 from rung.study.changing import known_result
+from rung.study.checkpoint_places import places_of
 from rung.trials import events as ev
 from rung.trials.history import History
 
@@ -44,7 +46,8 @@ def create(  # a door
             "too many studies",
             f"{who.user} has {here.caps.studies} studies, the most: delete some first",
         )
-    row = here.hub.create(new, who.user, key)
+    place = checkpoint_urls.named(new.checkpoints, here.caps.checkpoints)
+    row = here.hub.create(new.model_copy(update={"checkpoints": place}), who.user, key)
     response.headers["Location"] = f"{request.url.path}/{quote(row.name, safe='')}"
     return shown(here, row.name)
 
@@ -97,7 +100,9 @@ def change(name: str, change: StudyChange, who: Member, here: Here) -> dict[str,
 @router.delete("/{name}", status_code=204, summary="Remove a study, its log and its files.")
 def delete(name: str, who: Member, here: Here) -> None:
     own(here, name, who)
+    places = places_of(here.hub.storage.read(name))
     here.hub.delete(name)
+    checkpoint_urls.cleared(name, places)
 
 
 @router.post("/{name}/pause", summary="Have its jobs save and stop at their next report.")

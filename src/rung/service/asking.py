@@ -9,10 +9,13 @@ import msgspec
 
 from rung.errors import StudyError
 from rung.service.shared import Hosted, check_address
+from rung.study.checkpoint_places import TOPIC, place_of
+from rung.study.devices import AUTO, Allotment, allotment_events, make_allotment
 from rung.study.limits import make_limits
 from rung.study.methods import combination
-from rung.study.settings import Settings
-from rung.trials.events import Limits, LimitsChanged
+from rung.study.settings import Settings, make_identity
+from rung.study.writer import Writer
+from rung.trials.events import Event, Limits, LimitsChanged, Recorded, StudyCreated
 from rung.trials.history import History
 
 if TYPE_CHECKING:
@@ -58,7 +61,33 @@ def asked_for(new: NewStudy) -> tuple[Settings, Limits, Any]:
         sampler, scheduler = named.sampler, named.scheduler
     limits = make_limits(*(getattr(new, name) for name in _ENDS))
     given = {name: getattr(new, name) for name in _SETTINGS}
-    return Settings(**given, sampler=sampler, scheduler=scheduler), limits, from_json(new.space)
+    settings, space = Settings(**given, sampler=sampler, scheduler=scheduler), from_json(new.space)
+    if (wanted := _allotment(new)) is not None:  # refused before there is a study
+        begun = History().fold_all([StudyCreated(make_identity(space, settings), "", 0.0)])
+        allotment_events(begun, wanted, 0.0)
+    return settings, limits, space
+
+
+def _allotment(new: NewStudy) -> Allotment | None:
+    """How many devices jobs get as they climb; None where it is the same number for each."""
+    if new.devices == AUTO:
+        curve: dict[Any, float] | None = new.scaling  # JSON's keys are text
+        return make_allotment(AUTO, 0.75 if new.efficiency is None else new.efficiency, curve)
+    if new.efficiency is not None or new.scaling is not None:
+        raise StudyError("efficiency and scaling say how many devices are worth it: give devices 'auto' too")
+    return None
+
+
+def begin(writer: Writer, new: NewStudy, limits: Limits, now: float) -> None:
+    """Write into a new study's log what was asked for beside its settings."""
+    writer.set_limits(limits, now)
+    events: list[Event] = []
+    if (wanted := _allotment(new)) is not None:
+        events += allotment_events(writer.history, wanted, now)
+    if new.checkpoints is not None or new.checkpoint_limit is not None:
+        place = None if new.checkpoints is None else place_of(new.checkpoints, writer.log.key)
+        events.append(Recorded(TOPIC, {"place": place, "limit": new.checkpoint_limit}, None, now))
+    writer.commit(events)
 
 
 def hosted_as(new: NewStudy, owner: str, request: str) -> Hosted:
@@ -70,8 +99,9 @@ def hosted_as(new: NewStudy, owner: str, request: str) -> Hosted:
         new.priority,
         new.min_slots,
         new.max_slots,
-        new.devices,
+        1 if new.devices == AUTO else new.devices,
         request=request,
+        auto=new.devices == AUTO,
     )
 
 

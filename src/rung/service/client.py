@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -15,6 +15,9 @@ from rung.service.events import followed, logged
 from rung.service.http import PATIENCE, Api, Call, find_token
 from rung.service.wire import StudyInfo, sent
 from rung.trials.events import Event
+
+if TYPE_CHECKING:
+    from rung.study.devices import Scaling
 
 _PAGE: Final = 1000
 
@@ -106,7 +109,11 @@ class Client(Jobs):
         priority: int = 0,
         min_slots: int = 0,
         max_slots: int | None = None,
-        devices: int = 1,
+        devices: int | str = 1,
+        efficiency: float | None = None,
+        scaling: Scaling | None = None,
+        checkpoints: str | None = None,
+        checkpoint_limit: int | None = None,
     ) -> StudyInfo:
         """Begin a study; the settings are those of `rung.tune`.
 
@@ -114,7 +121,11 @@ class Client(Jobs):
             objective: "module:function" that the service's workers have. None: nobody's but those who `ask`
                 and `tell`, or `run`. Code is never sent.
             weight, priority, min_slots, max_slots: how it shares the workers with other studies.
-            devices: slots that one job takes.
+            devices: slots that one job takes, or "auto": more as its trial climbs.
+            efficiency, scaling: with "auto", see `rung.tune`.
+            checkpoints: a URL below which workers write them, such as "s3://bucket/prefix"; "study": they are
+                sent to the service. None: as the service does unless told.
+            checkpoint_limit: bytes that they may have together.
 
         Raises:
             ConflictError: the name is taken.
@@ -123,6 +134,7 @@ class Client(Jobs):
         given = {key: value for key, value in locals().items() if key not in ("self", "space")}
         if reference is not None and not isinstance(reference, Sequence):
             given["reference"] = [reference]
+        given["scaling"] = _curve(devices, efficiency, scaling)
         body = {"space": _form(space), **{key: _plain(value) for key, value in given.items()}}
         return self._info(Call("POST", "/studies", body))
 
@@ -268,6 +280,16 @@ def _form(space: Any) -> Any:
 
         space = from_configspace(space)
     return to_json(space)
+
+
+def _curve(devices: int | str, efficiency: float | None, scaling: Scaling | None) -> dict[str, float] | None:
+    """The speed-ups, read where they are in a file of this machine."""
+    if scaling is None:
+        return None
+    from rung.study.devices import make_allotment
+
+    wanted = make_allotment(devices, 0.75 if efficiency is None else efficiency, scaling)
+    return {str(count): speedup for count, speedup in wanted.scaling}
 
 
 def _plain(value: Any) -> Any:

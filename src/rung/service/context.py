@@ -27,11 +27,13 @@ class Caps:
         studies: of one user, in the storage.
         page: items of one page.
         checkpoint: bytes of one checkpoint that is sent through the service.
+        checkpoints: the URL below which workers write those of studies that name none; None: they are sent.
     """
 
     studies: int = 1000
     page: int = 1000
     checkpoint: int = 4 * 2**30
+    checkpoints: str | None = None
 
 
 @dataclass(frozen=True)

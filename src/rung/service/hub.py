@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rung.errors import ConflictError, LeaseError, MissingError, StorageError, UserError
-from rung.service.asking import asked_for, changed_limits, hosted_as, limits_of
+from rung.service.asking import asked_for, begin, changed_limits, hosted_as, limits_of
 from rung.service.hosting import HostedStudy, Told
 from rung.service.leases import was_told
 from rung.service.shared import Hosted, Known, Register, check_address, checked
@@ -172,7 +172,7 @@ class Hub:
                 raise ConflictError(f"the name {new.name!r} is taken: choose another, or delete that study")
             writer = open_or_begin(space, settings, self.storage, new.name).writer
             try:
-                writer.set_limits(limits, self.now())
+                begin(writer, new, limits, self.now())
                 self._known.keep(writer.log.key, hosted)
             except BaseException:
                 writer.log.close()

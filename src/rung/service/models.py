@@ -46,6 +46,9 @@ class NewStudy(Shares, Ends):
     """A study to create; as in `rung.tune`, but for the objective, which is named and not sent.
 
     `objective` is "module:function" that workers have, or null: then outside workers ask and tell.
+    `devices` is the number of slots of each job, or "auto", with `efficiency` and `scaling` (speed-up by
+    number of devices). `checkpoints` is the URL below which workers write them, "study" for the service's own
+    keeping, or null for what the service does unless told; `checkpoint_limit` is their bytes together.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -65,7 +68,11 @@ class NewStudy(Shares, Ends):
     objective: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$", max_length=300)] | None = (
         None
     )
-    devices: Annotated[int, Field(ge=1, le=1024)] = 1
+    devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = 1
+    efficiency: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
+    scaling: Annotated[dict[str, float], Field(max_length=1024)] | None = None
+    checkpoints: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
+    checkpoint_limit: Annotated[int, Field(ge=1, lt=2**60)] | None = None
 
 
 class StudyChange(Body):

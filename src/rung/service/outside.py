@@ -17,6 +17,7 @@ from rung.errors import StudyError, UserError
 from rung.executors.base import Job as LocalJob
 from rung.executors.checkpoint_files import DamagedError
 from rung.executors.inline import InlineExecutor
+from rung.executors.remote import is_url
 from rung.executors.setup import Setup
 from rung.service.delivery import Delivery
 from rung.service.http import Api, Call, part
@@ -110,9 +111,9 @@ class Outside:
         call = Call("POST", f"/studies/{part(self._study)}/ask", {"worker": self._worker})
         return msgspec.convert(self._api.json(call), Asked)
 
-    def executor(self, folder: Path) -> InlineExecutor:
+    def executor(self, folder: Path, checkpoints: str | None) -> InlineExecutor:
         """What runs one job."""
-        return InlineExecutor(Setup(self._function, self._metric, 1, folder))
+        return InlineExecutor(Setup(self._function, self._metric, 1, folder, checkpoints=checkpoints))
 
     @property
     def api(self) -> Api:
@@ -132,7 +133,7 @@ class _Run:
         self._job = job
         self._lease = lease
         self._folder = folder
-        self._executor = outside.executor(folder)
+        self._executor = outside.executor(folder, job.checkpoints)
         self._delivery = Delivery(outside.api, job, folder, _warn)
         self._over = threading.Event()
         self._cancelled = False
@@ -153,8 +154,9 @@ class _Run:
         job = self._job
         with tempfile.TemporaryDirectory(prefix="rung-from-") as place:
             try:
-                start = None if job.checkpoint is None else f"{place}/checkpoint"
-                if start is not None:
+                start = job.checkpoint
+                if start is not None and not is_url(start):  # which the executor reads itself
+                    start = f"{place}/checkpoint"
                     download(self._outside.api, job.study, job.checkpoint or "", Path(start), job.digest)
             except DamagedError as error:
                 damaged = CheckpointDamaged(job.trial, str(error), job.attempt)

@@ -17,7 +17,8 @@ class Hosted(msgspec.Struct, frozen=True):
         owner: the user who made it.
         objective: "module:function" that workers have; None: outside workers ask and tell.
         weight, priority, min_slots, max_slots: how it shares the workers, see `rung.cluster.sharing`.
-        devices: slots that one job takes.
+        devices: slots that one job takes at least.
+        auto: whether a job takes more as its trial climbs; its log says how that is found.
         wanted: what its owner wants of it, "running", "paused" or "stopped".
         request: the idempotency key of the request that made it.
     """
@@ -31,6 +32,7 @@ class Hosted(msgspec.Struct, frozen=True):
     devices: int = 1
     wanted: str = "running"
     request: str = ""
+    auto: bool = False
 
 
 def checked(hosted: Hosted) -> Hosted:

@@ -11,6 +11,9 @@ import msgspec
 from rung.service.hosting import Grant, HostedStudy
 from rung.service.shared import Hosted
 from rung.storage.base import StudyRow
+from rung.study.checkpoint_places import wanted
+from rung.study.checkpoint_words import kept
+from rung.study.devices import AUTO, allotted
 
 if TYPE_CHECKING:
     from rung.study.records import TrialRecord
@@ -43,12 +46,18 @@ def study_view(row: StudyRow, hosted: Hosted | None, active: HostedStudy | None)
         "lost_leases": active.leases.lost if active is not None else 0,
         "owner": hosted.owner if hosted is not None else None,
         "objective": hosted.objective if hosted is not None else None,
-        "devices": hosted.devices if hosted is not None else 1,
+        "devices": _devices(hosted),
         "sharing": {
             name: getattr(hosted, name) if hosted is not None else default
             for name, default in (("weight", 1.0), ("priority", 0), ("min_slots", 0), ("max_slots", None))
         },
     }
+
+
+def _devices(hosted: Hosted | None) -> int | str:
+    if hosted is None:
+        return 1
+    return AUTO if hosted.auto else hosted.devices
 
 
 def state_of(row: StudyRow, hosted: Hosted | None, active: HostedStudy | None) -> str:
@@ -87,8 +96,18 @@ def study_detail(history: History) -> dict[str, Any]:
         "scheduler": identity.scheduler.name,
         "seed": identity.seed,
         "limits": plain(msgspec.to_builtins(history.limits)),
+        "checkpoints": {**wanted(history)._asdict(), **kept(history)._asdict()},
+        **_scaling(history),
         "incumbent": found,
     }
+
+
+def _scaling(history: History) -> dict[str, Any]:
+    """By what a trial gets more devices as it climbs; nulls where it does not."""
+    told = allotted(history)
+    if told is None or told.devices != AUTO:
+        return {"efficiency": None, "scaling": None}
+    return {"efficiency": told.efficiency, "scaling": {str(count): rate for count, rate in told.scaling}}
 
 
 def trial_view(record: TrialRecord) -> dict[str, Any]:

@@ -100,6 +100,8 @@ class StudyInfo(Answered, frozen=True, kw_only=True):
         state: created, running, waiting, pausing, stopping, paused, done, idle or interrupted.
         spent: resource spent so far, in the study's unit; `seconds` of wall time.
         running: jobs that run now; `lost_leases`: jobs of which nothing was heard for too long.
+        devices: slots of each job, or "auto": more as its trial climbs, by `efficiency` and `scaling`.
+        checkpoints: place (a URL, or None: the service's own keeping), limit in bytes, number, size.
         limits: when it ends, as `rung.trials.events.Limits`.
         incumbent: the best so far: trial, resource, value, config.
     """
@@ -121,7 +123,7 @@ class StudyInfo(Answered, frozen=True, kw_only=True):
     events: int = 0
     running: int = 0
     lost_leases: int = 0
-    devices: int = 1
+    devices: int | str = 1
     sharing: dict[str, Any] = {}
     space: dict[str, Any] = {}
     mode: str = "min"
@@ -131,6 +133,9 @@ class StudyInfo(Answered, frozen=True, kw_only=True):
     scheduler: str = ""
     seed: int = 0
     limits: dict[str, Any] = {}
+    checkpoints: dict[str, Any] = {}
+    efficiency: float | None = None
+    scaling: dict[str, float] | None = None
     incumbent: dict[str, Any] | None = None
 
 
