@@ -204,8 +204,15 @@ def test_logs(rung, objective: str, folder) -> None:
 def test_methods(rung) -> None:
     rows = json.loads(rung("methods", "--json").stdout)
     kinds = {row["kind"] for row in rows}
-    assert kinds == {"sampler", "scheduler", "combination", "learner"}
-    assert {"kde", "random", "grid", "asha", "hyperband", "bohb"} <= {row["name"] for row in rows}
+    assert kinds == {
+        "sampler",
+        "scheduler",
+        "combination",
+        "learner",
+        "search strategy",
+        "search in Python",
+    }
+    assert {"kde", "random", "grid", "asha", "hyperband", "bohb", "asap"} <= {row["name"] for row in rows}
     shown = rung("methods").stdout
     assert all(row["line"] in shown for row in rows)
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from nas.nas_support import SMALL, TinyTask
 from rung.errors import UserError
 from rung.nas.choice import choice_of
+from rung.nas.discrete.table import DISCRETE
 from rung.nas.loop import Plan, State, derive, run, start
 from rung.nas.moment import Moment
 from rung.nas.network import network
@@ -25,6 +26,7 @@ from rung.nas.space import SPACES, Cell, Space
 from rung.nas.strategies.asap import Asap
 from rung.nas.strategies.base import Strategy, best_edges, derive_best, softmax
 from rung.nas.strategies.darts import FirstOrder, SecondOrder
+from rung.nas.strategies.described import COMPLETE, GRADIENT
 from rung.nas.strategies.fair import Fair, zero_one_loss
 from rung.nas.strategies.gdas import Gdas
 from rung.nas.strategies.p_darts import PDarts, narrowed, weakest
@@ -364,3 +366,8 @@ def test_a_recurrent_space_has_alphas_of_its_own_shape() -> None:
     space: Space = SPACES["recurrent"]
     assert FirstOrder().begin(space, 0)["recurrent"].shape == (36, 5)
     assert replace(Snas(), high=2.0).temperature(Moment(0, 0, 5)) == 2.0
+
+
+def test_every_strategy_is_described() -> None:
+    assert list(GRADIENT) == list(STRATEGIES)
+    assert list(COMPLETE) == list(DISCRETE)

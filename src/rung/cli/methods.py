@@ -1,4 +1,4 @@
-"""`rung methods`: every sampler, scheduler, named combination and learner."""
+"""`rung methods`: every sampler, scheduler, named combination, learner and search strategy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Row(NamedTuple):
 
 
 def methods(json: Json = False) -> None:
-    """List every sampler, scheduler, named combination and learner: what it does, and its paper."""
+    """List every sampler, scheduler, combination, learner, search strategy: what it does, and its paper."""
     rows = table()
     if json:
         output.print_json([row._asdict() for row in rows])
@@ -35,6 +35,7 @@ def _brief(paper: str) -> str:
 
 def table() -> list[Row]:
     """All methods; plug-ins of samplers and schedulers too, without loading them."""
+    from rung.nas.strategies.described import COMPLETE, GRADIENT
     from rung.samplers import FAMILY
     from rung.schedulers import known_schedulers
     from rung.study.methods import METHODS
@@ -49,4 +50,6 @@ def table() -> list[Row]:
     for name, one in METHODS.items():
         rows.append(Row(name, "combination", f"{one.sampler} + {one.scheduler}: {one.line}", one.paper))
     rows += [Row(learner.name, "learner", learner.line, "") for learner in learners().values()]
+    for kind, strategies in (("search strategy", GRADIENT), ("search in Python", COMPLETE)):
+        rows += [Row(name, kind, one.line, one.paper) for name, one in strategies.items()]
     return rows

@@ -22,7 +22,8 @@ Data = Annotated[
 Strategy = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="asap, darts, darts1, snas, gdas, pc_darts, p_darts, darts_pt, fair or random."
+        metavar="NAME",
+        help="asap, darts, darts1, snas, gdas, pc_darts, p_darts, darts_pt, fair or random (rung methods).",
     ),
 ]
 CellKind = Annotated[str, typer.Option("--cell", metavar="cnn|rnn", help="Of pictures, or of text.")]

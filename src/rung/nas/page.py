@@ -24,10 +24,10 @@ from rung.nas.report.words import (
     plural,
     score,
     scores,
-    strategy_name,
     summary,
 )
 from rung.nas.result import SearchResult
+from rung.nas.strategies.described import strategy_title
 from rung.storage.whole import write_whole
 
 
@@ -72,7 +72,7 @@ def _context(result: SearchResult, command: str | None) -> dict[str, Any]:
     drawn = series(result) if result.records else None
     return {
         "result": result,
-        "strategy": strategy_name(result.strategy),
+        "strategy": strategy_title(result.strategy),
         "summary": summary(result),
         "stages": [(stage, score(result, value)) for stage, value in scores(result).items()],
         "best": _last_known(result),

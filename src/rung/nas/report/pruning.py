@@ -6,8 +6,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from rung.nas.report.series import CellSeries, Edge, Look, Series
-from rung.nas.report.words import plural, strategy_name
+from rung.nas.report.words import plural
 from rung.nas.result import SearchResult
+from rung.nas.strategies.described import strategy_title
 
 
 class Stripe(NamedTuple):
@@ -59,7 +60,7 @@ def pruning_words(result: SearchResult) -> str:
     if not gone:
         return (
             f"Nothing was pruned: all {left:,} operations were there in the last epoch, and the cell was "
-            f"chosen among them afterwards, as {strategy_name(result.strategy)} does."
+            f"chosen among them afterwards, as {strategy_title(result.strategy)} does."
         )
     count = sum(many for _, many in gone)
     when = f"before epoch {gone[0][0]}"

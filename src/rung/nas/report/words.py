@@ -9,21 +9,10 @@ from typing import Any, Final
 from rung.nas.drawing_scene import kind
 from rung.nas.genotype import CellGenotype
 from rung.nas.result import SearchResult
+from rung.nas.strategies.described import strategy_title
 
 STAGES: Final = ("searched", "derived", "retrained")
 EXACT: Final = 1e-3  # a difference of outputs below it is one of rounding
-_STRATEGIES: Final[Mapping[str, str]] = {
-    "random": "random search with shared weights",
-    "darts1": "first-order DARTS",
-    "darts": "second-order DARTS",
-    "asap": "ASAP",
-    "snas": "SNAS",
-    "gdas": "GDAS",
-    "pc_darts": "PC-DARTS",
-    "p_darts": "P-DARTS",
-    "darts_pt": "DARTS-PT",
-    "fair": "FairDARTS",
-}
 _UNKNOWN: Final = "–"
 _SIZES: Final = (
     (1e18, "quintillion"),
@@ -37,11 +26,6 @@ _SIZES: Final = (
 def known(value: Any) -> bool:
     """Whether it is a finite number."""
     return isinstance(value, int | float) and math.isfinite(value)
-
-
-def strategy_name(name: str) -> str:
-    """As papers call it; a name that is not known is its own."""
-    return _STRATEGIES.get(name, name)
 
 
 def percent(value: float | None) -> str:
@@ -100,7 +84,7 @@ def score(result: SearchResult, value: float | None) -> str:
 
 def summary(result: SearchResult) -> str:
     """What was found, in one sentence."""
-    strategy = strategy_name(result.strategy)
+    strategy = strategy_title(result.strategy)
     searched = (
         f"{strategy[:1].upper() + strategy[1:]} searched the space {result.space} on {result.data}, seed "
         f"{result.seed}, for {plural(len(result.records), 'epoch')} ({_cost(result.cost)})"
