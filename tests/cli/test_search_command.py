@@ -78,19 +78,34 @@ def test_json_is_all_that_stands_on_stdout(here: Path) -> None:
 
 def test_a_comparison_goes_on_where_it_was(here: Path) -> None:
     words = ["compare", "--data", "two.npz", "--strategies", "random,darts1", "--seeds", "1", *FEW]
-    words += ["--set", "samples=2"]
-    refused = rung(*words)  # a setting that not all strategies have
-    assert refused.exit_code == 2
-    assert "samples" in refused.output
-    first = rung(*words[:-2], "--json")
+    for extra, why in (
+        ("samples=2", "STRATEGY.NAME=VALUE"),  # a setting that not all strategies have
+        ("asap.T0=2", "none of the strategies compared, random, darts1"),
+        ("darts1.batsch=2", "has no setting 'batsch'"),
+    ):
+        refused = rung(*words, "--set", extra)
+        assert (refused.exit_code, why in refused.output) == (2, True), refused.output
+    own = ["--set", "random.samples=2", "--set", "darts1.alpha_rate=0.01"]
+    first = rung(*words, *own, "--json")
     assert first.exit_code == 0, first.output
     assert {line["strategy"] for line in json.loads(first.stdout)} == {"random", "darts1"}
     rows = (here / "compare.jsonl").read_text()
-    second = rung(*words[:-2])
+    kept = {row["strategy"]: row["options"] for row in map(json.loads, rows.splitlines())}
+    assert kept["random"]["samples"] == 2
+    assert kept["darts1"]["alpha_rate"] == 0.01
+    assert "samples" not in kept["darts1"]
+    drawing = (here / "compare.svg").read_text()
+    assert "first-order DARTS" in drawing
+    assert drawing.count("seed 0: ") == 2  # a dot each
+    second = rung(*words, *own)
     assert "0 searches, 2 rows" in second.stderr
     assert (here / "compare.jsonl").read_text() == rows
+    other = rung(*words, *own[:3], "darts1.alpha_rate=0.02")
+    assert other.exit_code == 2
+    assert "with alpha_rate 0.01, not 0.02" in other.output
     (here / "compare.jsonl").write_text("{}\n")
     assert rung(*words[:-2]).exit_code == 2
+    assert rung(*words, "--picture", "compare.png").exit_code == 2
 
 
 @pytest.mark.parametrize(

@@ -19,15 +19,16 @@ from rung.cli.search_options import (
     Epochs,
     Limit,
     Preset,
-    Settings,
     Size,
     SpaceName,
     setting,
 )
+from rung.cli.sizes import spoken_size
 from rung.errors import UserError
+from rung.study.durations import spoken
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rung.nas.comparing import Line, Row
     from rung.nas.planning import Request
@@ -40,6 +41,17 @@ Strategies = Annotated[
     ),
 ]
 Seeds = Annotated[int, typer.Option(min=1, help="Searches of each strategy, with seeds from 0.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="[STRATEGY.]NAME=VALUE",
+        help="A setting of all, such as batch=64, or of one strategy, such as asap.T0=2. Repeatable.",
+    ),
+]
+Picture = Annotated[
+    Path, typer.Option(metavar="FILE.svg", help="Where the errors and costs are drawn, as a picture.")
+]
 Rows = Annotated[
     Path,
     typer.Option(
@@ -63,43 +75,70 @@ def compare(  # noqa: PLR0913  # a door
     settings: Settings = None,
     device: Device = "auto",
     out: Rows = Path("compare.jsonl"),
+    picture: Picture = Path("compare.svg"),
     json: Json = False,
 ) -> None:
     """Compare strategies: mean and spread over seeds, cost, relaxation gap, and a paired test."""
-    from rung.cli.begin import check_writable
+    given = dict(locals())  # first of all, so that it has the options and nothing else
     from rung.cli.search_run import space_named
     from rung.deploy.extras import need
 
     if data is None:
         raise UserError("rung search compare needs --data, as rung search does")
+    _check_places(data, out, picture)
     names = [name.strip() for name in strategies.split(",") if name.strip()]
     need("torch", "rung search")
+    from rung.nas.comparing import check_options, check_owners, options_of
     from rung.nas.planning import Request
-    from rung.nas.strategies.table import make
 
-    for name in names:
-        make(name)  # says what is wrong with it
-    check_writable(out, "--out")
-    request = Request(
-        data=data,
-        cell=cell,
-        space=space_named(space),
-        preset=preset,
-        epochs=epochs,
-        limit=limit,
-        cutout=cutout,
-        size=size,
-        classes=classes,
-        settings=dict(setting(text) for text in settings or ()),
-        device=device,
-    )
+    pairs = [setting(text) for text in settings or ()]
+    check_owners(names, pairs)
+    shared = ("data", "cell", "preset", "epochs", "limit", "cutout", "size", "classes", "device")
+    request = Request(space=space_named(space), **{name: given[name] for name in shared})
+    requests = {name: _checked(request, name, pairs) for name in names}
     rows = _rows(out)
+    options = {name: options_of(own) for name, own in requests.items()}
+    check_options(rows, names, options.__getitem__)
     try:
-        _search(names, seeds, request, rows, out)
+        _search(requests, seeds, rows, out)
     except KeyboardInterrupt:
         output.say(f"interrupted: {len(rows)} rows are in {out}; the same command goes on")
         raise
-    _tell(rows, json=json)
+    _tell([row for row in rows if row.strategy in names], picture, words=cell == "rnn", json=json)
+
+
+def _check_places(data: str, out: Path, picture: Path) -> None:
+    from rung.cli.begin import check_apart, check_writable
+
+    check_writable(out, "--out")
+    check_writable(picture, "--picture")
+    check_apart(out, "--out", {"the data itself": data})
+    check_apart(picture, "--picture", {"the data itself": data, "the rows' file": out})
+    if picture.suffix.lower() != ".svg":
+        raise UserError(f"--picture names a file that ends in .svg, not {picture}")
+
+
+def _checked(request: Request, strategy: str, pairs: Sequence[tuple[str, Any]]) -> Request:
+    """The request for a strategy, once it is known that all settings can be used.
+
+    Raises:
+        UserError: one cannot; for one that another strategy has it says how to give it to that alone.
+    """
+    from dataclasses import replace
+
+    from rung.nas.comparing import settings_for
+    from rung.nas.planning import strategy_of
+
+    own = replace(request, strategy=strategy, settings=settings_for(strategy, pairs))
+    try:
+        strategy_of(own)
+    except UserError as error:
+        if "has no setting" not in str(error):
+            raise
+        raise UserError(
+            f"{error}; what one strategy alone has is given as --set STRATEGY.NAME=VALUE"
+        ) from error
+    return own
 
 
 def _rows(path: Path) -> list[Row]:
@@ -118,24 +157,25 @@ def _rows(path: Path) -> list[Row]:
         raise UserError(f"{path} holds no rows of a comparison: give another --out") from error
 
 
-def _search(names: Sequence[str], seeds: int, request: Request, rows: list[Row], out: Path) -> None:
+def _search(requests: Mapping[str, Request], seeds: int, rows: list[Row], out: Path) -> None:
     from dataclasses import replace
 
     from rung.cli.search_progress import SearchProgress
     from rung.nas.comparing import compare as compared
-    from rung.nas.comparing import runs
+    from rung.nas.comparing import options_of, runs
     from rung.nas.searching import Search
 
+    names = list(requests)
     waiting = runs(names, seeds, rows)
     output.say(f"{len(waiting)} searches, {len(rows)} rows in {out} already")
 
     def one(name: str, seed: int) -> SearchResult:
         progress = SearchProgress(f"{name}, seed {seed}")
-        search = Search(replace(request, strategy=name, seed=seed), "memory", None, progress)
+        search = Search(replace(requests[name], seed=seed), "memory", None, progress)
         with progress.showing():
             return search.run(progress.phase)
 
-    for row in compared(names, seeds, one, tuple(rows)):
+    for row in compared(names, seeds, one, tuple(rows), lambda name: options_of(requests[name])):
         rows.append(row)
         with out.open("a", encoding="utf-8") as file:
             file.write(jsons.dumps(row.to_dict()) + "\n")
@@ -145,21 +185,40 @@ def _search(names: Sequence[str], seeds: int, request: Request, rows: list[Row],
         )
 
 
-def _tell(rows: Sequence[Row], *, json: bool) -> None:
+def _tell(rows: Sequence[Row], picture: Path, *, words: bool, json: bool) -> None:
     from dataclasses import asdict
 
     from rung.nas.comparing import table
+    from rung.nas.comparing_picture import write_picture
 
     lines = table(rows)
+    what = "loss of the retrained network, nats a word" if words else "error of the retrained network"
     if json:
         output.print_json([asdict(line) for line in lines])
-        return
-    output.out().print(drawn(lines))
+    else:
+        output.out().print(drawn(lines, what))
+    if lines:
+        write_picture(rows, lines, picture, what)
+        output.say(f"picture   {picture} ({spoken_size(picture.stat().st_size)})")
 
 
-def drawn(lines: Sequence[Line]) -> Any:
-    """The table in the papers' form."""
-    heads = ("seeds", "error", "best", "parameters", "search", "gap", "to random", "p")
+def drawn(lines: Sequence[Line], what: str) -> Any:
+    """The table in the papers' form.
+
+    Args:
+        what: the error is, in words.
+    """
+    heads = (
+        "seeds",
+        what.split()[0],
+        "best",
+        "parameters",
+        "search",
+        "multiply-adds",
+        "gap",
+        "to random",
+        "p",
+    )
     table = output.grid("strategy", *heads, right=heads)
     for line in lines:
         table.add_row(
@@ -168,11 +227,12 @@ def drawn(lines: Sequence[Line]) -> Any:
             f"{line.error:.4f} ± {line.spread:.4f}",
             f"{line.best:.4f}",
             f"{line.parameters:,.0f}",
-            f"{line.seconds:.0f} s",
+            spoken(line.seconds),
+            f"{line.multiply_adds:.3g}",
             "" if line.gap is None else f"{line.gap:.2g}",
             "" if line.difference is None else f"{line.difference:+.4f}",
             "" if line.p is None else f"{line.p:.3f}",
         )
-    table.caption = "error of the retrained network; p of the exact sign-flip test over paired seeds"
+    table.caption = f"{what}; p of the exact sign-flip test over paired seeds"
     table.caption_justify = "left"
     return table

@@ -5,13 +5,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
-from typing import Any, Final
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from rung.errors import UserError
 from rung.nas.result import SearchResult
+
+if TYPE_CHECKING:
+    from rung.nas.planning import Request
 
 BASELINE: Final = "random"  # what every claim must beat, where it is among the strategies
 
@@ -28,6 +32,7 @@ class Row:
         seconds, passes, images, multiply_adds: cost of the search.
         gap_outputs: the relaxation gap, see `rung.nas.result.Gap`.
         genotype: in its JSON form.
+        options: what it was searched with, but for strategy and seed: by name.
     """
 
     strategy: str
@@ -42,6 +47,7 @@ class Row:
     multiply_adds: float
     gap_outputs: float | None
     genotype: Mapping[str, Any]
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """For a line of JSON."""
@@ -49,12 +55,12 @@ class Row:
 
     @staticmethod
     def from_dict(form: Mapping[str, Any]) -> Row:
-        """The inverse; what is not a row's is left out."""
-        return Row(**{f.name: form[f.name] for f in fields(Row)})
+        """The inverse; what is not a row's is left out. Rows of old have no options."""
+        return Row(**{"options": {}, **{f.name: form[f.name] for f in fields(Row) if f.name in form}})
 
     @staticmethod
-    def of(result: SearchResult) -> Row:
-        """Of a search."""
+    def of(result: SearchResult, options: Mapping[str, Any] | None = None) -> Row:
+        """Of a search with these options."""
         words = bool(result.perplexity)
         given: Mapping[str, float | None] = result.perplexity if words else asdict(result.accuracy)
         values = {
@@ -74,6 +80,7 @@ class Row:
             cost["multiply_adds"],
             result.relaxation_gap.outputs,
             result.genotype.to_dict(),
+            dict(options or {}),
         )
 
 
@@ -106,6 +113,62 @@ class Line:
     p: float | None = None
 
 
+def options_of(request: Request) -> dict[str, Any]:
+    """What must be alike where searches stand beside each other: all but strategy, seed and device."""
+    kept = ("cell", "preset", "epochs", "limit", "cutout", "size", "classes")
+    space = request.space if isinstance(request.space, str | None) else request.space.name
+    settings = dict(sorted(request.settings.items()))
+    data = Path(str(request.data)).name  # wherever it lies
+    return {"data": data, "space": space, **{name: getattr(request, name) for name in kept}, **settings}
+
+
+def settings_for(strategy: str, settings: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """Those of a strategy: its own, written NAME.SETTING, before those that all share.
+
+    Args:
+        settings: (name, value), later ones before earlier.
+    """
+    shared = {name: value for name, value in settings if "." not in name}
+    start = f"{strategy}."
+    return shared | {n.removeprefix(start): value for n, value in settings if n.startswith(start)}
+
+
+def check_owners(strategies: Sequence[str], settings: Sequence[tuple[str, Any]]) -> None:
+    """Refuse a setting of a strategy that is not compared.
+
+    Raises:
+        UserError: there is one.
+    """
+    for name, _ in settings:
+        owner, dot, _ = name.partition(".")
+        if dot and owner not in strategies:
+            raise UserError(
+                f"--set {name}: {owner!r} is none of the strategies compared, {', '.join(strategies)}"
+            )
+
+
+def check_options(rows: Iterable[Row], strategies: Sequence[str], options: Callable[[str], Any]) -> None:
+    """Refuse to put searches beside others that were made otherwise.
+
+    Args:
+        options: of a strategy's searches now.
+
+    Raises:
+        UserError: the first difference.
+    """
+    for row in rows:
+        if row.strategy not in strategies or not row.options:
+            continue
+        now = options(row.strategy)
+        for name in dict.fromkeys((*now, *row.options)):
+            if now.get(name) != row.options.get(name):
+                theirs, mine = row.options.get(name), now.get(name)
+                raise UserError(
+                    f"{row.strategy} with seed {row.seed} has a row already, of a search with {name} "
+                    f"{theirs!r}, not {mine!r}: give the same options, or another --out"
+                )
+
+
 def runs(strategies: Sequence[str], seeds: int, done: Iterable[Row] = ()) -> list[tuple[str, int]]:
     """(strategy, seed) that have no row yet: all strategies of a seed before the next seed."""
     known = {(row.strategy, row.seed) for row in done}
@@ -117,12 +180,14 @@ def compare(
     seeds: int,
     one: Callable[[str, int], SearchResult],
     done: Iterable[Row] = (),
+    options: Callable[[str], Mapping[str, Any]] = lambda _: {},
 ) -> Iterator[Row]:
     """The rows that are missing, as they come.
 
     Args:
         one: searches with a strategy and a seed.
         done: rows that there are.
+        options: what a strategy's searches are made with, kept in its rows.
 
     Raises:
         UserError: no strategy, or no seed.
@@ -130,7 +195,7 @@ def compare(
     if not strategies or seeds < 1:
         raise UserError("a comparison needs at least one strategy and one seed")
     for name, seed in runs(strategies, seeds, done):
-        yield Row.of(one(name, seed))
+        yield Row.of(one(name, seed), options(name))
 
 
 def table(rows: Sequence[Row], baseline: str = BASELINE) -> list[Line]:

@@ -21,7 +21,7 @@ from rung.nas.training import weight_step
 if TYPE_CHECKING:
     from rung.nas.images import ImageTask
     from rung.nas.recurrent.presets import LanguageRecipe
-    from rung.nas.thrift import Size
+    from rung.nas.thrift import Size, Thrift
 
 SEARCHING: Final = 0.75  # of a budget; the rest is for deriving and for the short training
 _PROBES: Final = 3  # steps that are timed, after one that is not
@@ -65,14 +65,11 @@ def prepare(request: Request) -> Prepared:
     Raises:
         UserError: something of it cannot be used.
     """
-    from rung.nas.strategies.table import make
-    from rung.nas.thrift import thrift_of, thrifty
+    from rung.nas.thrift import thrifty
 
     recurrent = _cell(request.cell) == "rnn"
     space = space_of(request.space or ("recurrent" if recurrent else "darts"))
-    recipe, rest = recipe_of(request)
-    thrift, settings = thrift_of({**recipe.settings(request.strategy), **rest})
-    strategy: Strategy = make(request.strategy, settings, recipe.epochs)
+    recipe, strategy, thrift = strategy_of(request)
     if recurrent:
         from rung.nas.recurrent.task import language_task
 
@@ -177,6 +174,20 @@ def recipe_of(request: Request) -> tuple[Recipe, dict[str, Any]]:
             f"a search has at least one epoch and two samples in a batch, not {recipe.epochs}, {recipe.batch}"
         )
     return recipe, {name: value for name, value in request.settings.items() if name not in known}
+
+
+def strategy_of(request: Request) -> tuple[Recipe, Strategy, Thrift]:
+    """The recipe, the strategy with its settings, and what is asked of the cost of what it finds.
+
+    Raises:
+        UserError: something of it is not known, or of the wrong kind.
+    """
+    from rung.nas.strategies.table import make
+    from rung.nas.thrift import thrift_of
+
+    recipe, rest = recipe_of(request)
+    thrift, settings = thrift_of({**recipe.settings(request.strategy), **rest})
+    return recipe, make(request.strategy, settings, recipe.epochs), thrift
 
 
 def _presets(cell: str) -> Mapping[str, Recipe]:
