@@ -76,6 +76,30 @@ def test_groups_have_rows_and_intervals(by: str, rung: Rung) -> None:
         assert "fewer than 20 rows" in done.stderr
 
 
+def test_weights_are_the_models_or_the_users(rung: Rung) -> None:
+    _save("binary")
+    new = pd.read_csv("new.csv")
+    heavy = np.where(new["b"] == "red", 5.0, 1.0)
+    new.assign(w=heavy, v=1).to_csv("weighted.csv", index=False)
+
+    def value(*words: str) -> float:
+        done = rung("evaluate", *words, "--by", "b", "--metric", "accuracy", "--json")
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)["metrics"]["accuracy"]["value"]
+
+    plain, asked = value("m.rung", "new.csv"), value("m.rung", "weighted.csv", "--weights", "w")
+    assert asked != plain
+    model, _ = fitted("binary")
+    model.notes["weights"] = "w"
+    save_model(model, "w.rung")
+    said = (model.predict(new) == new["y"]).to_numpy()
+    assert value("w.rung", "weighted.csv") == asked == pytest.approx(np.average(said, weights=heavy))
+    assert value("w.rung", "weighted.csv", "--weights", "none") == plain == pytest.approx(said.mean())
+    done = rung("evaluate", "w.rung", "new.csv")
+    assert "weights of column 'w', which this table lacks" in done.stderr
+    assert "with the weights of column 'w'" in rung("evaluate", "w.rung", "weighted.csv").stderr
+
+
 def test_empty_targets_are_left_out_and_said(kind: str, rung: Rung) -> None:
     frame = pd.read_csv("new.csv", dtype=object)
     frame.loc[:3, "y"] = None
@@ -97,6 +121,8 @@ def test_training_rows_are_warned_of(kind: str, rung: Rung) -> None:
         (["new.csv", "--metric", "rmse"], "and the task is binary; take one of auc"),
         (["new.csv", "--metric", "aucc"], "there is no metric 'aucc'; did you mean auc"),
         (["none.csv"], "none.csv"),
+        (["new.csv", "--weights", "bbb"], "no column 'bbb' of weights; did you mean b?"),
+        (["new.csv", "--weights", "noise"], "is no weight; weights are numbers from 0 up"),
         (["odd.csv"], "holds 'maybe' in 90 rows, a class that the model does not know"),
         (["no_y.csv"], "no column 'y', which holds the truth"),
     ],

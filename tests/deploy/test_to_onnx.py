@@ -68,6 +68,8 @@ def test_every_learner_predicts_the_same_on_made_up_rows(
         ("regression", "linear", {"impute": "mean"}),
         ("regression", "lightgbm", {"target": "log"}),
         ("regression", "neighbors", {"p": 1, "weights": "uniform"}),
+        ("multiclass", "bayes", {"balance": "over"}),
+        ("binary", "linear", {"balance": "under"}),
     ],
 )
 def test_every_preparation_predicts_the_same_on_the_table_itself(

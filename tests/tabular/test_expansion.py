@@ -97,6 +97,7 @@ def test_large_values_are_drawn_in_smoothly():
         (Traits(levels=300), "categories", ("onehot", "target", "hash")),
         (Traits(missing=True), "impute", ("median", "mean", "iterative")),
         (Traits(rare=True), "balance", ("none", "balanced")),
+        (Traits(rare=True, many=True), "balance", ("none", "balanced", "under")),
         (Traits(skewed=True), "target", ("plain", "log")),
     ],
 )

@@ -87,6 +87,7 @@ def test_kinds_and_dropped_columns_are_as_asked():
     }
     assert result.model.predict(_frame()[["a", "zip", "part"]]).shape == (120,), "dropped ones are not needed"
     assert {row.learner for row in result.leaderboard} == {"linear"}
+    assert result.model.weights == "w", "what it is to be judged with"
 
 
 def test_a_kind_that_the_cells_cannot_have():

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 FEW: Final = 20  # rows of a group below which its interval says little
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913  # a door
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
     table: Annotated[
         str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet, with the target.")
@@ -32,6 +32,14 @@ def evaluate(
         list[str] | None,
         typer.Option(metavar="M", help="This metric only. Repeatable.", show_default="all that fit"),
     ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="The column of the rows' weights; none: all rows count the same.",
+            show_default="the one that the model was fitted with",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
     trust: Trust = None,
     json: Json = False,
@@ -40,6 +48,7 @@ def evaluate(
     from rung.tabular.explain.scores import chosen_metrics, judge, scores
     from rung.tabular.model_file import load_model, read_manifest
     from rung.tabular.read import read_table
+    from rung.tabular.request import weights_in
 
     read_manifest(model)
     frame = read_table(table)
@@ -47,13 +56,14 @@ def evaluate(
     metrics = chosen_metrics(fitted.task, metric or (), fitted.notes.get("metric"))
     if by is not None:
         _check_column(by, frame, fitted)
-    judged = judge(fitted, frame)
+    column = _weights(weights, frame, fitted)
+    judged = judge(fitted, frame, None if column is None else weights_in(frame, column))
     found = scores(judged, metrics, seed)
     grouped = [] if by is None else _by(by, frame, judged, metrics[0], seed)
     if json:
-        output.print_json(_plain(judged, found, by, metrics[0], grouped))
+        output.print_json({**_plain(judged, found, by, metrics[0], grouped), "weights": column})
         return
-    _said(judged, fitted)
+    _said(judged, fitted, column)
     _print(found)
     if by is not None:
         _print_groups(by, metrics[0], grouped)
@@ -68,6 +78,20 @@ def _check_column(by: str, frame: pd.DataFrame, model: Model) -> None:
         raise DataError(f"the table has no column {by!r} to group by; {did_you_mean(by, names)}")
     if by == model.target and not model.task.is_classification:
         raise DataError(f"{by!r} is what is predicted: group by another column")
+
+
+def _weights(asked: str | None, frame: pd.DataFrame, model: Model) -> str | None:
+    """The column of weights: as asked, else the model's own where the table has it."""
+    if asked is not None:
+        return None if asked == "none" and "none" not in frame.columns else asked
+    own = model.weights
+    if own is not None and own not in [str(name) for name in frame.columns]:
+        output.say(
+            f"the model was fitted with the weights of column {own!r}, which this table lacks: all rows "
+            "count the same here; name another with --weights COLUMN"
+        )
+        return None
+    return own
 
 
 def _by(
@@ -86,8 +110,19 @@ def _by(
     column = type(column)(by, str(kind), column.distinct, column.missing, column.format)
     groups = column_groups(prepare(chosen, [column])[by], kind)
     prediction = judged.seen_by(metric)
+    weight = judged.weight
     rows = [
-        (label, len(rows), bootstrap(metric, judged.y[rows], prediction[rows], seed))
+        (
+            label,
+            len(rows),
+            bootstrap(
+                metric,
+                judged.y[rows],
+                prediction[rows],
+                seed,
+                weight=None if weight is None else weight[rows],
+            ),
+        )
         for label, rows in groups
         if len(rows)
     ]
@@ -95,9 +130,10 @@ def _by(
     return sorted(rows, key=lambda row: (bool(np.isnan(row[2].value)), sign * row[2].value, -row[1]))
 
 
-def _said(judged: Judged, model: Model) -> None:
+def _said(judged: Judged, model: Model, column: str | None) -> None:
     rows = len(judged.y)
-    output.say(f"{rows:,} row{'s' * (rows != 1)} judged")
+    weighted = "" if column is None else f", with the weights of column {column!r}"
+    output.say(f"{rows:,} row{'s' * (rows != 1)} judged{weighted}")
     if judged.empty:
         noun = "row" if judged.empty == 1 else "rows"
         output.say(f"{judged.empty:,} {noun} left out, because column {model.target!r} is empty there")

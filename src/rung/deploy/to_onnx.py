@@ -228,6 +228,10 @@ def _trusted(graph: Graph, pipeline: Classifying, raw: str) -> str:
     raw = graph.op("Where", graph.op("IsNaN", raw), 1.0 / len(seen), raw)
     total = graph.op("ReduceSum", raw, np.array([1]), settings={"keepdims": 1})
     share = graph.op("Div", raw, graph.op("Max", total, 1e-300))
+    if pipeline.odds is not None:
+        share = graph.op("Mul", share, pipeline.odds[None, :])
+        total = graph.op("ReduceSum", share, np.array([1]), settings={"keepdims": 1})
+        share = graph.op("Div", share, graph.op("Max", total, 1e-300))
     if len(seen) < len(shares):
         share = graph.op("MatMul", share, np.eye(len(shares))[seen])
     told = graph.op("Mul", share, float(pipeline.trust))

@@ -110,6 +110,8 @@ def _about(model: Model, member: Member) -> list[str]:
     missing = [] if isinstance(pipeline, Constant) else left_out(pipeline)
     if member.config.get("balance") == "balanced":
         missing.append("the weights that make classes count the same")
+    if member.config.get("balance") in ("over", "under"):
+        missing.append("the resampling of the rows for rare classes")
     if missing:
         lines.append(f"The script leaves out {listed(missing, 'and')}.")
     return lines

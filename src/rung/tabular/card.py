@@ -84,13 +84,16 @@ def _summary(result: FitResult) -> list[str]:
 
 def _quality(result: FitResult) -> list[str]:
     rows = [
-        ("this model, on validation rows", _interval(result, result.y, result.prediction)),
+        ("this model, on validation rows", _interval(result, result.y, result.prediction, result.weight)),
         ("a constant, on validation rows", _number(result.constant)),
     ]
     if result.held is not None:
         held = result.held
         rows = [
-            ("this model, on rows held out from the start", _interval(result, held.y, held.prediction)),
+            (
+                "this model, on rows held out from the start",
+                _interval(result, held.y, held.prediction, held.weight),
+            ),
             ("LightGBM's defaults, on these rows", _number(held.lightgbm)),
             ("a constant, on these rows", _number(held.constant)),
             *rows,
@@ -105,8 +108,9 @@ def _quality(result: FitResult) -> list[str]:
     return [*lines, "", f"{honest} Intervals are 95 %, from 200 bootstrap resamples."]
 
 
-def _interval(result: FitResult, y: Any, prediction: Any) -> str:
-    found: Interval = bootstrap(result.metric, y, result.model.weighed(prediction, result.metric))
+def _interval(result: FitResult, y: Any, prediction: Any, weight: Any) -> str:
+    seen = result.model.weighed(prediction, result.metric)
+    found: Interval = bootstrap(result.metric, y, seen, weight=weight)
     if np.isnan(found.value):
         return ""
     return f"{_number(found.value)} ({_number(found.low)} – {_number(found.high)}; {len(y):,} rows)"

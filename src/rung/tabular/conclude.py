@@ -59,7 +59,7 @@ def conclude(
         ensemble = choose(dataset, again.saved, by)
     request = asked.request
     members = last_fit(search, ensemble, by, request.predict_time, refit=request.refit, more=again.pipelines)
-    model = _model(data, frame, asked.target, members, search, ensemble)
+    model = _model(data, frame, asked, members, search, ensemble)
     y, weight = dataset.y[ensemble.valid], dataset.weights(ensemble.valid)
     judge = dataset.judge
     prediction = tempered(ensemble.prediction, model.temperature) if dataset.classes else ensemble.prediction
@@ -87,6 +87,7 @@ def conclude(
         budget=asked.budget,
         notes=_notes(data, model, again.times),
         optimism=too_good(dataset, saved, ensemble, by),
+        weight=weight,
         failures=_failures(search),
     )
 
@@ -137,7 +138,7 @@ def _together(groups: NDArray[np.intp]) -> list[str]:
 
 
 def _model(
-    data: Ready, frame: pd.DataFrame, target: str, members: list[Member], search: Search, ensemble: Ensemble
+    data: Ready, frame: pd.DataFrame, asked: Asked, members: list[Member], search: Search, ensemble: Ensemble
 ) -> Model:
     dataset, valid = data.dataset, ensemble.valid
     notes = {
@@ -146,8 +147,9 @@ def _model(
         "seed": dataset.seed,
         "rows": len(dataset),
         "folds": dataset.split.number,
+        **({"weights": asked.request.weights} if asked.request.weights else {}),
     }
-    model = Model(data.task, data.encoder, members, target, notes)
+    model = Model(data.task, data.encoder, members, asked.target, notes)
     model.profile = make_profile(frame.iloc[data.train], data.columns)
     if not len(valid):
         return model
@@ -205,4 +207,4 @@ def _score_held(
     constant = judge.score(y, constant_prediction(data.dataset, len(y)), weight)
     plain = None if baseline is None else judge.score(y, baseline, weight)
     score = judge.score(y, model.weighed(prediction, judge), weight)
-    return Held(data.test, y, prediction, score, constant, plain)
+    return Held(data.test, y, prediction, score, constant, plain, weight)

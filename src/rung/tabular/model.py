@@ -65,7 +65,8 @@ class Model:
         encoder: turns a frame into arrays.
         members: their weights sum to 1.
         target: name of the target column.
-        notes: plain facts for the report and the file: metric, seed, rows, folds.
+        notes: plain facts for the report and the file: metric, seed, rows, folds, and the column of the rows'
+            weights, if there was one.
         evidence: predictions out of fold, from which intervals and calibration come; None where no row was
             held out, and in files of earlier versions.
         profile: what the training table's columns looked like (`rung.tabular.audit.profile.Profile`), to
@@ -86,6 +87,11 @@ class Model:
     def columns(self) -> tuple[Column, ...]:
         """Of the training table; those that are used are read, in any order, others are ignored."""
         return self.encoder.columns
+
+    @property
+    def weights(self) -> str | None:
+        """The column of the training rows' weights, if they had any."""
+        return self.notes.get("weights")
 
     def predict(self, frame: pd.DataFrame) -> NDArray[Any]:
         """Labels as they stood in the table, or values: (n,).

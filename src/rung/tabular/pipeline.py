@@ -13,6 +13,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
 from rung.tabular.learners.base import Learner, Setting
 from rung.tabular.preparation import Preparation, Target, make_preparation
+from rung.tabular.resampling import Resampled, corrected, resample
 
 _BEYOND = 0.1  # of the target's range: predictions further out are cut
 
@@ -35,6 +36,7 @@ class Classifying:
     Attributes:
         seen: (m,) codes of the classes that were there to learn.
         shares: (k,) of the classes, smoothed; `trust` weighs the estimator's word against them.
+        odds: (m,) that take back what resampling did to the classes' shares; None without any.
     """
 
     preparation: Preparation
@@ -42,11 +44,13 @@ class Classifying:
     seen: NDArray[np.intp]
     shares: NDArray[np.float64]
     trust: float
+    odds: NDArray[np.float64] | None = None
 
     def predict(self, table: Table) -> NDArray[np.float64]:
         """Probabilities (n, k); rows sum to 1, none is 0."""
         raw = np.asarray(self.estimator.predict_proba(self.preparation.transform(table)), dtype=np.float64)
         raw = np.nan_to_num(raw, nan=1.0 / raw.shape[1])
+        raw = raw if self.odds is None else corrected(raw, self.odds)
         out = np.zeros((len(raw), len(self.shares)))
         out[:, self.seen] = raw / np.maximum(raw.sum(axis=1, keepdims=True), 1e-300)
         return self.trust * out + (1 - self.trust) * self.shares
@@ -129,37 +133,68 @@ def constant(
 
 def fit_pipeline(order: Order, table: Table, y: NDArray[np.float64], classes: int) -> Fitted:
     """Fit preparation and estimator on these rows; a constant where there is nothing to tell apart."""
+    shares = constant(y, classes, order.weight).prediction if classes else np.empty(0)
+    fewer = _under(order, y, classes)
+    if fewer is not None:
+        order, table, y = _of(order, fewer.rows), table.take(fewer.rows), y[fewer.rows]
     most = order.learner.most_rows
     if most is not None and len(y) > most:
         keep = np.random.default_rng([order.seed, 3]).choice(len(y), most, replace=False)
-        table, y = table.take(keep), y[keep]
-        order = order._replace(weight=_some(order.weight, keep), aside=_some(order.aside, keep))
-    seen, codes = np.unique(y, return_inverse=True) if classes else (np.empty(0), y)
+        order, table, y = _of(order, keep), table.take(keep), y[keep]
+    seen = np.unique(y) if classes else np.empty(0)
     if len(y) < 2 or (classes and len(seen) < 2) or (not classes and np.ptp(y) == 0):
         return Fitted(constant(y, classes, order.weight, order.quantile), {}, cut=False)
-    return _classifier(order, table, y, codes, classes) if classes else _regressor(order, table, y)
+    if not classes:
+        return _regressor(order, table, y)
+    return _classifier(order, table, y, shares, None if fewer is None else fewer.odds)
 
 
-def _some(values: Any, rows: NDArray[np.intp]) -> Any:
-    return None if values is None else values[rows]
+def _under(order: Order, y: NDArray[np.float64], classes: int) -> Resampled | None:
+    """Fewer rows of common classes, where the configuration asks for them; `odds` of all classes, (k,)."""
+    if not classes or order.config.get("balance") != "under":
+        return None
+    seen, codes = np.unique(y, return_inverse=True)
+    found = resample("under", codes, order.weight, order.seed)
+    if found is None:
+        return None
+    odds = np.ones(classes)
+    odds[seen.astype(np.intp)] = found.odds
+    return Resampled(found.rows, odds)
+
+
+def _of(order: Order, rows: NDArray[np.intp]) -> Order:
+    """The order for some of its rows."""
+    return order._replace(
+        weight=None if order.weight is None else order.weight[rows],
+        aside=None if order.aside is None else order.aside[rows],
+    )
 
 
 def _classifier(
-    order: Order, table: Table, y: NDArray[np.float64], codes: NDArray[Any], classes: int
+    order: Order,
+    table: Table,
+    y: NDArray[np.float64],
+    shares: NDArray[np.float64],
+    odds: NDArray[np.float64] | None,
 ) -> Fitted:
-    seen = np.unique(y).astype(np.intp)
-    goal = codes.astype(np.float64)
+    """Args: `shares`, (k,), of the classes among all rows, and `odds`, (k,), if these rows are but some."""
+    found, codes = np.unique(y, return_inverse=True)
+    seen, goal = found.astype(np.intp), codes.astype(np.float64)
+    odds = None if odds is None else odds[seen]
     if order.config.get("balance") == "balanced":
         order = order._replace(weight=_balanced(goal, order.weight))
     preparation = make_preparation(order.learner.needs, order.config, order.sizes, order.seed)
     X = preparation.fit_transform(table, Target(goal, len(seen)))
-    shares = constant(y, classes, order.weight).prediction
     if not X.shape[1]:
         return Fitted(Constant(shares), {}, cut=False)
+    if order.config.get("balance") == "over":  # after preparing, so that no row encodes its own repetition
+        more = resample("over", codes, order.weight, order.seed)
+        if more is not None:
+            order, X, goal, odds = _of(order, more.rows), X[more.rows], goal[more.rows], more.odds
     trained = order.learner.fit(order.config, X, goal, _setting(order, len(seen), preparation))
     trust = 1.0 - min(0.05, 1.0 / len(y))
     return Fitted(
-        Classifying(preparation, trained.estimator, seen, shares, trust), trained.known, trained.cut
+        Classifying(preparation, trained.estimator, seen, shares, trust, odds), trained.known, trained.cut
     )
 
 

@@ -107,18 +107,28 @@ class Request:
         Raises:
             DataError: one of them is missing, negative or no number, or all are 0.
         """
-        if self.weights is None:
-            return None
-        import pandas as pd
+        return None if self.weights is None else weights_in(frame, self.weights)
 
-        found = np.array(pd.to_numeric(frame[self.weights], errors="coerce"), dtype=np.float64)
-        bad = np.flatnonzero(~np.isfinite(found) | (found < 0))
-        if len(bad):
-            cell = frame[self.weights].iloc[bad[0]]
-            raise DataError(
-                f"column {self.weights!r}, row {bad[0] + 1}: {cell!r} is no weight; "
-                "weights are numbers from 0 up"
-            )
-        if not found.any():
-            raise DataError(f"column {self.weights!r} gives every row the weight 0; give some row more")
-        return np.asarray(found / found.mean())
+
+def weights_in(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    """The rows' weights that stand in a column, with mean 1: (n,).
+
+    Raises:
+        DataError: the column is not there, one of its cells is missing, negative or no number, or all are 0.
+    """
+    import pandas as pd
+
+    names = [str(name) for name in frame.columns]
+    if column not in names:
+        raise DataError(f"the table has no column {column!r} of weights; {did_you_mean(column, names)}")
+    cells = frame.iloc[:, names.index(column)]
+    found = np.array(pd.to_numeric(cells, errors="coerce"), dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(found) | (found < 0))
+    if len(bad):
+        raise DataError(
+            f"column {column!r}, row {bad[0] + 1}: {cells.iloc[bad[0]]!r} is no weight; "
+            "weights are numbers from 0 up"
+        )
+    if not found.any():
+        raise DataError(f"column {column!r} gives every row the weight 0; give some row more")
+    return np.asarray(found / found.mean())

@@ -43,6 +43,7 @@ class Held(NamedTuple):
     score: float
     constant: float
     lightgbm: float | None
+    weight: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class FitResult:
         seconds: from the start until the model was there.
         notes: sentences about what was done otherwise than asked.
         failures: why trials have no value, and how many each.
+        weight: (n,) of the validation rows, None where they count the same.
         optimism: by how much `score` is expected to be too good, in its own units; None if not looked at.
     """
 
@@ -85,3 +87,4 @@ class FitResult:
     notes: list[str] = field(default_factory=list)
     optimism: float | None = None
     failures: dict[str, int] = field(default_factory=dict)
+    weight: NDArray[np.float64] | None = None

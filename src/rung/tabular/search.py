@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from rung.trials.events import Event
 
 _RARE = 0.1  # of the rows: a class with fewer may want a larger weight
+_MANY = 2_000  # rows from which leaving most of a common class out is worth a try
 _SKEWED = 1.5  # skewness from which a target's logarithm is worth a try
 _FIRST = 0.3  # of the time that the first model may take
 _PATIENCE = 1.5  # seconds beyond a small budget that a fit of a small table may plan with
@@ -158,6 +159,7 @@ def traits_of(dataset: Dataset) -> Traits:
         numbers=int(dataset.table.numbers.shape[1]),
         missing=bool(np.isnan(dataset.table.numbers).any()),
         rare=bool(shares.min() < _RARE),
+        many=len(y) >= _MANY,
         skewed=not dataset.classes and _skewness(y) > _SKEWED,
     )
 

@@ -148,3 +148,25 @@ def test_factors_of_the_classes_count_for_labels_only() -> None:
     assert found["recall"] == pytest.approx((model.codes(model.raw(new))[y == 1] == 1).mean())
     assert found["recall"] > (model.raw(new).argmax(axis=1)[y == 1] == 1).mean()
     assert found["auc"] == pytest.approx(roc_auc_score(y, model.raw(new)[:, 1]))
+
+
+@pytest.mark.parametrize(("kind", "name"), [("binary", "auc"), ("binary", "accuracy"), ("regression", "mae")])
+def test_a_weight_of_three_is_three_rows(kind: str, name: str) -> None:
+    model, _ = fitted(kind)
+    new = table(kind, 200, seed=5)
+    times = np.random.default_rng(3).integers(0, 4, len(new))
+    weighted = judge(model, new, times / times.mean())
+    repeated = judge(model, new.loc[new.index.repeat(times)].reset_index(drop=True))
+    (one,), (other,) = (scores(judged, [METRICS[name]]) for judged in (weighted, repeated))
+    assert one.model.value == pytest.approx(other.model.value)
+    assert one.constant == pytest.approx(other.constant)
+    assert one.model.low < one.model.value < one.model.high
+    even = bootstrap(METRICS[name], weighted.y, weighted.prediction)
+    assert one.model.value != pytest.approx(even.value)
+    assert one.model.high - one.model.low > even.high - even.low, "uneven weights are worth fewer rows"
+
+
+def test_rows_without_weight_say_nothing() -> None:
+    y, p = _drawn("binary")
+    found = bootstrap(METRICS["auc"], y, p, weight=(y == 1).astype(float))
+    assert np.isnan(found).all(), "the other class has no weight"

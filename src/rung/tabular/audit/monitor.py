@@ -23,6 +23,7 @@ from rung.tabular.audit.profile import summarise_numbers
 from rung.tabular.evaluate import quietly
 from rung.tabular.metrics import Metric, get_metric
 from rung.tabular.names import listed
+from rung.tabular.request import weights_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -162,7 +163,8 @@ def _with_target(
         target = numbers_apart(old.counts, old.tally(y))
     metric = _metric(model, notes)
     then = (np.asarray(evidence.y), model.weighed(evidence.prediction, metric), evidence.weight)
-    return target, _decay(metric, then, (y, model.weighed(raw[there], metric), None))
+    weight = weights_in(frame, model.weights)[there] if model.weights in names else None
+    return target, _decay(metric, then, (y, model.weighed(raw[there], metric), weight))
 
 
 def _metric(model: Model, notes: list[str]) -> Metric:

@@ -59,6 +59,7 @@ class Judged:
         rows: (n,) where the rows stood in the table.
         empty: rows of the table that were left out, for their target is empty.
         learned: whether the constant is the training rows' (else these rows').
+        weight: (n,) of the rows, None where they count the same.
         factors: (k,) of the classes, by which labels come from probabilities; None where the most probable is
             said.
         trained: whether the model has learned from these very rows, as far as its evidence tells.
@@ -72,6 +73,7 @@ class Judged:
     learned: bool
     trained: bool = False
     factors: NDArray[np.float64] | None = None
+    weight: NDArray[np.float64] | None = None
 
     def seen_by(self, metric: Metric) -> NDArray[np.float64]:
         """The predictions as a metric is to look at them: of labels, the factors count."""
@@ -80,8 +82,11 @@ class Judged:
         return np.asarray(self.prediction * self.factors)
 
 
-def judge(model: Model, frame: pd.DataFrame) -> Judged:
+def judge(model: Model, frame: pd.DataFrame, weight: NDArray[np.float64] | None = None) -> Judged:
     """Predict the rows of `frame` whose target is there.
+
+    Args:
+        weight: (n,) of the frame's rows; they count the same unless given.
 
     Raises:
         DataError: the target's column is missing or empty, holds a class that the model does not know or a
@@ -103,8 +108,11 @@ def judge(model: Model, frame: pd.DataFrame) -> Judged:
     y = _encoded(model.task, truth)
     with quietly():
         prediction = model.raw(frame.iloc[rows])
-    known = model.evidence.y if model.evidence is not None and len(model.evidence.y) else y
-    prior = constant(np.asarray(known, dtype=np.float64), len(model.task.classes)).prediction
+    weight = None if weight is None else weight[rows]
+    known, of_known = y, weight
+    if model.evidence is not None and len(model.evidence.y):
+        known, of_known = model.evidence.y, model.evidence.weight
+    prior = constant(np.asarray(known, dtype=np.float64), len(model.task.classes), of_known).prediction
     return Judged(
         y,
         prediction,
@@ -114,6 +122,7 @@ def judge(model: Model, frame: pd.DataFrame) -> Judged:
         known is not y,
         _trained_on(model, len(frame), rows, y),
         model.factors,
+        weight,
     )
 
 
@@ -167,8 +176,8 @@ def scores(judged: Judged, metrics: Iterable[Metric], seed: int = 0) -> list[Sco
     return [
         Score(
             metric,
-            bootstrap(metric, judged.y, judged.seen_by(metric), seed),
-            metric.score(judged.y, judged.constant),
+            bootstrap(metric, judged.y, judged.seen_by(metric), seed, weight=judged.weight),
+            metric.score(judged.y, judged.constant, judged.weight),
         )
         for metric in metrics
     ]
@@ -180,22 +189,33 @@ def bootstrap(
     prediction: NDArray[np.float64],
     seed: int = 0,
     resamples: int = RESAMPLES,
+    weight: NDArray[np.float64] | None = None,
 ) -> Interval:
     """The metric and its interval of 95 %.
 
     Args:
         y: (n,) class codes or values.
         prediction: (n, k) or (n,).
+        weight: (n,) of the rows: each resample draws rows, whose weights come with them.
     """
+    if weight is not None:  # a row without weight says nothing
+        there = weight > 0
+        y, prediction, weight = y[there], prediction[there], weight[there]
     if not determined(metric, y):
         return Interval(np.nan, np.nan, np.nan)
-    value = metric.score(y, prediction)
-    y, prediction, share = _condensed(metric, y, prediction)
+    value = metric.score(y, prediction, weight)
+    if weight is None:
+        y, prediction, share = _condensed(metric, y, prediction)
+    else:
+        share = np.ones(len(y), dtype=np.int64)
     rows = int(share.sum())
     count = int(np.clip(MOST_DRAWS // max(rows, 1), FEWEST_RESAMPLES, resamples))
     rng = np.random.default_rng([seed, 41])
     with np.errstate(all="ignore"):
-        drawn = [metric.score(y, prediction, w) for w in _weights(rng, share, count)]
+        drawn = [
+            metric.score(y, prediction, times if weight is None else times * weight)
+            for times in _weights(rng, share, count)
+        ]
     low, high = np.quantile([x for x in drawn if np.isfinite(x)] or [np.nan], _tails())
     return Interval(value, float(min(low, value)), float(max(high, value)))
 

@@ -104,7 +104,10 @@ def _one(pipeline: Classifying | Regressing, raw: Floats, model: Model) -> tuple
         found[:, -1] += pipeline.center
         return found, f"log of {model.target}" if getattr(pipeline, "log", False) else model.target
     if raw.shape[2] == 1:
-        return raw[:, :, 0], f"log-odds of {model.task.classes[int(pipeline.seen[-1])]}"
+        found = raw[:, :, 0]
+        if pipeline.odds is not None:
+            found[:, -1] += np.log(pipeline.odds[1] / pipeline.odds[0])
+        return found, f"log-odds of {model.task.classes[int(pipeline.seen[-1])]}"
     usual = int(np.argmax(pipeline.shares[pipeline.seen]))
     return raw[:, :, usual], f"score of {model.task.classes[int(pipeline.seen[usual])]}"
 

@@ -152,6 +152,7 @@ class Traits(NamedTuple):
         numbers: columns of numbers.
         missing: numbers are missing.
         rare: a class has less than a tenth of the rows.
+        many: rows enough to do without most of the common classes'.
         skewed: the target is a number with a long tail.
     """
 
@@ -159,6 +160,7 @@ class Traits(NamedTuple):
     numbers: int = 1
     missing: bool = False
     rare: bool = False
+    many: bool = False
     skewed: bool = False
 
 
@@ -196,10 +198,17 @@ def _branch(learner: Learner, traits: Traits) -> dict[str, Any]:
         "impute": ("median", "mean", "iterative") if traits.missing and not learner.needs.missing else (),
         "expand": learner.expands if traits.numbers or traits.levels else (),
         "reduce": learner.reduces,
-        "balance": ("none", "balanced") if traits.rare and learner.weights else (),
+        "balance": _balances(learner, traits),
         "target": ("plain", "log") if traits.skewed else (),
     }
     return {**learner.space, **{name: Categorical(x) for name, x in ways.items() if len(x) > 1}}
+
+
+def _balances(learner: Learner, traits: Traits) -> tuple[str, ...]:
+    """What may be done for rare classes: weights, or repeated rows for a learner that takes none."""
+    if not traits.rare:
+        return ()
+    return ("none", "balanced" if learner.weights else "over", *(("under",) if traits.many else ()))
 
 
 def defaults(

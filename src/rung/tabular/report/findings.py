@@ -141,7 +141,10 @@ def _interval(
     result.metric.score(y, seen)
     each = max(time.monotonic() - began, 1e-6)
     affordable = int(0.1 * (deadline - time.monotonic()) / (3 * each))
-    return bootstrap(result.metric, y, seen, resamples=min(200, affordable)) if affordable >= 40 else None
+    if affordable < 40:
+        return None
+    weight = result.weight if result.held is None else result.held.weight
+    return bootstrap(result.metric, y, seen, resamples=min(200, affordable), weight=weight)
 
 
 def _slices(result: FitResult, frame: pd.DataFrame, deadline: float) -> Slices | None:
