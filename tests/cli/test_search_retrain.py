@@ -50,6 +50,9 @@ def test_retrain(folder: Path, cell: str, data: str, rung: Rung) -> None:
     assert net.about["schedule"]["channels"] == 4
     assert f"{100 * (1 - net.about['accuracy']):.2f} %" in done.stdout
     assert not (folder / "network.pt.checkpoint").exists()
+    page = (folder / "retrain.html").read_text(encoding="utf-8")
+    assert f"wrong on {1 - net.about['accuracy']:.1%} of the test pictures" in page
+    assert "page    retrain.html" in done.stderr
 
 
 def test_retrain_updates_a_searchs_result(folder: Path, cell: str, data: str, rung: Rung) -> None:
@@ -76,6 +79,7 @@ def test_retrain_updates_a_searchs_result(folder: Path, cell: str, data: str, ru
         (("--budget", "0.01s"), "is under one epoch"),
         (("--out", "nowhere/network.pt"), "the folder nowhere does not exist"),
         (("--out", "data.npz"), "is the data"),
+        (("--report", "network.pt"), "is the network's file"),
         (("--resume",), "there is no file network.pt.checkpoint"),
         (("--classes", "0"), "a single class"),
         (("--device", "nonsense"), "'nonsense' cannot be used"),

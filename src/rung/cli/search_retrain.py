@@ -16,7 +16,7 @@ from rung.cli import search_retrain_options as options
 from rung.cli.exits import INTERRUPTED, NO_RESULT
 from rung.cli.options import Json
 from rung.cli.search_cells import CellFile
-from rung.cli.search_retrain_progress import COLUMNS, RetrainProgress, figures, interrupted
+from rung.cli.search_retrain_progress import COLUMNS, RetrainProgress, figures, interrupted, write_page
 from rung.cli.search_retrain_text import TextOrder, train_text
 from rung.cli.sizes import spoken_size
 from rung.errors import UserError
@@ -50,6 +50,7 @@ def retrain(  # noqa: PLR0913  # a door
     seed: options.Seed = 0,
     device: options.Device = "auto",
     out: options.Out = Path("network.pt"),
+    report: options.Report = Path("retrain.html"),
     resume: options.Resume = False,
     update: options.Update = False,
     json: Json = False,
@@ -66,15 +67,16 @@ def retrain(  # noqa: PLR0913  # a door
 
     need("torch", "rung search retrain")
     from rung.nas.retraining import retrain as trained
+    from rung.nas.training_page import Made, page_of_pictures
 
     genotype = read_cell(cell)
-    _check_places(cell, data, out, update)
+    _check_places(cell, data, out, report, update)
     began, seconds = command_start(), None if budget is None else parse_duration(budget)
     settings = {name: given[name] for name in options.NETWORK}
     if genotype.recurrent:
         options.refuse_given(cell, {**settings, "classes": classes, "auxiliary": auxiliary})
         asked = (data, preset, epochs, batch, rate, hidden, limit, seconds, seed, device)
-        train_text(cell, genotype, TextOrder(*asked, str(out), resume, json))
+        train_text(cell, genotype, TextOrder(*asked, str(out), str(report), resume, json))
         return
     wanted = options.schedule(preset, settings, auxiliary, amp)
     with processes(device) as here:
@@ -85,15 +87,20 @@ def retrain(  # noqa: PLR0913  # a door
         found = train(cell.name, lambda progress: timed(watch=progress, tell=progress.tell), out)
         if first():
             finish(cell, found, out, update, json)
+            made = Made(cell.name, pictures.name, genotype, seed, str(out))
+            write_page(page_of_pictures(found, made, len(pictures.y_train)), report)
     if found.diverged is not None:
         raise typer.Exit(NO_RESULT)
 
 
-def _check_places(cell: Path, data: str, out: Path, update: bool) -> None:
+def _check_places(cell: Path, data: str, out: Path, report: Path, update: bool) -> None:
     from rung.cli.begin import check_apart, check_writable
 
     check_writable(out, "--out")
-    check_apart(out, "--out", {"the cell file": cell, "the data": data})
+    check_writable(report, "--report")
+    kept: dict[str, str | Path] = {"the cell file": cell, "the data": data}
+    check_apart(out, "--out", kept)
+    check_apart(report, "--report", {**kept, "the network's file": out})
     if update:
         result_form(cell)
 

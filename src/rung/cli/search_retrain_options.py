@@ -107,6 +107,7 @@ Budget = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option("--out", metavar="FILE", help="Where the trained network is written.")]
+Report = Annotated[Path, typer.Option("--report", metavar="FILE", help="Where the HTML page is written.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a training that was interrupted.")]
 Update = Annotated[
     bool, typer.Option("--update", help="Write the accuracy into the cell file, if a search wrote it.")

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rung.cli import output
+from rung.cli.sizes import spoken_size
 from rung.study.durations import spoken
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from rung.nas.retraining_epochs import Row, Tick
+    from rung.nas.training_page import TrainingPage
 
 PATIENCE: Final = 5.0  # seconds between two plain lines
 
@@ -156,3 +158,12 @@ def interrupted(done: int, planned: int, out: Path | None) -> str:
         )
     words = ["rung", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
     return f"interrupted; {done} of {planned} epochs are kept. Go on with: {shlex.join(words)}"
+
+
+def write_page(page: TrainingPage, report: Path) -> None:
+    """Write the page of a training, and say where it is."""
+    from rung.nas.training_page import write_training_page
+
+    words = ["rung", *(word for word in sys.argv[1:] if word != "--resume")]
+    write_training_page(page, report, shlex.join(words))
+    output.say(f"page    {report} ({spoken_size(report.stat().st_size)})")

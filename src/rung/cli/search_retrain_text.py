@@ -10,7 +10,7 @@ import typer
 
 from rung.cli import output
 from rung.cli.exits import INTERRUPTED, NO_RESULT
-from rung.cli.search_retrain_progress import interrupted
+from rung.cli.search_retrain_progress import interrupted, write_page
 from rung.cli.sizes import spoken_size
 from rung.errors import UserError
 from rung.study.durations import spoken
@@ -41,6 +41,7 @@ class TextOrder:
     seed: int
     device: str
     out: str
+    report: str
     resume: bool
     json: bool
 
@@ -50,6 +51,7 @@ def train_text(cell: Path, genotype: Genotype, order: TextOrder) -> None:
     from rung.nas.data.text import read_text
     from rung.nas.recurrent.training import Diverged
     from rung.nas.retraining_text import TextTick, retrain_text
+    from rung.nas.training_page import Made, page_of_text
 
     recipe = recipe_of(order)
     corpus = read_text(order.data, vocabulary=recipe.vocabulary)
@@ -93,6 +95,12 @@ def train_text(cell: Path, genotype: Genotype, order: TextOrder) -> None:
         output.say(interrupted(done, recipe.retrain_epochs, out))
         raise typer.Exit(INTERRUPTED) from error
     finish(cell, found, order)
+    made = Made(cell.name, corpus.name, genotype, order.seed, order.out)
+    words = len(corpus.train), len(corpus.vocabulary)
+    write_page(page_of_text(found, made, words, recipe.training), Path(order.report))
+    if found.diverged is not None:
+        output.fail(found.diverged)
+        raise typer.Exit(NO_RESULT)
 
 
 def finish(cell: Path, found: RetrainedText, order: TextOrder) -> None:
@@ -117,9 +125,6 @@ def finish(cell: Path, found: RetrainedText, order: TextOrder) -> None:
         output.out().print(table)
     size = spoken_size(Path(order.out).stat().st_size)
     output.say(f"network {order.out} ({size}): rung.nas.retraining_text.load_language_model reads it")
-    if found.diverged is not None:
-        output.fail(found.diverged)
-        raise typer.Exit(NO_RESULT)
 
 
 def recipe_of(order: TextOrder) -> LanguageRecipe:

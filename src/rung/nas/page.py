@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from rung import __version__
 from rung.nas.drawing import svg
 from rung.nas.genotype import Genotype
 from rung.nas.report.courses import charts, perplexity, skip_chart
 from rung.nas.report.pruning import bands, pruning_words
+from rung.nas.report.rendering import rendered
 from rung.nas.report.series import Look, Series, final_weights, looks, series
 from rung.nas.report.words import (
-    decimal,
     duration,
     gap_words,
     known,
     large,
-    percent,
+    plain_words,
     plural,
     score,
     scores,
@@ -55,17 +53,7 @@ def write_page(result: SearchResult, path: str | Path, command: str | None = Non
 
 def render_page(result: SearchResult, command: str | None = None) -> str:
     """The page as text; whatever is put in is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    pages = Environment(
-        loader=PackageLoader("rung.nas"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    pages.filters.update(percent=percent, decimal=decimal, duration=duration, large=large)
-    return pages.get_template("search.html.j2").render(_context(result, command))
+    return rendered("search.html.j2", _context(result, command))
 
 
 def _context(result: SearchResult, command: str | None) -> dict[str, Any]:
@@ -95,8 +83,6 @@ def _context(result: SearchResult, command: str | None) -> dict[str, Any]:
         "settings": _settings(result.settings),
         "words": bool(result.perplexity),
         "rows": _rows(result),
-        "made": datetime.now().astimezone().strftime("%d %B %Y, %H:%M").lstrip("0"),
-        "version": __version__,
     }
 
 
@@ -179,15 +165,9 @@ def _forms(genotype: Genotype) -> list[tuple[str, str, str]]:
 
 def _settings(settings: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
     groups = [(name, settings[name]) for name in ("strategy", "recipe") if settings.get(name)]
-    return [(name, [(key, _plain(value)) for key, value in dict(group).items()]) for name, group in groups]
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(one) for one in value)
-    return str(value)
+    return [
+        (name, [(key, plain_words(value)) for key, value in dict(group).items()]) for name, group in groups
+    ]
 
 
 def _rows(result: SearchResult) -> list[dict[str, Any]]:

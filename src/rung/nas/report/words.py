@@ -40,6 +40,17 @@ def decimal(value: float | None, digits: int = 4) -> str:
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.{digits}g}"
 
 
+def plain_words(value: Any) -> str:
+    """A setting as people read it."""
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, list | tuple):
+        return ", ".join(plain_words(one) for one in value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {plain_words(one)}" for name, one in value.items())
+    return str(value)
+
+
 def large(value: float | None) -> str:
     """A count, from a million on with three digits and a word: 1.74 billion."""
     if value is None or not known(value):
