@@ -163,6 +163,22 @@ def test_another_class_and_another_background(rung: Rung) -> None:
     assert yes["prediction"] + no["prediction"] == pytest.approx(1)
 
 
+def test_shap_values_of_a_member(rung: Rung) -> None:
+    model, frame = fitted("regression", "linear", "lightgbm")
+    save_model(model, "two.rung")
+    frame.to_csv("old.csv", index=False)
+    found = json.loads(rung("explain", "two.rung", "old.csv", "--row", 3, "--shap", "--json").stdout)
+    assert found["what"] == "y of lightgbm"
+    total = found["base"] + math.fsum(part["amount"] for part in found["contributions"])
+    assert total == pytest.approx(found["prediction"])
+    alone = model.members[1].predict(model.encoder.transform(frame.iloc[[2]]))
+    assert found["prediction"] == pytest.approx(float(alone[0]), abs=1e-4)
+    done = rung("explain", "two.rung", "old.csv", "--row", 3, "--shap")
+    assert "exact for its trees" in done.stderr
+    refused = rung("explain", "two.rung", "old.csv", "--row", 3, "--shap", "--class", "yes")
+    assert (refused.exit_code, "leave --shap out" in refused.stderr) == (2, True)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [

@@ -37,6 +37,12 @@ def explain(  # noqa: PLR0913  # a door
             metavar="TABLE", help="Compare with the rows of this table.", show_default="TABLE's own rows"
         ),
     ] = None,
+    shap: Annotated[
+        bool,
+        typer.Option(
+            "--shap", help="SHAP values of the heaviest member made of trees, in place of the whole."
+        ),
+    ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the background and of the sampling.")] = 0,
     trust: Trust = None,
     json: Json = False,
@@ -53,12 +59,30 @@ def explain(  # noqa: PLR0913  # a door
     if len(others) < 2:
         raise UserError("there is no row to compare with: give a table of more rows with --background")
     fitted = load_model(model, tuple(trust or ()))
+    if shap:
+        _explain_trees(fitted, frame, row, (label, background), json=json)
+        return
     which = None if label is None else _class(label, fitted)
     found = explain_row(fitted, frame, row - 1, others, output=which, seed=seed)
     if json:
         output.print_json(_plain(found, row))
         return
     _print(found, row, _truth(fitted, frame, row))
+
+
+def _explain_trees(
+    model: Model, frame: pd.DataFrame, row: int, refused: tuple[str | None, str | None], *, json: bool
+) -> None:
+    """The row's SHAP values of one member, printed; of classes the member says which one it counts up."""
+    from rung.tabular.explain.trees import explain_row_by_trees
+
+    if refused != (None, None):
+        raise UserError("--class and --background belong to the whole model's explanation: leave --shap out")
+    found = explain_row_by_trees(model, frame, row - 1)
+    if json:
+        output.print_json({**_plain(found, row), "shap": True})
+        return
+    _print(found, row, _truth(model, frame, row))
 
 
 def _class(label: str, model: Model) -> int:
@@ -97,7 +121,7 @@ def _print(found: Explanation, row: int, truth: str) -> None:
         table.add_row(what, "", f"{sum(part.amount for part in rest):+.4g}", "")
     table.add_row(found.what, "", f"{found.prediction:.4g}", "", style="bold")
     console.print(table)
-    output.say(_how(found))
+    output.say(_how(found) if found.samples else "SHAP values of one member (TreeSHAP), exact for its trees")
 
 
 def _how(found: Explanation) -> str:

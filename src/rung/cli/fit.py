@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -57,6 +58,7 @@ RECORD = "command"  # the topic under which the log keeps what ran
 SAVE = 0.6  # seconds that are kept for writing the files, and
 EXPLAIN = 0.04  # of the budget, but
 MOST = 4.0  # seconds at most, for saying what the model looks at,
+EXPLAINED = 60  # seconds of budget from which forests are explained, for which shap must be loaded
 LEAST = 0.03  # of the budget, one second at most, even where the search ended late
 
 
@@ -238,6 +240,13 @@ def _load_libraries(pretrained: bool) -> None:
         load_libraries()
 
 
+def _load_shap() -> None:
+    from rung.tabular.explain.tree_shap import available, load
+
+    if available():
+        load()
+
+
 def _search(
     order: Order,
     frame: pd.DataFrame,
@@ -251,6 +260,8 @@ def _search(
     from rung.tabular.fit import fit_table
     from rung.tabular.pretrained.embedding import told_to
 
+    if order.budget >= EXPLAINED:
+        Thread(target=_load_shap, daemon=True).start()  # for the report, while the search waits for workers
     progress = FitProgress(order.budget, began, {RECORD: dataclasses.asdict(order)})
     with progress.showing(), told_to(output.say):
         result = fit_table(

@@ -275,7 +275,7 @@ def _explanation(found: _Found, game: _Game) -> Explanation:
     """All columns, also those without a part in it, the largest amount first."""
     by_name = dict(zip(game.players, zip(found.amounts, found.errors, strict=True), strict=True))
     parts = [
-        Contribution(name, _plain(game.cells[name].iloc[0]), *map(float, by_name.get(name, (0.0, 0.0))))
+        Contribution(name, plain_cell(game.cells[name].iloc[0]), *map(float, by_name.get(name, (0.0, 0.0))))
         for name in game.cells.columns
     ]
     task = game.model.task
@@ -291,7 +291,7 @@ def _explanation(found: _Found, game: _Game) -> Explanation:
     )
 
 
-def _plain(cell: Any) -> Any:
+def plain_cell(cell: Any) -> Any:
     """The cell as JSON has it; None where it is missing."""
     import pandas as pd
 

@@ -1,21 +1,24 @@
-"""Contributions over many rows at once: SHAP values of a boosting member, computed by its own library
+"""Contributions over many rows at once: SHAP values of a member that is made of trees
 (Lundberg et al. 2020, "From local explanations to global understanding with explainable AI for trees").
 
-They are of the one member with the most weight, in the terms it adds up trees in: log-odds of a class, or the
-target's unit. Columns of its matrix are summed into the table's columns that they were made of, which is
-found by trying: shuffle a column of the table, and see which columns of the matrix change.
+They are of the one member with the most weight, in the terms it adds up trees in: log-odds of a class, the
+share of a forest's votes, or the target's unit. Columns of its matrix are summed into the table's columns
+that they were made of, which is found by trying: shuffle a column of the table, and see which columns of the
+matrix change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.errors import DataError
 from rung.tabular.columns import prepare
+from rung.tabular.explain.shapley import Contribution, Explanation, check_row, plain_cell
+from rung.tabular.explain.tree_shap import SCIKIT_LEARN, available, is_vote, values_of
 from rung.tabular.pipeline import Classifying, Regressing
 
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from rung.tabular.model import Member, Model
 
 Floats = NDArray[np.float64]
+OTHERS: Final = 50  # rows beside an explained one, to see which columns of the matrix are made of which
 MOST_CELLS: Final = 300_000  # of the matrix of all shuffled columns
 
 
@@ -50,35 +54,83 @@ class Contributions:
 
 
 def tree_contributions(
-    model: Model, frame: pd.DataFrame, most: int = 200, seed: int = 0
+    model: Model,
+    frame: pd.DataFrame,
+    most: int = 200,
+    seed: int = 0,
+    seconds: float = float("inf"),
+    first: int | None = None,
 ) -> Contributions | None:
-    """Of the heaviest boosting member on at most `most` rows; None where there is none, or where its columns
-    mix several of the table's.
+    """Of the heaviest member made of trees on at most `most` rows; None where there is none, or where its
+    columns mix several of the table's.
+
+    Args:
+        seconds: a member whose values need a library that takes longer to import is passed over.
+        first: place of a row that is the first of those explained; any unless given.
     """
     from rung.tabular.evaluate import quietly
 
-    member = next((m for m in sorted(model.members, key=lambda m: -m.weight) if _readable(m)), None)
+    ordered = sorted(model.members, key=lambda m: -m.weight)
+    member = next((one for one in ordered if _readable(one, seconds)), None)
     if member is None or not len(frame):
         return None
     rows = np.random.default_rng([seed, 67]).permutation(len(frame))[:most]
+    if first is not None:
+        rows = np.concatenate([[first], rows[rows != first]])
     cells = prepare(frame.iloc[rows], model.columns)
     with quietly():
         return _contributions(model, member, cells, seed)
 
 
-def _readable(member: Member) -> bool:
+def explain_row_by_trees(model: Model, frame: pd.DataFrame, row: int) -> Explanation:
+    """Why the heaviest member made of trees says what it does of the row at place `row`, counted from 0.
+
+    Raises:
+        DataError: no member is made of trees that can be read, or the row is not there.
+    """
+    check_row(row, len(frame))
+    found = tree_contributions(model, frame, most=OTHERS, first=row)
+    if found is None:
+        raise DataError(_why_none(model))
+    cells = prepare(frame.iloc[[row]], model.columns)
+    parts = [
+        Contribution(name, plain_cell(cells[name].iloc[0]), float(amount), 0.0)
+        for name, amount in zip(found.columns, found.amounts[0], strict=True)
+    ]
+    ordered = tuple(sorted(parts, key=lambda part: -abs(part.amount)))
+    base = float(found.margin[0]) - sum(part.amount for part in parts)
+    return Explanation(found.what, base, float(found.margin[0]), ordered, True, 0, 0)
+
+
+def _why_none(model: Model) -> str:
+    kinds = [type(getattr(member.pipelines[0], "estimator", None)).__name__ for member in model.members]
+    if any(name in SCIKIT_LEARN for name in kinds) and not available():
+        return "SHAP values of this model's forests need the package shap: pip install 'rung[shap]'"
+    return (
+        "no member of the model is made of trees whose columns are the table's: leave --shap out, and the "
+        "whole model is explained"
+    )
+
+
+def _readable(member: Member, seconds: float) -> bool:
     pipeline = member.pipelines[0]
-    return isinstance(pipeline, Classifying | Regressing) and type(pipeline.estimator).__name__ in _LIBRARIES
+    if not isinstance(pipeline, Classifying | Regressing):
+        return False
+    return values_of(pipeline.estimator, seconds) is not None
 
 
 def _contributions(model: Model, member: Member, cells: pd.DataFrame, seed: int) -> Contributions | None:
     pipeline = member.pipelines[0]
     assert isinstance(pipeline, Classifying | Regressing)  # as `_readable` has found
+    compute = values_of(pipeline.estimator)
+    assert compute is not None
     X = pipeline.preparation.transform(model.encoder.arrays(cells))
     owner = _owners(model.encoder, pipeline.preparation, cells, X.shape[1], seed)
     if owner is None:
         return None
-    raw = _LIBRARIES[type(pipeline.estimator).__name__](pipeline.estimator, X)  # (n, d + 1, m)
+    raw = compute(pipeline.estimator, X)  # (n, d + 1, m)
+    if raw is None:
+        return None
     one, what = _one(pipeline, raw, model)
     names = list(cells.columns)
     amounts = np.zeros((len(X), len(names) + 1))
@@ -103,13 +155,16 @@ def _one(pipeline: Classifying | Regressing, raw: Floats, model: Model) -> tuple
         found = raw[:, :, 0] * pipeline.scale
         found[:, -1] += pipeline.center
         return found, f"log of {model.target}" if getattr(pipeline, "log", False) else model.target
+    vote = is_vote(pipeline.estimator)
     if raw.shape[2] == 1:
         found = raw[:, :, 0]
-        if pipeline.odds is not None:
+        if pipeline.odds is not None and not vote:
             found[:, -1] += np.log(pipeline.odds[1] / pipeline.odds[0])
-        return found, f"log-odds of {model.task.classes[int(pipeline.seen[-1])]}"
+        name = model.task.classes[int(pipeline.seen[-1])]
+        return found, f"votes for {name}" if vote else f"log-odds of {name}"
     usual = int(np.argmax(pipeline.shares[pipeline.seen]))
-    return raw[:, :, usual], f"score of {model.task.classes[int(pipeline.seen[usual])]}"
+    name = model.task.classes[int(pipeline.seen[usual])]
+    return raw[:, :, usual], f"votes for {name}" if vote else f"score of {name}"
 
 
 def _owners(
@@ -147,24 +202,3 @@ def cell_ranks(cells: pd.DataFrame) -> Floats:
             place = cells[name].rank(method="average").to_numpy(dtype=np.float64)
             ranks[:, j] = (place - 1) / max(1.0, float(cells[name].notna().sum()) - 1)
     return ranks
-
-
-def _lightgbm(estimator: Any, X: Floats) -> Floats:
-    found = np.asarray(estimator.booster.predict(X, pred_contrib=True, num_threads=1), dtype=np.float64)
-    outputs = found.shape[1] // (X.shape[1] + 1)
-    return found.reshape(len(X), outputs, X.shape[1] + 1).transpose(0, 2, 1)
-
-
-def _xgboost(estimator: Any, X: Floats) -> Floats:
-    import xgboost
-
-    rows = xgboost.DMatrix(X, feature_types=estimator.types, enable_categorical=True, nthread=1)
-    found = estimator.booster.predict(rows, pred_contribs=True, iteration_range=(0, estimator.rounds))
-    found = np.asarray(found, dtype=np.float64)
-    return found[:, :, None] if found.ndim == 2 else found.transpose(0, 2, 1)
-
-
-_LIBRARIES: Final[dict[str, Callable[[Any, Floats], Floats]]] = {
-    "LightGBMModel": _lightgbm,
-    "XGBoostModel": _xgboost,
-}

@@ -62,6 +62,13 @@ class CatBoostModel:
         rows = _features(X, self.categorical)
         return np.asarray(self.model.predict(rows, prediction_type="Probability", thread_count=1))
 
+    def contributions(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """SHAP values with the base at the end, numbers before categories: (n, d + 1), or (n, k, d + 1)."""
+        from catboost import Pool
+
+        rows = Pool(_features(X, self.categorical))
+        return np.asarray(self.model.get_feature_importance(rows, type="ShapValues", thread_count=1))
+
 
 def _features(X: NDArray[np.float64], categorical: list[int]) -> Any:
     """Numbers and categories apart: the library takes codes as text."""

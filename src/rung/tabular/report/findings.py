@@ -171,12 +171,13 @@ def _of_trees(result: FitResult, frame: pd.DataFrame, deadline: float) -> Contri
     began = time.monotonic()
     if began >= deadline - 0.1:
         return None
-    pilot = tree_contributions(result.model, frame, most=_PILOT)
+    pilot = tree_contributions(result.model, frame, most=_PILOT, seconds=deadline - began)
     took = time.monotonic() - began
     rows = int(_PILOT * 0.5 * (deadline - time.monotonic()) / max(took, 1e-3))
     if pilot is None or rows <= _PILOT:
         return pilot
-    return tree_contributions(result.model, frame, most=min(rows, _MOST_TREES))
+    most, left = min(rows, _MOST_TREES), deadline - time.monotonic()
+    return tree_contributions(result.model, frame, most=most, seconds=left)
 
 
 def _sampled(result: FitResult, frame: pd.DataFrame, deadline: float) -> Contributions | None:
