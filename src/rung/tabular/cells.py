@@ -35,9 +35,7 @@ def from_words(columns: Sequence[pa.ChunkedArray], names: Sequence[str]) -> pd.D
     """The frame of columns of strings: whole numbers, numbers or words each."""
     import pandas as pd
 
-    return pd.DataFrame(
-        {name: _to_pandas(convert(words)) for name, words in zip(names, columns, strict=True)}
-    )
+    return pd.DataFrame({name: to_pandas(convert(words)) for name, words in zip(names, columns, strict=True)})
 
 
 def convert(words: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -48,11 +46,11 @@ def convert(words: pa.ChunkedArray) -> pa.ChunkedArray:
     import pyarrow.compute as pc
 
     trimmed = pc.utf8_trim_whitespace(words)
-    present = _without(trimmed, MISSING)
+    present = without(trimmed, MISSING)
     if present.null_count == len(present):
         return present
-    for cells in (present, _without(present, NO_NUMBER)):
-        numbers = _cast(cells, pa.float64())
+    for cells in (present, without(present, NO_NUMBER)):
+        numbers = cast(cells, pa.float64())
         if numbers is None:
             continue
         if numbers.null_count == len(numbers):
@@ -61,7 +59,8 @@ def convert(words: pa.ChunkedArray) -> pa.ChunkedArray:
     return present
 
 
-def _without(cells: pa.ChunkedArray, gone: Sequence[str]) -> pa.ChunkedArray:
+def without(cells: Any, gone: Sequence[str]) -> Any:
+    """The words, null where they are one of these."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -71,7 +70,7 @@ def _without(cells: pa.ChunkedArray, gone: Sequence[str]) -> pa.ChunkedArray:
     return pc.if_else(mask, pa.scalar(None, pa.string()), cells)
 
 
-def _cast(cells: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray | None:
+def cast(cells: Any, to: pa.DataType) -> Any:
     """The cells as that type, None if one of them is not; a look at the first ones spares most failing
     casts.
     """
@@ -88,16 +87,22 @@ def _cast(cells: pa.ChunkedArray, to: pa.DataType) -> pa.ChunkedArray | None:
 def _narrowed(cells: pa.ChunkedArray, numbers: pa.ChunkedArray, words: pa.ChunkedArray) -> pa.ChunkedArray:
     """Whole numbers if they all are, words if one of these looks like a code, else the numbers."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
-    whole = _cast(cells, pa.int64())
+    whole = cast(cells, pa.int64())
     if whole is None:
         return numbers
-    codes = pc.any(pc.match_substring_regex(cells, _CODE)).as_py()
-    return words if codes else whole
+    return words if looks_coded(cells) else whole
 
 
-def _to_pandas(column: pa.ChunkedArray) -> Any:
+def looks_coded(cells: Any) -> bool:
+    """Whether some cell is such as 00501."""
+    import pyarrow.compute as pc
+
+    return bool(pc.any(pc.match_substring_regex(cells, _CODE)).as_py())
+
+
+def to_pandas(column: pa.ChunkedArray) -> Any:
+    """As a column of a frame: whole numbers with missing ones as Int64."""
     import pandas as pd
     import pyarrow as pa
 

@@ -1,8 +1,9 @@
 """Tables from files: CSV and TSV (also .gz) and Parquet, as pandas frames whose cells mean what they said.
 
-Text is parsed once into strings (Arrow's parser, in parallel), and each column is converted by what all of
-its cells are, so that nothing is guessed from the first rows: see `rung.tabular.cells`. Every file that
-cannot be used raises DataError with one sentence: what is wrong, where, and what to do.
+Text is parsed into strings (Arrow's parser, in parallel; a large file twice, piece by piece), and each column
+is converted by what all of its cells are, so that nothing is guessed from the first rows: see
+`rung.tabular.cells`. Every file that cannot be used raises DataError with one sentence: what is wrong, where,
+and what to do.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from rung.errors import DataError
 from rung.tabular.cells import from_words, infinite_row
+from rung.tabular.chunks import LARGE, Form, read_in_chunks
 from rung.tabular.faults import explain_text, line_of_row
 from rung.tabular.names import closest, listed
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 READABLE: Final = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
+PACKED: Final = 4  # a table with gzip is about so many times smaller
 _MAGIC: Final = {
     b"PK\x03\x04": "an Excel workbook or another zip file: save its sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: save its sheet as CSV",
@@ -49,13 +52,44 @@ def read_table(path: str | Path) -> pd.DataFrame:
     """
     place = Path(path)
     ending = _ending(place)
-    data = _bytes(place)
-    if ending in (".parquet", ".pq"):
-        frame = _parquet(data, place)
-    else:
-        data = _unpacked(data, place) if place.suffix.lower() == ".gz" else data
-        frame = _text(data, DELIMITERS[ending], place)
+    found = _large(place, ending)
+    if found is None:  # also where something is wrong with a large one: then all of it is looked through
+        data = _bytes(place)
+        if ending in (".parquet", ".pq"):
+            found = _parquet(data, place)
+        else:
+            data = _unpacked(data, place) if place.suffix.lower() == ".gz" else data
+            found = _text(data, DELIMITERS[ending], place)
+    frame = found
     frame.attrs["folder"] = str(place.absolute().parent)  # where paths in its cells begin
+    return frame
+
+
+def _large(place: Path, ending: str) -> pd.DataFrame | None:
+    """The table in a large text file; None for any other file, and where something is wrong with it."""
+    if ending not in DELIMITERS or not place.is_file():
+        return None
+    packed = place.suffix.lower() == ".gz"
+    try:
+        if place.stat().st_size < (LARGE // PACKED if packed else LARGE):
+            return None
+        with gzip.open(place) if packed else place.open("rb") as file:
+            start = file.read(1 << 20)
+    except (OSError, EOFError, zlib.error):
+        return None
+    if start[:2] in (b"\xff\xfe", b"\xfe\xff") or not start.strip():
+        return None
+    import pyarrow as pa
+
+    _refuse_binary(start, place)
+    names = _names(start, DELIMITERS[ending], place)
+    try:
+        frame = read_in_chunks(place, Form(DELIMITERS[ending], names, packed))
+    except (pa.ArrowInvalid, OSError):
+        return None
+    if frame is None or infinite_row(frame) is not None:
+        return None
+    _refuse_empty(frame, place)
     return frame
 
 
@@ -214,7 +248,7 @@ def _words(data: bytes, delimiter: str, columns: int) -> pa.Table:
 
 
 def _refuse_empty(frame: pd.DataFrame, place: Path) -> None:
-    if frame.isna().to_numpy().all():
+    if all(frame[name].isna().all() for name in frame.columns):
         raise DataError(
             f"{place}: all cells of its {len(frame)} rows are empty; check how the table was saved"
         )
