@@ -15,6 +15,8 @@ from rung.nas.counting import by_module, count, count_recurrent, multiply_adds, 
 from rung.nas.genotype import CellGenotype, Genotype
 from rung.nas.network import network
 from rung.nas.operations import OPERATIONS, Operation
+from rung.nas.recurrent.language import language_model
+from rung.nas.recurrent.masks import Dropouts
 
 PUBLISHED = json.loads(Path(__file__).with_name("published.json").read_text())
 SIDE = {"cifar": 32, "imagenet": 224}
@@ -69,6 +71,20 @@ def test_published_language_models(name: str, hidden: int, vocabulary: int, expe
         counted.multiply_adds == expected - vocabulary
     )  # all but the decoder's bias are matrices, used once
     assert "embedding once" in counted.convention
+
+
+def test_a_recurrent_cell_with_zeros_counts_as_what_is_built() -> None:
+    nodes = (
+        (("tanh", 0),),
+        (("none", 1),),  # no matrix, no product
+        (("relu", 0), ("sigmoid", 1)),  # one matrix, two products
+        (("none", 0), ("identity", 2)),
+    )
+    genotype = Genotype((("recurrent", CellGenotype(nodes, (1, 2, 3, 4), 1)),))
+    counted = count_recurrent(genotype, 6, 20)
+    model = language_model(genotype, 20, 6, Dropouts())
+    assert counted.parameters == parameters(model)
+    assert counted.multiply_adds == 12 * 12 + 4 * 6 * 12 + 20 * 6
 
 
 def test_multiply_adds_by_hand() -> None:

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Final
 
 import numpy as np
 import torch
 
 from rung.errors import SpaceError
-from rung.nas.genotype import Genotype
+from rung.nas.genotype import ZERO, Genotype
 from rung.nas.plain import Mask, candidates_mask
 from rung.nas.space import Cell, Space
 from rung.nas.task import Mixed
 
 Chosen = Mapping[str, tuple[tuple[int, int], ...]]  # by cell: (edge, column of the operation), by edge
 
-_ZERO: Final = "none"
-
 
 @lru_cache(maxsize=64)
 def allowed(cell: Cell) -> Mask:
     """(E, O), read only: the candidates that a derived cell may have, all but the zero operation."""
-    mask: Mask = candidates_mask(cell) & np.array([name != _ZERO for name in cell.operations])[None, :]
+    mask: Mask = candidates_mask(cell) & np.array([name != ZERO for name in cell.operations])[None, :]
     mask.setflags(write=False)
     return mask
 

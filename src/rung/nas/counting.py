@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from rung.errors import SpaceError
-from rung.nas.genotype import CellGenotype, Genotype
+from rung.nas.genotype import ZERO, CellGenotype, Genotype
 from rung.nas.network import network_places, staged, staged_cell, staged_stem
 from rung.nas.operations import OPERATIONS, FactorizedReduce, Operation, relu_conv_norm
 from rung.nas.skeleton import AuxiliaryHead, Place, Residual, StemName, stems
@@ -114,7 +114,9 @@ def count_recurrent(genotype: Genotype, hidden: int, vocabulary: int) -> Count:
     """Parameters and multiply-adds of a recurrent cell's language model (DARTS, appendix A.1.2), closed form.
 
     The embedding, which the decoder shares, and the decoder's bias; a matrix from word and state (2 hidden)
-    to gate and candidate (2 hidden); and for each node one from its predecessor (hidden) to both (2 hidden).
+    to gate and candidate (2 hidden); and for each node one from its predecessor (hidden) to both (2 hidden),
+    but for a node on whose edges there is nothing but the zero operation. A node with several predecessors
+    has one matrix, and a product for each.
 
     Args:
         hidden: width of the state, and of the embedding.
@@ -128,9 +130,10 @@ def count_recurrent(genotype: Genotype, hidden: int, vocabulary: int) -> Count:
     for what, number in {"hidden units": hidden, "words": vocabulary}.items():
         if number < 1:
             raise SpaceError(f"a language model has at least one of {what}, not {number}")
-    nodes = len(genotype["recurrent"].nodes)
-    products = (2 * hidden) * (2 * hidden) + nodes * hidden * (2 * hidden) + vocabulary * hidden
-    return Count(products + vocabulary, products, RECURRENT_CONVENTION)
+    reads = [sum(name != ZERO for name, _ in edges) for edges in genotype["recurrent"].nodes]
+    rest, each = (2 * hidden) * (2 * hidden) + vocabulary * hidden, hidden * (2 * hidden)
+    weights = rest + sum(read > 0 for read in reads) * each
+    return Count(weights + vocabulary, rest + sum(reads) * each, RECURRENT_CONVENTION)
 
 
 def parameters(net: nn.Module) -> int:

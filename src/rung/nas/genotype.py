@@ -15,6 +15,8 @@ from rung.errors import SpaceError
 
 Edge = tuple[str, int]  # operation, and the node or input that it reads
 
+ZERO: Final = "none"  # the operation that gives zeros, and costs nothing
+
 _RECURRENT: Final = "recurrent"
 _INPUTS: Final = {_RECURRENT: 1}  # of a cell by name; all others read the outputs of the two cells before
 _MOST: Final = 10_000  # nodes in a range

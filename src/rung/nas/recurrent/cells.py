@@ -18,11 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from rung.errors import SpaceError
-from rung.nas.genotype import CellGenotype
+from rung.nas.genotype import ZERO, CellGenotype
 from rung.nas.recurrent.masks import NOTHING, Masks, masked
 
 INITIAL: Final = 0.04  # weights begin uniform in +- this, as in the reference
-ZERO: Final = "none"
 
 
 def _identity(x: Tensor) -> Tensor:

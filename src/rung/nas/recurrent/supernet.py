@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from rung.errors import SpaceError
+from rung.nas.genotype import ZERO
 from rung.nas.plain import Mask, candidates_mask
-from rung.nas.recurrent.cells import ACTIVATIONS, ZERO, Weights
+from rung.nas.recurrent.cells import ACTIVATIONS, Weights
 from rung.nas.recurrent.language import CELL, Frame, Spoken, settled_masks
 from rung.nas.recurrent.masks import NOTHING, Dropouts, Masks, Sizes
 from rung.nas.recurrent.stepwise import Inputs, Wiring, stepwise, term_by_term
