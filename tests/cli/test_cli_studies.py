@@ -193,12 +193,18 @@ def test_logs(rung, objective: str, folder) -> None:
     )
     rung("tune", "talking.py", "--trials", 2, "--study", "s")
     assert rung("logs", "s", "--trial", 1).stdout.splitlines()[-1] == "hello"
+    assert rung("logs", "s", 1).stdout == rung("logs", "s", "--trial", 1).stdout
+    assert "name one trial, not 0 and 1" in rung("logs", "s", 0, "--trial", 1).stderr
     assert rung("logs", "s").stdout.count("hello") == 2
     found = json.loads(rung("logs", "s", "--json").stdout)
     assert [row["trial"] for row in found if row["line"] == "hello"] == [0, 1]
     assert "there is no trial 7" in rung("logs", "s", "--trial", 7).stderr
     rung("tune", objective, "--trials", 1, "--executor", "inline", "--study", "silent")
-    assert "this study has no log: one is written into" in rung("logs", "silent").stderr
+    silent = rung("logs", "silent")
+    assert (silent.exit_code, silent.stdout) == (0, "")
+    assert "no job of study silent printed anything but reports" in silent.stderr
+    assert "no job of trial 0 of silent" in rung("logs", "silent", 0).stderr
+    assert json.loads(rung("logs", "silent", "--json").stdout) == []
 
 
 def test_methods(rung) -> None:

@@ -1,5 +1,7 @@
 """A service that listens on loopback, one for the tests of a file, and a member's client of it."""
 
+from pathlib import Path
+
 import pytest
 
 import rung
@@ -16,3 +18,9 @@ def service(tmp_path_factory):
 def client(service):
     with rung.Client(service.url, service.tokens["ann"]) as made:
         yield made
+
+
+@pytest.fixture
+def objectives_on_the_path(monkeypatch):
+    """What a worker in this process finds in its working folder."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))

@@ -27,6 +27,16 @@ def stubborn(trial):
     time.sleep(600)
 
 
+def talking(trial):
+    """Prints, a little or a lot, and fails in trial 1."""
+    print(f"trial {trial.number} says \x1b[31mhello")
+    if trial.number == 2:
+        print("\n".join(f"line {number} {'x' * 90}" for number in range(5000)))
+    if trial.number == 1:
+        raise ValueError("this one not")
+    trial.report(1, loss=trial.config["x"])
+
+
 def plain(config):
     return config["x"] ** 2
 

@@ -141,3 +141,24 @@ def test_devices_that_make_no_sense_leave_no_study(client, given, why):
     with pytest.raises(StudyError, match=why):
         client.create(SPACE, name="senseless", trials=3, **{"resource": "epoch:1:9", **given})
     assert all(one.name != "senseless" for one in client.studies())
+
+
+def test_a_checkpoint_that_was_sent_before_a_restart_may_be_told_after_it(tmp_path):
+    with live(tmp_path / "rung.db") as service, rung.Client(service.url, service.tokens["ann"]) as client:
+        begin(client, "s")
+        jobs = [client.ask("s").job for _ in range(3)]
+        (tmp_path / "saved").mkdir()
+        (tmp_path / "saved" / "seen").write_text("1")
+        path = client.upload(jobs[0], 1, tmp_path / "saved")
+        left = client.upload(jobs[2], 1, tmp_path / "saved")
+        client.tell(jobs[2], {"loss": 2.0})
+        service.stop()
+        service.start()
+        assert client.checkpoints("s") == [path]
+        assert left != path
+        client.report(jobs[0], 1, {"loss": 0.0}, path)
+        client.tell(jobs[0])
+        client.tell(jobs[1], {"loss": 1.0})
+        again = client.ask("s").job
+        assert (again.trial, again.start, again.checkpoint) == (0, 1, path)
+        client.download("s", path, tmp_path / "fetched")

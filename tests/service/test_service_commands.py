@@ -79,7 +79,7 @@ def test_a_search_is_submitted_followed_and_looked_at(rung, worker, service, tmp
     rung("report", "one", "--out", "report.html")
     assert service.url in (tmp_path / "report.html").read_text()
     assert "x" in rung("importance", "one").stdout
-    assert "not on this machine" in rung("logs", "one", code=2).output
+    assert "no job of study one printed anything" in rung("logs", "one").stderr
     rung("extend", "one", "--trials", "3")
     assert "15 trials" in rung("resume", "one").output
     worker.send_signal(signal.SIGTERM)

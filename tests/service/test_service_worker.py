@@ -1,61 +1,16 @@
 """A worker that lends slots to a live service: jobs, gates, checkpoints, stops, breaks, leaving."""
 
-import sys
-import threading
 import time
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 
 import rung
-from rung.service.http import Api
-from rung.service.worker import Lent, Worker
 from rung.service.worker_objectives import Objectives, RefusedError
-from rung.service.worker_run import Engine
 from rung.trials import events as ev
+from support.lending import HAVE, SPACE, begin, until, working
 from support.live_service import live
 
-SPACE = {"x": rung.Float(0.0, 1.0)}
-HAVE = "objectives_that_workers_have"
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _importable():
-    sys.path.insert(0, str(Path(__file__).parent))
-    yield
-    sys.path.remove(str(Path(__file__).parent))
-
-
-@contextmanager
-def working(service, folder, slots=2, grace=5.0, name="w"):
-    said = []
-    api = Api(service.url, service.tokens["root"], patience=float("inf"))
-    engine = Engine("local", folder, grace=grace)
-    worker = Worker(api, Lent(name, slots), engine, Objectives(), said.append)
-    worker.said = said
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    worker.thread = thread
-    try:
-        yield worker
-    finally:
-        worker.drain()
-        thread.join(30)
-        api.close()
-        assert not thread.is_alive()
-
-
-def until(holds, seconds=60):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.05)
-
-
-def begin(client, name, function="train", **more):
-    given = {"resource": "epoch:1:9", "trials": 9, "sampler": "random", **more}
-    return client.create(SPACE, name=name, objective=f"{HAVE}:{function}", **given)
+pytestmark = pytest.mark.usefixtures("objectives_on_the_path")
 
 
 def log_of(client, name):
@@ -73,7 +28,7 @@ def test_jobs_are_run_and_checkpoints_go_through_the_service(client, service, tm
     assert not [event for event in log if isinstance(event, ev.JobFailed)]
     assert [event for event in log if isinstance(event, ev.JobStarted) and event.start > 0]
     assert worker.finished == len(finished)
-    assert not list(tmp_path.glob("*/trial-*/resource-*"))  # nothing is left here
+    assert not list(tmp_path.glob("**/trial-*/resource-*"))  # nothing is left here
     assert worker.said == []
 
 

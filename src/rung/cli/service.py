@@ -59,6 +59,9 @@ def service(  # noqa: PLR0913  # a door
             show_default=False,
         ),
     ] = None,
+    max_logs: Annotated[
+        str, typer.Option(metavar="SIZE", help="The most that is kept of what one study's jobs print.")
+    ] = "64MiB",
     max_studies: Annotated[int, typer.Option(min=1, help="The most studies of one user.")] = 1000,
     lease: Annotated[
         float,
@@ -91,7 +94,7 @@ def service(  # noqa: PLR0913  # a door
         secure=tls_cert is not None,
     )
     place = None if checkpoints is None else check_default(checkpoints)
-    caps = Caps(max_studies, checkpoint=limits.upload, checkpoints=place)
+    caps = Caps(max_studies, checkpoint=limits.upload, logs=size(max_logs), checkpoints=place)
     settings = Settings(host, port, tls_cert, tls_key)
     _run(storage, settings, limits, (caps, lease), bootstrap_token_file, log_format)
 

@@ -201,20 +201,30 @@ def logs(
     name: Name,
     storage: Storage = DEFAULT_STORAGE,
     trial: Annotated[int | None, typer.Option("--trial", min=0, help="Only this trial's lines.")] = None,
+    number: Annotated[
+        int | None, typer.Argument(metavar="TRIAL", min=0, help="The same.", show_default=False)
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Show what the objective printed, from the workers' log files."""
-    from rung.cli.logs import lines
+    """Show what the objective printed: all trials' lines, or one's."""
+    from rung.cli.logs import lines, nothing
     from rung.cli.store import read_study, reading
 
+    if None not in (trial, number) and trial != number:
+        raise UserError(f"name one trial, not {number} and {trial}")
+    wanted = number if trial is None else trial
     with reading(storage) as store:
-        study = read_study(store, name)
-        found = lines(store.folder(name), study.history, trial)
+        trials = len(read_study(store, name).history)
+        found = lines(store, name, trials, wanted)
         if json:
-            output.print_json([{"trial": number, "line": line.rstrip("\n")} for number, line in found])
+            output.print_json([{"trial": of, "line": line.rstrip("\n")} for of, line in found])
             return
+        silent = True
         for _, line in found:
             sys.stdout.write(line)
+            silent = False
+    if silent:
+        output.say(nothing(name, wanted))
 
 
 def audit(name: Name, storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None:

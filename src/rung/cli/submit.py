@@ -103,8 +103,7 @@ def _space(options: Options) -> Any:
 def _settings(options: Options) -> dict[str, Any]:
     """The options as `rung.Client.create` takes them."""
     from rung.cli.sizes import size
-    from rung.cli.tune_options import numbers
-    from rung.cli.tuning import allotment, limit_of
+    from rung.cli.tune_options import allotment, limit_of, numbers
 
     devices, efficiency, scaling = allotment(options) or (1, None, None)
     same = (

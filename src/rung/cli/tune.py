@@ -222,7 +222,8 @@ def resume(  # noqa: PLR0913  # a door
     """Go on with a study that was interrupted, paused or extended."""
     from rung.cli.engine import engine_of, from_record
     from rung.cli.store import door_of, reading
-    from rung.cli.tuning import last_command, limit_of, named, recorded, run_in_the_open
+    from rung.cli.tune_options import limit_of
+    from rung.cli.tuning import last_command, named, recorded, run_in_the_open
     from rung.study import Study
 
     if is_service(storage):

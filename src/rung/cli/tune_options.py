@@ -81,6 +81,28 @@ def assignments(texts: Sequence[str]) -> dict[str, Any]:
     return found
 
 
+def allotment(options: Options) -> tuple[int | str, float, str | None] | None:
+    """What `--devices` and its like say, looked at before a study is opened; None if they say nothing."""
+    from rung.study.devices import make_allotment
+
+    devices = options.devices or "1"
+    if options.efficiency is not None and devices != "auto":
+        raise UserError("--efficiency says how many devices are worth it: give it with --devices auto")
+    if options.devices is None and options.scaling is None:
+        return None
+    wanted = int(devices) if devices.isdecimal() else devices
+    efficiency = 0.75 if options.efficiency is None else options.efficiency
+    make_allotment(wanted, efficiency, options.scaling)
+    return wanted, efficiency, options.scaling
+
+
+def limit_of(text: str | None) -> int | None:
+    """Bytes that `--checkpoint-limit` names, 0 for "none"; None if it is not given."""
+    from rung.cli.sizes import size
+
+    return None if text is None else 0 if text.strip().lower() in ("none", "0") else size(text)
+
+
 def _value(text: str) -> Any:
     """A value as people type it: JSON, a number such as .5, or else the text itself."""
     for read in (json.loads, float):

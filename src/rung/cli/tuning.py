@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rung.cli import output
 from rung.cli.engine import as_record, engine_of, jobs_at_once
 from rung.cli.place import is_service
-from rung.cli.tune_options import Options, assignments, numbers
+from rung.cli.tune_options import Options, allotment, assignments, limit_of, numbers
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -137,28 +137,6 @@ def _opened(options: Options, loaded: Objective, memory: int | None) -> Study:
         if options.fix:
             study.fix(assignments(options.fix))
     return study
-
-
-def allotment(options: Options) -> tuple[int | str, float, str | None] | None:
-    """What `--devices` and its like say, looked at before a study is opened; None if they say nothing."""
-    from rung.study.devices import make_allotment
-
-    devices = options.devices or "1"
-    if options.efficiency is not None and devices != "auto":
-        raise UserError("--efficiency says how many devices are worth it: give it with --devices auto")
-    if options.devices is None and options.scaling is None:
-        return None
-    wanted = int(devices) if devices.isdecimal() else devices
-    efficiency = 0.75 if options.efficiency is None else options.efficiency
-    make_allotment(wanted, efficiency, options.scaling)
-    return wanted, efficiency, options.scaling
-
-
-def limit_of(text: str | None) -> int | None:
-    """Bytes that `--checkpoint-limit` names, 0 for "none"; None if it is not given."""
-    from rung.cli.sizes import size
-
-    return None if text is None else 0 if text.strip().lower() in ("none", "0") else size(text)
 
 
 def _policies(options: Options) -> tuple[str | None, str | None]:

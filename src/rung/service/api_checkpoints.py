@@ -18,7 +18,7 @@ from rung.errors import MissingError
 from rung.executors.checkpoint_files import Saved
 from rung.executors.files import save_checkpoint, trial_name
 from rung.service.access import Principal, Role, Scope, needs
-from rung.service.context import Context, context_of, may_work
+from rung.service.context import Context, context_of, may_work, now_named
 from rung.service.problems import Problem
 
 router = APIRouter(prefix="/studies/{name}/checkpoints", tags=["checkpoints"])
@@ -44,6 +44,7 @@ async def put(  # a door
     name: str, trial: int, file: str, request: Request, who: Worker, here: Here, digest: Digest = None
 ) -> dict[str, Any]:
     await run_in_threadpool(may_work, here, name, who)
+    name = await run_in_threadpool(now_named, here, name)
     row = await run_in_threadpool(here.hub.row, name)
     resource = _resource(file)
     with tempfile.TemporaryFile() as sent:
@@ -100,7 +101,7 @@ def _saved(here: Context, name: str, trial: int, resource: int, sent: IO[bytes])
 def get(name: str, trial: int, file: str, who: Worker, here: Here) -> Response:
     may_work(here, name, who)
     match = _FILE.fullmatch(file)
-    place = here.hub.storage.folder(name) / trial_name(trial)
+    place = here.hub.storage.folder(now_named(here, name)) / trial_name(trial)
     folder = place / f"resource-{match[1]}{match[2] or ''}" if match is not None else place / "nothing"
     if not folder.is_dir():
         raise MissingError(f"study {name!r} has no checkpoint {file!r} of trial {trial}")

@@ -19,6 +19,7 @@ from rung.service import (
     api_events,
     api_health,
     api_jobs,
+    api_logs,
     api_studies,
     api_workers,
     guards,
@@ -26,6 +27,7 @@ from rung.service import (
 )
 from rung.service.context import Caps, Context
 from rung.service.facts import facts_of
+from rung.service.job_logs import JobLogs
 from rung.service.metrics import Metrics
 from rung.service.signals import Signals
 from rung.service.workers import Workers
@@ -77,9 +79,10 @@ def create_app(
     )
     app.state.context = context
     app.state.accounts = accounts
+    app.state.job_logs = JobLogs(context.caps.logs)
     app.state.at_end = [signals.end]
     app.state.checks = (lambda: hub.storage.find(""),)
-    for each in (api_studies, api_jobs, api_events, api_checkpoints, api_workers, api_admin):
+    for each in (api_studies, api_jobs, api_events, api_checkpoints, api_logs, api_workers, api_admin):
         app.include_router(each.router, prefix=PREFIX)
     app.include_router(api_health.router)
     problems.install(app, hidden=(hub.storage.url,))

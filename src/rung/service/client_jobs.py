@@ -92,6 +92,22 @@ class Jobs:
         """The checkpoints that the service has of a study, as paths: `trial-000012/resource-9`."""
         return [str(path) for path in self._api.json(Call("GET", f"{of(name)}/checkpoints"))["items"]]
 
+    def logs(self, name: str, trial: int) -> str:
+        """What a trial's jobs printed, as far as the service has it; "" if nothing."""
+        response = self._api.send(Call("GET", f"{of(name)}/logs/{trial}"))
+        return response.content.decode(errors="replace")
+
+    def printed(self, name: str) -> list[int]:
+        """The numbers of the trials of whose jobs the service has what they printed."""
+        query: dict[str, Any] = {"limit": 1000}
+        found: dict[int, None] = {}
+        while True:
+            page = self._api.json(Call("GET", f"{of(name)}/logs", query=query))
+            found.update((int(one["trial"]), None) for one in page["items"])
+            if page["next"] is None:
+                return list(found)
+            query["cursor"] = page["next"]
+
     def download(self, name: str, path: str, folder: str | os.PathLike[str]) -> None:
         """Fetch one of them into a folder, which must be new; its hashes are checked."""
         tars.download(self._api, name, path, Path(folder))

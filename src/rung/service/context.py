@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
-from rung.errors import StudyError
+from rung.errors import ConflictError, StudyError
 from rung.service.access import Principal, Role
 from rung.service.problems import Problem
 
@@ -27,12 +27,14 @@ class Caps:
         studies: of one user, in the storage.
         page: items of one page.
         checkpoint: bytes of one checkpoint that is sent through the service.
+        logs: bytes of what a study's jobs printed.
         checkpoints: the URL below which workers write those of studies that name none; None: they are sent.
     """
 
     studies: int = 1000
     page: int = 1000
     checkpoint: int = 4 * 2**30
+    logs: int = 64 * 2**20
     checkpoints: str | None = None
 
 
@@ -63,6 +65,18 @@ def own(context: Context, name: str, principal: Principal) -> StudyRow:
     if not may_change(context.hub.hosted(row.key), principal):
         raise Problem(403, "not yours", f"study {name!r} belongs to somebody else: ask them, or an admin")
     return row
+
+
+def now_named(context: Context, name: str) -> str:
+    """What a study is called now: a job that runs has the name that its study had when it began.
+
+    Raises:
+        StudyError: there is none of this name.
+    """
+    try:
+        return context.hub.study(name).name
+    except ConflictError:  # it does not run
+        return name
 
 
 def may_change(hosted: Hosted | None, principal: Principal) -> bool:

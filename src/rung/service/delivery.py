@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
-from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError
+from rung.errors import (
+    ConflictError,
+    LeaseError,
+    MissingError,
+    StorageError,
+    StudyError,
+    UserError,
+)
+from rung.executors.files import log_path
 from rung.executors.remote import is_url
+from rung.service import job_logs
 from rung.service.http import Api, AwayError, Call
 from rung.service.tars import upload
 from rung.service.wire import Job, Word, sent
@@ -28,13 +38,14 @@ from rung.trials.events import (
 ENDS: Final = (JobFinished, JobFailed, JobStopped)
 _GONE: Final = (LeaseError, ConflictError, MissingError)  # the service wants to hear no more of the job
 _LONGEST: Final = 2000  # characters of a message
+_OFTEN: Final = 30.0  # seconds between two looks at what a running job printed
 
 
 class Delivery:
     """Brings one job's events to the service.
 
     Args:
-        folder: below which the job's checkpoints lie, as `Setup.folder`.
+        folder: below which the job's checkpoints and its log lie, as `Setup.folder`.
         say: takes a sentence about what went wrong and ends nothing.
 
     Attributes:
@@ -49,6 +60,10 @@ class Delivery:
         self._last: tuple[int, Mapping[str, Any]] | None = None
         self._refused = ""
         self._damaged = ""  # how the checkpoint is that the job was to start from
+        self._log = log_path(str(folder), job.trial)
+        self._log_start = job_logs.size_of(self._log)  # earlier jobs of the trial wrote there
+        self._log_sent = 0  # its size when it was sent
+        self._looked = time.monotonic()
         self.over: str | None = None
 
     def deliver(self, event: Event, *, leaving: bool = False) -> Word:
@@ -60,13 +75,34 @@ class Delivery:
         Raises:
             AwayError: the service does not answer.
         """
+        ended = isinstance(event, ENDS)
         try:
+            if ended or time.monotonic() - self._looked > _OFTEN:
+                self._send_log()
             return self._delivered(event, leaving)
         except _GONE as error:
             self.over = self.over or str(error)
             return Word(go_on=False, why="lost")
         except StudyError as error:  # what the objective told is not usable
-            return self._refuse(str(error), ended=isinstance(event, ENDS))
+            return self._refuse(str(error), ended=ended)
+
+    def _send_log(self) -> None:
+        """What the job printed so far, if that is news; without it a study is as good."""
+        self._looked = time.monotonic()
+        size = job_logs.size_of(self._log)
+        text = job_logs.bounded(self._log, self._log_start) if size > self._log_sent else b""
+        if not text:
+            return
+        self._log_sent = size
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        call = Call("PUT", f"{self._job.path}/log", headers=headers, content=lambda: [text])
+        try:
+            self._api.send(call)
+        except AwayError:
+            raise
+        except (*_GONE, UserError) as error:
+            if not isinstance(error, _GONE):
+                self._say(f"trial {self._job.trial} of {self._job.study}: its log is not kept: {error}")
 
     def _refuse(self, message: str, *, ended: bool) -> Word:
         """The job fails of what it told: now, or when it has stopped."""

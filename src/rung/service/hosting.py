@@ -98,7 +98,7 @@ class HostedStudy:
         self._uploaded: dict[str, Saved] = {}  # by path, until their jobs tell of them
         self._keeper = Keeper(writer)
         writer.begin("service", 0, None, now, adopt=True)
-        self._keeper.tidy()
+        self._keeper.tidy(writer.history.running)
         self._end_if_done(now)  # its last service may have died before it knew
 
     @property

@@ -71,8 +71,7 @@ class RemoteStorage:
         """
         raise StorageError(
             f"the files of study {name!r} are not on this machine: the service at {self.url} has its "
-            "checkpoints, and the workers have what its jobs printed, each in its own folder (rung worker "
-            "--folder)"
+            "checkpoints (rung.Client.download) and what its jobs printed (rung logs)"
         )
 
     def request(self, name: str, request: str, data: Mapping[str, object]) -> None:

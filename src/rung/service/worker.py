@@ -65,7 +65,7 @@ class Worker:
         self._objectives = objectives
         self._say = say
         gpus = visible_gpus() if engine.name == "local" else ()
-        self._slots = [Slot(engine, _share(gpus, index, lent.slots)) for index in range(lent.slots)]
+        self._slots = [Slot(engine, index, _share(gpus, index, lent.slots)) for index in range(lent.slots)]
         self._free = deque(self._slots)
         self._runs: dict[tuple[str, int, int], Run] = {}
         self._queued: deque[Job] = deque()  # given, and no slot is free yet

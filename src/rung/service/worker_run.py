@@ -50,9 +50,15 @@ class Engine:
 
 
 class Slot:
-    """A place for one job at a time; its executor stays as long as jobs want the same of it."""
+    """A place for one job at a time; its executor stays as long as jobs want the same of it.
 
-    def __init__(self, engine: Engine, gpus: Sequence[str] = ()) -> None:
+    Args:
+        number: from 0; jobs of different slots have different folders, since executors share none.
+        gpus: what its jobs may use.
+    """
+
+    def __init__(self, engine: Engine, number: int = 0, gpus: Sequence[str] = ()) -> None:
+        self.number = number
         self.gpus = tuple(gpus)
         self._engine = engine
         self._setup: Setup | None = None
@@ -107,7 +113,7 @@ class Run:
         self._engine = engine
         self._objectives = objectives
         self._ended = ended
-        self._folder = engine.folder / folder_name(job.study)
+        self._folder = engine.folder / folder_name(job.study) / f"slot-{self.slots[0].number}"
         self._delivery = Delivery(api, job, self._folder, say)
         self._outbox = Outbox(self._delivery, self._obey)
         self._stopping: str | None = None

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from rung.errors import StorageError
+from rung.executors.files import trial_name
 from rung.executors.remote import is_url
 from rung.study.checkpoint_limit import held, surplus
 from rung.study.checkpoint_places import Places, wanted
@@ -57,14 +58,20 @@ class Keeper:
         if self._best is not None and history.best_checkpoint is not None:
             self._add(*self._best, history.best_checkpoint.size)
 
-    def tidy(self) -> None:
-        """Delete what a session that died left behind: given up or superseded, or saved and never told."""
+    def tidy(self, running: Collection[int] = ()) -> None:
+        """Delete what a session that died left behind: given up or superseded, or saved and never told.
+
+        Args:
+            running: trials whose jobs outlived it: what they saved they may yet tell.
+        """
         history = self._writer.history
         kept = {path for there in self._there.values() for path in there}
         jobs = [running.job for running in (*history.retry, *history.running.values())]
         kept |= {job.checkpoint for job in jobs if job.checkpoint is not None}
         try:
-            self._doomed = [*self._places().others(kept)]
+            spared = {trial_name(trial) for trial in running}
+            others = self._places().others(kept)
+            self._doomed = [path for path in others if path.split("/")[-2] not in spared]
         except StorageError as error:
             warnings.warn(f"what an earlier session left behind stays for now: {error}", stacklevel=3)
         self.delete()
