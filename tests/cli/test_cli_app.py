@@ -44,6 +44,27 @@ def test_wrong_usage_exits_with_2(rung, args: list[str]) -> None:
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("tune x.py --trials many", "--trials must be a whole number, not many (see rung tune --help)"),
+        ("list --limit 0", "--limit must be at least 1, not 0 (see rung list --help)"),
+        ("service --rate x", "--rate must be a number, not x (see rung service --help)"),
+        ("tune --nope", "rung tune has no option --nope; is it --mode"),
+        ("--nope", "rung has no option --nope (see rung --help)"),
+        ("nope", "no such command 'nope': did you mean 'note'? (see rung --help)"),
+        ("show", "NAME is missing (see rung show --help)"),
+        ("show a b", "rung show has no use for b (see rung show --help)"),
+        ("service token create --user", "option '--user' requires an argument"),
+    ],
+)
+def test_a_command_line_that_is_not_understood_is_one_sentence(rung, typed, said) -> None:
+    done = rung(*typed.split())
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"error: {said}")
+    assert len(done.stderr.splitlines()) == 1
+
+
 def test_bad_input_is_one_sentence_and_2(rung) -> None:
     done = rung("show", "nobody")
     assert done.exit_code == 2

@@ -135,10 +135,37 @@ def test_what_cannot_be_done_is_one_sentence(rung, service, tmp_path):
     assert "--workers is for studies of this machine" in refused(
         "tune", "train:train", *more, "--workers", "2"
     )
+    assert "is missing (see rung show --help)" in refused("show")
+    assert "objective" not in refused("tune", "train:train", *more, "--devices", "auto")
     assert "either in a service or in a storage" in refused("list", "--storage", "a.db")
     assert "works on this machine" in refused("fit", "table.csv", "--target", "y")
     assert "is no address" in CliRunner().invoke(app, ["--service", "ftp://x", "list"]).output
     assert "for studies of a service" in rung("tune", "train.py", *more, "--detach", code=2, here=True).output
+
+
+def test_an_empty_service_says_what_makes_a_study_there(tmp_path, monkeypatch):
+    with live(tmp_path / "rung.db") as empty:
+        monkeypatch.setenv("RUNG_TOKEN", empty.tokens["ann"])
+        said = CliRunner().invoke(app, ["--service", empty.url, "list"])
+    assert said.exit_code == 0
+    assert "yet: `rung tune` makes them" in said.stderr
+
+
+def test_checkpoints_and_devices_are_asked_for_by_options(rung, service, tmp_path):
+    (tmp_path / "curve.json").write_text('{"speedups": {"1": 1.0, "2": 1.9}}')
+    more = ("--devices", "auto", "--efficiency", "0.8", "--scaling", "curve.json", "--resource", "epoch:1:9")
+    tune(rung, "asked", "--detach", *more, "--checkpoints", "study", "--checkpoint-limit", "2GB")
+    body = rung("show", "asked", "--json").stdout
+    assert json.loads(body)["checkpoints"]["limit"] == 2 * 10**9
+    assert "of at most 2.0 GB" in rung("show", "asked").stdout
+    told = [event for event in service.hub.storage.read("asked") if isinstance(event, ev.Recorded)]
+    assert [event.data for event in told if event.topic == "devices"] == [
+        {"devices": "auto", "efficiency": 0.8, "scaling": [[1, 1.0], [2, 1.9]]}
+    ]
+    rung("delete", "asked", "--yes")
+    words = ("tune", f"{HAVE}:plain", "--space", "space.json", "--trials", "3")
+    assert "name a bucket" in rung(*words, "--checkpoints", "/tmp", code=2).output
+    assert "give it with --devices auto" in rung(*words, "--efficiency", "0.5", code=2).output
 
 
 def test_the_environment_names_the_service_and_a_typed_storage_goes_before_it(rung, service, monkeypatch):

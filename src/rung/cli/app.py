@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from rung import __version__
-from rung.cli import output, place
+from rung.cli import output, place, usage
 from rung.cli.exits import BAD_INPUT, INTERRUPTED
 from rung.errors import UserError
 
@@ -29,9 +29,17 @@ class Commands(TyperGroup):
         rest = [arg for arg in args[:end] if arg not in _VOLUMES]
         return super().parse_args(ctx, loud + rest + args[end:])
 
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except usage.USAGE as error:
+            raise _refused(error) from error
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except usage.USAGE as error:
+            raise _refused(error) from error
         except UserError as error:
             if output.verbose():
                 output.err().print_exception()
@@ -39,6 +47,15 @@ class Commands(TyperGroup):
             raise typer.Exit(BAD_INPUT) from error
         except KeyboardInterrupt as error:
             raise typer.Exit(INTERRUPTED) from error
+
+
+def _refused(error: Exception) -> Exception:
+    """Says what is wrong with a command line; what ends the command."""
+    text = usage.sentence(error)
+    if text is None:
+        return error
+    output.fail(text)
+    return typer.Exit(BAD_INPUT)
 
 
 app = typer.Typer(

@@ -81,7 +81,10 @@ def placed(context: typer.Context, storage: str) -> str:
     if named.typed and typed:
         raise UserError("the studies are either in a service or in a storage: give --service or --storage")
     if named.typed and not over:
-        raise UserError(f"rung {command} works on this machine: leave --service out")
+        raise UserError(
+            f"{context.command_path} works on this machine and its storage, not on a service's studies: "
+            "leave --service out"
+        )
     return named.url if over and not typed else storage
 
 

@@ -9,7 +9,7 @@ import typer
 
 from rung.cli import output
 from rung.cli.options import DEFAULT_STORAGE, Json, Name, Storage, Target, TotalResource, Trials
-from rung.cli.place import client_of
+from rung.cli.place import client_of, is_service
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -53,7 +53,8 @@ def list_studies(
         )
         return
     if not rows:
-        output.say(f"no studies in {shown(storage)} yet: `rung fit` and `rung tune` make them")
+        makes = "`rung tune` makes" if is_service(storage) else "`rung fit` and `rung tune` make"
+        output.say(f"no studies in {shown(storage)} yet: {makes} them")
         return
     table = output.grid(
         "study", "door", "state", "trials", "metric", "best", "time", right=("trials", "best", "time")

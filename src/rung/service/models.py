@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from rung.service.field_words import OBJECTIVE
+
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Slots = Annotated[int, Field(ge=0, le=1_000_000)]
 Weight = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
@@ -65,9 +67,7 @@ class NewStudy(Shares, Ends):
     seed: int = 0
     noisy: bool = False
     confirm: int = 0
-    objective: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$", max_length=300)] | None = (
-        None
-    )
+    objective: Annotated[str, Field(pattern=OBJECTIVE, max_length=300)] | None = None
     devices: Annotated[int, Field(ge=1, le=1024)] | Literal["auto"] = 1
     efficiency: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
     scaling: Annotated[dict[str, float], Field(max_length=1024)] | None = None

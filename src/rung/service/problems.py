@@ -19,6 +19,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError, UserError
+from rung.service.field_words import wrongs
 
 MEDIA: Final = "application/problem+json"
 _KINDS: Final = "urn:problem-type:rung:"
@@ -140,13 +141,14 @@ def _of_http(error: HTTPException) -> Problem:
 
 def _of_fields(errors: Sequence[Any]) -> Problem:
     """Which fields of a request are not usable, and why; what was given is not said back."""
-    found = [{"field": _place(each["loc"]), "message": str(each["msg"])} for each in errors]
+    found = wrongs(errors)
     first = found[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    detail = f"{first['field']}: {first['message']}{more}"
-    return Problem(422, "not valid", detail, None, {"errors": found[:50]})
+    detail = f"{_place(first.place[1:]) or 'what was sent'} {first.words}{more}"
+    fields = [{"field": _place(each.place), "message": each.words} for each in found]
+    return Problem(422, "not valid", detail, None, {"errors": fields[:50]})
 
 
-def _place(location: Sequence[Any]) -> str:
+def _place(parts: Sequence[str]) -> str:
     """A field as text: `body.space`, `query.limit`."""
-    return ".".join(str(part) for part in location)[:200]
+    return ".".join(parts)[:200]
