@@ -58,16 +58,47 @@ def test_extra_epochs_cool_faster() -> None:
     assert asap.temperature(at(52)) == pytest.approx(0.1295915 / 8, abs=1e-6)
 
 
-@pytest.mark.parametrize("epochs", [2, 12, 20, 50, 200])
+@pytest.mark.parametrize("epochs", [1, 2, 12, 20, 50, 200])
 def test_scaled_ends_where_the_paper_does(epochs: int) -> None:
     asap = Asap().scaled(epochs)
+    last = Moment(0, epochs - 1, epochs, 999, 1000)
     assert asap.temperature(at(0, epochs)) == 1.6
-    assert asap.temperature(at(epochs - 1, epochs)) == pytest.approx(0.1295915, abs=1e-6)
+    assert asap.temperature(last) == pytest.approx(0.1295915, abs=1e-6)
     assert asap.scaled(50).beta == pytest.approx(0.95, abs=1e-12)
 
 
-def test_one_epoch_is_not_scaled() -> None:
-    assert Asap().scaled(1) == Asap()
+def test_one_fall_cannot_be_scaled() -> None:
+    assert Asap(checks=1).scaled(1) == Asap(checks=1)
+
+
+@pytest.mark.parametrize(("epochs", "checks"), [(50, 1), (100, 1), (20, 2), (12, 4), (5, 10)])
+def test_short_searches_fall_about_fifty_times(epochs: int, checks: int) -> None:
+    """As the paper's fifty epochs, whatever is an epoch: the same temperatures, each for as many steps."""
+    asap, steps = Asap().scaled(epochs), 40
+    moments = [Moment(0, e, epochs, step, steps) for e in range(epochs) for step in range(steps)]
+    heats = [asap.temperature(moment) for moment in moments]
+    assert heats == sorted(heats, reverse=True)
+    assert len(set(heats)) == epochs * checks
+    falls = [i for i, m in enumerate(moments) if asap.prunes(m)]
+    assert falls == list(range(0, len(moments), steps // checks))
+    assert [i for i in range(1, len(heats)) if heats[i] < heats[i - 1]] == falls[1:]
+    extra = Moment(0, epochs, epochs, 0, steps)
+    assert asap.temperature(extra) == pytest.approx(heats[-1] * 0.6 ** (1 / checks))
+    assert asap.temperature(extra._replace(epoch=epochs + 1)) == pytest.approx(asap.temperature(extra) * 0.6)
+
+
+def test_pruning_within_an_epoch_waits_for_the_grace_period() -> None:
+    asap = Asap(policy="linear").scaled(12)
+    alphas = {name: torch.randn(value.shape) * 20 for name, value in asap.begin(SPACES["darts"], 0).items()}
+    there = {cell.name: candidates_mask(cell) for cell in SPACES["darts"].cells}
+    gone = {
+        step: len(asap.removals(SPACES["darts"], alphas, there, Moment(0, 2, 12, step, 40)))
+        for step in (0, 10, 20, 30)
+    }
+    assert [asap.learning(Moment(0, 2, 12, step, 40)) for step in gone] == [False, True, True, True]
+    assert gone[0] == 0
+    assert gone[10] == 4  # zeros of nodes with no edge to spare: from here on the threshold rises
+    assert 4 < gone[20] <= gone[30]
 
 
 # Operations.
@@ -330,9 +361,9 @@ def test_an_edge_removed_at_its_threshold_changes_little() -> None:
         ({"T0": 0.0}, "T0 of asap is a positive number"),
         ({"beta": 1.0}, "beta of asap lies between 0 and 1"),
         ({"threshold": 1.5}, "threshold of asap lies between"),
-        ({"policy": "cubic"}, "constant, linear or confidence"),
+        ({"policy": "cubic"}, "policy of asap is constant or linear or confidence, not .cubic."),
         ({"edges": "never"}, "after or meanwhile"),
-        ({"extra": 0}, "at least one extra epoch"),
+        ({"extra": 0}, "extra of asap is at least 1, not 0"),
     ],
 )
 def test_settings_out_of_range(change: dict[str, object], words: str) -> None:

@@ -49,7 +49,7 @@ class Task(TinyTask):
 
 def plan_of(space: Space = SMALL, form: str = "plain", dtype: torch.dtype = torch.float32) -> Plan:
     task = Task(channels=4, layers=3, count=32, dtype=dtype)
-    return Plan(task, space, Asap(form=form).scaled(EPOCHS), RECIPE, 0)
+    return Plan(task, space, Asap(form=form, checks=1).scaled(EPOCHS), RECIPE, 0)
 
 
 @cache

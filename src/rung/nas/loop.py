@@ -25,6 +25,7 @@ from rung.nas.strategies.base import (
     Observing,
     Past,
     Removal,
+    Repeating,
     Strategy,
     Turn,
 )
@@ -157,19 +158,22 @@ def unfinished(plan: Plan, state: State) -> bool:
 
 
 def one_epoch(plan: Plan, state: State) -> Record:
-    """One epoch: prune, then a step of the alphas and one of the weights for each pair of batches."""
+    """One epoch: for each pair of batches prune if it is time, then a step of alphas and one of weights."""
     began = time.perf_counter()
     task, space, strategy, recipe = plan.task, plan.space, plan.strategy, plan.recipe
     first = Moment(plan.seed, state.epoch, recipe.epochs, 0, task.steps)
     torch.manual_seed(first.number("dropout"))  # what layers draw is a function of seed and epoch
-    removed = prune(plan, state, first)
+    removed: list[Removal] = []
     rate = cosine(recipe.rate, recipe.rate_min, min(state.epoch, recipe.epochs), recipe.epochs)
-    macs = task.macs(state.net, space)
+    macs = 0.0
     losses: list[float] = []
     notes: dict[str, Any] = {}
     state.net.train()
     for step, (for_weights, for_alphas) in enumerate(task.pairs(state.epoch)):
         moment = first._replace(step=step)
+        if not step or (isinstance(strategy, Repeating) and strategy.prunes(moment)):
+            removed += prune(plan, state, moment)
+            macs = task.macs(state.net, space)
         _set_rate(state.weights, rate * for_weights.pace)
         turn = Turn(
             task,
@@ -220,8 +224,8 @@ def remove(state: State, removals: Sequence[Removal]) -> None:
 
 
 def judge(plan: Plan, state: State) -> Scores:
-    """The supernet on samples that its weights have not seen."""
-    moment = Moment(plan.seed, max(state.epoch - 1, 0), plan.recipe.epochs)
+    """The supernet, as the last step had it, on samples that its weights have not seen."""
+    moment = _last(plan, state)
     with torch.no_grad():
         mixed = plan.strategy.settled(plan.space, state.alphas, state.net.alive, moment)
         return plan.task.evaluate(state.net, mixed)
@@ -285,6 +289,12 @@ def _set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
+def _last(plan: Plan, state: State) -> Moment:
+    """The last step that was done."""
+    steps = plan.task.steps
+    return Moment(plan.seed, max(state.epoch - 1, 0), plan.recipe.epochs, steps - 1, steps)
+
+
 def _record(
     plan: Plan,
     state: State,
@@ -293,7 +303,7 @@ def _record(
     removed: list[Removal],
     notes: dict[str, Any],
 ) -> Record:
-    moment = Moment(plan.seed, state.epoch - 1, plan.recipe.epochs)
+    moment = _last(plan, state)
     with torch.no_grad():
         mixed = plan.strategy.settled(plan.space, state.alphas, state.net.alive, moment)
     names = {cell.name: cell.operations for cell in plan.space.cells}

@@ -159,7 +159,7 @@ def recipe_of(request: Request) -> tuple[Recipe, dict[str, Any]]:
     presets = _presets(request.cell)
     if request.preset not in presets:
         raise UserError(f"unknown preset {request.preset!r}: there are {', '.join(presets)}")
-    recipe = presets[request.preset]
+    recipe = presets[request.preset].of(request.strategy)
     known = {f.name: f for f in fields(recipe)}
     own = {name: value for name, value in request.settings.items() if name in known}
     for name, value in own.items():

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 PresetName = Literal["tiny", "small", "paper"]
 
@@ -25,6 +25,7 @@ class Recipe:
         retrain_channels, retrain_layers, retrain_epochs, retrain_batch, retrain_drop_path: of the short
             training that judges the derived network.
         strategy: settings of strategies that are scaled to the number of steps, by strategy, then by name.
+        alpha_rates: by strategy, where it is another.
     """
 
     text: str = "the papers' settings, on a GPU"
@@ -47,6 +48,12 @@ class Recipe:
     retrain_batch: int = 96
     retrain_drop_path: float = 0.2
     strategy: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
+    alpha_rates: tuple[tuple[str, float], ...] = ()
+
+    def of(self, strategy: str) -> Self:
+        """The same for a strategy: with its own `alpha_rate`, where it has one."""
+        rate = dict(self.alpha_rates).get(strategy, self.alpha_rate)
+        return replace(self, alpha_rate=rate, alpha_rates=())
 
     def settings(self, strategy: str) -> dict[str, float]:
         """What this preset sets of a strategy."""

@@ -6,7 +6,8 @@ there is no gap between what was searched and what is kept.
 Algorithm 1: alphas start from zero; an operation's weight is the Gibbs softmax exp(alpha / T) / sum over its
 edge; T = T0 beta^epoch. While T is not under the grace temperature only the weights learn. After that alphas
 descend on the validation loss, in turn with the weights, and before each epoch every operation whose
-probability is under the threshold is removed. The search ends when everything is decided.
+probability is under the threshold is removed. The search ends when everything is decided. The paper's course
+has 50 epochs: in a shorter search T falls, and is pruned, several times an epoch (decision record 0016).
 
 The paper leaves open how the edges of a node become two. The rule here (decision record 0014): edges have
 logits of their own, learnt and annealed with the alphas, and gates that sum to k at each node; see
@@ -21,7 +22,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import numpy as np
 import torch
@@ -50,6 +51,7 @@ Edges = Literal["after", "meanwhile"]
 Chosen = tuple[tuple[int, int], ...]  # (edge, column)
 
 _ABSENT: Final = -1e30  # finite: differences of two are numbers
+_FALLS: Final = 50  # of the temperature, in the paper: one an epoch
 _COLDEST: Final = 1.6 * 0.95**49  # where the paper's course ends, after 50 epochs: 0.1296
 
 
@@ -59,6 +61,8 @@ class Asap:
 
     Attributes:
         T0, beta: temperature of the first epoch, and its factor an epoch.
+        checks: how many times in an epoch the temperature falls and operations are pruned; 0 for as many as
+            make about the paper's 50 in the whole search: 4 of 12 epochs, 1 of 50.
         grace: alphas neither learn nor are pruned while the temperature is not under it.
         threshold: an operation goes when its probability is under threshold / N, where N is how many its edge
             had when the search began.
@@ -79,6 +83,7 @@ class Asap:
 
     T0: float = 1.6
     beta: float = 0.95
+    checks: int = 0
     grace: float = 1.0
     threshold: float = 0.4
     policy: Policy = "constant"
@@ -93,24 +98,28 @@ class Asap:
     single_level: bool = False
 
     def __post_init__(self) -> None:
+        self._check_choices()
         for name in ("T0", "grace", "alpha_step"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} of asap is a positive number, not {getattr(self, name)!r}")
         for name in ("beta", "threshold", "delta", "edge_threshold", "extra_beta"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise UserError(f"{name} of asap lies between 0 and 1, not {getattr(self, name)!r}")
-        if self.policy not in ("constant", "linear", "confidence"):
-            raise UserError(f"policy of asap is constant, linear or confidence, not {self.policy!r}")
-        if self.edges not in ("after", "meanwhile"):
-            raise UserError(f"edges of asap is after or meanwhile, not {self.edges!r}")
-        if self.extra < 1:
-            raise UserError(f"asap needs at least one extra epoch to decide what is left, not {self.extra}")
+        for name, least in (("extra", 1), ("checks", 0)):  # without an extra epoch something may stay open
+            if getattr(self, name) < least:
+                raise UserError(f"{name} of asap is at least {least}, not {getattr(self, name)}")
+
+    def _check_choices(self) -> None:
+        for name, choices in (("policy", get_args(Policy)), ("edges", get_args(Edges))):
+            if getattr(self, name) not in choices:
+                raise UserError(f"{name} of asap is {' or '.join(choices)}, not {getattr(self, name)!r}")
 
     def scaled(self, epochs: int) -> Asap:
         """The same course of the temperature, from T0 to the paper's last, in so many epochs."""
-        if epochs < 2 or self.T0 <= _COLDEST:
+        span = epochs - 1.0 / self._checks(Moment(0, 0, epochs))
+        if not span or self.T0 <= _COLDEST:
             return self
-        return replace(self, beta=(_COLDEST / self.T0) ** (1.0 / (epochs - 1)))
+        return replace(self, beta=(_COLDEST / self.T0) ** (1.0 / span))
 
     def begin(self, space: Space, seed: int) -> Alphas:
         """Zeros: for operations (E, O), and where edges are chosen, "NAME/edges" (E,)."""
@@ -122,9 +131,22 @@ class Asap:
         return alphas
 
     def temperature(self, moment: Moment) -> float:
-        """T0 beta^epoch; in extra epochs `extra_beta` takes the place of beta."""
-        over = max(moment.epoch - moment.epochs + 1, 0)
-        return self.T0 * self.beta ** (moment.epoch - over) * self.extra_beta**over
+        """T0 beta^epochs, in steps of 1 / `checks`; in extra epochs `extra_beta` takes the place of beta."""
+        done = self._done(moment)
+        over = max(done - moment.epochs + 1.0 / self._checks(moment), 0.0)
+        return float(self.T0 * self.beta ** (done - over) * self.extra_beta**over)
+
+    def prunes(self, moment: Moment) -> bool:
+        """Whether the temperature falls before this step."""
+        return not moment.step or self._done(moment) > self._done(moment._replace(step=moment.step - 1))
+
+    def _checks(self, moment: Moment) -> int:
+        return self.checks or max(round(_FALLS / max(moment.epochs, 1)), 1)
+
+    def _done(self, moment: Moment) -> float:
+        """Epochs, in parts of which the temperature falls."""
+        checks = self._checks(moment)
+        return moment.epoch + moment.step * checks // max(moment.steps, 1) / checks
 
     def learning(self, moment: Moment) -> bool:
         """Whether the grace period is over."""
@@ -210,13 +232,19 @@ class Asap:
     def _pressure(self, moment: Moment, operations: int) -> Pressure:
         heat, ratio, share = self.temperature(moment), 1.0, self.threshold
         over = moment.epoch >= moment.epochs
-        began = next(e for e in range(moment.epoch + 1) if self.learning(moment._replace(epoch=e)))
         if self.policy == "linear" and not over:
-            share *= (moment.epoch - began) / max(moment.epochs - 1 - began, 1)
+            each, began = 1.0 / self._checks(moment), self._learnt_from(moment)
+            share *= (self._done(moment) - began) / max(moment.epochs - each - began, each)
         if self.policy == "confidence" and not over:
-            steps = (moment.epoch - began) * moment.steps
+            steps = round((self._done(moment) - self._learnt_from(moment)) * moment.steps)
             ratio = confidence_ratio(steps, self.alpha_step, operations, self.delta) ** (1.0 / heat)
         return Pressure(heat, share, ratio, self.edge_threshold, self.edges == "meanwhile")
+
+    def _learnt_from(self, moment: Moment) -> float:
+        """Epochs after which the grace period ended."""
+        checks = self._checks(moment)
+        falls = (fall / checks for fall in range(math.floor(self._done(moment) * checks) + 1))
+        return next(done for done in falls if self.T0 * self.beta**done < self.grace)
 
 
 def _edges_of(cell: Cell) -> str:

@@ -120,6 +120,15 @@ class Lengthening(Protocol):
         ...
 
 
+@runtime_checkable
+class Repeating(Protocol):
+    """A strategy that prunes within epochs, too."""
+
+    def prunes(self, moment: Moment) -> bool:
+        """Whether something may be pruned before this step; before the first of an epoch it always may."""
+        ...
+
+
 class Past(NamedTuple):
     """An epoch that is done: the strategy's own figures, and what would have been derived after it."""
 

@@ -25,6 +25,7 @@ from rung.nas.strategies.base import (
     Observing,
     Passes,
     Removal,
+    Repeating,
     Strategy,
     Turn,
     probabilities,
@@ -95,6 +96,10 @@ class Wrapper:
     def more(self, space: Space, alive: Mapping[str, Mask], moment: Moment) -> bool:
         """The other's, if it ever asks for more epochs."""
         return isinstance(self.inner, Lengthening) and self.inner.more(space, alive, moment)
+
+    def prunes(self, moment: Moment) -> bool:
+        """The other's, if it ever prunes within an epoch."""
+        return isinstance(self.inner, Repeating) and self.inner.prunes(moment)
 
     def temperature(self, moment: Moment) -> float | None:
         """The other's."""
