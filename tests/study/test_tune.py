@@ -116,6 +116,9 @@ def test_a_budget_that_is_no_time(budget):
         ({"workers": "2"}, "workers must be a whole number of at least 1, not '2'"),
         ({"workers": 0}, "workers must be a whole number of at least 1, not 0"),
         ({"trials": np.float64(2.5)}, "trials must be a whole number of at least 1, not 2.5"),
+        ({"trials": 10**30}, "trials may be 9007199254740992 at most"),
+        ({"resource": ("epoch", 1, 10**30)}, "the largest may be 9007199254740992 at most"),
+        ({"eta": 10**30}, "is too large: one in eta trials is promoted"),
     ],
 )
 def test_a_setting_that_makes_no_sense(settings, sentence):

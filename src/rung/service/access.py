@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final, NamedTuple, Protocol
 
 import msgspec
-from fastapi import Depends, Request, Security
+from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.concurrency import run_in_threadpool
 
@@ -119,9 +119,6 @@ async def known(request: Request, _: _Header = None) -> Principal:
     return seen.principal
 
 
-_Known = Annotated[Principal, Depends(known)]
-
-
 def needs(role: Role, scope: Scope | None = None) -> Callable[..., Awaitable[Principal]]:
     """A FastAPI dependency: the principal of the request, who has at least this role.
 
@@ -132,7 +129,8 @@ def needs(role: Role, scope: Scope | None = None) -> Callable[..., Awaitable[Pri
         Problem: 401 without a token that counts, 403 for one that is not allowed this.
     """
 
-    async def principal(request: Request, found: _Known) -> Principal:
+    async def principal(request: Request, _: _Header = None) -> Principal:
+        found = await known(request)
         wanted = scope or (Scope.READ if request.method in ("GET", "HEAD") else Scope.WRITE)
         if not found.may(role):
             raise Problem(403, "role", f"this takes the role {role}, and {found.user} is a {found.role}")

@@ -26,8 +26,10 @@ from rung.service import (
     problems,
 )
 from rung.service.context import Caps, Context
+from rung.service.desks import Desks
 from rung.service.facts import facts_of
 from rung.service.job_logs import JobLogs
+from rung.service.ledger import SqlLedger
 from rung.service.metrics import Metrics
 from rung.service.signals import Signals
 from rung.service.workers import Workers
@@ -52,7 +54,8 @@ def create_app(
     """
     signals = Signals()
     hub.listeners.append(signals.ring)
-    context = Context(hub, Workers(hub), signals, caps or Caps())
+    desks = Desks(hub.now)
+    context = Context(hub, Workers(hub, ledger=SqlLedger(accounts)), signals, desks, caps or Caps())
     metrics = Metrics(lambda: facts_of(context))
 
     @asynccontextmanager
@@ -66,7 +69,8 @@ def create_app(
             ticking.cancel()
             with suppress(asyncio.CancelledError):
                 await ticking
-            await run_in_threadpool(hub.close)
+            await run_in_threadpool(desks.close)
+            await run_in_threadpool(_let_go, context)
 
     app = FastAPI(
         title="rung",
@@ -82,12 +86,21 @@ def create_app(
     app.state.job_logs = JobLogs(context.caps.logs)
     app.state.at_end = [signals.end]
     app.state.checks = (lambda: hub.storage.find(""),)
-    for each in (api_studies, api_jobs, api_events, api_checkpoints, api_logs, api_workers, api_admin):
+    for each in (api_jobs, api_studies, api_events, api_checkpoints, api_logs, api_workers, api_admin):
         app.include_router(each.router, prefix=PREFIX)
     app.include_router(api_health.router)
     problems.install(app, hidden=(hub.storage.url,))
     guards.install(app, limits or guards.Limits(), accounts, metrics)
     return app
+
+
+def _let_go(context: Context) -> None:
+    """Note what studies got, and leave them as they are."""
+    try:
+        context.workers.close()
+    except UserError as error:  # the storage is away: what changed since the last note is forgotten
+        _log.warning("what studies got of the workers was not kept: %s", error)
+    context.hub.close()
 
 
 async def _ticking(context: Context) -> None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from fastapi import Request
 
-from rung.errors import ConflictError, StudyError
+from rung.errors import ConflictError
 from rung.service.access import Principal, Role
 from rung.service.problems import Problem
 
 if TYPE_CHECKING:
+    from rung.service.desks import Desks
     from rung.service.hub import Hub
     from rung.service.shared import Hosted
     from rung.service.signals import Signals
@@ -45,6 +46,7 @@ class Context:
     hub: Hub
     workers: Workers
     signals: Signals
+    desks: Desks
     caps: Caps = field(default_factory=Caps)
 
 
@@ -90,11 +92,13 @@ def may_work(context: Context, name: str, principal: Principal) -> None:
     Raises:
         Problem: says who may.
     """
-    try:
-        hosted = context.hub.hosted(context.hub.study(name).key)
-    except StudyError:
-        hosted = context.hub.hosted(context.hub.row(name).key)
-    if not may_change(hosted, principal) and not principal.lends:
+    study = context.hub.named(name)
+    may_work_for(context, study.key if study is not None else context.hub.row(name).key, name, principal)
+
+
+def may_work_for(context: Context, key: str, name: str, principal: Principal) -> None:
+    """`may_work`, of a study whose key is at hand; waits for nothing."""
+    if not may_change(context.hub.hosted(key), principal) and not principal.lends:
         raise Problem(
             403, "not yours", f"the jobs of study {name!r} are for its owner and for machines that are lent"
         )

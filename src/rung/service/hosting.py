@@ -8,7 +8,8 @@ given the same job; whoever tells again is answered that it is known.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from rung.errors import LeaseError, MissingError, StudyError
@@ -21,6 +22,7 @@ from rung.space.draws import trial_seed
 from rung.study.asked import whole
 from rung.study.checkpoint_places import wanted
 from rung.study.checkpoints import Keeper
+from rung.study.ready import ready
 from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted
@@ -90,9 +92,10 @@ class HostedStudy:
         self._writer = writer
         self._changed = changed
         self._lock = threading.RLock()
+        self._news: list[Event] | None = None  # of calls that commit together
         self.leases = Leases(lease_seconds)
         self.leases.fold(writer.log.read(), now)
-        self.hungry = True  # whether it may have a job to hand out
+        self.ready = ready(writer.history, writer.scheduler)  # jobs that it could hand out, as far as known
         self.closed = False
         self._stopping_since: float | None = None
         self._uploaded: dict[str, Saved] = {}  # by path, until their jobs tell of them
@@ -114,6 +117,34 @@ class HostedStudy:
         """For reading what it is and what it knows."""
         return self._writer
 
+    # -- together -------------------------------------------------------------------------------------
+
+    @contextmanager
+    def together(self, now: float) -> Iterator[None]:
+        """Calls in this block are made durable in one go, at its end: they may be answered only then.
+
+        Raises:
+            StorageError: nothing of them is in the log.
+        """
+        with self._current(now):
+            self._news = []
+            try:
+                with self._writer.together():
+                    yield
+            finally:
+                news, self._news = self._news, None
+            self._swept(news, now)
+
+    @contextmanager
+    def _current(self, now: float) -> Iterator[None]:
+        """Alone with what the log says: what could not be made durable is forgotten first."""
+        with self._lock:
+            if not self.closed and self._writer.catch_up():
+                self.leases = Leases(self.leases.seconds)
+                self.leases.fold(self._writer.log.read(), now)
+                self.ready = ready(self._writer.history, self._writer.scheduler)
+            yield
+
     # -- handing out ----------------------------------------------------------------------------------
 
     def ask(self, worker: str, key: str, now: float) -> Grant | None:
@@ -121,7 +152,7 @@ class HostedStudy:
 
         None: there is none now, see `closed` and `done` for whether there will be one.
         """
-        with self._lock:
+        with self._current(now):
             if self.closed:
                 return None
             known = self.leases.by_key(key) if key else None
@@ -141,7 +172,7 @@ class HostedStudy:
                 self._commit([event, ev.Recorded(ASKED, data, event.trial, now)], now)
                 return _grant(self._writer, event)
             if isinstance(event, Wait | Done):
-                self.hungry = False
+                self.ready = 0
                 self._end_if_done(now)
                 return None
             self._commit([event], now)
@@ -162,7 +193,7 @@ class HostedStudy:
         Raises:
             LeaseError: the job's lease was lost: somebody else may run it. What was told is recorded.
         """
-        with self._lock:
+        with self._current(now):
             at, values = whole(f"trial {trial}", resource), as_metrics(metrics)
             lease = self._held(trial, attempt, {"resource": at, "metrics": values}, now)
             lease.expires = now + self.leases.seconds
@@ -180,7 +211,7 @@ class HostedStudy:
         Raises:
             LeaseError: the job's lease was lost.
         """
-        with self._lock:
+        with self._current(now):
             lease = self._held(trial, attempt, None, now)
             lease.expires = now + self.leases.seconds
             lease.worker = worker or lease.worker
@@ -195,7 +226,7 @@ class HostedStudy:
         """
         if told.outcome not in OUTCOMES:
             raise StudyError(f"outcome {told.outcome!r} is unknown: say one of {', '.join(OUTCOMES)}")
-        with self._lock:
+        with self._current(now):
             if self.leases.was_told(trial, attempt):
                 return True
             if told.metrics is not None:
@@ -213,12 +244,11 @@ class HostedStudy:
             return False
 
     def uploaded(self, saved: Saved) -> None:
-        """A checkpoint arrived, of which a job will tell."""
-        with self._lock:
-            self._uploaded[saved.path] = saved
+        """A checkpoint arrived, of which a job will tell. Waits for nothing."""
+        self._uploaded[saved.path] = saved
 
     def _checkpoint(self, trial: int, at: int, path: str, attempt: int, now: float) -> ev.CheckpointSaved:
-        saved = self._uploaded.pop(path, None) or Saved(path, 0, "")
+        saved = self._uploaded.get(path) or Saved(path, 0, "")
         return ev.CheckpointSaved(trial, at, path, attempt, now, saved.size, saved.digest)
 
     def _held(self, trial: int, attempt: int, said: Mapping[str, Any] | None, now: float) -> Lease:
@@ -257,14 +287,14 @@ class HostedStudy:
 
     def wind_down(self, reason: str, now: float) -> None:
         """Start no more jobs, have those that run stop and save, then end: "paused" or "stopped"."""
-        with self._lock:
+        with self._current(now):
             if not self.closed and self._writer.history.stopping is None:
                 self._commit([ev.StopDecided(reason, now)], now)
             self._end_if_done(now)
 
     def add(self, made: Callable[[History], Sequence[Event]], now: float) -> None:
         """Add what is no answer of a job, made from the history: a known result, a note, another space."""
-        with self._lock:
+        with self._current(now):
             self._commit(made(self._writer.history), now)
 
     # -- time -----------------------------------------------------------------------------------------
@@ -275,7 +305,7 @@ class HostedStudy:
         Raises:
             LeaseError: another process took the study over.
         """
-        with self._lock:
+        with self._current(now):
             if self.closed:
                 return
             for lease in self.leases.expired(now):
@@ -303,6 +333,7 @@ class HostedStudy:
     def _end_if_done(self, now: float) -> None:
         if not self.closed and not self.leases.running and self._writer.done:
             self._writer.commit_folded(self._keeper.give_up(now))
+            self._writer.flush()
             self._keeper.delete()
             self._writer.end(self._writer.ended or "done", now)
             self._shut()
@@ -314,6 +345,7 @@ class HostedStudy:
                 self._shut()
 
     def _shut(self) -> None:
+        self._writer.flush()
         self.closed = True
         self._writer.log.close()
         self._changed()
@@ -321,13 +353,24 @@ class HostedStudy:
     def _commit(self, events: Sequence[Event], now: float) -> None:
         if not events:
             return
-        self._writer.catch_up()  # it is ahead of the log where the storage failed in between
         self._writer.commit(events)
         self.leases.fold(events, now)
         self._writer.stop_trials(now)
-        self._writer.commit_folded(self._keeper.sweep(events, now))
-        self.hungry = True
-        self._changed()
+        self.ready = ready(self._writer.history, self._writer.scheduler)
+        if self._news is None:
+            self._swept(events, now)
+        else:
+            self._news += events
+
+    def _swept(self, news: Sequence[Event], now: float) -> None:
+        """Delete what nothing needs any more, now that these are in the log, and tell who waits for them."""
+        if news:
+            for event in news:
+                if isinstance(event, ev.CheckpointSaved):
+                    self._uploaded.pop(event.path, None)
+            if not self.closed:
+                self._writer.commit_folded(self._keeper.sweep(news, now))
+            self._changed()
 
 
 def _end(trial: int, attempt: int, told: Told, now: float) -> Event:

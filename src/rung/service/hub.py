@@ -14,6 +14,7 @@ from rung.errors import ConflictError, LeaseError, MissingError, StorageError, U
 from rung.service.asking import asked_for, begin, changed_limits, hosted_as, limits_of
 from rung.service.hosting import HostedStudy, Told
 from rung.service.leases import was_told
+from rung.service.running import Running
 from rung.service.shared import Hosted, Known, Register, check_address, checked
 from rung.storage.base import Storage, StudyRow
 from rung.study.opening import open_or_begin, open_stored
@@ -49,9 +50,8 @@ class Hub:
         self.lease = lease
         self.now = clock
         self._lock = threading.RLock()
-        self._active: dict[str, HostedStudy] = {}  # by key
+        self._running = Running()
         self._waiting: set[str] = set()  # names: somebody else writes them, or they cannot be read now
-        self._formerly: dict[str, str] = {}  # keys by names that were changed: jobs under way have them
         self._known = Known(register)
         self.listeners: list[Callable[[], None]] = []
         self.commits = self.lost = 0  # and leases lost of studies that run no more
@@ -83,7 +83,7 @@ class Hub:
 
     def _host(self, writer: Any) -> HostedStudy:
         study = HostedStudy(writer, self.lease, self.now(), self._changed)
-        self._active[study.key] = study
+        self._running.add(study)
         self._changed()
         return study
 
@@ -95,17 +95,16 @@ class Hub:
     def close(self) -> None:
         """Let go of all studies as they are: their jobs go on, and the next service adopts them."""
         with self._lock:
-            for study in self._active.values():
+            for study in self._running.all():
                 study.close()
-            self._active.clear()
+                self._running.drop(study.key)
 
     # -- finding --------------------------------------------------------------------------------------
 
     @property
     def active(self) -> Sequence[HostedStudy]:
         """Studies that run now."""
-        with self._lock:
-            return [study for study in self._active.values() if not study.closed]
+        return [study for study in self._running.all() if not study.closed]
 
     def row(self, name: str) -> StudyRow:
         """A study as the storage has it.
@@ -124,8 +123,7 @@ class Hub:
 
     def running(self, key: str) -> HostedStudy | None:
         """The study, if it runs now."""
-        study = self._active.get(key)
-        return study if study is not None and not study.closed else None
+        return self._running.get(key)
 
     def study(self, name: str) -> HostedStudy:
         """A study that runs now.
@@ -133,21 +131,20 @@ class Hub:
         Raises:
             StudyError: there is none of this name, or it does not run.
         """
-        if (study := self._named(name)) is not None:
+        if (study := self.named(name)) is not None:
             return study
         state = self.row(name).summary.state
         raise ConflictError(f"study {name!r} does not run here (it is {state}): resume it first")
 
-    def _named(self, name: str) -> HostedStudy | None:
-        """The study that runs and has, or had, this name; the storage is not asked.
+    def named(self, name: str) -> HostedStudy | None:
+        """The study that runs and has, or had, this name; the storage is not asked, and nothing waited for.
 
         Raises:
             StorageError: it is to be taken up anew.
         """
         if name in self._waiting:
             raise StorageError(f"study {name!r} is being taken up: try again")
-        named = (study for study in self.active if study.name == name)
-        return next(named, None) or self.running(self._formerly.get(name, ""))
+        return self._running.named(name)
 
     def owned(self, owner: str) -> int:
         """How many studies of the storage are this user's."""
@@ -219,10 +216,7 @@ class Hub:
                 self.add(name, lambda history: [changed_limits(history, limits, self.now())])
             if change.name is not None and change.name != name:
                 self.storage.rename(name, check_address(change.name))
-                self._formerly[name] = row.key
-                study = self.running(row.key)
-                if study is not None:
-                    study.writer.name = change.name
+                self._running.rename(row.key, name, change.name)
         self._changed()
         return self.row(change.name or name)
 
@@ -249,7 +243,7 @@ class Hub:
         Raises:
             LeaseError: the job's lease was lost.
         """
-        study = self._named(name)
+        study = self.named(name)
         if study is not None:
             return study.tell(trial, attempt, told, self.now())
         self.row(name)
@@ -261,7 +255,7 @@ class Hub:
         """Remove a study with all that it has; its jobs are told that their lease is lost."""
         with self._lock:
             row = self.row(name)
-            if (study := self._active.pop(row.key, None)) is not None:
+            if (study := self._running.drop(row.key)) is not None:
                 study.close()
             self.storage.delete(name)
             self._known.forget(row.key)
@@ -280,12 +274,12 @@ class Hub:
         for name in sorted(self._waiting):
             self._try_open(name)
         with self._lock:
-            for key in [key for key, study in self._active.items() if study.closed]:
-                study = self._active.pop(key)
+            for study in [study for study in self._running.all() if study.closed]:
+                self._running.drop(study.key)
                 self.lost += study.leases.lost
-                hosted = self._known.get(key)
+                hosted = self._known.get(study.key)
                 if hosted is not None and hosted.wanted == "running" and study.name not in self._waiting:
-                    self._known.want(key, "done")  # it ended by itself: not to be taken up at the next start
+                    self._known.want(study.key, "done")  # by itself: not to be taken up at the next start
 
 
 def _looked_after(study: HostedStudy, now: float) -> bool:

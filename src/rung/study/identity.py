@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from rung.errors import StudyError, UserError
 from rung.trials.events import Identity, Resource
+
+_MOST: Final = 2**53  # up to here every whole number is one in JSON as well
 
 
 def make_resource(given: object) -> Resource | None:
@@ -30,6 +32,8 @@ def make_resource(given: object) -> Resource | None:
     bounds = [_whole(bound, given) for bound in (low, high)]
     if not 1 <= bounds[0] <= bounds[1]:
         raise StudyError(f"resource {given!r}: the smallest must be at least 1 and at most the largest")
+    if bounds[1] > _MOST:
+        raise StudyError(f"resource {given!r}: the largest may be {_MOST} at most; count in larger units")
     return Resource(str(name), *bounds)
 
 
@@ -58,6 +62,8 @@ def check_settings(metric: str, mode: str, eta: int, seed: int) -> None:
         raise StudyError(f"mode {mode!r} is neither 'min' nor 'max'")
     if not isinstance(eta, int) or isinstance(eta, bool) or eta < 2:
         raise StudyError(f"eta {eta!r} is no whole number of at least 2: one in eta trials is promoted")
+    if eta > _MOST:
+        raise StudyError(f"eta {eta!r} is too large: one in eta trials is promoted, give at most {_MOST}")
     if not isinstance(seed, int) or isinstance(seed, bool):
         raise StudyError(f"seed {seed!r} is no whole number")
     if not -(2**63) <= seed < 2**63:
@@ -122,4 +128,6 @@ def count(name: str, value: object) -> int | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0 or value < 1:
         raise UserError(f"{name} must be a whole number of at least 1, not {value!r}")
+    if value > _MOST:
+        raise UserError(f"{name} may be {_MOST} at most, not {value!r}: leave it out for no limit")
     return int(value)

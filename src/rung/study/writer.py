@@ -66,6 +66,7 @@ class Writer:
         self.log = log
         self.scheduler = scheduler
         self.watch: Watch | None = None
+        self._held: list[Event] | None = None  # folded, and made durable together with others
         self._session = False
         self._opened = time.time()
         self._state = "interrupted" if state == "running" else state  # it died with its process
@@ -94,14 +95,16 @@ class Writer:
         self.history = History(self.scheduler, self._sampler).fold_all(self.log.read())
         self._logged = self.history.length  # events of the history that are known to be in the log
 
-    def catch_up(self) -> None:
-        """Read the log anew if the history is ahead of it.
+    def catch_up(self) -> bool:
+        """Read the log anew if the history is ahead of it; whether it was.
 
         Events are folded before they are logged where decisions build on each other; a full disk or a second
         Ctrl-C in between leaves them in the history alone.
         """
-        if self._logged != self.history.length:
+        ahead = self._logged + len(self._held or ()) != self.history.length
+        if ahead:
             self._read()
+        return ahead
 
     # -- decisions ------------------------------------------------------------------------------------
 
@@ -187,18 +190,45 @@ class Writer:
         """Make events durable, then fold them: nothing is acted on before it is in the log."""
         if not events:
             return
-        self._append(events)
+        if self._held is None:
+            self._append(events)
         for event in events:
             self.history.fold(event)
-        if self.watch is not None:
-            self.watch(events)
+        self._logged_or_held(events)
 
     def commit_folded(self, events: Sequence[Event]) -> None:
         """Make events durable that are folded already: a batch whose decisions build on each other."""
         if events:
-            self._append(events)
-            if self.watch is not None:
-                self.watch(events)
+            if self._held is None:
+                self._append(events)
+            self._logged_or_held(events)
+
+    def _logged_or_held(self, events: Sequence[Event]) -> None:
+        if self._held is not None:
+            self._held += events
+        elif self.watch is not None:
+            self.watch(events)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Make what is committed in this block durable in one go, at its end: it is to be told only then.
+
+        Raises:
+            StorageError: at its end: nothing of it is in the log, see `catch_up`.
+        """
+        self._held = []
+        try:
+            yield
+        finally:
+            self.flush()
+            self._held = None
+
+    def flush(self) -> None:
+        """Make durable now what `together` holds."""
+        events, self._held = self._held, None
+        if events is not None:
+            self.commit_folded(events)
+            self._held = []
 
     def _append(self, events: Sequence[Event]) -> None:
         now: float = events[-1].time  # type: ignore[attr-defined]  # every event has one
