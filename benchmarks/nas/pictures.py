@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-import numpy as np
-
 from benchmarks.given import given
 from benchmarks.nas.rows import Row, path_of, read
 
@@ -142,19 +140,15 @@ def trained(form: dict[str, Any], pictures: Any, seed: int, scale: Scale) -> Row
     }
 
 
-def random_cell(seed: int) -> dict[str, Any]:
-    """A cell of the DARTS space drawn uniformly: two inputs a node, an operation each but zero."""
+def random_cell(seed: int, space: str = "darts") -> dict[str, Any]:
+    """A cell of a space drawn uniformly: inputs of each node, an operation each but zero."""
+    import torch
+
+    from rung.nas.choice import random_choice
     from rung.nas.space import SPACES
 
-    rng, space = np.random.default_rng([seed, 7]), SPACES["darts"]
-    chosen = {}
-    for cell in space.cells:
-        kept = []
-        for target in cell.targets:
-            edges = rng.choice(cell.entering(target), size=2, replace=False)
-            kept += [(int(edge), int(rng.integers(1, len(cell.operations)))) for edge in edges]
-        chosen[cell.name] = tuple(kept)
-    return space.genotype(chosen).to_dict()
+    generator = torch.Generator().manual_seed(seed)
+    return SPACES[space].genotype(random_choice(SPACES[space], generator)).to_dict()
 
 
 def cifar_jobs(scale: Scale, seeds: list[int]) -> Iterator[tuple[str, int, Callable[[], Row]]]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.given import given
+from benchmarks.nas.pictures import random_cell
 from benchmarks.nas.rows import Row
 
 CELLS: Final = ("asap", "darts1", "darts", "random", "random-cell", "published", "lstm")
@@ -51,14 +52,6 @@ def recipe(quick: bool) -> Any:
     return replace(tiny, **short) if quick else tiny
 
 
-def random_cell(seed: int) -> dict[str, Any]:
-    """A recurrent cell drawn uniformly: one predecessor a node, an activation each."""
-    rng = np.random.default_rng([seed, 11])
-    names = ("tanh", "relu", "sigmoid", "identity")
-    edges = [[names[int(rng.integers(4))], int(rng.integers(node))] for node in range(1, 9)]
-    return {"recurrent": edges, "concat": list(range(1, 9))}
-
-
 def text_jobs(seeds: list[int], quick: bool) -> Iterator[tuple[str, int, Callable[[], Row]]]:
     """(what, seed, call): all cells of a seed before the next."""
     for seed in seeds:
@@ -75,7 +68,7 @@ def _row(name: str, seed: int, quick: bool) -> Row:
     row: Row = {"what": name, "seed": seed, "seconds": 0.0, "gap_outputs": None}
     if name == "lstm":
         return {**row, **_lstm(task, settings, seed)}
-    form = {"published": PUBLISHED, "random-cell": random_cell(seed)}.get(name)
+    form = {"published": PUBLISHED, "random-cell": random_cell(seed, "recurrent")}.get(name)
     if form is None:
         row, form = _searched(name, seed, quick)
     genotype = Genotype.from_dict(form)
