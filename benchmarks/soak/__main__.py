@@ -26,7 +26,8 @@ from benchmarks.soak.scenes import SCENES, Scene
 from rung.space import compile_space
 
 ROWS = Path(__file__).with_name("rows.jsonl")
-_LIMIT = 300.0  # seconds a round
+_LIMIT = 300.0  # seconds a round, after which it is left alone to end
+_SLOWER = 1.5  # times the pause between two kills, where the one before let nothing happen
 
 
 def best_value(seed: int) -> float:
@@ -37,6 +38,19 @@ def best_value(seed: int) -> float:
     return total(min(row[0] for row in compile_space(space).samples(seed, 0, 27)), 9)
 
 
+def _killed(running: Scene, choice: random.Random, until: float) -> None:
+    """Kill parts till it is done, or till a time; on a slow machine less often, so that something happens."""
+    slower, before = 1.0, -1.0
+    while not running.done() and time.monotonic() < until:
+        time.sleep(slower * choice.uniform(*running.pause))
+        now = running.progress()
+        slower, before = (1.0 if now > before else slower * _SLOWER), now
+        name, part = choice.choice(list(running.parts().items()))
+        if part(choice):
+            running.kills[name.removesuffix(" again")] += 1
+        running.mend()
+
+
 def round_of(scene: type[Scene], seed: int) -> dict[str, Any]:
     """One search, killed until it is done."""
     choice = random.Random(f"{scene.name}-{seed}")
@@ -45,12 +59,10 @@ def round_of(scene: type[Scene], seed: int) -> dict[str, Any]:
         running = scene(Path(folder), seed)
         running.begin()
         try:
-            while not running.done() and time.monotonic() - began < _LIMIT:
-                time.sleep(choice.uniform(*running.pause))
-                name, part = choice.choice(list(running.parts().items()))
-                if part(choice):
-                    running.kills[name.removesuffix(" again")] += 1
+            _killed(running, choice, began + _LIMIT)
+            while not running.done() and time.monotonic() < began + 2 * _LIMIT:
                 running.mend()
+                time.sleep(1.0)
         finally:
             running.close()
         found = running.verdict()

@@ -17,6 +17,7 @@ from benchmarks.cluster_demo.processes import Process, rung, wait_ready
 from benchmarks.cluster_demo.verdict import Verdict, verdict
 from benchmarks.postgres_server import Server, free_port
 from rung.storage import open_storage
+from rung.storage.base import StudyRow
 
 STUDY = "soak"
 TRIALS = "27"
@@ -52,14 +53,22 @@ class Scene:
     def mend(self) -> None:
         """Start again what is dead."""
 
-    def done(self) -> bool:
-        """Whether the search has ended by itself."""
+    def _row(self) -> StudyRow | None:
         storage = open_storage(self.storage)
         try:
-            row = storage.find(STUDY)
-            return row is not None and row.summary.state == "done"
+            return storage.find(STUDY)
         finally:
             storage.close()
+
+    def done(self) -> bool:
+        """Whether the search has ended by itself."""
+        row = self._row()
+        return row is not None and row.summary.state == "done"
+
+    def progress(self) -> float:
+        """A number that grows as the search does."""
+        row = self._row()
+        return 0.0 if row is None else row.summary.trials + row.summary.spent
 
     def close(self) -> None:
         """End everything that runs."""
@@ -130,12 +139,8 @@ class Local(Scene):
             self.driver.start(command)
 
     def _has_begun(self) -> bool:
-        storage = open_storage(self.storage)
-        try:
-            row = storage.find(STUDY)
-            ready = row is not None and row.events > 3  # the command that made it is in the log, too
-        finally:
-            storage.close()
+        row = self._row()
+        ready = row is not None and row.events > 3  # the command that made it is in the log, too
         if ready:
             (self.folder / "begun").touch()
         return ready
