@@ -61,7 +61,7 @@ def test_claims_have_the_verdict_of_their_test() -> None:
 def test_random_cells_are_of_their_spaces(seed: int) -> None:
     cell = Genotype.from_dict(pictures.random_cell(seed)).check(OPERATIONS)
     assert all(len(edges) == 2 and edges[0][1] != edges[1][1] for _, c in cell.cells for edges in c.nodes)
-    assert len(Genotype.from_dict(text.random_cell(seed))["recurrent"].nodes) == 8
+    assert len(Genotype.from_dict(pictures.random_cell(seed, "recurrent"))["recurrent"].nodes) == 8
     assert pictures.random_cell(seed) != pictures.random_cell(seed + 1)
 
 
