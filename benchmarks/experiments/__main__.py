@@ -9,11 +9,14 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.entries import Unavailable
 from benchmarks.experiments import Experiment, experiment, experiments
 from benchmarks.experiments.rows import ROWS, read
 from benchmarks.experiments.running import run
+from benchmarks.problems import problem
 from benchmarks.systems import system
 
 QUICK = Path(__file__).resolve().parents[1] / "out" / "quick"
@@ -28,11 +31,12 @@ def main() -> int:
     parser.add_argument(
         "--seeds", type=int, metavar="N", help="of the full forms' searches, only those of the first N seeds"
     )
+    parser.add_argument("--problems", nargs="+", help="of the full forms' searches, only those on these")
     parser.add_argument("--workers", nargs="+", type=int, help="of the full forms' searches, only these")
     parser.add_argument("--jobs", type=int, default=2, help="searches at the same time (default 2)")
     arguments = parser.parse_args()
     try:
-        chosen = {name: experiment(name) for name in arguments.names or experiments()}
+        chosen = {name: _only(experiment(name), arguments) for name in arguments.names or experiments()}
     except ValueError as error:
         parser.error(str(error))
     if arguments.what == "list":
@@ -41,7 +45,7 @@ def main() -> int:
     elif arguments.what == "run":
         try:
             for name, one in chosen.items():
-                _run(name, _only(one, arguments), arguments.quick, arguments.jobs)
+                _run(name, one, arguments.quick, arguments.jobs)
         except KeyboardInterrupt:
             print("stopped; the rows that were written stay, the same command goes on", file=sys.stderr)
             return 130
@@ -54,13 +58,18 @@ def main() -> int:
 
 
 def _only(one: Experiment, arguments: argparse.Namespace) -> Experiment:
-    """The full form with these systems, workers and so many seeds only, where any are named."""
-    names, seeds, workers = arguments.systems, arguments.seeds, arguments.workers
+    """The full form with these systems, problems, workers and so many seeds only, where any are named."""
+    names, on = arguments.systems, arguments.problems
+    seeds, workers = arguments.seeds, arguments.workers
     for name in names or ():
         system(name)  # a name that is wrong is an error
+    for name in on or ():
+        with suppress(Unavailable):  # it is skipped with its reason
+            problem(name)
     kept = (
         plan._replace(
             systems=tuple(name for name in plan.systems if names is None or name in names),
+            problems=tuple(name for name in plan.problems if on is None or name in on),
             settings=tuple(one for one in plan.settings if workers is None or one.workers in workers),
             seeds=plan.seeds if seeds is None else min(seeds, plan.seeds),
         )

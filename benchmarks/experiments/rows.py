@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from benchmarks.problems import Problem
 from benchmarks.systems import Setting
+from benchmarks.systems.pace import QUIET
 from benchmarks.systems.trace import Trace
 
 ROWS: Final = Path(__file__).resolve().parents[1] / "data" / "experiments"
@@ -28,6 +29,8 @@ class Row(NamedTuple):
         optimum: the least true value.
         observed, true: of the last incumbent: what the system saw, and how good it is; None without one.
         points: [resource spent, virtual seconds, observed, true] at each change of the incumbent.
+        pace: processor seconds that a fixed piece of work took meanwhile, see `benchmarks.systems.pace`; None
+            in rows of before it was looked at.
     """
 
     system: str
@@ -47,11 +50,17 @@ class Row(NamedTuple):
     observed: float | None
     true: float | None
     points: tuple[tuple[float, float, float, float], ...]
+    pace: float | None = None
 
     @property
     def key(self) -> tuple[Any, ...]:
         """What tells a search from all others of its experiment."""
         return self[:7]
+
+    @property
+    def decided(self) -> float:
+        """Seconds of deciding, as on a core that nothing disturbs; without a pace as they were measured."""
+        return self.deciding if self.pace is None else self.deciding * QUIET / self.pace
 
     def regret(self, resource: float) -> float | None:
         """Of the incumbent when so much of the resource was spent; None where there was none yet."""
@@ -82,6 +91,7 @@ def _variant(setting: Setting) -> str:
 def row_of(system: str, name: str, problem: Problem, setting: Setting, trace: Trace, wall: float) -> Row:
     """The row of a search that ended."""
     last = trace.points[-1] if trace.points else None
+    pace = trace.pace.mean()
     return Row(
         *key(system, name, setting, problem.largest),
         evaluations=trace.evaluations,
@@ -94,6 +104,7 @@ def row_of(system: str, name: str, problem: Problem, setting: Setting, trace: Tr
         observed=None if last is None else last[2],
         true=None if last is None else last[3],
         points=tuple((a, round(b, 3), _short(c), _short(d)) for a, b, c, d in trace.points),
+        pace=None if pace is None else round(pace, 6),
     )
 
 

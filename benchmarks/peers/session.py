@@ -1,17 +1,23 @@
-"""A peer that searches: a process of its own, asked and told over its standard input and output."""
+"""A peer that searches: a process of its own, asked and told over its standard input and output.
+
+A peer's process does search after search, each in a fork of its own (`scripts/serve.py`): imports that take
+seconds are done once. One that a search left whole waits for the next one until this process ends.
+"""
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import select
+import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import IO, Any, Final, NamedTuple
 
 from benchmarks.entries import Unavailable
 from benchmarks.peers.call import python_of
@@ -19,6 +25,47 @@ from benchmarks.peers.call import python_of
 _SCRIPTS: Final = Path(__file__).with_name("scripts")
 _THREADS: Final = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 PATIENCE: Final = 600.0  # seconds for one answer
+
+
+class _Server(NamedTuple):
+    """A peer's process, and what it writes to its standard error."""
+
+    process: subprocess.Popen[bytes]
+    errors: IO[bytes]
+
+    def end(self) -> None:
+        """With all of its forks; once more does nothing."""
+        if self.errors.closed:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.communicate()
+        self.errors.close()
+
+
+_IDLE: Final[dict[tuple[str, str], _Server]] = {}  # by Python and script
+
+
+@atexit.register
+def end_idle() -> None:
+    """End the processes that wait for a search."""
+    while _IDLE:
+        _IDLE.popitem()[1].end()
+
+
+def _start(python: Path, script: Path) -> _Server:
+    errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `end`
+    process = subprocess.Popen(
+        [str(python), "-W", "ignore", str(script)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=errors,
+        env=os.environ
+        | dict.fromkeys(_THREADS, "1")
+        | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(_SCRIPTS), "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,  # so that forks end with it
+    )
+    return _Server(process, errors)
 
 
 class Session:
@@ -40,22 +87,13 @@ class Session:
         python = python or python_of(peer)
         if python is None:
             raise Unavailable(f"{peer} is not installed: make peers PEERS={peer}")
-        self._peer = peer
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by `close`
-        self._folder = tempfile.TemporaryDirectory()  # peers that write files write them there
         script = script or _SCRIPTS / f"{peer.replace('-', '_')}_tune.py"
-        self._process = subprocess.Popen(
-            [str(python), "-W", "ignore", str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=os.environ
-            | dict.fromkeys(_THREADS, "1")
-            | {"PYTHONHASHSEED": "0", "PYTHONPATH": str(_SCRIPTS), "PYTHONUNBUFFERED": "1"},
-            cwd=self._folder.name,
-        )
+        self._peer = peer
+        self._place = (str(python), str(script))
+        self._server = _IDLE.pop(self._place, None) or _start(python, script)
+        self._folder = tempfile.TemporaryDirectory()  # peers that write files write them there
         self.seconds = 0.0  # that the peer took to decide
-        self.exchange(payload)
+        self.exchange(dict(payload) | {"folder": self._folder.name})
 
     def ask(self) -> tuple[int, dict[str, Any], int] | None:
         """The next job: (trial, configuration, resource); None if the peer waits for results."""
@@ -69,17 +107,18 @@ class Session:
 
     def exchange(self, message: Mapping[str, Any]) -> dict[str, Any]:
         """Send a line, wait for one."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        process = self._server.process
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
-            self._process.stdin.write(json.dumps(message).encode() + b"\n")
-            self._process.stdin.flush()
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+            process.stdin.flush()
         except BrokenPipeError:
             raise self._failure() from None
-        if not select.select([self._process.stdout], [], [], PATIENCE)[0]:
+        if not select.select([process.stdout], [], [], PATIENCE)[0]:
             self.close()
             raise Unavailable(f"{self._peer} took more than {PATIENCE:g} s for an answer")
-        line = self._process.stdout.readline()
+        line = process.stdout.readline()
         if not line:
             raise self._failure()
         answer: dict[str, Any] = json.loads(line)
@@ -87,12 +126,8 @@ class Session:
         return answer
 
     def close(self) -> None:
-        """End the peer's process; once more does nothing."""
-        if self._errors.closed:
-            return
-        self._process.kill()
-        self._process.communicate()
-        self._errors.close()
+        """End the peer's process, wherever it is; once more does nothing."""
+        self._server.end()
         self._folder.cleanup()
 
     def __enter__(self) -> Session:
@@ -101,14 +136,21 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        """The search has ended: its process waits for another, unless something went wrong."""
+        if kind is not None or self._place in _IDLE or self._server.errors.closed:
+            self.close()
+            return
+        self.exchange({"end": True})
+        self._folder.cleanup()
+        _IDLE[self._place] = self._server
 
     def _failure(self) -> Unavailable:
         """What the peer wrote last, when it has gone."""
+        process, errors = self._server
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").strip().splitlines()
+            process.wait(10)
+        errors.seek(0)
+        lines = errors.read().decode(errors="replace").strip().splitlines()
         self.close()
-        said = lines[-1][:300] if lines else f"exit code {self._process.returncode}"
+        said = lines[-1][:300] if lines else f"exit code {process.returncode}"
         return Unavailable(f"{self._peer} failed: {said}")

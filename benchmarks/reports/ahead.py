@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from math import exp
+from functools import partial
+from math import exp, inf
 from typing import Final
 
 import numpy as np
@@ -24,6 +25,7 @@ from benchmarks.reports.field import (
     field_of,
     present,
     reached,
+    whole,
     workers_of,
 )
 from benchmarks.reports.markdown import chance, number, picture, span, table
@@ -78,19 +80,24 @@ def _place(row: Row) -> int:
 
 def _ranks(fields: Sequence[Field]) -> Iterator[str]:
     names = present(fields)
-    columns, head = [], ["system"]
+    columns, best, head = [], [], ["system"]
     for field in fields:
         views = [("", field.spent)] if field.workers == 1 else [("", field.spent), (" by time", field.timed)]
         for said, way in views:
             ranks = mean_ranks(way, names)
             head += [f"{workers_of(field)}{said}"]
             columns.append({name: (float(rank.mean()), float(rank[-1])) for name, rank in ranks.items()})
+            best.append(_best(columns[-1], whole(field)))
     head += ["problems", "seeds"]
     lines = [
-        [_bold(name), *(_rank(column, name) for column in columns), *_coverage(fields, name)]
+        [_bold(name), *map(partial(_rank, name), columns, best), *_coverage(fields, name)]
         for name in sorted(names, key=lambda name: columns[0].get(name, (np.inf,)))
     ]
-    yield "Mean rank on the way / in the end, of " + str(len(names)) + " systems, the best in bold.\n"
+    yield (
+        f"Mean rank on the way / in the end, of {len(names)} systems; the best of those that ran on every "
+        "problem in bold. Of one that ran on fewer (in the column problems) it is the mean over those, which "
+        "may be easier or harder for it than the others.\n"
+    )
     yield table(head, lines)
 
 
@@ -98,13 +105,22 @@ def _bold(name: str) -> str:
     return f"**{name}**" if name == MAIN else name
 
 
-def _rank(column: Mapping[str, tuple[float, float]], name: str) -> str:
+Pair = tuple[float, float]
+"""On the way, in the end."""
+
+
+def _best(column: Mapping[str, Pair], among: Sequence[str]) -> Pair:
+    """The least of these systems' ranks."""
+    found = [column[name] for name in among if name in column]
+    return min((way for way, _ in found), default=inf), min((end for _, end in found), default=inf)
+
+
+def _rank(name: str, column: Mapping[str, Pair], least: Pair) -> str:
     if name not in column:
         return ""
-    least = np.min(list(column.values()), axis=0)
     cells = [f"{one:.2f}" for one in column[name]]
     return " / ".join(
-        f"**{cell}**" if one <= best + 1e-9 else cell
+        f"**{cell}**" if abs(one - best) < 1e-9 else cell
         for cell, one, best in zip(cells, column[name], least, strict=True)
     )
 

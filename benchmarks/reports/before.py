@@ -69,7 +69,7 @@ def table(before: Sequence[Row], after: Sequence[Row], system: str) -> str:
 
 
 def _seconds(rows: Sequence[Row], problem: str, system: str) -> float:
-    return float(np.mean([row.deciding for row in rows if (row.problem, row.system) == (problem, system)]))
+    return float(np.mean([row.decided for row in rows if (row.problem, row.system) == (problem, system)]))
 
 
 def _told(values: np.ndarray) -> str:

@@ -8,9 +8,9 @@ from typing import Final
 from benchmarks.experiments.judging import of
 from benchmarks.experiments.rows import Row
 from benchmarks.reports import deciding
-from benchmarks.reports.field import BOHBS, MAIN, Field, reached, workers_of
+from benchmarks.reports.field import BOHBS, MAIN, Field, reached, shared, whole, workers_of
 from benchmarks.reports.markdown import number, table
-from benchmarks.reports.ranks import mean_ranks
+from benchmarks.reports.ranks import Curves, mean_ranks
 
 _TENTH: Final = 10.0
 _OWN: Final = "rung "  # how the names of rung's other methods begin: they are no peers
@@ -22,7 +22,7 @@ def told(rows: Sequence[Row], fields: Sequence[Field]) -> Iterator[str]:
     """A table of what is asked, what was measured and whether it is met."""
     lines: list[Line] = []
     for field in fields:
-        lines += [_rank(field), *_half(field)]
+        lines += [*_ranks(field), *_half(field)]
     lines += [_class(rows), _hpbandster(rows)]
     yield table(("asked of rung's default", "measured", "met"), lines, 3)
 
@@ -31,16 +31,32 @@ def _met(known: bool | None) -> str:
     return "not measured" if known is None else "**yes**" if known else "**no**"
 
 
-def _rank(field: Field) -> Line:
+def _ranks(field: Field) -> Iterator[Line]:
+    """Among the systems that ran on every problem; then beside each of the others, on those that it has."""
     names = sorted({row.system for row in field.rows})
-    ranks = {name: float(way.mean()) for name, way in mean_ranks(field.spent, names).items()}
     said = f"the best mean rank on the way, {workers_of(field)}"
-    if MAIN not in ranks or len(ranks) < 2:
-        return said, "", _met(None)
-    best, other = sorted((rank, name) for name, rank in ranks.items() if name != MAIN)[0]
-    place = 1 + sum(rank < ranks[MAIN] for rank in ranks.values())
-    measured = f"{ranks[MAIN]:.2f}, place {place} of {len(ranks)}; {other} {best:.2f}"
-    return said, measured, _met(ranks[MAIN] <= best)
+    full = whole(field)
+    ranks = _means(field.spent, names)
+    if MAIN not in ranks or len(full) < 2:
+        yield said, "", _met(None)
+    else:
+        best, other = min((ranks[name], name) for name in full if name != MAIN)
+        place = 1 + sum(ranks[name] < ranks[MAIN] for name in full)
+        measured = f"{ranks[MAIN]:.2f}, place {place} of {len(full)}; {other} {best:.2f}"
+        yield said, measured, _met(ranks[MAIN] <= best)
+    for name in names:
+        if name not in full and (problems := shared(field, name)):
+            there = _means({problem: field.spent[problem] for problem in problems}, names)
+            on = f"{len(problems)} of {len(field.spent)} problems"
+            yield (
+                f"no worse a mean rank than {name} on the problems that it ran on, {workers_of(field)}",
+                f"{there[MAIN]:.2f}, {name} {there[name]:.2f} on {on}",
+                _met(there[MAIN] <= there[name]),
+            )
+
+
+def _means(table: Curves, names: Sequence[str]) -> dict[str, float]:
+    return {name: float(way.mean()) for name, way in mean_ranks(table, names).items()}
 
 
 def _half(field: Field) -> Iterator[Line]:

@@ -29,8 +29,8 @@ alone, a search each:
 All searches run on a virtual clock: a job takes the time that its training took when its table was recorded,
 or that its resource stands for, and any number of workers needs one core. What counts as a system's result is
 its incumbent: the configuration with the least observed value at the largest resource that gave any. Regret
-is that configuration's true value less the best there is; the system never sees it. Deciding is real time:
-the system's own, without the problem's and without starting a peer.
+is that configuration's true value less the best there is; the system never sees it. Deciding is
+the system's own processor time, without the problem's and without starting a peer.
 """
 
 

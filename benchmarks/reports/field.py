@@ -66,6 +66,17 @@ def duel(logs: Mapping[str, Mapping[int, Floats]], peer: str, end: bool, main: s
     return Duel(float(read.mean()), mark)
 
 
+def shared(field: Field, name: str) -> list[str]:
+    """The problems on which a system can be compared with rung."""
+    return [problem for problem, logs in field.spent.items() if duel(logs, name, end=False) is not None]
+
+
+def whole(field: Field) -> list[str]:
+    """rung and the systems that can be compared with it on every problem."""
+    names = present([field])
+    return [name for name in names if name == MAIN or len(shared(field, name)) == len(field.spent)]
+
+
 def reached(field: Field) -> dict[str, dict[str, float]]:
     """By problem with a resource, then by BOHB: the share of the budget at which rung has its final value."""
     kept = [row for row in field.rows if row.problem in RESOURCE]

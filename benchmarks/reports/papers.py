@@ -106,7 +106,7 @@ def _line(rows: Sequence[Row], known: Mapping[str, Sequence[Row]], name: str, ma
         yield _regrets(of(one, system=name))
     yield span(len(of(one, system=name)) for one in cases(rows).values() if of(one, system=name))
     yield from compared(rows, name, main)
-    yield number(float(np.mean([row.deciding for row in of(rows, system=name)])))
+    yield number(float(np.mean([row.decided for row in of(rows, system=name)])))
 
 
 def _regrets(rows: Sequence[Row]) -> str:

@@ -7,6 +7,7 @@ from math import isfinite
 from typing import Any
 
 from benchmarks.problems import Problem
+from benchmarks.systems.pace import Pace
 
 
 class Trace:
@@ -19,6 +20,7 @@ class Trace:
         evaluations: results so far.
         spent, now: resource and virtual seconds at the last result.
         deciding: processor seconds that the system took to decide, in one thread; what else runs is not in it
+        pace: how fast the core was meanwhile
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -28,6 +30,7 @@ class Trace:
         self.spent = 0.0
         self.now = 0.0
         self.deciding = 0.0
+        self.pace = Pace()
         self._problem = problem
         self._resource = 0
         self._observed = float("inf")
@@ -36,6 +39,7 @@ class Trace:
         self, config: Mapping[str, Any], resource: int, observed: float, spent: float, now: float
     ) -> None:
         """One value was seen, at `now`, when `spent` of the resource had been used in all."""
+        self.pace.look()
         self.evaluations += 1
         self.full += resource >= self._problem.largest
         self.spent, self.now = spent, now

@@ -105,7 +105,7 @@ def test_a_line_half_written_is_cut_and_its_search_run_again(tmp_path: Path) -> 
     assert run([SMALL], path, 1, quiet)[:2] == (1, 7)
     again = read(path)
     assert again[:-1] == rows[:-1]
-    untimed = {"deciding": 0.0, "wall": 0.0}
+    untimed = {"deciding": 0.0, "wall": 0.0, "pace": None}
     assert again[-1]._replace(**untimed) == rows[-1]._replace(**untimed)
     for line in path.read_text().splitlines():
         json.loads(line)

@@ -62,7 +62,8 @@ def search(tmp_path):
             trace.deciding = peer.seconds
         return trace
 
-    return run
+    yield run
+    session.end_idle()
 
 
 def test_one_worker_costs_what_is_trained_and_no_more(search):
@@ -174,6 +175,35 @@ def test_the_same_proposals_give_what_rungs_own_executor_gives(workers):
     assert len(own.points) > 1
     assert (peers.spent, peers.now, peers.evaluations) == (own.spent, own.now, own.evaluations)
     assert own.evaluations == 20
+
+
+def test_one_process_does_search_after_search_and_nothing_stays_of_the_last(search):
+    setting = Setting(evaluations=4)
+    first = search(setting)
+    (waiting,) = session._IDLE.values()
+    second = search(setting)
+    assert list(session._IDLE.values()) == [waiting]
+    assert second.points == first.points
+    with pytest.raises(Unavailable, match="no idea"):
+        search(setting, "broken")
+    assert session._IDLE == {}
+    assert waiting.process.poll() is not None
+    assert search(setting).points == first.points
+
+
+def test_a_search_that_is_left_ends_its_process(tmp_path):
+    (tmp_path / "stub.py").write_text(STUB)
+    told = payload(PROBLEM, Setting(), True) | {"option": ""}
+    peer = Session("optuna", told, tmp_path / "stub.py", sys.executable)
+
+    def left():
+        with peer:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        left()
+    assert peer._server.process.poll() is not None
+    assert session._IDLE == {}
 
 
 def test_what_peers_are_not_run_with_is_said():

@@ -22,6 +22,7 @@ from benchmarks.reports.markdown import number, quartiles, table
 from benchmarks.reports.planned import about, gaps
 from benchmarks.reports.ranks import by_time, curves, differences, mean_ranks, outcomes, ranks, share_to_reach
 from benchmarks.systems import Setting
+from benchmarks.systems.pace import QUIET
 
 BUDGET = 1000.0
 
@@ -213,6 +214,18 @@ def test_what_is_asked_of_the_default() -> None:
     assert lines[4][1] == "hpbandster takes 100 times as long"
 
 
+def test_a_system_on_few_problems_takes_no_place_among_those_on_all() -> None:
+    """smac is ahead, on the one problem that it ran on: said beside rung there, and no rank in bold."""
+    rows = lead() + [row("smac", [0.1] * 4, "noisy", seed) for seed in range(3)]
+    fields = [field_of(rows, 1)]
+    text = "\n".join(criteria.told(rows, fields))
+    assert re.search(r"place 1 of 4; ax \d", text)
+    assert re.search(r"than smac .* \| 2\.20, smac 1\.40 on 1 of 3 problems \| \*\*no\*\* \|", text)
+    ranked = ahead.make({"ahead": rows}).text.split("### Ranks")[1]
+    assert re.search(r"^\| smac \| 1\.40 / 1\.00 \| 1 \| 3 \|$", ranked, re.MULTILINE)
+    assert re.search(r"^\| \*\*rung\*\* \| \*\*", ranked, re.MULTILINE)
+
+
 def test_what_is_not_measured_is_not_met() -> None:
     rows = [one for one in lead() if one.system in ("hpbandster", "ax")]
     text = "\n".join(criteria.told(rows, [field_of(rows, 1)]))
@@ -225,6 +238,22 @@ def test_deciding_is_compared_on_the_same_searches() -> None:
     rows.append(row("ax", [1.0], seed=1, deciding=600.0))
     assert deciding.ratio(rows, "ax") == 3.0
     assert deciding.ratio(rows, "smac") is None
+
+
+def test_a_slow_core_is_no_slow_system() -> None:
+    """ax ran when everything took thrice as long; the search without a pace of then is left out."""
+    slow, quiet = 3 * QUIET, QUIET
+    rows = [
+        row("rung", [1.0], seed=0, deciding=2.0)._replace(pace=quiet),
+        row("rung", [1.0], seed=1, deciding=1.0),
+        row("ax", [1.0], seed=0, deciding=12.0)._replace(pace=slow),
+        row("ax", [1.0], seed=1, deciding=90.0)._replace(pace=slow),
+    ]
+    assert deciding.ratio(rows, "ax") == pytest.approx(2.0)
+    assert deciding.seconds(rows, "ax") == pytest.approx((12.0 + 90.0) / 2 / 3)
+    assert deciding.seconds(rows, "rung") == 2.0
+    text = "\n".join(deciding.told([*rows, row("smac", [1.0])]))
+    assert re.findall(r"^\| (\S+) \\\* \|", text, re.MULTILINE) == ["smac"]
 
 
 def test_the_comparison_does_with_few_rows() -> None:

@@ -13,6 +13,7 @@ job's loss is None.
 import contextlib
 import json
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -22,28 +23,47 @@ FAILED = 1e6  # what stands for a failed job where a peer has no other way
 
 
 def serve(make: Callable[[dict[str, Any]], Any]) -> None:
-    """Answer lines until there are no more; `make` gets the first one, which says what is searched."""
+    """Search after search, each in a fork, so that a peer's imports are paid for once and nothing else stays.
+
+    `make` gets the line that begins a search: what is searched, and the folder for files that a peer writes.
+    """
     logging.disable(logging.CRITICAL)
     out = sys.stdout
-    configs: dict[int, dict[str, Any]] = {}
     with contextlib.redirect_stdout(sys.stderr):
-        tuner = make(json.loads(sys.stdin.readline()))
-        _write(out, {"ready": True})
-        for line in sys.stdin:
-            asked = json.loads(line)
-            began = time.process_time()
-            if "tell" in asked:
-                trial, loss = asked["tell"], asked["loss"]
-                until = tuner.tell(trial, configs[trial], asked["resource"], loss)
-                answer: dict[str, Any] = {"until": until}
+        while line := sys.stdin.readline():
+            child = os.fork()
+            if child == 0:
+                _search(make, json.loads(line), out)
+                return
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            if code:
+                sys.exit(1)
+            _write(out, {"ended": True})
+
+
+def _search(make: Callable[[dict[str, Any]], Any], told: dict[str, Any], out: Any) -> None:
+    """Answer lines until one says that the search has ended, or there are no more."""
+    os.chdir(told.pop("folder"))
+    configs: dict[int, dict[str, Any]] = {}
+    tuner = make(told)
+    _write(out, {"ready": True})
+    while line := sys.stdin.readline():
+        asked = json.loads(line)
+        if "end" in asked:
+            return
+        began = time.process_time()
+        if "tell" in asked:
+            trial, loss = asked["tell"], asked["loss"]
+            until = tuner.tell(trial, configs[trial], asked["resource"], loss)
+            answer: dict[str, Any] = {"until": until}
+        else:
+            job = tuner.ask()
+            if job is None:
+                answer = {"wait": True}
             else:
-                job = tuner.ask()
-                if job is None:
-                    answer = {"wait": True}
-                else:
-                    configs[job[0]] = job[1]
-                    answer = {"trial": job[0], "config": job[1], "until": job[2]}
-            _write(out, answer | {"seconds": time.process_time() - began})
+                configs[job[0]] = job[1]
+                answer = {"trial": job[0], "config": job[1], "until": job[2]}
+        _write(out, answer | {"seconds": time.process_time() - began})
 
 
 def _write(out: Any, answer: dict[str, Any]) -> None:
