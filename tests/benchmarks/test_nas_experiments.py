@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.nas import __main__ as command
-from benchmarks.nas import pictures, rows, text
+from benchmarks.nas import pictures, rows
 from benchmarks.nas.report import PAGE, claims, page
 
 from rung.nas.data.reading import read_pictures
