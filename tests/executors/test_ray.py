@@ -122,32 +122,60 @@ def test_a_process_is_in_one_cluster(tmp_path: Path) -> None:
         make(Setup(look, "loss", 1, tmp_path, address="ray://10.0.0.1:10001"))
 
 
+@pytest.mark.parametrize("address", ["nonsense", "10.0.0.1", "10.0.0.1:99999", ":6379", "10.0.0.1:"])
+def test_what_is_no_address(address: str, tmp_path: Path) -> None:
+    from rung.executors.ray import on_ray as make
+
+    with pytest.raises(StudyError, match="is not the address of a Ray cluster: give HOST:PORT"):
+        make(Setup(look, "loss", 1, tmp_path, address=address))
+
+
 _REFUSED = """
 import sys, rung
 from rung.errors import UserError
-for address in sys.argv[1:]:
-    try:
-        rung.tune(print, {"x": rung.Float(0, 1)}, trials=1, executor="ray", address=address, quiet=True)
-    except UserError as error:
-        print(error)
+try:
+    rung.tune(print, {"x": rung.Float(0, 1)}, trials=1, executor="ray", address=sys.argv[1], quiet=True)
+except UserError as error:
+    print(error)
 """
 
 
-@pytest.mark.long  # Ray tries a wrong token for twenty seconds
+def refused(address: str, nodes: Nodes, home: Path, **settings: str) -> str:
+    """What is said to who wants to join with these settings; neither a token nor a line of Ray's is in it."""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_AUTH_TOKEN"}
+    environment |= {"RAY_AUTH_MODE": "token", "HOME": str(home), **settings}
+    command = [sys.executable, "-c", _REFUSED, address]
+    done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    (line,) = done.stdout.splitlines()
+    assert nodes.environment["RAY_AUTH_TOKEN"] not in line
+    return line
+
+
+WRONG = "0123456789abcdef" * 4
+
+
+def test_a_token_that_is_refused(ray_nodes: Nodes, tmp_path: Path) -> None:
+    said = refused(ray_nodes.address, ray_nodes, tmp_path, RAY_AUTH_TOKEN=WRONG)
+    assert said.startswith(f"the Ray cluster at '{ray_nodes.address}' does not accept this token")
+    assert WRONG not in said
+
+
+@pytest.mark.long
 def test_clusters_that_cannot_be_joined(ray_nodes: Nodes, tmp_path: Path) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nobody = f"127.0.0.1:{free.getsockname()[1]}"
-    wrong = "0123456789abcdef" * 4
-    settings = os.environ | ray_nodes.environment | {"RAY_AUTH_TOKEN": wrong, "HOME": str(tmp_path)}
-    command = [sys.executable, "-c", _REFUSED, nobody, ray_nodes.address]
-    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
-    lines = done.stdout.splitlines()
-    assert len(lines) == 2, done.stdout
-    assert f"no Ray cluster answers at '{nobody}'" in lines[0]
-    assert f"the Ray cluster at '{ray_nodes.address}' does not accept this token" in lines[1]
-    for token in (wrong, ray_nodes.environment["RAY_AUTH_TOKEN"]):
-        assert token not in done.stdout + done.stderr
+    with socket.socket() as mute:  # takes connections, and says nothing
+        mute.bind(("127.0.0.1", 0))
+        nobody = f"127.0.0.1:{mute.getsockname()[1]}"
+        assert f"no Ray cluster answers at '{nobody}'" in refused(
+            nobody, ray_nodes, tmp_path, RAY_AUTH_TOKEN=WRONG
+        )
+        mute.listen()
+        assert f"no Ray cluster answers at '{nobody}'" in refused(
+            nobody, ray_nodes, tmp_path, RAY_AUTH_TOKEN=WRONG
+        )
+    assert "asks for a token" in refused(ray_nodes.address, ray_nodes, tmp_path)
+    said = refused("auto", ray_nodes, tmp_path, RAY_AUTH_TOKEN=WRONG, RAY_ADDRESS=nobody)
+    assert said.startswith("no Ray cluster answers that this machine is in")
 
 
 _TRAIN = """

@@ -33,12 +33,24 @@ def chained(outer: Exception, inner: Exception) -> Exception:
             ),
             "runs Ray 2.60.0 with Python 3.11.2, but this process Ray 2.58.1 with Python 3.12.0",
         ),
-        (ConnectionRefusedError(111, "Connection refused"), "no Ray cluster answers at '10.0.0.1:6379'"),
+        (RuntimeError("Token authentication is enabled but Ray couldn't find an"), "asks for a token"),
+        (
+            ConnectionRefusedError(111, "Connection refused"),
+            "no Ray cluster answers at '10.0.0.1:6379' (Connection refused)",
+        ),
+        (RuntimeError("Timed out while waiting for GCS to become available."), "no Ray cluster answers at"),
+        (RuntimeError("RPC error: Received http2 header with status: 404"), "no Ray cluster answers at"),
+        (RuntimeError("No node info found matching attributes: ''"), "this machine is none of its nodes"),
         (RuntimeError("the disk is full"), "cannot be used: the disk is full"),
     ],
 )
 def test_why_a_cluster_cannot_be_joined(error: Exception, said: str) -> None:
     assert said in cannot_connect(error, "10.0.0.1:6379")
+
+
+def test_no_cluster_on_this_machine() -> None:
+    said = cannot_connect(ConnectionError("Could not find any running Ray instance."), "auto")
+    assert said.startswith("no Ray cluster answers that this machine is in: start one by `ray start --head`")
 
 
 def test_ones_own_ray() -> None:

@@ -30,6 +30,7 @@ from rung.errors import StudyError
 from rung.executors.calling import style_of
 from rung.executors.needs import Needs
 from rung.executors.processes import Shipped, cores, dump
+from rung.executors.ray_door import checked, opened
 from rung.executors.ray_errors import cannot_connect, connection_lost, lost, raised
 from rung.executors.ray_host import Brief, Hello, Host
 from rung.executors.ray_places import Gone
@@ -53,7 +54,10 @@ def on_ray(setup: Setup) -> PoolExecutor:
     """
     style, pickled = style_of(setup.objective), dump(setup.objective)
     needs = setup.needs or Needs()
-    cluster = RayCluster(setup.address or os.environ.get("RAY_ADDRESS"), _cores_for(setup, needs))
+    address = setup.address or os.environ.get("RAY_ADDRESS")
+    if address == "local":  # Ray's word for one that is started
+        address = None
+    cluster = RayCluster(checked(address) if address else None, _cores_for(setup, needs))
     try:
         cluster.brief(setup, Shipped(pickled, style))
         return PoolExecutor(setup, cluster, patience=0.0 if cluster.private else _patience())
@@ -92,11 +96,6 @@ class RayCluster:
     """
 
     def __init__(self, address: str | None, cores: int) -> None:
-        if address is not None and address.startswith("ray://"):
-            raise StudyError(
-                f"{address}: Ray's client is not used; run this on a machine of the cluster, with its own "
-                "address (such as 10.0.0.1:6379, or auto), or hand it in by `ray job submit`"
-            )
         self._ray = _ray()
         self._owned = not self._ray.is_initialized()
         self.private = self._owned and address is None
@@ -117,8 +116,7 @@ class RayCluster:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         try:
             if address is not None:
-                _knock(address)
-                self._ray.init(address=address, **quiet)
+                self._ray.init(address=opened(address), **quiet)
                 return
             with _alone(self._ray):
                 self._ray.init(
@@ -129,6 +127,8 @@ class RayCluster:
                     _node_ip_address=_LOOPBACK,
                     **quiet,
                 )
+        except StudyError:
+            raise
         except Exception as error:  # noqa: BLE001  # Ray raises many kinds, and none is documented
             with suppress(Exception):
                 self._ray.shutdown()
@@ -273,15 +273,36 @@ class RayCluster:
 
 
 def _knock(address: str) -> None:
-    """Find out whether somebody listens there, if it is an address and no word such as "auto".
+    """Find out whether somebody listens at HOST:PORT.
 
     Raises:
         OSError: nobody.
     """
     host, _, port = address.rpartition(":")
-    if host and port.isdecimal():
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK):
-            pass
+    with socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK):
+        pass
+
+
+def at_the_door(address: str) -> None:
+    """Print HOST:PORT of the cluster at `address`, or why it cannot be used, and end with 1.
+
+    `rung.executors.ray_door` runs it in a process of its own.
+    """
+    _ray()
+    try:
+        from ray._private import services
+        from ray._raylet import GcsClient  # type: ignore[attr-defined]  # of Cython
+
+        found = services.canonicalize_bootstrap_address_or_die(address)
+        _knock(found)
+        services.get_node_to_connect_for_driver(GcsClient(address=found))
+    except (ImportError, AttributeError):  # a Ray whose inner names are others
+        print(address)
+    except Exception as error:  # noqa: BLE001  # Ray raises many kinds, and none is documented
+        print(cannot_connect(error, address))
+        sys.exit(1)
+    else:
+        print(found)
 
 
 def _forget(ray: Any) -> None:

@@ -6,7 +6,11 @@ import os
 import re
 from collections.abc import Mapping
 
-_UNREACHED = ("Failed to connect", "Could not find any running Ray instance", "Unable to connect")
+_UNREACHED = (
+    *("Failed to connect", "Could not find any running Ray instance", "Unable to connect"),
+    *("while waiting for GCS", "RPC error", "Deadline Exceeded"),
+)
+_NO_TOKEN = ("oken authentication is enabled but", "o authentication token", "find an authentication token")
 _NODE_DIED = ("node has died", "node was terminated", "NODE_DIED", "preempted", "dead node")
 _LONGEST = 300  # characters that are quoted of a message of Ray
 _VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
@@ -26,7 +30,7 @@ def cannot_connect(error: BaseException, address: str | None) -> str:
             f"{where} does not accept this token, or got none: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, "
             "to the cluster's own"
         )
-    if "oken authentication is enabled but no" in text or "no authentication token" in text.lower():
+    if any(said in text for said in _NO_TOKEN):
         return f"{where} asks for a token: set RAY_AUTH_TOKEN, or RAY_AUTH_TOKEN_PATH, to the cluster's own"
     found = _VERSIONS.findall(text) if "ersion mismatch" in text else []
     if len(found) >= 2:
@@ -35,19 +39,31 @@ def cannot_connect(error: BaseException, address: str | None) -> str:
             f"{where} runs Ray {theirs} with Python {their_python}, but this process Ray {ours} with Python "
             f"{our_python}: both must be the same"
         )
-    if address is not None and _is_connection(error, text):
+    if "No node info found matching" in text:
         return (
-            f"no Ray cluster answers at {address!r}: run this on one of its machines, with the address that "
-            "`ray start --head` printed, or leave --address to start Ray on this machine"
+            f"{where} answers, but this machine is none of its nodes: run `ray start --address=HOST:PORT` "
+            "here, or hand rung in by `ray job submit`"
         )
+    if address is not None and _is_connection(error, text):
+        return _nobody(address, error)
     return f"{where} cannot be used: {quoted(error)}"
 
 
-def _is_connection(error: BaseException, text: str) -> bool:
-    names = ("Failed to connect", "Could not find any running Ray instance", "Unable to connect")
-    return isinstance(error, ConnectionError | ValueError | TimeoutError) or any(
-        name in text for name in names
+def _nobody(address: str, error: BaseException) -> str:
+    if address == "auto":
+        return (
+            "no Ray cluster answers that this machine is in: start one by `ray start --head`, join one by "
+            "`ray start --address=HOST:PORT`, or leave --address to start Ray for this study alone"
+        )
+    why = f" ({error.strerror})" if isinstance(error, OSError) and error.strerror else ""
+    return (
+        f"no Ray cluster answers at {address!r}{why}: run this on one of its machines, with the address that "
+        "`ray start --head` printed, or leave --address to start Ray for this study alone"
     )
+
+
+def _is_connection(error: BaseException, text: str) -> bool:
+    return isinstance(error, OSError | ValueError) or any(said in text for said in _UNREACHED)
 
 
 def _all_texts(error: BaseException) -> str:
