@@ -9,7 +9,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-from rung.deploy import to_onnx
+from rung.deploy import onnx_catboost, to_onnx
 from rung.deploy.onnx_graph import Graph
 from rung.deploy.onnx_preparation import normal_quantile
 from rung.deploy.onnx_trees import codes_in, tree_sums, zone_tree
@@ -34,7 +34,6 @@ CASES = [
     if kind in learner.tasks
     and encoding in learner.encodings
     and kind not in _NOT.get(learner.name, ())
-    and (learner.name, encoding) != ("catboost", "native")
     and learner.name not in _WEB
 ]
 
@@ -175,18 +174,40 @@ def test_what_differs_is_refused_by_name_and_nothing_is_written(
     text = model.members[1].pipelines[0].estimator
     whole = to_onnx.emitter
 
-    def wrong(estimator: Any) -> Any:
+    def wrong(estimator: Any, sizes: list[int]) -> Any:
         if estimator is text:
             return lambda graph, one, matrix: graph.op(
-                "Mul", whole(one)(graph, one, matrix), np.array([0.9, 1.1])
+                "Mul", whole(one, sizes)(graph, one, matrix), np.array([0.9, 1.1])
             )
-        return whole(estimator)
+        return whole(estimator, sizes)
 
     monkeypatch.setattr(to_onnx, "emitter", wrong)
     with pytest.raises(UserError, match=r"predicts otherwise .* that of lightgbm.*--drop-member lightgbm"):
         export_onnx(model, tmp_path / "model.onnx", frame)
     assert list(tmp_path.iterdir()) == []
     assert export_onnx(model, tmp_path / "model.onnx", frame, ["lightgbm"]).difference < EXACT
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+def test_catboosts_statistics_of_categories(fit: Any, tmp_path: Path, kind: str) -> None:
+    """On rows with levels that the model has not seen, and with missing ones where it knows none."""
+    model, frame = fit(kind, "catboost", rows=400)
+    odd = frame.copy()
+    odd["city"] = frame["city"].where(np.arange(400) % 3 > 0, "elsewhere")
+    odd["b"] = frame["b"].where(np.arange(400) % 4 > 0, None)
+    odd["a"] = frame["a"].where(np.arange(400) % 5 > 0, np.nan)
+    assert export_onnx(model, tmp_path / "model.onnx", odd).difference < EXACT
+    assert np.abs(model.raw(odd) - model.raw(frame)).max() > 1e-3, "the cells count"
+
+
+def test_too_many_combinations_are_refused_by_name(
+    fit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, _ = fit("binary", "catboost", "gaussian_process", "linear")
+    monkeypatch.setattr(onnx_catboost, "MOST_CELLS", 10)
+    said = r"'catboost' \(CatBoost's .* and 'gaussian_process'.* --drop-member catboost --drop-member"
+    with pytest.raises(UserError, match=said):
+        export_onnx(model, tmp_path / "model.onnx")
 
 
 def test_text_and_unknown_members_are_refused_by_name(fit: Any, tmp_path: Path) -> None:
@@ -196,10 +217,6 @@ def test_text_and_unknown_members_are_refused_by_name(fit: Any, tmp_path: Path) 
     model, _ = fit("binary", "gaussian_process", "linear")
     with pytest.raises(UserError, match=r"'gaussian_process' \(Gauss.*--drop-member gaussian_process,"):
         export_onnx(model, tmp_path / "model.onnx")
-    natively, _ = fit("binary", "catboost", "gaussian_process", "linear")
-    said = r"'catboost' \(CatBoost's .* and 'gaussian_process'.* --drop-member catboost --drop-member"
-    with pytest.raises(UserError, match=said):
-        export_onnx(natively, tmp_path / "model.onnx")
     with pytest.raises(UserError, match="no member of the model can be written as ONNX: 'gaussian_process'"):
         export_onnx(without(model, ["linear"]), tmp_path / "model.onnx")
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.deploy.onnx_boosters import catboost_values, xgboost_values
+from rung.deploy.onnx_boosters import xgboost_values
+from rung.deploy.onnx_catboost import catboost_values
 from rung.deploy.onnx_graph import Graph
 from rung.deploy.onnx_kernels import gaussian_kernel, gaussian_process, machine, machine_probabilities
 from rung.deploy.onnx_networks import periodic_network
@@ -18,9 +20,15 @@ Emit = Callable[[Graph, Any, str], str]
 """Given the graph, a fitted estimator and its matrix (n, d): probabilities (n, m), or values (n, 1)."""
 
 
-def emitter(estimator: Any) -> Emit | None:
-    """How this estimator is written as a graph, None where nobody knows."""
+def emitter(estimator: Any, sizes: Sequence[int] = ()) -> Emit | None:
+    """How this estimator is written as a graph, None where nobody knows.
+
+    Args:
+        sizes: levels of each category.
+    """
     name = type(estimator).__name__
+    if name == "CatBoostModel":
+        return partial(catboost_values, sizes=sizes)
     if name == "Pipeline":
         *first, (_, last) = estimator.steps
         if any(type(step).__name__ not in _TRANSFORMERS for _, step in first) or emitter(last) is None:
@@ -257,7 +265,6 @@ _TRANSFORMERS: Final[Mapping[str, Emit]] = {
 _EMITTERS: Final[Mapping[str, Emit]] = {
     "LightGBMModel": _lightgbm,
     "XGBoostModel": xgboost_values,
-    "CatBoostModel": catboost_values,
     "Scaled": machine_probabilities,
     "SVR": machine,
     "GaussianProcessRegressor": gaussian_process,

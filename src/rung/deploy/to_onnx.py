@@ -190,7 +190,7 @@ def _pipeline(graph: Graph, pipeline: Any, given: tuple[str, str, str]) -> str:
         return graph.op("Expand", pipeline.prediction.reshape(1, -1).astype(np.float64), shape)
     if isinstance(pipeline, Stacked):
         return _stacked(graph, pipeline, given)
-    emit = emitter(pipeline.estimator)
+    emit = emitter(pipeline.estimator, pipeline.preparation.sizes)
     matrix = add_preparation(graph, pipeline.preparation, numbers, codes)
     if emit is None or matrix is None:
         raise Unwritable(type(pipeline.estimator).__name__)
