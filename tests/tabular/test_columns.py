@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 
 from rung.errors import DataError
+from rung.tabular import columns
 from rung.tabular.columns import Column, Kind, column_notes, infer_columns, prepare
 
 N = 60
@@ -128,3 +129,34 @@ def test_a_missing_column_is_named_with_the_closest() -> None:
     with pytest.raises(DataError, match=r"column 'age' is missing .*is it 'Age'\?"):
         prepare(pd.DataFrame({"Age": [1], "b": [2]}), (column,))
     assert prepare(pd.DataFrame({"b": [2]}), (Column("age", Kind.EMPTY, 0, 1.0),)).shape == (1, 0)
+
+
+def test_long_columns_are_seen_for_what_they_are(monkeypatch):
+    """Of many numbers some are looked at; what one of two levels is, and a constant, all of them say."""
+    monkeypatch.setattr(columns, "_LONG", 5_000)
+    monkeypatch.setattr(columns, "_LOOKED_AT", 2_000)
+    n = 20_000
+    frame = pd.DataFrame(
+        {
+            "number": np.random.default_rng(0).normal(size=n),
+            "nearly constant": np.r_[np.zeros(n - 1), 1.0],
+            "constant": 1,
+            "id": np.arange(n),
+            "name": [f"user-{i}" for i in range(n)],
+            "level": np.resize(["a", "b"], n),
+            "day": np.resize(["2024-01-02", "2024-03-01"], n),
+        }
+    )
+    found = {column.name: column for column in infer_columns(frame)}
+    kinds = {name: column.kind for name, column in found.items()}
+    assert kinds == {
+        "number": "number",
+        "nearly constant": "number",
+        "constant": "constant",
+        "id": "identifier",
+        "name": "identifier",
+        "level": "category",
+        "day": "date",
+    }
+    assert 1_000 < found["number"].distinct < n
+    assert found["nearly constant"].distinct == 2

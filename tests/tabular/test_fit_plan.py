@@ -110,3 +110,19 @@ def test_what_the_sampler_proposes_climbs_by_asha():
 def test_the_scheduler_survives_the_log():
     scheduler = DefaultsFirst({"slow": 2})
     assert make_scheduler(spec_of(scheduler)) == scheduler
+
+
+def test_large_tables_begin_with_few_rows():
+    """Of three million rows a first trial has some ten thousand, and a holdout fifty thousand."""
+    scheme = make_scheme(3_000_000, 20, 2, 60, 2)
+    assert scheme.smallest == 3_000_000 // 3**5
+    assert scheme.share * 3_000_000 == pytest.approx(50_000)
+    assert scheme.rungs["lightgbm"] > 1
+    assert make_scheme(3_000_000, 20, 2, 20, 2).rungs["lightgbm"] > scheme.rungs["lightgbm"], "less time"
+    assert make_scheme(400_000, 20, 2, 60, 2).share == 0.1
+
+
+def test_if_it_is_late_for_all_the_shortest_is_first():
+    given = [Default(0, {"learner": name}, 9.0, first) for name, first in (("svm", 9.0), ("linear", 2.0))]
+    assert [one.config["learner"] for one in hopeless_last(given, Deadline.after(0.1))] == ["linear", "svm"]
+    assert hopeless_last(given, Deadline.after(60)) == given

@@ -55,8 +55,10 @@ class Seen:
 
         if self.words:
             return
-        cells = _present(words, loose=self.loose)
-        numbers = cast(cells, pa.float64())
+        cells, numbers = words, _plain(words)
+        if numbers is None:
+            cells = _present(words, loose=self.loose)
+            numbers = cast(cells, pa.float64())
         if numbers is None and not self.loose:
             self.loose = True
             cells = _present(words, loose=True)
@@ -142,4 +144,18 @@ def _kept(words: pa.Array, seen: Seen) -> pa.Array:
     kind = seen.kind
     if kind == "words":
         return _present(words, loose=False)
+    plain = _plain(words) if kind == "numbers" else None
+    if plain is not None:
+        return plain
     return pc.cast(_present(words, loose=seen.loose), pa.int64() if kind == "whole" else pa.float64())
+
+
+def _plain(words: pa.Array) -> pa.Array | None:
+    """The numbers where every cell is one as it stands: what most columns are, and quick to see."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    numbers = cast(words, pa.float64())
+    if numbers is None or pc.any(pc.is_nan(numbers)).as_py():
+        return None
+    return numbers

@@ -47,6 +47,9 @@ _TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M:%S %p")
 _FORMATS: Final = ("ISO8601", "%B %d, %Y", *(day + time for time in _TIMES for day in _DAYS))
 _SHARE: Final = 0.95  # of the cells must be numbers (or dates) for the column to be one
 _YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole; others are missing
+_LONG: Final = 500_000  # rows from which not every number is looked at, to see how many differ, but
+_LOOKED_AT: Final = 100_000  # of them, and
+_MANY: Final = 1_000  # different ones are enough
 _SAMPLE: Final = 5_000  # words looked at where all of them would take long
 
 
@@ -130,7 +133,7 @@ def _infer(name: str, values: pd.Series) -> Column:
     import pandas as pd
 
     missing = float(values.isna().mean()) if len(values) else 1.0
-    distinct = int(_hashable(values).nunique())
+    distinct = _distinct(values)
     kind: str
     pattern = None
     if distinct == 0:
@@ -144,24 +147,41 @@ def _infer(name: str, values: pd.Series) -> Column:
     elif pd.api.types.is_datetime64_any_dtype(values.dtype):
         kind = Kind.DATE
     else:
-        kind, pattern = _infer_words(_words(values.dropna()), distinct)
+        there = values.dropna()
+        some = there if len(there) <= _SAMPLE else there.sample(_SAMPLE, random_state=0)
+        kind, pattern = _infer_words(_words(some), distinct, len(there))
     return Column(name, str(kind), distinct, missing, pattern)
 
 
-def _infer_words(words: pd.Series, distinct: int) -> tuple[str, str | None]:
-    """Kind of a column of words, none of them missing, and the format if they are dates."""
+def _distinct(values: pd.Series) -> int:
+    """How many different values; of a long column of numbers that has many, at least so many."""
     import pandas as pd
 
-    sample = words if len(words) <= _SAMPLE else words.sample(_SAMPLE, random_state=0)
+    if len(values) > _LONG and pd.api.types.is_numeric_dtype(values.dtype):
+        some = int(values.iloc[:: len(values) // _LOOKED_AT].nunique())
+        if some > _MANY:
+            return some
+    return int(_hashable(values).nunique())
+
+
+def _infer_words(sample: pd.Series, distinct: int, rows: int) -> tuple[str, str | None]:
+    """Kind of a column of words, and the format if they are dates.
+
+    Args:
+        sample: of the words, none of them missing.
+        distinct, rows: of all of them.
+    """
+    import pandas as pd
+
     coded = sample.str.contains(r"^[+-]?0[0-9]", regex=True).any()
     if not coded and pd.to_numeric(sample, errors="coerce").notna().mean() >= _SHARE:
         return Kind.NUMBER, None
     if (pattern := _date_format(sample)) is not None:
         return Kind.DATE, pattern
     parts = float(sample.str.count(r"\s+").mean()) + 1
-    if parts >= 3 and distinct > 20 and distinct > 0.01 * len(words):
+    if parts >= 3 and distinct > 20 and distinct > 0.01 * rows:
         return Kind.TEXT, None
-    return (Kind.IDENTIFIER if len(words) >= 50 and distinct >= 0.95 * len(words) else Kind.CATEGORY), None
+    return (Kind.IDENTIFIER if rows >= 50 and distinct >= 0.95 * rows else Kind.CATEGORY), None
 
 
 def _date_format(words: pd.Series) -> str | None:
@@ -276,6 +296,10 @@ def _words(values: pd.Series) -> pd.Series:
     import pandas as pd
 
     gone = values.isna().to_numpy()
+    if isinstance(values.dtype, pd.StringDtype):
+        texts = np.array(values.to_numpy(dtype=object))
+        texts[gone] = None
+        return pd.Series(texts, dtype=object)
     if pd.api.types.is_float_dtype(values.dtype):
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
         if bool((numbers[~gone] % 1 == 0).all()):

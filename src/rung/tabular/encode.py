@@ -80,12 +80,18 @@ class Encoder:
     def arrays(self, cells: pd.DataFrame) -> Table:
         """The same, of a frame that is in the training table's shape already."""
         numbers = self.names(Kind.NUMBER)
-        blocks = [cells[numbers].to_numpy(dtype=np.float64)] if numbers else [np.empty((len(cells), 0))]
-        blocks += [_date_parts(cells[name]) for name in self.names(Kind.DATE)]
+        dates = self.names(Kind.DATE)
+        matrix = np.empty((len(cells), len(numbers) + len(DATE_PARTS) * len(dates)))
+        for j, name in enumerate(numbers):  # one by one: a large table is not there twice
+            matrix[:, j] = cells[name]
+        for j, name in enumerate(dates):
+            start = len(numbers) + j * len(DATE_PARTS)
+            matrix[:, start : start + len(DATE_PARTS)] = _date_parts(cells[name])
+        np.clip(matrix, -_LARGEST, _LARGEST, out=matrix)
         codes = np.empty((len(cells), len(self.levels)), dtype=np.int32)
         for j, name in enumerate(self.names(Kind.CATEGORY)):
             codes[:, j] = _codes(cells[name], self.levels[j])
-        return Table(np.clip(np.hstack(blocks), -_LARGEST, _LARGEST), codes, self._words(cells))
+        return Table(matrix, codes, self._words(cells))
 
     def _words(self, cells: pd.DataFrame) -> Any:
         texts = self.names(Kind.TEXT)
@@ -110,9 +116,11 @@ def _columns(schema: str) -> tuple[Column, ...]:
 
 
 def _levels(series: pd.Series[Any]) -> NDArray[np.str_]:
-    present = series.dropna().to_numpy(dtype=object).astype(str)
-    unique, counts = np.unique(present, return_counts=True)
-    return np.asarray(unique[np.argsort(-counts, kind="stable")])
+    import pandas as pd
+
+    codes, found = pd.factorize(series.to_numpy(dtype=object))  # missing ones have code -1
+    names, counts = np.asarray(found, dtype=str), np.bincount(codes[codes >= 0], minlength=len(found))
+    return np.asarray(names[np.lexsort((names, -counts))])
 
 
 def _codes(series: pd.Series[Any], levels: NDArray[np.str_]) -> NDArray[np.int32]:

@@ -144,7 +144,9 @@ def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
     count = workers or _cores()
     asked.check(frame, target)
     embedder = embedder_for(kept, study, asked, (budget, began), seed)
-    data = make_ready(frame, target, asked, seed, holdout, scheme_for(kept, study, budget, count), embedder)
+    data = make_ready(
+        frame, target, asked, seed, holdout, scheme_for(kept, study, (budget, began), count), embedder
+    )
     wanted = Wanted(asked.include, asked.exclude, weighted=data.dataset.weight is not None)
     told = facts(data, target, asked, holdout)
     opening = Opening(kept, study, told, data.task.kind, data.scheme, wanted, asked.warm_start)

@@ -21,6 +21,9 @@ _MOST_TRIALS = (
 )  # up to so many rows: more overfits the validation
 _SHORT = 8.0  # seconds of budget below which starting workers does not pay
 _SMALLEST = 2_000  # rows of the lowest rung
+LARGE = 500_000  # rows from which the lowest rungs are lower, and first trials
+_FAST = 0.2  # as short as this part of other tables': what comes before them has taken time, and
+_HELD = 50_000  # rows are enough for a holdout
 
 
 @dataclass(frozen=True)
@@ -58,14 +61,15 @@ def make_scheme(rows: int, width: int, classes: int, budget: float, workers: int
     """Folds that the budget can pay, the lowest rung, and where the defaults start."""
     one = learners()["lightgbm"].cost.seconds(rows, width, classes) * _CORE / workers
     folds = _folds(rows, one, budget)
-    share = float(np.clip(4_000 / max(rows, 1), 0.1, 0.2))
+    share = float(np.clip(4_000 / max(rows, 1), min(0.1, _HELD / max(rows, 1)), 0.2))
     smallest, steps = max(rows, 1), 0
-    while smallest // 3 >= _SMALLEST and steps < 3:
+    while smallest // 3 >= _SMALLEST and steps < (3 if rows < LARGE else 5):
         smallest, steps = smallest // 3, steps + 1
     rungs = {}
     for name, learner in learners().items():
         seconds = seconds_of(learner, rows, width, classes, folds)
-        top = _rungs(seconds, folds, steps, _allowed(learner, budget, workers))
+        allowed = _allowed(learner, budget, workers) * (1.0 if rows < LARGE else _FAST)
+        top = _rungs(seconds, folds, steps, allowed)
         if top > 1:
             rungs[name] = top
     return Scheme(folds, share, smallest, rungs)

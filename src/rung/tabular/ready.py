@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from rung.tabular.dataset import Dataset
 from rung.tabular.encode import Encoder, encode
 from rung.tabular.grouping import Rows, duplicates, rows_of
 from rung.tabular.metrics import Metric, get_metric, named_metric
-from rung.tabular.plan import Scheme, make_scheme
+from rung.tabular.plan import LARGE, Scheme, make_scheme
 from rung.tabular.pretrained.embedder import Embedder, Labels, identity, make_embedder, plain_numbers
 from rung.tabular.request import Request
 from rung.tabular.splits import ALWAYS
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from rung.storage.base import Storage
 
+_LEAST = 0.1  # of the budget is planned with, however late it is
 SchemeOf = Callable[[int, int, int], Scheme]
 """How data of so many rows, columns and classes is laid out."""
 
@@ -121,13 +123,26 @@ def _held_out(
     return np.flatnonzero(folds == ALWAYS), np.flatnonzero(folds == 0)
 
 
-def scheme_for(storage: Storage, name: str | None, budget: float, workers: int) -> SchemeOf:
-    """How the data is laid out: as the stored study has it, else as the budget asks."""
+def scheme_for(storage: Storage, name: str | None, time: tuple[float, float], workers: int) -> SchemeOf:
+    """How the data is laid out: as the stored study has it, else as the budget asks.
+
+    Of large tables, which take time to be made ready, the budget is what is left of it by then.
+
+    Args:
+        time: the budget in seconds, and when it began (monotonic).
+    """
     if name is not None and storage.find(name) is not None:
         stored = stored_identity(storage, name).task.get("scheme")
         if isinstance(stored, Mapping):
             return lambda *_: Scheme(**stored)
-    return lambda rows, width, classes: make_scheme(rows, width, classes, budget, workers)
+
+    def made(rows: int, width: int, classes: int) -> Scheme:
+        budget, began = time
+        if rows >= LARGE:
+            budget = max(budget - (monotonic() - began), _LEAST * budget)
+        return make_scheme(rows, width, classes, budget, workers)
+
+    return made
 
 
 def embedder_for(

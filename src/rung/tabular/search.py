@@ -178,4 +178,9 @@ def hopeless_last(defaults: Sequence[Default], deadline: Deadline) -> list[Defau
     A trial that does not fit waits for the next session, and the others would wait behind it.
     """
     left = deadline.remaining
-    return sorted(defaults, key=lambda one: least(one.config["learner"], one.first) > left)
+
+    def late(one: Default) -> tuple[bool, float]:
+        hopeless = least(one.config["learner"], one.first) > left
+        return hopeless, one.first if hopeless else 0.0  # if it must be one of these, the shortest
+
+    return sorted(defaults, key=late)

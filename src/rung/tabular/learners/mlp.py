@@ -83,6 +83,7 @@ MLP = Learner(
     fit=_fit,
     merit=4.0,
     cost=Cost(0.2, rows=6.0, most=3_000),
+    most_rows=100_000,  # an epoch of more would take as long as all epochs should
     anytime=True,
     weights=False,  # scikit-learn before 1.7 has none here
     encodings=("onehot", "target"),
