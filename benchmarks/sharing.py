@@ -52,6 +52,11 @@ def _simulate(name: str, workload: Workload) -> Figures:
     return Cluster(workload, ways(workload)[name]).run()
 
 
+def within(shares: list[float], of: float = 0.05) -> int:
+    """How many are within this part of 1."""
+    return sum(abs(share - 1.0) <= of for share in shares)
+
+
 def rows(found: dict[str, Figures]) -> list[Row]:
     """A line for each figure, fair sharing beside the better of the others."""
     lines: list[Row] = []
@@ -61,6 +66,7 @@ def rows(found: dict[str, Figures]) -> list[Row]:
         ("slowdown against alone, mean", "times", lambda one: one.slowdown, False),
         ("slowdown against alone, 95 %", "times", lambda one: one.worst, False),
         ("Jain's index of got / ideal over life", "", lambda one: one.jain, True),
+        ("studies within 5 % of their ideal", "", lambda one: float(within(one.shares)), True),
         ("least got / ideal over life", "", lambda one: min(one.shares), True),
         ("slots in use, of those that are wanted", "", lambda one: one.utilisation, True),
         ("jobs stopped", "", lambda one: float(one.preempted), False),

@@ -30,7 +30,7 @@ from rung.cluster.sharing import (
     fold,
     initial,
 )
-from rung.cluster.sharing_fill import Want, water_fill
+from rung.study.ready import ready
 
 ETA, LARGEST = 4, 16  # of every study's ladder
 SAVING = 10.0  # seconds that a job takes to save and stop
@@ -78,7 +78,6 @@ class Search:
         self.study: rung.Study | None = None
         self.paused: deque[tuple[object, float]] = deque()  # stopped jobs, and what is left of them
         self.running: dict[int, tuple[object, float, float]] = {}  # job, its end, when it started
-        self.hungry = True
         self.got = self.ideal = 0.0
         self.done: float | None = None
 
@@ -96,8 +95,7 @@ class Search:
     def waiting(self) -> int:
         """Jobs that it could start now: stopped ones, new trials, promotions as far as known."""
         assert self.study is not None
-        left = self.trials - self.study.history.begun
-        return len(self.paused) + (max(1, left) if self.hungry else 0)
+        return len(self.paused) + ready(self.study.history, self.study.writer.scheduler)
 
     def next(self) -> tuple[object, float] | None:
         """A job, and the seconds that it takes."""
@@ -106,7 +104,6 @@ class Search:
         assert self.study is not None
         job = self.study.ask()
         if job is None:
-            self.hungry = False
             return None
         factor = 0.5 + _uniform(self.seed, job.number, 1)  # configurations differ in speed
         return job, self.pace * factor * (job.resource - job.start) / self.gang
@@ -117,7 +114,6 @@ class Search:
             + 0.5 * _uniform(self.seed, job.number, job.resource) / job.resource
         )
         self.study.tell(job, loss)
-        self.hungry = True
 
     def over(self) -> bool:
         return not self.running and not self.paused and self.study is not None and self.study.done
@@ -173,6 +169,7 @@ class Cluster:
         self._push(SAMPLED, "look", "", 0)
         while self._heap:
             moment, _, kind, name, trial = heappop(self._heap)
+            self._integrate(moment - self.now)
             self.now = moment
             if kind == "look":
                 self._look()
@@ -212,20 +209,24 @@ class Cluster:
         else:
             self._claim(search)
 
-    def _look(self) -> None:
-        """Integrate what each study got and what it should have got."""
+    def _integrate(self, seconds: float) -> None:
+        """Add up what each study gets and what it should get, which change at events only."""
+        if seconds <= 0.0:
+            return
         shares = [share for share in self.state.shares.values() if share.claim.waiting or share.held]
-        if shares:
-            most = [float(share.held + share.claim.waiting * share.claim.gang) for share in shares]
-            wants = [Want(1.0, 0, 0.0, one) for one in most]
-            for share, ideal in zip(
-                shares, water_fill({None: float(self.state.cluster.capacity)}, wants), strict=True
-            ):
-                search = self.searches[share.claim.study]
-                search.got += share.held * SAMPLED
-                search.ideal += ideal * SAMPLED
-            self.used += self.state.cluster.used
-            self.usable += min(self.state.cluster.capacity, sum(most))
+        held = np.array([float(share.held) for share in shares])
+        most = held + [float(share.claim.waiting * share.claim.gang) for share in shares]
+        ideal = equal_parts(most, float(self.state.cluster.capacity))
+        for share, got, due in zip(shares, held.tolist(), ideal.tolist(), strict=True):
+            search = self.searches[share.claim.study]
+            search.got += got * seconds
+            search.ideal += due * seconds
+        self.used += self.state.cluster.used * seconds
+        self.usable += float(ideal.sum()) * seconds
+
+    def _look(self) -> None:
+        """Note how many studies there are, and let time pass."""
+        shares = [share for share in self.state.shares.values() if share.claim.waiting or share.held]
         self.curves["time"].append(self.now)
         self.curves["studies"].append(float(len(shares)))
         self.curves["used"].append(float(self.state.cluster.used))
@@ -308,6 +309,26 @@ class Cluster:
             sorted(times),
             self.curves,
         )
+
+
+def equal_parts(most: np.ndarray, capacity: float) -> np.ndarray:
+    """Max-min fairness among equals, the slow and obvious way: who is content goes, the rest is parted anew.
+
+    Args:
+        most: slots that each could use. (studies,)
+        capacity: slots.
+    """
+    shares = np.zeros_like(most)
+    rising = most > 0.0
+    while rising.any():
+        part = (capacity - shares[~rising].sum()) / rising.sum()
+        content = rising & (most <= part)
+        if not content.any():
+            shares[rising] = part
+            return shares
+        shares[content] = most[content]
+        rising &= ~content
+    return shares
 
 
 def shortest(search: Search, slots: int) -> float:

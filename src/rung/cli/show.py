@@ -10,9 +10,11 @@ import typer
 
 from rung.cli import output
 from rung.cli.options import DEFAULT_STORAGE, Json, Name, Storage
+from rung.cli.place import client_of
 
 if TYPE_CHECKING:
     from rung.cli.store import StoredStudy
+    from rung.service.wire import StudyInfo
     from rung.study.records import TrialRecord
 
 
@@ -27,13 +29,16 @@ def show(
 
     with reading(storage) as store:
         study = read_study(store, name)
+        client = client_of(store)
+        served = client.study(name) if client is not None else None
     records = study.trials()
     ranked = ranking(study, records)[:top]
     if json:
-        output.print_json(summary(study, records, ranked))
+        shared = {} if served is None else {"share": served.share, "lacks": served.lacks}
+        output.print_json({**summary(study, records, ranked), **shared})
         return
     console = output.out()
-    for label, text in _facts(study, records):
+    for label, text in _facts(study, records) + _share(served):
         console.print(f"{label:<10} ", style="bold", end="")
         console.print(text)
     if ranked:
@@ -145,6 +150,19 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
     if study.row.writer:
         facts.append(("running", f"written by {study.row.writer}"))
     return facts + [("note", text) for text in notes(study)]
+
+
+def _share(served: StudyInfo | None) -> list[tuple[str, str]]:
+    """What a service's study has of the workers, and why none of them starts its jobs."""
+    if served is None or served.objective is None:
+        return []
+    share = served.share
+    said = f"{share['slots']:g} slots"
+    if served.state == "running":
+        said += f", {share['ideal']:.1f} would be fair"
+    if share["due"]:
+        said += f"; {share['got'] / share['due']:.0%} of its fair share over its life"
+    return [("workers", said), *([("waits", served.lacks)] if served.lacks is not None else [])]
 
 
 def _extras(study: StoredStudy) -> list[tuple[str, str]]:

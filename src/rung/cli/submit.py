@@ -47,6 +47,8 @@ def submit(options: Options) -> None:
             client.fix(made.name, assignments(options.fix))
         by = "outside workers ask for its jobs" if made.objective is None else f"workers run {made.objective}"
         output.say(f"study {made.name} is submitted: {by}")
+        if made.lacks is not None:
+            output.say(f"it waits: {made.lacks}")
         _after(client, made.name, options.storage, detach=options.detach)
     finally:
         storage.close()

@@ -22,6 +22,7 @@ from rung.cluster.sharing_events import (
     Policy,
     Preempt,
     PreemptionAsked,
+    Remembered,
     SharingEvent,
     StudyLeft,
     Task,
@@ -30,9 +31,11 @@ from rung.cluster.sharing_events import (
     TaskStarted,
 )
 from rung.cluster.sharing_keep import keep_nodes
+from rung.cluster.sharing_share import Account
 from rung.cluster.sharing_state import Sharing
 
 __all__ = [
+    "Account",
     "Claim",
     "ClaimChanged",
     "Decision",
@@ -44,6 +47,7 @@ __all__ = [
     "Policy",
     "Preempt",
     "PreemptionAsked",
+    "Remembered",
     "Sharing",
     "SharingEvent",
     "StudyLeft",
@@ -72,6 +76,8 @@ def fold(state: Sharing, event: SharingEvent) -> Sharing:
             state.leave(name)
         case ClaimChanged(claim=claim):
             state.change(claim)
+        case Remembered(study=study):
+            state.remember(study, Account(event.got, event.due, event.owed))
         case StudyLeft(study=study):
             state.depart(study)
         case _:

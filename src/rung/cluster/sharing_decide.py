@@ -2,8 +2,9 @@
 
 A decision either starts jobs or asks jobs to stop, never both, so that only what no free slot can serve costs
 anybody a running job. Slots go to who is below its minimum; then by class; then to who is below the floor of
-what it pays back; then to whom a job brings nearest to its target, per weight, which is the allocation of
-least squares (Sainte-Lague's rule); then to the older study.
+what it pays back; then to the larger gang that is due, since it can't use the single slots that others can;
+then to whom a job brings nearest to its target, per weight, which is the allocation of least squares
+(Sainte-Lague's rule); then to the older study.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from heapq import heapify, heappop, heappush
 from rung.cluster.sharing_events import Launch, Preempt
 from rung.cluster.sharing_keep import givers, may_give
 from rung.cluster.sharing_nodes import Room, TaskState
-from rung.cluster.sharing_state import SLACK, Share, Sharing
+from rung.cluster.sharing_share import SLACK, Share
+from rung.cluster.sharing_state import Sharing
 
-Key = tuple[bool, int, bool, float, int]
+Key = tuple[bool, int, bool, int, float, int]
 Decision = Launch | Preempt
 
 
@@ -34,7 +36,8 @@ def _key(state: Sharing, share: Share, surplus: float, staying: int) -> Key:
     claim = share.claim
     floor = share.floor(state.policy)
     need = round((surplus + claim.gang / 2) / claim.weight, 6)  # sums of fractions: equal is equal
-    return staying >= claim.minimum, -claim.priority, staying >= floor, need, share.order
+    whole = -claim.gang if need < 0.0 else 0
+    return staying >= claim.minimum, -claim.priority, staying >= floor, whole, need, share.order
 
 
 class _Taker:
@@ -167,7 +170,7 @@ class _Asked:
             lacking -= victim.task.slots
 
     def _due(self, taker: _Taker) -> int:
-        if self._state.time - taker.share.served < self._state.policy.patience:
+        if taker.share.waited(self._state.time) < self._state.policy.patience:
             return 0
         below = math.ceil(taker.share.ideal - taker.share.staying - SLACK)
         return max(0, min(below, int(-taker.surplus + SLACK)))

@@ -92,7 +92,8 @@ class Policy(msgspec.Struct, frozen=True):
             one slot more. Two studies that take turns on one slot change after about this time.
         memory: at most as much is remembered as if the study had got nothing (or double) for this time.
         floor: part of its ideal below which a study that pays back is not pushed.
-        patience: a study must have started nothing for this time before others' jobs are stopped for it.
+        patience: a study must have started nothing, or lacked a whole job of its ideal, for this time before
+            others' jobs are stopped for it.
         cooldown: a job runs at least this long before it is stopped for another study's share.
         reserve_after: a gang that fits nowhere waits this long before a node is kept for it.
         grace: a job that was asked to stop gets this long until its executor kills it (its matter, not
@@ -105,9 +106,9 @@ class Policy(msgspec.Struct, frozen=True):
     horizon: float = 600.0
     memory: float = 7200.0
     floor: float = 0.5
-    patience: float = 30.0
+    patience: float = 15.0
     cooldown: float = 60.0
-    reserve_after: float = 60.0
+    reserve_after: float = 30.0
     grace: float = 120.0
 
     def __post_init__(self) -> None:
@@ -141,6 +142,15 @@ class ClaimChanged(SharingEvent, frozen=True):
     """A study came, or wants something else now."""
 
     claim: Claim
+
+
+class Remembered(SharingEvent, frozen=True):
+    """What became of a study's share before these events began, in slot-seconds; see `Account`."""
+
+    study: str
+    got: float
+    due: float
+    owed: float
 
 
 class StudyLeft(SharingEvent, frozen=True):

@@ -11,7 +11,8 @@ import math
 from collections.abc import Mapping
 
 from rung.cluster.sharing_nodes import NodeState, TaskState
-from rung.cluster.sharing_state import SLACK, Share, Sharing
+from rung.cluster.sharing_share import SLACK, Share
+from rung.cluster.sharing_state import Sharing
 
 
 def keep_nodes(state: Sharing) -> None:
@@ -20,7 +21,7 @@ def keep_nodes(state: Sharing) -> None:
         claim = share.claim
         if claim.gang > 1 and share.may_grow:
             short = share.staying < claim.minimum
-            if short or state.time - share.served >= state.policy.reserve_after:
+            if short or share.waited(state.time) >= state.policy.reserve_after:
                 state.fill()
                 _keep_for(state, share, due_gangs(state, share))
 

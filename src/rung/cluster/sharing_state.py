@@ -12,93 +12,8 @@ import msgspec
 from rung.cluster import sharing_events as ev
 from rung.cluster.sharing_events import Claim, Policy, Task
 from rung.cluster.sharing_fill import Want, water_fill
-from rung.cluster.sharing_nodes import Cluster, NodeState, Pool, TaskState
-
-SLACK = 1e-9  # of shares that are sums of fractions
-
-
-class Share:
-    """A study among those that share: what it wants, holds and is owed (slot-seconds)."""
-
-    __slots__ = (
-        "_owed",
-        "claim",
-        "held",
-        "ideal",
-        "kept",
-        "leaving",
-        "left",
-        "most",
-        "order",
-        "reach",
-        "served",
-        "since",
-        "tasks",
-        "theta",
-    )
-
-    def __init__(self, claim: Claim, order: int, time: float, theta: float) -> None:
-        self.claim = claim
-        self.order = order  # of arrival: the older of equals comes first
-        self.held = 0  # slots
-        self.leaving = 0  # of them, those whose job was asked to stop
-        self.most = 0.0  # that it could use
-        self.ideal = 0.0
-        self.reach = 0.0  # bound of what is owed
-        self.since = time  # to which `_owed` is integrated
-        self.theta = theta
-        self.served = time  # when it last got a job, or began to wait
-        self.left = False
-        self.tasks: dict[int, TaskState] = {}
-        self.kept: list[str] = []  # nodes that are kept for its gangs
-        self._owed = 0.0
-
-    @property
-    def staying(self) -> int:
-        return self.held - self.leaving
-
-    def owed(self, time: float, theta: float) -> float:
-        """Slot-seconds that it got too few until now; negative: too many."""
-        owed = self._owed + self.ideal * (theta - self.theta) - self.held * (time - self.since)
-        return max(-self.reach, min(self.reach, owed))
-
-    def settle(self, time: float, theta: float) -> None:
-        """Integrate what it is owed up to now, before what it holds or its ideal changes."""
-        if time > self.since:
-            self._owed = self.owed(time, theta)
-            self.since, self.theta = time, theta
-
-    def target(self, policy: Policy, time: float, theta: float) -> float:
-        """The slots that it should hold now: its ideal, and what makes up for its past."""
-        ideal, gang = self.ideal, self.claim.gang
-        back = max(-ideal, min(max(ideal, gang), self.owed(time, theta) / policy.horizon))
-        return max(ideal + back, self.floor(policy))
-
-    def floor(self, policy: Policy) -> float:
-        """The slots under which it is not pushed to pay back; 0 where that is less than one job's."""
-        floor = policy.floor * self.ideal
-        return floor if floor >= self.claim.gang else 0.0
-
-    @property
-    def may_grow(self) -> bool:
-        """Whether it waits for a job and one more keeps it within its maximum."""
-        claim = self.claim
-        return claim.waiting > 0 and (claim.maximum is None or self.held + claim.gang <= claim.maximum)
-
-    @property
-    def room(self) -> int:
-        """Jobs that it waits for and that keep it within its maximum."""
-        claim = self.claim
-        if claim.maximum is None:
-            return claim.waiting
-        return max(0, min(claim.waiting, (claim.maximum - self.held) // claim.gang))
-
-    def usable(self, pool: Pool) -> int:
-        """Slots that it could use on these nodes, within its maximum."""
-        claim = self.claim
-        usable = pool.capacity(claim.gang) if claim.waiting else 0
-        most = min(self.held + claim.waiting * claim.gang, max(self.held, usable))
-        return most if claim.maximum is None else min(most, claim.maximum)
+from rung.cluster.sharing_nodes import Cluster, NodeState, TaskState
+from rung.cluster.sharing_share import SLACK, Account, Share
 
 
 class Sharing:
@@ -142,8 +57,12 @@ class Sharing:
 
     def owed(self, study: str) -> float:
         """Slot-seconds that this study is to be made up for (negative: pays back); 0 if it is unknown."""
+        return self.account(study).owed
+
+    def account(self, study: str) -> Account:
+        """What became of this study's share until now; nothing if it is unknown."""
         share = self.shares.get(study)
-        return 0.0 if share is None else share.owed(self.time, self.theta)
+        return Account() if share is None else share.account(self.time, self.theta)
 
     def ideal(self, study: str) -> float:
         """The slots that weighted max-min fairness gives this study now; 0 if it is unknown."""
@@ -200,6 +119,10 @@ class Sharing:
         if same != (claim.weight, claim.priority, claim.minimum, claim.nodes, claim.gang):
             self._filled = False
         self._bound(share)
+
+    def remember(self, study: str, past: Account) -> None:
+        """This became of a study's share before."""
+        self._share(study).remember(past, self.time, self.theta)
 
     def depart(self, study: str) -> None:
         """A study wants nothing any more."""
@@ -291,7 +214,9 @@ class Sharing:
             if share.ideal != ideal:
                 share.settle(self.time, self.theta)
                 share.ideal = ideal
-            share.reach = self.policy.memory * max(ideal, share.claim.gang)
+                share.note(self.time)
+            if ideal:  # without one, as when all nodes are away for a while, it keeps its bound
+                share.reach = self.policy.memory * max(ideal, share.claim.gang)
         for share in self.shares.values():
             if share.most <= 0.0 < share.ideal:
                 share.settle(self.time, self.theta)
@@ -331,6 +256,7 @@ class Sharing:
             self._wanted += share.most - before
             if min(share.most, before) <= share.ideal + SLACK:
                 self._refill(share)
+        share.note(self.time)
         if share.kept:
             self._release_all(share, share.room)
 
@@ -340,6 +266,7 @@ class Sharing:
             share.settle(self.time, self.theta)
             self.ideals += share.most - share.ideal
             share.ideal = share.most
+            share.note(self.time)
             if share.most:
                 share.reach = self.policy.memory * max(share.most, share.claim.gang)
         else:

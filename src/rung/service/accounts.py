@@ -102,16 +102,17 @@ class Accounts:
         Raises:
             StorageError: they cannot.
         """
-        with self._reading() as connection:
+        with self.reading() as connection:
             connection.execute(select(tables.version)).all()
 
     @contextmanager
-    def _reading(self) -> Iterator[Connection]:
+    def reading(self) -> Iterator[Connection]:
+        """A connection to the service's tables that reads."""
         with self._turn, tables.explained(self._place), self._engine.connect() as connection:
             yield connection.execution_options(reads=True)
 
     @contextmanager
-    def _writing(self) -> Iterator[Connection]:
+    def writing(self) -> Iterator[Connection]:
         """A transaction that commits at the end of the block."""
         with self._turn, tables.explained(self._place), self._engine.begin() as connection:
             yield connection
@@ -122,7 +123,7 @@ class Accounts:
 
         What was found out about tokens is forgotten. `made` is what was made, if `by` could not know it.
         """
-        with self._writing() as connection:
+        with self.writing() as connection:
             yield connection
             if by is not None:
                 connection.execute(_line(by if made is None else msgspec.structs.replace(by, object=made)))
@@ -132,7 +133,7 @@ class Accounts:
 
     def users(self) -> list[User]:
         """All, those that were removed too, by name."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             return [_user(row) for row in connection.execute(select(users).order_by(users.c.name))]
 
     def has_users(self) -> bool:
@@ -197,7 +198,7 @@ class Accounts:
         query = select(tokens).order_by(tokens.c.created.desc(), tokens.c.id)
         if user is not None:
             query = query.where(tokens.c.user == user)
-        with self._reading() as connection:
+        with self.reading() as connection:
             return [_token(row) for row in connection.execute(query)]
 
     def create_token(
@@ -272,7 +273,7 @@ class Accounts:
         if self._local is not None and hmac.compare_digest(digest, self._local):
             return Seen(Principal(LOCAL, Role.ADMIN, LOCAL))
         query = select(tokens, users.c.role, users.c.disabled).join_from(tokens, users)
-        with self._reading() as connection:
+        with self.reading() as connection:
             row = connection.execute(query.where(tokens.c.digest == digest)).one_or_none()
         if row is None or not hmac.compare_digest(digest, row.digest):
             return _UNKNOWN
@@ -285,19 +286,19 @@ class Accounts:
         return Seen(Principal(row.user, Role(row.role), row.id, _scopes(row.scopes), row.expires))
 
     def _note_use(self, number: str, now: float) -> None:
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute(update(tokens).where(tokens.c.id == number).values(used=now))
 
     # -- the audit log --------------------------------------------------------------------------------
 
     def record(self, entry: Entry) -> None:
         """Add a line to the audit log."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute(_line(entry))
 
     def audit(self, limit: int = 100, before: int | None = None, user: str | None = None) -> list[Entry]:
         """The newest lines, or those before the one of number `before`; of one user only."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(_lines(limit, before, user)).mappings().all()
         return [Entry(**{name: row[name] for name in Entry.__struct_fields__}) for row in rows]
 
@@ -305,21 +306,21 @@ class Accounts:
 
     def hosted(self) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
         """Owner and data of every study that the service looks after, by key."""
-        with self._reading() as connection:
+        with self.reading() as connection:
             rows = connection.execute(select(tables.hosted)).all()
         return {row.key: (row.owner, msgspec.json.decode(row.data)) for row in rows}
 
     def set_hosted(self, key: str, owner: str, data: Mapping[str, Any]) -> None:
         """Keep whose a study is, and what else is known of it."""
         table, values = tables.hosted, {"owner": owner, "data": msgspec.json.encode(data).decode()}
-        with self._writing() as connection:
+        with self.writing() as connection:
             changed = connection.execute(update(table).where(table.c.key == key).values(values))
             if changed.rowcount == 0:
                 connection.execute(insert(table).values(key=key, **values))
 
     def forget(self, key: str) -> None:
         """Keep nothing of a study."""
-        with self._writing() as connection:
+        with self.writing() as connection:
             connection.execute(delete_from(tables.hosted).where(tables.hosted.c.key == key))
 
 

@@ -31,9 +31,12 @@ Cursor = Annotated[str | None, Query(max_length=200)]
 
 
 def shown(here: Context, name: str) -> dict[str, Any]:
-    """A study as a list shows it."""
+    """A study as a list shows it, and how it stands with the workers."""
     row = here.hub.row(name)
-    return study_view(row, here.hub.hosted(row.key), here.hub.running(row.key))
+    standing = here.workers.standing(row.key)._asdict()
+    lacks = standing.pop("lacks")
+    view = study_view(row, here.hub.hosted(row.key), here.hub.running(row.key))
+    return {**view, "share": standing, "lacks": lacks}
 
 
 @router.post("", status_code=201, summary="Begin a study.")

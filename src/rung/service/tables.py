@@ -1,4 +1,4 @@
-"""The service's own tables: users, tokens, the audit log, and whose a study is.
+"""The service's own tables: users, tokens, the audit log, whose a study is, and what became of its share.
 
 They lie in the studies' PostgreSQL database, their names beginning with `service_`, or in `NAME.service.db`
 beside a SQLite file. A row says their version; `_STEPS` bring older ones up to date, all in one transaction.
@@ -93,12 +93,26 @@ hosted = Table(
     Column("data", Text, nullable=False),  # JSON
 )
 
+shares = Table(
+    "service_shares",
+    metadata,
+    Column("key", String(32), primary_key=True),  # a study's
+    Column("got", Float, nullable=False),  # slot-seconds
+    Column("due", Float, nullable=False),
+    Column("owed", Float, nullable=False),
+)
+
 
 def _first(connection: Connection) -> None:
     metadata.create_all(connection, [users, tokens, audit, hosted])
 
 
-_STEPS: Final[tuple[Callable[[Connection], None], ...]] = (_first,)  # step n makes version n of version n - 1
+def _second(connection: Connection) -> None:
+    metadata.create_all(connection, [shares])
+
+
+# step n makes version n of version n - 1
+_STEPS: Final[tuple[Callable[[Connection], None], ...]] = (_first, _second)
 VERSION: Final = len(_STEPS)
 
 

@@ -102,6 +102,8 @@ class StudyInfo(Answered, frozen=True, kw_only=True):
         running: jobs that run now; `lost_leases`: jobs of which nothing was heard for too long.
         devices: slots of each job, or "auto": more as its trial climbs, by `efficiency` and `scaling`.
         checkpoints: place (a URL, or None: the service's own keeping), limit in bytes, number, size.
+        share: slots that it has of the workers, its ideal now, and got and due over its life (slot-seconds).
+        lacks: why no worker can start its jobs, a sentence.
         limits: when it ends, as `rung.trials.events.Limits`.
         incumbent: the best so far: trial, resource, value, config.
     """
@@ -125,6 +127,8 @@ class StudyInfo(Answered, frozen=True, kw_only=True):
     lost_leases: int = 0
     devices: int | str = 1
     sharing: dict[str, Any] = {}
+    share: dict[str, float] = {}
+    lacks: str | None = None
     space: dict[str, Any] = {}
     mode: str = "min"
     resource: dict[str, Any] | None = None

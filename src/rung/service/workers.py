@@ -2,7 +2,7 @@
 
 Which study is served is the sharing policy's word (`rung.cluster.sharing`); this tells the policy what
 happens and carries out what it decides. When the service restarts, all of it is made anew from the studies'
-leases and the workers' polls.
+leases and the workers' polls; what studies got until then is in a ledger.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
 from rung.cluster.sharing import (
     Claim,
@@ -35,10 +35,10 @@ from rung.cluster.sharing import (
 from rung.errors import LeaseError, MissingError, StorageError, StudyError
 from rung.service.hosting import Grant, HostedStudy
 from rung.service.hub import Hub
+from rung.service.ledger import Books, Ledger, MemoryLedger
 from rung.service.shared import Hosted
+from rung.service.standing import Standing, lacking
 from rung.service.views import job_view
-
-_MANY: Final = 10**12  # jobs that a study is taken to have ready, as long as it has not said no
 
 Job = tuple[str, int, int]  # study's name (or key), trial, attempt
 
@@ -83,10 +83,12 @@ class Workers:
     Args:
         hub: the studies.
         policy: how workers are shared.
+        ledger: where it is kept what studies got.
     """
 
-    def __init__(self, hub: Hub, policy: Policy | None = None) -> None:
+    def __init__(self, hub: Hub, policy: Policy | None = None, ledger: Ledger | None = None) -> None:
         self._hub = hub
+        self._books = Books(ledger or MemoryLedger())
         self._lock = threading.RLock()
         self._workers: dict[str, _Worker] = {}
         self._sharing = initial(policy or Policy())
@@ -146,6 +148,19 @@ class Workers:
         """How many jobs of a study workers run now."""
         with self._lock:
             return sum(study == key for study, _ in self._tasks)
+
+    def standing(self, key: str) -> Standing:
+        """What a study has of the workers now, and got over its life."""
+        with self._lock:
+            hosted, study, state = self._hub.hosted(key), self._hub.running(key), self._sharing
+            lacks = None
+            if hosted is not None and hosted.objective is not None and study is not None:
+                takers = [one.slots for one in self._workers.values() if study.name not in one.refused]
+                lacks = lacking(hosted, len(self._workers), takers)
+            if key in self._claims:
+                state = self._sharing = fold(state, Passed(time=self._hub.now()))
+            account = state.account(key) if key in self._claims else self._books.known(key)
+            return Standing(state.held(key), state.ideal(key), account.got, account.due, lacks)
 
     # -- polling --------------------------------------------------------------------------------------
 
@@ -307,6 +322,11 @@ class Workers:
             self._claim(study, now)
         for key in [key for key in self._claims if key not in by_key]:
             del self._claims[key]
+            self._fold(Passed(time=now))
+            if self._hub.hosted(key) is None:
+                self._books.forget(key)
+            else:
+                self._books.went(key, self._sharing.account(key))
             self._fold(StudyLeft(time=now, study=key))
 
     def _claim(self, study: HostedStudy, now: float) -> None:
@@ -315,7 +335,10 @@ class Workers:
             return
         claim = _claim_of(study, hosted, self._workers)
         if claim != self._claims.get(study.key):
+            past = self._books.came(study.key, now) if study.key not in self._claims else None
             self._claims[study.key] = claim
+            if past is not None:
+                self._fold(past)
             self._fold(ClaimChanged(time=now, claim=claim))
 
     def tick(self) -> None:
@@ -327,19 +350,36 @@ class Workers:
                     self._drop(worker, now)
             self._catch_up({study.name: study for study in self._hub.active}, now)
             self._fold(Passed(time=now))  # time alone changes what is fair
+            if self._books.due(now):
+                self._keep(now)
+
+    def close(self) -> None:
+        """Note what studies got.
+
+        Raises:
+            StorageError: it cannot be kept.
+        """
+        now = self._hub.now()
+        with self._lock:
+            self._catch_up({study.name: study for study in self._hub.active}, now)
+            self._fold(Passed(time=now))
+            self._keep(now)
+
+    def _keep(self, now: float) -> None:
+        self._books.keep({key: self._sharing.account(key) for key in self._claims}, now)
 
 
 def _claim_of(study: HostedStudy, hosted: Hosted, workers: Mapping[str, _Worker]) -> Claim:
     """What a study wants now."""
     takers = tuple(number for number, each in workers.items() if study.name not in each.refused)
-    wants = study.hungry and not study.closed and study.writer.ended is None
+    wants = not study.closed and study.writer.ended is None
     return Claim(
         study.key,
         weight=hosted.weight,
         priority=hosted.priority,
         minimum=hosted.min_slots,
         maximum=hosted.max_slots,
-        waiting=_MANY if wants else 0,
+        waiting=study.ready if wants else 0,
         gang=hosted.devices,
         nodes=takers if len(takers) < len(workers) else None,
     )
