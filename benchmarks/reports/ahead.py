@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
 from math import exp, inf
 from typing import Final
 
@@ -25,12 +25,13 @@ from benchmarks.reports.field import (
     field_of,
     present,
     reached,
+    shared,
     whole,
     workers_of,
 )
-from benchmarks.reports.markdown import chance, number, picture, span, table
+from benchmarks.reports.markdown import chance, listed, number, picture, span, table
 from benchmarks.reports.planned import about
-from benchmarks.reports.ranks import mean_ranks
+from benchmarks.reports.ranks import LEAST, Curves, mean_ranks
 
 _ORDER: Final = RESOURCE + PLAIN
 _PANELS: Final = 6
@@ -79,48 +80,57 @@ def _place(row: Row) -> int:
 
 
 def _ranks(fields: Sequence[Field]) -> Iterator[str]:
-    names = present(fields)
-    columns, best, head = [], [], ["system"]
+    columns, head = [], ["system"]
     for field in fields:
         views = [("", field.spent)] if field.workers == 1 else [("", field.spent), (" by time", field.timed)]
         for said, way in views:
-            ranks = mean_ranks(way, names)
             head += [f"{workers_of(field)}{said}"]
-            columns.append({name: (float(rank.mean()), float(rank[-1])) for name, rank in ranks.items()})
-            best.append(_best(columns[-1], whole(field)))
-    head += ["problems", "seeds"]
+            columns.append(_pairs(way, whole(field)))
+    names = {name for column in columns for name in column}
     lines = [
-        [_bold(name), *map(partial(_rank, name), columns, best), *_coverage(fields, name)]
-        for name in sorted(names, key=lambda name: columns[0].get(name, (np.inf,)))
+        [_bold(name), *(_rank(column, name) for column in columns), *_coverage(fields, name)]
+        for name in sorted(names, key=lambda name: (columns[0].get(name, (inf, inf)), name))
     ]
-    yield (
-        f"Mean rank on the way / in the end, of {len(names)} systems; the best of those that ran on every "
-        "problem in bold. Of one that ran on fewer (in the column problems) it is the mean over those, which "
-        "may be easier or harder for it than the others.\n"
-    )
-    yield table(head, lines)
+    yield "Mean rank on the way / in the end among the systems that ran on every problem, the best in bold.\n"
+    yield table([*head, "problems", "seeds"], lines)
+    partial = [line for field in fields for line in _partial(field)]
+    if partial:
+        yield (
+            "Systems that ran on some of the problems only: their mean rank on these and rung's there, among "
+            "those of above and themselves.\n"
+        )
+        yield table(("system", "workers", "its rank", "rung's", "of", "problems"), partial)
+
+
+def _partial(field: Field) -> Iterator[list[str]]:
+    full = whole(field)
+    for name in present([field]):
+        problems = shared(field, name)
+        if name not in full and problems:
+            pairs = _pairs({problem: field.spent[problem] for problem in problems}, [*full, name])
+            told = [" / ".join(f"{rank:.2f}" for rank in pairs[one]) for one in (name, MAIN)]
+            yield [name, str(field.workers), *told, str(len(full) + 1), listed(problems)]
+
+
+Pair = tuple[float, float]
+"""Mean ranks on the way and in the end."""
+
+
+def _pairs(way: Curves, among: Sequence[str]) -> dict[str, Pair]:
+    return {name: (float(rank.mean()), float(rank[-1])) for name, rank in mean_ranks(way, among).items()}
 
 
 def _bold(name: str) -> str:
     return f"**{name}**" if name == MAIN else name
 
 
-Pair = tuple[float, float]
-"""On the way, in the end."""
-
-
-def _best(column: Mapping[str, Pair], among: Sequence[str]) -> Pair:
-    """The least of these systems' ranks."""
-    found = [column[name] for name in among if name in column]
-    return min((way for way, _ in found), default=inf), min((end for _, end in found), default=inf)
-
-
-def _rank(name: str, column: Mapping[str, Pair], least: Pair) -> str:
+def _rank(column: Mapping[str, Pair], name: str) -> str:
     if name not in column:
         return ""
+    least = np.min(list(column.values()), axis=0)
     cells = [f"{one:.2f}" for one in column[name]]
     return " / ".join(
-        f"**{cell}**" if abs(one - best) < 1e-9 else cell
+        f"**{cell}**" if one <= best + 1e-9 else cell
         for cell, one, best in zip(cells, column[name], least, strict=True)
     )
 
@@ -201,10 +211,9 @@ def _share(share: float | None) -> str:
 
 
 def _pictured(fields: Sequence[Field]) -> Iterator[tuple[str, str, list[Panel]]]:
-    names = present(fields)
     ways = []
     for field in fields:
-        ranks = mean_ranks(field.spent, names)
+        ranks = mean_ranks(field.spent, whole(field))
         if ranks:
             ways.append(pictures.way_panel(ranks, MAIN, _title(field), "budget"))
     if ways:
@@ -221,8 +230,13 @@ def _title(field: Field) -> str:
 
 
 def _panel(field: Field, problem: str) -> Panel:
-    """Against time where several workers train for times of their own, else against the resource."""
-    rows = of(field.rows, problem)
+    """Against time where several workers train for times of their own, else against the resource.
+
+    A system's single search is no line: beside medians of many it would look like more than it is.
+    """
+    counts = Counter(row.system for row in of(field.rows, problem))
+    often = [row for row in of(field.rows, problem) if counts[row.system] >= LEAST]
+    rows = often or of(field.rows, problem)
     timed = field.workers > 1 and problem in RESOURCE
     against = pictures.against_time if timed else pictures.against_resource
     return against(rows, pictures.chosen(rows, (MAIN, "rung random")), MAIN, problem)

@@ -36,7 +36,7 @@ def _ranks(field: Field) -> Iterator[Line]:
     names = sorted({row.system for row in field.rows})
     said = f"the best mean rank on the way, {workers_of(field)}"
     full = whole(field)
-    ranks = _means(field.spent, names)
+    ranks = _means(field.spent, full)
     if MAIN not in ranks or len(full) < 2:
         yield said, "", _met(None)
     else:
@@ -46,7 +46,7 @@ def _ranks(field: Field) -> Iterator[Line]:
         yield said, measured, _met(ranks[MAIN] <= best)
     for name in names:
         if name not in full and (problems := shared(field, name)):
-            there = _means({problem: field.spent[problem] for problem in problems}, names)
+            there = _means({problem: field.spent[problem] for problem in problems}, [*full, name])
             on = f"{len(problems)} of {len(field.spent)} problems"
             yield (
                 f"no worse a mean rank than {name} on the problems that it ran on, {workers_of(field)}",

@@ -28,8 +28,8 @@ COLOURS: Final = {  # on light, on dark
     "brown": ("#7d4e2d", "#d3a680"),
     "grey": ("#68727d", "#98a3ae"),
 }
-_PLOT: Final = (292.0, 186.0)  # of one panel: its width and height
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 104.0, 42.0, 40.0
+_PLOT: Final = (278.0, 186.0)  # of one panel: its width and height
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46.0, 118.0, 42.0, 40.0
 _WIDE, _HIGH = _LEFT + _PLOT[0] + _RIGHT, _TOP + _PLOT[1] + _BOTTOM
 _GAP: Final = 13.5  # between names, at least
 _STYLE: Final = (

@@ -215,14 +215,16 @@ def test_what_is_asked_of_the_default() -> None:
 
 
 def test_a_system_on_few_problems_takes_no_place_among_those_on_all() -> None:
-    """smac is ahead, on the one problem that it ran on: said beside rung there, and no rank in bold."""
+    """smac is ahead, on the one problem that it ran on: said beside rung there."""
     rows = lead() + [row("smac", [0.1] * 4, "noisy", seed) for seed in range(3)]
     fields = [field_of(rows, 1)]
     text = "\n".join(criteria.told(rows, fields))
     assert re.search(r"place 1 of 4; ax \d", text)
     assert re.search(r"than smac .* \| 2\.20, smac 1\.40 on 1 of 3 problems \| \*\*no\*\* \|", text)
     ranked = ahead.make({"ahead": rows}).text.split("### Ranks")[1]
-    assert re.search(r"^\| smac \| 1\.40 / 1\.00 \| 1 \| 3 \|$", ranked, re.MULTILINE)
+    assert re.search(
+        r"^\| smac \| 1 \| 1\.40 / 1\.00 \| 2\.20 / 2\.00 \| 5 \| noisy \|$", ranked, re.MULTILINE
+    )
     assert re.search(r"^\| \*\*rung\*\* \| \*\*", ranked, re.MULTILINE)
 
 
