@@ -23,6 +23,7 @@ from rung.nas.devices import (
     part,
     rank,
     together,
+    wait,
     world,
 )
 
@@ -36,7 +37,9 @@ torch.set_num_threads(1)
 import nas.test_nas_retraining_devices as tests
 from rung.nas.devices import rank, together
 with together("cpu"):
-    found = {{each.__name__: each() for each in (tests.retrained, tests.searched, tests.stepped)}}
+    found = {{each.__name__: each() for each in (
+        tests.retrained, tests.resumed, tests.planned, tests.spoken, tests.searched, tests.stepped
+    )}}
     Path({out!r}, f"{{rank()}}.json").write_text(json.dumps(found))
 """
 PROCESSES = 2
@@ -59,6 +62,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
             "MASTER_ADDR": "127.0.0.1",
             "MASTER_PORT": str(port),
             "OMP_NUM_THREADS": "1",
+            "FOLDER": str(folder),
         }
         command = [sys.executable, "-W", "error::UserWarning:rung", "-c", source]
         running.append(
@@ -81,6 +85,65 @@ def retrained() -> dict[str, Any]:
 
     found = retrain(tests.TWO, tests.pictures(), tests.SHORT, device="cpu", seed=1)
     return {"weights": plain(found.network), "accuracy": found.accuracy, "loss": found.rows[0].train_loss}
+
+
+def resumed() -> dict[str, Any]:
+    """Run in each process: a training that is stopped after an epoch, and goes on; then it is refused."""
+    import nas.test_nas_retraining as tests
+    from rung.nas.retraining import retrain
+
+    out = Path(os.environ["FOLDER"]) / "resumed.pt"
+
+    def stop(tick: Any) -> None:
+        if tick.epoch == 1:
+            raise KeyboardInterrupt
+
+    try:
+        retrain(tests.TWO, tests.pictures(), tests.SHORT, device="cpu", seed=1, out=out, watch=stop)
+    except KeyboardInterrupt:
+        wait()
+    try:
+        retrain(tests.TWO, tests.pictures(), tests.SHORT, device="cpu", seed=1, out=out)
+    except UserError as error:
+        refused = str(error)
+    found = retrain(tests.TWO, tests.pictures(), tests.SHORT, device="cpu", seed=1, out=out, resume=True)
+    return {"weights": plain(found.network), "epochs": found.epochs, "refused": refused}
+
+
+def planned() -> dict[str, Any]:
+    """Run in each process: budgets whose clocks began at other times in each."""
+    import time
+
+    import nas.test_nas_retraining as tests
+    from rung.nas.retraining import retrain
+
+    began = time.monotonic() - 200 * rank()  # the second process is 200 s late: 100 s on average
+    found = retrain(tests.TWO, tests.pictures(), tests.SHORT, device="cpu", seed=1, budget=160.0, began=began)
+    try:
+        retrain(tests.TWO, tests.pictures(), tests.SHORT, device="cpu", budget=90.0, began=began)
+    except UserError as error:
+        return {"epochs": found.epochs, "refused": "under one epoch" in str(error)}
+    return {}
+
+
+def spoken() -> dict[str, Any]:
+    """Run in each process: a language model, stopped and gone on with, and with a budget."""
+    import nas.test_nas_retraining_text as tests
+    from rung.nas.retraining_text import retrain_text
+
+    out = Path(os.environ["FOLDER"]) / "spoken.pt"
+
+    def stop(tick: Any) -> None:
+        raise KeyboardInterrupt
+
+    recipe, corpus = tests.RECIPE, tests.corpus()
+    whole = retrain_text(tests.CELL, corpus, recipe, seed=1, device="cpu", budget=600.0)
+    try:
+        retrain_text(tests.CELL, corpus, recipe, seed=1, device="cpu", out=out, watch=stop)
+    except KeyboardInterrupt:
+        wait()
+    found = retrain_text(tests.CELL, corpus, recipe, seed=1, device="cpu", out=out, resume=True)
+    return {"whole": [list(epoch) for epoch in whole.epochs], "again": [list(e) for e in found.epochs]}
 
 
 def searched() -> dict[str, Any]:
@@ -136,6 +199,35 @@ def stepped() -> dict[str, Any]:
 def test_nas_devices_retraining_gives_all_processes_the_same_weights(found: list[dict[str, Any]]) -> None:
     one, other = (each["retrained"] for each in found)
     assert one == other
+
+
+def test_nas_devices_go_on_where_they_were(found: list[dict[str, Any]]) -> None:
+    one, other = (each["resumed"] for each in found)
+    assert one == other
+    assert one["epochs"] == 3
+    assert "go on with --resume" in one["refused"]
+    assert one["weights"] == found[0]["retrained"]["weights"]  # as without the interruption
+
+
+def test_nas_devices_share_a_budget(found: list[dict[str, Any]]) -> None:
+    assert [each["planned"] for each in found] == [{"epochs": 3, "refused": True}] * 2
+
+
+def test_nas_devices_train_one_language_model(found: list[dict[str, Any]]) -> None:
+    one, other = (each["spoken"] for each in found)
+    assert one == other
+    assert one["whole"] == one["again"]
+    alone = spoken_alone()
+    assert one["whole"][-1][2] == pytest.approx(alone[-1][2], rel=0.2)  # other masks, the same model
+    assert one["whole"] != alone
+
+
+def spoken_alone() -> list[list[float]]:
+    import nas.test_nas_retraining_text as tests
+    from rung.nas.retraining_text import retrain_text
+
+    done = retrain_text(tests.CELL, tests.corpus(), tests.RECIPE, seed=1, device="cpu")
+    return [list(epoch) for epoch in done.epochs]
 
 
 def test_nas_devices_find_the_same_network(found: list[dict[str, Any]]) -> None:

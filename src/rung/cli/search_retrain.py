@@ -75,8 +75,9 @@ def retrain(  # noqa: PLR0913  # a door
     settings = {name: given[name] for name in options.NETWORK}
     if genotype.recurrent:
         options.refuse_given(cell, {**settings, "classes": classes, "auxiliary": auxiliary})
-        asked = (data, preset, epochs, batch, rate, hidden, limit, seconds, seed, device)
-        train_text(cell, genotype, TextOrder(*asked, str(out), str(report), resume, json))
+        with processes(device) as here:
+            asked = (data, preset, epochs, batch, rate, hidden, limit, seconds, seed, here)
+            train_text(cell, genotype, TextOrder(*asked, str(out), str(report), resume, json))
         return
     wanted = options.schedule(preset, settings, auxiliary, amp)
     with processes(device) as here:

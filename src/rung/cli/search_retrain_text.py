@@ -49,6 +49,7 @@ class TextOrder:
 def train_text(cell: Path, genotype: Genotype, order: TextOrder) -> None:
     """Train a recurrent cell's language model from scratch, and print its perplexities."""
     from rung.nas.data.text import read_text
+    from rung.nas.devices import rank
     from rung.nas.recurrent.training import Diverged
     from rung.nas.retraining_text import TextTick, retrain_text
     from rung.nas.training_page import Made, page_of_text
@@ -94,10 +95,11 @@ def train_text(cell: Path, genotype: Genotype, order: TextOrder) -> None:
     except KeyboardInterrupt as error:
         output.say(interrupted(done, recipe.retrain_epochs, out))
         raise typer.Exit(INTERRUPTED) from error
-    finish(cell, found, order)
-    made = Made(cell.name, corpus.name, genotype, order.seed, order.out)
-    words = len(corpus.train), len(corpus.vocabulary)
-    write_page(page_of_text(found, made, words, recipe.training), Path(order.report))
+    if not rank():  # of several processes, the one that prints and writes
+        finish(cell, found, order)
+        made = Made(cell.name, corpus.name, genotype, order.seed, order.out)
+        words = len(corpus.train), len(corpus.vocabulary)
+        write_page(page_of_text(found, made, words, recipe.training), Path(order.report))
     if found.diverged is not None:
         output.fail(found.diverged)
         raise typer.Exit(NO_RESULT)

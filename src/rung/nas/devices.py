@@ -12,14 +12,17 @@ in the second order of DARTS each process takes a virtual step of its own before
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from rung.errors import UserError
+
+T = TypeVar("T")
 
 
 def world() -> int:
@@ -123,6 +126,26 @@ def average(value: float, device: str | torch.device = "cpu") -> float:
     shared = torch.tensor(value, dtype=torch.float64, device=device)
     _average([shared])
     return float(shared)
+
+
+def from_first(call: Callable[[], T]) -> T:
+    """What the first process reads, for all of them: files lie where it is.
+
+    Raises:
+        UserError: the first process', in all.
+    """
+    if world() == 1:
+        return call()
+    told: list[Any] = [None, None]
+    if not rank():
+        try:
+            told[0] = call()
+        except UserError as error:
+            told[1] = error
+    dist.broadcast_object_list(told)
+    if told[1] is not None:
+        raise told[1]
+    return cast(T, told[0])
 
 
 def wait() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 import torch
 
 from rung.errors import UserError
-from rung.nas.devices import device_of
+from rung.nas.devices import average, device_of
 from rung.nas.loop import Plan, start
 from rung.nas.moment import Moment
 from rung.nas.recipe import PRESETS, Recipe
@@ -231,8 +231,8 @@ def with_epochs(plan: Plan, epochs: int) -> Plan:
 
 
 def epoch_seconds(plan: Plan) -> float:
-    """What an epoch takes here, by timing a few steps of a search that is thrown away."""
-    return 1.25 * plan.task.steps * step_seconds(plan, _PROBES)  # and a look at the held-out samples
+    """What an epoch takes here, by timing a few steps of a search that is thrown away; for all processes."""
+    return 1.25 * plan.task.steps * average(step_seconds(plan, _PROBES))  # and a look at the held-out samples
 
 
 def step_seconds(plan: Plan, probes: int) -> float:

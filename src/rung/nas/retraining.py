@@ -16,7 +16,7 @@ from rung.nas import retraining_limits as limits
 from rung.nas.counting import count
 from rung.nas.data.pictures import Pictures
 from rung.nas.data.strata import halves
-from rung.nas.devices import average, check_batch, device_of, rank, together
+from rung.nas.devices import average, check_batch, device_of, from_first, rank, together
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.operations import OPERATIONS, Operation
@@ -157,10 +157,7 @@ class Keeper:
         if out is None:
             return
         path = files.checkpoint_of(out)
-        if resume:
-            self.kept = files.read(path)
-        elif path.exists():
-            raise files.in_the_way(path)
+        self.kept = from_first(lambda: files.kept(path, resume=resume))
 
     def planned(self) -> int | None:
         """The number of epochs that the checkpoint's training was planned for."""

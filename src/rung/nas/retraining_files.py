@@ -171,6 +171,19 @@ def checkpoint_of(out: Path) -> Path:
     return out.with_name(out.name + ".checkpoint")
 
 
+def kept(path: Path, *, resume: bool) -> dict[str, Any] | None:
+    """The checkpoint that a training goes on from; None for one that begins.
+
+    Raises:
+        DataError: it cannot be read; or, where a training begins, another's is in the way.
+    """
+    if resume:
+        return read(path)
+    if path.exists():
+        raise in_the_way(path)
+    return None
+
+
 def identity(genotype: Genotype, pictures: Pictures, schedule: Schedule, seed: int) -> dict[str, Any]:
     """What must be the same where a training goes on."""
     data = [zlib.crc32(np.ascontiguousarray(array).data) for array in (pictures.x_train, pictures.y_train)]

@@ -20,7 +20,7 @@ from rung.errors import DataError
 from rung.nas import retraining_files as files
 from rung.nas.counting import parameters
 from rung.nas.data.text import Corpus, batchify
-from rung.nas.devices import device_of
+from rung.nas.devices import average, check_batch, device_of, from_first, rank, together
 from rung.nas.genotype import Genotype
 from rung.nas.recurrent.language import LanguageModel, language_model, perplexity
 from rung.nas.recurrent.masks import Dropouts
@@ -99,40 +99,43 @@ def retrain_text(  # noqa: PLR0913  # a door
         DataError: a text too short, or a checkpoint in the way.
         SpaceError: the checkpoint is of another training.
         OutOfBudget: the budget is under one epoch, as a few of its windows say.
+        UserError: several processes cannot share the rows evenly.
         Diverged: the loss is not finite in the first epoch.
     """
     device, allowed = device_of(device), None if budget is None else Budget(budget, time.monotonic())
-    training, seconds = _begun(genotype, corpus, recipe, seed, device), 0.0
-    place = None if out is None else Path(out)
-    same = _identity(genotype, corpus, recipe, seed)
-    if place is not None:
-        seconds = _resumed(training, files.checkpoint_of(place), same, resume)
-    train = batchify(corpus.train, recipe.rows).to(device)
-    valid = batchify(corpus.valid, _ROWS).to(device)
-    if allowed is not None and not training.epochs:
-        _probe(_begun(genotype, corpus, recipe, seed, device), train, allowed)
-    diverged = None
-    while len(training.epochs) < recipe.epochs:
-        began = time.monotonic()
-        try:
-            done = training.epoch(train, valid)
-        except Diverged as why:
-            if not training.epochs:
-                raise
-            diverged = f"{why}; the best weights before are kept"
-            break
-        seconds += (each := time.monotonic() - began)
-        _keep(training, place, {"identity": same, "seconds": seconds})
-        if watch is not None:
-            watch(TextTick(done, recipe.epochs, seconds))
-        if allowed is not None and allowed.spent() + each > allowed.seconds:
-            break
-    return _finished(training, corpus, seconds, diverged, place, same)
+    with together(device):
+        check_batch(recipe.rows)
+        training, seconds = _begun(genotype, corpus, recipe, seed, device), 0.0
+        place = None if out is None else Path(out)
+        same = _identity(genotype, corpus, recipe, seed)
+        if place is not None:
+            seconds = _resumed(training, files.checkpoint_of(place), same, resume)
+        train = batchify(corpus.train, recipe.rows).to(device)
+        valid = batchify(corpus.valid, _ROWS).to(device)
+        if allowed is not None and not training.epochs:
+            _probe(_begun(genotype, corpus, recipe, seed, device), train, allowed)
+        diverged = None
+        while len(training.epochs) < recipe.epochs:
+            began = time.monotonic()
+            try:
+                done = training.epoch(train, valid)
+            except Diverged as why:
+                if not training.epochs:
+                    raise
+                diverged = f"{why}; the best weights before are kept"
+                break
+            seconds += (each := time.monotonic() - began)
+            _keep(training, place, {"identity": same, "seconds": seconds})
+            if watch is not None:
+                watch(TextTick(done, recipe.epochs, seconds))
+            if allowed is not None and average(allowed.spent() + each) > allowed.seconds:
+                break
+        return _finished(training, corpus, seconds, diverged, place, same)
 
 
 def _keep(training: Training, place: Path | None, about: dict[str, Any]) -> None:
     """Write a checkpoint beside the place of the model, if it has one."""
-    if place is not None:
+    if place is not None and not rank():
         files.write({**about, **training.state()}, files.checkpoint_of(place))
 
 
@@ -152,18 +155,16 @@ def _probe(thrown: Training, train: torch.Tensor, budget: Budget) -> None:
     """
     some, began = train[: _PROBED * thrown.recipe.bptt], time.monotonic()
     thrown.epoch(some, some[: thrown.recipe.bptt])
-    each = (time.monotonic() - began) * len(train) / len(some)
-    if budget.spent() + each > budget.seconds:
-        raise OutOfBudget(out_of_budget(budget.seconds, budget.spent() + each))
+    whole = average(budget.spent() + (time.monotonic() - began) * len(train) / len(some))
+    if whole > budget.seconds:
+        raise OutOfBudget(out_of_budget(budget.seconds, whole))
 
 
 def _resumed(training: Training, path: Path, same: dict[str, Any], resume: bool) -> float:
     """Take over what was kept; seconds that it took."""
-    if not resume:
-        if path.exists():
-            raise files.in_the_way(path)
+    kept = from_first(lambda: files.kept(path, resume=resume))
+    if kept is None:
         return 0.0
-    kept = files.read(path)
     files.check_same(path, same, kept["identity"])
     training.load(kept)
     return float(kept["seconds"])
@@ -191,7 +192,7 @@ def _finished(
         notes=tuple(notes),
         diverged=diverged,
     )
-    if place is not None:
+    if place is not None and not rank():
         weights = {name: value.detach().cpu() for name, value in model.state_dict().items()}
         about = {"vocabulary": list(corpus.vocabulary), "loss": loss, "valid_loss": found.valid_loss}
         files.write({"format": FORMAT, **same, **about, "weights": weights}, place)

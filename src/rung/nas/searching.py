@@ -15,7 +15,7 @@ from rung.executors.handle import Trial
 from rung.executors.setup import Engine
 from rung.nas.away import Away, Follower
 from rung.nas.checkpoint import load, save
-from rung.nas.devices import world
+from rung.nas.devices import average, from_first, world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
 from rung.nas.outcome import outcome
 from rung.nas.planning import Prepared, Request, best_threads, fit_budget, prepare, with_epochs
@@ -232,10 +232,8 @@ class Search:
     def _planned(self, study: Study) -> Prepared:
         """The plan with the epochs that the study was begun with, or that fit the budget."""
         prepared, known = self.prepared, study.history.records.get(PLANNED)
-        if world() > 1 and (known or self.request.budget is not None):
-            raise UserError(
-                "several processes search from the start, for --epochs: leave --budget and an old study"
-            )
+        if world() > 1 and from_first(lambda: bool(known)):
+            raise UserError("several processes search from the start: give another --study")
         if known:
             planned = dict(known[-1].data)
             torch.set_num_threads(int(planned["threads"]))  # as it began: sums of others differ in last bits
@@ -302,7 +300,7 @@ class Search:
 
     def _left(self) -> float | None:
         budget = self.request.budget
-        return None if budget is None else budget - (time.monotonic() - self._began)
+        return None if budget is None else budget - average(time.monotonic() - self._began)
 
     def _log(self, study: Study, events: Sequence[Event]) -> None:
         """Write what the log does not have yet; called with each batch of events."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from rung.errors import RungError
 from rung.nas.data.keys import seed_of
 from rung.nas.data.text import Window, batchify, evaluation_windows, windows
+from rung.nas.devices import average, average_gradients, part, rank
 from rung.nas.recurrent.language import LanguageModel, activation_penalty, perplexity
 from rung.nas.recurrent.masks import draw
 from rung.nas.recurrent.presets import TrainingRecipe
@@ -165,17 +166,19 @@ class Training:
     ) -> tuple[float, Tensor]:
         """One step, and the state that the next window begins with."""
         recipe, model = self.recipe, self.model
-        generator = torch.Generator().manual_seed(seed)
-        masks = draw(model.dropouts, model.sizes, window.x.shape[1], generator)
+        x, y = part(window.x.T).T, part(window.y.T).T  # of several processes, each has some of the rows
+        generator = torch.Generator().manual_seed(seed + rank())
+        masks = draw(model.dropouts, model.sizes, x.shape[1], generator)
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate * window.pace
         optimizer.zero_grad(set_to_none=True)
-        spoken = model(window.x, state, masks)
-        loss = nn.functional.cross_entropy(spoken.logits.flatten(0, 1), window.y.flatten())
-        value = float(loss.detach())
+        spoken = model(x, state, masks)
+        loss = nn.functional.cross_entropy(spoken.logits.flatten(0, 1), y.flatten())
+        value = average(float(loss.detach()))
         if not math.isfinite(value):
             raise Diverged(f"the training loss is {value} in epoch {len(self.epochs) + 1}: lower the rate")
         torch.autograd.backward(loss + activation_penalty(spoken, recipe.activation, recipe.temporal))
+        average_gradients(model.parameters())
         if recipe.clip > 0:
             nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
         optimizer.step()
