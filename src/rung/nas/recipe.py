@@ -64,7 +64,8 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
         "tiny": Recipe(
             text="about three minutes on two cores: 2,000 pictures, 12 epochs of few steps, so that alphas "
-            "learn 30 times as fast as the papers' and the temperature falls as far as theirs meanwhile",
+            "learn 30 times as fast as the papers' (ASAP's 300 times, to be apart before it is cold) and the "
+            "temperature falls as far as theirs meanwhile",
             channels=4,
             layers=3,
             epochs=12,
@@ -73,6 +74,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             rate=0.05,
             rate_min=0.005,
             alpha_rate=1e-2,
+            alpha_rates=(("asap", 1e-1),),
             retrain_channels=8,
             retrain_layers=3,
             retrain_epochs=6,
@@ -81,7 +83,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
         ),
         "small": Recipe(
             text="about an hour on two cores: 6,000 pictures, 20 epochs; alphas learn ten times as fast as "
-            "the papers', the temperature falls as far as theirs",
+            "the papers' (ASAP's 100 times), the temperature falls as far as theirs",
             channels=8,
             layers=5,
             epochs=20,
@@ -89,6 +91,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             pictures=6000,
             rate=0.05,
             alpha_rate=3e-3,
+            alpha_rates=(("asap", 3e-2),),
             retrain_channels=12,
             retrain_layers=5,
             retrain_epochs=20,
