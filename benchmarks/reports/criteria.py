@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -24,6 +25,11 @@ def told(rows: Sequence[Row], fields: Sequence[Field]) -> Iterator[str]:
     for field in fields:
         lines += [*_ranks(field), *_half(field)]
     lines += [_class(rows), _hpbandster(rows)]
+    counts = Counter(met for *_, met in lines)
+    yield (
+        f"Of {len(lines)} things asked {counts[_met(True)]} are met, {counts[_met(False)]} are **not met** "
+        f"and {counts[_met(None)]} are not measured.\n"
+    )
     yield table(("asked of rung's default", "measured", "met"), lines, 3)
 
 

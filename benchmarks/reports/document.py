@@ -69,7 +69,8 @@ def _ran(rows: Mapping[str, Sequence[Row]]) -> str:
     every = [row for found in rows.values() for row in found]
     seconds = sum(row.wall for row in every)
     return (
-        f"{len(every):,} searches are there, {minutes(seconds)} of computing on one core each. They ran on "
-        "two\nshared cores of a virtual machine with Linux and CPython 3.11, one thread a search. Lines\n"
-        "that leave a picture at its bottom go on below."
+        f"{len(every):,} searches are there, {minutes(seconds)} of wall time in all. They ran on two shared\n"
+        "cores of a virtual machine with Linux and CPython 3.11, one thread a search, while other work ran\n"
+        "beside them: wall times say how long it took there, not what a search needs. Lines that leave a\n"
+        "picture at its bottom go on below."
     )

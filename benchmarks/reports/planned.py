@@ -17,7 +17,7 @@ def about(name: str, one: Experiment, rows: Sequence[Row]) -> str:
         seconds = sum(row.wall for row in rows)
         seeds = Counter((row.system, row.problem, row.workers, row.budget, row.variant) for row in rows)
         parts.append(
-            f"{len(rows)} searches, {_seeds(set(seeds.values()))} of each, {minutes(seconds)} of computing: "
+            f"{len(rows)} searches, {_seeds(set(seeds.values()))} of each, {minutes(seconds)} of wall time: "
             f"`python -m benchmarks.experiments run {name}`.\n"
         )
     else:

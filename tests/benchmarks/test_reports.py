@@ -206,10 +206,11 @@ def test_half_of_the_resource_is_for_problems_with_one() -> None:
 
 def test_what_is_asked_of_the_default() -> None:
     text = "\n".join(criteria.told(lead(), [field_of(lead(), 1)]))
-    lines = [re.split(r" \| ", line.strip("| ")) for line in text.splitlines()[2:] if line.strip()]
+    lines = [re.split(r" \| ", line.strip("| ")) for line in text.splitlines()[4:] if line.strip()]
     assert [line[-1] for line in lines] == ["**yes**", "**no**", "**no**", "**yes**", "**yes**"]
     assert re.fullmatch(r"1\.\d\d, place 1 of 4; [a-z ]+ \d\.\d\d", lines[0][1])
     assert lines[1][1] == "1 of 2 problems"
+    assert text.startswith("Of 5 things asked 3 are met, 2 are **not met** and 0 are not measured.")
     assert lines[3][1] == "ax takes 40.0 times as long"
     assert lines[4][1] == "hpbandster takes 100 times as long"
 
@@ -231,7 +232,7 @@ def test_a_system_on_few_problems_takes_no_place_among_those_on_all() -> None:
 def test_what_is_not_measured_is_not_met() -> None:
     rows = [one for one in lead() if one.system in ("hpbandster", "ax")]
     text = "\n".join(criteria.told(rows, [field_of(rows, 1)]))
-    assert text.count("not measured") == 5
+    assert text.count("| not measured |") == 5
     assert "yes" not in text
 
 
@@ -283,7 +284,7 @@ def test_what_is_missing_is_named() -> None:
     assert list(gaps(PLANNED, every("pq", "a"))) == ["any search of the system b"]
     assert list(gaps(PLANNED, every()[1:])) == ["1 of 8 searches of a"]
     assert "Not run yet: `python -m benchmarks.experiments run name`" in about("name", PLANNED, [])
-    assert "16 searches, 2 seeds of each, 32 seconds of computing" in about("name", PLANNED, every())
+    assert "16 searches, 2 seeds of each, 32 seconds of wall time" in about("name", PLANNED, every())
 
 
 def papers() -> dict[str, list[Row]]:
