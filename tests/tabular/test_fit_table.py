@@ -204,3 +204,26 @@ def test_lightgbms_defaults_are_left_out_where_the_time_is_short():
     dataset = _dataset(500, 1)
     assert lightgbm_prediction(dataset, dataset.table, Deadline.after(0.001)) is None
     assert lightgbm_prediction(dataset, dataset.table, Deadline()) is not None
+
+
+def test_there_is_a_model_even_where_no_trial_began_in_time(monkeypatch):
+    """A machine so busy that the sessions are over before a trial is started."""
+    plain, skipped = Search._session, []
+
+    def late(self, plan, deadline, watch):
+        if not skipped:
+            skipped.append(plan)
+            return "budget"
+        return plain(self, plan, deadline, watch)
+
+    monkeypatch.setattr(Search, "_session", late)
+    frame = pd.DataFrame({"x": np.arange(60.0), "y": np.arange(60.0) % 7})
+    result = fit_table(frame, "y", budget=0.5, workers=1, include=["linear"])
+    assert len(skipped) == 1
+    assert result.leaderboard
+
+
+def test_after_ctrl_c_no_further_trial_is_begun(monkeypatch):
+    monkeypatch.setattr(Search, "_session", lambda self, plan, deadline, watch: "interrupted")
+    frame = pd.DataFrame({"x": np.arange(60.0), "y": np.arange(60.0) % 7})
+    assert not fit_table(frame, "y", budget=0.5, workers=1, include=["linear"]).leaderboard

@@ -30,6 +30,7 @@ _MANY = 2_000  # rows from which leaving most of a common class out is worth a t
 _SKEWED = 1.5  # skewness from which a target's logarithm is worth a try
 _FIRST = 0.3  # of the time that the first model may take
 _PATIENCE = 1.5  # seconds beyond a small budget that a fit of a small table may plan with
+_LATE = 5.0  # seconds for a first model where the budget has passed before a trial could begin
 _LEAST = 1.5  # seconds that it is given at least: a busy machine must not leave the user without a model
 
 Watch = Callable[[Study, Sequence["Event"]], None]
@@ -97,7 +98,11 @@ class Search:
         if plan.workers > 1 and not len(self.study.history):
             soon = Deadline.after(max(_FIRST * deadline.remaining, _LEAST))
             self._session(Plan(1, 1, certain=True), soon, watch)
-        self._session(plan, deadline, watch)
+        reason = self._session(plan, deadline, watch)
+        if (
+            not len(self.study.history) and reason != "interrupted"
+        ):  # rather late than never
+            self._session(Plan(1, 1, certain=True), Deadline.after(_LATE), watch)
 
     def _begin(self, deadline: Deadline) -> list[Default]:
         """What is tried first: the defaults, and what was good on earlier tables."""
@@ -109,7 +114,8 @@ class Search:
         seconds = {learner.name: cost_of(learner, self.size) for learner in self.chosen}
         return with_earlier(self.defaults, suggested, own, seconds)
 
-    def _session(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> None:
+    def _session(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> str | None:
+        """Why no further trial was started."""
         study, folder = self.study, self.study.folder
         spent = study.history.clock.seconds
         study.set_limits(Limits(trials=plan.trials, seconds=spent + max(0.05, deadline.remaining)))
@@ -132,7 +138,8 @@ class Search:
             )
             away = plan.workers > 1
             engine = self.engine or ("local" if away else "inline")
-            study.run(objective, workers=plan.workers, executor=engine if away else "inline", watch=watch)
+            executor = engine if away else "inline"
+            return study.run(objective, workers=plan.workers, executor=executor, watch=watch).reason
         finally:
             hold(folder / "data", None)
 
