@@ -15,6 +15,7 @@ from rung.cluster.sharing import (
     Policy,
     Preempt,
     PreemptionAsked,
+    Remembered,
     StudyLeft,
     Task,
     TaskEnded,
@@ -107,12 +108,46 @@ def test_an_old_debt_leaves_the_others_at_least_half_their_share() -> None:
     world.run(10.0)
     world.claim("creditor", endless=True)
     world.state.fill()
-    share = world.state.shares["creditor"]
-    share._owed = share.reach  # as if it had waited for as long as is remembered
+    reach = world.state.shares["creditor"].reach
+    world.tell(Remembered(world.time, "creditor", 0.0, reach, reach))  # as if it had waited for so long
     before = world.got["debtor"]
     world.run(1010.0)
     assert world.got["debtor"] - before >= 0.9 * policy.floor * 10 * 1000
     assert world.got["creditor"] > 1.2 * world.got["debtor"]
+
+
+def test_what_became_of_a_share_is_remembered_until_there_are_nodes_again() -> None:
+    """Two studies of one world, told to another whose nodes come later."""
+    world = World(duration=endless, preemptible=lambda study: False)
+    world.join("n", 4)
+    world.claim("a", endless=True)
+    world.run(100.0)
+    world.claim("b", endless=True)
+    world.run(400.0)
+    accounts = {study: world.state.account(study) for study in "ab"}
+    assert accounts["a"] == pytest.approx((1600.0, 1000.0, -600.0))
+    assert accounts["b"] == pytest.approx((0.0, 600.0, 600.0))
+    other = World(duration=endless)
+    for study, account in accounts.items():
+        other.tell(Remembered(0.0, study, *account))
+        other.claim(study, endless=True)
+    other.run(50.0)
+    assert {study: other.state.account(study) for study in "ab"} == accounts
+    other.join("n", 4)
+    other.run(51.0)
+    assert shares(other) == {"a": 1, "b": 3}, "600 slot-seconds are one slot more for the horizon"
+
+
+def test_a_study_that_is_short_for_long_need_not_have_got_nothing() -> None:
+    """One short job now and then does not put off what it lacks."""
+    world = World(duration=lambda study, trial: 5.0 if study == "b" else 1e9)
+    world.join("n", 8)
+    world.claim("a", endless=True)
+    world.run(100.0)
+    world.join("m", 1)
+    world.claim("b", endless=True)
+    world.run(100.0 + Policy().patience + 10.0)
+    assert world.held("b") + len(world.preempted) >= 4
 
 
 def test_running_jobs_that_cannot_be_stopped_count_in_what_their_study_is_offered() -> None:

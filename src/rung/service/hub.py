@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from rung.service.models import NewStudy, StudyChange
 
 LEASE: Final = 60.0  # seconds that a job may be silent
+_LOOK: Final = 5.0  # seconds between two looks at what other services over this storage do
 _SHARES: Final = ("weight", "priority", "min_slots", "max_slots")
 _log = logging.getLogger("rung.service")
 
@@ -53,17 +54,32 @@ class Hub:
         self._running = Running()
         self._waiting: set[str] = set()  # names: somebody else writes them, or they cannot be read now
         self._known = Known(register)
+        self._looked = -_LOOK  # when it was looked for what other services left behind
         self.listeners: list[Callable[[], None]] = []
         self.commits = self.lost = 0  # and leases lost of studies that run no more
 
     # -- coming and going -----------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Take up every study that is wanted running."""
-        for row in self.storage.list():
-            hosted = self._known.get(row.key)
-            if hosted is not None and hosted.wanted == "running":
-                self._try_open(row.name)
+        """Take up every study that is wanted running and that nobody writes."""
+        self._looked = self.now()
+        for row in self._left():
+            self._try_open(row.name)
+
+    def _left(self) -> list[StudyRow]:
+        """Studies that are wanted running, and that nobody writes."""
+        missing = self._known.wanted() - {study.key for study in self._running.all()}
+        rows = self.storage.list() if missing else ()
+        return [row for row in rows if row.key in missing and row.writer is None]
+
+    def _look_around(self, now: float) -> None:
+        """See what another service over this storage did, and take up what it left behind."""
+        if not 0.0 <= now - self._looked < _LOOK:
+            self._looked = now
+            self._known.look()
+            for row in self._left():
+                if row.summary.state == "running" and row.name not in self._waiting:  # else it has ended
+                    self._try_open(row.name)
 
     def _try_open(self, name: str) -> None:
         """Take a study up if nobody else writes it, else at a later `tick`."""
@@ -133,8 +149,10 @@ class Hub:
         """
         if (study := self.named(name)) is not None:
             return study
-        state = self.row(name).summary.state
-        raise ConflictError(f"study {name!r} does not run here (it is {state}): resume it first")
+        row = self.row(name)
+        if row.writer is not None:
+            raise ConflictError(f"study {name!r} is run by {row.writer}: ask the service there")
+        raise ConflictError(f"study {name!r} does not run here (it is {row.summary.state}): resume it first")
 
     def named(self, name: str) -> HostedStudy | None:
         """The study that runs and has, or had, this name; the storage is not asked, and nothing waited for.
@@ -162,6 +180,8 @@ class Hub:
         settings, limits, space = asked_for(new)
         hosted = checked(hosted_as(new, owner, key))
         with self._lock:
+            if key:
+                self._known.look()  # another service may have answered the same request
             made = self._known.made_by(owner, key)
             if made is not None:
                 return next(row for row in self.storage.list() if row.key == made)
@@ -181,6 +201,7 @@ class Hub:
         """Have a study "paused" or "stopped": jobs that run save at their next report."""
         with self._lock:
             row = self.row(name)
+            self._known.look()
             self._known.want(row.key, wanted)
             study = self.running(row.key)
         if study is not None:
@@ -192,21 +213,18 @@ class Hub:
         """Go on with a study; one that was made without the service becomes this user's."""
         with self._lock:
             row = self.row(name)
+            self._known.look()
+            if self.running(row.key) is None:
+                self._open(name)
             if self._known.get(row.key) is None:
                 self._known.keep(row.key, Hosted(owner))
             self._known.want(row.key, "running")
-            if self.running(row.key) is None:
-                self._open(name)
-
-    def _want(self, key: str, wanted: str) -> None:
-        hosted = self._known.get(key)
-        if hosted is not None and hosted.wanted != wanted:
-            self._known.keep(key, msgspec.structs.replace(hosted, wanted=wanted))
 
     def change(self, name: str, change: StudyChange) -> StudyRow:
         """Change a study's limits, shares or name; what is None stays."""
         with self._lock:
             row = self.row(name)
+            self._known.look()
             hosted = self._known.get(row.key)
             shares = {key: value for key in _SHARES if (value := getattr(change, key)) is not None}
             if shares and hosted is not None:
@@ -246,9 +264,11 @@ class Hub:
         study = self.named(name)
         if study is not None:
             return study.tell(trial, attempt, told, self.now())
-        self.row(name)
+        row = self.row(name)
         if was_told(self.storage.read(name), trial, attempt):
             return True
+        if row.writer is not None:
+            raise ConflictError(f"study {name!r} is run by {row.writer}: tell the service there")
         raise LeaseError(f"study {name!r} runs no more: the job of trial {trial}, attempt {attempt}, is over")
 
     def delete(self, name: str) -> None:
@@ -280,6 +300,7 @@ class Hub:
                 hosted = self._known.get(study.key)
                 if hosted is not None and hosted.wanted == "running" and study.name not in self._waiting:
                     self._known.want(study.key, "done")  # by itself: not to be taken up at the next start
+        self._look_around(now)
 
 
 def _looked_after(study: HostedStudy, now: float) -> bool:

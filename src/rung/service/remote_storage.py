@@ -123,5 +123,5 @@ def _row(info: StudyInfo) -> StudyRow:
         created=info.created,
         updated=info.updated,
     )
-    writer = "the service" if info.state in _RUNS else None
+    writer = info.elsewhere or ("the service" if info.state in _RUNS else None)
     return StudyRow(info.name, info.key, summary, info.events, writer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -93,10 +94,17 @@ class Known:
 
     def __init__(self, register: Register) -> None:
         self._register = register
-        self._all = {
-            key: msgspec.convert({**data, "owner": owner}, Hosted)
-            for key, (owner, data) in register.hosted().items()
-        }
+        self._lock = threading.Lock()
+        self._all: dict[str, Hosted] = {}
+        self.look()
+
+    def look(self) -> None:
+        """Take in what another service over the same register has noted."""
+        with self._lock:
+            self._all = {
+                key: msgspec.convert({**data, "owner": owner}, Hosted)
+                for key, (owner, data) in self._register.hosted().items()
+            }
 
     def get(self, key: str) -> Hosted | None:
         return self._all.get(key)
@@ -105,8 +113,9 @@ class Known:
         """Note what a study is from now on."""
         data = msgspec.to_builtins(hosted)
         del data["owner"]
-        self._register.set_hosted(key, hosted.owner, data)
-        self._all[key] = hosted
+        with self._lock:
+            self._register.set_hosted(key, hosted.owner, data)
+            self._all[key] = hosted
 
     def want(self, key: str, wanted: str) -> None:
         """Note what its owner wants of it; nothing for a study that was made without the service."""
@@ -115,14 +124,19 @@ class Known:
             self.keep(key, msgspec.structs.replace(hosted, wanted=wanted))
 
     def forget(self, key: str) -> None:
-        self._register.forget(key)
-        self._all.pop(key, None)
+        with self._lock:
+            self._register.forget(key)
+            self._all.pop(key, None)
+
+    def wanted(self) -> set[str]:
+        """Keys of the studies that are wanted running."""
+        return {key for key, hosted in list(self._all.items()) if hosted.wanted == "running"}
 
     def owned(self, owner: str) -> int:
         """How many studies are this user's."""
-        return sum(hosted.owner == owner for hosted in self._all.values())
+        return sum(hosted.owner == owner for hosted in list(self._all.values()))
 
     def made_by(self, owner: str, request: str) -> str | None:
         """The key of the study that a request made before, whose answer was lost."""
-        made = (key for key, one in self._all.items() if (one.owner, one.request) == (owner, request))
+        made = (key for key, one in list(self._all.items()) if (one.owner, one.request) == (owner, request))
         return next(made, None) if request else None

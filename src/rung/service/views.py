@@ -42,6 +42,7 @@ def study_view(row: StudyRow, hosted: Hosted | None, active: HostedStudy | None)
         **shown,
         "state": state_of(row, hosted, active),
         "events": row.events,
+        "elsewhere": row.writer if active is None else None,
         "running": len(active.leases.running) if active is not None else 0,
         "lost_leases": active.leases.lost if active is not None else 0,
         "owner": hosted.owner if hosted is not None else None,

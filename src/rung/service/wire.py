@@ -99,6 +99,7 @@ class StudyInfo(Answered, frozen=True, kw_only=True):
     Attributes:
         state: created, running, waiting, pausing, stopping, paused, done, idle or interrupted.
         spent: resource spent so far, in the study's unit; `seconds` of wall time.
+        elsewhere: the process that runs it, if it is not this service.
         running: jobs that run now; `lost_leases`: jobs of which nothing was heard for too long.
         devices: slots of each job, or "auto": more as its trial climbs, by `efficiency` and `scaling`.
         checkpoints: place (a URL, or None: the service's own keeping), limit in bytes, number, size.
@@ -123,6 +124,7 @@ class StudyInfo(Answered, frozen=True, kw_only=True):
     created: float = 0.0
     updated: float = 0.0
     events: int = 0
+    elsewhere: str | None = None
     running: int = 0
     lost_leases: int = 0
     devices: int | str = 1

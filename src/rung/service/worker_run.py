@@ -188,7 +188,7 @@ class Run:
         return Setup(
             self._objectives.get(job.objective or "", job.study),
             job.metric,
-            1,
+            job.devices if engine.name == "ray" else 1,  # Ray finds room for them; slots of ours are taken
             self._folder,
             trial_seconds=job.trial_seconds,
             trial_memory=job.trial_memory,

@@ -92,7 +92,7 @@ class Workers:
         self._lock = threading.RLock()
         self._workers: dict[str, _Worker] = {}
         self._sharing = initial(policy or Policy())
-        self._claims: dict[str, Claim] = {}
+        self._claims: set[str] = set()  # keys of the studies that the policy knows
         self._tasks: dict[tuple[str, int], tuple[str, float]] = {}  # node and time saved, by key and trial
         self._launches: list[Launch] | None = None  # decided and not yet outdated
 
@@ -321,7 +321,7 @@ class Workers:
         for study in active.values():
             self._claim(study, now)
         for key in [key for key in self._claims if key not in by_key]:
-            del self._claims[key]
+            self._claims.remove(key)
             self._fold(Passed(time=now))
             if self._hub.hosted(key) is None:
                 self._books.forget(key)
@@ -334,11 +334,13 @@ class Workers:
         if hosted is None or hosted.objective is None:
             return
         claim = _claim_of(study, hosted, self._workers)
-        if claim != self._claims.get(study.key):
-            past = self._books.came(study.key, now) if study.key not in self._claims else None
-            self._claims[study.key] = claim
+        if study.key not in self._claims:
+            past = self._books.came(study.key, now)
+            self._claims.add(study.key)
             if past is not None:
                 self._fold(past)
+        share = self._sharing.shares.get(study.key)
+        if share is None or share.claim != claim:  # each job that starts makes what it claims one less
             self._fold(ClaimChanged(time=now, claim=claim))
 
     def tick(self) -> None:
