@@ -10,7 +10,7 @@ from rung.nas.data.decoding import decoded, stacked, suffixes
 from rung.nas.data.pictures import Bytes
 
 _TESTS = ("test", "val", "valid", "validation")
-_REMEDY = "scale them to one size first, or ask for a size and they are scaled and cut"
+_REMEDY = "scale them to one size first, or give a size (--size), to which they are scaled and cut"
 
 
 def read_folder(path: Path, size: int | None = None) -> Raw:

@@ -43,7 +43,7 @@ def read_items(name: str, items: Items, size: int | None = None) -> tuple[Bytes,
             labels.append(_label(item[1]))
             yield where, _picture(where, item[0], size)
 
-    return stacked(pictures(), "scale them to one size first, or ask for a size"), labels
+    return stacked(pictures(), "scale them to one size first, or give a size"), labels
 
 
 def _label(given: Any) -> Any:
