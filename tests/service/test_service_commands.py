@@ -132,6 +132,7 @@ def test_what_cannot_be_done_is_one_sentence(rung, service, tmp_path):
     assert "code is not sent over the network" in refused("tune", "train.py:train", *more)
     assert "say --space" in refused("tune", "train:train", "--trials", "3")
     assert "MODULE:FUNCTION" in refused("tune", *more)
+    assert "say when it ends" in refused("tune", "train:train", "--space", "space.json")
     assert "--workers is for studies of this machine" in refused(
         "tune", "train:train", *more, "--workers", "2"
     )

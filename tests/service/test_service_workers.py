@@ -9,6 +9,7 @@ from rung.service.shared import MemoryRegister
 from rung.service.wishes import once, wished
 from rung.service.workers import Workers
 from rung.storage import open_storage
+from rung.study.audit import audit
 from rung.trials import events as ev
 
 SPACE = {"parameters": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0}]}
@@ -254,3 +255,30 @@ def test_names_that_no_address_reaches_are_refused(house, name):
     house.study("good")
     with pytest.raises(StudyError, match="cannot name a study of a service"):
         house.hub.change("good", StudyChange(name=name))
+
+
+def test_trials_that_climb_get_more_slots_where_they_are_free(house):
+    house.study("auto", devices="auto", scaling={"1": 1, "3": 2.7}, trials=9, max_slots=4)
+    worker = house.workers.join("w", 8, {}, "ann")
+    got = {}
+    while jobs := house.workers.poll(worker, [], 8, []).jobs:
+        assert house.workers.lenders()[0].busy == sum(job["devices"] for job in jobs) <= 4
+        for job in jobs:
+            got.setdefault(job["until"], set()).add(job["devices"])
+            house.finish(job, job["config"]["x"])
+    assert house.hub.row("auto").summary.state == "done"
+    assert got[1] == {1}
+    assert got[9] == {3}
+    assert audit(house.hub.storage.read("auto")).differences == ()
+
+
+def test_a_trial_that_climbs_takes_no_slot_that_another_study_gets(house):
+    house.study("auto", devices="auto", scaling={"1": 1, "3": 2.7}, trials=3, resource="epoch:1:3")
+    worker = house.workers.join("w", 4, {}, "ann")
+    first = house.workers.poll(worker, [], 4, []).jobs
+    assert [job["devices"] for job in first] == [1, 1, 1]
+    house.study("b", resource=None)
+    for job in first:
+        house.finish(job, job["config"]["x"])
+    jobs = house.workers.poll(worker, [], 4, []).jobs
+    assert sorted((job["study"], job["devices"]) for job in jobs) == [("auto", 1), *[("b", 1)] * 3]

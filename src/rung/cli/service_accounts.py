@@ -57,6 +57,10 @@ def _role(text: str) -> Role:
         raise UserError(f"--role {text!r} is unknown: say {', '.join(Role)}") from error
 
 
+def _called(role: str) -> str:
+    return f"an {role}" if role.startswith("a") else f"a {role}"
+
+
 # -- users --------------------------------------------------------------------------------------------------
 
 
@@ -65,7 +69,7 @@ def add(name: Name, role: RoleName = "member", storage: Storage = DEFAULT_STORAG
     """Add a user. One that was removed comes back, and owns again what was theirs."""
     with _accounts(storage) as accounts:
         accounts.add_user(name, _role(role), _by("user add", f"{name} {role}"))
-    output.say(f"{name} is a {role}; `rung service token create --user {name}` makes a token")
+    output.say(f"{name} is {_called(role)}; `rung service token create --user {name}` makes a token")
 
 
 @users.command("role")
@@ -77,7 +81,7 @@ def role_of(
     """Change what a user may do."""
     with _accounts(storage) as accounts:
         accounts.set_role(name, _role(role), _by("user role", f"{name} {role}"))
-    output.say(f"{name} is a {role}")
+    output.say(f"{name} is {_called(role)}")
 
 
 @users.command("list")

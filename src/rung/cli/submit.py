@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rung.cli import output
 from rung.cli.place import remote
 from rung.cli.store import command
+from rung.cli.tune_options import ENDLESS
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -80,6 +81,10 @@ def _check(options: Options) -> None:
         raise UserError(
             f"--{given[0].replace('_', '-')} is for studies of this machine: leave it out with --service"
         )
+    if options.objective is not None and all(
+        end is None for end in (options.trials, options.budget, options.total_resource, options.target)
+    ):
+        raise UserError(ENDLESS)
     if options.objective is None:
         if not options.detach:
             raise UserError(

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 from rung.errors import UserError
 
+ENDLESS = "say when it ends: --trials 50, --budget 10m, --total-resource 2000 or --target 0.1"
+
 
 class Options(NamedTuple):
     """The options of `rung tune`, as they were typed; see there."""

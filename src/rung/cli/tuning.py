@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rung.cli import output
 from rung.cli.engine import as_record, engine_of, jobs_at_once
 from rung.cli.place import is_service
-from rung.cli.tune_options import Options, allotment, assignments, limit_of, numbers
+from rung.cli.tune_options import ENDLESS, Options, allotment, assignments, limit_of, numbers
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from rung.executors.setup import Engine
     from rung.study import Study
 
-ENDLESS = "say when it ends: --trials 50, --budget 10m, --total-resource 2000 or --target 0.1"
 NOTHING = (
     "say what to tune: FILE.py, or any program, as in "
     "--command 'python train.py --lr {lr}' --space space.json"

@@ -18,10 +18,12 @@ from rung.executors.metrics import as_metrics
 from rung.executors.remote import is_url
 from rung.schedulers.base import Done, Wait
 from rung.service.leases import ASKED, LATE, Lease, Leases
+from rung.service.outcomes import OUTCOMES, ending
 from rung.space.draws import trial_seed
 from rung.study.asked import whole
 from rung.study.checkpoint_places import wanted
 from rung.study.checkpoints import Keeper
+from rung.study.devices import slots_event
 from rung.study.ready import ready
 from rung.study.writer import Writer
 from rung.trials import events as ev
@@ -29,15 +31,6 @@ from rung.trials.events import Event, Failure, JobStarted
 from rung.trials.history import History
 
 GRACE: Final = 30.0  # seconds that running jobs get to save, when their study is told to stop
-_FAILURES: Final = {
-    "error": Failure.ERROR,
-    "infeasible": Failure.INFEASIBLE,
-    "timeout": Failure.TIMEOUT,
-    "memory": Failure.MEMORY,
-    "lost": Failure.LOST,
-    "damaged": Failure.INTERRUPTED,  # the checkpoint that it was to start from
-}
-OUTCOMES: Final = ("finished", "stopped", *_FAILURES)
 
 
 class Grant(NamedTuple):
@@ -147,10 +140,13 @@ class HostedStudy:
 
     # -- handing out ----------------------------------------------------------------------------------
 
-    def ask(self, worker: str, key: str, now: float) -> Grant | None:
+    def ask(self, worker: str, key: str, now: float, free: int | None = None) -> Grant | None:
         """The next job for this worker; the one that the same `key` was given before, if it still runs.
 
         None: there is none now, see `closed` and `done` for whether there will be one.
+
+        Args:
+            free: slots that it may take, where trials that climb get more; None: as many as are worth it.
         """
         with self._current(now):
             if self.closed:
@@ -159,6 +155,8 @@ class HostedStudy:
             if known is not None:
                 known.expires = now + self.leases.seconds
                 return _grant(self._writer, self._writer.history.running[known.trial].job)
+            if free is not None and (told := slots_event(self._writer.history, free, now)) is not None:
+                self._commit([told], now)
             return self._next(worker, key, now)
 
     def _next(self, worker: str, key: str, now: float) -> Grant | None:
@@ -239,7 +237,9 @@ class HostedStudy:
             if told.checkpoint is not None:
                 until = self._writer.history.running[trial].job.until
                 events.append(self._checkpoint(trial, until, told.checkpoint, attempt, now))
-            self._commit([*events, _end(trial, attempt, told, now)], now)
+            self._commit(
+                [*events, ending((trial, attempt), told.outcome, told.metrics, told.message, now)], now
+            )
             self._end_if_done(now)
             return False
 
@@ -371,15 +371,6 @@ class HostedStudy:
             if not self.closed:
                 self._writer.commit_folded(self._keeper.sweep(news, now))
             self._changed()
-
-
-def _end(trial: int, attempt: int, told: Told, now: float) -> Event:
-    """The event that a job's outcome is."""
-    if told.outcome == "finished":
-        return ev.JobFinished(trial, attempt, told.metrics, now)
-    if told.outcome == "stopped":
-        return ev.JobStopped(trial, attempt, now)
-    return ev.JobFailed(trial, _FAILURES[told.outcome], told.message, attempt, now)
 
 
 def _grant(writer: Writer, event: JobStarted) -> Grant:

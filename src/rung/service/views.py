@@ -147,3 +147,17 @@ def job_view(study: str, job: Grant, plain_study: bool) -> dict[str, Any]:
         "digest": job.digest,
         "checkpoints": job.checkpoints,
     }
+
+
+def lent_job_view(study: HostedStudy, grant: Grant, hosted: Hosted | None) -> dict[str, Any]:
+    """A job as a worker is told it: with what runs it, and within which limits."""
+    identity, limits = study.writer.identity, study.writer.history.limits
+    return {
+        **job_view(study.name, grant, identity.resource is None),
+        "devices": max(grant.devices, hosted.devices if hosted is not None else 1),
+        "objective": hosted.objective if hosted is not None else None,
+        "metric": identity.metric,
+        "plain": identity.resource is None,
+        "trial_seconds": limits.trial_seconds,
+        "trial_memory": limits.trial_memory,
+    }

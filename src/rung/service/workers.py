@@ -33,12 +33,13 @@ from rung.cluster.sharing import (
     initial,
 )
 from rung.errors import LeaseError, MissingError, StorageError, StudyError
+from rung.service import room
 from rung.service.hosting import Grant, HostedStudy
 from rung.service.hub import Hub
 from rung.service.ledger import Books, Ledger, MemoryLedger
 from rung.service.shared import Hosted
 from rung.service.standing import Standing, lacking
-from rung.service.views import job_view
+from rung.service.views import lent_job_view
 
 Job = tuple[str, int, int]  # study's name (or key), trial, attempt
 
@@ -134,10 +135,9 @@ class Workers:
         with self._lock:
             running: Counter[str] = Counter()
             busy: Counter[str] = Counter()
-            for (key, _), (node, _) in self._tasks.items():
-                hosted = self._hub.hosted(key)
+            for (key, trial), (node, _) in self._tasks.items():
                 running[node] += 1
-                busy[node] += hosted.devices if hosted is not None else 1
+                busy[node] += room.taken(self._hub.hosted(key), self._hub.running(key), trial)
             found = [
                 Lender(one.id, one.name, one.slots, one.labels, one.seen, running[one.id], busy[one.id])
                 for one in self._workers.values()
@@ -239,7 +239,8 @@ class Workers:
         if lease is None or hosted is None:
             return
         running = study.writer.history.running[trial]
-        task = Task(study.key, trial, worker.id, hosted.devices, running.job.until, lease.saved)
+        slots = room.taken(hosted, study, trial)
+        task = Task(study.key, trial, worker.id, slots, running.job.until, lease.saved)
         self._tasks[study.key, trial] = (worker.id, lease.saved)
         self._fold(TaskStarted(time=now, task=task))
 
@@ -269,7 +270,8 @@ class Workers:
             if launch is None or launch.slots > free:
                 break
             study = by_key[launch.study]
-            grant = study.ask(worker.name, "", now)
+            most = room.most(launch, decided, free, self._hub.hosted(study.key), self._sharing)
+            grant = study.ask(worker.name, "", now, most)
             if grant is None:
                 asked.add(study.key)
                 self._claim(study, now)  # it has none ready after all
@@ -278,7 +280,7 @@ class Workers:
             worker.given[study.key, grant.trial] = grant
             self._began(worker, study, grant.trial, now)
             jobs.append(self._job(study, grant))
-            free -= launch.slots
+            free -= max(launch.slots, grant.devices)
         return jobs
 
     def _decided(self, by_key: Mapping[str, HostedStudy], now: float) -> list[Launch]:
@@ -298,7 +300,7 @@ class Workers:
         return self._launches
 
     def _job(self, study: HostedStudy, grant: Grant) -> dict[str, Any]:
-        return _job_of(study, grant, self._hub.hosted(study.key))
+        return lent_job_view(study, grant, self._hub.hosted(study.key))
 
     # -- what the policy is told ----------------------------------------------------------------------
 
@@ -385,17 +387,3 @@ def _claim_of(study: HostedStudy, hosted: Hosted, workers: Mapping[str, _Worker]
         gang=hosted.devices,
         nodes=takers if len(takers) < len(workers) else None,
     )
-
-
-def _job_of(study: HostedStudy, grant: Grant, hosted: Hosted | None) -> dict[str, Any]:
-    """A job as a worker is told it: with what runs it, and within which limits."""
-    identity, limits = study.writer.identity, study.writer.history.limits
-    return {
-        **job_view(study.name, grant, identity.resource is None),
-        "devices": max(grant.devices, hosted.devices if hosted is not None else 1),
-        "objective": hosted.objective if hosted is not None else None,
-        "metric": identity.metric,
-        "plain": identity.resource is None,
-        "trial_seconds": limits.trial_seconds,
-        "trial_memory": limits.trial_memory,
-    }
