@@ -27,8 +27,8 @@ def told(rows: Sequence[Row], fields: Sequence[Field]) -> Iterator[str]:
     lines += [_class(rows), _hpbandster(rows)]
     counts = Counter(met for *_, met in lines)
     yield (
-        f"Of {len(lines)} things asked {counts[_met(True)]} are met, {counts[_met(False)]} are **not met** "
-        f"and {counts[_met(None)]} are not measured.\n"
+        f"Of {len(lines)} things asked: {counts[_met(True)]} met, {counts[_met(False)]} **not met**, "
+        f"{counts[_met(None)]} not measured.\n"
     )
     yield table(("asked of rung's default", "measured", "met"), lines, 3)
 

@@ -210,7 +210,7 @@ def test_what_is_asked_of_the_default() -> None:
     assert [line[-1] for line in lines] == ["**yes**", "**no**", "**no**", "**yes**", "**yes**"]
     assert re.fullmatch(r"1\.\d\d, place 1 of 4; [a-z ]+ \d\.\d\d", lines[0][1])
     assert lines[1][1] == "1 of 2 problems"
-    assert text.startswith("Of 5 things asked 3 are met, 2 are **not met** and 0 are not measured.")
+    assert text.startswith("Of 5 things asked: 3 met, 2 **not met**, 0 not measured.")
     assert lines[3][1] == "ax takes 40.0 times as long"
     assert lines[4][1] == "hpbandster takes 100 times as long"
 

@@ -12,7 +12,7 @@ from smac.runhistory.dataclasses import TrialInfo, TrialValue
 
 ABOUT = {
     "requirements": ["smac>=2.4,<3"],
-    "note": "the reference of SMAC; builds pyrfr, which needs swig and a compiler",
+    "note": "the reference of SMAC; its forests are scikit-learn's since 2.4",
     "systems": {
         "smac": {
             "note": "SMAC 3: random forest, with Hyperband where there is a resource",
