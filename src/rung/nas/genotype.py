@@ -240,7 +240,7 @@ def _listed(name: str, listed: Any, inputs: int) -> Sequence[Any]:
     per_node = _PER_NODE.get(name, 2)
     if len(listed) % per_node:
         raise SpaceError(
-            f"cell {name!r} lists {len(listed)} edge{'s' * (len(listed) != 1)}, but each node has {per_node}: "
+            f"cell {name!r} lists {len(listed)} edge{'s' * (len(listed) > 1)}, but each node has {per_node}: "
             f"node {inputs + len(listed) // per_node} lacks an input"
         )
     return [listed[i : i + per_node] for i in range(0, len(listed), per_node)]
