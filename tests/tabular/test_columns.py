@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from rung.errors import DataError
-from rung.tabular import columns
+from rung.tabular import columns, encode
 from rung.tabular.columns import Column, Kind, column_notes, infer_columns, prepare
 
 N = 60
@@ -160,3 +160,17 @@ def test_long_columns_are_seen_for_what_they_are(monkeypatch):
     }
     assert 1_000 < found["number"].distinct < n
     assert found["nearly constant"].distinct == 2
+
+
+def test_long_tables_are_encoded_a_column_at_a_time(monkeypatch):
+    frame = table()
+    kinds = infer_columns(frame)
+    encoder, at_once = encode.encode(frame, kinds)
+    monkeypatch.setattr(encode, "_LONG", 10)
+    other, one_by_one = encode.encode(frame, kinds)
+    assert [x.tolist() for x in other.levels] == [x.tolist() for x in encoder.levels]
+    for found in (one_by_one, encoder.transform(frame)):
+        np.testing.assert_array_equal(found.numbers, at_once.numbers)
+        np.testing.assert_array_equal(found.codes, at_once.codes)
+    with pytest.raises(DataError, match="'number' is missing"):
+        encoder.transform(frame.drop(columns="number"))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 DATE_PARTS = ("days", "year", "month", "day", "weekday", "hour")
 WORDS = 1024  # hashed counts a text column
 _DAY = 86_400e9  # nanoseconds
+_LONG = 200_000  # rows from which columns are prepared one by one
 _LARGEST = 1e30  # numbers beyond are cut: learners compute squares, some of them in single precision
 
 
@@ -75,9 +76,9 @@ class Encoder:
         Raises:
             DataError: a column is missing.
         """
-        return self.arrays(prepare(frame, self.columns))
+        return self.arrays(_prepared(frame, self.columns))
 
-    def arrays(self, cells: pd.DataFrame) -> Table:
+    def arrays(self, cells: pd.DataFrame | _Cells) -> Table:
         """The same, of a frame that is in the training table's shape already."""
         numbers = self.names(Kind.NUMBER)
         dates = self.names(Kind.DATE)
@@ -93,7 +94,7 @@ class Encoder:
             codes[:, j] = _codes(cells[name], self.levels[j])
         return Table(matrix, codes, self._words(cells))
 
-    def _words(self, cells: pd.DataFrame) -> Any:
+    def _words(self, cells: pd.DataFrame | _Cells) -> Any:
         texts = self.names(Kind.TEXT)
         if not texts:
             return None
@@ -102,9 +103,34 @@ class Encoder:
         return sparse.hstack([_hashed(cells[name]) for name in texts], format="csr")
 
 
+class _Cells:
+    """What `prepare` makes of a frame, a column at a time: a large table is not there twice.
+
+    Raises:
+        DataError: a column is missing.
+    """
+
+    def __init__(self, frame: pd.DataFrame, columns: tuple[Column, ...]) -> None:
+        prepare(frame.iloc[:0], columns)  # all that are missing are said together
+        self._frame = frame
+        self._columns = {column.name: column for column in columns}
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+    def __getitem__(self, name: str) -> pd.Series[Any]:
+        column: pd.Series[Any] = prepare(self._frame, [self._columns[name]])[name]
+        return column
+
+
+def _prepared(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pd.DataFrame | _Cells:
+    """All columns at once, which is quicker, unless they are long."""
+    return prepare(frame, columns) if len(frame) < _LONG else _Cells(frame, columns)
+
+
 def encode(frame: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[Encoder, Table]:
     """The encoder for these columns, with the levels that `frame` has, and the frame's arrays."""
-    cells = prepare(frame, columns)
+    cells = _prepared(frame, columns)
     levels = [_levels(cells[c.name]) for c in columns if c.kind == Kind.CATEGORY]
     encoder = Encoder(json.dumps([asdict(column) for column in columns]), levels)
     return encoder, encoder.arrays(cells)
