@@ -35,6 +35,7 @@ from benchmarks.reports.ranks import LEAST, Curves, mean_ranks
 
 _ORDER: Final = RESOURCE + PLAIN
 _PANELS: Final = 6
+_FEW: Final = 6  # problems that are named each
 
 _ABOUT: Final = """\
 The problems were fixed before any of the comparison ran (`benchmarks/experiments/ahead.py`), and each system
@@ -111,7 +112,8 @@ def _partial(field: Field) -> Iterator[list[str]]:
         if name not in full and problems:
             pairs = _pairs({problem: field.spent[problem] for problem in problems}, [*full, name])
             told = [" / ".join(f"{rank:.2f}" for rank in pairs[one]) for one in (name, MAIN)]
-            yield [name, str(field.workers), *told, str(len(full) + 1), listed(problems)]
+            few = listed(problems) if len(problems) <= _FEW else f"{len(problems)} of {len(field.spent)}"
+            yield [name, str(field.workers), *told, str(len(full) + 1), few]
 
 
 Pair = tuple[float, float]
