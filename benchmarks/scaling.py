@@ -27,8 +27,9 @@ from rung.cluster.scaling.calibrating import Measured, fitted, time_steps
 from rung.cluster.scaling.hardware import USUAL, Device, Hardware, Link, load_hardware, load_link
 from rung.cluster.scaling.layers import Network
 from rung.cluster.scaling.measuring import measure, together
+from rung.cluster.scaling.nested import resized
 from rung.cluster.scaling.predict import Training, predict
-from rung.cluster.scaling.tracing import read_network, resized, total
+from rung.cluster.scaling.tracing import read_network, total
 
 SMALL: dict[str, tuple[Callable[[], tuple[nn.Module, Tensor]], int]] = {
     "convolutional": (models.small_convolutional, 16),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pytest
 
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
+from torch.utils.checkpoint import checkpoint  # noqa: E402
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from rung.cluster.scaling.layers import Kind  # noqa: E402
@@ -130,6 +132,61 @@ def test_reading_changes_nothing_in_the_module() -> None:
     assert read_network(looks, torch.randn(2, 4)).flops(3, backward=False) == 2 * 3 * 4 * 4
     assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
     assert all(p.grad is None for p in [*module.parameters(), *looks.parameters()])
+
+
+class Output(NamedTuple):
+    logits: Any
+
+
+@dataclass
+class Outputs:
+    first: Any
+    others: list[Output]
+
+
+class Odd(nn.Module):
+    """Takes a list of tensors, returns a dataclass, and forgets what is between: backward runs it again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 8), nn.GELU(), nn.Linear(8, 4))
+
+    def forward(self, xs: list[Any]) -> Outputs:
+        first = checkpoint(self.body, xs[0], use_reentrant=False)
+        return Outputs(first, [Output(xs[1] * first)])
+
+
+def test_checkpoints_lists_and_dataclasses() -> None:
+    network = read_network(Odd(), [torch.zeros(3, 4), torch.zeros(3, 4)])
+    counter = FlopCounterMode(display=False)
+    with counter:
+        made = Odd()([torch.rand(5, 4), torch.rand(5, 4)])
+        (made.first.sum() + made.others[0].logits.sum()).backward()
+    assert network.flops(5) == counter.get_total_flops()
+    assert network.flops(5, backward=True) > 2 * 5 * 3 * 4 * 8  # two products and one again
+    assert {operator.layer for operator in network.operators} == {"", "body.0", "body.1", "body.2"}
+
+
+def test_lazy_layers_and_compiled_modules() -> None:
+    plain = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 1))
+    lazy = nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(1))
+    want = read_network(*built(lambda: plain, (4,)))
+    assert read_network(*built(lambda: lazy, (4,))) == want
+    compiled = nn.Identity()
+    compiled._orig_mod = plain  # where torch.compile, which takes seconds to import, keeps it
+    assert read_network(*built(lambda: compiled, (4,))) == want
+    with pytest.raises(UserError, match="Sequential cannot be run on its example: "):
+        built(lambda: nn.Sequential(nn.LazyConv2d(8, 3)), (4,))
+
+
+def test_sparse_gradients_move_what_they_hold() -> None:
+    few, many = (
+        read_network(nn.EmbeddingBag(rows, 4, sparse=True), torch.zeros(2, 3, dtype=torch.long))
+        for rows in (10, 1000)
+    )
+    assert few.parameters == 40
+    moved = [sum(one.at(2).moved for one in network.operators if one.backward) for network in (few, many)]
+    assert moved[0] == moved[1]
 
 
 def test_frozen_parameters_have_no_gradient() -> None:

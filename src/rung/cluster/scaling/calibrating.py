@@ -19,7 +19,8 @@ import msgspec
 from rung.cluster.scaling.compute import peak
 from rung.cluster.scaling.hardware import Device
 from rung.cluster.scaling.layers import Kind, Work
-from rung.cluster.scaling.tracing import call, describe, resized, total, watched
+from rung.cluster.scaling.nested import resized
+from rung.cluster.scaling.tracing import call, describe, total, watched
 
 if TYPE_CHECKING:
     from torch.nn import Module

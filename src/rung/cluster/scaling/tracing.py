@@ -19,6 +19,7 @@ from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rung.cluster.scaling.layers import Gradient, Kind, Network, Operator, Work
+from rung.cluster.scaling.nested import mapped, resized, tensors
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ def _attention_backward(args: Sequence[Any], out: Any) -> int:
 
 def _recurrent(args: Sequence[Any], out: Any) -> int:
     """All steps of a recurrent layer: each weight meets each step of each sample once."""
-    x, weights = args[0], [tensor for tensor in _tensors(list(args[1:3])) if tensor.ndim == 2]
+    x, weights = args[0], [tensor for tensor in tensors(list(args[1:3])) if tensor.ndim == 2]
     return int(2 * x.numel() // x.shape[-1] * sum(tensor.numel() for tensor in weights))
 
 
@@ -128,34 +129,22 @@ def describe(operator: Any, args: Sequence[Any], kwargs: Mapping[str, Any], out:
     if operator.is_view or operator.namespace == "prim" or name in _FREE:
         return Kind.MEMORY, Work(0.0, 0.0, 0.0)
     kind, flops = _FLOPS.get(name, (Kind.MEMORY, None))
-    read = {id(tensor): tensor for tensor in _tensors([*args, *kwargs.values()])}
+    read = {id(tensor): tensor for tensor in tensors([*args, *kwargs.values()])}
     return kind, Work(
         float(flops(args, _first(out))) if flops else 0.0,
         float(sum(map(_bytes, read.values()))),
-        float(sum(map(_bytes, _tensors(out)))),
+        float(sum(map(_bytes, tensors(out)))),
     )
 
 
-def _tensors(given: Any) -> Iterator[Tensor]:
-    """All tensors in it, however nested."""
-    from torch import Tensor
-
-    if isinstance(given, Tensor):
-        yield given
-    elif isinstance(given, Mapping):
-        for value in given.values():
-            yield from _tensors(value)
-    elif isinstance(given, list | tuple):
-        for value in given:
-            yield from _tensors(value)
-
-
 def _first(out: Any) -> Any:
-    return next(_tensors(out), None)
+    return next(tensors(out), None)
 
 
 def _bytes(tensor: Tensor) -> int:
-    """Of its numbers; of an expanded one (stride 0) only what there is."""
+    """Of its numbers; of an expanded one (stride 0) only what there is, of a sparse one what it holds."""
+    if tensor.is_sparse:
+        return _bytes(tensor._indices()) + _bytes(tensor._values())
     size = int(tensor.numel() * tensor.element_size())
     return min(size, tensor.untyped_storage().nbytes())
 
@@ -189,37 +178,17 @@ def total(out: Any) -> Tensor:
     Raises:
         UserError: it returned nothing that has a gradient.
     """
-    sums = [tensor.sum() for tensor in _tensors(out) if tensor.requires_grad]
+    sums = [tensor.sum() for tensor in tensors(out) if tensor.requires_grad]
     if not sums:
         raise UserError("the module's output has no gradient: nothing is trained in this network")
     return sum(sums[1:], sums[0])
 
 
-def call(module: Module, example: Any, swapped: Mapping[str, Tensor] | None = None) -> Any:
+def call(module: Module, example: Any) -> Any:
     """The module's output: an example that is a tuple is its arguments, a mapping its keyword arguments."""
-    from torch.func import functional_call
-
-    args = example if isinstance(example, tuple) else () if isinstance(example, Mapping) else (example,)
-    kwargs = dict(example) if isinstance(example, Mapping) else {}
-    if swapped is None:
-        return module(*args, **kwargs)
-    return functional_call(module, dict(swapped), args, kwargs)
-
-
-def resized(example: Any, batch: int) -> Any:
-    """The example with `batch` samples: its own, over and over."""
-    import torch
-
-    def one(tensor: Tensor) -> Tensor:
-        if tensor.ndim == 0:
-            return tensor
-        return tensor[torch.arange(batch, device=tensor.device) % len(tensor)]
-
     if isinstance(example, Mapping):
-        return {name: one(value) if torch.is_tensor(value) else value for name, value in example.items()}
-    if isinstance(example, tuple):
-        return tuple(one(value) if torch.is_tensor(value) else value for value in example)
-    return one(example)
+        return module(**example)
+    return module(*example) if isinstance(example, tuple) else module(example)
 
 
 def _read(module: Module, example: Any, batch: int) -> list[Call]:
@@ -239,36 +208,45 @@ def _read(module: Module, example: Any, batch: int) -> list[Call]:
 
 def _step(module: Module, example: Any, fake: Any) -> list[Call]:
     import torch
+    from torch.func import functional_call
     from torch.utils.module_tracker import ModuleTracker
+
+    calls = list[Call]()
+
+    class Step(torch.nn.Module):
+        """Forward and backward; the first backward operator is noted.
+
+        Parameters are swapped until its end, since a network with checkpoints runs forward in backward again.
+        """
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.of = module
+
+        def forward(self) -> int:
+            loss = total(call(self.of, given))
+            before = len(calls)
+            torch.autograd.backward(loss)
+            return before
 
     def shadow(tensor: Tensor) -> Tensor:
         """The same without data, or, where steps are really run, a copy that may be changed."""
         twin = tensor.detach().clone() if fake is None else fake.from_tensor(tensor.detach())
         return twin.requires_grad_(tensor.requires_grad)
 
-    def twins(given: Any) -> Any:
-        if isinstance(given, Mapping):
-            return {name: twins(value) for name, value in given.items()}
-        if isinstance(given, tuple):
-            return tuple(map(twins, given))
-        return shadow(given) if torch.is_tensor(given) else given
-
-    state = {name: shadow(tensor) for name, tensor in [*module.named_parameters(), *module.named_buffers()]}
-    given, calls = twins(example), list[Call]()
+    step, given = Step(), mapped(shadow, example)
+    state = {name: shadow(tensor) for name, tensor in [*step.named_parameters(), *step.named_buffers()]}
     tracker: Any = ModuleTracker()
-    root = type(module).__name__
 
     def note(operator: Any, args: Any, kwargs: Any, out: Any, _: float) -> None:
         kind, work = describe(operator, args, kwargs, out)
         if work.moved or work.flops:
             layer = max(tracker.parents - {"Global"}, key=len, default="")
-            layer = layer.removeprefix(root).removeprefix(".")
+            layer = layer.removeprefix("Step").removeprefix(".of").removeprefix(".")
             calls.append(Call(layer, operator.overloadpacket.__name__, kind, False, work))
 
     with fake or nullcontext(), torch.enable_grad(), tracker, watched(note):
-        loss = total(call(module, given, state))
-        before = len(calls)
-        torch.autograd.backward(loss)
+        before = functional_call(step, state, ())
     return [one._replace(backward=place >= before) for place, one in enumerate(calls)]
 
 
@@ -299,12 +277,13 @@ def read_network(module: Module, example: Any) -> Network:
     except UserError:
         raise
     except Exception as error:  # whatever the user's module raises
-        line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f"a training step of {type(module).__name__} cannot be read: {line}") from error
+        raise UserError(
+            f"a training step of {type(module).__name__} cannot be read: {_line_of(error)}"
+        ) from error
     if [(one.name, one.layer) for one in small] != [(one.name, one.layer) for one in large]:
         raise UserError(
             f"{type(module).__name__} runs other operators on {_SIZES[1]} samples than on {_SIZES[0]}: "
-            "its time cannot be predicted from its layers"
+            "its time cannot be predicted from its layers (does it loop over samples, or look at values?)"
         )
     operators = (_line(one, other) for one, other in zip(small, large, strict=True))
     gradients = (
@@ -355,6 +334,7 @@ def built(build: Callable[[], Any], sizes: Sequence[int] | None) -> tuple[Module
     module, example = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     if not isinstance(module, torch.nn.Module):
         raise UserError(f"build() returned {type(module).__name__}, no torch module: {_WANTS}")
+    module = getattr(module, "_orig_mod", module)  # of torch.compile
     if example is None or sizes is not None:
         if sizes is None:
             raise UserError("what goes into the network? give --input 3,224,224 (one sample), or " + _WANTS)
@@ -362,4 +342,22 @@ def built(build: Callable[[], Any], sizes: Sequence[int] | None) -> tuple[Module
         example = torch.randn(_SIZES[0], *sizes, device=first.device, dtype=first.dtype)
     if _first(example) is None:
         raise UserError(f"the example input is {type(example).__name__}, without a tensor: {_WANTS}")
+    if any(map(torch.nn.parameter.is_lazy, module.parameters())):
+        _made(module, example)
     return module, example
+
+
+def _made(module: Module, example: Any) -> None:
+    """Let the lazy layers of a module find their sizes."""
+    import torch
+
+    try:
+        with torch.no_grad():
+            call(module, example)
+    except Exception as error:  # whatever the user's module raises
+        raise UserError(f"{type(module).__name__} cannot be run on its example: {_line_of(error)}") from error
+
+
+def _line_of(error: Exception) -> str:
+    """What an exception says, in one line."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
