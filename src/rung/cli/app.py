@@ -27,11 +27,8 @@ class Commands(TyperGroup):
         end = args.index("--") if "--" in args else len(args)
         loud = [arg for arg in args[:end] if arg in _VOLUMES]
         rest = [arg for arg in args[:end] if arg not in _VOLUMES]
-        return super().parse_args(ctx, loud + rest + args[end:])
-
-    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
         try:
-            return super().make_context(info_name, args, parent, **extra)
+            return super().parse_args(ctx, loud + rest + args[end:])
         except usage.USAGE as error:
             raise _refused(error) from error
 

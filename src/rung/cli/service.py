@@ -25,6 +25,19 @@ group.add_typer(tokens, name="token")
 group.command("audit")(audit)
 
 
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        metavar="URL",
+        help="Where workers write checkpoints themselves, as s3://bucket/prefix; else they send them.",
+        show_default=False,
+    ),
+]
+MaxLogs = Annotated[
+    str, typer.Option(metavar="SIZE", help="The most that is kept of what one study's jobs print.")
+]
+
+
 @group.callback()
 def service(  # noqa: PLR0913  # a door
     context: typer.Context,
@@ -51,17 +64,8 @@ def service(  # noqa: PLR0913  # a door
         str, typer.Option(metavar="SIZE", help="The largest request, but for checkpoints.")
     ] = "16MiB",
     max_upload: Annotated[str, typer.Option(metavar="SIZE", help="The largest checkpoint.")] = "4GiB",
-    checkpoints: Annotated[
-        str | None,
-        typer.Option(
-            metavar="URL",
-            help="Where workers write checkpoints themselves, as s3://bucket/prefix; else they send them.",
-            show_default=False,
-        ),
-    ] = None,
-    max_logs: Annotated[
-        str, typer.Option(metavar="SIZE", help="The most that is kept of what one study's jobs print.")
-    ] = "64MiB",
+    checkpoints: Checkpoints = None,
+    max_logs: MaxLogs = "64MiB",
     max_studies: Annotated[int, typer.Option(min=1, help="The most studies of one user.")] = 1000,
     lease: Annotated[
         float,
