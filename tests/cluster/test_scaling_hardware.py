@@ -50,7 +50,10 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     [
         ("[device", "is no hardware file"),
         ("x = 1", "is no hardware file"),
-        ("[device]\nname = 'mine'", "missing required field `peak`"),
+        ("", "give peak, such as {float32 = 1e13}, and memory_bandwidth, or the name of a shipped one"),
+        ("[device]\nname = 'mine'", "give peak, such as"),
+        ("[device]\nname = 'h100-sxm'", "did you mean 'h100-sxm5'? shipped are k20x"),
+        ("[device]\npeak = {float32 = 1.0}", "give peak, such as"),
         ("[device]\nname = 'mine'\npeak = {}\nmemory_bandwidth = 1.0", "no precision"),
         (
             "[device]\nname = 'mine'\npeak = {float32 = 0.0}\nmemory_bandwidth = 1.0",
@@ -77,6 +80,12 @@ def test_a_bad_file_is_a_sentence_that_names_it(tmp_path: Path, text: str, words
         load_hardware(str(path))
     assert words in str(caught.value)
     assert "hardware.toml" in str(caught.value)
+
+
+def test_a_device_of_ones_own_needs_no_name(tmp_path: Path) -> None:
+    path = tmp_path / "hardware.toml"
+    path.write_text("[device]\npeak = {float32 = 1e12}\nmemory_bandwidth = 1e11\n")
+    assert load_hardware(str(path)).device.peak == {"float32": 1e12}
 
 
 def test_an_unknown_name_says_what_is_near() -> None:

@@ -49,6 +49,11 @@ def test_products_faster_than_their_bytes_still_compute() -> None:
     assert device.part("memory") == 0.8  # nothing was seen of it
 
 
+def test_a_module_without_values_is_not_timed() -> None:
+    with pytest.raises(UserError, match="build it on a real device, not on 'meta'"):
+        time_steps(nn.Linear(4, 4, device="meta"), torch.zeros(2, 4, device="meta"), 2)
+
+
 def test_a_predicted_step_is_the_one_it_was_fitted_to() -> None:
     module = nn.Sequential(nn.Linear(64, 256), nn.ReLU(), nn.Linear(256, 64), nn.BatchNorm1d(64))
     example = torch.randn(2, 64)

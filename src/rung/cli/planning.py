@@ -99,6 +99,8 @@ def _measure(path: Path, quiet: bool) -> None:
 
     if path.exists():
         raise UserError(f"{path} exists: remove it, or name another file for the measurement (--hardware)")
+    if not path.parent.is_dir():
+        raise UserError(f"there is no folder {path.parent} for the measurement (--hardware)")
     output.say("measuring two processes of one thread each ...")
     text = as_toml(measure())
     try:

@@ -21,6 +21,7 @@ from rung.cluster.scaling.hardware import Device
 from rung.cluster.scaling.layers import Kind, Work
 from rung.cluster.scaling.nested import resized
 from rung.cluster.scaling.tracing import call, describe, total, watched
+from rung.errors import UserError
 
 if TYPE_CHECKING:
     from torch.nn import Module
@@ -51,12 +52,17 @@ def time_steps(module: Module, example: Any, batch: int, steps: int = 5) -> Meas
     """Time training steps of the module where it is; its parameters and buffers are as before in the end.
 
     A step is forward, the sum of the output, and backward.
+
+    Raises:
+        UserError: its parameters have no values: they are on the device "meta".
     """
     import torch
 
+    device = next(module.parameters()).device
+    if device.type == "meta":
+        raise UserError("--calibrate runs steps of the module: build it on a real device, not on 'meta'")
     given = resized(example, batch)
     buffers = {name: tensor.clone() for name, tensor in module.named_buffers()}
-    device = next(module.parameters()).device
 
     def step() -> None:
         module.zero_grad()

@@ -74,7 +74,7 @@ class Hardware(msgspec.Struct, frozen=True):
 class _Installation(msgspec.Struct, forbid_unknown_fields=True):
     """A hardware file as it is written."""
 
-    device: dict[str, Any]
+    device: dict[str, Any] = {}
     machine: dict[str, int] = {}
     links: dict[str, Any] = {}
 
@@ -95,11 +95,8 @@ def load_hardware(given: str) -> Hardware:
         return Hardware(_device({"name": given}, given))
     path = Path(given)
     if not path.is_file():
-        close = difflib.get_close_matches(given, shipped()["device"], 1)
-        hint = f"did you mean {close[0]!r}? " if close else ""
-        names = ", ".join(shipped()["device"])
         raise UserError(
-            f"there is no hardware file {given} and no device of this name: {hint}shipped are {names}; "
+            f"there is no hardware file {given} and no device of this name: {_near(given, 'device')}; "
             "`rung plan --measure` writes a file for this machine"
         )
     try:
@@ -129,9 +126,7 @@ def load_link(given: Any, where: str) -> Link:
     if isinstance(given, str):
         rows = shipped()["link"]
         if given not in rows:
-            close = difflib.get_close_matches(given, rows, 1)
-            hint = f"did you mean {close[0]!r}? " if close else ""
-            raise UserError(f"{where}: no link {given!r}: {hint}shipped are {', '.join(rows)}")
+            raise UserError(f"{where}: no link {given!r}: {_near(given, 'link')}")
         given = {name: rows[given][name] for name in ("bandwidth", "latency")}
     try:
         link = msgspec.convert(given, Link)
@@ -143,10 +138,24 @@ def load_link(given: Any, where: str) -> Link:
     return link
 
 
+def _near(name: str, kind: str) -> str:
+    """What is shipped of a kind, and what of it the name may have meant."""
+    rows = shipped()[kind]
+    close = difflib.get_close_matches(name, rows, 1)
+    return f"{f'did you mean {close[0]!r}? ' if close else ''}shipped are {', '.join(rows)}"
+
+
 def _device(given: Mapping[str, Any], where: str) -> Device:
     """A device from a row, which a shipped one of the same name completes."""
-    base = shipped()["device"].get(str(given.get("name")), {})
-    row = {name: value for name, value in base.items() if name not in ("title", "source")} | dict(given)
+    name = str(given.get("name", "device"))
+    base = shipped()["device"].get(name, {})
+    told = {key: value for key, value in base.items() if key not in ("title", "source")}
+    row = {"name": name} | told | dict(given)
+    if not base and not row.keys() >= {"peak", "memory_bandwidth"}:
+        raise UserError(
+            f"{where}: device: give peak, such as {{float32 = 1e13}}, and memory_bandwidth, or the name of a "
+            f"shipped one: {_near(name, 'device')}"
+        )
     try:
         device = msgspec.convert(row, Device)
     except msgspec.ValidationError as error:
