@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import msgspec
 import pytest
 
 from rung.cluster.sharing import Account, Policy
@@ -213,3 +216,18 @@ def test_a_gang_that_fits_nowhere_holds_nobody_up(house):
     worker = house.workers.join("w", 2, {}, "ann")
     house.live(worker, 2, house.clock.now + 400.0)
     assert house.got == {"small": 2 * 400.0}
+
+
+def test_a_gang_on_a_ray_worker_has_room_for_all_its_devices(tmp_path):
+    from rung.service import worker_run
+    from rung.service.wire import Job
+
+    given = {"study": "a", "trial": 0, "attempt": 0, "config": {}, "start": 0, "until": 1, "seed": 0}
+    given |= {"resource": None, "checkpoint": None, "gates": []}
+    job = msgspec.convert({**given, "devices": 3, "objective": "m:train", "metric": "loss"}, Job)
+    objectives = SimpleNamespace(get=lambda name, study: print)
+    for name, workers in (("ray", 3), ("local", 1)):
+        engine = worker_run.Engine(name, tmp_path)
+        slots = [worker_run.Slot(engine) for _ in range(3)]
+        run = worker_run.Run(None, job, slots, engine, objectives, print, print)
+        assert run._setup().workers == workers
