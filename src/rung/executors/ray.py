@@ -54,10 +54,7 @@ def on_ray(setup: Setup) -> PoolExecutor:
     """
     style, pickled = style_of(setup.objective), dump(setup.objective)
     needs = setup.needs or Needs()
-    address = setup.address or os.environ.get("RAY_ADDRESS")
-    if address == "local":  # Ray's word for one that is started
-        address = None
-    cluster = RayCluster(checked(address) if address else None, _cores_for(setup, needs))
+    cluster = RayCluster(setup.address or os.environ.get("RAY_ADDRESS"), _cores_for(setup, needs))
     try:
         cluster.brief(setup, Shipped(pickled, style))
         return PoolExecutor(setup, cluster, patience=0.0 if cluster.private else _patience())
@@ -92,10 +89,15 @@ class RayCluster:
     """A connection to a Ray cluster.
 
     Args:
-        address: of a cluster that runs; None: start one on this machine, with so many `cores`.
+        address: of a cluster that runs; None, or Ray's word "local": start one on this machine, with so many
+            `cores`.
+
+    Raises:
+        StudyError: it cannot be joined, or not be started.
     """
 
     def __init__(self, address: str | None, cores: int) -> None:
+        address = None if address in (None, "", "local") else checked(address)
         self._ray = _ray()
         self._owned = not self._ray.is_initialized()
         self.private = self._owned and address is None
