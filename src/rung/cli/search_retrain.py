@@ -20,10 +20,10 @@ from rung.cli.search_retrain_progress import COLUMNS, RetrainProgress, figures, 
 from rung.cli.search_retrain_text import TextOrder, train_text
 from rung.cli.sizes import spoken_size
 from rung.errors import UserError
-from rung.storage.whole import write_whole
 
 if TYPE_CHECKING:
     from rung.nas.data.pictures import Pictures
+    from rung.nas.genotype import Genotype
     from rung.nas.retraining import Retrained
 
 
@@ -67,11 +67,10 @@ def retrain(  # noqa: PLR0913  # a door
 
     need("torch", "rung search retrain")
     from rung.nas.retraining import retrain as trained
-    from rung.nas.training_page import Made, page_of_pictures
 
     genotype = read_cell(cell)
     _check_places(cell, data, out, report, update)
-    began, seconds = command_start(), None if budget is None else parse_duration(budget)
+    seconds = None if budget is None else parse_duration(budget)
     settings = {name: given[name] for name in options.NETWORK}
     if genotype.recurrent:
         options.refuse_given(cell, {**settings, "classes": classes, "auxiliary": auxiliary})
@@ -84,14 +83,22 @@ def retrain(  # noqa: PLR0913  # a door
         pictures = read(data, limit, classes, seed)
         announce(pictures)
         ready = partial(trained, genotype, pictures, wanted, seed=seed, device=here, out=out, resume=resume)
-        timed = partial(ready, budget=seconds, began=began)
+        timed = partial(ready, budget=seconds, began=command_start())
         found = train(cell.name, lambda progress: timed(watch=progress, tell=progress.tell), out)
         if first():
             finish(cell, found, out, update, json)
-            made = Made(cell.name, pictures.name, genotype, seed, str(out))
-            write_page(page_of_pictures(found, made, len(pictures.y_train)), report)
+            _write_report(cell, genotype, seed, pictures, found, out, report)
     if found.diverged is not None:
         raise typer.Exit(NO_RESULT)
+
+
+def _write_report(
+    cell: Path, genotype: Genotype, seed: int, pictures: Pictures, found: Retrained, out: Path, report: Path
+) -> None:
+    from rung.nas.training_page import Made, page_of_pictures
+
+    made = Made(cell.name, pictures.name, genotype, seed, str(out))
+    write_page(page_of_pictures(found, made, len(pictures.y_train)), report)
 
 
 def _check_places(cell: Path, data: str, out: Path, report: Path, update: bool) -> None:
@@ -184,6 +191,8 @@ def train(title: str, run: Callable[[Any], Retrained], out: Path | None) -> Retr
 def finish(cell: Path, found: Retrained, out: Path, update: bool, json: bool) -> None:
     """Print what was found, and write it into the cell file if that is wished."""
     if update:
+        from rung.storage.whole import write_whole
+
         form = result_form(cell)
         form["accuracy"]["retrained"] = found.accuracy
         write_whole(cell, jsons.dumps(form, indent=1) + "\n", "CELL")

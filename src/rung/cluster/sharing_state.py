@@ -20,19 +20,8 @@ class Sharing:
     """The state; made by `initial`, changed by `fold` alone."""
 
     __slots__ = (
-        "_count",
-        "_filled",
-        "_plenty",
-        "_wanted",
-        "cluster",
-        "ideals",
-        "nodes",
-        "policy",
-        "pools",
-        "shares",
-        "tasks",
-        "theta",
-        "time",
+        *("_count", "_filled", "_plenty", "_wanted", "cluster", "ideals", "nodes"),
+        *("policy", "pools", "shares", "tasks", "theta", "time"),
     )
 
     def __init__(self, policy: Policy) -> None:

@@ -63,21 +63,15 @@ class Hub:
     def start(self) -> None:
         """Take up every study that is wanted running and that nobody writes."""
         self._looked = self.now()
-        for row in self._left():
+        for row in _left(self.storage, self._known, self._running):
             self._try_open(row.name)
-
-    def _left(self) -> list[StudyRow]:
-        """Studies that are wanted running, and that nobody writes."""
-        missing = self._known.wanted() - {study.key for study in self._running.all()}
-        rows = self.storage.list() if missing else ()
-        return [row for row in rows if row.key in missing and row.writer is None]
 
     def _look_around(self, now: float) -> None:
         """See what another service over this storage did, and take up what it left behind."""
         if not 0.0 <= now - self._looked < _LOOK:
             self._looked = now
             self._known.look()
-            for row in self._left():
+            for row in _left(self.storage, self._known, self._running):
                 if row.summary.state == "running" and row.name not in self._waiting:  # else it has ended
                     self._try_open(row.name)
 
@@ -149,10 +143,7 @@ class Hub:
         """
         if (study := self.named(name)) is not None:
             return study
-        row = self.row(name)
-        if row.writer is not None:
-            raise ConflictError(f"study {name!r} is run by {row.writer}: ask the service there")
-        raise ConflictError(f"study {name!r} does not run here (it is {row.summary.state}): resume it first")
+        raise _not_running(self.row(name))
 
     def named(self, name: str) -> HostedStudy | None:
         """The study that runs and has, or had, this name; the storage is not asked, and nothing waited for.
@@ -249,11 +240,7 @@ class Hub:
         if study is not None:
             study.add(made, self.now())
             return
-        writer = open_stored(self.storage, name).writer
-        try:
-            writer.commit(made(writer.history))
-        finally:
-            writer.log.close()
+        _add_to_stored(self.storage, name, made)
 
     def tell(self, name: str, trial: int, attempt: int, told: Told) -> bool:
         """Take in how a job ended; whether that was known already, be the study over by now.
@@ -267,9 +254,7 @@ class Hub:
         row = self.row(name)
         if was_told(self.storage.read(name), trial, attempt):
             return True
-        if row.writer is not None:
-            raise ConflictError(f"study {name!r} is run by {row.writer}: tell the service there")
-        raise LeaseError(f"study {name!r} runs no more: the job of trial {trial}, attempt {attempt}, is over")
+        raise _over(row, trial, attempt)
 
     def delete(self, name: str) -> None:
         """Remove a study with all that it has; its jobs are told that their lease is lost."""
@@ -311,3 +296,35 @@ def _looked_after(study: HostedStudy, now: float) -> bool:
         _log.warning("study %s: %s", study.name, error)
         return False
     return True
+
+
+def _left(storage: Storage, known: Known, running: Running) -> list[StudyRow]:
+    """Studies that are wanted running, and that nobody writes."""
+    missing = known.wanted() - {study.key for study in running.all()}
+    rows = storage.list() if missing else ()
+    return [row for row in rows if row.key in missing and row.writer is None]
+
+
+def _add_to_stored(storage: Storage, name: str, made: Callable[[History], Sequence[Event]]) -> None:
+    """Add events to the log of a study that does not run."""
+    writer = open_stored(storage, name).writer
+    try:
+        writer.commit(made(writer.history))
+    finally:
+        writer.log.close()
+
+
+def _not_running(row: StudyRow) -> ConflictError:
+    """Why a study cannot be asked."""
+    if row.writer is not None:
+        return ConflictError(f"study {row.name!r} is run by {row.writer}: ask the service there")
+    return ConflictError(f"study {row.name!r} does not run here (it is {row.summary.state}): resume it first")
+
+
+def _over(row: StudyRow, trial: int, attempt: int) -> UserError:
+    """Why nothing can be told of a job of a study that does not run here."""
+    if row.writer is not None:
+        return ConflictError(f"study {row.name!r} is run by {row.writer}: tell the service there")
+    return LeaseError(
+        f"study {row.name!r} runs no more: the job of trial {trial}, attempt {attempt}, is over"
+    )

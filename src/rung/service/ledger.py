@@ -103,9 +103,12 @@ class Books:
         """
         return self._left.get(key) or self._ledger.get(key) or Account()
 
-    def went(self, key: str, account: Account) -> None:
-        """A study left with this account, and may come again, here or elsewhere."""
-        self._left[key] = account
+    def went(self, key: str, account: Account | None) -> None:
+        """A study left with this account, and may come again, here or elsewhere; None: it is no more."""
+        if account is None:
+            self.forget(key)
+        else:
+            self._left[key] = account
 
     def forget(self, key: str) -> None:
         """A study is no more."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rung.cluster.sharing import (
@@ -22,6 +22,7 @@ from rung.cluster.sharing import (
     NodeLeft,
     Passed,
     Policy,
+    Preempt,
     PreemptionAsked,
     StudyLeft,
     Task,
@@ -133,16 +134,7 @@ class Workers:
     def lenders(self) -> list[Lender]:
         """All workers, by name."""
         with self._lock:
-            running: Counter[str] = Counter()
-            busy: Counter[str] = Counter()
-            for (key, trial), (node, _) in self._tasks.items():
-                running[node] += 1
-                busy[node] += room.taken(self._hub.hosted(key), self._hub.running(key), trial)
-            found = [
-                Lender(one.id, one.name, one.slots, one.labels, one.seen, running[one.id], busy[one.id])
-                for one in self._workers.values()
-            ]
-        return sorted(found, key=lambda lender: (lender.name, lender.id))
+            return _lenders(self._workers.values(), self._tasks, self._hub)
 
     def slots_of(self, key: str) -> int:
         """How many jobs of a study workers run now."""
@@ -153,12 +145,9 @@ class Workers:
         """What a study has of the workers now, and got over its life."""
         with self._lock:
             hosted, study, state = self._hub.hosted(key), self._hub.running(key), self._sharing
-            lacks = None
-            if hosted is not None and hosted.objective is not None and study is not None:
-                takers = [one.slots for one in self._workers.values() if study.name not in one.refused]
-                lacks = lacking(hosted, len(self._workers), takers)
             if key in self._claims:
                 state = self._sharing = fold(state, Passed(time=self._hub.now()))
+            lacks = _lacks(hosted, study, self._workers.values())
             account = state.account(key) if key in self._claims else self._books.known(key)
             return Standing(state.held(key), state.ideal(key), account.got, account.due, lacks)
 
@@ -198,9 +187,8 @@ class Workers:
             active = {study.name: study for study in self._hub.active}
             stop, held = self._renewed(worker, running, now)
             self._catch_up(active, now)
-            jobs = self._given_again(worker, held, active)
-            taken = sum(job["devices"] for job in jobs)
-            jobs += self._launched(worker, free - taken, active, now)
+            jobs = _given_again(worker, held, active, self._hub)
+            jobs += self._launched(worker, free - sum(job["devices"] for job in jobs), active, now)
         return Polled(jobs, stop)
 
     def _renewed(
@@ -210,11 +198,10 @@ class Workers:
         stop: list[dict[str, Any]] = []
         held: set[Job] = set()
         for name, trial, attempt in running:
-            why: str | None
             try:
                 study = self._hub.study(name)
                 held.add((study.key, trial, attempt))
-                why = study.renew(trial, attempt, now, worker.name).why
+                why: str | None = study.renew(trial, attempt, now, worker.name).why
                 self._adopt(worker, study, trial, now)
             except (LeaseError, StudyError):
                 why = "lost"
@@ -244,19 +231,6 @@ class Workers:
         self._tasks[study.key, trial] = (worker.id, lease.saved)
         self._fold(TaskStarted(time=now, task=task))
 
-    def _given_again(
-        self, worker: _Worker, held: set[Job], active: Mapping[str, HostedStudy]
-    ) -> list[dict[str, Any]]:
-        by_key = {study.key: study for study in active.values()}
-        jobs = []
-        for (key, trial), grant in list(worker.given.items()):
-            study = by_key.get(key)
-            if study is None or study.leases.holder(trial, grant.attempt) is None:
-                del worker.given[key, trial]
-            elif (key, trial, grant.attempt) not in held:
-                jobs.append(self._job(study, grant))
-        return jobs
-
     def _launched(
         self, worker: _Worker, free: int, active: Mapping[str, HostedStudy], now: float
     ) -> list[dict[str, Any]]:
@@ -279,7 +253,7 @@ class Workers:
                 continue
             worker.given[study.key, grant.trial] = grant
             self._began(worker, study, grant.trial, now)
-            jobs.append(self._job(study, grant))
+            jobs.append(lent_job_view(study, grant, self._hub.hosted(study.key)))
             free -= max(launch.slots, grant.devices)
         return jobs
 
@@ -290,17 +264,9 @@ class Workers:
             for decision in decide(self._sharing):
                 if isinstance(decision, Launch):
                     self._launches.append(decision)
-                    continue
-                study = by_key.get(decision.study)
-                if study is not None:
-                    study.preempt(decision.trial)
-                self._sharing = fold(
-                    self._sharing, PreemptionAsked(time=now, study=decision.study, trial=decision.trial)
-                )
+                else:
+                    self._sharing = _told_to_stop(decision, by_key, self._sharing, now)
         return self._launches
-
-    def _job(self, study: HostedStudy, grant: Grant) -> dict[str, Any]:
-        return lent_job_view(study, grant, self._hub.hosted(study.key))
 
     # -- what the policy is told ----------------------------------------------------------------------
 
@@ -325,10 +291,7 @@ class Workers:
         for key in [key for key in self._claims if key not in by_key]:
             self._claims.remove(key)
             self._fold(Passed(time=now))
-            if self._hub.hosted(key) is None:
-                self._books.forget(key)
-            else:
-                self._books.went(key, self._sharing.account(key))
+            self._books.went(key, self._sharing.account(key) if self._hub.hosted(key) is not None else None)
             self._fold(StudyLeft(time=now, study=key))
 
     def _claim(self, study: HostedStudy, now: float) -> None:
@@ -352,8 +315,7 @@ class Workers:
             for worker in list(self._workers.values()):
                 if now - worker.seen > self._hub.lease:
                     self._drop(worker, now)
-            self._catch_up({study.name: study for study in self._hub.active}, now)
-            self._fold(Passed(time=now))  # time alone changes what is fair
+            self._look(now)
             if self._books.due(now):
                 self._keep(now)
 
@@ -365,12 +327,62 @@ class Workers:
         """
         now = self._hub.now()
         with self._lock:
-            self._catch_up({study.name: study for study in self._hub.active}, now)
-            self._fold(Passed(time=now))
+            self._look(now)
             self._keep(now)
+
+    def _look(self, now: float) -> None:
+        self._catch_up({study.name: study for study in self._hub.active}, now)
+        self._fold(Passed(time=now))  # time alone changes what is fair
 
     def _keep(self, now: float) -> None:
         self._books.keep({key: self._sharing.account(key) for key in self._claims}, now)
+
+
+def _told_to_stop(stop: Preempt, by_key: Mapping[str, HostedStudy], sharing: Any, now: float) -> Any:
+    """Tell a job that the policy wants stopped; what the policy knows then."""
+    study = by_key.get(stop.study)
+    if study is not None:
+        study.preempt(stop.trial)
+    return fold(sharing, PreemptionAsked(time=now, study=stop.study, trial=stop.trial))
+
+
+def _lenders(
+    workers: Iterable[_Worker], tasks: Mapping[tuple[str, int], tuple[str, float]], hub: Hub
+) -> list[Lender]:
+    """Workers as others see them, by name."""
+    running: Counter[str] = Counter()
+    busy: Counter[str] = Counter()
+    for (key, trial), (node, _) in tasks.items():
+        running[node] += 1
+        busy[node] += room.taken(hub.hosted(key), hub.running(key), trial)
+    found = [
+        Lender(one.id, one.name, one.slots, one.labels, one.seen, running[one.id], busy[one.id])
+        for one in workers
+    ]
+    return sorted(found, key=lambda lender: (lender.name, lender.id))
+
+
+def _lacks(hosted: Hosted | None, study: HostedStudy | None, workers: Collection[_Worker]) -> str | None:
+    """Why no worker can start a study's jobs; None if one can, or it needs none."""
+    if hosted is None or hosted.objective is None or study is None:
+        return None
+    takers = [one.slots for one in workers if study.name not in one.refused]
+    return lacking(hosted, len(workers), takers)
+
+
+def _given_again(
+    worker: _Worker, held: set[Job], active: Mapping[str, HostedStudy], hub: Hub
+) -> list[dict[str, Any]]:
+    """Jobs that a worker was given and does not hold, because the answer was lost."""
+    by_key = {study.key: study for study in active.values()}
+    jobs = []
+    for (key, trial), grant in list(worker.given.items()):
+        study = by_key.get(key)
+        if study is None or study.leases.holder(trial, grant.attempt) is None:
+            del worker.given[key, trial]
+        elif (key, trial, grant.attempt) not in held:
+            jobs.append(lent_job_view(study, grant, hub.hosted(study.key)))
+    return jobs
 
 
 def _claim_of(study: HostedStudy, hosted: Hosted, workers: Mapping[str, _Worker]) -> Claim:

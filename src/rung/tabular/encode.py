@@ -78,7 +78,7 @@ class Encoder:
         """
         return self.arrays(_prepared(frame, self.columns))
 
-    def arrays(self, cells: pd.DataFrame | _Cells) -> Table:
+    def arrays(self, cells: pd.DataFrame | Cells) -> Table:
         """The same, of a frame that is in the training table's shape already."""
         numbers = self.names(Kind.NUMBER)
         dates = self.names(Kind.DATE)
@@ -94,7 +94,7 @@ class Encoder:
             codes[:, j] = _codes(cells[name], self.levels[j])
         return Table(matrix, codes, self._words(cells))
 
-    def _words(self, cells: pd.DataFrame | _Cells) -> Any:
+    def _words(self, cells: pd.DataFrame | Cells) -> Any:
         texts = self.names(Kind.TEXT)
         if not texts:
             return None
@@ -103,7 +103,7 @@ class Encoder:
         return sparse.hstack([_hashed(cells[name]) for name in texts], format="csr")
 
 
-class _Cells:
+class Cells:
     """What `prepare` makes of a frame, a column at a time: a large table is not there twice.
 
     Raises:
@@ -123,9 +123,9 @@ class _Cells:
         return column
 
 
-def _prepared(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pd.DataFrame | _Cells:
+def _prepared(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pd.DataFrame | Cells:
     """All columns at once, which is quicker, unless they are long."""
-    return prepare(frame, columns) if len(frame) < _LONG else _Cells(frame, columns)
+    return prepare(frame, columns) if len(frame) < _LONG else Cells(frame, columns)
 
 
 def encode(frame: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[Encoder, Table]:

@@ -99,9 +99,7 @@ class Search:
             soon = Deadline.after(max(_FIRST * deadline.remaining, _LEAST))
             self._session(Plan(1, 1, certain=True), soon, watch)
         reason = self._session(plan, deadline, watch)
-        if (
-            not len(self.study.history) and reason != "interrupted"
-        ):  # rather late than never
+        if not len(self.study.history) and reason != "interrupted":  # rather late than never
             self._session(Plan(1, 1, certain=True), Deadline.after(_LATE), watch)
 
     def _begin(self, deadline: Deadline) -> list[Default]:

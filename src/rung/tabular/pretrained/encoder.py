@@ -15,6 +15,8 @@ from rung.tabular.pretrained.embedding import Embedding
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rung.tabular.encode import Cells
+
 
 @dataclass
 class EmbeddingEncoder(Encoder):
@@ -48,7 +50,7 @@ class EmbeddingEncoder(Encoder):
                     refuse_paths(cells[one.column], one.column)
         return self.arrays(cells)
 
-    def arrays(self, cells: pd.DataFrame) -> Table:
+    def arrays(self, cells: pd.DataFrame | Cells) -> Table:
         """The same, of a frame that is in the training table's shape already."""
         plain = super().arrays(cells)
         blocks = [plain.numbers]
@@ -58,7 +60,7 @@ class EmbeddingEncoder(Encoder):
             blocks.append(nothing if vectors is None else one.reduce(vectors))
         return replace(plain, numbers=np.hstack(blocks))
 
-    def _words(self, cells: pd.DataFrame) -> Any:
+    def _words(self, cells: pd.DataFrame | Cells) -> Any:
         """Words of the texts; images have none."""
         from scipy import sparse
 
