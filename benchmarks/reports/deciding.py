@@ -69,8 +69,14 @@ def seconds(rows: Sequence[Row], name: str) -> float:
     return float(np.mean([row.decided for row in comparable(of(rows, system=name))]))
 
 
-def ratio(rows: Sequence[Row], name: str, main: str = MAIN) -> float | None:
-    """The median ratio of a system's time to the main one's, on the searches that both ran.
+def ratio(rows: Sequence[Row], name: str) -> float | None:
+    """The median of these; None without any."""
+    found = ratios(rows, name)
+    return float(np.median(found)) if found else None
+
+
+def ratios(rows: Sequence[Row], name: str, main: str = MAIN) -> list[float]:
+    """A system's time as a ratio to the main one's, on the searches that both ran.
 
     Of those whose pace is known for both, if there are any; else of those where it is known for neither,
     which ran in the same hours.
@@ -80,8 +86,8 @@ def ratio(rows: Sequence[Row], name: str, main: str = MAIN) -> float | None:
     for known in (True, False):
         pairs = [(a, b) for a, b in both if (a.pace is not None, b.pace is not None) == (known, known)]
         if pairs:
-            return float(np.median([a.decided / max(b.decided, 1e-9) for a, b in pairs]))
-    return None
+            return [a.decided / max(b.decided, 1e-9) for a, b in pairs]
+    return []
 
 
 def _times(rows: Sequence[Row], name: str) -> str:

@@ -209,10 +209,11 @@ def test_what_is_asked_of_the_default() -> None:
     lines = [re.split(r" \| ", line.strip("| ")) for line in text.splitlines()[4:] if line.strip()]
     assert [line[-1] for line in lines] == ["**yes**", "**no**", "**no**", "**yes**", "**yes**"]
     assert re.fullmatch(r"1\.\d\d, place 1 of 4; [a-z ]+ \d\.\d\d", lines[0][1])
+    assert "one worker (dehb, neps" in lines[0][0]
     assert lines[1][1] == "1 of 2 problems"
     assert text.startswith("Of 5 things asked: 3 met, 2 **not met**, 0 not measured.")
-    assert lines[3][1] == "ax takes 40.0 times as long"
-    assert lines[4][1] == "hpbandster takes 100 times as long"
+    assert lines[3][1] == "ax takes 40.0 times as long (9 searches)"
+    assert lines[4][1] == "hpbandster takes 100 times as long (3 searches)"
 
 
 def test_a_system_on_few_problems_takes_no_place_among_those_on_all() -> None:
