@@ -183,7 +183,9 @@ def test_a_missing_file(rung, command: str) -> None:
 def test_wrong_options(rung, cell: Path, folder: Path) -> None:
     said = refused(rung("search", "draw", cell, "--out", "a.bmp"))
     assert "cannot draw to a.bmp: its name must end in .svg, .png or .pdf" in said
-    assert "cannot write" in refused(rung("search", "draw", cell, "--out", "no/such/folder.svg"))
+    assert "no/such/folder.svg cannot be written (No such file" in refused(
+        rung("search", "draw", cell, "--out", "no/such/folder.svg")
+    )
     said = refused(rung("search", "count", cell, "--image-size", 16, "--auxiliary"))
     assert "the auxiliary head reads squares of 8 to 10 pixels" in said
     assert "too small: this network halves them 2 times" in refused(
