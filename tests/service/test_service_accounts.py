@@ -15,21 +15,14 @@ from rung.service.hub import Hub
 from rung.service.models import NewStudy
 from rung.service.shared import MemoryRegister
 from rung.storage import open_storage
+from support.clock import Clock
 
 SPACE = {"parameters": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0}]}
 
 
-class Clock:
-    def __init__(self):
-        self.now = 1_000_000.0
-
-    def __call__(self):
-        return self.now
-
-
 @pytest.fixture
 def clock():
-    return Clock()
+    return Clock(1_000_000.0)
 
 
 @pytest.fixture(params=["memory", "file", "postgres"])

@@ -17,17 +17,10 @@ from rung.service.models import NewStudy
 from rung.service.shared import MemoryRegister
 from rung.service.workers import Workers
 from rung.storage import open_storage
+from support.clock import Clock
 
 SPACE = {"parameters": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0}]}
 JOB = 40.0  # seconds
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 class House:

@@ -13,17 +13,10 @@ from rung.service.hub import Hub
 from rung.service.models import NewStudy, StudyChange
 from rung.service.views import study_view
 from rung.storage import open_storage
+from support.clock import Clock
 
 SPACE = {"parameters": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0}]}
 NEW = {"space": SPACE, "trials": 5, "sampler": "random", "objective": "m:train", "devices": 2}
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 class Service:

@@ -11,16 +11,9 @@ from rung.service.workers import Workers
 from rung.storage import open_storage
 from rung.study.audit import audit
 from rung.trials import events as ev
+from support.clock import Clock
 
 SPACE = {"parameters": [{"name": "x", "type": "float", "low": 0.0, "high": 1.0}]}
-
-
-class Clock:
-    def __init__(self):
-        self.now = 1000.0
-
-    def __call__(self):
-        return self.now
 
 
 class House:

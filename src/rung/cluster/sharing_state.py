@@ -19,11 +19,6 @@ from rung.cluster.sharing_share import SLACK, Account, Share
 class Sharing:
     """The state; made by `initial`, changed by `fold` alone."""
 
-    __slots__ = (
-        *("_count", "_filled", "_plenty", "_wanted", "cluster", "ideals", "nodes"),
-        *("policy", "pools", "shares", "tasks", "theta", "time"),
-    )
-
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.time = 0.0
