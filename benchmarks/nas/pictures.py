@@ -68,6 +68,7 @@ def _tested(whole: Any, count: int) -> Any:
 
 def searched(strategy: str, seed: int, scale: Scale) -> Row:
     """One search, and the training from scratch of what it found."""
+    from rung.nas.comparing import unstopped
     from rung.nas.searching import search
 
     pictures = cifar(scale)
@@ -79,7 +80,7 @@ def searched(strategy: str, seed: int, scale: Scale) -> Row:
             **trained(random_cell(seed), pictures, seed, scale),
         }
     began = time.perf_counter()
-    result = search(
+    found = search(
         pictures,
         strategy=strategy,
         epochs=scale.epochs,
@@ -94,6 +95,7 @@ def searched(strategy: str, seed: int, scale: Scale) -> Row:
             "rate": 0.05,
         },
     )
+    result = unstopped(found)
     wall = time.perf_counter() - began
     form = result.genotype.to_dict()
     return {

@@ -87,13 +87,14 @@ def _row(name: str, seed: int, quick: bool) -> Row:
 
 
 def _searched(name: str, seed: int, quick: bool) -> tuple[Row, dict[str, Any]]:
+    from rung.nas.comparing import unstopped
     from rung.nas.searching import search
 
     settings = recipe(quick)
     short: dict[str, Any] = {"words": settings.words, "hidden": settings.hidden} if quick else {}
     if name == "random":
         short["samples"] = 5 if quick else 30
-    result = search(
+    found = search(
         corpus(quick),
         cell="rnn",
         strategy=name,
@@ -102,6 +103,7 @@ def _searched(name: str, seed: int, quick: bool) -> tuple[Row, dict[str, Any]]:
         retrain=False,
         settings=short,
     )
+    result = unstopped(found)
     row: Row = {
         "what": name,
         "seed": seed,

@@ -295,6 +295,20 @@ def test_a_comparison_leaves_out_what_it_has(pictures: Any) -> None:
         list(compare([], 1, one))
 
 
+def test_a_search_that_is_stopped_gives_no_row_and_ends_the_comparison(pictures: Any) -> None:
+    asked: list[str] = []
+
+    def one(name: str, seed: int) -> SearchResult:
+        asked.append(name)
+        return replace(tiny(pictures, strategy=name, epochs=1), seed=seed, interrupted=name == "darts1")
+
+    rows = []
+    with pytest.raises(KeyboardInterrupt):
+        rows.extend(compare(["random", "darts1", "snas"], 1, one))
+    assert asked == ["random", "darts1"]
+    assert [row.strategy for row in rows] == ["random"]
+
+
 def test_the_study_keeps_what_the_caller_gives(pictures: Any, tmp_path: Any) -> None:
     url = str(tmp_path / "studies.db")
     request = Request(pictures, "darts1", space="tiny", epochs=1, settings=FEW, retrain=False)

@@ -191,11 +191,23 @@ def compare(
 
     Raises:
         UserError: no strategy, or no seed.
+        KeyboardInterrupt: a search was stopped before its end: it gives no row.
     """
     if not strategies or seeds < 1:
         raise UserError("a comparison needs at least one strategy and one seed")
     for name, seed in runs(strategies, seeds, done):
-        yield Row.of(one(name, seed), options(name))
+        yield Row.of(unstopped(one(name, seed)), options(name))
+
+
+def unstopped(result: SearchResult) -> SearchResult:
+    """The result of a search that went to its end: what was stopped stands beside no other.
+
+    Raises:
+        KeyboardInterrupt: it was stopped.
+    """
+    if result.interrupted:
+        raise KeyboardInterrupt
+    return result
 
 
 def table(rows: Sequence[Row], baseline: str = BASELINE) -> list[Line]:
