@@ -96,8 +96,23 @@ def test_the_fits_density_is_that_of_curves_with_very_uncertain_asymptotes():
     def prior(vector: np.ndarray) -> float:
         return 0.5 * float((((vector - _CENTRE) / _WIDTH) ** 2).sum())
 
-    ours = _within(one, groups) - prior(one) - _within(other, groups) + prior(other)
+    ours = _within(one, groups)[0] - prior(one) - _within(other, groups)[0] + prior(other)
     assert ours == pytest.approx(slow(DECAY) - slow(Decay(*np.exp(other))), abs=1e-3)
+
+
+@pytest.mark.parametrize("point", [DECAY, (1.0, 1.0, 0.1, 0.05), (3.0, 0.4, 0.02, 1e-5)])
+def test_the_gradient_is_that_of_the_density(point):
+    _, curves = some(10)
+    groups = [
+        (np.array(times), np.array([c.values for c in curves if c.times == times]))
+        for times in {c.times for c in curves if len(c.times) > 1}
+    ]
+    vector, step = np.log(point), 1e-6
+    slow = [
+        (_within(vector + move, groups)[0] - _within(vector - move, groups)[0]) / (2 * step)
+        for move in step * np.eye(4)
+    ]
+    assert _within(vector, groups)[1] == pytest.approx(slow, rel=1e-4, abs=1e-3)
 
 
 def test_it_learns_how_curves_fall():

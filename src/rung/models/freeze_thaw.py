@@ -108,7 +108,9 @@ def fit_decay(curves: Sequence[Curve]) -> Decay:
     if not groups:
         return _decay(_CENTRE)
     bounds = list(zip(_CENTRE - 4.0 * _WIDTH, _CENTRE + 4.0 * _WIDTH, strict=True))
-    found = minimize(_within, _CENTRE, (groups,), "L-BFGS-B", bounds=bounds, options={"maxiter": ROUNDS})
+    found = minimize(
+        _within, _CENTRE, (groups,), "L-BFGS-B", jac=True, bounds=bounds, options={"maxiter": ROUNDS}
+    )
     return _decay(found.x)
 
 
@@ -116,19 +118,42 @@ def _decay(vector: Floats) -> Decay:
     return Decay(*(math.exp(each) for each in vector))
 
 
-def _within(vector: Floats, groups: list[tuple[Floats, Floats]]) -> float:
-    """Minus the log density of the curves, their asymptotes integrated out, and of the priors."""
-    decay = _decay(vector)
-    total = 0.5 * float((((vector - _CENTRE) / _WIDTH) ** 2).sum())
+def _within(vector: Floats, groups: list[tuple[Floats, Floats]]) -> tuple[float, Floats]:
+    """Minus the log density of the curves, their asymptotes integrated out, and of the priors; its gradient.
+
+    With K a group's covariance, u = K^-1 (y - level), w = K^-1 1 and dK a derivative of K, that of the
+    density is half the sum over curves of tr(K^-1 dK) - w' dK w / 1'w - u' dK u; the level minimises, so
+    that its own change adds nothing.
+    """
+    decay, standard = _decay(vector), (vector - _CENTRE) / _WIDTH
+    total, slope = 0.5 * float(standard @ standard), standard / _WIDTH
     for times, values in groups:
-        covariance = decay.observed(times)
-        ones = np.linalg.solve(covariance, np.ones(len(times)))
-        precision = ones.sum()
+        smooth = decay.covariance(times, times)
+        covariance = smooth + decay.noise * np.eye(len(times))
+        inverse = np.linalg.inv(covariance)
+        ones = inverse.sum(axis=1)
+        precision = float(ones.sum())
         centred = values - (values @ ones / precision)[:, None]
-        squares = (centred * np.linalg.solve(covariance, centred.T).T).sum()
-        size = np.linalg.slogdet(covariance)[1] + math.log(precision)
-        total += 0.5 * (float(squares) + len(values) * float(size))
-    return total
+        solved = centred @ inverse
+        size = float(np.linalg.slogdet(covariance)[1]) + math.log(precision)
+        total += 0.5 * (float((solved * centred).sum()) + len(values) * size)
+        change = len(values) * (inverse - np.outer(ones, ones) / precision) - solved.T @ solved
+        slope = slope + 0.5 * _derivatives(decay, times, smooth, change)
+    return total, slope
+
+
+def _derivatives(decay: Decay, times: Floats, smooth: Floats, change: Floats) -> Floats:
+    """(4,) sums of `change` times the derivatives of the covariance by the logarithms of its parameters."""
+    share = decay.beta / (times[:, None] + times + decay.beta)
+    weighed = change * smooth
+    return np.array(
+        [
+            weighed.sum(),
+            decay.alpha * (weighed * np.log(share)).sum(),
+            decay.alpha * (weighed * (1.0 - share)).sum(),
+            decay.noise * np.trace(change),
+        ]
+    )
 
 
 def _by_times(curves: Sequence[Curve]) -> dict[tuple[float, ...], list[int]]:

@@ -97,7 +97,8 @@ def spec_of(family: Family, method: Any) -> Spec:
             "make it a frozen dataclass whose fields are its settings"
         )
     path = f"{cls.__module__}:{cls.__qualname__}"
-    name = next((row.name for row in known(family).values() if row.path == path), path)
+    named = {row.path: row.name for row in family.table.values()}
+    name = named.get(path) or next((row.name for row in known(family).values() if row.path == path), path)
     settings = {field.name: getattr(method, field.name) for field in dataclasses.fields(method) if field.init}
     return Spec(name, msgspec.msgpack.decode(msgspec.msgpack.encode(settings)))  # as the log gives them back
 
