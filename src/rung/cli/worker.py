@@ -98,17 +98,14 @@ def worker(  # noqa: PLR0913  # a door
     sys.path.insert(0, str(Path.cwd()))  # `rung` is a script of another folder
     api = Api(url, find_token(url, None, file), patience=float("inf"))
     engine = Engine(executor, (folder or _home(called)).absolute(), grace, asked.address, asked.needs)
-    made = Worker(
-        api,
-        Lent(called, slots, _pairs(label or [], "--label")),
-        engine,
-        Objectives(objectives or [], _programs(program or [])),
-        output.say,
-    )
+    lent = Lent(called, slots, _pairs(label or [], "--label"))
+    known = Objectives(objectives or [], _programs(program or []))
     output.say(f"{called} lends {slots} slot{'' if slots == 1 else 's'} to {api.url}; Ctrl-C ends it")
     try:
-        with machine(engine, slots):
-            _run(made)
+        with machine(engine, slots) as room:
+            if (there := room()) < slots:
+                output.say(f"the cluster has room for {there} of them now; others are used when nodes join")
+            _run(Worker(api, lent, engine, known, output.say, room))
     finally:
         api.close()
 

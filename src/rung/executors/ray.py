@@ -57,7 +57,7 @@ def on_ray(setup: Setup) -> PoolExecutor:
     cluster = RayCluster(setup.address or os.environ.get("RAY_ADDRESS"), _cores_for(setup, needs))
     try:
         cluster.brief(setup, Shipped(pickled, style))
-        return PoolExecutor(setup, cluster, patience=0.0 if cluster.private else _patience())
+        return PoolExecutor(setup, cluster, patience=0.0 if cluster.private else patience())
     except BaseException:
         cluster.close()
         raise
@@ -68,7 +68,12 @@ def _cores_for(setup: Setup, needs: Needs) -> int:
     return max(cores(), 0 if setup.elastic else ceil(setup.workers * needs.cpus))
 
 
-def _patience() -> float:
+def patience() -> float:
+    """Seconds to wait for a node that can hold a trial.
+
+    Raises:
+        StudyError: what the environment says is no number.
+    """
     text = os.environ.get(_WAIT, "60")
     try:
         return max(0.0, float(text))

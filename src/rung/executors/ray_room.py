@@ -51,6 +51,12 @@ class Room:
         self.nodes: Mapping[str, Mapping[str, float]] = self._cluster.nodes()
         self.held = self._needs.capacity(self.nodes.values())  # devices that the nodes have room for
 
+    def slots(self) -> int:
+        """How many devices there is room for, by a look that is fresh."""
+        if self.due:
+            self.look()
+        return self.held
+
     @property
     def due(self) -> bool:
         """Whether it is time to look again."""

@@ -20,6 +20,7 @@ import msgspec
 
 from rung.errors import MissingError, UserError
 from rung.executors.gpus import visible_gpus
+from rung.executors.needs import Needs
 from rung.executors.processes import THREADS, cores
 from rung.service.http import Api, AwayError, Call
 from rung.service.wire import Job, Joined, Polled
@@ -31,6 +32,7 @@ _REST: Final = 1.0  # between two polls that bring nothing new
 _POLLS: Final = 3  # at once: a slot that is free does not wait for the poll before
 _ENDED: Final = 1000  # jobs that are known to have ended
 _LATE: Final = 10.0  # seconds that the service gets to hear the last word
+_IDLE: Final = 10.0  # that a slot without a job keeps its place in a cluster
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,24 @@ class Worker:
     Args:
         api: whose patience should be without end.
         say: takes sentences that people should read.
+        room: slots for which there is a place now; a cluster may have fewer than were lent.
     """
 
     def __init__(
-        self, api: Api, lent: Lent, engine: Engine, objectives: Objectives, say: Callable[[str], object]
+        self,
+        api: Api,
+        lent: Lent,
+        engine: Engine,
+        objectives: Objectives,
+        say: Callable[[str], object],
+        room: Callable[[], int] | None = None,
     ) -> None:
         self._api = api
         self._lent = lent
         self._engine = engine
         self._objectives = objectives
         self._say = say
+        self._room = room or (lambda: lent.slots)
         gpus = visible_gpus() if engine.name == "local" else ()
         self._slots = [Slot(engine, index, _share(gpus, index, lent.slots)) for index in range(lent.slots)]
         self._free = deque(self._slots)
@@ -95,6 +105,9 @@ class Worker:
         try:
             while not self._is_done():
                 self._poll_if_due()
+                with self._lock:  # by which nobody takes a free slot meanwhile
+                    for slot in self._free:
+                        slot.let_go(_IDLE)
                 self._wake.wait(0.5)
                 self._wake.clear()
         finally:
@@ -190,10 +203,12 @@ class Worker:
             self._wake.set()
 
     def _present(self, wait: float) -> dict[str, Any]:
+        room = self._room()
         with self._lock:
             jobs = [*self._runs, *(job.place for job in self._queued)]
             waiting = sum(job.devices for job in self._queued)
-            free = 0 if self.draining else max(0, len(self._free) - waiting)
+            there = min(len(self._free), room - (len(self._slots) - len(self._free)))
+            free = 0 if self.draining else max(0, there - waiting)
             refused = list(self._refused)
         running = [{"study": study, "trial": trial, "attempt": attempt} for study, trial, attempt in jobs]
         return {"running": running, "free": free, "wait": wait, "refuse": refused}
@@ -234,18 +249,13 @@ class Worker:
         with self._lock:
             while self._queued and (self._queued[0].devices <= len(self._free) or self._is_too_large()):
                 job = self._queued.popleft()
-                slots = [self._free.popleft() for _ in range(min(job.devices, len(self._free)))]
+                slots = _pick(self._free, job)
                 run = Run(self._api, job, slots, self._engine, self._objectives, self._ended, self._say)
                 self._runs[job.place] = run
                 run.start()
 
-    def _return(self, job: Job) -> None:
-        """Give back a job that was not begun."""
-        with suppress(UserError):  # its lease runs out
-            self._api.json(Call("POST", f"{job.path}/tell", {"outcome": "stopped"}))
-
     def _is_too_large(self) -> bool:
-        """Whether the next job wants more slots than there are; then it gets all."""
+        """Whether the next job wants more slots than there are: it gets all."""
         return not self._runs and self._queued[0].devices > len(self._slots)
 
     def _ended(self, run: Run) -> None:
@@ -253,7 +263,7 @@ class Worker:
         with self._lock:
             del self._runs[run.job.place]
             self._known.append(run.job.place)
-            self._free.extend(run.slots)
+            self._free.extend(slot.freed_by(run.job.study) for slot in run.slots)
             well = went_well(run) and run.over is None
             self.finished, self.failed = self.finished + well, self.failed + (not well)
             self._stale = True
@@ -274,7 +284,7 @@ class Worker:
             queued, runs = list(self._queued), list(self._runs.values())
             self._queued.clear()
         for job in queued:
-            threading.Thread(target=self._return, args=(job,), daemon=True).start()
+            threading.Thread(target=_return, args=(self._api, job), daemon=True).start()
         for run in runs:
             run.stop("leaving")
         if runs and time.monotonic() - self._leaving_since > self._engine.grace + _LATE:
@@ -286,6 +296,19 @@ class Worker:
         return not runs
 
 
+def _return(api: Api, job: Job) -> None:
+    """Give back a job that was not begun."""
+    with suppress(UserError):  # its lease runs out
+        api.json(Call("POST", f"{job.path}/tell", {"outcome": "stopped"}))
+
+
+def _pick(free: deque[Slot], job: Job) -> list[Slot]:
+    """Take slots for it: first the one that ran its study last, whose process is up, else the latest used."""
+    first = max(free, key=lambda slot: (slot.study == job.study, slot.freed))
+    free.remove(first)
+    return [first, *(free.pop() for _ in range(min(job.devices - 1, len(free))))]
+
+
 def _share(gpus: Sequence[str], index: int, slots: int) -> tuple[str, ...]:
     """The GPUs of one slot: its own, or one that it shares."""
     if not gpus:
@@ -294,25 +317,27 @@ def _share(gpus: Sequence[str], index: int, slots: int) -> tuple[str, ...]:
 
 
 @contextmanager
-def machine(engine: Engine, slots: int) -> Iterator[None]:
+def machine(engine: Engine, slots: int) -> Iterator[Callable[[], int]]:
     """What all slots have in common: the cores of this machine, or one connection to a Ray cluster.
 
-    Ray takes SIGTERM for itself as it connects: whoever wants it for a worker takes it after that.
+    Gives how many slots there is a place for, to be asked at any time. Ray takes SIGTERM for itself as it
+    connects: whoever wants it for a worker takes it after that.
 
     Raises:
-        StudyError: no cluster answers.
+        StudyError: no cluster answers, or no node of it can hold a job, and none comes in time.
     """
     if engine.name != "ray":
         _share_threads(slots)
-        yield
+        yield lambda: slots
         return
-    from rung.executors.ray import RayCluster
+    from rung.executors.ray import RayCluster, patience
+    from rung.executors.ray_room import Room
 
-    each = engine.needs.cpus if engine.needs is not None else 1.0
+    needs = engine.needs or Needs()
     address = engine.address or os.environ.get("RAY_ADDRESS")
-    cluster = RayCluster(address, max(cores(), ceil(slots * each)))  # the executors of slots use it
+    cluster = RayCluster(address, max(cores(), ceil(slots * needs.cpus)))  # the executors of slots use it
     try:
-        yield
+        yield Room(cluster, needs, 0.0 if cluster.private else patience()).slots
     finally:
         cluster.close()
 

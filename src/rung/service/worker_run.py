@@ -26,9 +26,18 @@ from rung.service.tars import download
 from rung.service.wire import Job, Word
 from rung.service.worker_objectives import Objectives, RefusedError
 from rung.service.worker_outbox import Outbox
-from rung.trials.events import CheckpointDamaged, Event, Failure, JobFailed, JobFinished, Reported
+from rung.trials.events import (
+    CheckpointDamaged,
+    Event,
+    Failure,
+    JobFailed,
+    JobFinished,
+    JobStopped,
+    Reported,
+)
 
 _TICK: Final = 0.2  # seconds until a job is told to stop
+_ROOM: Final = 60.0  # that a job waits for an executor which has no room for it
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,8 @@ class Slot:
         self._engine = engine
         self._setup: Setup | None = None
         self._executor: Executor | None = None
+        self.study: str | None = None  # of its last job
+        self.freed = 0.0  # when that ended, monotonic
 
     def executor(self, setup: Setup) -> Executor:
         """One that runs this; the last job's, if it does.
@@ -74,6 +85,16 @@ class Slot:
             self.close()
             self._executor, self._setup = make_executor(self._engine.name, setup), setup
         return self._executor
+
+    def freed_by(self, study: str) -> Slot:
+        """Itself, which notes that a job of this study has ended."""
+        self.study, self.freed = study, time.monotonic()
+        return self
+
+    def let_go(self, seconds: float) -> None:
+        """Give back its place in a cluster, if it has had no job for so long: others may wait for that."""
+        if self._engine.name == "ray" and time.monotonic() - self.freed > seconds:
+            self.close()
 
     def close(self) -> None:
         """Kill what runs here."""
@@ -174,8 +195,9 @@ class Run:
             download(self._api, job.study, checkpoint, start, job.digest)
             checkpoint = str(start)
         executor = self.slots[0].executor(setup)
-        executor.submit([local_job(job, checkpoint)])
-        self._pump(executor)
+        if self._await_room(executor):
+            executor.submit([local_job(job, checkpoint)])
+            self._pump(executor)
 
     def _setup(self) -> Setup:
         """What the job's executor is to run.
@@ -197,6 +219,22 @@ class Run:
             address=engine.address,
             needs=engine.needs,
         )
+
+    def _await_room(self, executor: Executor) -> bool:
+        """Whether it can be submitted: other nodes of the last job may be at it, or have left the cluster."""
+        job, until = self.job, time.monotonic() + _ROOM
+        while executor.free_slots < job.devices and self._stopping is None and time.monotonic() < until:
+            executor.poll(_TICK)
+            if self._api.rest(_TICK / 4):
+                break
+        if executor.free_slots >= job.devices and self._stopping is None:
+            return True
+        if self._stopping is not None:
+            self.outcome = JobStopped(job.trial, job.attempt)
+            self._outbox.put(self.outcome, leaving=True)
+        else:
+            self._fail(Failure.INTERRUPTED, f"the worker has no room for {job.devices} devices any more")
+        return False
 
     def _pump(self, executor: Executor) -> None:
         """Bring what the job says to the service, and the service's word to the job, until it has ended."""
