@@ -17,10 +17,10 @@ from rung.tabular.evaluate import Saved
 from rung.tabular.finish import Ensemble, choose, last_fit, too_good
 from rung.tabular.model import Evidence, Member, Model
 from rung.tabular.ready import Ready
-from rung.tabular.repeat import NOTHING, Repeated, repeat
+from rung.tabular.repeat import MOST, NOTHING, Repeated, repeat
 from rung.tabular.request import Request
 from rung.tabular.result import FitResult, Held, Progress, Row
-from rung.tabular.search import Search
+from rung.tabular.search import PATIENCE, Search
 from rung.trials.events import Failure, JobFailed, Reported, SessionStarted
 
 if TYPE_CHECKING:
@@ -28,17 +28,27 @@ if TYPE_CHECKING:
 
 _RESERVE = 0.2  # seconds before the end by which the last fits must be done, and
 _SHARE = 0.03  # of the budget
+_REPEATING = 0.4  # of a small budget, for further cross-validations
 _MANY = 0.99  # of the rows being groups of their own, there is nothing to tell
 
 
 class Asked(NamedTuple):
-    """What the fit was called with, when it began (monotonic), and how many threads it may use."""
+    """What the fit was called with, when it began (monotonic), and how many threads it may use.
+
+    Attributes:
+        certain: what is done follows from the plan, not from the clock (on an ordinary machine).
+    """
 
     target: str
     request: Request
     budget: float
     began: float
     threads: int = 1
+    certain: bool = False
+
+    def unhurried(self, deadline: Deadline) -> Deadline:
+        """The deadline, with room for a busy machine where the clock is not to decide."""
+        return deadline.earlier(-PATIENCE) if self.certain else deadline
 
 
 def conclude(
@@ -52,11 +62,11 @@ def conclude(
     """From a search that is over to its result."""
     dataset, study = data.dataset, search.study
     saved = search.saved()
-    ensemble = choose(dataset, saved, end.earlier(0.5 * end.remaining))
+    ensemble = choose(dataset, saved, asked.unhurried(end.earlier(0.5 * end.remaining)))
     by = end.earlier(_RESERVE + _SHARE * asked.budget)
     again = _again(search, ensemble, asked, by)
     if again.times:
-        ensemble = choose(dataset, again.saved, by)
+        ensemble = choose(dataset, again.saved, asked.unhurried(by))
     request = asked.request
     members = last_fit(search, ensemble, by, request.predict_time, refit=request.refit, more=again.pipelines)
     model = _model(data, frame, asked, members, search, ensemble)
@@ -107,7 +117,11 @@ def _again(search: Search, ensemble: Ensemble, asked: Asked, deadline: Deadline)
     if asked.request.refit or asked.request.splitting()[0] == "folds":
         return NOTHING
     members = [(one, search.config(one.trial)) for _, one in ensemble.members if one.trial >= 0]
-    return repeat(search.dataset, members, asked.threads, deadline)
+    most = MOST
+    if asked.certain:
+        one = sum(search.seconds(config) for _, config in members)
+        most = int(_REPEATING * asked.budget * asked.threads / max(one, 1e-9))
+    return repeat(search.dataset, members, asked.threads, asked.unhurried(deadline), most)
 
 
 def _notes(data: Ready, model: Model, repeated: int) -> list[str]:

@@ -135,7 +135,7 @@ class _Terms(NamedTuple):
 
 def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
     """The whole way."""
-    target, asked, budget, began, _ = given
+    target, asked, budget, began = given[:4]
     workers, seed, holdout, study = terms.workers, terms.seed, terms.holdout, terms.study
     if workers is not None and workers < 1:
         raise StudyError(f"workers must be at least 1, not {workers!r}; leave it out for all cores")
@@ -158,7 +158,7 @@ def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
         plan = search.plan(budget, count)
         if plan.certain or end.remaining < _SLACK:  # imports must not use all of it up
             end = Deadline.after(max(budget + _SLACK - (time.monotonic() - began), _SLACK))
-        given = given._replace(threads=count)
+        given = given._replace(threads=count, certain=plan.certain)
         return _run(search, data, frame, given, (plan, end, terms.watch))
     finally:
         search.study.close()

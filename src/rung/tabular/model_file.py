@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rung import __version__
 from rung.errors import DataError
 from rung.tabular.names import listed
+from rung.tabular.skops_loading import load_skops
 from rung.tabular.trust import refused, trusted_names, uses
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ class _Archive(zipfile.ZipFile):
 
 def _write(model: Model, facts: str, card: str | None, file: Any) -> None:
     """What `skops.io.dump` writes, and the manifest; without its indentation, which took most of the time."""
-    import skops.io
+    load_skops()
+    import skops
     from skops.io._utils import SaveContext, get_state
 
     with _Archive(file, "w") as archive:
@@ -249,12 +251,12 @@ def _opened(place: Path) -> tuple[Mapping[str, Any], Any]:
 
 def _rebuilt(path: str | Path, names: Sequence[str]) -> Model:
     """The model; scikit-learn's own warnings about versions, one an estimator, are left to ours."""
-    import skops.io
     from sklearn.exceptions import InconsistentVersionWarning
 
+    io = load_skops()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InconsistentVersionWarning)
-        model: Model = skops.io.load(path, trusted=names)
+        model: Model = io.load(path, trusted=names)
     return model
 
 

@@ -46,8 +46,13 @@ def repeat(
     members: Sequence[tuple[Saved, dict[str, Any]]],
     threads: int,
     deadline: Deadline,
+    most: int = MOST,
 ) -> Repeated:
-    """Evaluate each member, given with its configuration, on further splits as long as the time allows."""
+    """Evaluate each member, given with its configuration, on further splits as long as the time allows.
+
+    Args:
+        most: further splits at most.
+    """
     split = dataset.split
     whole = [(one, config) for one, config in members if one.rows >= len(dataset)]
     if split.number < 2 or split.moments is not None or len(dataset) > MOST_ROWS or not whole:
@@ -56,7 +61,7 @@ def repeat(
     totals: list[NDArray[np.float64]] = [one.prediction.copy() for one, _ in whole]
     pipelines: dict[int, list[Pipeline]] = {one.trial: [] for one, _ in whole}
     times = 0
-    while times < MOST and needed < deadline.remaining:
+    while times < min(most, MOST) and needed < deadline.remaining:
         other = _with_other_folds(dataset, times + 1)
         if other is None:
             break

@@ -29,7 +29,7 @@ _RARE = 0.1  # of the rows: a class with fewer may want a larger weight
 _MANY = 2_000  # rows from which leaving most of a common class out is worth a try
 _SKEWED = 1.5  # skewness from which a target's logarithm is worth a try
 _FIRST = 0.3  # of the time that the first model may take
-_PATIENCE = 1.5  # seconds beyond a small budget that a fit of a small table may plan with
+PATIENCE = 1.5  # seconds beyond a small budget that a fit of a small table may plan with
 _LATE = 5.0  # seconds for a first model where the budget has passed before a trial could begin
 _LEAST = 1.5  # seconds that it is given at least: a busy machine must not leave the user without a model
 
@@ -125,7 +125,7 @@ class Search:
         try:
             margin = min(0.4 + 0.03 * deadline.remaining, 0.3 * deadline.remaining)
             if plan.certain:  # the same on a busy machine: no fit is hurried by a deadline that it will keep
-                margin = -_PATIENCE
+                margin = -PATIENCE
             objective = Evaluation(
                 str(folder.absolute()),
                 self.dataset.metric,
@@ -149,6 +149,10 @@ class Search:
     def config(self, trial: int) -> dict[str, Any]:
         """A trial's configuration."""
         return dict(self.study.space.to_mapping(self.study.history.values[trial]))
+
+    def seconds(self, config: Mapping[str, Any]) -> float:
+        """Predicted, of one evaluation with all rows."""
+        return cost_of(next(one for one in self.chosen if one.name == config["learner"]), self.size)[0]
 
     def metric(self) -> Metric:
         """What trials are judged by."""

@@ -13,6 +13,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple
 
 from rung.errors import DataError
+from rung.tabular.skops_loading import load_skops
 
 PACKAGES: Final = ("rung.tabular", "numpy", "scipy", "sklearn", "lightgbm", "xgboost", "catboost")
 """Packages whose classes may be filled with state."""
@@ -147,6 +148,7 @@ def _array(name: str) -> bool:
 @cache
 def _skops_names(*lists: str) -> frozenset[str]:
     """Names that skops trusts by itself."""
+    load_skops()
     from skops.io import _trusted_types as own
 
     return frozenset(name for which in lists for name in getattr(own, f"{which}_TYPE_NAMES"))
