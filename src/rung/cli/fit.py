@@ -58,6 +58,7 @@ RECORD = "command"  # the topic under which the log keeps what ran
 SAVE = 0.6  # seconds that are kept for writing the files, and
 EXPLAIN = 0.04  # of the budget, but
 MOST = 4.0  # seconds at most, for saying what the model looks at,
+ASIDE = 15  # seconds of budget from which the search waits for workers, so that more can be loaded beside it
 EXPLAINED = 60  # seconds of budget from which forests are explained, for which shap must be loaded
 LEAST = 0.03  # of the budget, one second at most, even where the search ended late
 
@@ -196,7 +197,7 @@ def _read(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
         read_table(order.table)  # says what is wrong with the path
     import threading
 
-    loading = threading.Thread(target=_load_libraries, args=(bool(order.wishes.embed),))
+    loading = threading.Thread(target=_load_libraries, args=(order,))
     loading.start()
     try:
         return _checked(order)
@@ -228,22 +229,27 @@ def _checked(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
     return frame, notes
 
 
-def _load_libraries(pretrained: bool) -> None:
+def _load_libraries(order: Order) -> None:
     from contextlib import suppress
 
     with suppress(ImportError):  # the search's own import will say it
         import rung.tabular.fit
         import rung.tabular.learners.table  # noqa: F401
-    if pretrained:
+    if order.wishes.embed:
         from rung.tabular.pretrained.networks import load_libraries
 
         load_libraries()
+    if order.budget < ASIDE:
+        _load_later(order.budget)
 
 
-def _load_shap() -> None:
+def _load_later(budget: float) -> None:
+    """What only the files at the end need."""
     from rung.tabular.explain.tree_shap import available, load
+    from rung.tabular.skops_loading import load_skops
 
-    if available():
+    load_skops()
+    if budget >= EXPLAINED and available():
         load()
 
 
@@ -260,8 +266,8 @@ def _search(
     from rung.tabular.fit import fit_table
     from rung.tabular.pretrained.embedding import told_to
 
-    if order.budget >= EXPLAINED:
-        Thread(target=_load_shap, daemon=True).start()  # for the report, while the search waits for workers
+    if order.budget >= ASIDE:  # else this process may fit by itself, and what it needs is loaded
+        Thread(target=_load_later, args=(order.budget,), daemon=True).start()
     progress = FitProgress(order.budget, began, {RECORD: dataclasses.asdict(order)})
     with progress.showing(), told_to(output.say):
         result = fit_table(
