@@ -1,5 +1,10 @@
+import bz2
 import gzip
+import importlib.util
+import io
+import lzma
 import os
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.errors import DataError
+from rung.tabular import read
 from rung.tabular.read import read_table
 
 
@@ -28,10 +34,15 @@ BAD = [
     ("a.csv", bytes(range(256)), "binary file"),
     ("a.csv", b"PK\x03\x04rest", "Excel workbook"),
     ("a.csv", b"PAR1rest", "Parquet file: give it the ending .parquet"),
-    ("a.csv", b"a;b;c\n1;2;3\n", "separated by semicolons"),
-    ("a.csv", b"a\tb\n1\t2\n", r"separated by tabs ('\t')"),
-    ("a.csv", b"a|b\n1|2\n", "separated by bars"),
-    ("a.tsv", b"a,b\n1,2\n", "separated by commas (','), and rung expects tabs here; name it .csv"),
+    ("a.csv", b"ARROW1rest", "Feather file: give it the ending .feather"),
+    ("a.csv.zip", b"a,b\n1,2\n", "is not compressed with zip"),
+    ("a.csv.xz", b"a,b\n1,2\n", "is not compressed with xz"),
+    ("a.csv.bz2", bz2.compress(b"a,b\n" + b"1,2\n" * 1000)[:-12], "is cut off"),
+    ("a.feather", b"ARROW1 and no more", "not a whole Feather file"),
+    ("a.json", b"{", "no JSON that can be read"),
+    ("a.json", b"[]", "has no rows"),
+    ("a.jsonl", b"3\n", "holds no table"),
+    ("a.xlsx", b"PK\x03\x04rest", "no workbook that can be read"),
     ("a.csv", b"a,b\n,\nNA,?\n", "all cells of its 2 rows are empty"),
     ("a.csv", b"a,b, a\n1,2,3\n", "columns 1 and 3 are both named 'a'"),
     ("a.csv", b"a,b\n1,2\n\n3,inf\n", "line 4: column 'b' holds an infinite number"),
@@ -40,7 +51,8 @@ BAD = [
     ("a.csv.gz", b"a,b\n1,2\n", "not compressed with gzip"),
     ("a.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 1000, mtime=0)[:-12], "is cut off"),
     ("a.parquet", b"PAR1 and no more", "not a whole Parquet file"),
-    ("a.json", b"{}", "the ending .json names no format"),
+    ("a.json", b"{}", "holds no table: rung reads an array of objects"),
+    ("a.md", b"a,b\n1,2\n", "the ending .md names no format"),
     ("a", b"a,b\n1,2\n", "the ending (none) names no format"),
 ]
 
@@ -120,6 +132,72 @@ def test_formats_agree(tmp_path: Path) -> None:
     for frame in frames:
         assert frame["k"].tolist() == ["x, y", "z\nz"]
         assert frame["n"].tolist() == [1, 2]
+
+
+TEXT = "x,name,when\n1.5,a,2020-01-01\n-3,b,2021-02-03\n1000.25,c,2022-03-04\n"
+
+
+@pytest.mark.parametrize("name", ["t.csv.gz", "t.csv.bz2", "t.csv.xz", "t.csv.zip", "t.zip", "t.txt"])
+def test_compressed_text_is_the_text(tmp_path: Path, name: str) -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr("t.csv", TEXT)
+    pack = {
+        ".gz": gzip.compress,
+        ".bz2": bz2.compress,
+        ".xz": lzma.compress,
+        ".zip": lambda _: file.getvalue(),
+    }
+    data = pack.get(Path(name).suffix, bytes)(TEXT.encode())
+    assert read_table(written(tmp_path, name, data)).equals(read_table(written(tmp_path, "u.csv", TEXT)))
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", ","])
+@pytest.mark.parametrize("ending", [".csv", ".tsv", ".txt"])
+def test_separators_are_found(tmp_path: Path, separator: str, ending: str) -> None:
+    text = TEXT.replace(",", separator)
+    if separator == ";":
+        text = text.replace("1.5", "1,5").replace("1000.25", "1.000,25")
+    found = read_table(written(tmp_path, f"t{ending}", text))
+    assert found.equals(read_table(written(tmp_path, "u.csv", TEXT)))
+
+
+def test_feather_json_and_excel_agree(tmp_path: Path) -> None:
+    frame = read_table(written(tmp_path, "t.csv", TEXT))
+    frame.to_feather(tmp_path / "t.feather")
+    frame.to_json(tmp_path / "t.json", orient="records")
+    frame.to_json(tmp_path / "t.jsonl", orient="records", lines=True)
+    endings = ["feather", "json", "jsonl"]
+    if importlib.util.find_spec("openpyxl"):
+        frame.to_excel(tmp_path / "t.xlsx", index=False)
+        endings.append("xlsx")
+    for ending in endings:
+        pd.testing.assert_frame_equal(
+            read_table(tmp_path / f"t.{ending}"), frame, check_dtype=ending != "json"
+        )
+
+
+def test_numbers_as_people_write_them(tmp_path: Path) -> None:
+    text = 'p,m,k,w\n6.2%,"$1,234.50","1,234",5%\n10 %,-$3,7,much\n,€ 2,"12,000,000",x\n'
+    found = read_table(written(tmp_path, "t.csv", text))
+    assert found["p"].tolist()[:2] == [6.2, 10.0]
+    assert found["m"].tolist() == [1234.5, -3.0, 2.0]
+    assert found["k"].tolist() == [1234, 7, 12_000_000]
+    assert found["w"].tolist() == ["5%", "much", "x"]
+
+
+def test_decimal_commas_beside_a_word(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{i % 10};a\n" for i in range(99))
+    found = read_table(written(tmp_path, "t.csv", f"x;y\n{rows}k.A.;b\n"))
+    assert found["x"].tolist()[:3] == ["0.0", "1.1", "2.2"]
+    assert found["x"].iloc[-1] == "k.A."
+
+
+def test_a_table_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
+    read._standard_input.cache_clear()
+    assert len(read_table("-")) == len(read_table("-")) == 3
+    read._standard_input.cache_clear()
 
 
 def test_names_are_stripped_in_parquet_as_in_text(tmp_path: Path) -> None:

@@ -32,7 +32,12 @@ Report = Annotated[
 
 
 def check(
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE", help="CSV, TSV, Parquet, Feather, JSON or Excel; - is standard input."
+        ),
+    ],
     target: Annotated[
         str | None,
         typer.Option("--target", metavar="COL", help="The column to predict; without it, the columns only."),
@@ -62,11 +67,15 @@ def check(
         _against(table, against, target, report, tuple(trust or ()), json)
         return
     from rung.tabular.audit.check import audit_table
+    from rung.tabular.columns import reading_notes
     from rung.tabular.read import read_table
 
     with patiently() as tell:
         tell("reading the table")
-        audit = audit_table(read_table(table), target, task, tell=tell)
+        frame = read_table(table)
+        audit = audit_table(frame, target, task, tell=tell)
+    for note in reading_notes(frame):
+        output.say(note)
     if report is not None:
         from rung.tabular.audit.page import write_check_page
 
@@ -138,6 +147,7 @@ def _drift(table: str, against: str, target: str | None, trust: tuple[str, ...])
     from rung.errors import DataError
     from rung.tabular.audit.compare import drift_between
     from rung.tabular.audit.drift import drift_from_profile
+    from rung.tabular.formats import is_table
     from rung.tabular.model_file import load_model
     from rung.tabular.read import read_table
 
@@ -153,13 +163,6 @@ def _drift(table: str, against: str, target: str | None, trust: tuple[str, ...])
                 "it again, or give the training table itself to --against"
             )
         return drift_from_profile(read_table(table), profile, tell)
-
-
-def is_table(path: str) -> bool:
-    """Whether the name is a table's."""
-    from rung.tabular.read import READABLE
-
-    return path.lower().endswith((*READABLE, ".pq", ".tab"))
 
 
 def _written(report: Path | None) -> None:

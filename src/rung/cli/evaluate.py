@@ -22,7 +22,8 @@ FEW: Final = 20  # rows of a group below which its interval says little
 def evaluate(  # noqa: PLR0913  # a door
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
     table: Annotated[
-        str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet, with the target.")
+        str,
+        typer.Argument(metavar="TABLE", help="CSV, TSV, Parquet, Feather, JSON or Excel, with the target."),
     ],
     by: Annotated[
         str | None,

@@ -23,7 +23,12 @@ _PIECES: Final = " ▏▎▍▌▋▊▉█"
 
 def explain(  # noqa: PLR0913  # a door
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE", help="CSV, TSV, Parquet, Feather, JSON or Excel; - is standard input."
+        ),
+    ],
     row: Annotated[int, typer.Option(metavar="N", help="Which row, counted from 1, the header left out.")],
     label: Annotated[
         str | None,

@@ -191,7 +191,7 @@ def _read(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Raises:
         DataError: table, target, task, metric or holdout cannot be used: nothing has been written yet.
     """
-    if not Path(order.table).is_file():
+    if order.table != "-" and not Path(order.table).is_file():
         from rung.tabular.read import read_table
 
         read_table(order.table)  # says what is wrong with the path
@@ -206,12 +206,15 @@ def _read(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
 
 
 def _checked(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    from rung.tabular.columns import reading_notes
     from rung.tabular.learners.table import Wanted, fitting
     from rung.tabular.metrics import get_metric
     from rung.tabular.read import read_table
     from rung.tabular.task import check_classes, check_target, guess_task
 
-    frame, notes = check_target(read_table(order.table), order.target)
+    table = read_table(order.table)
+    frame, notes = check_target(table, order.target)
+    notes = (*reading_notes(table), *notes)
     y = frame[order.target]
     request = order.wishes.request(order.task, order.metric)
     request.check(frame, order.target)

@@ -11,7 +11,10 @@ COLUMNS = "Columns"
 CHOICE = "Choice of models"
 _LARGEST = 2**32 - 1  # the last seed that numpy's and scikit-learn's generators take
 
-Table = Annotated[str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet.")]
+Table = Annotated[
+    str,
+    typer.Argument(metavar="TABLE", help="CSV, TSV, Parquet, Feather, JSON or Excel; - is standard input."),
+]
 Target = Annotated[
     str, typer.Option(metavar="COL", help="The column to predict; several with commas between.")
 ]

@@ -21,7 +21,9 @@ def monitor(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
     table: Annotated[
         str,
-        typer.Argument(metavar="TABLE", help="New rows, with the target if it is known: CSV, TSV, Parquet."),
+        typer.Argument(
+            metavar="TABLE", help="New rows, with the target if it is known: CSV, TSV, Parquet, ..."
+        ),
     ],
     fail_on_drift: Annotated[
         bool, typer.Option("--fail-on-drift", help="Exit with 1 if something drifted much or the score fell.")

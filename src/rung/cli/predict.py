@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 
 def predict(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="CSV or TSV (also .gz), or Parquet.")],
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="TABLE", help="CSV, TSV, Parquet, Feather, JSON or Excel; - is standard input."
+        ),
+    ],
     out: Annotated[
         Path | None,
         typer.Option(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from rung.tabular.written import mostly_numbers, plain_numbers
+
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
@@ -28,19 +30,31 @@ MISSING: Final = (
 """Cells that are missing wherever they stand."""
 NO_NUMBER: Final = ("None", "none", "-", "--", ".", "missing", "unknown", "Unknown")
 """Cells that are missing too where everything else is a number; elsewhere they are words."""
+WRITTEN: Final = "written"
+"""The frame's attribute that lists columns of numbers that were written for people."""
+_LOOK: Final = 64  # cells that most columns of words are known by
 _CODE: Final = r"^[+-]?0[0-9xX]"  # a number would lose the zero (or read a hexadecimal one)
 
 
-def from_words(columns: Sequence[pa.ChunkedArray], names: Sequence[str]) -> pd.DataFrame:
-    """The frame of columns of strings: whole numbers, numbers or words each."""
+def from_words(
+    columns: Sequence[pa.ChunkedArray], names: Sequence[str], *, comma: bool = False
+) -> pd.DataFrame:
+    """The frame of columns of strings: whole numbers, numbers or words each.
+
+    Args:
+        comma: whether numbers may have decimal commas.
+    """
     import pandas as pd
 
-    return pd.DataFrame({name: to_pandas(convert(words)) for name, words in zip(names, columns, strict=True)})
+    found = {name: convert(words, comma=comma) for name, words in zip(names, columns, strict=True)}
+    frame = pd.DataFrame({name: to_pandas(cells) for name, (cells, _) in found.items()})
+    frame.attrs[WRITTEN] = [name for name, (_, written) in found.items() if written]
+    return frame
 
 
-def convert(words: pa.ChunkedArray) -> pa.ChunkedArray:
+def convert(words: pa.ChunkedArray, *, comma: bool = False) -> tuple[pa.ChunkedArray, bool]:
     """int64, float64 or string: the narrowest type that holds every cell as it stood, blanks around it
-    aside.
+    aside; and whether they are numbers that were written for people ("$1,234.50", "12 %": `plain_numbers`).
     """
     import pyarrow as pa
     import pyarrow.compute as pc
@@ -48,15 +62,26 @@ def convert(words: pa.ChunkedArray) -> pa.ChunkedArray:
     trimmed = pc.utf8_trim_whitespace(words)
     present = without(trimmed, MISSING)
     if present.null_count == len(present):
-        return present
+        return present, False
     for cells in (present, without(present, NO_NUMBER)):
-        numbers = cast(cells, pa.float64())
-        if numbers is None:
-            continue
-        if numbers.null_count == len(numbers):
-            return present
-        return _narrowed(cells, numbers, present)
-    return present
+        for written in (cells, _plain(cells, comma=comma)):
+            numbers = None if written is None else cast(written, pa.float64())
+            if numbers is None:
+                continue
+            if numbers.null_count == len(numbers):
+                return present, False
+            return _narrowed(written, numbers, present), written is not cells
+    plain = plain_numbers(present, comma=True) if comma else present
+    most = comma and mostly_numbers(plain)
+    return plain if most else present, most
+
+
+def _plain(cells: pa.ChunkedArray, *, comma: bool) -> pa.ChunkedArray | None:
+    """Numbers as a computer writes them, None where the first cells are none; most words are seen at once."""
+    import pyarrow as pa
+
+    some = plain_numbers(cells.slice(0, _LOOK), comma=comma)
+    return plain_numbers(cells, comma=comma) if cast(some, pa.float64()) is not None else None
 
 
 def without(cells: Any, gone: Sequence[str]) -> Any:
@@ -78,7 +103,7 @@ def cast(cells: Any, to: pa.DataType) -> Any:
     import pyarrow.compute as pc
 
     try:
-        pc.cast(cells.slice(0, 64), to)
+        pc.cast(cells.slice(0, _LOOK), to)
         return pc.cast(cells, to)
     except pa.ArrowInvalid:
         return None

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from rung.tabular.cells import MISSING, NO_NUMBER, cast, looks_coded, to_pandas, without
+from rung.tabular.cells import MISSING, NO_NUMBER, WRITTEN, cast, looks_coded, to_pandas, without
+from rung.tabular.written import plain_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,12 +24,13 @@ PIECE: Final = 16 << 20  # bytes of text
 Kind = Literal["words", "numbers", "whole"]
 
 
-class Form(NamedTuple):
+class Layout(NamedTuple):
     """How a text table is written."""
 
     delimiter: str
     names: list[str]
     packed: bool
+    comma: bool = False
 
 
 @dataclass
@@ -41,6 +43,8 @@ class Seen:
         numbers: there is a number.
         whole: all numbers are whole.
         coded: some look like codes, such as 00501.
+        written: some are numbers only as people write them, such as 1,234.
+        comma: whether those may have decimal commas.
     """
 
     words: bool = False
@@ -48,6 +52,8 @@ class Seen:
     numbers: bool = False
     whole: bool = True
     coded: bool = False
+    written: bool = False
+    comma: bool = False
 
     def look(self, words: pa.Array) -> None:
         """Take further cells into account."""
@@ -64,6 +70,10 @@ class Seen:
             cells = _present(words, loose=True)
             numbers = cast(cells, pa.float64())
         if numbers is None:
+            self.written = True
+            cells = plain_numbers(cells, comma=self.comma)
+            numbers = cast(cells, pa.float64())
+        if numbers is None:
             self.words = True
             return
         self.numbers = self.numbers or numbers.null_count < len(numbers)
@@ -78,7 +88,7 @@ class Seen:
         return "whole" if self.whole else "numbers"
 
 
-def read_in_chunks(place: Path, form: Form) -> pd.DataFrame | None:
+def read_in_chunks(place: Path, form: Layout) -> pd.DataFrame | None:
     """The table, its columns as `rung.tabular.cells.convert` has them; None where it has no rows.
 
     Raises:
@@ -87,7 +97,7 @@ def read_in_chunks(place: Path, form: Form) -> pd.DataFrame | None:
     import pandas as pd
     import pyarrow as pa
 
-    seen = [Seen() for _ in form.names]
+    seen = [Seen(comma=form.comma) for _ in form.names]
     rows = 0
     for piece in _pieces(place, form):
         rows += len(piece)
@@ -103,10 +113,16 @@ def read_in_chunks(place: Path, form: Form) -> pd.DataFrame | None:
     for name, cells in zip(form.names, kept, strict=True):
         columns[name] = to_pandas(pa.chunked_array(cells))
         cells.clear()  # one column at a time is there twice
-    return pd.DataFrame(columns, copy=False)
+    frame = pd.DataFrame(columns, copy=False)
+    frame.attrs[WRITTEN] = [
+        name
+        for name, column in zip(form.names, seen, strict=True)
+        if column.written and column.kind != "words"
+    ]
+    return frame
 
 
-def _pieces(place: Path, form: Form) -> Iterator[pa.RecordBatch]:
+def _pieces(place: Path, form: Layout) -> Iterator[pa.RecordBatch]:
     """All cells as strings, the line of names left out."""
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
@@ -147,7 +163,9 @@ def _kept(words: pa.Array, seen: Seen) -> pa.Array:
     plain = _plain(words) if kind == "numbers" else None
     if plain is not None:
         return plain
-    return pc.cast(_present(words, loose=seen.loose), pa.int64() if kind == "whole" else pa.float64())
+    cells = _present(words, loose=seen.loose)
+    cells = plain_numbers(cells, comma=seen.comma) if seen.written else cells
+    return pc.cast(cells, pa.int64() if kind == "whole" else pa.float64())
 
 
 def _plain(words: pa.Array) -> pa.Array | None:

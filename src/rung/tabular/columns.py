@@ -10,7 +10,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from rung.errors import DataError
+from rung.tabular.cells import WRITTEN
 from rung.tabular.names import closest, listed
+from rung.tabular.written import to_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,9 +44,18 @@ _DAYS: Final = (
     "%d-%b-%Y",
     "%d %b %Y",
     "%d %B %Y",
+    "%d-%m-%Y",
+    "%d/%m/%y",
+    "%d.%m.%y",
+    "%d-%b-%y",
+    "%b %d, %Y",
+    "%B %d, %Y",
+    "%A, %d %B %Y",
+    "%A, %B %d, %Y",
+    "%a, %d %b %Y",
 )
 _TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M:%S %p")
-_FORMATS: Final = ("ISO8601", "%B %d, %Y", *(day + time for time in _TIMES for day in _DAYS))
+_FORMATS: Final = ("ISO8601", *(day + time for time in _TIMES for day in _DAYS))
 _SHARE: Final = 0.95  # of the cells must be numbers (or dates) for the column to be one
 _YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole; others are missing
 _LONG: Final = 500_000  # rows from which not every number is looked at, to see how many differ, but
@@ -129,6 +140,17 @@ def column_notes(columns: Iterable[Column]) -> tuple[str, ...]:
     )
 
 
+def reading_notes(frame: pd.DataFrame) -> tuple[str, ...]:
+    """What reading the table took for something else than what its cells say, in sentences."""
+    names = frame.attrs.get(WRITTEN, [])
+    if not names:
+        return ()
+    return (
+        "read as numbers, without thousands marks, currencies and percent signs (--kinds NAME=category keeps "
+        f"levels): {listed(names, 'and', 10)}",
+    )
+
+
 def _infer(name: str, values: pd.Series) -> Column:
     import pandas as pd
 
@@ -171,10 +193,8 @@ def _infer_words(sample: pd.Series, distinct: int, rows: int) -> tuple[str, str 
         sample: of the words, none of them missing.
         distinct, rows: of all of them.
     """
-    import pandas as pd
-
     coded = sample.str.contains(r"^[+-]?0[0-9]", regex=True).any()
-    if not coded and pd.to_numeric(sample, errors="coerce").notna().mean() >= _SHARE:
+    if not coded and to_numbers(sample).notna().mean() >= _SHARE:
         return Kind.NUMBER, None
     if (pattern := _date_format(sample)) is not None:
         return Kind.DATE, pattern
@@ -264,8 +284,7 @@ def _numbers(values: pd.Series) -> object:
     import pandas as pd
 
     if not pd.api.types.is_numeric_dtype(values.dtype):
-        words = values.where(values.isna(), values.astype(str).str.strip())
-        values = pd.to_numeric(words, errors="coerce")
+        values = to_numbers(values.where(values.isna(), values.astype(str).str.strip()))
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     numbers[~np.isfinite(numbers)] = np.nan
     return numbers

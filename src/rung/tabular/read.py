@@ -1,4 +1,4 @@
-"""Tables from files: CSV and TSV (also .gz) and Parquet, as pandas frames whose cells mean what they said.
+"""Tables from files, as pandas frames whose cells mean what they said.
 
 Text is parsed into strings (Arrow's parser, in parallel; a large file twice, piece by piece), and each column
 is converted by what all of its cells are, so that nothing is guessed from the first rows: see
@@ -11,27 +11,39 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import sys
 import zlib
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from rung.errors import DataError
 from rung.tabular.cells import from_words, infinite_row
-from rung.tabular.chunks import LARGE, Form, read_in_chunks
+from rung.tabular.chunks import LARGE, Layout, read_in_chunks
 from rung.tabular.faults import explain_text, line_of_row
+from rung.tabular.formats import (
+    DELIMITERS,
+    READABLE,
+    STDIN,
+    Form,
+    delimiter_of,
+    form_of,
+    is_table,
+    read_frame,
+    unpacked,
+)
 from rung.tabular.names import closest, listed
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-DELIMITERS: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
-READABLE: Final = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 PACKED: Final = 4  # a table with gzip is about so many times smaller
 _MAGIC: Final = {
-    b"PK\x03\x04": "an Excel workbook or another zip file: save its sheet as CSV",
+    b"PK\x03\x04": "an Excel workbook or another zip file: give it the ending .xlsx or .zip",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: save its sheet as CSV",
+    b"ARROW1": "a Feather file: give it the ending .feather",
     b"PAR1": "a Parquet file: give it the ending .parquet",
     b"\x1f\x8b": "compressed with gzip: give it the ending .gz",
     b"%PDF": "a PDF document: export the table as CSV",
@@ -40,36 +52,45 @@ _MAGIC: Final = {
 
 
 def read_table(path: str | Path) -> pd.DataFrame:
-    """The table in the file at `path`, rows in the file's order.
+    """The table in the file at `path` ("-" is standard input), rows in the file's order.
 
-    The ending decides on the format: .csv (commas), .tsv and .tab (tabs), each also with .gz, and .parquet
-    or .pq. Text is UTF-8 (or UTF-16 with its mark); names and cells are stripped of blanks around them. A
-    column is whole numbers (Int64 where cells are missing), numbers, or words; digits with a leading zero
-    stay words ("00501"), and so do booleans. Cells that are empty, NA, NaN, null or ? are missing.
+    The ending decides on the format: .csv, .tsv, .tab and .txt, and .json and .jsonl, each also with .gz,
+    .bz2, .xz or .zip; .parquet, .feather; .xlsx where openpyxl is installed. Cells of text are separated by
+    what the ending says, or else by what the line of names has (commas, semicolons, tabs, bars); after
+    semicolons numbers may have decimal commas. Text is UTF-8 (or UTF-16 with its mark); names and cells are
+    stripped of blanks around them. A column is whole numbers (Int64 where cells are missing), numbers, or
+    words; digits with a leading zero stay words ("00501"), and so do booleans. Cells that are empty, NA,
+    NaN, null or ? are missing.
 
     Raises:
         DataError: the file is missing, cannot be read, or holds no rectangular table with finite numbers.
     """
     place = Path(path)
-    ending = _ending(place)
-    found = _large(place, ending)
+    form = form_of(place)
+    found = _large(place, form)
     if found is None:  # also where something is wrong with a large one: then all of it is looked through
-        data = _bytes(place)
-        if ending in (".parquet", ".pq"):
-            found = _parquet(data, place)
-        else:
-            data = _unpacked(data, place) if place.suffix.lower() == ".gz" else data
-            found = _text(data, DELIMITERS[ending], place)
-    frame = found
-    frame.attrs["folder"] = str(place.absolute().parent)  # where paths in its cells begin
-    return frame
+        data = _standard_input() if str(path) == STDIN else _bytes(place)
+        data = unpacked(data, form.packing, place) if form.packing else data
+        text = form.ending in DELIMITERS
+        found = _text(data, form.ending, place) if text else _framed(data, form.ending, place)
+    found.attrs["folder"] = str(place.absolute().parent)  # where paths in its cells begin
+    return found
 
 
-def _large(place: Path, ending: str) -> pd.DataFrame | None:
+@cache
+def _standard_input() -> bytes:
+    """All of it: a command that reads its table twice gets it twice."""
+    data = sys.stdin.buffer.read()
+    if not data.strip():
+        raise DataError("standard input is empty; a table needs a line of column names and at least one row")
+    return data
+
+
+def _large(place: Path, form: Form) -> pd.DataFrame | None:
     """The table in a large text file; None for any other file, and where something is wrong with it."""
-    if ending not in DELIMITERS or not place.is_file():
+    if form.ending not in DELIMITERS or form.packing not in ("", ".gz") or not place.is_file():
         return None
-    packed = place.suffix.lower() == ".gz"
+    packed = bool(form.packing)
     try:
         if place.stat().st_size < (LARGE // PACKED if packed else LARGE):
             return None
@@ -82,29 +103,15 @@ def _large(place: Path, ending: str) -> pd.DataFrame | None:
     import pyarrow as pa
 
     _refuse_binary(start, place)
-    names = _names(start, DELIMITERS[ending], place)
+    names, delimiter = _names(start, form.ending, place)
     try:
-        frame = read_in_chunks(place, Form(DELIMITERS[ending], names, packed))
+        frame = read_in_chunks(place, Layout(delimiter, names, packed, delimiter == ";"))
     except (pa.ArrowInvalid, OSError):
         return None
     if frame is None or infinite_row(frame) is not None:
         return None
     _refuse_empty(frame, place)
     return frame
-
-
-def _ending(place: Path) -> str:
-    """The ending that names the format, such as `.csv`, lower case, without `.gz`."""
-    parts = [suffix.lower() for suffix in place.suffixes]
-    packed = bool(parts) and parts[-1] == ".gz"
-    ending = (parts[-2] if len(parts) > 1 else "") if packed else (parts[-1] if parts else "")
-    known = ending in DELIMITERS or (ending in (".parquet", ".pq") and not packed)
-    if not known and place.is_file():
-        raise DataError(
-            f"{place}: the ending {place.suffix or '(none)'} names no format that rung reads; "
-            f"save the table as one of {listed(READABLE)}"
-        )
-    return ending
 
 
 def _bytes(place: Path) -> bytes:
@@ -135,37 +142,25 @@ def _missing(place: Path) -> NoReturn:
 
 
 def _tables_in(folder: Path) -> str:
-    names = sorted(p.name for p in folder.iterdir() if p.name.lower().endswith((*READABLE, ".pq", ".tab")))
+    names = sorted(p.name for p in folder.iterdir() if p.is_file() and is_table(p.name))
     return f" (tables there: {listed(names, 'and', 5)})" if names else ""
 
 
-def _unpacked(data: bytes, place: Path) -> bytes:
-    try:
-        return gzip.decompress(data)
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        what = (
-            "is cut off"
-            if isinstance(error, EOFError)
-            else "is not compressed with gzip, whatever its ending says"
-        )
-        raise DataError(f"{place} {what}; write it again, or take the ending .gz away") from error
-
-
-def _text(data: bytes, delimiter: str, place: Path) -> pd.DataFrame:
+def _text(data: bytes, ending: str, place: Path) -> pd.DataFrame:
     """The table in delimited text."""
     import pyarrow as pa
 
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         data = data.decode("utf-16", errors="replace").encode()
     _refuse_binary(data, place)
-    names = _names(data, delimiter, place)
+    names, delimiter = _names(data, ending, place)
     try:
         words = _words(data, delimiter, len(names))
     except pa.ArrowInvalid as error:
         raise explain_text(data, delimiter, place, str(error)) from error
     if len(words) == 0:
         raise DataError(f"{place} has column names and no row below them; a table needs at least one row")
-    frame = from_words(words.columns, names)
+    frame = from_words(words.columns, names, comma=delimiter == ";")
     if (hit := infinite_row(frame)) is not None:
         line = line_of_row(data, delimiter, hit[1])
         raise DataError(
@@ -187,31 +182,18 @@ def _refuse_binary(data: bytes, place: Path) -> None:
         )
 
 
-def _names(data: bytes, delimiter: str, place: Path) -> list[str]:
-    """The column names of the first line that is not empty."""
-    text = io.StringIO(data[: 1 << 20].decode("utf-8-sig", errors="replace"), newline="")
+def _names(data: bytes, ending: str, place: Path) -> tuple[list[str], str]:
+    """The column names of the first line that is not empty, and what separates them."""
+    text = data[: 1 << 20].decode("utf-8-sig", errors="replace")
+    delimiter = delimiter_of(text.lstrip().partition("\n")[0], ending)
     try:
-        first = next(row for row in csv.reader(text, delimiter=delimiter) if row)
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+        first = next(row for row in rows if row)
     except (csv.Error, StopIteration) as error:
         raise DataError(
             f"{place}, line 1: no line of column names can be read there; save the table again"
         ) from error
-    _refuse_delimiter(first, delimiter, place)
-    return unique_names([name.strip() for name in first], str(place))
-
-
-def _refuse_delimiter(first: list[str], delimiter: str, place: Path) -> None:
-    if len(first) > 1:
-        return
-    words = {";": "semicolons", "\t": "tabs", "|": "bars", ",": "commas"}
-    found = [d for d in words if d != delimiter and d in first[0]]
-    if found:
-        best = max(found, key=first[0].count)
-        cure = {",": "name it .csv", "\t": "name it .tsv"}.get(best, f"save it with {words[delimiter]}")
-        raise DataError(
-            f"{place}, line 1: the cells are separated by {words[best]} ({best!r}), "
-            f"and rung expects {words[delimiter]} here; {cure}"
-        )
+    return unique_names([name.strip() for name in first], str(place)), delimiter
 
 
 def unique_names(names: list[str], where: str) -> list[str]:
@@ -254,22 +236,13 @@ def _refuse_empty(frame: pd.DataFrame, place: Path) -> None:
         )
 
 
-def _parquet(data: bytes, place: Path) -> pd.DataFrame:
-    import pyarrow as pa
-    from pyarrow import parquet
-
-    try:
-        table = parquet.read_table(pa.BufferReader(data))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
-        raise DataError(
-            f"{place} is not a whole Parquet file ({str(error).split('.')[0]}); write it again"
-        ) from error
-    names = unique_names([str(name).strip() for name in table.column_names], str(place))
-    if len(table) == 0 or not names:
+def _framed(data: bytes, ending: str, place: Path) -> pd.DataFrame:
+    """The table in a file that is no delimited text."""
+    frame = read_frame(data, ending, place)
+    names = unique_names([str(name).strip() for name in frame.columns], str(place))
+    if len(frame) == 0 or not names:
         raise DataError(f"{place} has no rows; a table needs at least one")
-    frame: pd.DataFrame = table.rename_columns(names).to_pandas(
-        integer_object_nulls=False, ignore_metadata=True
-    )
+    frame = frame.set_axis(names, axis=1)
     if (hit := infinite_row(frame)) is not None:
         raise DataError(
             f"{place}, row {hit[1] + 1}: column {hit[0]!r} holds an infinite number; empty the cell or put "

@@ -1,0 +1,72 @@
+"""Numbers as people write them: with thousands marked, a currency, a percent sign, a decimal comma."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+_MONEY: Final = "(?:[$€£¥]|EUR|USD|GBP|CHF)"
+_GAP: Final = "[ \u00a0\u202f]?"
+_NUMBER: Final = (
+    f"^(?:{_MONEY}{_GAP})?[+-]?(?:{_MONEY}{_GAP})?"
+    "(?:[0-9]{{1,3}}(?:[{mark}'\u2019\u00a0\u202f][0-9]{{3}})+|[0-9]+)(?:[{point}][0-9]+)?"
+    f"{_GAP}(?:%|{_MONEY})?$"
+)
+_POINT: Final = _NUMBER.format(mark=",", point=".")
+_COMMA: Final = _NUMBER.format(mark=".", point=",")
+_BESIDE: Final = f"{_MONEY}|[%'\u2019\u00a0\u202f ]"
+_BARE: Final = r"^[+-]?[0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?$"
+_SHARE: Final = 0.95  # of the cells must be numbers so written; what the others hold is then said
+
+
+def plain_numbers(words: Any, *, comma: bool = False) -> Any:
+    """The words with every number that is written for people as a computer writes it, others as they stand.
+
+    `1,234.50`, `$1'234.5`, `12 %` and `5 EUR` become 1234.50, 1234.5, 12 and 5; with decimal commas
+    `1.234,5` becomes 1234.5. A percent sign or a currency is left out, not computed with.
+
+    Args:
+        words: a pyarrow array (or chunked array) of strings.
+        comma: whether the comma is the decimal sign, as where cells are separated by semicolons.
+    """
+    import pyarrow.compute as pc
+
+    written = pc.match_substring_regex(words, _COMMA if comma else _POINT)
+    if not pc.any(written).as_py():
+        return words
+    bare = pc.replace_substring_regex(words, _BESIDE, "")
+    if comma:
+        bare = pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
+    else:
+        bare = pc.replace_substring(bare, ",", "")
+    return pc.if_else(pc.fill_null(written, False), bare, words)
+
+
+def mostly_numbers(cells: pa.ChunkedArray) -> bool:
+    """Whether 95 % of the cells that are there are numbers as computers write them."""
+    import pyarrow.compute as pc
+
+    there = len(cells) - cells.null_count
+    hits = pc.sum(pc.match_substring_regex(cells, _BARE)).as_py() or 0
+    return bool(there and hits >= _SHARE * there)
+
+
+def to_numbers(words: pd.Series) -> pd.Series:
+    """float64 of words, NaN where they are no numbers: those of `plain_numbers` are.
+
+    Args:
+        words: without blanks around them; missing ones may be among them.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    numbers = pd.to_numeric(words, errors="coerce")
+    rest = numbers.isna() & words.notna()
+    if rest.any():
+        plain = plain_numbers(pa.array(words[rest].astype(str), pa.string()))
+        numbers = numbers.astype(float)
+        numbers[rest] = pd.to_numeric(plain.to_pandas(), errors="coerce").to_numpy()
+    return numbers
