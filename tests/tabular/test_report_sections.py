@@ -131,7 +131,7 @@ def test_failures_are_told_with_their_reasons() -> None:
     object.__setattr__(found, "failures", {"out of\nmemory": 1, "too slow": 4})
     object.__setattr__(found, "failed", 5)
     assert failures(found) == [("too slow", 4), ("out of memory", 1)]
-    assert "Why there was none: too slow (4); out of memory (1)." in _page(found, Findings())
+    assert "Why they have none: too slow (4); out of memory (1)." in _page(found, Findings())
 
 
 def test_the_score_has_its_interval() -> None:

@@ -23,6 +23,7 @@ def y(values: object, **kinds: object) -> pd.Series:
         (list(range(21)) * 20, "regression", ()),
         ([1, 2, 3, 4], "regression", ()),
         ([0.5, 1.5, 2.5] * 10, "regression", ()),
+        ([0, 1, 2, 3] * 10 + [9], "regression", ()),
     ],
 )
 def test_the_guess(values: list[object], kind: str, classes: tuple[object, ...]) -> None:

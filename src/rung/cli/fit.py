@@ -271,7 +271,8 @@ def _search(
 
     if order.budget >= ASIDE:  # else this process may fit by itself, and what it needs is loaded
         Thread(target=_load_later, args=(order.budget,), daemon=True).start()
-    progress = FitProgress(order.budget, began, {RECORD: dataclasses.asdict(order)})
+    record = dataclasses.replace(order, out=order.alone or order.out, alone=None)
+    progress = FitProgress(order.budget, began, {RECORD: dataclasses.asdict(record)})
     with progress.showing(), told_to(output.say):
         result = fit_table(
             frame,

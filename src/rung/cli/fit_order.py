@@ -31,6 +31,7 @@ class Order:
     executor: str | None = None
     address: str | None = None
     needs: str | None = None
+    alone: str | None = None  # where this target's model would go by itself, if it becomes part of a file
 
     @property
     def engine(self) -> Engine | None:
@@ -55,5 +56,5 @@ class Order:
         for option, value in given.items():
             words += [] if value is None else [option, str(value)]
         words += self.wishes.words()
-        words += ["--seed", str(self.seed), "--out", self.out, "--report", self.report]
+        words += ["--seed", str(self.seed), "--out", self.alone or self.out, "--report", self.report]
         return shlex.join(words + ([] if storage == DEFAULT_STORAGE else ["--storage", shown(storage)]))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rung.tabular.result import FitResult
 
 SHOWN = 10  # rows of the leaderboard
+LARGE = 1e6  # where five places behind the point say nothing
 
 
 def announce(order: Order, frame: pd.DataFrame, notes: tuple[str, ...]) -> None:
@@ -53,20 +54,25 @@ def outcome(order: Order, result: FitResult, storage: str, *, json: bool, interr
         _print(result, storage)
     for note in result.notes[1:]:
         output.say(note)
-    output.say(f"model   {order.out} ({spoken_size(Path(order.out).stat().st_size)})")
+    if order.alone is None:
+        output.say(f"model   {order.out} ({spoken_size(Path(order.out).stat().st_size)})")
     output.say(f"report  {order.report} ({spoken_size(Path(order.report).stat().st_size)})")
     if interrupted:
         output.say(
             f"interrupted; everything is saved. Go on with: {command('resume', result.study, storage)}"
         )
         return
-    output.say(
-        f"next    {shlex.join(['rung', 'predict', order.out, order.table, '--out', 'predictions.csv'])}"
-    )
+    if order.alone is None:
+        output.say(f"next    {prediction(order)}")
     if output.verbose():
         output.say(
             f"study {result.study} in {shown(storage)}: {result.trials} trials, {result.failed} failed"
         )
+
+
+def prediction(order: Order) -> str:
+    """The command that predicts with the model."""
+    return shlex.join(["rung", "predict", order.out, order.table, "--out", "predictions.csv"])
 
 
 def _print(result: FitResult, storage: str) -> None:
@@ -80,7 +86,7 @@ def _print(result: FitResult, storage: str) -> None:
         cells = (
             str(row.rank),
             row.learner,
-            f"{row.score:.5f}",
+            _number(row.score),
             f"{row.rows:,}",
             f"{row.seconds:.2f}",
             weight,
@@ -126,7 +132,10 @@ def _members(count: int) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.5f}"
+    """Five places, fewer digits of what is large."""
+    if value is None:
+        return ""
+    return f"{value:.5f}" if abs(value) < LARGE else f"{value:.7g}"
 
 
 def _plain(order: Order, result: FitResult) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from rung.cli import output
 from rung.cli.fit_order import Order
+from rung.cli.fit_outcome import prediction
+from rung.cli.sizes import spoken_size
 
 
 def targets_of(table: str, target: str) -> list[str]:
@@ -39,7 +41,7 @@ def run_several(order: Order, targets: list[str], run: Callable[[Order, float], 
     """
     from rung.tabular.several import save_several
 
-    report = Path(order.report)
+    report, whole = Path(order.report), Path(order.out)
     with tempfile.TemporaryDirectory(dir=Path(order.out).absolute().parent) as folder:
         files = {}
         for number, target in enumerate(targets):
@@ -51,9 +53,11 @@ def run_several(order: Order, targets: list[str], run: Callable[[Order, float], 
                 target=target,
                 budget=order.budget / len(targets),
                 out=str(files[target]),
+                alone=str(whole.with_name(f"{whole.stem}-{target}{whole.suffix}")),
                 report=str(report.with_name(f"{report.stem}-{target}{report.suffix}")),
                 wishes=dataclasses.replace(order.wishes, drop=(*order.wishes.drop, *others)),
             )
             run(one, time.monotonic())
         save_several(files, order.out)
-    output.say(f"models of {len(targets)} targets in {order.out}")
+    output.say(f"model   {order.out} ({spoken_size(whole.stat().st_size)}), of {len(targets)} targets")
+    output.say(f"next    {prediction(order)}")

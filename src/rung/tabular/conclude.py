@@ -108,6 +108,8 @@ def _failures(search: Search) -> dict[str, int]:
     for event in search.study.events():
         if isinstance(event, JobFailed) and event.failure != Failure.INTERRUPTED:
             reason = (event.message or str(event.failure)).strip().splitlines()[-1][:200]
+            if "rung.Stopped" in reason:  # how a trial says that it would not be done in time
+                reason = "it would have taken longer than the time that was left"
             found[reason] = found.get(reason, 0) + 1
     return found
 

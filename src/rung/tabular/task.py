@@ -116,7 +116,7 @@ def guess_task(y: pd.Series, asked: str | None = None, positive: Any = None) -> 
     """The task that the target's values ask for, or the one asked for.
 
     Two different values are binary; words, booleans and at most 20 different whole numbers (each, on
-    average, five times or more) are classes; other numbers are regression.
+    average, five times or more, and none once only) are classes; other numbers are regression.
 
     Args:
         asked: "binary", "multiclass", "regression", or "quantile:0.9" for that quantile.
@@ -229,6 +229,7 @@ def _guess(y: pd.Series, distinct: int) -> str:
         return "multiclass"
     whole = bool((y.astype(float) % 1 == 0).all())
     few = distinct <= MOST_CLASSES and distinct * 5 <= len(y)
+    few = few and int(y.value_counts().min()) > 1  # a long tail is a count's
     return "multiclass" if whole and few else "regression"
 
 

@@ -105,7 +105,7 @@ def _of_classes(result: FitResult, rows: Judged) -> list[Picture]:
     shown = [k for k in shown if 0 < counts[k] < len(rows.y)]
     found: list[Picture] = []
     if shown:
-        each = "each class against the others" if len(names) > 2 else f"each threshold on P({names[1]})"
+        each = "Each class against the others" if len(names) > 2 else f"Each threshold on P({names[1]})"
         fewer = f"; the {len(shown)} most frequent classes" if len(names) > len(shown) > 1 else ""
         roc = [Line(names[k], _roc(rows.prediction[:, k], rows.y == k)) for k in shown]
         recall = [Line(names[k], _precision(rows.prediction[:, k], rows.y == k)) for k in shown]
@@ -113,7 +113,7 @@ def _of_classes(result: FitResult, rows: Judged) -> list[Picture]:
         found += [
             (
                 "ROC curve",
-                f"{each.capitalize()}{fewer}; the dashed line is chance.",
+                f"{each}{fewer}; the dashed line is chance.",
                 charts.lines_chart(roc, "false positive rate", "true positive rate", unit=True),
             ),
             (
