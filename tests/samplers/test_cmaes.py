@@ -202,6 +202,16 @@ def test_a_flat_function_restarts_elsewhere_with_twice_the_population(recorder):
     assert record.history.sampler.now.population == 4
 
 
+def test_generations_whose_quartiles_are_equal_teach_nothing_until_one_has_a_range(recorder):
+    space = compile_space(Space({"a": Float(0, 1), "b": Categorical(["x", "y", "z"])}))
+    sampler, loss = CmaesSampler(), iter([0.0] + [1.0] * 60 + list(range(60)))
+    record = recorder(sampler, space)
+    for number in range(121):
+        suggestion = sampler.suggest(space, record.history, Request(1), Rng(0, number))
+        record.trial(suggestion.values, float(next(loss)), 1, suggestion.origin)
+    assert record.history.sampler.age > 0
+
+
 def test_which_distribution_a_space_has(recorder):
     kinds = {
         Numbers: [{"x": Float(0, 1)}, {"n": Integer(1, 9)}, {"x": Float(0, 1), "o": Ordinal([1, 2, 3])}],

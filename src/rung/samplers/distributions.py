@@ -188,6 +188,7 @@ class Mixed:
         )
         self.population: int = self._library.population_size
         self._broken = False
+        self._ranged = not len(continuous)  # penalties of what left the space need a range of values
 
     def draw(self, seed: int, count: int) -> list[Draw]:
         library = copy.deepcopy(self._library)
@@ -222,9 +223,11 @@ class Mixed:
         return dataclasses.replace(solution, c=one_hot, _v_raw=raw)
 
     def learn(self, told: list[tuple[Any, float]]) -> None:
-        """A generation of equal values is passed over: the library's penalties need a range."""
-        values = [value for _, value in told]
-        if min(values) == max(values):
+        """Generations are passed over until one has the range that the library needs: between quartiles."""
+        values = sorted(value for _, value in told)
+        quartiles = values[len(values) // 4], values[3 * len(values) // 4]
+        self._ranged = self._ranged or quartiles[0] < quartiles[1]
+        if not self._ranged or values[0] == values[-1]:
             return
         with np.errstate(all="ignore"):
             self._library.tell(list(told))
