@@ -4,13 +4,14 @@ import httpx
 import pytest
 
 from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError, UserError
-from rung.service import local_token
+from rung.service import http, local_token
 from rung.service.http import Api, AwayError, Call, NotAllowedError, find_token, service_url
+from rung.service.shared import ELSEWHERE
 
 URL = "http://127.0.0.1:9"
 
 
-def api(*answers, patience=30.0, token="rung_secret"):
+def api(*answers, patience=30.0, token="rung_secret", url=URL):
     """One whose service gives these answers, one a request; the requests are kept."""
     left, seen = list(answers), []
 
@@ -21,7 +22,7 @@ def api(*answers, patience=30.0, token="rung_secret"):
             raise given
         return given
 
-    made = Api(URL, token, patience, httpx.MockTransport(answer))
+    made = Api(url, token, patience, httpx.MockTransport(answer))
     made.waits = []
     made.rest = lambda seconds: made.waits.append(seconds)  # no time passes
     return made, seen
@@ -125,3 +126,42 @@ def test_which_addresses_are_a_services():
     with pytest.raises(UserError, match="holds a user") as raised:
         service_url("https://ann:hush@rung.example.org")
     assert "hush" not in str(raised.value)
+
+
+def test_of_several_services_the_next_one_is_asked_and_no_time_lost():
+    made, seen = api(
+        httpx.ConnectError("refused"),
+        httpx.Response(200, json=1),
+        httpx.Response(200, json=2),
+        problem(409, ELSEWHERE),
+        httpx.Response(200, json=3),
+        httpx.Response(200, json=4),
+        url=f"{URL}, http://other:1/",
+    )
+    here = "127.0.0.1"
+    assert [made.json(Call("GET", "/a")) for _ in range(4)] == [1, 2, 3, 4]
+    assert [request.url.host for request in seen] == [here, "other", "other", "other", here, "other"]
+    assert made.waits == [0.0, 0.0]
+
+
+def test_a_study_that_runs_elsewhere_for_good_is_said(monkeypatch):
+    monkeypatch.setattr(http, "_ELSEWHERE", -1.0)
+    made, _ = api(problem(409, ELSEWHERE, "there"), url=f"{URL},http://other:1")
+    with pytest.raises(ConflictError, match="there"):
+        made.json(Call("GET", "/a"))
+    made, _ = api(problem(409, ELSEWHERE, "there"))
+    with pytest.raises(ConflictError, match="there"):
+        made.json(Call("GET", "/a"))
+
+
+def test_each_of_several_services_is_shown_its_own_token(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    urls = "http://127.0.0.1:7001,http://127.0.0.1:7002"
+    tokens = [local_token.keep(port) for port in (7001, 7002)]
+    assert find_token(urls) is None
+    made, seen = api(problem(401), problem(401), *[httpx.Response(200, json=1)] * 2, url=urls, token=None)
+    made.json(Call("GET", "/a"))
+    made.turn_from(0)
+    made.json(Call("GET", "/a"))
+    shown = [request.headers.get("Authorization") for request in seen]
+    assert shown == [None, None, *(f"Bearer {token}" for token in tokens)]

@@ -224,3 +224,62 @@ def test_a_gang_on_a_ray_worker_has_room_for_all_its_devices(tmp_path):
         slots = [worker_run.Slot(engine) for _ in range(3)]
         run = worker_run.Run(None, job, slots, engine, objectives, print, print)
         assert run._setup().workers == workers
+
+
+class Nodes:
+    """An executor whose last job is still being left by other nodes for some polls."""
+
+    def __init__(self, polls):
+        self.polls = polls
+        self.submitted = []
+
+    @property
+    def free_slots(self):
+        return 0 if self.polls else 1
+
+    def poll(self, timeout):
+        self.polls -= 1
+        return []
+
+
+def test_a_job_waits_for_other_nodes_of_the_last_one_and_gives_up(tmp_path, monkeypatch):
+    from rung.service import worker_run
+    from rung.service.wire import Job
+
+    monkeypatch.setattr(worker_run, "_ROOM", 0.1)
+    given = {"study": "a", "trial": 0, "attempt": 0, "config": {}, "start": 0, "until": 1, "seed": 0}
+    job = msgspec.convert({**given, "resource": None, "checkpoint": None, "gates": []}, Job)
+    api = SimpleNamespace(rest=lambda seconds: False, json=lambda call: told.append(call.body) or {})
+    told = []
+
+    def waits(polls, stop=None):
+        engine = worker_run.Engine("ray", tmp_path)
+        run = worker_run.Run(api, job, [worker_run.Slot(engine)], engine, None, print, print)
+        if stop:
+            run.stop(stop)
+        found = run._await_room(Nodes(polls), 1)
+        run._outbox.settle()
+        run._outbox.close()
+        return found
+
+    assert waits(3)
+    assert not told
+    assert not waits(10**9)
+    assert not waits(10**9, "leaving")
+    assert [body["outcome"] for body in told] == ["stopped", "stopped"], "it costs the trial no try"
+
+
+def test_a_job_goes_to_the_slot_that_ran_its_study(tmp_path):
+    from collections import deque
+
+    from rung.service import worker_run
+    from rung.service.worker import _pick
+
+    engine = worker_run.Engine("local", tmp_path)
+    slots = [worker_run.Slot(engine, number) for number in range(4)]
+    for number, study in ((0, "a"), (1, "b"), (2, "b")):
+        slots[number].freed_by(study).freed = float(number + 1)
+    free = deque(slots)
+    assert [slot.number for slot in _pick(free, SimpleNamespace(study="a", devices=1))] == [0]
+    assert [slot.number for slot in _pick(free, SimpleNamespace(study="c", devices=1))] == [2]
+    assert [slot.number for slot in _pick(free, SimpleNamespace(study="b", devices=2))] == [1, 3]

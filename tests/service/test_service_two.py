@@ -6,7 +6,7 @@ import multiprocessing
 
 import pytest
 
-from rung.errors import ConflictError, UserError
+from rung.errors import ConflictError, StorageError, UserError
 from rung.service.accounts import Accounts
 from rung.service.hosting import Told
 from rung.service.hub import Hub
@@ -110,7 +110,10 @@ def test_the_other_takes_over_what_a_service_lets_go_of(two):
     key = one.hub.create(NewStudy(name="a", **NEW), "ann").key
     grant = one.hub.study("a").ask("w", "", 1000.0)
     one.hub.close()
-    other.later()
+    for asked in (lambda: other.hub.study("a"), lambda: other.hub.tell("a", 0, 0, Told("stopped"))):
+        with pytest.raises(StorageError, match="is being taken up: try again"):
+            asked()
+    other.hub.tick()
     assert other.hub.running(key) is not None
     assert other.hub.tell("a", grant.trial, grant.attempt, Told("finished", {"loss": 1.0})) is False
 

@@ -5,12 +5,17 @@ import time
 import pytest
 
 import rung
+from rung.service import worker as worker_module
 from rung.service.worker_objectives import Objectives, RefusedError
 from rung.trials import events as ev
 from support.lending import HAVE, SPACE, begin, until, working
 from support.live_service import live
 
 pytestmark = pytest.mark.usefixtures("objectives_on_the_path")
+
+
+# FastAPI silences it while it makes an app, which another service's thread may undo in that moment.
+two_services = pytest.mark.filterwarnings("ignore:The 'alias' attribute")
 
 
 def log_of(client, name):
@@ -108,6 +113,43 @@ def test_a_service_that_restarts_costs_nothing(tmp_path, monkeypatch):
         reports = [(event.trial, event.resource) for event in log if isinstance(event, ev.Reported)]
         assert len(reports) == len(set(reports))
         assert not [event for event in log if isinstance(event, ev.JobFailed)]
+
+
+@two_services
+def test_a_worker_of_a_service_that_ended_goes_on_with_the_next_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("RUNG_TEST_EPOCH", "0.05")
+    with live(tmp_path / "rung.db") as other:
+        one = other.beside().start()
+        urls = f"{one.url},{other.url}"
+        with (
+            rung.Client(urls, one.tokens["ann"]) as client,
+            working(one, tmp_path / "w", slots=2, url=urls) as worker,
+        ):
+            begin(client, "moved", trials=9)
+            until(lambda: client.study("moved").finished >= 1)
+            one.stop()
+            until(lambda: client.study("moved").state == "done")
+            assert [each["name"] for each in client.workers()] == ["w"]
+            assert worker.said == []
+            log = log_of(client, "moved")
+        assert sum(isinstance(event, ev.SessionStarted) for event in log) == 2
+        reports = [(event.trial, event.resource) for event in log if isinstance(event, ev.Reported)]
+        assert len(reports) == len(set(reports))
+        assert not [event for event in log if isinstance(event, ev.JobFailed)]
+
+
+@two_services
+def test_a_worker_without_a_job_looks_at_the_next_service(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker_module, "_TURN", 0.2)
+    with live(tmp_path / "rung.db") as other:
+        one = other.beside().start()
+        with (
+            rung.Client(other.url, one.tokens["ann"]) as client,
+            working(one, tmp_path / "w", url=f"{one.url},{other.url}"),
+        ):
+            begin(client, "there", "plain", resource=None, trials=3)
+            until(lambda: client.study("there").state == "done")
+        one.stop()
 
 
 def test_which_objectives_a_worker_has():

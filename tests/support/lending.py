@@ -15,9 +15,9 @@ HAVE = "objectives_that_workers_have"  # of tests/service, which is to be on the
 
 
 @contextmanager
-def working(service, folder, slots=2, grace=5.0, name="w"):
+def working(service, folder, slots=2, grace=5.0, name="w", url=None):
     said = []
-    api = Api(service.url, service.tokens["root"], patience=float("inf"))
+    api = Api(url or service.url, service.tokens["root"], patience=float("inf"))
     engine = Engine("local", folder, grace=grace)
     worker = Worker(api, Lent(name, slots), engine, Objectives(), said.append)
     worker.said = said

@@ -1,5 +1,6 @@
 """A service that listens on loopback, in a thread of the test's own process."""
 
+import copy
 import threading
 from contextlib import contextmanager
 
@@ -31,6 +32,12 @@ class Live:
     @property
     def url(self):
         return f"http://127.0.0.1:{self.port}"
+
+    def beside(self):
+        """Another one over the same storage, with the same users."""
+        other = copy.copy(self)
+        other.port = 0
+        return other
 
     def start(self):
         self._accounts = Accounts(self.storage)

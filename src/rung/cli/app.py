@@ -85,7 +85,8 @@ def root(
             "--service",
             metavar="URL",
             envvar="RUNG_SERVICE",
-            help="Work on the studies of a service, as http://127.0.0.1:8080, in place of --storage.",
+            help="Work on the studies of a service, as http://127.0.0.1:8080, in place of --storage; of "
+            "several over one storage, with commas, the first that answers.",
         ),
     ] = None,
     token_file: Annotated[

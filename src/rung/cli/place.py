@@ -58,10 +58,10 @@ def choose(context: typer.Context, url: str | None, token_file: str | None) -> N
     if url is None:
         service.set(None)
         return
-    from rung.service.http import service_url
+    from rung.service.http import service_urls
 
     typed = _typed(context, "service")
-    service.set(Service(service_url(url), token_file, typed))
+    service.set(Service(",".join(service_urls(url)), token_file, typed))
 
 
 def placed(context: typer.Context, storage: str) -> str:

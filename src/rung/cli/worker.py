@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rung.cli import output
+from rung.cli.exits import BAD_INPUT
 from rung.cli.place import service as named_service
 from rung.errors import UserError
 
@@ -24,8 +25,13 @@ _SHOWN = 10.0  # seconds between two plain lines, if anything changed
 
 
 Service = Annotated[
-    str | None,
-    typer.Option("--service", metavar="URL", envvar="RUNG_SERVICE", help="Where the service is."),
+    list[str] | None,
+    typer.Option(
+        "--service",
+        metavar="URL",
+        envvar="RUNG_SERVICE",
+        help="Where the service is. Repeatable: of several over one storage the first that answers.",
+    ),
 ]
 Slots = Annotated[int, typer.Option("--slots", min=1, help="Jobs at once.")]
 Executor = Annotated[str, typer.Option("--executor", metavar="local|ray", help="What runs them.")]
@@ -84,6 +90,7 @@ def worker(  # noqa: PLR0913  # a door
 
     Jobs are functions that this machine has: of modules in the working folder, or installed. No code is sent.
     """
+    from rung.executors.ray_errors import ClusterLostError
     from rung.executors.setup import Engine as Asked
     from rung.service.http import Api, find_token
     from rung.service.worker import Lent, Worker, machine
@@ -100,20 +107,23 @@ def worker(  # noqa: PLR0913  # a door
     engine = Engine(executor, (folder or _home(called)).absolute(), grace, asked.address, asked.needs)
     lent = Lent(called, slots, _pairs(label or [], "--label"))
     known = Objectives(objectives or [], _programs(program or []))
-    output.say(f"{called} lends {slots} slot{'' if slots == 1 else 's'} to {api.url}; Ctrl-C ends it")
+    output.say(f"{called} lends {slots} slot{'' if slots == 1 else 's'} to {api.names}; Ctrl-C ends it")
     try:
         with machine(engine, slots) as room:
             if (there := room()) < slots:
                 output.say(f"the cluster has room for {there} of them now; others are used when nodes join")
             _run(Worker(api, lent, engine, known, output.say, room))
+    except ClusterLostError as error:
+        output.fail(str(error))
+        os._exit(BAD_INPUT)  # threads of Ray would crash in the interpreter's own way out
     finally:
         api.close()
 
 
-def _service(typed: str | None, token_file: str | None) -> tuple[str, str | None]:
+def _service(typed: Sequence[str] | None, token_file: str | None) -> tuple[str, str | None]:
     """Where the service is and which file has the token: typed here, or before the command."""
     before = named_service.get()
-    url = typed or (before.url if before else None)
+    url = ",".join(typed or ()) or (before.url if before else None)
     if url is None:
         raise UserError("say whom to work for: --service URL, or RUNG_SERVICE")
     return url, token_file or (before.token_file if before else None)

@@ -31,7 +31,7 @@ from rung.executors.calling import style_of
 from rung.executors.needs import Needs
 from rung.executors.processes import Shipped, cores, dump
 from rung.executors.ray_door import checked, opened
-from rung.executors.ray_errors import cannot_connect, connection_lost, lost, raised
+from rung.executors.ray_errors import ClusterLostError, cannot_connect, connection_lost, lost, raised
 from rung.executors.ray_host import Brief, Hello, Host
 from rung.executors.ray_places import Gone
 from rung.executors.ray_pool import PoolExecutor
@@ -121,6 +121,7 @@ class RayCluster:
 
     def _connect(self, address: str | None, cores: int) -> None:
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        _hush()
         try:
             if address is not None:
                 self._ray.init(address=opened(address), **quiet)
@@ -181,7 +182,7 @@ class RayCluster:
             self._unreached = self._unreached or now
             if now - self._unreached > _HEAD:
                 self._lost = True
-                raise StudyError(connection_lost(error)) from None
+                raise ClusterLostError(connection_lost(error)) from None
             return False
         self._unreached = None
         return True
@@ -276,7 +277,7 @@ class RayCluster:
         try:
             yield
         except (exceptions.RpcError, exceptions.RaySystemError, exceptions.LocalRayletDiedError) as error:
-            raise StudyError(connection_lost(error)) from None
+            raise ClusterLostError(connection_lost(error)) from None
 
 
 def _knock(address: str) -> None:
@@ -315,6 +316,15 @@ def at_the_door(address: str) -> None:
 def _forget(ray: Any) -> None:
     """Leave a cluster whose head is gone, without the farewell that would wait for it."""
     atexit.unregister(ray.shutdown)
+
+
+def _hush() -> None:
+    """Keep Ray from printing what its daemons say of a node that died: pages, and to where results go."""
+    from ray._private import worker
+
+    said: Any = worker
+    if hasattr(said, "print_to_stdstream"):
+        said.print_to_stdstream = lambda data, ignore_prefix: None
 
 
 def _nothing() -> None:

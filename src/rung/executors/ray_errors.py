@@ -6,6 +6,8 @@ import os
 import re
 from collections.abc import Mapping
 
+from rung.errors import StudyError
+
 _UNREACHED = (
     *("Failed to connect", "Could not find any running Ray instance", "Unable to connect"),
     *("while waiting for GCS", "RPC error", "Deadline Exceeded"),
@@ -15,6 +17,10 @@ _NODE_DIED = ("node has died", "node was terminated", "NODE_DIED", "preempted", 
 _LONGEST = 300  # characters that are quoted of a message of Ray
 _VERSIONS = re.compile(r"Ray: (\S+)\s+Python: (\S+)")
 _TOKEN = re.compile(r"\b[0-9a-f]{32,}\b")
+
+
+class ClusterLostError(StudyError):
+    """The cluster is gone, or out of reach, while jobs run."""
 
 
 def cannot_connect(error: BaseException, address: str | None) -> str:
@@ -79,8 +85,8 @@ def _all_texts(error: BaseException) -> str:
 def connection_lost(error: BaseException) -> str:
     """The cluster is gone, or out of reach, while the study runs."""
     return (
-        f"the connection to the Ray cluster was lost ({quoted(error)}): the study is kept, "
-        "go on with `rung resume` when the cluster is back"
+        f"the connection to the Ray cluster was lost ({quoted(error)}): the study is kept; when the cluster "
+        "is back, go on with `rung resume`, or start the worker again"
     )
 
 

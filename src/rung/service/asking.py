@@ -31,6 +31,7 @@ _SETTINGS: Final = (
     "seed",
     "noisy",
     "confirm",
+    "trials",
 )
 _ENDS: Final = (
     "trials",

@@ -35,7 +35,8 @@ class Client(Jobs):
     May be used from several threads. A service that restarts is waited for.
 
     Args:
-        url: where it is, such as "http://127.0.0.1:8080".
+        url: where it is, such as "http://127.0.0.1:8080"; of several over one storage with commas between
+            them the first that answers is used, and the next one where it is away.
         token: who asks; else that of `token_file`, of the variables RUNG_TOKEN or RUNG_TOKEN_FILE, or the
             one that a service on this machine keeps for its own user.
         patience: seconds for which a call is tried until the service answers.
@@ -72,7 +73,7 @@ class Client(Jobs):
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Client of {self._api.url}>"
+        return f"<Client of {self._api.names}>"
 
     def close(self) -> None:
         """Let go of its connections."""

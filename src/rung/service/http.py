@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError, UserError
-from rung.service.shared import check_address
+from rung.service.shared import ELSEWHERE, check_address
 
 if TYPE_CHECKING:
     import httpx
@@ -32,6 +32,7 @@ _FIRST: Final = 0.1  # seconds before the second try
 _LONGEST: Final = 5.0  # between two tries, unless the service says more
 _MOST: Final = 60.0  # that a service may ask for
 _AGAIN: Final = frozenset({429, 502, 503, 504})
+_ELSEWHERE: Final = 120.0  # seconds in which one of several services takes up what another left behind
 _CONNECT: Final = 10.0  # seconds
 _READ: Final = 60.0  # without a byte
 _HOW: Final = "give one by --token-file, RUNG_TOKEN or RUNG_TOKEN_FILE, or ask an admin for one"
@@ -93,7 +94,7 @@ def find_token(url: str, token: str | None = None, file: str | os.PathLike[str] 
         token = os.environ.get("RUNG_TOKEN") or None
     if token is None and (named := os.environ.get("RUNG_TOKEN_FILE")):
         token = _read(named)
-    if token is None:
+    if token is None and "," not in url:  # of several each has its own: `Api` looks for them
         from rung.service import local_token
 
         token = local_token.find(url)
@@ -133,16 +134,29 @@ def service_url(text: str) -> str:
     return text.rstrip("/").removesuffix(PREFIX)
 
 
+def service_urls(text: str) -> tuple[str, ...]:
+    """The addresses of one or several services, with commas between.
+
+    Raises:
+        UserError: one of them is none.
+    """
+    return tuple(dict.fromkeys(service_url(one.strip()) for one in text.split(",")))
+
+
 class Api:
-    """One service, as its callers reach it. May be used from several threads.
+    """A service, as its callers reach it. May be used from several threads.
+
+    Of several services over one storage it speaks to the first that answers, and goes on with the next one
+    where that is away. What is said about a study that another one runs is said to that one.
 
     Args:
-        url: such as "http://127.0.0.1:8080".
+        url: such as "http://127.0.0.1:8080"; several with commas between.
         token: see `find_token`, which the caller has asked.
         patience: seconds for which a call is tried before it fails; `math.inf` for ever.
         transport: for tests.
 
     Attributes:
+        at: which of the services it speaks to, from 0.
         away_since: monotonic time since which the service has not answered; None if it does.
     """
 
@@ -154,20 +168,34 @@ class Api:
         need("client", "what speaks to a service")
         import httpx
 
-        self.url = service_url(url)
+        self.urls = service_urls(url)
+        self.at = 0  # which of them
         self.patience = patience
         self.away_since: float | None = None
         self._stopped = threading.Event()
+        self._tokens = {} if token is None else dict.fromkeys(self.urls, token)
         headers = {"Accept": "application/json", "User-Agent": "rung"}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
         self._http = httpx.Client(
-            base_url=self.url + PREFIX,
             headers=headers,
             timeout=httpx.Timeout(_READ, connect=_CONNECT),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
             transport=transport,
         )
+
+    @property
+    def url(self) -> str:
+        """The address of the one that it speaks to."""
+        return self.urls[self.at]
+
+    @property
+    def names(self) -> str:
+        """All addresses, for people."""
+        return " or ".join(self.urls)
+
+    def turn_from(self, at: int) -> None:
+        """Speak to the next one, if it is still this one that is spoken to."""
+        if self.at == at:
+            self.at = (at + 1) % len(self.urls)
 
     def close(self) -> None:
         """Let go of its connections; calls that are being tried again fail."""
@@ -215,62 +243,85 @@ class Api:
         headers = dict(call.headers)
         if call.method not in ("GET", "HEAD"):
             headers.setdefault("Idempotency-Key", uuid.uuid4().hex)
-        tries = _Tries(self)
+        tries = _Tries(self, self.at)
         while True:
+            at = tries.at
             try:
-                response = self._once(call, headers, stream)
-                if stream and not response.is_success:
-                    response.read()
+                response = self._once(call, headers, stream, self.urls[at])
             except httpx.TransportError as error:
+                self.turn_from(at)
                 tries.again(_why(error), None)
                 continue
-            if response.status_code == 401 and self._token_came():
-                continue
-            if response.status_code not in _AGAIN:
+            if self._is_final(response, tries):
                 break
             tries.again(f"it answers {response.status_code}", response.headers.get("Retry-After"))
         self.away_since = None
         if not response.is_success:
-            raise problem(response, self.url)
+            raise problem(response, self.urls[at])
         return response
 
-    def _token_came(self) -> bool:
+    def _is_final(self, response: httpx.Response, tries: _Tries) -> bool:
+        """Whether this answer counts: no better one will come later, or from another service."""
+        status = response.status_code
+        if status == 401:
+            return not self._token_came(self.urls[tries.at])
+        if status in _AGAIN:
+            if status != 429:
+                self.turn_from(tries.at)
+            return False
+        return len(self.urls) == 1 or tries.seconds > _ELSEWHERE or not _is_elsewhere(response)
+
+    def _token_came(self, url: str) -> bool:
         """Whether a service of this machine has a token by now: at the first call it may not have run."""
         from rung.service import local_token
 
-        if "Authorization" in self._http.headers:
+        if url in self._tokens or (token := local_token.find(url)) is None:
             return False
-        token = local_token.find(self.url)
-        if token is not None:
-            self._http.headers["Authorization"] = f"Bearer {token}"
-        return token is not None
+        self._tokens[url] = token
+        return True
 
-    def _once(self, call: Call, headers: Mapping[str, str], stream: bool) -> httpx.Response:
+    def _once(self, call: Call, headers: Mapping[str, str], stream: bool, url: str) -> httpx.Response:
         """One try."""
         import httpx
 
+        if url in self._tokens:
+            headers = {"Authorization": f"Bearer {self._tokens[url]}", **headers}
         request = self._http.build_request(
             call.method,
-            call.path,
+            url + PREFIX + call.path,
             json=call.body,
             params=call.query,
             headers=dict(headers),
             content=None if call.content is None else call.content(),
             timeout=httpx.Timeout(_READ + call.wait, connect=_CONNECT),
         )
-        return self._http.send(request, stream=stream)
+        response = self._http.send(request, stream=stream)
+        if stream and not response.is_success:
+            response.read()
+        return response
 
 
 class _Tries:
-    """The tries of one call."""
+    """The tries of one call.
 
-    def __init__(self, api: Api) -> None:
+    Attributes:
+        at: to which of the services the next one goes.
+    """
+
+    def __init__(self, api: Api, at: int) -> None:
         self._api = api
+        self._count = 0
+        self.at = at
         self._began = time.monotonic()
         self._pause = _FIRST
 
+    @property
+    def seconds(self) -> float:
+        """Since the first one."""
+        return time.monotonic() - self._began
+
     def again(self, why: str, after: str | None) -> None:
-        """Wait before the next try.
+        """Wait before the next try, once all services were asked.
 
         Raises:
             AwayError: there is to be none.
@@ -278,13 +329,25 @@ class _Tries:
         api, now = self._api, time.monotonic()
         if api.away_since is None:
             api.away_since = now
+        self._count += 1
+        self.at = (self.at + 1) % len(api.urls)
         pause = self._pause * random.uniform(0.5, 1.0)  # jitter, of which no result hangs
         if after is not None and after.isdecimal():
             pause = min(max(pause, float(after)), _MOST)
         self._pause = min(self._pause * 2, _LONGEST)
         left = self._began + api.patience - now
+        if self._count % len(api.urls):
+            pause = 0.0
         if left <= 0 or api.rest(min(pause, left)):
-            raise AwayError(f"the service at {api.url} does not answer ({why}): is it running there?")
+            raise AwayError(f"the service at {api.names} does not answer ({why}): is it running there?")
+
+
+def _is_elsewhere(response: httpx.Response) -> bool:
+    """Whether another service over the same storage runs the study."""
+    try:
+        return response.status_code == 409 and response.json()["title"] == ELSEWHERE
+    except (ValueError, KeyError, TypeError):
+        return False
 
 
 def _why(error: Exception) -> str:

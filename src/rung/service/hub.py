@@ -15,7 +15,7 @@ from rung.service.asking import asked_for, begin, changed_limits, hosted_as, lim
 from rung.service.hosting import HostedStudy, Told
 from rung.service.leases import was_told
 from rung.service.running import Running
-from rung.service.shared import Hosted, Known, Register, check_address, checked
+from rung.service.shared import ElsewhereError, Hosted, Known, Register, check_address, checked
 from rung.storage.base import Storage, StudyRow
 from rung.study.opening import open_or_begin, open_stored
 from rung.trials.events import Event
@@ -143,7 +143,9 @@ class Hub:
         """
         if (study := self.named(name)) is not None:
             return study
-        raise _not_running(self.row(name))
+        row = self.row(name)
+        self._check_left(row)
+        raise _not_running(row)
 
     def named(self, name: str) -> HostedStudy | None:
         """The study that runs and has, or had, this name; the storage is not asked, and nothing waited for.
@@ -154,6 +156,18 @@ class Hub:
         if name in self._waiting:
             raise StorageError(f"study {name!r} is being taken up: try again")
         return self._running.named(name)
+
+    def _check_left(self, row: StudyRow) -> None:
+        """Have a study that another service left behind taken up at the next look.
+
+        Raises:
+            StorageError: it is one, and will run here in a moment.
+        """
+        if row.writer is None and row.summary.state == "running":
+            self._known.look()
+            if row.key in self._known.wanted():
+                self._looked = -_LOOK
+                raise StorageError(f"study {row.name!r} is being taken up: try again")
 
     def owned(self, owner: str) -> int:
         """How many studies of the storage are this user's."""
@@ -254,6 +268,7 @@ class Hub:
         row = self.row(name)
         if was_told(self.storage.read(name), trial, attempt):
             return True
+        self._check_left(row)
         raise _over(row, trial, attempt)
 
     def delete(self, name: str) -> None:
@@ -317,14 +332,14 @@ def _add_to_stored(storage: Storage, name: str, made: Callable[[History], Sequen
 def _not_running(row: StudyRow) -> ConflictError:
     """Why a study cannot be asked."""
     if row.writer is not None:
-        return ConflictError(f"study {row.name!r} is run by {row.writer}: ask the service there")
+        return ElsewhereError(f"study {row.name!r} is run by {row.writer}: ask the service there")
     return ConflictError(f"study {row.name!r} does not run here (it is {row.summary.state}): resume it first")
 
 
 def _over(row: StudyRow, trial: int, attempt: int) -> UserError:
     """Why nothing can be told of a job of a study that does not run here."""
     if row.writer is not None:
-        return ConflictError(f"study {row.name!r} is run by {row.writer}: tell the service there")
+        return ElsewhereError(f"study {row.name!r} is run by {row.writer}: tell the service there")
     return LeaseError(
         f"study {row.name!r} runs no more: the job of trial {trial}, attempt {attempt}, is over"
     )

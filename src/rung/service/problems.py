@@ -20,6 +20,7 @@ from starlette.exceptions import HTTPException
 
 from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError, UserError
 from rung.service.field_words import wrongs
+from rung.service.shared import ELSEWHERE, ElsewhereError
 
 MEDIA: Final = "application/problem+json"
 _KINDS: Final = "urn:problem-type:rung:"
@@ -75,6 +76,7 @@ class Problem(HTTPException):
 _MEANINGS: Final[tuple[tuple[type[UserError], int, str], ...]] = (  # the first that fits
     (LeaseError, 409, "lease lost"),
     (MissingError, 404, "not found"),
+    (ElsewhereError, 409, ELSEWHERE),
     (ConflictError, 409, "conflict"),
     (StorageError, 503, "storage"),
     (StudyError, 422, "study"),

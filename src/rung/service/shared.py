@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
-from rung.errors import StudyError
+from rung.errors import ConflictError, StudyError
 
 
 class Hosted(msgspec.Struct, frozen=True):
@@ -60,6 +60,14 @@ def check_address(name: str) -> str:
     if "/" in name or name in (".", ".."):
         raise StudyError(f"{name!r} cannot name a study of a service: leave out '/', and '.' or '..' alone")
     return name
+
+
+ELSEWHERE: Final = "run elsewhere"
+"""The title of the problem by which a service says that another one over its storage runs a study."""
+
+
+class ElsewhereError(ConflictError):
+    """Another service over the same storage runs the study."""
 
 
 class Register(Protocol):

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from math import ceil
@@ -25,13 +25,14 @@ from rung.executors.processes import THREADS, cores
 from rung.service.http import Api, AwayError, Call
 from rung.service.wire import Job, Joined, Polled
 from rung.service.worker_objectives import Objectives
-from rung.service.worker_run import Engine, Run, Slot, went_well
+from rung.service.worker_run import Engine, Run, Slot, was_lost, went_well
 
 _WAIT: Final = 20.0  # seconds that a poll may wait at the service, or a third of a lease
 _REST: Final = 1.0  # between two polls that bring nothing new
 _POLLS: Final = 3  # at once: a slot that is free does not wait for the poll before
 _ENDED: Final = 1000  # jobs that are known to have ended
 _LATE: Final = 10.0  # seconds that the service gets to hear the last word
+_TURN: Final = 5.0  # that a poll may wait where nothing runs, and another service may have something
 _IDLE: Final = 10.0  # that a slot without a job keeps its place in a cluster
 
 
@@ -106,8 +107,7 @@ class Worker:
             while not self._is_done():
                 self._poll_if_due()
                 with self._lock:  # by which nobody takes a free slot meanwhile
-                    for slot in self._free:
-                        slot.let_go(_IDLE)
+                    _let_go(self._free, _IDLE)
                 self._wake.wait(0.5)
                 self._wake.clear()
         finally:
@@ -142,12 +142,9 @@ class Worker:
             parts.append(f"{waiting} waiting")
         if self._refused:
             parts.append(f"{len(self._refused)} studies refused")
-        since = self._api.away_since
-        if since is not None and time.monotonic() - since > 2:
-            parts.append(f"the service is away for {time.monotonic() - since:.0f} s")
         if self.draining:
             parts.append("leaving: jobs stop at their next report")
-        return " · ".join(parts)
+        return " · ".join([*parts, *_away(self._api)])
 
     # -- the service ----------------------------------------------------------------------------------
 
@@ -184,9 +181,13 @@ class Worker:
         began, news = time.monotonic(), False
         number = self._id
         try:
-            wait = min(_WAIT, self._lease / 3)
+            turns = len(self._api.urls) > 1 and not self._runs
+            wait = min(_TURN if turns else _WAIT, self._lease / 3)
             call = Call("POST", f"/workers/{number}/poll", self._present(wait), wait=wait)
             news = self._take(msgspec.convert(self._api.json(call), Polled))
+            idle = time.monotonic() - began > wait / 2 and not (news or self._runs or self._queued)
+            if turns and idle and not self.draining:
+                self._try_next(number)
         except MissingError:  # the service was started again, or our name taken
             self._join_again(number)
         except AwayError:
@@ -226,6 +227,14 @@ class Worker:
         finally:
             self._joining = False
 
+    def _try_next(self, number: str) -> None:
+        """Go to the next service: this one has no job."""
+        at = self._api.at
+        with suppress(MissingError):
+            self._api.json(Call("DELETE", f"/workers/{number}"))
+        self._api.turn_from(at)
+        self._join_again(number)
+
     def _take(self, polled: Polled) -> bool:
         """Start and stop what the service says; whether that was anything new."""
         news = False
@@ -247,16 +256,12 @@ class Worker:
 
     def _start_queued(self) -> None:
         with self._lock:
-            while self._queued and (self._queued[0].devices <= len(self._free) or self._is_too_large()):
+            while self._queued and min(self._queued[0].devices, len(self._slots)) <= len(self._free):
                 job = self._queued.popleft()
                 slots = _pick(self._free, job)
                 run = Run(self._api, job, slots, self._engine, self._objectives, self._ended, self._say)
                 self._runs[job.place] = run
                 run.start()
-
-    def _is_too_large(self) -> bool:
-        """Whether the next job wants more slots than there are: it gets all."""
-        return not self._runs and self._queued[0].devices > len(self._slots)
 
     def _ended(self, run: Run) -> None:
         """A job's run is over; called from its thread."""
@@ -270,9 +275,12 @@ class Worker:
             if run.refused is not None and run.job.study not in self._refused:
                 self._refused[run.job.study] = run.refused
                 self._say(f"study {run.job.study!r} is not run here: {run.refused}")
-            if run.broken is not None and not isinstance(run.broken, AwayError):
-                self._failed = self._failed or run.broken
+            gone = None if isinstance(run.broken, AwayError) else run.broken
+            if gone is not None or run.lost is not None:
+                self._failed = self._failed or gone or run.lost
                 self.drain()
+            if was_lost(run):  # another slot's place may have been on the same node
+                _let_go(self._free, 0.0)
         self._start_queued()
         self._wake.set()
 
@@ -288,10 +296,7 @@ class Worker:
         for run in runs:
             run.stop("leaving")
         if runs and time.monotonic() - self._leaving_since > self._engine.grace + _LATE:
-            self._failed = self._failed or AwayError(
-                f"the service at {self._api.url} does not answer: how {len(runs)} jobs ended is not told, "
-                "and they will be given out again"
-            )
+            self._failed = self._failed or _untold(self._api, len(runs))
             self._api.give_up()
         return not runs
 
@@ -300,6 +305,25 @@ def _return(api: Api, job: Job) -> None:
     """Give back a job that was not begun."""
     with suppress(UserError):  # its lease runs out
         api.json(Call("POST", f"{job.path}/tell", {"outcome": "stopped"}))
+
+
+def _away(api: Api) -> list[str]:
+    """That the service is away, in a few words, if it is."""
+    since = api.away_since
+    away = 0.0 if since is None else time.monotonic() - since
+    return [f"the service is away for {away:.0f} s"] if away > 2 else []
+
+
+def _untold(api: Api, jobs: int) -> AwayError:
+    return AwayError(
+        f"the service at {api.names} does not answer: how {jobs} jobs ended is not told, "
+        "and they will be given out again"
+    )
+
+
+def _let_go(free: Iterable[Slot], seconds: float) -> None:
+    for slot in free:
+        slot.let_go(seconds)
 
 
 def _pick(free: deque[Slot], job: Job) -> list[Slot]:

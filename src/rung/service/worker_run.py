@@ -17,6 +17,7 @@ from rung.executors import make_executor
 from rung.executors.base import Executor
 from rung.executors.checkpoint_files import DamagedError
 from rung.executors.needs import Needs
+from rung.executors.ray_errors import ClusterLostError
 from rung.executors.remote import is_url
 from rung.executors.setup import Setup
 from rung.service.delivery import ENDS, Delivery
@@ -114,6 +115,7 @@ class Run:
     Attributes:
         outcome: the event that ended it; None until then.
         refused: why this worker does not run the study's objective; None if it does.
+        lost: what runs jobs here is gone, for all of them; None as long as it is there.
     """
 
     def __init__(
@@ -130,6 +132,7 @@ class Run:
         self.slots = tuple(slots)
         self.outcome: Event | None = None
         self.refused: str | None = None
+        self.lost: UserError | None = None
         self._api = api
         self._engine = engine
         self._objectives = objectives
@@ -174,6 +177,9 @@ class Run:
             except DamagedError as error:
                 self._outbox.put(CheckpointDamaged(self.job.trial, str(error), self.job.attempt))
                 self._fail(Failure.INTERRUPTED, str(error))
+            except ClusterLostError as error:  # which is not the trial's fault, and counts as no try
+                self.lost = error
+                self._fail(Failure.INTERRUPTED, str(error))
             except (UserError, OSError) as error:  # no checkpoint, no worker process, no room
                 self._fail(Failure.LOST, str(error))
             self._outbox.settle()
@@ -184,7 +190,7 @@ class Run:
 
     def _fail(self, failure: Failure, message: str) -> None:
         self.outcome = JobFailed(self.job.trial, failure, message, self.job.attempt)
-        self._outbox.put(self.outcome)
+        self._outbox.put(self.outcome, leaving=failure is Failure.INTERRUPTED)
 
     def _run(self, start: Path) -> None:
         job = self.job
@@ -195,7 +201,7 @@ class Run:
             download(self._api, job.study, checkpoint, start, job.digest)
             checkpoint = str(start)
         executor = self.slots[0].executor(setup)
-        if self._await_room(executor):
+        if self._await_room(executor, setup.workers):
             executor.submit([local_job(job, checkpoint)])
             self._pump(executor)
 
@@ -220,20 +226,20 @@ class Run:
             needs=engine.needs,
         )
 
-    def _await_room(self, executor: Executor) -> bool:
+    def _await_room(self, executor: Executor, devices: int) -> bool:
         """Whether it can be submitted: other nodes of the last job may be at it, or have left the cluster."""
         job, until = self.job, time.monotonic() + _ROOM
-        while executor.free_slots < job.devices and self._stopping is None and time.monotonic() < until:
+        while executor.free_slots < devices and self._stopping is None and time.monotonic() < until:
             executor.poll(_TICK)
             if self._api.rest(_TICK / 4):
                 break
-        if executor.free_slots >= job.devices and self._stopping is None:
+        if executor.free_slots >= devices and self._stopping is None:
             return True
         if self._stopping is not None:
             self.outcome = JobStopped(job.trial, job.attempt)
             self._outbox.put(self.outcome, leaving=True)
         else:
-            self._fail(Failure.INTERRUPTED, f"the worker has no room for {job.devices} devices any more")
+            self._fail(Failure.INTERRUPTED, f"the worker has no room for {devices} devices any more")
         return False
 
     def _pump(self, executor: Executor) -> None:
@@ -281,3 +287,8 @@ def folder_name(study: str) -> str:
 def went_well(run: Run) -> bool:
     """Whether a job finished."""
     return isinstance(run.outcome, JobFinished)
+
+
+def was_lost(run: Run) -> bool:
+    """Whether a job's process was lost, or the node on which it ran."""
+    return isinstance(run.outcome, JobFailed) and run.outcome.failure == Failure.LOST
