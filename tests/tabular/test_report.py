@@ -127,6 +127,17 @@ def test_importance_finds_the_columns_that_matter() -> None:
     assert ready.equals(before)
 
 
+def test_importance_counts_rows_by_their_weight() -> None:
+    model, frame = fitted("regression", "linear")
+    y = model.task.encode(frame["y"])
+    metric, end = get_metric("rmse", model.task), time.monotonic() + 60
+    ready = prepare(frame, model.columns)
+    weight = np.where(np.arange(len(y)) < 60, 1.0, 0.0)
+    wrong = np.where(weight > 0, y, 1e6)  # without weight: as if they were not there
+    found = permutation_importance(model, ready, wrong, metric, end, weight=weight)
+    assert found.columns == permutation_importance(model, ready, y, metric, end, weight=weight).columns
+
+
 def test_importance_is_left_out_where_no_time_is_left() -> None:
     found, frame = result("binary")
     late = explain(found, frame, time.monotonic() - 1)

@@ -7,13 +7,14 @@ import time
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
 from rung.tabular.explain.scores import Interval
 from rung.tabular.explain.trees import Contributions
 from rung.tabular.metrics import get_metric
 from rung.tabular.report import Findings, Subject, find, render_report
 from rung.tabular.report.page import failures
-from rung.tabular.report.pictures import confusion, judged, pictures
+from rung.tabular.report.pictures import _ranked, _roc, confusion, judged, pictures
 from rung.tabular.result import FitResult
 from rung.tabular.task import guess_task
 from support.tables import KINDS, fitted, result
@@ -184,3 +185,16 @@ def test_labels_follow_the_models_factors() -> None:
     table = confusion(found, judged(found))
     assert table is not None
     assert [row[0] for row in table.counts] == [0, 0], "the first class is never said"
+
+
+def test_curves_count_rows_by_their_weight() -> None:
+    rng = np.random.default_rng(3)
+    y, p = rng.integers(0, 2, 60), rng.random(60).round(1)
+    times = rng.integers(0, 4, 60)
+    repeated = np.repeat(np.arange(60), times)
+    weighted = _ranked(p, y, times.astype(float))
+    whole = _ranked(p[repeated], y[repeated], np.ones(len(repeated)))
+    assert _roc(*weighted)[-1] == (1.0, 1.0)
+    area = [np.trapezoid(*np.asarray(_roc(*one)).T[::-1]) for one in (weighted, whole)]
+    assert area[0] == pytest.approx(area[1], abs=1e-3)
+    assert area[0] == pytest.approx(roc_auc_score(y, p, sample_weight=times), abs=1e-3)

@@ -57,8 +57,8 @@ def permutation_importance(
     y: npt.NDArray[Any],
     metric: Metric,
     deadline: float,
-    seed: int = 0,
     pace: Pace | None = None,
+    weight: npt.NDArray[np.float64] | None = None,
 ) -> Importance:
     """Shuffle each column that the model reads, and score: on fewer rows, or not at all, where time is short.
 
@@ -67,9 +67,10 @@ def permutation_importance(
         y: their class codes or values, (n,).
         deadline: monotonic time; all is planned to end before it.
         pace: of the model's predictions, measured unless given.
+        weight: (n,) of the rows; they count the same unless given.
     """
     with quietly():  # one thread: many short calls, and others may have the cores
-        return _measured(model, frame, y, metric, _When(deadline, pace), seed)
+        return _measured(model, frame, _Truth(y, weight, metric), _When(deadline, pace))
 
 
 class _When(NamedTuple):
@@ -77,17 +78,29 @@ class _When(NamedTuple):
     pace: Pace | None
 
 
+class _Truth(NamedTuple):
+    """What predictions are compared with, and by which metric."""
+
+    y: npt.NDArray[Any]
+    weight: npt.NDArray[np.float64] | None
+    metric: Metric
+
+    def take(self, rows: npt.NDArray[np.intp]) -> _Truth:
+        return _Truth(self.y[rows], None if self.weight is None else self.weight[rows], self.metric)
+
+    def loss(self, prediction: npt.NDArray[Any]) -> float:
+        return self.metric.loss(self.y, prediction, self.weight)
+
+
 def _measured(
     model: Model,
     frame: pd.DataFrame,
-    y: npt.NDArray[Any],
-    metric: Metric,
+    truth: _Truth,
     when: _When,
-    seed: int,
 ) -> Importance:
     deadline = when.deadline
     names = [column.name for column in model.columns if column.used]
-    rng = np.random.default_rng([seed, 7])
+    rng = np.random.default_rng([0, 7])
     order = rng.permutation(len(frame))
     if not names or time.monotonic() >= deadline:
         return Importance((), 0, 0, "left out: no time was left for it")
@@ -98,7 +111,7 @@ def _measured(
     if rows < min(FEWEST_ROWS, len(frame)):
         return Importance((), 0, 0, "left out: the time left was too short for it")
     sample = order[:rows]
-    losses = _losses(model, frame.iloc[sample], y[sample], metric, _Work(names, repeats, deadline, rng))
+    losses = _losses(model, frame.iloc[sample], truth.take(sample), _Work(names, repeats, deadline, rng))
     return _ranked(names, losses, rows, repeats)
 
 
@@ -109,13 +122,11 @@ class _Work(NamedTuple):
     rng: np.random.Generator
 
 
-def _losses(
-    model: Model, frame: pd.DataFrame, y: npt.NDArray[Any], metric: Metric, work: _Work
-) -> dict[str, list[float]]:
+def _losses(model: Model, frame: pd.DataFrame, truth: _Truth, work: _Work) -> dict[str, list[float]]:
     """How much the loss rises, for each column and shuffle; columns that time did not allow are missing."""
     import pandas as pd
 
-    base = metric.loss(y, model.raw(frame))
+    base = truth.loss(model.raw(frame))
     together = max(1, BATCH // len(frame))
     tasks = [name for name in work.names for _ in range(work.repeats)]
     rises: dict[str, list[float]] = {}
@@ -126,7 +137,7 @@ def _losses(
         shuffled = [_shuffled(frame, name, work.rng) for name in batch]
         raw = model.raw(pd.concat(shuffled, ignore_index=True))
         for name, prediction in zip(batch, np.split(raw, len(batch)), strict=True):
-            rises.setdefault(name, []).append(metric.loss(y, prediction) - base)
+            rises.setdefault(name, []).append(truth.loss(prediction) - base)
     return rises
 
 

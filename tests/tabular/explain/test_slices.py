@@ -109,3 +109,29 @@ def test_a_perfect_model_has_no_bad_group() -> None:
 def test_the_loss_of_a_row() -> None:
     assert row_loss(np.array([1, 0]), np.array([1, 1]), classes=True)[1].tolist() == [0, 1]
     assert row_loss(np.array([1.0, 0.0]), np.array([0.5, 2.0]), classes=False)[1].tolist() == [0.5, 2.0]
+
+
+def test_a_row_of_weight_two_counts_as_two() -> None:
+    frame = _frame()
+    cells, columns = _cells(frame)
+    rng = np.random.default_rng(4)
+    error = rng.exponential(size=600) * np.where(frame["town"] == "Ely", 5, 1)
+    times = np.where(frame["town"] == "Bath", 1, 2)
+    repeated = np.repeat(np.arange(600), times)
+    more = cells.iloc[repeated].reset_index(drop=True)
+    weighted = find_slices(cells, columns, np.zeros(600), error, classes=False, weight=times.astype(float))
+    twice = find_slices(more, columns, np.zeros(len(repeated)), error[repeated], classes=False)
+    assert weighted.overall == pytest.approx(twice.overall)
+    one, two = ({s.label: s for s in found.worst}["Ely"] for found in (weighted, twice))
+    assert (one.loss, one.share, one.ratio) == pytest.approx((two.loss, two.share, two.ratio))
+    assert one.high - one.low > two.high - two.low, "a weight is no second witness"
+
+
+def test_rows_without_weight_are_no_group() -> None:
+    frame = _frame()
+    cells, columns = _cells(frame)
+    error = np.where(frame["town"] == "Ely", 100.0, 1.0) * np.random.default_rng(5).random(600)
+    weight = (frame["town"] != "Ely").to_numpy(dtype=float)
+    found = find_slices(cells, columns, np.zeros(600), error, classes=False, weight=weight)
+    assert "Ely" not in {s.label for s in found.worst}
+    assert find_slices(cells, columns, error, error, classes=False, weight=np.zeros(600)).worst == ()

@@ -24,6 +24,7 @@ MOST_LEVELS: Final = 30
 MOST_COLUMNS: Final = 200
 WORST: Final = 10
 MISSING: Final = "missing"
+_LEAST: Final = 1e-9  # of a row: what is left of all rows' weight beside a group's that has it all
 
 
 class Group(NamedTuple):
@@ -39,7 +40,7 @@ class Slice:
     """A group's mean loss, with its 95 % interval.
 
     Attributes:
-        share: of all rows.
+        share: of all rows' weight.
         ratio: to the mean loss of all rows.
         p: of a loss that is no higher than the other rows', corrected for the number of groups.
     """
@@ -78,7 +79,13 @@ def row_loss(y: NDArray[Any], said: NDArray[Any], *, classes: bool) -> tuple[str
 
 
 def find_slices(
-    cells: pd.DataFrame, columns: Sequence[Column], y: NDArray[Any], said: NDArray[Any], *, classes: bool
+    cells: pd.DataFrame,
+    columns: Sequence[Column],
+    y: NDArray[Any],
+    said: NDArray[Any],
+    *,
+    classes: bool,
+    weight: NDArray[np.float64] | None = None,
 ) -> Slices:
     """The groups with a significantly larger loss first, then the others, each by its interval's lower end.
 
@@ -87,10 +94,14 @@ def find_slices(
         columns: of the training table.
         y, said: (n,) codes or values, true and predicted.
         classes: whether they are codes.
+        weight: (n,) of the rows, not negative; they count the same unless given. A group of weighted rows
+            tells as much as (sum w)^2 / sum w^2 rows (Kish 1965, section 11.7).
     """
     what, loss = row_loss(y, said, classes=classes)
-    overall = float(loss.mean()) if len(loss) else float("nan")
-    every = [_slice(group, loss, overall) for group in groups(cells, columns)]
+    weight = np.ones(len(loss)) if weight is None else weight
+    whole = _moments(loss, weight) if weight.any() else _Moments(0.0, float("nan"), 0.0, 0.0)
+    found = (_slice(group, loss, weight, whole) for group in groups(cells, columns))
+    every, overall = [one for one in found if one is not None], whole.mean
     tested = _corrected(every)
     worse = sorted((s for s in tested if s.loss > overall), key=lambda s: (s.p >= 0.05, -s.low, -s.loss))
     return Slices(what, overall, len(every), tuple(_without_twins(worse)[:WORST]))
@@ -158,24 +169,53 @@ def _range(edges: NDArray[np.float64], k: int) -> str:
     return f"> {short[-1]}" if k == len(edges) else f"{short[k - 1]} to {short[k]}"
 
 
-def _slice(group: Group, loss: NDArray[np.float64], overall: float) -> Slice:
+class _Moments(NamedTuple):
+    """Of weighted losses: sum of weights, mean, variance, and how many equal rows would tell as much."""
+
+    total: float
+    mean: float
+    variance: float
+    rows: float
+
+
+def _moments(loss: NDArray[np.float64], weight: NDArray[np.float64]) -> _Moments:
+    total = float(weight.sum())
+    mean = float(weight @ loss / total)
+    return _Moments(
+        total, mean, float(weight @ (loss - mean) ** 2 / total), total**2 / float(weight @ weight)
+    )
+
+
+def _slice(
+    group: Group, loss: NDArray[np.float64], weight: NDArray[np.float64], whole: _Moments
+) -> Slice | None:
+    """None where the group's rows, or all others, have no weight."""
+    if whole.total <= 0:
+        return None
     inside = loss[group.rows]
-    n, rest = len(inside), len(loss) - len(inside)
-    mean, variance = float(inside.mean()), float(inside.var(ddof=1))
+    count = weight[group.rows]
+    total = float(count.sum())
+    rest = whole.rows * (1 - total / whole.total)
+    if total <= 0 or rest < _LEAST:
+        return None
+    _, mean, variance, n = _moments(inside, count)
+    if n < 2:  # one row has nearly all of the weight
+        return None
+    variance *= n / (n - 1)
     if np.isin(inside, (0.0, 1.0)).all():
         low, high = wilson(mean, n)
         variance = max(variance, (mean * (1 - mean) + 0.25 / n) * n / (n + 1))  # never 0
     else:
         reach = 1.96 * float(np.sqrt(variance / n))
         low, high = mean - reach, mean + reach
-    others = float((loss.sum() - inside.sum()) / rest)
-    spread = float(loss.var())
-    z = (mean - others) / (np.sqrt(variance / n + spread / rest) or 1e-300)
-    ratio = mean / overall if overall > 0 else 1.0
-    return Slice(group.column, group.label, n, n / len(loss), mean, low, high, ratio, _tail(float(z)))
+    others = (whole.mean * whole.total - mean * total) / (whole.total - total)
+    z = (mean - others) / (np.sqrt(variance / n + whole.variance / rest) or 1e-300)
+    ratio = mean / whole.mean if whole.mean > 0 else 1.0
+    share = total / whole.total
+    return Slice(group.column, group.label, len(inside), share, mean, low, high, ratio, _tail(float(z)))
 
 
-def wilson(share: float, n: int, z: float = 1.96) -> tuple[float, float]:
+def wilson(share: float, n: float, z: float = 1.96) -> tuple[float, float]:
     """Wilson's (1927) interval of a share."""
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     reach = z * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))) / (1 + z * z / n)

@@ -96,6 +96,11 @@ def judged_rows(
     return result.held.rows, result.held.y, result.held.prediction
 
 
+def judged_weight(result: FitResult) -> NDArray[np.float64] | None:
+    """(n,) of the judged rows, None where they count the same."""
+    return result.weight if result.held is None else result.held.weight
+
+
 def explain(
     result: FitResult, frame: pd.DataFrame, deadline: float | None = None, pace: Pace | None = None
 ) -> Importance:
@@ -104,7 +109,10 @@ def explain(
     if not len(rows):
         return Importance((), 0, 0, "left out: no rows to look at")
     end = time.monotonic() + 10.0 if deadline is None else deadline
-    return permutation_importance(result.model, frame.iloc[rows], y, result.metric, end, pace=pace)
+    weight = judged_weight(result)
+    return permutation_importance(
+        result.model, frame.iloc[rows], y, result.metric, end, pace=pace, weight=weight
+    )
 
 
 def _pace(result: FitResult, sample: pd.DataFrame, deadline: float) -> Pace | None:
@@ -143,7 +151,7 @@ def _interval(
     affordable = int(0.1 * (deadline - time.monotonic()) / (3 * each))
     if affordable < 40:
         return None
-    weight = result.weight if result.held is None else result.held.weight
+    weight = judged_weight(result)
     return bootstrap(result.metric, y, seen, resamples=min(200, affordable), weight=weight)
 
 
@@ -157,7 +165,15 @@ def _slices(result: FitResult, frame: pd.DataFrame, deadline: float) -> Slices |
     if time.monotonic() >= deadline:
         return None
     said = result.model.codes(prediction[chosen]) if result.task.is_classification else prediction[chosen]
-    return find_slices(cells, result.columns, y[chosen], said, classes=result.task.is_classification)
+    weight = judged_weight(result)
+    return find_slices(
+        cells,
+        result.columns,
+        y[chosen],
+        said,
+        classes=result.task.is_classification,
+        weight=None if weight is None else weight[chosen],
+    )
 
 
 def _dependence(

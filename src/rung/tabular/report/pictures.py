@@ -11,7 +11,7 @@ import numpy as np
 from rung.tabular import charts
 from rung.tabular.charts import Dot, Line
 from rung.tabular.explain.slices import Slices
-from rung.tabular.report.findings import judged_rows
+from rung.tabular.report.findings import judged_rows, judged_weight
 from rung.tabular.result import FitResult
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Judged(NamedTuple):
     y: Array
     prediction: npt.NDArray[np.float64]
     words: str
+    weight: npt.NDArray[np.float64]  # (n,), ones where rows count the same
 
 
 class Confusion(NamedTuple):
@@ -52,10 +53,12 @@ class Confusion(NamedTuple):
 def judged(result: FitResult) -> Judged:
     """What the report judges on."""
     _, y, prediction = judged_rows(result)
+    given = judged_weight(result)
+    weight = np.ones(len(y)) if given is None else given
     if result.held is not None:
-        return Judged(y, prediction, f"the {len(y):,} rows held out from the start")
+        return Judged(y, prediction, f"the {len(y):,} rows held out from the start", weight)
     how = "by a holdout" if result.folds == 1 else f"by {result.folds}-fold cross-validation"
-    return Judged(y, prediction, f"the {len(y):,} validation rows ({how})")
+    return Judged(y, prediction, f"the {len(y):,} validation rows ({how})", weight)
 
 
 def confusion(result: FitResult, rows: Judged) -> Confusion | None:
@@ -100,16 +103,17 @@ def pictures(result: FitResult, rows: Judged) -> list[Picture]:
 
 def _of_classes(result: FitResult, rows: Judged) -> list[Picture]:
     names = [str(label) for label in result.task.classes]
-    counts = np.bincount(rows.y.astype(np.int64), minlength=len(names))
+    counts = np.bincount(rows.y.astype(np.int64), weights=rows.weight, minlength=len(names))
     shown = [1] if len(names) == 2 else np.argsort(-counts, kind="stable")[:MOST_CURVES].tolist()
-    shown = [k for k in shown if 0 < counts[k] < len(rows.y)]
+    shown = [k for k in shown if 0 < counts[k] < counts.sum()]
     found: list[Picture] = []
     if shown:
         each = "Each class against the others" if len(names) > 2 else f"Each threshold on P({names[1]})"
         fewer = f"; the {len(shown)} most frequent classes" if len(names) > len(shown) > 1 else ""
-        roc = [Line(names[k], _roc(rows.prediction[:, k], rows.y == k)) for k in shown]
-        recall = [Line(names[k], _precision(rows.prediction[:, k], rows.y == k)) for k in shown]
-        level = float(counts[shown[0]] / len(rows.y)) if len(shown) == 1 else 0.0
+        ranks = [_ranked(rows.prediction[:, k], rows.y == k, rows.weight) for k in shown]
+        roc = [Line(names[k], _roc(*one)) for k, one in zip(shown, ranks, strict=True)]
+        recall = [Line(names[k], _precision(*one)) for k, one in zip(shown, ranks, strict=True)]
+        level = float(counts[shown[0]] / counts.sum()) if len(shown) == 1 else 0.0
         found += [
             (
                 "ROC curve",
@@ -126,25 +130,26 @@ def _of_classes(result: FitResult, rows: Judged) -> list[Picture]:
     return [*found, _calibration(result, rows)]
 
 
-def _roc(p: Array, y: Array) -> list[tuple[float, float]]:
+def _roc(hits: Array, seen: Array) -> list[tuple[float, float]]:
     """At most 200 points of the ROC curve."""
-    hits, seen = _ranked(p, y)
     misses = seen - hits
-    points = np.column_stack([misses / max(misses[-1], 1), hits / max(hits[-1], 1)])
+    points = np.column_stack([misses / (misses[-1] or 1), hits / (hits[-1] or 1)])
     return [(0.0, 0.0), *_thinned(points)]
 
 
-def _precision(p: Array, y: Array) -> list[tuple[float, float]]:
+def _precision(hits: Array, seen: Array) -> list[tuple[float, float]]:
     """At most 200 points of precision over recall."""
-    hits, seen = _ranked(p, y)
-    return _thinned(np.column_stack([hits / max(hits[-1], 1), hits / seen]))
+    there = seen > 0
+    return _thinned(np.column_stack([hits / (hits[-1] or 1), hits / np.where(there, seen, 1)])[there])
 
 
-def _ranked(p: Array, y: Array) -> tuple[Array, Array]:
-    """Positives, and rows, among those with at least each probability that occurs, the largest first."""
+def _ranked(p: Array, y: Array, weight: Array) -> tuple[Array, Array]:
+    """Weight of the positives, and of the rows, among those with at least each probability that occurs, the
+    largest first.
+    """
     order = np.argsort(-p, kind="stable")
     ends = np.flatnonzero(np.r_[np.diff(p[order]) != 0, True])
-    return np.cumsum(y[order])[ends], ends + 1
+    return np.cumsum(y[order] * weight[order])[ends], np.cumsum(weight[order])[ends]
 
 
 def _thinned(points: Array) -> list[tuple[float, float]]:
@@ -167,11 +172,14 @@ def _calibration(result: FitResult, rows: Judged) -> Picture:
             rows.prediction.argmax(axis=1) == rows.y,
             "of the class said",
         )
+    w = rows.weight
     groups = np.array_split(np.argsort(p, kind="stable"), max(1, min(10, len(p) // 20)))
-    points = [(float(p[g].mean()), float(y[g].mean())) for g in groups]
-    ends = [wilson(share, len(g)) for (_, share), g in zip(points, groups, strict=True)]
+    groups = [g for g in groups if w[g].any()]
+    points = [(float(np.average(p[g], weights=w[g])), float(np.average(y[g], weights=w[g]))) for g in groups]
+    alike = [float(w[g].sum() ** 2 / (w[g] @ w[g])) for g in groups]  # as many rows of one weight
+    ends = [wilson(share, n) for (_, share), n in zip(points, alike, strict=True)]
     line = Line("", points, [a for a, _ in ends], [b for _, b in ends])
-    gap = sum(len(g) * abs(a - b) for (a, b), g in zip(points, groups, strict=True)) / len(p)
+    gap = sum(w[g].sum() * abs(a - b) for (a, b), g in zip(points, groups, strict=True)) / (w.sum() or 1)
     words = (
         "Where the points lie on the dashed line, a probability means what it says; on average they are "
         f"{gap:.1%} off it (expected calibration error)."
@@ -183,7 +191,7 @@ def _calibration(result: FitResult, rows: Judged) -> Picture:
 
 
 def _of_numbers(result: FitResult, rows: Judged) -> list[Picture]:
-    error = rows.prediction - rows.y
+    error, w = rows.prediction - rows.y, rows.weight
     target = result.model.target
     found = [
         (
@@ -193,15 +201,15 @@ def _of_numbers(result: FitResult, rows: Judged) -> list[Picture]:
         ),
         (
             "Errors",
-            f"Predicted minus true; half of them are within ±{np.median(np.abs(error)):.3g}.",
+            f"Predicted minus true; half of them are within ±{_quantile(np.abs(error), 0.5, w):.3g}.",
             charts.histogram_chart(error, "error"),
         ),
     ]
     groups = np.array_split(np.argsort(rows.prediction, kind="stable"), max(1, min(12, len(error) // 20)))
     if len(groups) > 1:
-        points = [(float(rows.prediction[g].mean()), float(np.median(error[g]))) for g in groups]
-        ends = [np.quantile(error[g], [0.1, 0.9]) for g in groups]
-        line = Line("", points, [float(a) for a, _ in ends], [float(b) for _, b in ends])
+        points = [(float(rows.prediction[g].mean()), _quantile(error[g], 0.5, w[g])) for g in groups]
+        low, high = ([_quantile(error[g], level, w[g]) for g in groups] for level in (0.1, 0.9))
+        line = Line("", points, low, high)
         found.append(
             (
                 "Errors by prediction",
@@ -211,6 +219,13 @@ def _of_numbers(result: FitResult, rows: Judged) -> list[Picture]:
             )
         )
     return found
+
+
+def _quantile(values: Array, level: float, weight: Array) -> float:
+    """Of weighted values; of all, where the weights are the same or nothing."""
+    if (weight == weight[0]).all():
+        return float(np.quantile(values, level))
+    return float(np.quantile(values, level, weights=weight, method="inverted_cdf"))
 
 
 def slices_chart(slices: Slices) -> Markup | None:
