@@ -113,7 +113,7 @@ def test_the_other_takes_over_what_a_service_lets_go_of(two):
     for asked in (lambda: other.hub.study("a"), lambda: other.hub.tell("a", 0, 0, Told("stopped"))):
         with pytest.raises(StorageError, match="is being taken up: try again"):
             asked()
-    other.hub.tick()
+    other.later()
     assert other.hub.running(key) is not None
     assert other.hub.tell("a", grant.trial, grant.attempt, Told("finished", {"loss": 1.0})) is False
 

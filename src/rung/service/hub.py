@@ -144,8 +144,7 @@ class Hub:
         if (study := self.named(name)) is not None:
             return study
         row = self.row(name)
-        self._check_left(row)
-        raise _not_running(row)
+        raise _left_behind(row, self._known) or _not_running(row)
 
     def named(self, name: str) -> HostedStudy | None:
         """The study that runs and has, or had, this name; the storage is not asked, and nothing waited for.
@@ -156,18 +155,6 @@ class Hub:
         if name in self._waiting:
             raise StorageError(f"study {name!r} is being taken up: try again")
         return self._running.named(name)
-
-    def _check_left(self, row: StudyRow) -> None:
-        """Have a study that another service left behind taken up at the next look.
-
-        Raises:
-            StorageError: it is one, and will run here in a moment.
-        """
-        if row.writer is None and row.summary.state == "running":
-            self._known.look()
-            if row.key in self._known.wanted():
-                self._looked = -_LOOK
-                raise StorageError(f"study {row.name!r} is being taken up: try again")
 
     def owned(self, owner: str) -> int:
         """How many studies of the storage are this user's."""
@@ -268,8 +255,7 @@ class Hub:
         row = self.row(name)
         if was_told(self.storage.read(name), trial, attempt):
             return True
-        self._check_left(row)
-        raise _over(row, trial, attempt)
+        raise _left_behind(row, self._known) or _over(row, trial, attempt)
 
     def delete(self, name: str) -> None:
         """Remove a study with all that it has; its jobs are told that their lease is lost."""
@@ -327,6 +313,16 @@ def _add_to_stored(storage: Storage, name: str, made: Callable[[History], Sequen
         writer.commit(made(writer.history))
     finally:
         writer.log.close()
+
+
+def _left_behind(row: StudyRow, known: Known) -> StorageError | None:
+    """That a study will be taken up in a moment, if another service left it behind."""
+    if row.writer is not None or row.summary.state != "running":
+        return None
+    known.look()
+    if row.key not in known.wanted():
+        return None
+    return StorageError(f"study {row.name!r} is being taken up: try again")
 
 
 def _not_running(row: StudyRow) -> ConflictError:
