@@ -76,7 +76,8 @@ def _fit(learner: Any, balance: str, table: Table, y: np.ndarray) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("learner", "balance"), [(LINEAR, "under"), (NEIGHBORS, "over"), (NEIGHBORS, "under")]
+    ("learner", "balance"),
+    [(LINEAR, "under"), (NEIGHBORS, "over"), (NEIGHBORS, "under"), (LINEAR, "balanced")],
 )
 def test_probabilities_stay_what_they_are(learner: Any, balance: str) -> None:
     table, y, _ = _planted(4_000)
@@ -86,6 +87,15 @@ def test_probabilities_stay_what_they_are(learner: Any, balance: str) -> None:
     assert said.mean() == pytest.approx(p.mean(), rel=0.35)
     pipeline.odds = None
     assert pipeline.predict(new)[:, 1].mean() > 1.5 * p.mean(), "without the odds they are far too large"
+
+
+def test_balanced_weights_tilt_what_labels_are_chosen_by() -> None:
+    table, y, _ = _planted(2_000)
+    config = {**defaults(LINEAR, Traits())[0], "balance": "balanced"}
+    order = Order(LINEAR, config, [], 0, Deadline(), labels=True)
+    with quietly():
+        pipeline = fit_pipeline(order, table, y.astype(float), 2).pipeline
+    assert pipeline.predict(table)[:, 1].mean() > 1.5 * y.mean()
 
 
 def test_under_sampling_pays_where_a_learner_takes_few_rows() -> None:

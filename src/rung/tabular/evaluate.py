@@ -83,6 +83,7 @@ def evaluate(
             dataset.weights(train),
             split.aside(train, ASIDE, seed),
             dataset.quantile,
+            dataset.judge.needs == "labels",
         )
         fitted = fit_pipeline(order, dataset.table.take(train), np.asarray(dataset.y[train], float), classes)
         known = known or dict(fitted.known)

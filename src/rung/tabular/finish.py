@@ -183,6 +183,7 @@ def _refit(dataset: Dataset, config: dict[str, Any], known: dict[str, float], de
         weight=dataset.weight,
         aside=dataset.split.aside(rows, ASIDE, dataset.seed),
         quantile=dataset.quantile,
+        labels=dataset.judge.needs == "labels",
     )
     with quietly():
         return fit_pipeline(order, dataset.table, np.asarray(dataset.y, float), dataset.classes).pipeline

@@ -91,6 +91,8 @@ class Order(NamedTuple):
 
     Attributes:
         weight, aside, quantile: see `Setting`.
+        labels: whether the metric sees labels only: then balanced weights may tilt the probabilities, since
+            rare classes are to be said more often; otherwise that is taken back.
     """
 
     learner: Learner
@@ -103,6 +105,7 @@ class Order(NamedTuple):
     weight: NDArray[np.float64] | None = None
     aside: NDArray[np.bool_] | None = None
     quantile: float | None = None
+    labels: bool = False
 
 
 class Fitted(NamedTuple):
@@ -182,7 +185,8 @@ def _classifier(
     seen, goal = found.astype(np.intp), codes.astype(np.float64)
     odds = None if odds is None else odds[seen]
     if order.config.get("balance") == "balanced":
-        order = order._replace(weight=_balanced(goal, order.weight))
+        weight, tilt = _balanced(goal, order.weight)
+        order, odds = order._replace(weight=weight), odds if order.labels else tilt
     preparation = make_preparation(order.learner.needs, order.config, order.sizes, order.seed)
     X = preparation.fit_transform(table, Target(goal, len(seen)))
     if not X.shape[1]:
@@ -198,12 +202,16 @@ def _classifier(
     )
 
 
-def _balanced(codes: NDArray[np.float64], weight: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Weights with which all classes count the same, halfway in logarithms: (n,), with mean 1."""
+def _balanced(
+    codes: NDArray[np.float64], weight: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights with which all classes count the same, halfway in logarithms: (n,), with mean 1; and the odds,
+    (m,), that take it back from probabilities.
+    """
     before = np.ones(len(codes)) if weight is None else weight
-    totals = np.bincount(codes.astype(np.intp), weights=before)
-    after = before / np.sqrt(np.maximum(totals, 1e-12))[codes.astype(np.intp)]
-    return np.asarray(after / after.mean())
+    roots = np.sqrt(np.maximum(np.bincount(codes.astype(np.intp), weights=before), 1e-12))
+    after = before / roots[codes.astype(np.intp)]
+    return np.asarray(after / after.mean()), roots / roots.max()
 
 
 def _regressor(order: Order, table: Table, y: NDArray[np.float64]) -> Fitted:
