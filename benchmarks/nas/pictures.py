@@ -14,14 +14,13 @@ STRATEGIES: Final = ("random", "darts1", "darts", "asap", "snas", "random-cell")
 
 
 class Scale(NamedTuple):
-    """How much of everything.
+    """How much of everything; rates, and what a strategy's course is, are those of the preset `tiny`.
 
     Attributes:
         size: side of a picture, in pixels.
         train, test: pictures.
         channels, layers, epochs, batch: of the search.
         retrain_channels, retrain_layers, retrain_epochs: of the training from scratch, the same for all.
-        alpha_rate: of the alphas' Adam; they have few steps, so that it is larger than the papers'.
     """
 
     size: int = 16
@@ -34,7 +33,6 @@ class Scale(NamedTuple):
     retrain_channels: int = 8
     retrain_layers: int = 3
     retrain_epochs: int = 12
-    alpha_rate: float = 1e-2
 
 
 FULL: Final = Scale()
@@ -87,13 +85,7 @@ def searched(strategy: str, seed: int, scale: Scale) -> Row:
         seed=seed,
         limit=scale.train,
         retrain=False,
-        settings={
-            "channels": scale.channels,
-            "layers": scale.layers,
-            "batch": scale.batch,
-            "alpha_rate": scale.alpha_rate,
-            "rate": 0.05,
-        },
+        settings={"channels": scale.channels, "layers": scale.layers, "batch": scale.batch},
     )
     result = unstopped(found)
     wall = time.perf_counter() - began

@@ -71,6 +71,23 @@ def test_one_fall_cannot_be_scaled() -> None:
     assert Asap(checks=1).scaled(1) == Asap(checks=1)
 
 
+@pytest.mark.parametrize(("epochs", "share"), [(12, 0.4), (20, 0.4), (10, 0.5)])
+def test_a_course_in_a_part_of_the_epochs(epochs: int, share: float) -> None:
+    """T goes from T0 to the paper's last in that part, in some fifty falls, and falls on at the same pace."""
+    asap, steps = Asap(anneal=share).scaled(epochs), 60
+    moments = [Moment(0, e, epochs, step, steps) for e in range(epochs) for step in range(steps)]
+    heats = [asap.temperature(moment) for moment in moments]
+    falls = sorted(set(heats), reverse=True)
+    assert heats[0] == 1.6
+    course = [heat for heat in falls if heat > 0.1295]
+    assert 45 <= len(course) <= 55
+    assert course[-1] == pytest.approx(0.1295915, rel=0.02)
+    assert np.diff(np.log(falls)) == pytest.approx(np.log(falls[1] / falls[0]))
+    for wrong in (0.0, 1.1, math.nan):
+        with pytest.raises(UserError, match="anneal of asap"):
+            Asap(anneal=wrong)
+
+
 @pytest.mark.parametrize(("epochs", "checks"), [(50, 1), (100, 1), (20, 2), (12, 4), (5, 10)])
 def test_short_searches_fall_about_fifty_times(epochs: int, checks: int) -> None:
     """As the paper's fifty epochs, whatever is an epoch: the same temperatures, each for as many steps."""

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from rung.errors import UserError
-from rung.nas import checkpoint
+from rung.nas import checkpoint, room
 from rung.nas.comparing import Row, compare, runs, sign_flip, table
 from rung.nas.ledger import Ledger
 from rung.nas.loop import Plan, one_epoch, start
@@ -20,7 +20,8 @@ from rung.nas.moment import Moment, cosine
 from rung.nas.planning import Request, fit_budget, prepare
 from rung.nas.recipe import PRESETS, Recipe
 from rung.nas.result import SearchResult
-from rung.nas.searching import EPOCH, Search, explained, search
+from rung.nas.room import explained
+from rung.nas.searching import EPOCH, Search, search
 from rung.nas.strategies.table import STRATEGIES, make
 from rung.storage import open_storage
 from rung.trials.history import History
@@ -197,13 +198,24 @@ def test_a_loss_that_is_not_finite_ends_with_the_last_good_epoch(pictures: Any, 
         tiny(pictures, strategy="darts1", epochs=4)
 
 
-def test_out_of_memory_names_what_would_fit(pictures: Any) -> None:
-    plan = prepare(Request(pictures, "darts1", space="tiny", settings=FEW)).plan
-    said = str(explained(RuntimeError("DefaultCPUAllocator: can't allocate memory"), plan))
-    assert "--set batch=4" in said
-    assert "--set channels=2" in said
+def test_out_of_memory_names_what_fits(pictures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sizes are tried: here a step has room for four samples, or for one channel."""
+    request = Request(pictures, "darts1", space="tiny", settings={**FEW, "batch": 16})
+    short = RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    def step(plan: Plan, probes: int) -> float:
+        if plan.recipe.batch * plan.recipe.channels > most:
+            raise short
+        return 0.0
+
+    monkeypatch.setattr(room, "step_seconds", step)
+    plan, most = prepare(request).plan, 16
+    assert plan.recipe.channels == 4
+    assert "this fits: --set batch=4 or --set channels=1" in str(explained(short, plan, request))
+    most = 7
+    assert "take fewer layers" in str(explained(short, plan, request))
     other = ValueError("x")
-    assert explained(other, plan) is other
+    assert explained(other, plan, request) is other
 
 
 @pytest.mark.parametrize(

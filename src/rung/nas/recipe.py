@@ -65,7 +65,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
         "tiny": Recipe(
             text="about three minutes on two cores: 2,000 pictures, 12 epochs of few steps, so that alphas "
             "learn 30 times as fast as the papers' (ASAP's 300 times, to be apart before it is cold) and the "
-            "temperature falls as far as theirs meanwhile",
+            "temperature falls as far as theirs, ASAP's in two fifths of the epochs",
             channels=4,
             layers=3,
             epochs=12,
@@ -75,6 +75,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             rate_min=0.005,
             alpha_rate=1e-2,
             alpha_rates=(("asap", 1e-1),),
+            strategy=(("asap", (("anneal", 0.4), ("extra", 1))),),
             retrain_channels=8,
             retrain_layers=3,
             retrain_epochs=6,
@@ -83,7 +84,8 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
         ),
         "small": Recipe(
             text="about an hour on two cores: 6,000 pictures, 20 epochs; alphas learn ten times as fast as "
-            "the papers' (ASAP's 100 times), the temperature falls as far as theirs",
+            "the papers' (ASAP's 100 times), the temperature falls as far as theirs, ASAP's in two "
+            "fifths of the epochs",
             channels=8,
             layers=5,
             epochs=20,
@@ -92,6 +94,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             rate=0.05,
             alpha_rate=3e-3,
             alpha_rates=(("asap", 3e-2),),
+            strategy=(("asap", (("anneal", 0.4), ("extra", 1))),),
             retrain_channels=12,
             retrain_layers=5,
             retrain_epochs=20,

@@ -20,6 +20,7 @@ from rung.nas.loop import Diverged, Plan, Record, State, run, start
 from rung.nas.outcome import outcome
 from rung.nas.planning import Prepared, Request, best_threads, fit_budget, prepare, with_epochs
 from rung.nas.result import SearchResult
+from rung.nas.room import explained, out_of_memory
 from rung.space.domains import Constant
 from rung.study import Study
 from rung.study.result import Result
@@ -186,7 +187,10 @@ class Search:
             study.close()
 
     def _run(self, study: Study) -> SearchResult:
-        prepared = self.prepared = self._planned(study)
+        try:
+            prepared = self.prepared = self._planned(study)
+        except (MemoryError, RuntimeError) as error:  # steps are timed
+            raise self._said(error) from error
         for kept in study.history.checkpoints.values():
             load(
                 prepared.plan, study.folder / kept.path
@@ -199,7 +203,7 @@ class Search:
             found = self._run_away(study, self._engine)
         self._flush(study)
         if self._broken is not None:
-            raise explained(self._broken, prepared.plan)
+            raise self._said(self._broken)
         state = self._state or self._kept(prepared.plan, found)
         interrupted = found.reason == "interrupted"
         if interrupted:
@@ -211,6 +215,13 @@ class Search:
         result = replace(result, interrupted=interrupted)
         study.record(RESULT, {**result.to_dict(), "records": []})
         return result
+
+    def _said(self, error: Exception) -> Exception:
+        """What to tell of an error; out of memory takes a look at what would fit."""
+        if out_of_memory(error):
+            self._phase("out of memory: trying what fits")
+            self._state = None  # its memory is free for that
+        return explained(error, self.prepared.plan, self.request)
 
     def _run_away(self, study: Study, engine: Engine) -> Result:
         """Search on the engine's node, and follow it by what it saves."""
@@ -336,20 +347,6 @@ def open_points(plan: Plan, state: State) -> list[str]:
         f"undecided after {plan.recipe.epochs} epochs, and annealed to the end in further ones: "
         f"{'; '.join(lines[:_SHOWN])}{rest}"
     ]
-
-
-def explained(error: Exception, plan: Plan) -> Exception:
-    """Out of memory as a sentence that names what would fit; any other as it is."""
-    short = isinstance(error, MemoryError) or "memory" in str(error).lower()
-    if not short:
-        return error
-    recipe = plan.recipe
-    name = "hidden" if hasattr(recipe, "hidden") else "channels"
-    wide = getattr(recipe, name)
-    return UserError(
-        f"out of memory with {recipe.batch} samples of {wide} {name} a step: it grows "
-        f"with both, so halve one: --set batch={recipe.batch // 2} or --set {name}={wide // 2}"
-    )
 
 
 def _metrics(record: Record) -> dict[str, float]:

@@ -7,7 +7,8 @@ Algorithm 1: alphas start from zero; an operation's weight is the Gibbs softmax 
 edge; T = T0 beta^epoch. While T is not under the grace temperature only the weights learn. After that alphas
 descend on the validation loss, in turn with the weights, and before each epoch every operation whose
 probability is under the threshold is removed. The search ends when everything is decided. The paper's course
-has 50 epochs: in a shorter search T falls, and is pruned, several times an epoch (decision record 0016).
+has 50 epochs: in a shorter search T falls, and is pruned, several times an epoch, and it may fall through the
+paper's course in a part of the epochs (decision record 0016).
 
 The paper leaves open how the edges of a node become two. The rule here (decision record 0014): edges have
 logits of their own, learnt and annealed with the alphas, and gates that sum to k at each node; see
@@ -61,13 +62,16 @@ class Asap:
 
     Attributes:
         T0, beta: temperature of the first epoch, and its factor an epoch.
+        anneal: the share of the planned epochs in which the temperature goes through the paper's course, from
+            T0 to 0.13; after it T falls on at the same pace until everything is decided.
         checks: how many times in an epoch the temperature falls and operations are pruned; 0 for as many as
-            make about the paper's 50 in the whole search: 4 of 12 epochs, 1 of 50.
+            make about the paper's 50 in that course: 4 in each of 12 epochs, 1 in each of 50.
         grace: alphas neither learn nor are pruned while the temperature is not under it.
         threshold: an operation goes when its probability is under threshold / N, where N is how many its edge
             had when the search began.
-        policy: "constant"; "linear", which rises from zero at the end of the grace period to the same in the
-            last epoch; or "confidence", which holds back until `confidence_ratio` allows it, too.
+        policy: "constant"; "linear", which rises from zero at the end of the grace period to the same at the
+            end of the temperature's course; or "confidence", which holds back until `confidence_ratio`
+            allows it, too.
         delta: of "confidence": probability of ever removing the best.
         alpha_step: of "confidence": a bound on a step of an alpha, such as Adam's learning rate.
         edge_threshold: an edge goes when its gate is under edge_threshold * k / n, n being how many enter its
@@ -83,6 +87,7 @@ class Asap:
 
     T0: float = 1.6
     beta: float = 0.95
+    anneal: float = 1.0
     checks: int = 0
     grace: float = 1.0
     threshold: float = 0.4
@@ -102,6 +107,8 @@ class Asap:
         for name in ("T0", "grace", "alpha_step"):
             if not 0.0 < getattr(self, name) < math.inf:
                 raise UserError(f"{name} of asap is a positive number, not {getattr(self, name)!r}")
+        if not 0.0 < self.anneal <= 1.0:
+            raise UserError(f"anneal of asap is over 0 and at most 1, not {self.anneal!r}")
         for name in ("beta", "threshold", "delta", "edge_threshold", "extra_beta"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise UserError(f"{name} of asap lies between 0 and 1, not {getattr(self, name)!r}")
@@ -115,9 +122,9 @@ class Asap:
                 raise UserError(f"{name} of asap is {' or '.join(choices)}, not {getattr(self, name)!r}")
 
     def scaled(self, epochs: int) -> Asap:
-        """The same course of the temperature, from T0 to the paper's last, in so many epochs."""
-        span = epochs - 1.0 / self._checks(Moment(0, 0, epochs))
-        if not span or self.T0 <= _COLDEST:
+        """The same course of the temperature, from T0 to the paper's last, in `anneal` of so many epochs."""
+        span = self.anneal * epochs - 1.0 / self._checks(Moment(0, 0, epochs))
+        if span <= 0.0 or self.T0 <= _COLDEST:
             return self
         return replace(self, beta=(_COLDEST / self.T0) ** (1.0 / span))
 
@@ -141,7 +148,7 @@ class Asap:
         return not moment.step or self._done(moment) > self._done(moment._replace(step=moment.step - 1))
 
     def _checks(self, moment: Moment) -> int:
-        return self.checks or max(round(_FALLS / max(moment.epochs, 1)), 1)
+        return self.checks or max(round(_FALLS / max(self.anneal * moment.epochs, 1.0)), 1)
 
     def _done(self, moment: Moment) -> float:
         """Epochs, in parts of which the temperature falls."""
@@ -234,7 +241,8 @@ class Asap:
         over = moment.epoch >= moment.epochs
         if self.policy == "linear" and not over:
             each, began = 1.0 / self._checks(moment), self._learnt_from(moment)
-            share *= (self._done(moment) - began) / max(moment.epochs - each - began, each)
+            rise = max(self.anneal * moment.epochs - each - began, each)
+            share *= min((self._done(moment) - began) / rise, 1.0)
         if self.policy == "confidence" and not over:
             steps = round((self._done(moment) - self._learnt_from(moment)) * moment.steps)
             ratio = confidence_ratio(steps, self.alpha_step, operations, self.delta) ** (1.0 / heat)
