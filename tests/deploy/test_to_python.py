@@ -45,6 +45,23 @@ def test_every_learners_script_is_python(fit: Any, kind: str, learner: str) -> N
     assert hasattr(made, "fit")
 
 
+def test_the_script_reads_numbers_as_people_write_them(fit: Any, tmp_path: Path) -> None:
+    model, frame = fit("regression", "linear")
+    text, _ = script(model)
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(text, "model.py", "exec"), names)
+    numbers = [c.name for c in model.columns if c.kind == "number"]
+    frame = frame.assign(**{numbers[0]: [f"${1000 + i:,}.5" for i in range(len(frame))]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    X, _ = names["read"](str(tmp_path / "t.csv"))
+    assert X[numbers[0]].tolist()[:2] == [1000.5, 1001.5]
+    frame = frame.assign(**{numbers[0]: [i + 0.5 for i in range(len(frame))]})
+    frame.to_csv(tmp_path / "t.csv", index=False, sep=";", decimal=",")
+    X, y = names["read"](str(tmp_path / "t.csv"))
+    assert X[numbers[0]].tolist()[:2] == [0.5, 1.5]
+    assert y.tolist() == pytest.approx(frame["y"].tolist())
+
+
 @pytest.mark.parametrize(
     ("kind", "learner"),
     [

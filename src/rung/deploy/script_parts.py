@@ -242,7 +242,10 @@ def _reduction(preparation: Preparation) -> list[Step]:
         judge = step.score_func.__name__
         source = f"from sklearn.feature_selection import SelectKBest, {judge}"
         return [Step(f"SelectKBest({judge}, k={step.k})", (source,))]
-    return [Step(f"PCA({step.n_components_})", ("from sklearn.decomposition import PCA",))]
+    narrower = preparation.expand != "none"  # the script generates no columns
+    return [
+        Step(f"PCA({0.99 if narrower else step.n_components})", ("from sklearn.decomposition import PCA",))
+    ]
 
 
 def left_out(pipeline: Fitted) -> list[str]:

@@ -48,10 +48,14 @@ def read(path):
     """The table's columns, and its target."""
     separator = "\\t" if ".tsv" in path else ","
     words = {{name: str for name in CATEGORIES + TEXTS + DATES}}
-    frame = pd.read_csv(path, sep=separator, dtype=words, na_values=["?"], skipinitialspace=True)
+    options = {{"dtype": words, "na_values": ["?"], "skipinitialspace": True}}
+    frame = pd.read_csv(path, sep=separator, **options)
+    if TARGET not in frame:  # a table with semicolons has decimal commas
+        frame = pd.read_csv(path, sep=";", decimal=",", **options)
     frame = frame[frame[TARGET].notna()].reset_index(drop=True)
     X = frame[NUMBERS + CATEGORIES + DATES + TEXTS].copy()
-    X[NUMBERS] = X[NUMBERS].apply(pd.to_numeric, errors="coerce")
+    plain = X[NUMBERS].replace(r"[$€£¥%\\s]|(?<=\\d),(?=\\d{{3}})", "", regex=True)  # $1,234 is 1234
+    X[NUMBERS] = plain.apply(pd.to_numeric, errors="coerce")
     X[CATEGORIES] = X[CATEGORIES].astype(object).where(X[CATEGORIES].notna(), None)
     X[TEXTS] = X[TEXTS].fillna("")
     return X, {target}
