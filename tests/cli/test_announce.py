@@ -41,7 +41,8 @@ def test_a_file_and_a_number_of_trials_are_enough_for_asha(rung, folder: Path) -
 
 def test_rungs_and_cost(said) -> None:
     lines = said("resource = ('epoch', 1, 27)\nmetric = 'error'\n", "--trials", 1000)
-    assert "asha, the default with a resource: successive halving without barriers, by promotion" in lines
+    default = "asha, the default with a resource and a number of trials"
+    assert f"{default}: successive halving without barriers, by promotion" in lines
     assert any(line.startswith("auto, the default: chooses among the others") for line in lines)
     assert "rungs: r = 1, R = 27 epochs, eta = 3: 1, 3, 9, 27 (times 3 each; 1 in 3 goes on)" in lines
     rows = [line.split()[-3:] for line in lines]

@@ -26,11 +26,14 @@ choices = st.lists(st.integers(0, 10**6), max_size=120)
 class PaperHyperTune(PaperASHA):
     """All pairs are counted anew for each decision."""
 
-    def __init__(self, rungs: list[int], eta: int, min_trials: int) -> None:
+    def __init__(self, rungs: list[int], eta: int, min_trials: int, lowest_first: bool) -> None:
         share = shares(len(rungs), eta)
         super().__init__([rungs[b:] for b in range(len(rungs))], list(share), eta)
         self.rungs, self.min_trials = rungs, min_trials
         self.prior = [part / sum(share) for part in share]
+        self.lowest_first = lowest_first
+        if lowest_first:
+            self.prior = [1.0] + [0.0] * (len(share) - 1)
         self.credit = [0.0] * len(rungs)
         self.seen: dict[int, dict[int, float]] = {}
         self.lost: set[int] = set()
@@ -63,7 +66,10 @@ class PaperHyperTune(PaperASHA):
         head = self.rungs[: self.rungs.index(full[-1]) + 1]
         raw = [self.tau(r, full[-1]) ** 3 / r for r in head]
         mass = sum(self.prior[: len(head)])
-        return [mass * w / sum(raw) for w in raw] + self.prior[len(head) :]
+        learnt = [mass * w / sum(raw) for w in raw] + self.prior[len(head) :]
+        if self.lowest_first:
+            learnt = [0.5 + 0.5 * learnt[0]] + [0.5 * w for w in learnt[1:]]
+        return learnt
 
     def tau(self, low: int, high: int) -> float:
         if low == high:
@@ -89,7 +95,7 @@ class PaperHyperTune(PaperASHA):
         return Start(self.rungs[bracket], bracket, tuple(self.rungs[:bracket]))
 
 
-@pytest.mark.parametrize("min_trials", [2, 4])
+@pytest.mark.parametrize(("min_trials", "lowest_first"), [(2, False), (4, False), (2, True)])
 @given(
     ladder=st.sampled_from([(1, 1, 3), (1, 9, 3), (1, 27, 3), (2, 16, 2)]),
     n=st.integers(1, 50),
@@ -97,16 +103,16 @@ class PaperHyperTune(PaperASHA):
     numbers=choices,
 )
 @settings(max_examples=60, deadline=None)
-def test_it_decides_as_the_rule_written_slowly(min_trials, ladder, n, slots, numbers):
+def test_it_decides_as_the_rule_written_slowly(min_trials, lowest_first, ladder, n, slots, numbers):
     r, R, eta = ladder
     rungs = [r * eta**k for k in range(9) if r * eta**k <= R]
     driver = Driver(
-        HyperTune(min_trials=min_trials),
+        HyperTune(min_trials=min_trials, lowest_first=lowest_first),
         identity(r, R, eta),
         Limits(trials=n, retries=1),
         workers=slots,
         choices=numbers,
-        oracle=PaperHyperTune(rungs, eta, min_trials),
+        oracle=PaperHyperTune(rungs, eta, min_trials, lowest_first),
     )
     driver.run()
     assert len(driver.history) == n

@@ -31,21 +31,21 @@ def announce(study: Study, workers: int | None) -> None:
         fixed = (f"{name} = {output.number(value)}" for name, value in study.history.fixed.items())
         output.say("fixed: " + ", ".join(fixed))
     if not output.quiet():
-        _method(identity)
+        _method(identity, study.history.limits.trials)
         _planned(study)
 
 
-def _method(identity: Identity) -> None:
+def _method(identity: Identity, trials: int | None) -> None:
     """Scheduler and sampler in a line each, and how they came to be chosen."""
     from rung.samplers import FAMILY
-    from rung.schedulers import known_schedulers
+    from rung.schedulers import known_schedulers, make_scheduler, spec_of
     from rung.study.defaults import scheduler_for
     from rung.trials.methods import known
 
     chosen, resource = identity.scheduler.name, identity.resource
     why = "asked for"
-    if chosen == scheduler_for(resource, identity.goals):
-        why = f"the default {_case(resource)}"
+    if identity.scheduler == spec_of(make_scheduler(scheduler_for(resource, identity.goals, trials))):
+        why = f"the default {_case(resource, trials)}"
     for name, family, reason in (
         (chosen, known_schedulers(), why),
         (
@@ -58,10 +58,12 @@ def _method(identity: Identity) -> None:
             output.say(f"{name}, {reason}: {family[name].line.removesuffix(' (the default)')}")
 
 
-def _case(resource: Resource | None) -> str:
+def _case(resource: Resource | None, trials: int | None) -> str:
     if resource is None:
         return "without a resource"
-    return "where r = R" if resource.minimum == resource.maximum else "with a resource"
+    if resource.minimum == resource.maximum:
+        return "where r = R"
+    return "with a resource and " + ("a budget" if trials is None else "a number of trials")
 
 
 def _planned(study: Study) -> None:

@@ -88,7 +88,11 @@ Sampler = Annotated[
     typer.Option(help="See `rung methods`; settings as in 'tpe(multivariate=False)'.", show_default="auto"),
 ]
 Scheduler = Annotated[
-    str | None, typer.Option(help="See `rung methods`.", show_default="asha, or plain without a resource")
+    str | None,
+    typer.Option(
+        help="See `rung methods`.",
+        show_default="asha with --trials, hyper-tune with a budget, plain without a resource",
+    ),
 ]
 Eta = Annotated[int, typer.Option(help="One in this many trials is promoted.")]
 Seed = Annotated[int, typer.Option(help="Of everything random.")]

@@ -12,7 +12,9 @@ What differs from the paper, and why:
   highest fidelity always ranks itself best, that probability would be 1; theta_b is tau_b^3, by the
   power of the authors' code. A rung that ranks at random is not begun at.
 - The highest fidelity is the highest rung with at least `min_trials` results; brackets above it keep their
-  shares of Hyperband. Before there is one above the lowest, all do (the paper waits for results at R).
+  shares of Hyperband. Before there is one above the lowest, all do (the paper waits for results at R). With
+  `lowest_first` all begin at the lowest rung until then, as in `asha`, and later every other one: a model
+  learns from cheap results first, and those that begin higher are its suggestions, not random ones.
 - Not drawn: each start adds the weights to the brackets' credits and takes 1 from its own; the one with the
   most goes next. So the decision follows from the log alone.
 - A trial is looked at on its way through the rungs below its own, too (gates at which nobody is stopped), so
@@ -109,9 +111,11 @@ class Weighed:
     __slots__ = (
         "_consistency",
         "_credits",
+        "_early",
         "_heading",
         "_ladder",
         "_level",
+        "_lowest",
         "_promotions",
         "_shares",
         "_start",
@@ -120,15 +124,18 @@ class Weighed:
         "weights",
     )
 
-    def __init__(self, ladder: tuple[int, ...], eta: int, brackets: int | None, min_trials: int) -> None:
-        share = shares(len(ladder), eta, brackets)
-        self.min_trials = min_trials
+    def __init__(self, ladder: tuple[int, ...], eta: int, rule: HyperTune) -> None:
+        share = shares(len(ladder), eta, rule.brackets)
+        self.min_trials = rule.min_trials
         self._ladder = ladder
         self._level = {resource: level for level, resource in enumerate(ladder)}
         self._promotions = Promotions([ladder[b:] for b in range(len(share))], share, eta, delayed=True)
         self._consistency = Consistency(len(ladder))
         self._heading: dict[int, int] = {}  # the resource to which each running trial's job runs
         self._shares = np.array(share) / sum(share)
+        self._lowest = 0.5 if rule.lowest_first else 0.0  # at least so much to the first bracket
+        # what brackets get about which nothing is known yet
+        self._early = np.eye(1, len(share))[0] if rule.lowest_first else self._shares
         self._credits = np.zeros(len(share))
         self._starts = [Start(ladder[b], b, ladder[:b]) for b in range(len(share))]
         self._weigh()
@@ -163,12 +170,14 @@ class Weighed:
         """The weights that follow from what is known now."""
         enough = [level for level, n in enumerate(self._consistency.counts) if n >= self.min_trials]
         top = enough[-1] if enough else 0
-        self.weights = self._shares.copy()
+        self.weights = self._early.copy()
         if top > 0:
             tau = self._consistency.tau(top, self.min_trials * (self.min_trials - 1) // 2)
             raw = (tau**POWER / np.array(self._ladder[: top + 1]))[: len(self.weights)]
             if raw.sum() > 0.0:
-                self.weights[: len(raw)] = raw / raw.sum() * self._shares[: len(raw)].sum()
+                self.weights[: len(raw)] = raw / raw.sum() * self._early[: len(raw)].sum()
+        self.weights *= 1.0 - self._lowest
+        self.weights[0] += self._lowest
         self._choose()
 
     def _choose(self) -> None:
@@ -194,10 +203,12 @@ class HyperTune:
     Args:
         brackets: only the first so many; all that the rungs allow if None.
         min_trials: results that a rung must have before lower ones are compared with it.
+        lowest_first: all begin at the lowest rung until two rungs can be compared, and half of them later.
     """
 
     brackets: int | None = None
     min_trials: int = 8
+    lowest_first: bool = False
 
     def __post_init__(self) -> None:
         if self.brackets is not None and self.brackets < 1:
@@ -206,7 +217,7 @@ class HyperTune:
             raise StudyError(f"hyper-tune needs at least 2 min_trials to compare, not {self.min_trials}")
 
     def initial(self, identity: Identity) -> Weighed:
-        return Weighed(ladder_of(identity), identity.eta, self.brackets, self.min_trials)
+        return Weighed(ladder_of(identity), identity.eta, self)
 
     def fold(self, state: Weighed, item: JobStarted | Result | TrialStopped) -> Weighed:
         state.fold(item)

@@ -2,6 +2,9 @@
 
 Promotions come first, from the highest rung down; at one rung, the bracket with the smaller number first. If
 there is none, a new configuration goes to the bracket that lags furthest behind its share of what is started.
+
+When all configurations of a space were started, and a limit of resource, time or target leaves something to
+spend, trials go on that the rule would have left behind: the best of the highest rung where any waits.
 """
 
 from __future__ import annotations
@@ -72,10 +75,25 @@ class Promotions:
                 return Resume(rung.candidate, rung.above)
         if history.may_start:
             return self._start
+        left = self._left_behind(history)
+        if left is not None:
+            return Resume(left.best_waiting, left.above)
         return WAIT if history.running or history.retry else DONE
+
+    def _left_behind(self, history: History) -> Rung | None:
+        """The highest rung with somebody to run on although the rule would not; None where nobody should.
+
+        A limit of trials alone is no reason to run on: it says how much is wanted.
+        """
+        limits = history.limits
+        if not history.exhausted or (limits.total_resource, limits.seconds, limits.target) == (None,) * 3:
+            return None
+        return next((rung for rung in self._order if rung.best_waiting >= 0), None)
 
     def may_resume(self, history: History, trial: int) -> bool:
         """Whether a paused trial can still go on: any can, while results are to come."""
         if history.states[trial] is not TrialState.PAUSED:
             return False
-        return not at_its_end(history) or any(rung.candidate >= 0 for rung in self._order)
+        if not at_its_end(history) or any(rung.candidate >= 0 for rung in self._order):
+            return True
+        return self._left_behind(history) is not None

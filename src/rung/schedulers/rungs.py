@@ -71,6 +71,11 @@ class Rung(TopRung):
             heappush(self._waiting, (value, trial))
         self._look()
 
+    @property
+    def best_waiting(self) -> int:
+        """The best trial that is not promoted, whether or not it is among the best k; -1 if there is none."""
+        return self._waiting[0][1] if self._waiting else -1
+
     def promote(self, trial: int) -> None:
         """`trial` goes on: it waits here no longer."""
         self.promoted += 1

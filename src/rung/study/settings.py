@@ -24,7 +24,7 @@ _CONSTRAINT = re.compile(r"\s*([^<>=]+?)\s*(<=|>=|<|>)\s*([^<>=]+?)\s*")
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What `rung.Study` is given beside the space and its limits; see there."""
+    """What `rung.Study` is given beside the space and its limits (but for `trials`); see there."""
 
     metric: str | Sequence[str] = "loss"
     mode: str | Sequence[str] = "min"
@@ -38,6 +38,7 @@ class Settings:
     noisy: bool = False
     confirm: int = 0
     deterministic: bool | int = False
+    trials: int | None = None  # that a new study is limited to, by which a scheduler is chosen
     door: str = "tune"
     task: Mapping[str, Any] = field(default_factory=dict)
 
@@ -59,7 +60,7 @@ def make_identity(space: Any, given: Settings, stored: Identity | None = None) -
     resource = make_resource(given.resource)
     scheduler, sampler = given.scheduler, given.sampler
     if scheduler is None:
-        scheduler = stored.scheduler if stored is not None else scheduler_for(resource, goals)
+        scheduler = stored.scheduler if stored is not None else scheduler_for(resource, goals, given.trials)
     if sampler is None:
         sampler = stored.sampler if stored is not None else "auto"
     if given.task.get("transfer"):

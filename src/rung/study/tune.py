@@ -86,7 +86,8 @@ def tune(  # noqa: PLR0913  # a door
         method: a named combination of sampler and scheduler, such as "bohb".
         sampler, scheduler: names, with settings if need be, as in "tpe(multivariate=False)", or objects.
             Unless told, both are chosen by what is known of the study, the sampler anew as it goes; a line on
-            stderr says what was chosen and why.
+            stderr says what was chosen and why. With a resource, `trials` makes the scheduler asha, and a
+            budget without it hyper-tune.
         workers: how many jobs run at once: one unless told, on a cluster as many as it holds.
         executor: "inline", "local", "ray", "simulated", or an object; in line for one worker, local for more.
         address: of a Ray cluster, as "10.0.0.1:6379" or "auto"; without one Ray is started on this machine.
@@ -100,7 +101,8 @@ def tune(  # noqa: PLR0913  # a door
         trials: start exactly this many configurations, then finish the promotions that they allow.
         budget: wall time, in seconds or as "5m", over all sessions.
         total_resource: the sum of all jobs' resource; a job from a to b costs b - a if a checkpoint
-            carried the trial to a, else b.
+            carried the trial to a, else b. If the space is used up before it (or `budget`) is, trials that
+            the rule left behind go on, the best first.
         target: stop when the incumbent is this good.
         trial_time, trial_memory: limits on one job (seconds or text; bytes).
         retries: how often a job is tried again whose worker was lost.
