@@ -23,6 +23,7 @@ from rung.service import (
     api_studies,
     api_workers,
     guards,
+    page,
     problems,
 )
 from rung.service.context import Caps, Context
@@ -89,6 +90,7 @@ def create_app(
     for each in (api_jobs, api_studies, api_events, api_checkpoints, api_logs, api_workers, api_admin):
         app.include_router(each.router, prefix=PREFIX)
     app.include_router(api_health.router)
+    app.include_router(page.router)
     problems.install(app, hidden=(hub.storage.url,))
     guards.install(app, limits or guards.Limits(), accounts, metrics)
     return app
