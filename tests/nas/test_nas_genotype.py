@@ -109,6 +109,7 @@ def test_a_text_that_would_run_code_is_refused() -> None:
 
 OK = [["skip_connect", 0], ["skip_connect", 1]]
 WRONG = {
+    '{"normal": [["a", 0], ["a", 1]], "reduce_concat": [2]}': "there is reduce_concat, but no cell 'reduce'",
     '{"normal": [["skip_connect", 0]]}': "'normal' lists 1 edge, but each node has 2: node 2 lacks an input",
     '{"normal": [["a", 0], ["a", 1], ["a", 2]]}': "lists 3 edges, but each node has 2: node 3 lacks an input",
     '{"normal": [["a", 0], ["a", 2]]}': "edge 'a' into node 2 reads 2: it may read 0 to 1",

@@ -144,11 +144,22 @@ def test_the_log_has_every_epoch(pictures: Any, tmp_path: Any) -> None:
 
 
 def test_a_checkpoint_of_another_search_is_refused(pictures: Any, tmp_path: Any) -> None:
+    def asap(**more: float) -> Plan:
+        return prepare(Request(pictures, "asap", space="tiny", epochs=2, settings={**FEW, **more})).plan
+
     plan = prepare(Request(pictures, "darts1", space="tiny", epochs=2, settings=FEW)).plan
     checkpoint.save(plan, start(plan), tmp_path)
     other = prepare(Request(pictures, "darts1", space="s2", epochs=2, settings=FEW)).plan
     with pytest.raises(UserError, match="is of another search: its space is 'tiny', not 's2'"):
         checkpoint.load(other, tmp_path)
+    checkpoint.save(asap(), start(asap()), tmp_path)
+    assert checkpoint.load(asap(), tmp_path).epoch == 0
+    for name, value, why in (
+        ("T0", 2.0, "its T0 is 1.6, not 2.0"),
+        ("rate", 0.1, "its rate is 0.05, not 0.1"),
+    ):
+        with pytest.raises(UserError, match=why):
+            checkpoint.load(asap(**{name: value}), tmp_path)
     with pytest.raises(UserError, match="cannot be read"):
         checkpoint.load(plan, tmp_path / "nowhere")
 

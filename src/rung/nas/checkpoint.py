@@ -12,6 +12,7 @@ from rung.errors import SpaceError
 from rung.nas.ledger import Ledger
 from rung.nas.loop import Plan, Record, State, start
 from rung.nas.strategies.base import Removal
+from rung.nas.strategies.table import settings_of
 from rung.nas.training import forget
 
 FILE: Final = "search.pt"
@@ -21,7 +22,7 @@ def identity(plan: Plan) -> dict[str, Any]:
     """What must be the same where a search goes on."""
     cells = [[cell.name, cell.nodes, cell.inputs, list(cell.operations)] for cell in plan.space.cells]
     recipe = asdict(plan.recipe)
-    kept = ("channels", "layers", "batch", "epochs")
+    kept = ("channels", "layers", "batch", "epochs", "rate", "alpha_rate")
     words = ("hidden", "bptt", "vocabulary", "words")  # of a recipe for text
     return {
         "space": plan.space.name,
@@ -29,6 +30,7 @@ def identity(plan: Plan) -> dict[str, Any]:
         "strategy": plan.strategy.name,
         "seed": plan.seed,
         **{name: recipe[name] for name in (*kept, *words) if name in recipe},
+        **settings_of(plan.strategy),
     }
 
 
@@ -66,8 +68,9 @@ def load(plan: Plan, folder: str | Path) -> State:
     mine, theirs = identity(plan), kept["identity"]
     for name in mine:
         if mine[name] != theirs.get(name):
+            have = f"is {theirs[name]!r}" if name in theirs else "is not recorded"
             raise SpaceError(
-                f"the checkpoint {path} is of another search: its {name} is {theirs.get(name)!r}, not "
+                f"the checkpoint {path} is of another search: its {name} {have}, not "
                 f"{mine[name]!r}; give the same options, or another --study"
             )
     state = start(plan)

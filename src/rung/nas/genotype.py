@@ -124,6 +124,10 @@ class Genotype:
         names = [name for name in form if not name.endswith(("concat", "_inputs"))]
         if not names:
             raise SpaceError('a genotype names its cells: {"normal": [[operation, input], ...], ...}')
+        for name in form:
+            owner = name.removesuffix("_concat").removesuffix("_inputs")
+            if owner not in (*names, "concat"):
+                raise SpaceError(f"there is {name}, but no cell {owner!r}: list its edges, or leave it out")
         return Genotype(tuple((name, _cell(name, form)) for name in names))
 
     def to_text(self) -> str:
