@@ -186,3 +186,20 @@ def test_decisions_of_a_support_vector_machine_are_the_librarys():
         fitted = model.fit({"C": 3.0, "gamma": 0.5}, X, y.astype(float), Setting(classes)).estimator
         expected = fitted.machine.decision_function(X).reshape(150, -1)
         assert _decisions(fitted.machine, X) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("classes", [0, 3])
+@pytest.mark.parametrize("kind", ["RandomForest", "ExtraTrees"])
+def test_a_forests_average_is_scikit_learns(kind, classes):
+    from sklearn import ensemble
+
+    from rung.tabular.learners.forests import averaged, is_forest
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(200, 4))
+    y = rng.integers(0, classes, 200) if classes else rng.normal(size=200)
+    forest = getattr(ensemble, kind + ("Classifier" if classes else "Regressor"))(7, random_state=0)
+    forest.fit(X, y, rng.random(200))
+    assert is_forest(forest)
+    theirs = forest.predict_proba(X) if classes else forest.predict(X)[:, None]
+    assert np.allclose(averaged(forest, X), theirs, rtol=0, atol=1e-12)

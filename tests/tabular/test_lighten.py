@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from sklearn.linear_model import LinearRegression
 
 from rung.tabular import lighten as module
 from rung.tabular.encode import Table
-from rung.tabular.lighten import lighten
+from rung.tabular.lighten import lighten, too_slow
 from rung.tabular.model import Member
 from rung.tabular.pipeline import Constant
+from rung.tabular.stacking import Stacked
 
 TABLE = Table(np.zeros((10, 1)), np.zeros((10, 0), dtype=np.int32))
 
@@ -15,7 +19,7 @@ TABLE = Table(np.zeros((10, 1)), np.zeros((10, 0), dtype=np.int32))
 def _members(*sizes):
     weights = np.arange(len(sizes), 0, -1) / sum(range(1, len(sizes) + 1))
     return [
-        Member(w, f"m{i}", [Constant(np.asarray(float(i)))] * n)
+        Member(w, f"m{i}", [Constant(np.asarray(float(i))) for _ in range(n)])
         for i, (w, n) in enumerate(zip(weights, sizes, strict=True))
     ]
 
@@ -23,7 +27,7 @@ def _members(*sizes):
 @pytest.fixture
 def _one_second_each(monkeypatch):
     """Each pipeline takes a second for the thousand rows."""
-    monkeypatch.setattr(module, "_seconds", lambda member, rows: 1.0)
+    monkeypatch.setattr(module, "_seconds", lambda pipeline, rows: 1.0)
 
 
 @pytest.mark.usefixtures("_one_second_each")
@@ -31,7 +35,7 @@ def _one_second_each(monkeypatch):
     ("limit", "kept"),
     [
         (20e-3, {"m0": 8, "m1": 5, "m2": 3}),
-        (10e-3, {"m0": 3, "m1": 3, "m2": 2}),
+        (10e-3, {"m0": 4, "m1": 3, "m2": 1}),  # the variance of the mean falls fastest so
         (4e-3, {"m0": 1, "m1": 1, "m2": 1}),
         (2.5e-3, {"m0": 1, "m1": 1}),
         (1e-6, {"m0": 1}),
@@ -46,3 +50,43 @@ def test_the_heaviest_stay_with_as_many_folds_as_fit(limit, kept):
 def test_an_ordinary_ensemble_stays_whole():
     members = _members(8, 8)
     assert lighten(members, TABLE, 0.1) == members
+
+
+def test_a_slow_member_of_little_weight_makes_room_for_more_folds_of_the_others(monkeypatch):
+    monkeypatch.setattr(module, "_seconds", lambda pipeline, rows: 8.0 if pipeline.prediction == 2 else 1.0)
+    found = lighten(_members(5, 5, 5), TABLE, 15e-3)
+    assert {member.name: len(member.pipelines) for member in found} == {"m0": 5, "m1": 5}
+
+
+def test_what_a_stack_and_a_member_share_is_paid_once(monkeypatch):
+    monkeypatch.setattr(module, "_seconds", lambda pipeline, rows: 1.0)
+    members = _members(4, 4)
+    head = LinearRegression().fit(np.eye(2), np.arange(2.0))
+    stacks = [
+        Stacked([replace(one, pipelines=[one.pipelines[j]]) for one in members], head, 0) for j in range(4)
+    ]
+    found = lighten([*members, Member(0.2, "stack", stacks)], TABLE, 10e-3)
+    assert {member.name: len(member.pipelines) for member in found} == {"m0": 4, "m1": 4, "stack": 4}
+
+
+def test_who_is_too_slow_for_its_weight(monkeypatch):
+    monkeypatch.setattr(
+        module, "_seconds", lambda pipeline, rows: float(pipeline.prediction) * len(rows) / 1000
+    )
+    given = [
+        (0.5, Constant(np.asarray(8.0))),
+        (0.3, Constant(np.asarray(5.0))),
+        (0.2, Constant(np.asarray(5.5))),
+    ]
+    assert too_slow(given, TABLE, 10e-3) == [2]  # 0.85 * 10 seconds, 3 times a fifth of it
+    assert too_slow(given, TABLE, 8e-3) == [0, 2]
+    assert too_slow([], TABLE, 8e-3) == []
+
+
+def test_what_takes_longer_together_than_each_alone_is_cut_further(monkeypatch):
+    monkeypatch.setattr(module, "_seconds", lambda pipeline, rows: 1.0)
+    monkeypatch.setattr(
+        module, "_together", lambda members, rows: 2.0 * sum(len(m.pipelines) for m in members)
+    )
+    found = lighten(_members(8, 8), TABLE, 10e-3)
+    assert sum(len(member.pipelines) for member in found) == 4  # 8 of a second each would take 16, not 8.5

@@ -85,3 +85,24 @@ def test_a_model_says_what_is_stacked():
     made = Stacked([Member(1.0, "svm", []), Member(1.0, "linear", [])], None, 0)
     model.members.append(Member(0.18, "stack", [made]))
     assert model.stacked() == ["18% of the model is stacked: a linear model on svm and linear"]
+
+
+def test_a_base_that_is_a_member_too_predicts_once():
+    calls = []
+
+    class Counting(Constant):
+        def predict(self, table):
+            calls.append(len(table))
+            return super().predict(table)
+
+    y = np.linspace(0, 1, 800)
+    found = stack(_dataset(y, 0), _saved(y, y + 1, y * 2), np.arange(800))
+    bases = [Member(1.0, "c", [Counting(np.asarray(0.5))]) for _ in found.bases]
+    table, seen = Table(np.zeros((4, 1)), np.zeros((4, 0), dtype=np.int32)), {}
+    made = Member(0.5, "stack", [Stacked(bases, found.head, 0, float(y.min()), float(y.max()))])
+    alone = made.predict(table)
+    calls.clear()
+    for member in (*bases, made):
+        shared = member.predict(table, seen)
+    assert len(calls) == len(bases)
+    assert np.array_equal(shared, alone)

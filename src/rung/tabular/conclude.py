@@ -14,7 +14,7 @@ from rung.tabular.baselines import constant_prediction
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import fit_factors, fit_temperature, tempered
 from rung.tabular.evaluate import Saved
-from rung.tabular.finish import Ensemble, choose, last_fit, too_good
+from rung.tabular.finish import Ensemble, choose, choose_quick, last_fit, too_good
 from rung.tabular.model import Evidence, Member, Model
 from rung.tabular.ready import Ready
 from rung.tabular.repeat import MOST, NOTHING, Repeated, repeat
@@ -62,7 +62,8 @@ def conclude(
     """From a search that is over to its result."""
     dataset, study = data.dataset, search.study
     saved = search.saved()
-    ensemble = choose(dataset, saved, asked.unhurried(end.earlier(0.5 * end.remaining)))
+    half = asked.unhurried(end.earlier(0.5 * end.remaining))
+    ensemble = choose_quick(search, saved, half, asked.request.predict_time)
     by = end.earlier(_RESERVE + _SHARE * asked.budget)
     again = _again(search, ensemble, asked, by)
     if again.times:

@@ -20,7 +20,7 @@ from rung.tabular.ensemble import mix, weigh
 from rung.tabular.evaluate import Saved, load_pipelines, quietly
 from rung.tabular.learners.base import ASIDE
 from rung.tabular.learners.table import learners
-from rung.tabular.lighten import PREDICT_TIME, lighten
+from rung.tabular.lighten import PREDICT_TIME, lighten, too_slow
 from rung.tabular.metrics import METRICS, Metric
 from rung.tabular.model import Member
 from rung.tabular.optimism import optimism
@@ -32,6 +32,7 @@ CONSTANT = -1  # stands for the trial's number of the member that predicts a con
 STACK = -2  # of the one that is stacked on others
 _CANDIDATES = 25
 _SMALL = 5_000  # validation rows up to which the optimism of the score is looked at
+_CHOICES = 3  # as leaving slow ones out may bring others in
 _GROWTH = 1.3  # all rows against the training part of a holdout, with a margin
 
 
@@ -95,6 +96,28 @@ def _candidates(dataset: Dataset, pool: Sequence[Saved]) -> list[Saved]:
     return sorted(pool, key=lambda one: (sign * one.score, one.trial))[:_CANDIDATES]
 
 
+def choose_quick(
+    search: Search, saved: Sequence[Saved], deadline: Deadline, predict_time: float | None
+) -> Ensemble:
+    """`choose`, without what would be left out of the ensemble in the end because it predicts slowly.
+
+    Args:
+        predict_time: as in `last_fit`.
+    """
+    limit, dataset = PREDICT_TIME if predict_time is None else predict_time, search.dataset
+    pool = list(saved)
+    for _ in range(_CHOICES):
+        ensemble = choose(dataset, pool, deadline)
+        members = [(weight, one.trial) for weight, one in ensemble.members if one.trial >= 0]
+        loaded = [(weight, load_pipelines(search.study.folder, trial)[0][0]) for weight, trial in members]
+        slow = {members[i][1] for i in too_slow(loaded, dataset.table, limit)}
+        rest = [one for one in pool if one.trial not in slow]
+        if not slow or not rest:
+            break
+        pool = rest
+    return ensemble
+
+
 def too_good(
     dataset: Dataset, saved: Sequence[Saved], ensemble: Ensemble, deadline: Deadline
 ) -> float | None:
@@ -129,10 +152,13 @@ def last_fit(
     dataset = search.dataset
     if not ensemble.members:
         return [Member(1.0, "constant", [_fitted_constant(dataset)])]
+    built: _Built = {}
     members = [
-        _stacked(search, weight, ensemble.stack, deadline)
+        _stacked(search, weight, ensemble.stack, deadline, built)
         if one.trial == STACK and ensemble.stack is not None
-        else _joined(_member(search, weight, one, deadline, refit=refit), more.get(one.trial, []), refit)
+        else _joined(
+            _member(search, weight, one, deadline, built, refit=refit), more.get(one.trial, []), refit
+        )
         for weight, one in ensemble.members
     ]
     return lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
@@ -142,21 +168,34 @@ def _joined(member: Member, more: list[Pipeline], refit: bool) -> Member:
     return member if refit else replace(member, pipelines=[*member.pipelines, *more])
 
 
-def _stacked(search: Search, weight: float, chosen: Stack, deadline: Deadline) -> Member:
+# By trial, and whether it was to be fitted anew: so that a stack and the members share pipelines.
+_Built = dict[tuple[int, bool], Member]
+
+
+def _stacked(search: Search, weight: float, chosen: Stack, deadline: Deadline, built: _Built) -> Member:
     """The linear model on its bases, once for each fold: on those of the bases that did not see it."""
     y = np.asarray(search.dataset.y, float)
-    bases = [_member(search, 1.0, one, deadline) for one in chosen.bases]
-    made = []
+    bases = [_member(search, 1.0, one, deadline, built) for one in chosen.bases]
+    stacks = []
     for fold in range(min(len(base.pipelines) for base in bases)):
         some = [replace(base, pipelines=[base.pipelines[fold]]) for base in bases]
-        made.append(Stacked(some, chosen.head, search.dataset.classes, float(y.min()), float(y.max())))
-    return Member(weight, "stack", made, {"learner": "stack"})
+        stacks.append(Stacked(some, chosen.head, search.dataset.classes, float(y.min()), float(y.max())))
+    return Member(weight, "stack", stacks, {"learner": "stack"})
 
 
-def _member(search: Search, weight: float, one: Saved, deadline: Deadline, *, refit: bool = False) -> Member:
+def _member(  # each is made once
+    search: Search, weight: float, one: Saved, deadline: Deadline, built: _Built, *, refit: bool = False
+) -> Member:
+    known = built.get((one.trial, refit))
+    if known is None:
+        known = built[one.trial, refit] = _fresh(search, one, deadline, refit=refit)
+    return replace(known, weight=weight)
+
+
+def _fresh(search: Search, one: Saved, deadline: Deadline, *, refit: bool) -> Member:
     dataset = search.dataset
     if one.trial == CONSTANT:
-        return Member(weight, "constant", [_fitted_constant(dataset)])
+        return Member(1.0, "constant", [_fitted_constant(dataset)])
     config = search.config(one.trial)
     pipelines, known = load_pipelines(search.study.folder, one.trial)
     split = dataset.split
@@ -167,7 +206,7 @@ def _member(search: Search, weight: float, one: Saved, deadline: Deadline, *, re
         pipelines = [_refit(dataset, config, known, deadline)]
     elif split.moments is not None:
         pipelines = pipelines[:1]  # the fold that was trained on the most recent rows
-    return Member(weight, config["learner"], pipelines, config)
+    return Member(1.0, config["learner"], pipelines, config)
 
 
 def _refit(dataset: Dataset, config: dict[str, Any], known: dict[str, float], deadline: Deadline) -> Pipeline:

@@ -3,58 +3,145 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from rung.tabular.encode import Table
-from rung.tabular.model import Member
+from rung.tabular.model import Member, Seen
 
 PREDICT_TIME = 0.3e-3  # seconds for a row of a thousand, unless asked otherwise
 _ROWS = 1_000
 _MEMBERS = 0.85  # of the time is theirs; the rest is for reading the cells
+_FAIR = 3.0  # times its weight's share of the time a member's first model may take, if it is not the heaviest
 
 
 def lighten(members: Sequence[Member], table: Table, limit: float) -> list[Member]:
     """What of the members predicts a row, of a thousand at once, within `limit` seconds.
 
-    Each member in turn, the heaviest first, gets one more of its folds' models as long as there is time; one
-    of all is kept in any case. Weights sum to 1 again.
+    First one model of each member, the heaviest first, but none that takes far more of the time than its
+    share of the weight; then further folds' models, those first that lower the variance of the mean most for
+    their time. One model is kept in any case. Weights sum to 1 again.
     """
     if not len(table):
         return list(members)
     rows = table.take(np.arange(_ROWS) % len(table))
-    ordered = sorted(members, key=lambda one: -one.weight)
-    each = [_seconds(member, rows) for member in ordered]
-    counts = _shared(_MEMBERS * limit * _ROWS, each, [len(member.pipelines) for member in ordered])
-    kept = [
-        replace(member, pipelines=member.pipelines[:count])
-        for member, count in zip(ordered, counts, strict=True)
-        if count
-    ]
-    if not kept:
-        fastest = ordered[int(np.argmin(each))]
-        kept = [replace(fastest, pipelines=fastest.pipelines[:1])]
+    ordered, allowed = sorted(members, key=lambda one: -one.weight), _MEMBERS * limit * _ROWS
+    costs = _costs(ordered, rows)
+    kept = _kept(ordered, costs, allowed)
+    took = _together(kept, rows)
+    if took > allowed:  # each one alone, twice in a row, is faster than all of them in turns
+        kept = _kept(ordered, costs, allowed**2 / took)
     total = sum(member.weight for member in kept)
     return [replace(member, weight=member.weight / total) for member in kept]
 
 
-def _shared(left: float, each: Sequence[float], most: Sequence[int]) -> list[int]:
-    """How many models of each member fit, one after the other in turns."""
-    counts = [0] * len(each)
-    for turn in range(max(most)):
-        for i, seconds in enumerate(each):
-            if counts[i] == turn < most[i] and seconds <= left:
-                counts[i] += 1
-                left -= seconds
-    return counts
+def _kept(ordered: Sequence[Member], costs: Mapping[int, float], seconds: float) -> list[Member]:
+    """The members, the heaviest first, with as many of their models as fit."""
+    budget = _Budget(ordered, costs, seconds)
+    for i, member in enumerate(ordered):
+        if i == 0 or budget.needed(i) <= _FAIR * member.weight * seconds:
+            budget.take(i)
+    while (best := budget.best()) is not None:
+        budget.take(best)
+    kept = [
+        replace(member, pipelines=member.pipelines[:count])
+        for member, count in zip(ordered, budget.counts, strict=True)
+        if count
+    ]
+    if kept:
+        return kept
+    fastest = ordered[int(np.argmin([budget.needed(i) for i in range(len(ordered))]))]
+    return [replace(fastest, pipelines=fastest.pipelines[:1])]
 
 
-def _seconds(member: Member, rows: Table) -> float:
-    """Of one of its pipelines, for all rows; the first call, which unpacks the model, does not count."""
-    pipeline = member.pipelines[0]
+def too_slow(pipelines: Sequence[tuple[float, Any]], table: Table, limit: float) -> list[int]:
+    """Which of these, given with their weights, `lighten` would leave out because they predict slowly.
+
+    To be known before the weights are chosen for good: without them the others' are other ones.
+    """
+    if not len(table):
+        return []
+    allowed, found = _MEMBERS * limit * _ROWS, []
+    heaviest = max((weight for weight, _ in pipelines), default=0.0)
+    few, many = (table.take(np.arange(rows) % len(table)) for rows in (_ROWS // 4, _ROWS))
+    for i, (weight, pipeline) in enumerate(pipelines):
+        most = allowed if weight == heaviest else _FAIR * weight * allowed
+        if 4 * _seconds(pipeline, few) > most and _seconds(pipeline, many) > most:
+            found.append(i)
+    return found
+
+
+def _costs(members: Sequence[Member], rows: Table) -> dict[int, float]:
+    """Seconds of each pipeline, by its identity; the folds of a member cost the same."""
+    costs: dict[int, float] = {}
+    for member in members:
+        first = _parts(member.pipelines[0])
+        each = [costs.get(id(part)) or _seconds(part, rows) for part in first]
+        for pipeline in member.pipelines:
+            for part, cost in zip(_parts(pipeline), each, strict=True):
+                costs.setdefault(id(part), cost)
+    return costs
+
+
+class _Budget:
+    """Seconds that are left, and what they were given to; what members share is paid once.
+
+    Attributes:
+        counts: models of each member that are kept, the first ones.
+    """
+
+    def __init__(self, members: Sequence[Member], costs: Mapping[int, float], seconds: float) -> None:
+        self.counts = [0] * len(members)
+        self._members, self._costs, self._left = members, costs, seconds
+        self._paid: set[int] = set()
+
+    def needed(self, i: int) -> float:
+        """Seconds of the next model of a member that are not paid yet."""
+        parts = _parts(self._members[i].pipelines[self.counts[i]])
+        return sum(self._costs[id(part)] for part in parts if id(part) not in self._paid)
+
+    def take(self, i: int) -> None:
+        """The next model of a member, if there is time."""
+        seconds = self.needed(i)
+        if seconds > self._left:
+            return
+        self._left -= seconds
+        self._paid |= {id(part) for part in _parts(self._members[i].pipelines[self.counts[i]])}
+        self.counts[i] += 1
+
+    def best(self) -> int | None:
+        """The member whose next model is worth most for its time; None where there is time for none.
+
+        With c models the mean's variance has a part weight^2 / c.
+        """
+        worth = {}
+        for i, (member, count) in enumerate(zip(self._members, self.counts, strict=True)):
+            if count < len(member.pipelines) and (seconds := self.needed(i)) <= self._left:
+                gain = member.weight**2 / (count * (count + 1)) if count else member.weight
+                worth[i] = gain / max(seconds, 1e-9)
+        return max(worth, key=worth.__getitem__) if worth else None
+
+
+def _parts(pipeline: Any) -> list[Any]:
+    """The pipelines that it is made of: itself, or a stack's bases."""
+    return [base.pipelines[0] for base in pipeline.bases] if hasattr(pipeline, "bases") else [pipeline]
+
+
+def _seconds(pipeline: Any, rows: Table) -> float:
+    """For all rows; the first call, which unpacks the model, does not count."""
     pipeline.predict(rows.take(np.arange(min(2, len(rows)))))
     began = time.perf_counter()
     pipeline.predict(rows)
+    return time.perf_counter() - began
+
+
+def _together(members: Sequence[Member], rows: Table) -> float:
+    """Seconds of all of them, one after the other, for all rows."""
+    seen: Seen = {}
+    began = time.perf_counter()
+    for member in members:
+        member.predict(rows, seen)
     return time.perf_counter() - began

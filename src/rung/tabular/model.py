@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+Seen = dict[int, NDArray[np.float64]]  # what pipelines, by their identity, predict for the table at hand
+
+
 @dataclass
 class Member:
     """A configuration of the ensemble; its pipelines (one a fold, or one of all rows) count equally."""
@@ -28,12 +31,23 @@ class Member:
     pipelines: list[Any]
     config: dict[str, Any] = field(default_factory=dict)
 
-    def predict(self, table: Table) -> NDArray[np.float64]:
-        """Probabilities (n, k), or values (n,)."""
-        total = self.pipelines[0].predict(table)
+    def predict(self, table: Table, seen: Seen | None = None) -> NDArray[np.float64]:
+        """Probabilities (n, k), or values (n,); `seen` is looked up and added to."""
+        known: Seen = {} if seen is None else seen
+        total = _predicted(self.pipelines[0], table, known)
         for pipeline in self.pipelines[1:]:
-            total = total + pipeline.predict(table)
+            total = total + _predicted(pipeline, table, known)
         return np.asarray(total / len(self.pipelines), dtype=np.float64)
+
+
+def _predicted(pipeline: Any, table: Table, seen: Seen) -> NDArray[np.float64]:
+    """A stack asks for its bases itself, which may be members, too: each predicts once."""
+    if hasattr(pipeline, "bases"):
+        found: NDArray[np.float64] = pipeline.predict(table, seen)
+        return found
+    if id(pipeline) not in seen:
+        seen[id(pipeline)] = pipeline.predict(table)
+    return seen[id(pipeline)]
 
 
 @dataclass
@@ -141,6 +155,7 @@ class Model:
     def raw(self, frame: pd.DataFrame) -> NDArray[np.float64]:
         """Probabilities (n, k), or values (n,), whichever the task has."""
         table = self.encoder.transform(frame)
-        total = sum(member.weight * member.predict(table) for member in self.members)
+        seen: Seen = {}
+        total = sum(member.weight * member.predict(table, seen) for member in self.members)
         found = np.asarray(total, dtype=np.float64)
         return tempered(found, self.temperature) if self.task.is_classification else found

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
 from rung.tabular.learners.base import Learner, Setting
+from rung.tabular.learners.forests import averaged, is_forest
 from rung.tabular.preparation import Preparation, Target, make_preparation
 from rung.tabular.resampling import Resampled, corrected, resample
 
@@ -48,7 +49,9 @@ class Classifying:
 
     def predict(self, table: Table) -> NDArray[np.float64]:
         """Probabilities (n, k); rows sum to 1, none is 0."""
-        raw = np.asarray(self.estimator.predict_proba(self.preparation.transform(table)), dtype=np.float64)
+        X = self.preparation.transform(table)
+        found = averaged(self.estimator, X) if is_forest(self.estimator) else self.estimator.predict_proba(X)
+        raw = np.asarray(found, dtype=np.float64)
         raw = np.nan_to_num(raw, nan=1.0 / raw.shape[1])
         raw = raw if self.odds is None else corrected(raw, self.odds)
         out = np.zeros((len(raw), len(self.shares)))
@@ -76,7 +79,9 @@ class Regressing:
 
     def predict(self, table: Table) -> NDArray[np.float64]:
         """Values (n,), at most a tenth of the target's range beyond what was seen."""
-        raw = np.asarray(self.estimator.predict(self.preparation.transform(table)), dtype=np.float64).ravel()
+        X = self.preparation.transform(table)
+        found = averaged(self.estimator, X) if is_forest(self.estimator) else self.estimator.predict(X)
+        raw = np.asarray(found, dtype=np.float64).ravel()
         values = np.nan_to_num(raw) * self.scale + self.center
         if self.log:
             values = _unlog(values, self.unit)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.encode import Table
-from rung.tabular.model import Member
+from rung.tabular.model import Member, Seen
 
 if TYPE_CHECKING:
     from rung.tabular.dataset import Dataset
@@ -41,9 +41,9 @@ class Stacked:
     low: float = -np.inf
     high: float = np.inf
 
-    def predict(self, table: Table) -> NDArray[np.float64]:
-        """Probabilities (n, k), or values (n,)."""
-        X = _columns([base.predict(table) for base in self.bases])
+    def predict(self, table: Table, seen: Seen | None = None) -> NDArray[np.float64]:
+        """Probabilities (n, k), or values (n,); `seen` is what pipelines predicted already, see `Member`."""
+        X = _columns([base.predict(table, seen) for base in self.bases])
         if self.classes:
             return np.asarray(self.head.predict_proba(X), dtype=np.float64)
         return np.asarray(np.clip(self.head.predict(X), self.low, self.high), dtype=np.float64)
