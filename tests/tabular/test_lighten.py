@@ -54,7 +54,9 @@ def test_an_ordinary_ensemble_stays_whole():
 
 def test_a_slow_member_of_little_weight_makes_room_for_more_folds_of_the_others(monkeypatch):
     monkeypatch.setattr(module, "_seconds", lambda pipeline, rows: 8.0 if pipeline.prediction == 2 else 1.0)
-    found = lighten(_members(5, 5, 5), TABLE, 15e-3)
+    weights = (0.6, 0.37, 0.03)
+    members = [replace(one, weight=w) for one, w in zip(_members(5, 5, 5), weights, strict=True)]
+    found = lighten(members, TABLE, 15e-3)
     assert {member.name: len(member.pipelines) for member in found} == {"m0": 5, "m1": 5}
 
 
@@ -74,12 +76,13 @@ def test_who_is_too_slow_for_its_weight(monkeypatch):
         module, "_seconds", lambda pipeline, rows: float(pipeline.prediction) * len(rows) / 1000
     )
     given = [
-        (0.5, Constant(np.asarray(8.0))),
-        (0.3, Constant(np.asarray(5.0))),
-        (0.2, Constant(np.asarray(5.5))),
+        (0.05, Constant(np.asarray(4.5))),
+        (0.6, Constant(np.asarray(5.0))),
+        (0.35, Constant(np.asarray(3.0))),
     ]
-    assert too_slow(given, TABLE, 10e-3) == [2]  # 0.85 * 10 seconds, 3 times a fifth of it
-    assert too_slow(given, TABLE, 8e-3) == [0, 2]
+    assert too_slow(given, TABLE, 20e-3) == []  # 17 seconds for 12.5
+    assert too_slow(given, TABLE, 10e-3) == [0]  # 8.5, of which the heaviest take 8
+    assert too_slow(given, TABLE, 5e-3) == [1, 0]  # the heaviest alone is slower than 4.25
     assert too_slow([], TABLE, 8e-3) == []
 
 

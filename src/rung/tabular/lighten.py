@@ -15,7 +15,9 @@ from rung.tabular.model import Member, Seen
 PREDICT_TIME = 0.3e-3  # seconds for a row of a thousand, unless asked otherwise
 _ROWS = 1_000
 _MEMBERS = 0.85  # of the time is theirs; the rest is for reading the cells
-_FAIR = 3.0  # times its weight's share of the time a member's first model may take, if it is not the heaviest
+_FAIR = (
+    10.0  # times its weight's share of the time a member's first model may take, if it is not the heaviest
+)
 
 
 def lighten(members: Sequence[Member], table: Table, limit: float) -> list[Member]:
@@ -64,13 +66,19 @@ def too_slow(pipelines: Sequence[tuple[float, Any]], table: Table, limit: float)
     """
     if not len(table):
         return []
-    allowed, found = _MEMBERS * limit * _ROWS, []
-    heaviest = max((weight for weight, _ in pipelines), default=0.0)
     few, many = (table.take(np.arange(rows) % len(table)) for rows in (_ROWS // 4, _ROWS))
-    for i, (weight, pipeline) in enumerate(pipelines):
-        most = allowed if weight == heaviest else _FAIR * weight * allowed
-        if 4 * _seconds(pipeline, few) > most and _seconds(pipeline, many) > most:
+    left = allowed = _MEMBERS * limit * _ROWS
+    found = []
+    for place, i in enumerate(sorted(range(len(pipelines)), key=lambda i: -pipelines[i][0])):
+        weight, pipeline = pipelines[i]
+        most = min(left, _FAIR * weight * allowed) if place else left
+        seconds = 4 * _seconds(pipeline, few)
+        if seconds > most:  # what is done once for all rows counts four times there
+            seconds = _seconds(pipeline, many)
+        if seconds > most:
             found.append(i)
+        else:
+            left -= seconds
     return found
 
 
