@@ -63,7 +63,7 @@ def test_a_search_gives_a_cell_a_gap_and_a_cost(pictures: Any) -> None:
 
 
 def test_asap_ends_without_a_gap(pictures: Any) -> None:
-    result = tiny(pictures, strategy="asap", epochs=6, settings={**FEW, "checks": 1})
+    result = tiny(pictures, strategy="asap", epochs=6, settings={**FEW, "checks": 1, "anneal": 1.0, "extra": 12})
     assert result.relaxation_gap.outputs < 1e-4
     assert result.relaxation_gap.accuracy == pytest.approx(0.0)
     assert result.records[-1]["operations"] == 8  # two inputs a node, two nodes, two cells
@@ -184,7 +184,7 @@ def test_a_budget_plans_epochs_and_refuses_what_is_under_one(pictures: Any, monk
     monkeypatch.setattr("rung.nas.planning.epoch_seconds", lambda plan: 3.0)
     fitted = fit_budget(prepared, 20.0)  # 15 s for searching
     assert fitted.plan.recipe.epochs == 5
-    assert fitted.plan.strategy == make("asap", {}, 5)
+    assert fitted.plan.strategy == make("asap", prepared.plan.recipe.settings("asap"), 5)
     assert "5 of 20 epochs" in fitted.notes[-1]
     assert fit_budget(prepared, 1000.0) is prepared
     with pytest.raises(UserError, match=r"is under one epoch, which takes about 3\.0 s here"):

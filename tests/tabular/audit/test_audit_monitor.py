@@ -22,7 +22,7 @@ class Rule:
         self.kind = kind
         self.weight = 1.0
 
-    def predict(self, table: object) -> np.ndarray:
+    def predict(self, table: object, seen: object = None) -> np.ndarray:
         x = np.nan_to_num(table.numbers[:, 0])
         if self.kind == "regression":
             return 2 * x

@@ -83,6 +83,8 @@ def soft_top(claims: Tensor, k: int) -> Tensor:
 
 def _thresholds(claims: Rows, k: int) -> Rows:
     """The roots tau (m, 1) of sum(sigmoid(claims - tau)) = k, by bisection."""
+    if np.isnan(claims).any():  # the training broke, and its loss will say so
+        return np.full((len(claims), 1), np.nan)
     there = claims > 0.5 * _ABSENT
     share = logit(k / there.sum(1))
     low = np.where(there, claims, np.inf).min(1) - share  # where the sum is at least k
