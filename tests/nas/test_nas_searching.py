@@ -63,7 +63,9 @@ def test_a_search_gives_a_cell_a_gap_and_a_cost(pictures: Any) -> None:
 
 
 def test_asap_ends_without_a_gap(pictures: Any) -> None:
-    result = tiny(pictures, strategy="asap", epochs=6, settings={**FEW, "checks": 1, "anneal": 1.0, "extra": 12})
+    result = tiny(
+        pictures, strategy="asap", epochs=6, settings={**FEW, "checks": 1, "anneal": 1.0, "extra": 12}
+    )
     assert result.relaxation_gap.outputs < 1e-4
     assert result.relaxation_gap.accuracy == pytest.approx(0.0)
     assert result.records[-1]["operations"] == 8  # two inputs a node, two nodes, two cells

@@ -161,8 +161,8 @@ LANGUAGE_PRESETS: Final[Mapping[str, LanguageRecipe]] = MappingProxyType(
         ),
         "small": LanguageRecipe(
             text="about an hour on two cores: 4,000 words of vocabulary, 128 units; alphas learn three times "
-            "as fast as the paper's (ASAP's ten times), ASAP's temperature falls as far as the paper's in two "
-            "fifths of the epochs",
+            "as fast as the paper's (ASAP's ten times), ASAP's temperature falls as far as the paper's in "
+            "two fifths of the epochs",
             epochs=15,
             batch=32,
             alpha_rate=1e-2,
