@@ -149,6 +149,8 @@ def test_a_worker_without_a_job_looks_at_the_next_service(tmp_path, monkeypatch)
         ):
             begin(client, "there", "plain", resource=None, trials=3)
             until(lambda: client.study("there").state == "done")
+            assert client.study("there").finished == 3
+            assert [each["name"] for each in client.workers()] == ["w"]
         one.stop()
 
 

@@ -15,9 +15,7 @@ from rung.tabular.model import Member, Seen
 PREDICT_TIME = 0.3e-3  # seconds for a row of a thousand, unless asked otherwise
 _ROWS = 1_000
 _MEMBERS = 0.85  # of the time is theirs; the rest is for reading the cells
-_FAIR = (
-    10.0  # times its weight's share of the time a member's first model may take, if it is not the heaviest
-)
+_FAIR = 10.0  # times its weight's share of the time a first model may take, but for the heaviest
 
 
 def lighten(members: Sequence[Member], table: Table, limit: float) -> list[Member]:
