@@ -306,3 +306,17 @@ def test_a_virtual_year_takes_as_many_polls_as_there_are_jobs():
     study.run(loss, executor=executor)
     assert len(study.history) >= 80
     assert len(polls) <= 2 * len(study.history)
+
+
+def test_what_an_executor_takes_to_start_is_in_the_budget(monkeypatch):
+    """As a cluster does: the user waits for it."""
+    from rung.study import run as loop
+
+    def slowly(name, setup):
+        time.sleep(0.3)
+        return make(name, setup)
+
+    make = loop.make_executor
+    monkeypatch.setattr(loop, "make_executor", slowly)
+    result = rung.tune(loss, SPACE, trials=1000, budget=0.2, seed=1)
+    assert len(result.trials) <= 1, "the time was up before the first could be told"

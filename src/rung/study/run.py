@@ -55,6 +55,7 @@ def run(
             "this search would never end: give it a budget, such as trials=100, budget='10m', "
             "total_resource=2000 or target=0.1"
         )
+    asked = time.time()
     engine = _engine(writer, objective, workers, executor)
     if writer.identity.deterministic:
         engine = OrderedExecutor(engine, writer.identity.deterministic)
@@ -63,7 +64,8 @@ def run(
     try:
         if engine.name != "ray":  # whose cluster may grow
             check_slots(writer.history, engine.workers)
-        writer.begin(engine.name, engine.workers, fingerprint(objective), engine.now())
+        began = min(asked, engine.now())  # what a cluster takes to start is waited for, so it counts
+        writer.begin(engine.name, engine.workers, fingerprint(objective), began)
         loop = Loop(writer, engine)
         with _interrupts(loop):
             loop.run()
