@@ -380,8 +380,10 @@ def test_the_clock_counts_sessions_and_a_dead_one_up_to_its_last_event():
     history.fold(start(0, 3, time=110.0))  # and dies
     history.fold(ev.SessionStarted("host", 2, "inline", 1, time=500.0))
     assert history.clock.spent(505.0) == 15.0
+    assert history.clock.known() == 10.0, "the dead one's, and of the new one nothing yet"
     history.fold(ev.SessionEnded("done", time=520.0))
     assert history.clock.spent(9999.0) == 30.0
+    assert history.clock.known() == 30.0
 
 
 def test_checkpoints_the_latest_is_kept_and_a_deleted_one_is_gone():

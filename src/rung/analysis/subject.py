@@ -51,7 +51,7 @@ class Subject:
                 best = history.incumbent
                 if best is not None:
                     clock = history.clock
-                    steps.append(Step(best, len(history), clock.spent(clock.last), history.spent))
+                    steps.append(Step(best, len(history), clock.known(), history.spent))
         return history, steps
 
     @property

@@ -112,7 +112,7 @@ def facts(subject: Subject) -> list[tuple[str, str]]:
     if subject.identity.resource:
         most = f" of at most {limits.total_resource:,}" if limits.total_resource else ""
         rows.append(("spent", f"{history.spent:,}{most} {subject.identity.resource.unit}"))
-    seconds = spoken(history.clock.spent(history.clock.last))
+    seconds = spoken(history.clock.known())
     rows.append(("time", seconds + (f" of {spoken(limits.seconds)}" if limits.seconds else "")))
     rows.append(("ended", _why_ended(subject)))
     why = failures(subject.records, subject.identity.metric)

@@ -38,7 +38,7 @@ def extended(
     }
     if target is None and all(value is None for value in more.values()):
         raise UserError("say how much more: --trials 50, --budget 5m, --total-resource 1000 or --target 0.1")
-    spent = {"trials": history.begun, "seconds": history.clock.seconds, "total_resource": history.spent}
+    spent = {"trials": history.begun, "seconds": history.clock.known(), "total_resource": history.spent}
     changes: dict[str, float] = {} if target is None else {"target": target}
     for name, amount in more.items():
         if amount is not None:

@@ -142,7 +142,7 @@ def resume_fit(name: str, storage: str, workers: int | None = None) -> None:
         raise UserError(
             f"study {name!r} was begun from Python: go on there, with fit_table and the same settings"
         )
-    left = (history.limits.seconds or 0.0) - history.clock.seconds
+    left = (history.limits.seconds or 0.0) - history.clock.known()
     if left < 1:
         raise UserError(f"study {name!r} has used its budget: add some with rung extend {name} --budget 60s")
     order = msgspec.convert(dict(recorded[-1].data), Order)

@@ -43,7 +43,7 @@ class Progress:
 
     def __init__(self, study: Searched) -> None:
         self._history = study.history
-        self._began = time.monotonic() - study.history.clock.seconds
+        self._began = time.monotonic() - study.history.clock.known()
         self._printed = time.monotonic()
         self._console = output.err()
         self._live = False

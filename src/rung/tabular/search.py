@@ -115,7 +115,7 @@ class Search:
     def _session(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> str | None:
         """Why no further trial was started."""
         study, folder = self.study, self.study.folder
-        spent = study.history.clock.seconds
+        spent = study.history.clock.known()
         study.set_limits(Limits(trials=plan.trials, seconds=spent + max(0.05, deadline.remaining)))
         folder.mkdir(parents=True, exist_ok=True)
         if plan.workers > 1:

@@ -143,6 +143,10 @@ class Clock:
         """Seconds spent running at clock time `now`."""
         return self.seconds + (max(0.0, now - self.began) if self.began is not None else 0.0)
 
+    def known(self) -> float:
+        """Seconds spent running as far as the log says: those of a session that died are among them."""
+        return self.spent(self.last)
+
 
 def _real(value: object) -> float:
     """A number as a float; `inf` of either sign is as bad as what is no number at all."""
