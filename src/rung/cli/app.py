@@ -1,12 +1,13 @@
 """The commands of `rung`, and what holds for all of them.
 
-Loads Typer and Rich only: the bodies of commands load what they need when they are called.
+Loads Typer only: a command's module is loaded when that command is called, or its help is asked for, and its
+body loads what it needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any, Final
+from importlib import import_module
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from typer.core import TyperGroup
@@ -19,8 +20,83 @@ from rung.errors import UserError
 _VOLUMES: Final = ("-q", "--quiet", "-v", "--verbose")
 
 
+class _Command(NamedTuple):
+    """Where a command is: a function, or a group of commands of its own; and where the help shows it."""
+
+    module: str
+    name: str
+    panel: str
+
+    def load(self, typed: str) -> Any:
+        """What Typer makes of it, under the name by which it is typed."""
+        found = getattr(import_module(f"rung.cli.{self.module}"), self.name)
+        if not isinstance(found, typer.Typer):
+            single = typer.Typer(rich_markup_mode="rich", add_completion=False)
+            single.command(typed, rich_help_panel=self.panel)(found)
+            return typer.main.get_command(single)
+        whole = typer.Typer(rich_markup_mode="rich", add_completion=False)
+        whole.add_typer(found, name=typed, rich_help_panel=self.panel)
+        return typer.main.get_command(whole).commands[typed]  # type: ignore[attr-defined]  # a group
+
+
+_SEARCH, _MODELS, _STUDIES, _ABOUT = "Search", "Models", "Studies", "About"
+COMMANDS: Final = {
+    "check": _Command("check", "check", _SEARCH),
+    "fit": _Command("fit", "fit", _SEARCH),
+    "tune": _Command("tune", "tune", _SEARCH),
+    "resume": _Command("tune", "resume", _SEARCH),
+    "extend": _Command("studies", "extend", _SEARCH),
+    "plan": _Command("plan", "plan", _SEARCH),
+    "predict": _Command("predict", "predict", _MODELS),
+    "evaluate": _Command("evaluate", "evaluate", _MODELS),
+    "explain": _Command("explain", "explain", _MODELS),
+    "leaderboard": _Command("leaderboard", "leaderboard", _MODELS),
+    "monitor": _Command("monitor", "monitor", _MODELS),
+    "export-model": _Command("export_model", "export_model", _MODELS),
+    "serve": _Command("serve", "serve", _MODELS),
+    "worker": _Command("worker", "worker", _STUDIES),
+    "list": _Command("studies", "list_studies", _STUDIES),
+    "show": _Command("show", "show", _STUDIES),
+    "report": _Command("look", "report", _STUDIES),
+    "plot": _Command("look", "plot", _STUDIES),
+    "importance": _Command("look", "importance", _STUDIES),
+    "export": _Command("studies", "export", _STUDIES),
+    "logs": _Command("studies", "logs", _STUDIES),
+    "audit": _Command("studies", "audit", _STUDIES),
+    "note": _Command("studies", "note", _STUDIES),
+    "enqueue": _Command("studies", "enqueue", _STUDIES),
+    "tell": _Command("studies", "tell", _STUDIES),
+    "fix": _Command("studies", "fix", _STUDIES),
+    "pause": _Command("studies", "pause", _STUDIES),
+    "stop": _Command("studies", "stop", _STUDIES),
+    "rename": _Command("studies", "rename", _STUDIES),
+    "delete": _Command("studies", "delete", _STUDIES),
+    "methods": _Command("methods", "methods", _ABOUT),
+    "doctor": _Command("doctor", "doctor", _ABOUT),
+    "search": _Command("search", "group", _SEARCH),
+    "storage": _Command("storage", "group", _STUDIES),
+    "service": _Command("service", "group", _STUDIES),
+}
+"""All commands by name, in the order in which the help shows them."""
+
+
 class Commands(TyperGroup):
-    """All commands: turns what was wrong into a sentence and an exit code."""
+    """All commands, each loaded when it is wanted; turns what was wrong into a sentence and an exit code."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command of this name; None if there is none."""
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            self.commands[cmd_name] = COMMANDS[cmd_name].load(cmd_name)
+        return self.commands.get(cmd_name)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in COMMANDS:  # a slip: Typer names the closest of those that are loaded
+            for name in COMMANDS:
+                self.get_command(ctx, name)
+        return super().resolve_command(ctx, args)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """`-q` and `-v` may stand before or after the command's name."""
@@ -105,77 +181,3 @@ def root(
     """
     output.volume.set(int(verbose) - int(quiet))
     place.choose(context, service, token_file)
-
-
-def _hang_in() -> None:
-    """All commands, in the order in which the help shows them."""
-    from rung.cli import studies
-    from rung.cli.check import check
-    from rung.cli.doctor import doctor
-    from rung.cli.evaluate import evaluate
-    from rung.cli.explain import explain
-    from rung.cli.export_model import export_model
-    from rung.cli.fit import fit
-    from rung.cli.leaderboard import leaderboard
-    from rung.cli.look import importance, plot, report
-    from rung.cli.methods import methods
-    from rung.cli.monitor import monitor
-    from rung.cli.plan import plan
-    from rung.cli.predict import predict
-    from rung.cli.serve import serve
-    from rung.cli.show import show
-    from rung.cli.tune import resume, tune
-    from rung.cli.worker import worker
-
-    search, models, keep, about = "Search", "Models", "Studies", "About"
-    rows: list[tuple[str, Callable[..., None], str]] = [
-        ("check", check, search),
-        ("fit", fit, search),
-        ("tune", tune, search),
-        ("resume", resume, search),
-        ("extend", studies.extend, search),
-        ("plan", plan, search),
-        ("predict", predict, models),
-        ("evaluate", evaluate, models),
-        ("explain", explain, models),
-        ("leaderboard", leaderboard, models),
-        ("monitor", monitor, models),
-        ("export-model", export_model, models),
-        ("serve", serve, models),
-        ("worker", worker, keep),
-        ("list", studies.list_studies, keep),
-        ("show", show, keep),
-        ("report", report, keep),
-        ("plot", plot, keep),
-        ("importance", importance, keep),
-        ("export", studies.export, keep),
-        ("logs", studies.logs, keep),
-        ("audit", studies.audit, keep),
-        ("note", studies.note, keep),
-        ("enqueue", studies.enqueue, keep),
-        ("tell", studies.tell, keep),
-        ("fix", studies.fix, keep),
-        ("pause", studies.pause, keep),
-        ("stop", studies.stop, keep),
-        ("rename", studies.rename, keep),
-        ("delete", studies.delete, keep),
-        ("methods", methods, about),
-        ("doctor", doctor, about),
-    ]
-    for name, body, panel in rows:
-        app.command(name, rich_help_panel=panel)(body)
-
-
-def _hang_in_groups() -> None:
-    """Commands that have commands of their own."""
-    from rung.cli.search import group as search
-    from rung.cli.service import group as service
-    from rung.cli.storage import group as storage
-
-    app.add_typer(search, name="search", rich_help_panel="Search")
-    app.add_typer(storage, name="storage", rich_help_panel="Studies")
-    app.add_typer(service, name="service", rich_help_panel="Studies")
-
-
-_hang_in()
-_hang_in_groups()
