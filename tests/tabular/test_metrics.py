@@ -18,9 +18,20 @@ ORACLES = {
     ),
     ("recall", "binary"): lambda y, p, w: sk.recall_score(y, p.argmax(1), sample_weight=w, zero_division=0),
     ("f1", "binary"): lambda y, p, w: sk.f1_score(y, p.argmax(1), sample_weight=w, zero_division=0),
+    ("jaccard", "binary"): lambda y, p, w: sk.jaccard_score(y, p.argmax(1), sample_weight=w),
+    ("positive_likelihood_ratio", "binary"): lambda y, p, w: sk.class_likelihood_ratios(
+        y, p.argmax(1), sample_weight=w
+    )[0],
+    ("neg_negative_likelihood_ratio", "binary"): lambda y, p, w: sk.class_likelihood_ratios(
+        y, p.argmax(1), sample_weight=w
+    )[1],
     ("brier", "binary"): lambda y, p, w: sk.brier_score_loss(y, p[:, 1], sample_weight=w),
     ("auc_ovr", "multiclass"): lambda y, p, w: np.mean(
         [sk.roc_auc_score(y == k, p[:, k], sample_weight=w) for k in range(4)]
+    ),
+    ("roc_auc_ovr_weighted", "multiclass"): lambda y, p, w: np.average(
+        [sk.roc_auc_score(y == k, p[:, k], sample_weight=w) for k in range(4)],
+        weights=np.bincount(y, weights=w),
     ),
     ("rmse", "regression"): lambda y, v, w: sk.root_mean_squared_error(y, v, sample_weight=w),
     ("mse", "regression"): lambda y, v, w: sk.mean_squared_error(y, v, sample_weight=w),
@@ -35,12 +46,18 @@ for kind in ("binary", "multiclass"):
         ("balanced_accuracy", kind): lambda y, p, w: sk.balanced_accuracy_score(
             y, p.argmax(1), sample_weight=w
         ),
-        ("f1_macro", kind): lambda y, p, w: sk.f1_score(
-            y, p.argmax(1), average="macro", sample_weight=w, zero_division=0
-        ),
-        ("f1_weighted", kind): lambda y, p, w: sk.f1_score(
-            y, p.argmax(1), average="weighted", sample_weight=w, zero_division=0
-        ),
+        **{
+            (f"{name}_{average}", kind): lambda y, p, w, score=score, average=average: score(
+                y, p.argmax(1), average=average, sample_weight=w, zero_division=0
+            )
+            for name, score in (
+                ("precision", sk.precision_score),
+                ("recall", sk.recall_score),
+                ("f1", sk.f1_score),
+                ("jaccard", sk.jaccard_score),
+            )
+            for average in ("macro", "micro", "weighted")
+        },
         ("mcc", kind): lambda y, p, w: sk.matthews_corrcoef(y, p.argmax(1), sample_weight=w),
     }
 
@@ -120,3 +137,40 @@ def test_names() -> None:
         DataError, match="'rmse' is for regression or quantile and the task is binary; take one of auc, "
     ):
         get_metric("rmse", BINARY)
+
+
+def test_each_of_scikit_learns_scorers_is_taken_or_refused_by_a_sentence() -> None:
+    refused = {}
+    for name in sk.get_scorer_names():
+        for task in (BINARY, MULTI, NUMBER):
+            y, prediction, weight = drawn(task, 0)
+            try:
+                below = prediction if task is not NUMBER else prediction - 4
+                value = get_metric(name, task).score(np.abs(y), below, weight)
+            except DataError as error:
+                refused[name] = str(error)
+            else:
+                assert np.isfinite(value), name
+    assert "compares clusterings" in refused["rand_score"]
+    assert "several labels" in refused["f1_samples"]
+
+
+def test_a_model_without_a_false_alarm_has_a_ratio() -> None:
+    """It is the best there is; scikit-learn's is undefined."""
+    ratio = get_metric("positive_likelihood_ratio", BINARY)
+    y = np.array([0, 0, 1, 1])
+    perfect, good = np.eye(2)[y], np.eye(2)[[0, 0, 0, 1]]
+    assert ratio.score(y, perfect) == 4.0 > ratio.score(y, good) == 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "average"), [("roc_auc_ovo", "macro"), ("roc_auc_ovo_weighted", "weighted")]
+)
+def test_pairs_of_classes(name: str, average: str) -> None:
+    """scikit-learn's takes no weights; a row of weight two counts as two."""
+    y, p, _ = drawn(MULTI, 1)
+    metric, weight = get_metric(name, MULTI), np.random.default_rng(0).integers(1, 4, len(y))
+    oracle = sk.roc_auc_score(y, p, multi_class="ovo", average=average)
+    assert metric.score(y, p) == pytest.approx(oracle, rel=1e-9)
+    twice = np.repeat(np.arange(len(y)), weight)
+    assert metric.score(y, p, weight) == pytest.approx(metric.score(y[twice], p[twice]), rel=1e-9)

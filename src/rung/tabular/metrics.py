@@ -9,6 +9,8 @@ thousands of times. A class that no row has is left out of averages over classes
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from itertools import combinations
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import numpy as np
@@ -49,11 +51,11 @@ def get_metric(name: Any, task: Task) -> Metric:
     asked = DEFAULTS[task.kind] if name is None else name.lower().replace("-", "_").removeprefix("neg_")
     fitting = [m.name for m in METRICS.values() if task.kind in m.tasks]
     try:
-        metric = named_metric(asked if asked in METRICS or asked in ALIASES else str(name))
+        metric = named_metric(
+            asked if any(asked in some for some in (METRICS, FURTHER, ALIASES)) else str(name)
+        )
     except KeyError:
-        raise DataError(
-            f"there is no metric {name!r}; {did_you_mean(str(name), [*METRICS, *ALIASES])}"
-        ) from None
+        raise DataError(_no_metric(str(name))) from None
     if task.kind not in metric.tasks:
         raise DataError(
             f"metric {name!r} is for {listed(metric.tasks)} and the task is {task.kind}; "
@@ -62,13 +64,22 @@ def get_metric(name: Any, task: Task) -> Metric:
     return metric
 
 
+def _no_metric(name: str) -> str:
+    """Why there is none of that name."""
+    from rung.tabular.scoring import of_no_task
+
+    other = of_no_task(name)
+    return other or f"there is no metric {name!r}; {did_you_mean(name, [*METRICS, *FURTHER, *ALIASES])}"
+
+
 def named_metric(name: str) -> Metric:
     """The metric of that name: rung's own, pinball_Q of a quantile, else scikit-learn's scorer.
 
     Raises:
         KeyError: there is none.
     """
-    found = METRICS.get(ALIASES.get(name, name))
+    known = ALIASES.get(name, name)
+    found = METRICS.get(known) or FURTHER.get(known)
     if found is not None:
         return found
     from rung.tabular.scoring import pinball, scikit_learn_metric
@@ -96,6 +107,24 @@ def _binary_auc(positive: Array, p: Array, w: Array) -> float:
 def _auc_ovr(y: Array, p: Array, w: Array) -> float:
     present = [k for k in range(p.shape[1]) if 0 < (y == k).sum() < len(y)]
     return float(np.mean([_binary_auc(y == k, p[:, k], w) for k in present])) if present else 0.5
+
+
+def _auc_ovo(y: Array, p: Array, w: Array, *, prevalence: bool) -> float:
+    """The mean over pairs of classes (Hand, Till 2001), each as its rows count where `prevalence` says so."""
+    values, shares = [], []
+    for one, other in combinations(np.unique(y), 2):
+        rows = (y == one) | (y == other)
+        sides = [_binary_auc(y[rows] == side, p[rows, side], w[rows]) for side in (one, other)]
+        values.append(np.mean(sides))
+        shares.append(w[rows].sum() if prevalence else 1.0)
+    return float(np.average(values, weights=shares)) if values else 0.5
+
+
+def _auc_ovr_weighted(y: Array, p: Array, w: Array) -> float:
+    """The mean over the classes, each counting as its rows do."""
+    present = np.unique(y)
+    shares = [w[y == k].sum() for k in present]
+    return float(np.average([_binary_auc(y == k, p[:, k], w) for k in present], weights=shares))
 
 
 def _average_precision(y: Array, p: Array, w: Array) -> float:
@@ -138,28 +167,44 @@ def _balanced_accuracy(y: Array, c: Array, w: Array) -> float:
     return float((matrix.diagonal()[rows > 0] / rows[rows > 0]).mean())
 
 
-def _rates(y: Array, c: Array, w: Array) -> tuple[Array, Array, Array]:
-    """Precision, recall and F1 of every class that occurs; 0 where undefined. Each (k,)."""
+def _rates(y: Array, c: Array, w: Array) -> tuple[Array, ...]:
+    """Precision, recall, F1 and Jaccard's index of every class; 0 where undefined. Each (k,)."""
     matrix = _confusion(y, c, w)
     hit, said, true = matrix.diagonal(), matrix.sum(axis=0), matrix.sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
-        rates = [np.nan_to_num(hit / said), np.nan_to_num(hit / true), np.nan_to_num(2 * hit / (said + true))]
-    return rates[0], rates[1], rates[2]
+        rates = (hit / said, hit / true, 2 * hit / (said + true), hit / (said + true - hit))
+    return tuple(np.nan_to_num(rate) for rate in rates)
 
 
 def _one_class(which: int) -> Score:
-    """Precision (0), recall (1) or F1 (2) of the positive class of two."""
+    """One of `_rates` of the positive class of two."""
     return lambda y, c, w: float(_rates(y, c, w)[which][1])
 
 
-def _f1_macro(y: Array, c: Array, w: Array) -> float:
-    occurs = np.union1d(y, c)
-    return float(_rates(y, c, w)[2][occurs].mean())
+def _macro(which: int) -> Score:
+    """The mean of one of `_rates` over the classes that are true or predicted of a row."""
+    return lambda y, c, w: float(_rates(y, c, w)[which][np.union1d(y, c)].mean())
 
 
-def _f1_weighted(y: Array, c: Array, w: Array) -> float:
-    matrix_rows = _confusion(y, c, w).sum(axis=1)
-    return float(np.average(_rates(y, c, w)[2], weights=matrix_rows))
+def _weighted(which: int) -> Score:
+    """The mean of one of `_rates` over the classes, each counting as its rows do."""
+    return lambda y, c, w: float(np.average(_rates(y, c, w)[which], weights=_confusion(y, c, w).sum(axis=1)))
+
+
+def _jaccard_micro(y: Array, c: Array, w: Array) -> float:
+    """Jaccard's index of all classes together."""
+    right = _accuracy(y, c, w)
+    return right / (2 - right)
+
+
+def _likelihood(y: Array, c: Array, w: Array, said: int) -> float:
+    """How often class `said` is predicted where the positive one is true, to how often where it is not.
+
+    Where it is never predicted of the negative one half a row is: the ratio would be undefined.
+    """
+    hit, positive, half = c == said, y == 1, w.mean() / 2
+    of_positive = w[hit & positive].sum() / max(w[positive].sum(), half)
+    return float(of_positive * max(w[~positive].sum(), half) / max(w[hit & ~positive].sum(), half))
 
 
 def _mcc(y: Array, c: Array, w: Array) -> float:
@@ -227,8 +272,8 @@ def _table() -> dict[str, Metric]:
         ("precision", up, "labels", binary, _one_class(0), 1.0),
         ("recall", up, "labels", binary, _one_class(1), 1.0),
         ("f1", up, "labels", binary, _one_class(2), 1.0),
-        ("f1_macro", up, "labels", both, _f1_macro, 1.0),
-        ("f1_weighted", up, "labels", both, _f1_weighted, 1.0),
+        ("f1_macro", up, "labels", both, _macro(2), 1.0),
+        ("f1_weighted", up, "labels", both, _weighted(2), 1.0),
         ("mcc", up, "labels", both, _mcc, 1.0),
         ("rmse", down, "values", numbers, _rmse, 0.0),
         ("mse", down, "values", numbers, _mse, 0.0),
@@ -241,7 +286,31 @@ def _table() -> dict[str, Metric]:
     return {row[0]: Metric(*row) for row in rows}
 
 
+def _further() -> dict[str, Metric]:
+    """Those of scikit-learn's scorers that would be slow, or warn, if they were called as they are."""
+    auc: dict[str, Score] = {
+        "roc_auc_ovo": partial(_auc_ovo, prevalence=False),
+        "roc_auc_ovo_weighted": partial(_auc_ovo, prevalence=True),
+        "roc_auc_ovr_weighted": _auc_ovr_weighted,
+    }
+    rows: tuple[tuple[str, bool, tuple[str, ...], Score, float | None], ...] = (
+        ("jaccard", True, ("binary",), _one_class(3), 1.0),
+        ("jaccard_macro", True, CLASSES, _macro(3), 1.0),
+        ("jaccard_micro", True, CLASSES, _jaccard_micro, 1.0),
+        ("jaccard_weighted", True, CLASSES, _weighted(3), 1.0),
+        ("precision_macro", True, CLASSES, _macro(0), 1.0),
+        ("precision_weighted", True, CLASSES, _weighted(0), 1.0),
+        ("recall_macro", True, CLASSES, _macro(1), 1.0),
+        ("positive_likelihood_ratio", True, ("binary",), lambda y, c, w: _likelihood(y, c, w, 1), None),
+        ("negative_likelihood_ratio", False, ("binary",), lambda y, c, w: _likelihood(y, c, w, 0), 0.0),
+    )
+    of_labels = {name: Metric(name, up, "labels", kinds, f, best) for name, up, kinds, f, best in rows}
+    return of_labels | {name: Metric(name, True, "probabilities", CLASSES, f, 1.0) for name, f in auc.items()}
+
+
 METRICS: Final = _table()
+"""Those that `rung evaluate` shows."""
+FURTHER: Final = _further()
 ALIASES: Final = {
     "roc_auc": "auc",
     "roc_auc_ovr": "auc_ovr",
@@ -250,6 +319,10 @@ ALIASES: Final = {
     "logloss": "log_loss",
     "cross_entropy": "log_loss",
     "acc": "accuracy",
+    "f1_micro": "accuracy",  # the same where a row has one class
+    "precision_micro": "accuracy",
+    "recall_micro": "accuracy",
+    "recall_weighted": "accuracy",
     "matthews_corrcoef": "mcc",
     "root_mean_squared_error": "rmse",
     "mean_squared_error": "mse",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 _OF_CLUSTERS: Final = ("rand_score", "mutual_info", "homogeneity", "completeness", "v_measure", "fowlkes")
 _OF_NUMBERS: Final = ("error", "r2", "variance", "deviance", "absolute")
+_FLOORS: Final = {"deviance": 1e-9, "log_error": -1 + 1e-9}  # such scorers refuse what lies below
 _OF_TWO: Final = ("precision", "recall", "f1", "jaccard")
 
 
@@ -28,11 +29,26 @@ def scikit_learn_metric(name: str) -> Metric:
     """
     from sklearn.metrics import get_scorer, get_scorer_names
 
-    known = {x for x in get_scorer_names() if not any(part in x for part in _OF_CLUSTERS)}
+    known = {x for x in get_scorer_names() if of_no_task(x) is None}
     found = next((x for x in (name, f"neg_{name}", f"neg_{name}_score", f"{name}_score") if x in known), None)
     if found is None:
         raise KeyError(name)
     return _of_scorer(get_scorer(found), found.removeprefix("neg_"), _tasks(found))
+
+
+def of_no_task(name: str) -> str | None:
+    """Why this scorer of scikit-learn's judges no task of rung's; None if it does, or there is none."""
+    from sklearn.metrics import get_scorer_names
+
+    if name not in get_scorer_names():
+        return None
+    if name.endswith("_samples"):
+        return f"metric {name!r} is for rows of several labels each; take another average, such as f1_macro"
+    if any(part in name for part in _OF_CLUSTERS):
+        return (
+            f"metric {name!r} compares clusterings, not predictions with the truth; take another, such as mcc"
+        )
+    return None
 
 
 def _tasks(name: str) -> tuple[str, ...]:
@@ -49,9 +65,10 @@ def _of_scorer(scorer: Any, name: str, tasks: tuple[str, ...]) -> Metric:
     methods = scorer._response_method
     wants = (methods,) if isinstance(methods, str) else tuple(methods or ("predict",))
     needs = "values" if tasks == NUMBERS else ("labels" if wants == ("predict",) else "probabilities")
+    floor = next((low for part, low in _FLOORS.items() if part in name), None)
 
     def score(y: Array, prediction: Array, weight: Array) -> float:
-        values = prediction
+        values = prediction if floor is None else np.maximum(prediction, floor)
         if needs == "probabilities":
             values = prediction / prediction.sum(axis=1, keepdims=True)
             values = values[:, 1] if values.shape[1] == 2 and "log_loss" not in name else values
