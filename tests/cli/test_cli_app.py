@@ -92,7 +92,7 @@ def test_an_interrupt_is_130(rung, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("rung.cli.store.open_storage", interrupted)
+    monkeypatch.setattr("rung.cli.store.open_reader", interrupted)
     assert rung("list").exit_code == 130
 
 
@@ -100,7 +100,7 @@ def test_our_own_errors_are_not_hidden(rung, monkeypatch: pytest.MonkeyPatch) ->
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("rung.cli.store.open_storage", broken)
+    monkeypatch.setattr("rung.cli.store.open_reader", broken)
     assert isinstance(rung("list").exception, ZeroDivisionError)
 
 

@@ -12,12 +12,12 @@ from rung.service import job_logs
 
 if TYPE_CHECKING:
     from rung.service.client import Client
-    from rung.storage.base import Storage
+    from rung.storage.base import Reader
 
 _KEPT = {number: None for number in range(32) if chr(number) not in "\t\n\r"}  # of a terminal
 
 
-def lines(storage: Storage, name: str, trials: int, trial: int | None) -> Iterator[tuple[int, str]]:
+def lines(storage: Reader, name: str, trials: int, trial: int | None) -> Iterator[tuple[int, str]]:
     """The lines of one trial's logs, or of all trials' in order of number, each with its trial's number.
 
     Args:

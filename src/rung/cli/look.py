@@ -186,9 +186,9 @@ def _file(stem: str) -> Path:
 
 def _subject(name: str, storage: str) -> Subject:
     from rung.analysis.subject import Subject
-    from rung.cli.store import read_study, reading
+    from rung.cli.store import looking, read_study
 
-    with reading(storage) as store:
+    with looking(storage) as store:
         return Subject(name, tuple(read_study(store, name).events))
 
 

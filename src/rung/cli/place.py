@@ -12,7 +12,7 @@ from rung.errors import UserError
 if TYPE_CHECKING:
     from rung.service.client import Client
     from rung.service.remote_storage import RemoteStorage
-    from rung.storage.base import Storage
+    from rung.storage.base import Reader
 
 PATIENCE: Final = 30.0  # seconds for which a command waits for a service that does not answer
 
@@ -112,7 +112,7 @@ def remote(url: str) -> RemoteStorage:
     return RemoteStorage(Api(url, find_token(url, None, named.token_file if named else None), PATIENCE))
 
 
-def client_of(storage: Storage) -> Client | None:
+def client_of(storage: Reader) -> Client | None:
     """The client of the service whose storage this is; None if it is one of this machine."""
     found: Client | None = getattr(storage, "client", None)
     return found

@@ -25,9 +25,9 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a study: its settings, its budget, its best trials."""
-    from rung.cli.store import read_study, reading
+    from rung.cli.store import looking, read_study
 
-    with reading(storage) as store:
+    with looking(storage) as store:
         study = read_study(store, name)
         client = client_of(store)
         served = client.study(name) if client is not None else None

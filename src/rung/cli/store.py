@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from rung.cli.options import DEFAULT_STORAGE
 from rung.cli.place import is_service, remote
 from rung.errors import StorageError, StudyError
-from rung.storage import is_there, open_storage, shown
+from rung.storage import is_there, open_reader, open_storage, shown
 
 if TYPE_CHECKING:
     from rung.space.compiled import CompiledSpace
-    from rung.storage.base import Storage, StudyRow
+    from rung.storage.base import Reader, Storage, StudyRow
     from rung.study.records import TrialRecord
     from rung.trials.events import Event
     from rung.trials.history import History
@@ -42,26 +42,40 @@ class StoredStudy(NamedTuple):
 
 
 @contextmanager
-def reading(url: str) -> Iterator[Storage]:
-    """The storage at `url`, which must be there; the default one may be missing, and is then empty.
+def looking(url: str) -> Iterator[Reader]:
+    """As `reading`, for a command that only looks: it begins sooner.
 
     Raises:
         StorageError: there is no such file.
     """
-    storage = remote(url) if is_service(url) else _local(url)
+    storage: Reader = remote(url) if is_service(url) else open_reader(_there(url))
     try:
         yield storage
     finally:
         storage.close()
 
 
-def _local(url: str) -> Storage:
+@contextmanager
+def reading(url: str) -> Iterator[Storage]:
+    """The storage at `url`, which must be there; the default one may be missing, and is then empty.
+
+    Raises:
+        StorageError: there is no such file.
+    """
+    storage: Storage = remote(url) if is_service(url) else open_storage(_there(url))
+    try:
+        yield storage
+    finally:
+        storage.close()
+
+
+def _there(url: str) -> str:
     if url != DEFAULT_STORAGE and not is_there(url):
         raise StorageError(f"there is no storage {url}: check --storage and RUNG_STORAGE")
-    return open_storage(url)
+    return url
 
 
-def read_study(storage: Storage, name: str) -> StoredStudy:
+def read_study(storage: Reader, name: str) -> StoredStudy:
     """A study's row, its log and the history that the log folds into.
 
     Raises:

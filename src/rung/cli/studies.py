@@ -22,11 +22,11 @@ def list_studies(
     json: Json = False,
 ) -> None:
     """List all studies, newest first."""
-    from rung.cli.store import reading, state_of
+    from rung.cli.store import looking, state_of
     from rung.storage import shown
     from rung.study.durations import spoken
 
-    with reading(storage) as store:
+    with looking(storage) as store:
         rows = store.list(limit)
     if json:
         fields = (
@@ -79,12 +79,12 @@ def export(
     import json
 
     from rung.cli.export import as_json, write_csv
-    from rung.cli.store import read_study, reading
+    from rung.cli.store import looking, read_study
     from rung.errors import UserError
 
     if format not in ("json", "csv"):
         raise UserError(f"--format {format!r} is unknown: say json or csv")
-    with reading(storage) as store:
+    with looking(storage) as store:
         study = read_study(store, name)
     records, best = study.trials(), study.history.incumbent
     incumbent = best.trial if best else None
@@ -209,12 +209,12 @@ def logs(
 ) -> None:
     """Show what the objective printed: all trials' lines, or one's."""
     from rung.cli.logs import lines, nothing
-    from rung.cli.store import read_study, reading
+    from rung.cli.store import looking, read_study
 
     if None not in (trial, number) and trial != number:
         raise UserError(f"name one trial, not {number} and {trial}")
     wanted = number if trial is None else trial
-    with reading(storage) as store:
+    with looking(storage) as store:
         trials = len(read_study(store, name).history)
         found = lines(store, name, trials, wanted)
         if json:
@@ -230,10 +230,10 @@ def logs(
 
 def audit(name: Name, storage: Storage = DEFAULT_STORAGE, json: Json = False) -> None:
     """Derive every decision of a study again from its log, and say where one differs."""
-    from rung.cli.store import reading
+    from rung.cli.store import looking
     from rung.study.audit import audit as derive
 
-    with reading(storage) as store:
+    with looking(storage) as store:
         found = derive(store.read(name))
     if json:
         differences = [difference._asdict() for difference in found.differences]

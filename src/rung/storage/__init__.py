@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Final
 
 from rung.errors import StorageError
-from rung.storage.base import Log, Request, Storage, StudyRow, Summary
+from rung.storage.base import Log, Reader, Request, Storage, StudyRow, Summary
 
-__all__ = ["Log", "Request", "Storage", "StudyRow", "Summary", "open_storage"]
+__all__ = ["Log", "Reader", "Request", "Storage", "StudyRow", "Summary", "open_reader", "open_storage"]
 
 _SUFFIXES: Final = (".db", ".sqlite", ".sqlite3")
 
@@ -41,6 +41,24 @@ def open_storage(url: str | os.PathLike[str]) -> Storage:
     return sqlite_storage(path)
 
 
+def open_reader(url: str | os.PathLike[str]) -> Reader:
+    """The storage at `url`, to look at its studies; see `open_storage`.
+
+    A SQLite file is read without SQLAlchemy, where it has the tables of this version.
+
+    Raises:
+        StorageError: there can be no storage of ours in that place.
+    """
+    text = os.fspath(url)
+    if text != "memory" and not is_postgres(text):
+        from rung.storage.sqlite_reader import sqlite_reader
+
+        found = sqlite_reader(sqlite_file(text))
+        if found is not None:
+            return found
+    return open_storage(text)
+
+
 def is_postgres(url: str) -> bool:
     """Whether `url` means a PostgreSQL database."""
     return re.match(r"postgres(ql)?(\+\w+)?:", url) is not None
@@ -68,8 +86,9 @@ def sqlite_file(text: str) -> Path:
         if name in ("", text, ":memory:"):
             raise StorageError(f"{text!r} names no file: give sqlite:///FILE, or 'memory'")
     elif "://" in text or not text.endswith(_SUFFIXES):
+        said = f"{text.partition('://')[0]}://..." if "://" in text else text  # the rest may hold a password
         raise StorageError(
-            f"{text!r} is no storage: give 'memory', sqlite:///FILE, postgresql://HOST/DATABASE, or a path "
+            f"{said!r} is no storage: give 'memory', sqlite:///FILE, postgresql://HOST/DATABASE, or a path "
             "that ends in .db or .sqlite"
         )
     return Path(name).expanduser()

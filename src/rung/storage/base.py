@@ -86,12 +86,33 @@ class Log(Protocol):
         """Give the lease back."""
 
 
-class Storage(Protocol):
-    """A place for many studies."""
+class Reader(Protocol):
+    """A place for many studies, for those who only look."""
 
     @property
     def url(self) -> str:
         """What `open_storage` takes to come back here."""
+
+    def read(self, name: str, start: int = 0) -> Iterator[Event]:
+        """The events of a study, for any reader at any time.
+
+        Raises:
+            StudyError: there is none of this name (the message names the closest).
+        """
+
+    def list(self, limit: int | None = None) -> Sequence[StudyRow]:
+        """All studies, newest first; with `limit`, only so many."""
+
+    def find(self, name: str) -> StudyRow | None: ...
+
+    def folder(self, name: str) -> Path:
+        """Where the study's checkpoints and worker logs lie; a reader does not make it."""
+
+    def close(self) -> None: ...
+
+
+class Storage(Reader, Protocol):
+    """A place for many studies."""
 
     def create(self, name: str, first: Sequence[Event], summary: Summary) -> Log:
         """A new study whose log begins with `first`, opened for writing.
@@ -108,17 +129,6 @@ class Storage(Protocol):
             LeaseError: another live process writes it; the message names it.
         """
 
-    def read(self, name: str, start: int = 0) -> Iterator[Event]:
-        """The events of a study, for any reader at any time."""
-
-    def list(self, limit: int | None = None) -> Sequence[StudyRow]:
-        """All studies, newest first; with `limit`, only so many."""
-
-    def find(self, name: str) -> StudyRow | None: ...
-
-    def folder(self, name: str) -> Path:
-        """Where the study's checkpoints and worker logs lie; a reader does not make it."""
-
     def request(self, name: str, request: str, data: Mapping[str, Any]) -> None:
         """Ask something of the study's writer; it is folded in when one runs."""
 
@@ -130,5 +140,3 @@ class Storage(Protocol):
         Raises:
             LeaseError: a live process writes it.
         """
-
-    def close(self) -> None: ...

@@ -27,12 +27,12 @@ from sqlalchemy import (
 )
 
 from rung.errors import StorageError
+from rung.storage.sqlite_opening import APPLICATION as APPLICATION
+from rung.storage.versions import VERSIONS as VERSIONS
 from rung.trials import events as ev
 
-VERSIONS: Final = ("0001",)  # oldest first
 VERSION: Final = VERSIONS[-1]
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-APPLICATION: Final = 0x52554E47  # "RUNG", SQLite's application_id: tells our files from other programs'
 
 KINDS: Final[dict[type[ev.Event], int]] = {  # for queries; numbers are for ever, new kinds go to the end
     ev.StudyCreated: 1,

@@ -15,16 +15,16 @@ from sqlalchemy import delete as delete_from
 from sqlalchemy.exc import IntegrityError
 
 from rung.errors import LeaseError, StudyError
-from rung.storage import lease
 from rung.storage.base import StudyRow, Summary
 from rung.storage.database import Database, Lease, encoded_rows
 from rung.storage.lease import Holder
 from rung.storage.names import check_name, missing, taken
+from rung.storage.reading import read_events, study_row, writer_of
 from rung.storage.requests import pack
 from rung.storage.schema import events as event_table
 from rung.storage.schema import requests as request_table
 from rung.storage.schema import studies
-from rung.storage.sql_log import SqlLog, Terms, is_live, read_events
+from rung.storage.sql_log import SqlLog, Terms
 from rung.trials.events import Event
 
 COPYING: Final = "copying"
@@ -219,18 +219,10 @@ class SqlStorage:
 
     def _writer(self, row: Row[Any]) -> Holder | None:
         """Who holds the study's lease and is alive."""
-        if row.host is None:
-            return None
-        holder = Holder(row.host, row.space, row.pid, row.started, row.since)
-        me = self._terms.process(row.now)
-        if holder[:4] == me[:4]:
-            return holder if is_live(row.key, row.token) else None
-        return holder if lease.is_held(holder, row.expires, me, row.now) else None
+        return writer_of(row, self._terms.process(row.now))
 
     def _study_row(self, row: Row[Any]) -> StudyRow:
-        writer = self._writer(row)
-        summary = Summary(*(getattr(row, field) for field in Summary.__struct_fields__))
-        return StudyRow(row.name, row.key, summary, row.events, None if writer is None else str(writer))
+        return study_row(row, self._terms.process(row.now))
 
     def _folder_of(self, key: str) -> Path:
         return self.db.files / key

@@ -16,12 +16,11 @@ from rung.errors import LeaseError, StorageError
 from rung.storage.base import Request, Summary
 from rung.storage.database import Batch, Channel, Database, Lease, StoredEvent, encoded_rows
 from rung.storage.lease import Holder
+from rung.storage.reading import read_events
 from rung.storage.requests import folded_ids, unpack
 from rung.storage.schema import studies
-from rung.trials.codec import decode_all
 from rung.trials.events import Event
 
-_PAGE: Final = 4096  # events read at once; a reader holds no snapshot between pages
 _RENEWALS: Final = 4  # heartbeats that write, in the time of one lease
 
 
@@ -159,16 +158,6 @@ _live: defaultdict[str, weakref.WeakSet[SqlLog]] = defaultdict(weakref.WeakSet) 
 def is_live(key: str, token: int) -> bool:
     """Whether this process has the log open that holds this lease."""
     return key in _live and any(log.live and log._lease.token == token for log in _live[key])
-
-
-def read_events(db: Database, study: int, start: int) -> Iterator[Event]:
-    """The events from number `start` on, a page at a time: no reader holds the log up."""
-    while True:
-        bodies = db.bodies(study, start, _PAGE)
-        yield from decode_all(len(bodies), b"".join(bodies))
-        if len(bodies) < _PAGE:
-            return
-        start += _PAGE
 
 
 def _give_back(channel: Channel, lease: Lease, owner: int) -> None:

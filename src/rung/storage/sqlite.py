@@ -11,13 +11,14 @@ from rung.storage.lease import Holder
 from rung.storage.sql import SqlStorage
 from rung.storage.sql_log import Terms
 from rung.storage.sqlite_database import SqliteDatabase
+from rung.storage.sqlite_opening import BUSY
 
 
 def sqlite_storage(
     path: Path,
     *,
     lease_seconds: float = lease.SECONDS,
-    busy: float = 30.0,
+    busy: float = BUSY,
     clock: Callable[[], float] = time.time,
     process: Callable[[float], Holder] = lease.this_process,
 ) -> SqlStorage:

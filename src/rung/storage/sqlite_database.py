@@ -8,8 +8,6 @@ two connections checkpoint at once).
 
 from __future__ import annotations
 
-import os
-import shlex
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from rung.errors import StorageError
-from rung.storage import schema
+from rung.storage import schema, sqlite_opening
 from rung.storage.database import T
 from rung.storage.schema import events as event_table
 from rung.storage.sqlite_channel import SqliteChannel
@@ -53,10 +51,7 @@ class SqliteDatabase:
         self._busy = busy
         self._ready = False
         self.found: str | None = None  # the version of the tables that were there when it was opened
-        if not self.path.parent.is_dir():
-            raise StorageError(f"there is no folder {self.path.parent} for {self.path.name}: make it first")
-        if self.path.is_dir():
-            raise StorageError(f"{self.path} is a folder: name a file in it, such as {self.path / 'rung.db'}")
+        sqlite_opening.check_place(self.path)
         self._readers = create_engine(
             "sqlite://", creator=self._connect_reader, poolclass=NullPool, isolation_level="AUTOCOMMIT"
         )
@@ -174,18 +169,12 @@ class SqliteDatabase:
                 connection.execute("PRAGMA journal_mode = WAL")
                 return
             except sqlite3.OperationalError as error:
-                if _name(error) != "SQLITE_BUSY" or time.monotonic() > deadline:
+                if sqlite_opening.error_name(error) != "SQLITE_BUSY" or time.monotonic() > deadline:
                     raise
             time.sleep(_PAUSE)
 
     def _connect_reader(self) -> sqlite3.Connection:
-        if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
-            return self._open("ro")
-        wal = Path(f"{self.path}-wal")
-        still = not wal.exists() or wal.stat().st_size == 0
-        return self._open(
-            "ro&immutable=1" if still else "ro"
-        )  # nobody can write it from here: no locks needed
+        return sqlite_opening.connect_reader(self.path, self._busy)
 
     def _connect_writer(self) -> sqlite3.Connection:
         connection = self._open("rw")
@@ -199,40 +188,10 @@ class SqliteDatabase:
         return connection
 
     def _open(self, mode: str) -> sqlite3.Connection:
-        return sqlite3.connect(
-            f"{self.path.as_uri()}?mode={mode}",
-            uri=True,
-            timeout=self._busy,
-            isolation_level=None,
-            check_same_thread=False,
-        )
+        return sqlite_opening.connect(self.path, mode, self._busy)
 
     def _explain(self, error: BaseException | None, study: str | None) -> StorageError:
-        name = _name(error)
-        resume = f"`rung resume {study} --storage {shlex.quote(str(self.path))}`" if study else "try again"
-        for prefix, sentence in _SENTENCES.items():
-            if name.startswith(prefix):
-                return StorageError(sentence.format(path=self.path, busy=f"{self._busy:g}", resume=resume))
-        return StorageError(f"{self.path} could not be read or written ({name or 'SQLite'}: {error})")
-
-
-_SENTENCES: Final = {
-    "SQLITE_FULL": "the disk is full, {path} cannot grow; nothing was lost: free space and {resume}",
-    "SQLITE_BUSY": "another program has locked {path} for {busy} seconds: end that program, then {resume}",
-    "SQLITE_READONLY": "{path} cannot be written: change its or its folder's permissions, or choose another",
-    "SQLITE_PERM": "{path} cannot be written: change its or its folder's permissions, or choose another",
-    "SQLITE_CANTOPEN": "{path} cannot be opened: see that it and its folder exist and may be written",
-    "SQLITE_NOTADB": "{path} is not a database: choose another file",
-    "SQLITE_CORRUPT": "{path} is damaged: restore a copy of it, or choose another file",
-    "SQLITE_IOERR": "the disk of {path} failed; what was logged before stays: check the disk, then {resume}",
-}
-
-
-def _name(error: BaseException | None) -> str:
-    """SQLite's name of an error, such as SQLITE_IOERR_WRITE; "" if it has none."""
-    if isinstance(error, DBAPIError):
-        error = error.orig
-    return str(getattr(error, "sqlite_errorname", ""))
+        return sqlite_opening.explain(self.path, self._busy, error, study)
 
 
 def _driver(connection: Connection) -> sqlite3.Connection:

@@ -1,1 +1,1 @@
-"""One file a step. To add one: a file here, its number in `schema.VERSIONS`, the change in its tables."""
+"""One file a step. To add one: a file here, its number in `../../versions.py`, the change in the tables."""
