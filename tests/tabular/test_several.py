@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import json
+import zipfile
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +62,16 @@ def test_the_command(tmp_path, monkeypatch):
     assert list(rung.load("model.rung").models) == ["price", "cosy"]
     result = CliRunner().invoke(app, ["predict", "model.rung", "homes.csv", "--intervals", "90%"])
     assert result.exit_code == 2
+    result = CliRunner().invoke(app, ["evaluate", "model.rung", "homes.csv", "--json"])
+    assert result.exit_code == 0, result.output
+    judged = json.loads(result.stdout)["targets"]
+    assert judged["price"]["metrics"]["r2"]["value"] > 0.9
+    assert judged["cosy"]["metrics"]["auc"]["value"] > 0.9
+    result = CliRunner().invoke(app, ["leaderboard", "model.rung"])
+    assert result.exit_code == 2
+    assert "models of 2 targets (price and cosy)" in result.stderr
+    (tmp_path / "one.rung").write_bytes(zipfile.ZipFile("model.rung").read("0.rung"))  # as it tells to
+    assert CliRunner().invoke(app, ["leaderboard", "one.rung"]).exit_code == 0
 
 
 def test_a_column_whose_name_has_a_comma_is_one_target(tmp_path, monkeypatch):

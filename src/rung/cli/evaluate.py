@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -46,28 +46,56 @@ def evaluate(  # noqa: PLR0913  # a door
     json: Json = False,
 ) -> None:
     """Score a model on a table it has not seen: every metric with a bootstrap interval, beside a constant."""
-    from rung.tabular.explain.scores import chosen_metrics, judge, scores
-    from rung.tabular.model_file import load_model, read_manifest
+    from rung.tabular.model_file import read_manifest
     from rung.tabular.read import read_table
+    from rung.tabular.several import SeveralModels, holds_several, load_any
+
+    if not holds_several(model):
+        read_manifest(model)
+    frame = read_table(table)
+    fitted = load_any(model, tuple(trust or ()))
+    asked = _Asked(by, tuple(metric or ()), weights, seed, json)
+    if not isinstance(fitted, SeveralModels):
+        result = _evaluated(fitted, frame, asked)
+    else:
+        result = {"targets": {}}
+        for name, one in fitted.models.items():
+            if not json:
+                output.out().print(f"target {name}", style="bold", markup=False)
+            result["targets"][name] = _evaluated(one, frame, asked)
+    if json:
+        output.print_json(result)
+
+
+class _Asked(NamedTuple):
+    """What is asked of each model: see `evaluate`."""
+
+    by: str | None
+    metrics: tuple[str, ...]
+    weights: str | None
+    seed: int
+    json: bool
+
+
+def _evaluated(model: Model, frame: pd.DataFrame, asked: _Asked) -> dict[str, Any]:
+    """What is found of one model, as JSON has it; printed, unless JSON is asked for."""
+    from rung.tabular.explain.scores import chosen_metrics, judge, scores
     from rung.tabular.request import weights_in
 
-    read_manifest(model)
-    frame = read_table(table)
-    fitted = load_model(model, tuple(trust or ()))
-    metrics = chosen_metrics(fitted.task, metric or (), fitted.notes.get("metric"))
+    by, seed = asked.by, asked.seed
+    metrics = chosen_metrics(model.task, asked.metrics, model.notes.get("metric"))
     if by is not None:
-        _check_column(by, frame, fitted)
-    column = _weights(weights, frame, fitted)
-    judged = judge(fitted, frame, None if column is None else weights_in(frame, column))
+        _check_column(by, frame, model)
+    column = _weights(asked.weights, frame, model)
+    judged = judge(model, frame, None if column is None else weights_in(frame, column))
     found = scores(judged, metrics, seed)
     grouped = [] if by is None else _by(by, frame, judged, metrics[0], seed)
-    if json:
-        output.print_json({**_plain(judged, found, by, metrics[0], grouped), "weights": column})
-        return
-    _said(judged, fitted, column)
-    _print(found)
-    if by is not None:
-        _print_groups(by, metrics[0], grouped)
+    if not asked.json:
+        _said(judged, model, column)
+        _print(found)
+        if by is not None:
+            _print_groups(by, metrics[0], grouped)
+    return {**_plain(judged, found, by, metrics[0], grouped), "weights": column}
 
 
 def _check_column(by: str, frame: pd.DataFrame, model: Model) -> None:

@@ -45,10 +45,5 @@ def one_model(path: str, trust: Sequence[str] = ()) -> Model:
         DataError: it is no model file, or holds a model for each of several targets.
     """
     from rung.tabular.model_file import load_model
-    from rung.tabular.several import holds_several
 
-    if holds_several(path):
-        raise UserError(
-            f"{path} holds a model for each of several targets: unzip it, and give one of its .rung files"
-        )
     return load_model(path, tuple(trust))

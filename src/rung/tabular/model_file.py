@@ -31,6 +31,8 @@ FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
 CARD: Final = "card.md"
 KIND: Final = "rung model"
+SEVERAL: Final = "rung models"
+"""The kind of a file that holds a model for each of several targets: `rung.tabular.several` writes it."""
 _LIBRARIES: Final = ("numpy", "scipy", "scikit-learn", "pandas", "skops", "lightgbm", "xgboost", "catboost")
 _LIBRARY_OF: Final = {  # the library by how the names of a member's classes begin
     "sklearn.": "scikit-learn",
@@ -146,12 +148,42 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
     """The manifest of the model file at `path`.
 
     Raises:
-        DataError: there is no such file, or it is no model of rung's, cut off, or of a newer format.
+        DataError: there is no such file, or it is no model of rung's, cut off, of a newer format, or holds
+            models of several targets.
     """
     place = Path(path)
+    manifest = _manifest(place)
+    if isinstance(manifest, dict) and manifest.get("kind") == SEVERAL:
+        raise DataError(_one_of_several(place, manifest.get("targets")))
+    if (
+        not isinstance(manifest, dict)
+        or manifest.get("kind") != KIND
+        or not isinstance(manifest.get("format"), int)
+    ):
+        raise DataError(f"{place} is a file of another program: no rung model; fit one with rung fit")
+    if manifest["format"] > FORMAT:
+        raise DataError(
+            f"{place} has format {manifest['format']}, written by rung {manifest.get('rung')}, and this rung "
+            f"({__version__}) reads up to {FORMAT}; update it with pip install -U rung"
+        )
+    return manifest
+
+
+def _one_of_several(place: Path, targets: Any) -> str:
+    """How to take one of its models out, as a sentence."""
+    names = [str(name) for name in targets] if isinstance(targets, list) and targets else ["the first"]
+    first = f"{place.stem}-{names[0]}.rung"
+    return (
+        f"{place} holds models of {len(names)} targets ({listed(names, 'and')}), and this is for one: "
+        f"take {names[0]}'s out with unzip -p {place} 0.rung > '{first}'; the others are 1.rung and so on"
+    )
+
+
+def _manifest(place: Path) -> Any:
+    """What the file's manifest holds, whatever it is."""
     try:
         with zipfile.ZipFile(place) as archive:
-            manifest = json.loads(archive.read(MANIFEST))
+            return json.loads(archive.read(MANIFEST))
     except FileNotFoundError:
         raise DataError(f"there is no file {place}; rung fit writes one with --out {place}") from None
     except IsADirectoryError:
@@ -166,18 +198,6 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
         raise DataError(
             f"{place} is a file of another program: no rung model; fit one with rung fit"
         ) from error
-    if (
-        not isinstance(manifest, dict)
-        or manifest.get("kind") != KIND
-        or not isinstance(manifest.get("format"), int)
-    ):
-        raise DataError(f"{place} is a file of another program: no rung model; fit one with rung fit")
-    if manifest["format"] > FORMAT:
-        raise DataError(
-            f"{place} has format {manifest['format']}, written by rung {manifest.get('rung')}, and this rung "
-            f"({__version__}) reads up to {FORMAT}; update it with pip install -U rung"
-        )
-    return manifest
 
 
 def _no_zip(place: Path) -> str:

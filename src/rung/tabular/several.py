@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rung.errors import DataError
 from rung.tabular.model import Model
+from rung.tabular.model_file import SEVERAL, load_model
 from rung.tabular.names import did_you_mean
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
     from rung.tabular.result import FitResult
 
-KIND: Final = "rung models"
+KIND: Final = SEVERAL
 FORMAT: Final = 1
 
 
@@ -124,8 +125,6 @@ def load_several(path: str | Path, trust: Sequence[str] = ()) -> SeveralModels:
     Raises:
         DataError: as `load_model`.
     """
-    from rung.tabular.model_file import load_model
-
     models = {}
     with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
         targets = json.loads(archive.read("manifest.json"))["targets"]
@@ -154,6 +153,4 @@ def load_any(path: str | Path, trust: Sequence[str] = ()) -> Model | SeveralMode
     Raises:
         DataError: the file is no whole model of a known format, or names types that are not trusted.
     """
-    from rung.tabular.model_file import load_model
-
     return load_several(path, trust) if holds_several(path) else load_model(path, trust)
