@@ -13,8 +13,11 @@ from benchmarks.entries import Unavailable
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=("record", "pack", "list"))
-    parser.add_argument("names", nargs="*", choices=[*recipes(), []])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="tables; all of them if none is named")
     arguments = parser.parse_args()
+    unknown = [name for name in arguments.names if name not in recipes()]
+    if unknown:
+        parser.error(f"unknown tables: {', '.join(unknown)}; there are {', '.join(recipes())}")
     if arguments.what == "list":
         for name, made in recipes().items():
             print(f"{name:20} {made.what}")
