@@ -49,6 +49,16 @@ def test_nothing_heavy_is_loaded(code: str) -> None:
     assert not modules_after(code).intersection(HEAVY)
 
 
+@pytest.mark.parametrize(("command", "absent"), [("list", {"sqlalchemy", "numpy"}), ("show", {"sqlalchemy"})])
+def test_looking_at_studies_loads_no_database_library(command, absent, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with rung.Study({"x": rung.Float(0, 1)}, storage="rung.db", study="s"):
+        pass
+    loaded = modules_after(HELP % ([command, *(["s"] if command == "show" else [])],))
+    assert "msgspec" in loaded  # it was read
+    assert not loaded.intersection(set(HEAVY) - {"msgspec", "numpy"} | absent)
+
+
 def test_import_loads_nothing_of_others() -> None:
     others = {
         name

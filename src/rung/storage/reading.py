@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from rung.storage.base import StudyRow, Summary
@@ -28,7 +28,11 @@ def read_events(db: Bodies, study: int, start: int) -> Iterator[Event]:
         start += _PAGE
 
 
-def writer_of(row: Any, me: Holder) -> Holder | None:
+IsLive = Callable[[str, int], bool]
+"""Whether this process has the log open of the study with this key, under a lease with this token."""
+
+
+def writer_of(row: Any, me: Holder, is_live: IsLive) -> Holder | None:
     """Who holds a study's lease and is alive, as process `me` sees it.
 
     Args:
@@ -38,14 +42,12 @@ def writer_of(row: Any, me: Holder) -> Holder | None:
         return None
     holder = Holder(row.host, row.space, row.pid, row.started, row.since)
     if holder[:4] == me[:4]:
-        from rung.storage.sql_log import is_live  # loaded already where this process writes
-
         return holder if is_live(row.key, row.token) else None
     return holder if is_held(holder, row.expires, me, row.now) else None
 
 
-def study_row(row: Any, me: Holder) -> StudyRow:
+def study_row(row: Any, me: Holder, is_live: IsLive) -> StudyRow:
     """What a list shows of a study."""
-    writer = writer_of(row, me)
+    writer = writer_of(row, me, is_live)
     summary = Summary(*(getattr(row, field) for field in Summary.__struct_fields__))
     return StudyRow(row.name, row.key, summary, row.events, None if writer is None else str(writer))

@@ -24,7 +24,7 @@ from rung.storage.requests import pack
 from rung.storage.schema import events as event_table
 from rung.storage.schema import requests as request_table
 from rung.storage.schema import studies
-from rung.storage.sql_log import SqlLog, Terms
+from rung.storage.sql_log import SqlLog, Terms, is_live
 from rung.trials.events import Event
 
 COPYING: Final = "copying"
@@ -219,10 +219,10 @@ class SqlStorage:
 
     def _writer(self, row: Row[Any]) -> Holder | None:
         """Who holds the study's lease and is alive."""
-        return writer_of(row, self._terms.process(row.now))
+        return writer_of(row, self._terms.process(row.now), is_live)
 
     def _study_row(self, row: Row[Any]) -> StudyRow:
-        return study_row(row, self._terms.process(row.now))
+        return study_row(row, self._terms.process(row.now), is_live)
 
     def _folder_of(self, key: str) -> Path:
         return self.db.files / key

@@ -68,11 +68,11 @@ class SqliteReader:
         """All studies, newest first; at most `limit`."""
         me = lease.this_process(time.time())
         rows = self._rows("ORDER BY id DESC LIMIT ?", -1 if limit is None else limit)
-        return [study_row(row, me) for row in rows]
+        return [study_row(row, me, _is_live) for row in rows]
 
     def find(self, name: str) -> StudyRow | None:
         row = self._row(name)
-        return None if row is None else study_row(row, lease.this_process(row.now))
+        return None if row is None else study_row(row, lease.this_process(row.now), _is_live)
 
     def read(self, name: str, start: int = 0) -> Iterator[Event]:
         return read_events(self, self._known(name).id, start)
@@ -109,3 +109,10 @@ class SqliteReader:
             yield
         except sqlite3.Error as error:
             raise sqlite_opening.explain(self._path, sqlite_opening.BUSY, error) from error
+
+
+def _is_live(key: str, token: int) -> bool:
+    """Asked only where this very process holds the lease, or did: then SQLAlchemy is loaded already."""
+    from rung.storage.sql_log import is_live
+
+    return is_live(key, token)
