@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from rung.tabular import charts
 from rung.tabular.explain.scores import Interval
 from rung.tabular.explain.trees import Contributions
 from rung.tabular.metrics import get_metric
 from rung.tabular.report import Findings, Subject, find, render_report
 from rung.tabular.report.page import failures
-from rung.tabular.report.pictures import _ranked, _roc, confusion, judged, pictures
+from rung.tabular.report.pictures import Judged, _ranked, _roc, confusion, judged, pictures
 from rung.tabular.result import FitResult
 from rung.tabular.task import guess_task
 from support.tables import KINDS, fitted, result
@@ -198,3 +199,26 @@ def test_curves_count_rows_by_their_weight() -> None:
     area = [np.trapezoid(*np.asarray(_roc(*one)).T[::-1]) for one in (weighted, whole)]
     assert area[0] == pytest.approx(area[1], abs=1e-3)
     assert area[0] == pytest.approx(roc_auc_score(y, p, sample_weight=times), abs=1e-3)
+
+
+def test_confusion_counts_rows_by_their_weight() -> None:
+    """As repeated rows would, but that the matrix still adds up to the rows."""
+    found = _many(3)
+    rows, times = judged(found), np.arange(len(found.y)) % 4
+    twice = np.repeat(np.arange(len(rows.y)), times)
+    weighted = confusion(found, rows._replace(weight=times.astype(float)))
+    whole = confusion(found, Judged(rows.y[twice], rows.prediction[twice], "", np.ones(len(twice))))
+    assert weighted is not None
+    assert whole is not None
+    np.testing.assert_allclose(weighted.shares, whole.shares)
+    assert [rate[2] for rate in weighted.rates] == pytest.approx([rate[2] for rate in whole.rates])
+    assert np.sum(weighted.counts) == pytest.approx(len(rows.y), abs=5)
+
+
+def test_a_histogram_of_weights_is_that_of_repeated_rows() -> None:
+    rng = np.random.default_rng(0)
+    values, times = rng.normal(size=80), rng.integers(1, 4, 80)
+    inner = np.clip(values, *np.quantile(values, [0.3, 0.7]))  # with the same ends, however often they are
+    weighted = charts.histogram_chart(inner, "x", weight=times)
+    assert weighted == charts.histogram_chart(np.repeat(inner, times), "x")
+    assert weighted != charts.histogram_chart(inner, "x")

@@ -95,14 +95,23 @@ def curve_chart(points: Sequence[tuple[float, float]], x: str, y: str, filled: b
     return _drawing(_grid(xs, ys) + chance + more + f'<path class="line" d="{path}"/>', f"{y} over {x}")
 
 
-def density_chart(a: npt.NDArray[Any], b: npt.NDArray[Any], x: str, y: str, cells: int = 36) -> Markup:
-    """How many points lie where, as shaded cells, with the diagonal: no single point can be read from it."""
+def density_chart(
+    a: npt.NDArray[Any],
+    b: npt.NDArray[Any],
+    x: str,
+    y: str,
+    cells: int = 36,
+    weight: npt.NDArray[Any] | None = None,
+) -> Markup:
+    """How many points lie where, or how much they weigh, as shaded cells, with the diagonal: no single point
+    can be read from it.
+    """
     low, high = _padded(float(min(a.min(), b.min())), float(max(a.max(), b.max())), 0.02)
-    counts, _, _ = np.histogram2d(a, b, bins=cells, range=[[low, high], [low, high]])
+    counts, _, _ = np.histogram2d(a, b, bins=cells, range=[[low, high], [low, high]], weights=weight)
     xs = Axis(low, high, _left(low, high), WIDTH - _RIGHT, x)
     ys = Axis(low, high, HEIGHT - _BOTTOM, _TOP, y)
     w, h = (xs.end - xs.start) / cells, (ys.start - ys.end) / cells
-    shade = np.log1p(counts) / np.log1p(counts.max())
+    shade = np.log1p(counts) / (np.log1p(counts.max()) or 1.0)
     body = "".join(
         f'<rect class="cell" x="{xs.start + i * w:.1f}" y="{ys.start - (j + 1) * h:.1f}" '
         f'width="{w + 0.3:.1f}" height="{h + 0.3:.1f}" opacity="{0.12 + 0.88 * shade[i, j]:.2f}"/>'
@@ -112,13 +121,15 @@ def density_chart(a: npt.NDArray[Any], b: npt.NDArray[Any], x: str, y: str, cell
     return _drawing(_grid(xs, ys) + body + chance, f"{y} over {x}")
 
 
-def histogram_chart(values: npt.NDArray[Any], x: str, cells: int = 41) -> Markup:
-    """How often which value, the outermost hundredth left out; a line at 0."""
+def histogram_chart(
+    values: npt.NDArray[Any], x: str, cells: int = 41, weight: npt.NDArray[Any] | None = None
+) -> Markup:
+    """How often which value, or with how much weight, the outermost hundredth left out; a line at 0."""
     inner = np.quantile(values, [0.005, 0.995])
     low, high = _padded(float(min(inner[0], 0.0)), float(max(inner[1], 0.0)))
-    counts, edges = np.histogram(values, bins=cells, range=(low, high))
+    counts, edges = np.histogram(values, bins=cells, range=(low, high), weights=weight)
     xs = Axis(low, high, _LEFT, WIDTH - _RIGHT, x)
-    ys = Axis(0.0, float(counts.max()) * 1.05, HEIGHT - _BOTTOM, _TOP, "rows")
+    ys = Axis(0.0, float(counts.max() or 1) * 1.05, HEIGHT - _BOTTOM, _TOP, "rows")
     bars = "".join(
         f'<rect class="bar" x="{xs.at(e) + 0.5:.1f}" y="{ys.at(c)}" '
         f'width="{max(xs.at(f) - xs.at(e) - 1, 0.5):.1f}" height="{ys.start - ys.at(c):.1f}"/>'

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 MOST_CLASSES: Final = 20  # in the confusion matrix
 MOST_CURVES: Final = 5
 MOST_PAIRS: Final = 10  # of classes taken for each other
+_LITTLE: Final = 1e-9  # in place of no rows at all
 Picture = tuple[str, str, "Markup"]  # heading, what it shows, chart
 
 
@@ -39,7 +40,8 @@ class Judged(NamedTuple):
 
 class Confusion(NamedTuple):
     """Counts of rows by true (down) and predicted class (across), and the share of each true class, for
-    shading; `pairs` are the classes taken for each other most often.
+    shading; `pairs` are the classes taken for each other most often. Rows with weights count by them, scaled
+    so that a row counts as one in the mean.
     """
 
     labels: list[str]
@@ -55,10 +57,11 @@ def judged(result: FitResult) -> Judged:
     _, y, prediction = judged_rows(result)
     given = judged_weight(result)
     weight = np.ones(len(y)) if given is None else given
-    if result.held is not None:
-        return Judged(y, prediction, f"the {len(y):,} rows held out from the start", weight)
     how = "by a holdout" if result.folds == 1 else f"by {result.folds}-fold cross-validation"
-    return Judged(y, prediction, f"the {len(y):,} validation rows ({how})", weight)
+    words = f"the {len(y):,} validation rows ({how})"
+    if result.held is not None:
+        words = f"the {len(y):,} rows held out from the start"
+    return Judged(y, prediction, words if given is None else f"{words}, each counted by its weight", weight)
 
 
 def confusion(result: FitResult, rows: Judged) -> Confusion | None:
@@ -66,18 +69,23 @@ def confusion(result: FitResult, rows: Judged) -> Confusion | None:
     if not result.task.is_classification or not len(rows.y):
         return None
     k = len(result.task.classes)
-    whole = np.zeros((k, k), dtype=np.int64)
-    np.add.at(whole, (rows.y.astype(np.int64), result.model.codes(rows.prediction)), 1)
+    whole = np.zeros((k, k))
+    np.add.at(whole, (rows.y.astype(np.int64), result.model.codes(rows.prediction)), _units(rows.weight))
     kept = np.sort(np.argsort(-whole.sum(axis=1), kind="stable")[:MOST_CLASSES])
     counts = whole[np.ix_(kept, kept)]
-    true, said = whole.sum(axis=1), np.maximum(whole.sum(axis=0), 1)
-    shares = counts / np.maximum(true[kept][:, None], 1)
+    true, said = whole.sum(axis=1), np.maximum(whole.sum(axis=0), _LITTLE)
+    shares = counts / np.maximum(true[kept][:, None], _LITTLE)
     labels = [str(result.task.classes[i]) for i in kept]
     precision = (whole.diagonal() / said)[kept]
-    rates = list(
-        zip(labels, true[kept].tolist(), precision.tolist(), shares.diagonal().tolist(), strict=True)
-    )
-    return Confusion(labels, counts.tolist(), shares.tolist(), k - len(kept), rates, _pairs(result, whole))
+    counted, seen = np.rint(counts).astype(int).tolist(), np.rint(true[kept]).astype(int).tolist()
+    rates = list(zip(labels, seen, precision.tolist(), shares.diagonal().tolist(), strict=True))
+    return Confusion(labels, counted, shares.tolist(), k - len(kept), rates, _pairs(result, whole))
+
+
+def _units(weight: Array) -> Array:
+    """Weights scaled so that their mean is one."""
+    total = weight.sum()
+    return weight * (len(weight) / total) if total > 0 else weight
 
 
 def _pairs(result: FitResult, whole: Array) -> list[tuple[str, str, int, float]]:
@@ -88,9 +96,9 @@ def _pairs(result: FitResult, whole: Array) -> list[tuple[str, str, int, float]]
     found = np.argsort(-wrong, axis=None, kind="stable")[:MOST_PAIRS]
     names = [str(label) for label in result.task.classes]
     return [
-        (names[i], names[j], int(wrong[i, j]), float(wrong[i, j] / whole[i].sum()))
+        (names[i], names[j], round(wrong[i, j]), float(wrong[i, j] / whole[i].sum()))
         for i, j in zip(*np.unravel_index(found, wrong.shape), strict=True)
-        if wrong[i, j]
+        if wrong[i, j] >= 0.5
     ]
 
 
@@ -197,12 +205,12 @@ def _of_numbers(result: FitResult, rows: Judged) -> list[Picture]:
         (
             "Predicted and true",
             "Darker where more rows lie; a perfect model lies on the dashed line.",
-            charts.density_chart(rows.y, rows.prediction, f"true {target}", "predicted"),
+            charts.density_chart(rows.y, rows.prediction, f"true {target}", "predicted", weight=_units(w)),
         ),
         (
             "Errors",
             f"Predicted minus true; half of them are within ±{_quantile(np.abs(error), 0.5, w):.3g}.",
-            charts.histogram_chart(error, "error"),
+            charts.histogram_chart(error, "error", weight=_units(w)),
         ),
     ]
     groups = np.array_split(np.argsort(rows.prediction, kind="stable"), max(1, min(12, len(error) // 20)))
