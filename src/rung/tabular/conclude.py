@@ -15,6 +15,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.decide import fit_factors, fit_temperature, tempered
 from rung.tabular.evaluate import Saved
 from rung.tabular.finish import Ensemble, choose, choose_quick, last_fit, too_good
+from rung.tabular.members import Last, seconds_of_refits
 from rung.tabular.model import Evidence, Member, Model
 from rung.tabular.ready import Ready
 from rung.tabular.repeat import MOST, NOTHING, Repeated, repeat
@@ -65,11 +66,12 @@ def conclude(
     half = asked.unhurried(end.earlier(0.5 * end.remaining))
     ensemble = choose_quick(search, saved, half, asked.request.predict_time)
     by = end.earlier(_RESERVE + _SHARE * asked.budget)
-    again = _again(search, ensemble, asked, by)
+    refits = seconds_of_refits(search, [one for _, one in ensemble.members]) / asked.threads
+    again = _again(search, ensemble, asked, by.earlier(refits))
     if again.times:
         ensemble = choose(dataset, again.saved, asked.unhurried(by))
-    request = asked.request
-    members = last_fit(search, ensemble, by, request.predict_time, refit=request.refit, more=again.pipelines)
+    last = Last(asked.unhurried(by), asked.threads, asked.request.refit)
+    members = last_fit(search, ensemble, last, asked.request.predict_time, again.pipelines)
     model = _model(data, frame, asked, members, search, ensemble)
     y, weight = dataset.y[ensemble.valid], dataset.weights(ensemble.valid)
     judge = dataset.judge

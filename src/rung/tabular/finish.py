@@ -1,15 +1,16 @@
 """From a search's trials to a model: select an ensemble, and fit its members a last time.
 
 With cross-validation the fold models themselves are the member, their mean: each row was seen by all but one
-of them, and there is nothing to fit any more. With a holdout each member is fitted again on all rows, the
-heaviest first, as far as the time allows; the others stay as they are.
+of them, and there is nothing to fit any more; but for learners whose folds' models hardly differ
+(`rung.tabular.members`). With a holdout each member is fitted again on all rows, the heaviest first, as far
+as the time allows; the others stay as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,23 +18,20 @@ from numpy.typing import NDArray
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.ensemble import mix, weigh
-from rung.tabular.evaluate import Saved, load_pipelines, quietly
-from rung.tabular.learners.base import ASIDE
-from rung.tabular.learners.table import learners
+from rung.tabular.evaluate import Saved, load_pipelines
 from rung.tabular.lighten import PREDICT_TIME, lighten, too_slow
+from rung.tabular.members import CONSTANT, STACK, Last, completed, fitted_constant, make_members
 from rung.tabular.metrics import METRICS, Metric
 from rung.tabular.model import Member
 from rung.tabular.optimism import optimism
-from rung.tabular.pipeline import Constant, Order, Pipeline, constant, fit_pipeline
+from rung.tabular.pipeline import Pipeline
 from rung.tabular.search import Search
 from rung.tabular.stacking import Stack, Stacked, stack
 
-CONSTANT = -1  # stands for the trial's number of the member that predicts a constant, and
-STACK = -2  # of the one that is stacked on others
 _CANDIDATES = 25
 _SMALL = 5_000  # validation rows up to which the optimism of the score is looked at
 _CHOICES = 3  # as leaving slow ones out may bring others in
-_GROWTH = 1.3  # all rows against the training part of a holdout, with a margin
+_STACKED = {"learner": "stack"}
 
 
 class Ensemble(NamedTuple):
@@ -53,7 +51,7 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
         pool = list(saved)
     valid = dataset.split.validation(len(dataset) if whole else 0)
     if not pool or not len(valid):
-        prior = _fitted_constant(dataset).prediction
+        prior = fitted_constant(dataset).prediction
         return Ensemble([], valid, np.broadcast_to(prior, (len(valid), *prior.shape)).copy())
     best = _candidates(dataset, pool)
     candidates = [*best, _constant(dataset, len(valid))]
@@ -81,13 +79,8 @@ def _selector(dataset: Dataset) -> Metric:
 
 def _constant(dataset: Dataset, rows: int) -> Saved:
     """A constant as one more candidate: where nothing can be learned it is the best there is."""
-    prior = _fitted_constant(dataset).prediction
+    prior = fitted_constant(dataset).prediction
     return Saved(CONSTANT, np.broadcast_to(prior, (rows, *prior.shape)), len(dataset), 0.0, 0.0, cut=False)
-
-
-def _fitted_constant(dataset: Dataset) -> Constant:
-    y = np.asarray(dataset.y, float)
-    return constant(y, dataset.classes, dataset.weight, dataset.quantile)
 
 
 def _candidates(dataset: Dataset, pool: Sequence[Saved]) -> list[Saved]:
@@ -135,94 +128,54 @@ def too_good(
 def last_fit(
     search: Search,
     ensemble: Ensemble,
-    deadline: Deadline,
+    last: Last,
     predict_time: float | None = None,
-    *,
-    refit: bool = False,
     more: Mapping[int, list[Pipeline]] = {},
 ) -> list[Member]:
-    """The members, fitted on all rows where they were not and the time allows it.
+    """The members, fitted on all rows where that is better and the time allows it.
 
     Args:
         predict_time: seconds for a row, of a thousand at once, that the model may take; `PREDICT_TIME`
             unless given.
-        refit: in place of the folds' models.
         more: by trial, models of further folds that join the member's.
     """
     dataset = search.dataset
     if not ensemble.members:
-        return [Member(1.0, "constant", [_fitted_constant(dataset)])]
-    built: _Built = {}
-    members = [
-        _stacked(search, weight, ensemble.stack, deadline, built)
-        if one.trial == STACK and ensemble.stack is not None
-        else _joined(
-            _member(search, weight, one, deadline, built, refit=refit), more.get(one.trial, []), refit
-        )
-        for weight, one in ensemble.members
-    ]
-    return lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
+        return [Member(1.0, "constant", [fitted_constant(dataset)])]
+    parts = _parts(ensemble)
+    made = dict(zip([one.trial for one in parts], make_members(search, parts, last), strict=True))
+    members = []
+    for weight, one in ensemble.members:
+        if one.trial == STACK and ensemble.stack is not None:
+            bases = [made[base.trial] for base in ensemble.stack.bases]
+            members.append(Member(weight, "stack", _stacks(dataset, bases, ensemble.stack), _STACKED))
+        else:
+            members.append(replace(_joined(made[one.trial], more.get(one.trial, [])), weight=weight))
+    kept = lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
+    trials = [one for _, one in ensemble.members]
+    return completed(search, kept, list(zip(members, trials, strict=True)), last)
 
 
-def _joined(member: Member, more: list[Pipeline], refit: bool) -> Member:
-    return member if refit else replace(member, pipelines=[*member.pipelines, *more])
+def _parts(ensemble: Ensemble) -> list[Saved]:
+    """The trials that are members, the heaviest first, and those that a stack is made of; each once."""
+    bases = [] if ensemble.stack is None else ensemble.stack.bases
+    stacked = any(one.trial == STACK for _, one in ensemble.members)
+    found = [one for _, one in ensemble.members if one.trial != STACK] + (bases if stacked else [])
+    return list({one.trial: one for one in found}.values())
 
 
-# By trial, and whether it was to be fitted anew: so that a stack and the members share pipelines.
-_Built = dict[tuple[int, bool], Member]
+def _joined(member: Member, more: list[Pipeline]) -> Member:
+    """With the models of further folds, unless one of all rows stands for them."""
+    return replace(member, pipelines=[*member.pipelines, *more]) if len(member.pipelines) > 1 else member
 
 
-def _stacked(search: Search, weight: float, chosen: Stack, deadline: Deadline, built: _Built) -> Member:
+def _stacks(dataset: Dataset, bases: Sequence[Member], chosen: Stack) -> list[Stacked]:
     """The linear model on its bases, once for each fold: on those of the bases that did not see it."""
-    y = np.asarray(search.dataset.y, float)
-    bases = [_member(search, 1.0, one, deadline, built) for one in chosen.bases]
+    y = np.asarray(dataset.y, float)
     stacks = []
-    for fold in range(min(len(base.pipelines) for base in bases)):
-        some = [replace(base, pipelines=[base.pipelines[fold]]) for base in bases]
-        stacks.append(Stacked(some, chosen.head, search.dataset.classes, float(y.min()), float(y.max())))
-    return Member(weight, "stack", stacks, {"learner": "stack"})
-
-
-def _member(  # each is made once
-    search: Search, weight: float, one: Saved, deadline: Deadline, built: _Built, *, refit: bool = False
-) -> Member:
-    known = built.get((one.trial, refit))
-    if known is None:
-        known = built[one.trial, refit] = _fresh(search, one, deadline, refit=refit)
-    return replace(known, weight=weight)
-
-
-def _fresh(search: Search, one: Saved, deadline: Deadline, *, refit: bool) -> Member:
-    dataset = search.dataset
-    if one.trial == CONSTANT:
-        return Member(1.0, "constant", [_fitted_constant(dataset)])
-    config = search.config(one.trial)
-    pipelines, known = load_pipelines(search.study.folder, one.trial)
-    split = dataset.split
-    partial = refit or split.number == 1 or one.rows < len(dataset) or split.moments is not None
-    fits = split.number if one.rows >= len(dataset) else 1
-    needed = _GROWTH * one.seconds / fits * len(dataset) / one.rows
-    if partial and needed < 0.9 * deadline.remaining:
-        pipelines = [_refit(dataset, config, known, deadline)]
-    elif split.moments is not None:
-        pipelines = pipelines[:1]  # the fold that was trained on the most recent rows
-    return Member(1.0, config["learner"], pipelines, config)
-
-
-def _refit(dataset: Dataset, config: dict[str, Any], known: dict[str, float], deadline: Deadline) -> Pipeline:
-    learner = learners()[config["learner"]]
-    rows = np.arange(len(dataset))
-    order = Order(
-        learner,
-        config,
-        dataset.sizes,
-        dataset.seed,
-        deadline,
-        known,
-        weight=dataset.weight,
-        aside=dataset.split.aside(rows, ASIDE, dataset.seed),
-        quantile=dataset.quantile,
-        labels=dataset.judge.needs == "labels",
-    )
-    with quietly():
-        return fit_pipeline(order, dataset.table, np.asarray(dataset.y, float), dataset.classes).pipeline
+    for fold in range(max(len(base.pipelines) for base in bases)):
+        some = [
+            replace(base, pipelines=[base.pipelines[min(fold, len(base.pipelines) - 1)]]) for base in bases
+        ]
+        stacks.append(Stacked(some, chosen.head, dataset.classes, float(y.min()), float(y.max())))
+    return stacks

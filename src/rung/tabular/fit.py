@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from rung.executors.setup import Engine
     from rung.storage.base import Storage
 
+_REFITS = 10.0  # seconds at most, kept for those members that are fitted on all rows after cross-validation
 _SLACK = 1.0  # seconds beyond a tiny budget that a search may take, so that there is a model
 
 
@@ -196,8 +197,9 @@ def _last_part(data: Ready, plan: Plan, remaining: float, *, refit: bool) -> flo
     if plan.certain:
         return 0.3 * remaining if refit else min(0.3, 0.2 * remaining)
     split = data.dataset.split
-    share = 0.2 if refit or split.number == 1 or split.moments is not None else 0.05
-    return min(0.7 + share * remaining, 0.4 * remaining)
+    if refit or split.number == 1 or split.moments is not None:
+        return min(0.7 + 0.2 * remaining, 0.4 * remaining)
+    return 0.05 * remaining + min(0.7 + 0.05 * remaining, _REFITS, 0.35 * remaining)
 
 
 def _lightgbm_baseline(data: Ready, frame: pd.DataFrame, end: Deadline) -> NDArray[np.float64] | None:

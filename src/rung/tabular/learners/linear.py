@@ -39,5 +39,6 @@ LINEAR = Learner(
     reduces=("none", "select", "pca"),
     fit=_fit,
     merit=3.0,
+    steady=True,
     cost=Cost(0.02, cells=0.15, by_class=True),
 )

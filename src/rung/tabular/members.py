@@ -1,0 +1,170 @@
+"""Members of the ensemble from their trials: the folds' models, or one that is fitted anew on all rows.
+
+Which of the two is better depends on the learner. Where a fit depends on chance (networks, boosting), the
+mean of the folds' models is worth more than the rows that each of them lacks. Where it hardly does (forests,
+kernels, neighbours, linear models: `Learner.steady`) all rows are worth more, and one model predicts in a
+fraction of the time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rung.tabular.dataset import Dataset
+from rung.tabular.deadline import Deadline
+from rung.tabular.evaluate import Saved, load_pipelines, quietly
+from rung.tabular.learners.base import ASIDE
+from rung.tabular.learners.table import learners
+from rung.tabular.metrics import METRICS, Metric
+from rung.tabular.model import Member
+from rung.tabular.pipeline import Constant, Fitted, Order, Pipeline, constant, fit_pipeline
+from rung.tabular.search import Search
+
+CONSTANT = -1  # stands for the trial's number of the member that predicts a constant, and
+STACK = -2  # of the one that is stacked on others
+_GROWTH = 1.3  # all rows against the training part of a holdout, with a margin
+_LOOKED_AT = 1_000  # held-out rows on which a last fit must not be worse than what it replaces, and
+_WORSE = 1.1  # by how much it may be, though it was trained on these rows
+_BREAKS = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # on rows that the folds did without
+
+
+class Last(NamedTuple):
+    """How the last fits run.
+
+    Attributes:
+        deadline: one that would not be done by then is not begun.
+        threads: as many at a time.
+        refit: all members are to be fitted on all rows.
+    """
+
+    deadline: Deadline
+    threads: int = 1
+    refit: bool = False
+
+
+def fitted_constant(dataset: Dataset) -> Constant:
+    """The best prediction without a look at the row."""
+    y = np.asarray(dataset.y, float)
+    return constant(y, dataset.classes, dataset.weight, dataset.quantile)
+
+
+def make_members(search: Search, chosen: Sequence[Saved], last: Last) -> list[Member]:
+    """A member of weight 1 for each of these trials, fitted on all rows where that is better and there is
+    time: the first ones first.
+    """
+    return _several(lambda one: _made(search, one, last), chosen, last.threads)
+
+
+def completed(
+    search: Search, members: Sequence[Member], whole: Sequence[tuple[Member, Saved]], last: Last
+) -> list[Member]:
+    """The members; of those that had to leave folds' models behind, a fit on all rows replaces one that is
+    kept: as fast, and it has seen more.
+
+    Args:
+        whole: what they were before, and of which trials.
+    """
+    before = {id(member.config): (member, one) for member, one in whole if one.trial >= 0}
+
+    def one(member: Member) -> Member:
+        known, saved = before.get(id(member.config), (member, None))
+        if saved is None or len(member.pipelines) >= len(known.pipelines):
+            return member
+        fresh = _refit(search, saved, last.deadline)
+        return member if fresh is None else replace(member, pipelines=[fresh, *member.pipelines[:-1]])
+
+    return _several(one, members, last.threads)
+
+
+def seconds_of_refits(search: Search, chosen: Sequence[Saved]) -> float:
+    """What fitting these on all rows should take, one after the other, of those that gain by it."""
+    steady = [one for one in chosen if one.trial >= 0 and _steady(search, one)]
+    return sum(_seconds(search.dataset, one) for one in steady)
+
+
+def _several(make: Callable[[Any], Member], what: Sequence[Any], threads: int) -> list[Member]:
+    with quietly(), ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(make, what))
+
+
+def _made(search: Search, one: Saved, last: Last) -> Member:
+    dataset = search.dataset
+    if one.trial == CONSTANT:
+        return Member(1.0, "constant", [fitted_constant(dataset)])
+    config = search.config(one.trial)
+    pipelines, _ = load_pipelines(search.study.folder, one.trial)
+    split = dataset.split
+    partial = split.number == 1 or one.rows < len(dataset) or split.moments is not None
+    fresh = None
+    if last.refit or partial or _steady(search, one):
+        fresh = _refit(search, one, last.deadline)
+    if fresh is not None:
+        pipelines = [fresh]
+    elif split.moments is not None:
+        pipelines = pipelines[:1]  # the fold that was trained on the most recent rows
+    return Member(1.0, config["learner"], pipelines, config)
+
+
+def _steady(search: Search, one: Saved) -> bool:
+    return learners()[search.config(one.trial)["learner"]].steady
+
+
+def _seconds(dataset: Dataset, one: Saved) -> float:
+    """Expected, of a fit on all rows."""
+    fits = dataset.split.number if one.rows >= len(dataset) else 1
+    return _GROWTH * one.seconds / fits * len(dataset) / one.rows
+
+
+def _refit(search: Search, one: Saved, deadline: Deadline) -> Pipeline | None:
+    """A fit on all rows; None where there is no time for it, or nothing good came of it."""
+    dataset = search.dataset
+    if _seconds(dataset, one) >= 0.9 * deadline.remaining:
+        return None
+    _, known = load_pipelines(search.study.folder, one.trial)
+    config, rows = search.config(one.trial), np.arange(len(dataset))
+    order = Order(
+        learners()[config["learner"]],
+        config,
+        dataset.sizes,
+        dataset.seed,
+        deadline,
+        known,
+        weight=dataset.weight,
+        aside=dataset.split.aside(rows, ASIDE, dataset.seed),
+        quantile=dataset.quantile,
+        labels=dataset.judge.needs == "labels",
+    )
+    try:
+        fitted = fit_pipeline(order, dataset.table, np.asarray(dataset.y, float), dataset.classes)
+    except _BREAKS:
+        return None
+    return fitted.pipeline if _sound(dataset, one, fitted) else None
+
+
+def _sound(dataset: Dataset, one: Saved, fitted: Fitted) -> bool:
+    """Whether a last fit went well: nothing else looks at it before the user does.
+
+    It has seen the rows that were held out, so that it must not be worse on them than what had not.
+    """
+    if fitted.cut and not one.cut:
+        return False
+    valid = dataset.split.validation(one.rows)
+    some = np.arange(0, len(valid), max(1, len(valid) // _LOOKED_AT))
+    rows, judge = valid[some], _soundness(dataset)
+    weight = dataset.weights(rows)
+    if weight is not None and not weight.sum():
+        return True
+    after = judge.loss(dataset.y[rows], fitted.pipeline.predict(dataset.table.take(rows)), weight)
+    return bool(after <= _WORSE * judge.loss(dataset.y[rows], one.prediction[some], weight) + 1e-9)
+
+
+def _soundness(dataset: Dataset) -> Metric:
+    """A loss that is never negative, and defined for any few rows."""
+    if dataset.quantile is not None:
+        return dataset.judge
+    return METRICS["log_loss" if dataset.classes else "rmse"]
