@@ -199,6 +199,21 @@ def test_a_categorys_bandwidth_shrinks_as_if_each_were_observed_once_more():
         np.testing.assert_allclose(mass, expected)
 
 
+@pytest.mark.parametrize("domain", [Categorical(list("abcdefg")), Integer(1, 9)], ids=["category", "steps"])
+def test_a_part_of_a_kernels_table_is_the_same_as_in_the_whole(domain):
+    table = everything(compile_space({"c": domain})).tables[0]
+    at, around, whole = np.array([3, 0, 3]), np.array([6, 3]), table.log_kernel(0.3)
+    np.testing.assert_array_equal(table.log_kernel(0.3, at, around), whole[np.ix_(at, around)])
+
+
+def test_a_category_of_100_000_values_needs_no_table_of_their_pairs():
+    space = compile_space({"c": Categorical(range(100_000))})
+    frame = everything(space)
+    model = fit(frame, frame.features(np.array([[0.5], [0.7]])), np.ones(2), 1.0, SETTINGS)
+    points = model.draw(24, np.random.default_rng(0))
+    assert np.isfinite(model.log2(points)).all()
+
+
 def test_a_kernel_far_from_all_points_is_still_finite():
     space = compile_space({f"x{i}": Float(0, 1) for i in range(200)})
     frame = everything(space)

@@ -72,6 +72,7 @@ def test_importing_the_language_imports_no_numpy() -> None:
         (lambda: Integer(1, 5, default=2.5), "the default is 2.5, which is not a whole number"),
         (lambda: Categorical([]), "Categorical needs at least one value"),
         (lambda: Categorical("abc"), "Categorical needs a list of values, not 'abc'"),
+        (lambda: Categorical({"a"}), "Categorical needs a list of values, not {'a'}"),
         (lambda: Categorical(3), "Categorical needs a list of values, not 3"),
         (lambda: Categorical([1, 2, 1]), "Categorical has the value 1 twice"),
         (lambda: Categorical([[1], [2]]), r"a value is \[1\], which is not a str, int, float, bool or None"),

@@ -39,6 +39,7 @@ def test_every_form_of_a_place(tmp_path, monkeypatch, samples):
     [
         ("postgresql+psycopg2://host/rung", r"write postgresql://\.\.\., not postgresql\+psycopg2://"),
         ("mysql://host/rung", "is no storage: give 'memory'"),
+        ("postgress://me:hidden@host/rung", r"^'postgress://\.\.\.' is no storage: [^@]*$"),
         ("rung", "is no storage: give 'memory'"),
         ("", "is no storage: give 'memory'"),
         ("sqlite://", "names no file"),

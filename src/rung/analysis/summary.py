@@ -34,6 +34,7 @@ _ENDS: Final = {
     "stopped": "it was stopped on request",
     "interrupted": "it was interrupted",
     "exhausted": "nothing was left to try",
+    "failing": "all trials failed alike",
     "closed": "its process closed it",
 }
 _APART: Final = {

@@ -38,7 +38,10 @@ def outcome(study: Study, result: Result, storage: str) -> None:
         interrupted(study.name, storage)
         raise typer.Exit(INTERRUPTED)
     if result.best is None:
-        output.fail(nothing_found(result.trials, study.identity))
+        more = f" (more: {command('logs', study.name, storage)})" if why else ""
+        output.fail(nothing_found(result.trials, study.identity) + more)
+        if result.reason == "failing":
+            output.say(f"when that is mended: {command('resume', study.name, storage)}")
         raise typer.Exit(NO_RESULT)
     output.say(f"all trials: {command('show', study.name, storage)}")
     if result.reason in ("paused", "stopped"):
@@ -100,6 +103,7 @@ ENDS = {
     "paused": "paused by request",
     "stopped": "stopped by request",
     "exhausted": "nothing is left to try",
+    "failing": "stopped, since all fail alike",
 }
 
 

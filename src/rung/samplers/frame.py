@@ -41,15 +41,25 @@ class Table(NamedTuple):
         """(m,)"""
         return 0.5 * (self.edges[1:] + self.edges[:-1])
 
-    def log_kernel(self, bandwidth: float) -> Floats:
-        """(m, m) binary logarithms of the density at a value (row) of the kernel around another (column)."""
+    def log_kernel(self, bandwidth: float, at: Ints | None = None, around: Ints | None = None) -> Floats:
+        """Binary logarithms of the densities at some values of the kernels around others.
+
+        Args:
+            at: (a,) positions of values, the rows; all m unless given.
+            around: (b,) positions of the kernels' centres, the columns; all m unless given. A category may
+                have thousands of values, of whose m x m pairs few are ever asked for.
+
+        Returns:
+            (a, b) array.
+        """
+        everything = np.arange(self.size)
+        at, around = everything if at is None else at, everything if around is None else around
         if self.category:
-            other = bandwidth / (self.size - 1)
-            mass = np.where(np.eye(self.size, dtype=bool), 1.0 - bandwidth, other)
+            mass = np.where(at[:, None] == around, 1.0 - bandwidth, bandwidth / (self.size - 1))
         else:
-            below = ndtr((self.edges[:, None] - self.centres) / bandwidth)
-            mass = np.diff(below, axis=0) / (below[-1] - below[0])
-        logs: Floats = np.log2(np.maximum(mass, _LEAST) / np.diff(self.edges)[:, None])
+            below = ndtr((self.edges[:, None] - self.centres[around]) / bandwidth)
+            mass = (np.diff(below, axis=0) / (below[-1] - below[0]))[at]
+        logs: Floats = np.log2(np.maximum(mass, _LEAST) / np.diff(self.edges)[at, None])
         return logs
 
 

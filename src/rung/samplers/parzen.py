@@ -132,9 +132,9 @@ class Parzen:
         at[:, :c] = np.where(active[:, :c], highest, 0.0)
         hot = []
         for i, table in enumerate(frame.tables, c):
-            kernel = table.log_kernel(float(self.bandwidths[i]))
             codes = np.where(active[:, i], points[:, i], 0.0).astype(np.intp)
-            hot.append(np.where(active[:, i, None], kernel[codes], 0.0))
+            kernel = table.log_kernel(float(self.bandwidths[i]), at=codes)
+            hot.append(np.where(active[:, i, None], kernel, 0.0))
         prior = np.maximum(frame.log_prior(points), _NOTHING)  # an infinity times 0 would be no number
         gaps = np.where(active, prior - at, 0.0)[:, frame.gated]
         present = active[:, self._gated_smooth]
@@ -196,8 +196,8 @@ def _scott(centred: Singles) -> Floats:
 
 def _from_table(table: Table, codes: Ints, bandwidth: float, uniforms: Floats) -> Floats:
     """Positions that follow the kernels around `codes` (n,), by inversion of `uniforms`."""
-    mass = np.exp2(table.log_kernel(bandwidth)) * np.diff(table.edges)[:, None]
-    below = np.cumsum(mass / mass.sum(axis=0), axis=0)[:, codes]  # (m, n)
+    mass = np.exp2(table.log_kernel(bandwidth, around=codes)) * np.diff(table.edges)[:, None]  # (m, n)
+    below = np.cumsum(mass / mass.sum(axis=0), axis=0)
     found: Floats = np.minimum((below <= uniforms).sum(axis=0), table.size - 1).astype(np.float64)
     return found
 

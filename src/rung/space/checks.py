@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 from dataclasses import dataclass
 
 from rung.errors import SpaceError
@@ -73,7 +73,7 @@ def plain(value: object) -> Value:
 
 def values_of(values: Iterable[object], said: str) -> tuple[Value, ...]:
     """A non-empty list of different plain values (True, 1 and 1.0 differ)."""
-    if isinstance(values, str) or not isinstance(values, Iterable):
+    if isinstance(values, str | Set) or not isinstance(values, Iterable):  # no set: it has no order
         raise SpaceError(f"{said} needs a list of values, not {values!r}")
     try:
         found = tuple(plain(value) for value in values)

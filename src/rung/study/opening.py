@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Identity
 
+Place = str | os.PathLike[str] | Storage
+
 
 class Opened(NamedTuple):
     storage: Storage
@@ -23,7 +26,7 @@ class Opened(NamedTuple):
     new: bool
 
 
-def open_or_begin(space: Any, settings: Settings, storage: str | Storage, study: str | None) -> Opened:
+def open_or_begin(space: Any, settings: Settings, storage: Place, study: str | None) -> Opened:
     """The study of this name with these settings, or a new one.
 
     Raises:
@@ -31,7 +34,7 @@ def open_or_begin(space: Any, settings: Settings, storage: str | Storage, study:
     """
     if study is not None and not isinstance(study, str):
         raise StudyError(f"study must be a name, not {study!r}")
-    store = open_storage(storage) if isinstance(storage, str) else storage
+    store = open_storage(storage) if isinstance(storage, str | os.PathLike) else storage
     if not hasattr(store, "create"):
         raise StudyError(f"storage must be 'memory', a path or a URL, not {storage!r}")
     name = study or _free_name(store)
@@ -50,14 +53,14 @@ def open_or_begin(space: Any, settings: Settings, storage: str | Storage, study:
     return Opened(store, Writer(name, log, sampler, scheduler, identity, state), row is None)
 
 
-def open_stored(storage: str | Storage, study: str) -> Opened:
+def open_stored(storage: Place, study: str) -> Opened:
     """An existing study, with the settings that its log holds.
 
     Raises:
         StudyError: there is none of this name.
         LeaseError: another process writes it.
     """
-    store = open_storage(storage) if isinstance(storage, str) else storage
+    store = open_storage(storage) if isinstance(storage, str | os.PathLike) else storage
     identity = stored_identity(store, study)
     sampler, scheduler = make_sampler(identity.sampler), make_scheduler(identity.scheduler)
     row = store.find(study)

@@ -30,6 +30,7 @@ class Result:
     Attributes:
         study: the study's name.
         reason: why no further job was started ("budget", "target", "total_resource", "interrupted", ...);
+            "failing" if all trials failed with one and the same error;
             "exhausted" if nothing is left to try; None if all that was asked for is done.
     """
 

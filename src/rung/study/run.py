@@ -8,6 +8,7 @@ of these jobs is submitted.
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -29,6 +30,7 @@ from rung.study.checkpoint_places import resolved, wanted
 from rung.study.checkpoints import Keeper
 from rung.study.decide import ended
 from rung.study.devices import check_slots, least, slots_event
+from rung.study.failing import FAILING, Alike
 from rung.study.fingerprint import fingerprint
 from rung.study.identity import count
 from rung.study.writer import Writer
@@ -38,6 +40,7 @@ from rung.trials.events import Event, Failure, JobStarted, Limits
 _STOPPING = ("asha-stopping", "median", "percentile", "curve")  # schedulers that judge trials as they run
 _GRACE = 30.0  # seconds that running jobs get to reach their next report and save, when told to stop
 _GRACE_AT_BUDGET = 1.0  # the same when the time is up: a budget is a promise
+_PROCESSES = 256  # local workers that are not too many for any machine
 _TICK = 0.5  # seconds between looks at the clock, at signals and at other processes' requests
 
 
@@ -126,6 +129,12 @@ def check_engine(name: str, workers: int, limits: Limits) -> None:
         )
     if name == "inline" and limits.trial_memory is not None:
         raise StudyError("the executor 'inline' cannot limit a job's memory: use 'local' with trial_memory")
+    most = max(_PROCESSES, 4 * (os.cpu_count() or 1))
+    if name == "local" and workers > most:
+        raise StudyError(
+            f"{workers} workers would be as many processes here: give at most {most} "
+            "(executor='simulated' tries a method with more)"
+        )
 
 
 class Loop:
@@ -142,6 +151,7 @@ class Loop:
         self._gated = any(running.job.gates for running in writer.history.retry)  # a job may be stopped
         self._plain = writer.identity.resource is None
         self._seed = writer.identity.seed
+        self._alike = Alike(writer.history)
         # on a virtual clock nothing happens between two events, and half a second is no short while
         self._tick = None if getattr(executor, "virtual", False) else _TICK
         self._keeper = Keeper(writer)
@@ -236,6 +246,8 @@ class Loop:
         now = self.executor.now()
         if self.history.stopping is None and self.stop_wanted is not None:
             self._add(pending, ev.StopDecided(self.stop_wanted, now))
+        elif self.history.stopping is None and self._alike.note(news):
+            self._add(pending, ev.StopDecided(FAILING, now))
         elif (overdue := self.writer.overdue(now)) is not None:
             self._add(pending, overdue)
         if time.monotonic() - self._looked >= _TICK:

@@ -82,7 +82,7 @@ class Study:
         deterministic: bool | int = False,
         transfer: Sequence[Any] = (),
         evaluation_cost: str | float | None = None,
-        storage: str | Storage = "memory",
+        storage: str | os.PathLike[str] | Storage = "memory",
         study: str | None = None,
         trials: int | None = None,
         budget: str | float | None = None,
@@ -109,7 +109,7 @@ class Study:
             self.record(COST, {"seconds": cost})
 
     @classmethod
-    def open(cls, storage: str | Storage, study: str) -> Self:
+    def open(cls, storage: str | os.PathLike[str] | Storage, study: str) -> Self:
         """An existing study, opened for writing with the settings and the limits that its log holds.
 
         Raises:

@@ -17,6 +17,7 @@ from rung.storage.base import Storage
 from rung.study.checkpoint_words import trouble
 from rung.study.choose import spoken
 from rung.study.devices import Scaling
+from rung.study.failing import first_failure
 from rung.study.hints import hints
 from rung.study.methods import combination
 from rung.study.result import Result, nothing_found
@@ -61,7 +62,7 @@ def tune(  # noqa: PLR0913  # a door
     fixed: Mapping[str, Any] | None = None,
     enqueue: Sequence[Mapping[str, Any]] = (),
     transfer: Sequence[Any] = (),
-    storage: str | Storage = "memory",
+    storage: str | os.PathLike[str] | Storage = "memory",
     study: str | None = None,
     checkpoints: str | os.PathLike[str] | None = None,
     checkpoint_limit: int | None = None,
@@ -181,12 +182,16 @@ def _cluster(executor: str | Executor | None, address: str | None, needs: str | 
 
 
 def _telling(watch: Watch | None) -> Watch:
-    """Says on stderr what was chosen, and hands on to `watch`."""
+    """Says on stderr what was chosen and how the first job failed, and hands on to `watch`."""
+    failed: list[str] = []
 
     def tell(study: Study, events: Sequence[Event]) -> None:
         for event in events:
             line = spoken(event, study.identity)
             line = line or trouble(event)
+            if line is None and not failed:
+                line = first_failure(study.folder, event)
+                failed.extend([] if line is None else [line])
             if line is not None:
                 print(f"rung: {line}", file=sys.stderr)
         if watch is not None:

@@ -23,7 +23,8 @@ from rung.trials import events as ev
 from rung.trials.events import Event, Failure, Identity, Limits
 from rung.trials.history import CONFIRM, History
 
-_STATES = {"paused": "paused", "interrupted": "interrupted", "closed": "idle"}  # by why a session ended
+# by why a session ended
+_STATES = {"paused": "paused", "interrupted": "interrupted", "failing": "interrupted", "closed": "idle"}
 
 _STOPS = {"pause": "paused", "stop": "stopped"}  # requests that end a session, and the reason that they are
 
