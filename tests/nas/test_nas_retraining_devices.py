@@ -26,6 +26,7 @@ from rung.nas.devices import (
     wait,
     world,
 )
+from rung.nas.processes import check_processes
 
 HERE = Path(__file__).parent.parent
 PROGRAM = """
@@ -38,7 +39,8 @@ import nas.test_nas_retraining_devices as tests
 from rung.nas.devices import rank, together
 with together("cpu"):
     found = {{each.__name__: each() for each in (
-        tests.retrained, tests.resumed, tests.planned, tests.spoken, tests.searched, tests.stepped
+        tests.retrained, tests.resumed, tests.planned, tests.spoken, tests.searched, tests.stepped,
+        tests.gone_on,
     )}}
     Path({out!r}, f"{{rank()}}.json").write_text(json.dumps(found))
 """
@@ -68,9 +70,8 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
         running.append(
             subprocess.Popen(command, env={**os.environ, **own}, stderr=subprocess.PIPE, text=True)
         )
-    for process in running:
-        _, said = process.communicate()
-        assert process.returncode == 0, said
+    said = [process.communicate()[1] for process in running]
+    assert [process.returncode for process in running] == [0] * PROCESSES, "\n".join(said)
     return [json.loads((folder / f"{number}.json").read_text()) for number in range(PROCESSES)]
 
 
@@ -173,6 +174,51 @@ def searched() -> dict[str, Any]:
     return found
 
 
+def gone_on() -> dict[str, Any]:
+    """Run in each process: a search; the same stopped after an epoch, gone on with, and asked for again."""
+    import signal
+
+    import nas.test_nas_retraining as tests
+    from rung.nas.searching import search
+
+    def once(study: str, **more: Any) -> Any:
+        return search(
+            tests.pictures(),
+            strategy="darts1",
+            space="tiny",
+            epochs=3,
+            settings={"channels": 4, "layers": 3, "batch": 8, "rate": 0.05, **more.pop("settings", {})},
+            device="cpu",
+            retrain=False,
+            storage=str(Path(os.environ["FOLDER"]) / "searches.db"),
+            study=study,
+            **more,
+        )
+
+    def stop(record: Any, _: Any) -> None:
+        if record.epoch == 1 and not rank():
+            os.kill(os.getpid(), signal.SIGINT)  # the second process is not told
+
+    def plainly(result: Any) -> list[Any]:
+        kept = [{k: v for k, v in r.items() if k not in ("seconds", "ledger")} for r in result.records]
+        return [kept, result.genotype.to_text(), result.accuracy.derived, result.relaxation_gap.outputs]
+
+    refused = ""
+    whole, part = once("whole"), once("part", watch=stop)
+    rest, again = once("part"), once("part")
+    try:
+        once("part", settings={"batch": 4})
+    except UserError as error:
+        refused = str(error)
+    return {
+        "whole": plainly(whole),
+        "part": [len(part.records), part.interrupted],
+        "rest": plainly(rest),
+        "again": plainly(again),
+        "refused": refused,
+    }
+
+
 def stepped() -> dict[str, Any]:
     """Run in each process: steps of a network without normalisations."""
     from rung.nas.task import Mixed
@@ -239,6 +285,23 @@ def test_nas_devices_find_the_same_network(found: list[dict[str, Any]]) -> None:
         theirs, mine = one[name], alone[name]
         assert theirs["images"] == mine["images"]  # all processes' together
         assert theirs["alphas"] != mine["alphas"]  # normalisations see the part of a process
+
+
+def test_nas_devices_go_on_with_a_search_bit_for_bit(found: list[dict[str, Any]]) -> None:
+    one, other = (each["gone_on"] for each in found)
+    assert one == other
+    assert one["part"] == [1, True]
+    assert one["whole"] == one["rest"] == one["again"]
+    assert "its batch is 8, not 4" in one["refused"]
+
+
+def test_nas_devices_go_on_with_as_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    check_processes(1)
+    with pytest.raises(UserError, match=r"begun by 2 processes.*not 1: start torchrun --nproc_per_node 2"):
+        check_processes(2)
+    monkeypatch.setattr("rung.nas.processes.world", lambda: 2)
+    with pytest.raises(UserError, match=r"begun by 1 process, .*not 2: start rung without torchrun"):
+        check_processes(1)
 
 
 def test_nas_devices_step_as_one_process_with_the_whole_batch(found: list[dict[str, Any]]) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from io import BytesIO
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Final
 
 import torch
@@ -62,8 +64,24 @@ def load(plan: Plan, folder: str | Path) -> State:
     """
     path = Path(folder) / FILE
     try:
-        kept = torch.load(path, weights_only=True, map_location="cpu")  # it may come from a GPU
-    except (OSError, RuntimeError, EOFError, ValueError) as error:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SpaceError(f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
+    return restored(plan, content, path)
+
+
+def restored(plan: Plan, content: bytes, path: Path = Path(FILE)) -> State:
+    """The state that a checkpoint's file has.
+
+    Args:
+        path: of the file, for messages.
+
+    Raises:
+        SpaceError: as for `load`.
+    """
+    try:
+        kept = torch.load(BytesIO(content), weights_only=True, map_location="cpu")  # it may be a GPU's
+    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
         raise SpaceError(f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
     mine, theirs = identity(plan), kept["identity"]
     for name in mine:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Plan, State, derive, judge
 from rung.nas.planning import Prepared, Request
 from rung.nas.result import Accuracies, SearchResult
 from rung.nas.task import Scores
+
+_SHOWN: Final = 6  # of what a search had not decided
 
 
 def outcome(
@@ -85,3 +87,16 @@ def _settings(prepared: Prepared) -> dict[str, Any]:
     whole = {"recipe": recipe, "strategy": settings_of(plan.strategy), "candidates": candidates}
     plain: dict[str, Any] = json.loads(json.dumps(whole))
     return plain
+
+
+def open_points(plan: Plan, state: State) -> list[str]:
+    """What a pruning strategy had not decided after the last planned epoch, in a sentence, if anything."""
+    undecided = getattr(plan.strategy, "undecided", None)
+    lines = undecided(plan.space, state.net.alive) if undecided is not None else []
+    if not lines:
+        return []
+    rest = f", and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
+    return [
+        f"undecided after {plan.recipe.epochs} epochs, and annealed to the end in further ones: "
+        f"{'; '.join(lines[:_SHOWN])}{rest}"
+    ]

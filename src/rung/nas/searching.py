@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import torch
 
@@ -15,22 +15,27 @@ from rung.executors.handle import Trial
 from rung.executors.setup import Engine
 from rung.nas.away import Away, Follower
 from rung.nas.checkpoint import load, save
-from rung.nas.devices import average, from_first, world
+from rung.nas.devices import from_first, world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
-from rung.nas.outcome import outcome
+from rung.nas.outcome import open_points, outcome
 from rung.nas.planning import Prepared, Request, best_threads, fit_budget, prepare, with_epochs
+from rung.nas.processes import check_processes, follow, others_gone, told, told_beginning, told_end
 from rung.nas.result import SearchResult
 from rung.nas.room import explained, out_of_memory
-from rung.space.domains import Constant
+from rung.nas.search_study import (
+    EPOCH,
+    METRIC,
+    PLANNED,
+    RESULT,
+    check_checkpoints,
+    last_checkpoint,
+    metrics,
+    objective_of,
+    opened,
+)
 from rung.study import Study
 from rung.study.result import Result
 from rung.trials.events import CheckpointSaved, Event
-
-METRIC: Final = "error"  # of the supernet on held-out pictures, or the loss of words in nats
-EPOCH: Final = "epoch"  # the topic of an epoch's record in the study's log
-PLANNED: Final = "planned"  # of how many epochs were planned
-RESULT: Final = "result"
-_SHOWN: Final = 6  # of what a search had not decided
 
 Watch = Callable[[Record, Plan], None]
 
@@ -149,6 +154,8 @@ class Search:
         self._began = time.monotonic()
         self.prepared = prepare(request)
         self._phase: Callable[[str], None] = lambda _: None
+        self._opened: Study | None = None  # in the first process only
+        self._found: Result | None = None
         self._state: State | None = None
         self._unlogged: list[tuple[str, Mapping[str, Any]]] = []
         self._notes: list[str] = []
@@ -166,55 +173,75 @@ class Search:
             phase: told, in a few words, what begins.
         """
         self._phase = phase or self._phase
-        plan = self.prepared.plan
-        study = Study(
-            {"strategy": Constant(plan.strategy.name)},
-            metric=METRIC,
-            resource=(EPOCH, 1, plan.recipe.epochs + getattr(plan.strategy, "extra", 0) + 1),
-            door="search",
-            sampler="random",
-            scheduler="plain",
-            trials=1,
-            seed=self.request.seed,
-            storage=self._storage,
-            study=self._study,
-        )
         threads = torch.get_num_threads()
         try:
-            return self._run(study)
+            return self._run()
         finally:
             torch.set_num_threads(threads)
-            study.close()
+            if self._opened is not None:
+                self._opened.close()
 
-    def _run(self, study: Study) -> SearchResult:
+    def _run(self) -> SearchResult:
+        begun = from_first(self._begun)  # opens the study, where there is one: not in further processes
+        study = self._opened
         try:
-            prepared = self.prepared = self._planned(study)
+            prepared = self.prepared = self._planned(begun)
         except (MemoryError, RuntimeError) as error:  # steps are timed
             raise self._said(error) from error
-        for kept in study.history.checkpoints.values():
-            load(
-                prepared.plan, study.folder / kept.path
-            )  # before the study is touched: says if it is another's
-        self._flush(study)
+        from_first(lambda: check_checkpoints(prepared.plan, self._opened))
         self._phase("searching")
-        if self._engine is None:
-            found = study.run(self._objective(prepared.plan), executor="inline", watch=self._log)
+        if study is None:
+            state = follow(prepared.plan, self._watch)
         else:
-            found = self._run_away(study, self._engine)
-        self._flush(study)
-        if self._broken is not None:
-            raise self._said(self._broken)
-        state = self._state or self._kept(prepared.plan, found)
-        interrupted = found.reason == "interrupted"
+            self._flush(study)
+            state = self._searched(prepared.plan, study)
+        interrupted = from_first(self._interrupted)
+        assert state is not None  # or the first process has said why
         if interrupted:
             self._notes.append(f"interrupted after {state.epoch} of {prepared.plan.recipe.epochs} epochs")
         request = replace(self.request, retrain=self.request.retrain and not interrupted)
-        notes = (*prepared.notes, *self._notes)
         self._phase("deriving and training the derived network" if request.retrain else "deriving")
-        result = outcome(prepared._replace(notes=notes), state, request, found.study, self._left())
-        result = replace(result, interrupted=interrupted)
-        study.record(RESULT, {**result.to_dict(), "records": []})
+        noted = prepared._replace(notes=(*prepared.notes, *self._notes))
+        name = "" if self._found is None else self._found.study
+        found = outcome(noted, state, request, name, from_first(self._left))
+        result = replace(found, interrupted=interrupted)
+        if study is not None:
+            study.record(RESULT, {**result.to_dict(), "records": []})
         return result
+
+    def _begun(self) -> dict[str, Any] | None:
+        """How the study's search was planned, None where it begins; opens the study."""
+        plan = self.prepared.plan
+        self._opened = opened(plan, self._storage, self._study)
+        known = self._opened.history.records.get(PLANNED)
+        return dict(known[-1].data) if known else None
+
+    def _searched(self, plan: Plan, study: Study) -> State | None:
+        """What the study ends with."""
+        try:
+            if self._engine is None:
+                found = study.run(self._objective(plan), executor="inline", watch=self._log)
+            else:
+                found = self._run_away(study, self._engine)
+        except KeyboardInterrupt:
+            if self._broken is not None:  # it was not the user
+                raise self._broken from None
+            raise
+        self._found = found
+        self._flush(study)
+        if self._state is None and self._broken is None:  # it had ended before
+            self._state = told_end(plan, lambda: last_checkpoint(found))
+        return self._state
+
+    def _interrupted(self) -> bool:
+        """Whether the search was stopped before its end.
+
+        Raises:
+            UserError: it broke.
+        """
+        if self._broken is not None:
+            raise self._said(self._broken)
+        return self._found is not None and self._found.reason == "interrupted"
 
     def _said(self, error: Exception) -> Exception:
         """What to tell of an error; out of memory takes a look at what would fit."""
@@ -233,32 +260,34 @@ class Search:
                 self._watch(record, plan)
 
         self._follower = Follower(plan, told, len(study.history.records.get(EPOCH, ())))
-        objective = Away(self._away, plan.recipe.epochs, _metrics)
+        objective = Away(self._away, plan.recipe.epochs, metrics)
         found = study.run(objective, workers=1, executor=engine, watch=self._log)
         self._state = self._follower.state
         if self._state is not None and self._state.epoch >= plan.recipe.epochs:
             self._notes += open_points(plan, self._state)
         return found
 
-    def _planned(self, study: Study) -> Prepared:
+    def _planned(self, begun: Mapping[str, Any] | None) -> Prepared:
         """The plan with the epochs that the study was begun with, or that fit the budget."""
-        prepared, known = self.prepared, study.history.records.get(PLANNED)
-        if world() > 1 and from_first(lambda: bool(known)):
-            raise UserError("several processes search from the start: give another --study")
-        if known:
-            planned = dict(known[-1].data)
-            torch.set_num_threads(int(planned["threads"]))  # as it began: sums of others differ in last bits
-            return prepared._replace(plan=with_epochs(prepared.plan, int(planned["epochs"])))
+        prepared = self.prepared
+        if begun is not None:
+            check_processes(int(begun.get("processes", 1)))
+            torch.set_num_threads(int(begun["threads"]))  # as it began: sums of others differ in last bits
+            return prepared._replace(plan=with_epochs(prepared.plan, int(begun["epochs"])))
         if self._engine is None:
             self._phase("timing a few steps")
-            torch.set_num_threads(best_threads(prepared.plan))
+            threads = best_threads(prepared.plan)
+            torch.set_num_threads(from_first(lambda: threads))
         if self.request.budget is not None:
             prepared = fit_budget(prepared, self.request.budget)
-        study.record(PLANNED, {"epochs": prepared.plan.recipe.epochs, "threads": torch.get_num_threads()})
+        if self._opened is not None:
+            epochs, threads = prepared.plan.recipe.epochs, torch.get_num_threads()
+            self._opened.record(PLANNED, {"epochs": epochs, "threads": threads, "processes": world()})
         return prepared
 
     def _objective(self, plan: Plan) -> Callable[[Trial], dict[str, float]]:
         def train(trial: Trial) -> dict[str, float]:
+            told_beginning(trial.checkpoint)
             state = load(plan, trial.checkpoint) if trial.checkpoint else start(plan)
             self._state = state
             self._checkpoint = Path(trial.checkpoint) if trial.checkpoint else None
@@ -269,9 +298,16 @@ class Search:
                     self._notes += open_points(plan, state)
                 if self._watch is not None:
                     self._watch(record, plan)
-                trial.report(record.epoch, save=lambda folder: save(plan, state, folder), **_metrics(record))
-                trial.save_now()
-                return self._time_for_another(state)
+                another = False
+                try:
+                    trial.report(
+                        record.epoch, save=lambda folder: save(plan, state, folder), **metrics(record)
+                    )
+                    trial.save_now()
+                    another = self._time_for_another(state)
+                finally:  # also when it is told to stop
+                    told(another)
+                return another
 
             try:
                 run(plan, state, watch)
@@ -279,8 +315,11 @@ class Search:
                 self._state = self._back(plan, str(why))
             except (UserError, MemoryError, RuntimeError) as error:
                 self._broken = error  # the caller's, not only the log's
+                if world() > 1 and not out_of_memory(error) and not isinstance(error, UserError):
+                    self._broken = others_gone(error)
+                    raise KeyboardInterrupt from error  # for the study: it can be resumed
                 raise
-            return {METRIC: _error(self._state.records[-1])}
+            return {METRIC: objective_of(self._state.records[-1])}
 
         return train
 
@@ -290,12 +329,12 @@ class Search:
         Raises:
             UserError: it was the first.
         """
-        if self._checkpoint is None:
+        state = told_end(plan, lambda: self._checkpoint)
+        if state is None:
             self._broken = UserError(
                 f"{why}: give a lower learning rate, such as --set rate={plan.recipe.rate / 10:g}"
             )
             raise self._broken
-        state = load(plan, self._checkpoint)
         self._notes.append(f"{why}: the search ended, and epoch {state.epoch} is the last that counts")
         return state
 
@@ -311,7 +350,7 @@ class Search:
 
     def _left(self) -> float | None:
         budget = self.request.budget
-        return None if budget is None else budget - average(time.monotonic() - self._began)
+        return None if budget is None else budget - (time.monotonic() - self._began)
 
     def _log(self, study: Study, events: Sequence[Event]) -> None:
         """Write what the log does not have yet; called with each batch of events."""
@@ -326,37 +365,3 @@ class Search:
         waiting, self._unlogged = self._unlogged, []  # first, because writing calls this again
         for topic, data in waiting:
             study.record(topic, data)
-
-    def _kept(self, plan: Plan, found: Result) -> State:
-        """The state of a search that had ended before."""
-        checkpoint = found.trials[0].checkpoint if found.trials else None
-        if checkpoint is None:
-            why = found.trials[0].timing.message if found.trials else "no trial was begun"
-            raise UserError(f"the search {found.study!r} has no checkpoint: {why}")
-        return load(plan, checkpoint)
-
-
-def open_points(plan: Plan, state: State) -> list[str]:
-    """What a pruning strategy had not decided after the last planned epoch, in a sentence, if anything."""
-    undecided = getattr(plan.strategy, "undecided", None)
-    lines = undecided(plan.space, state.net.alive) if undecided is not None else []
-    if not lines:
-        return []
-    rest = f", and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
-    return [
-        f"undecided after {plan.recipe.epochs} epochs, and annealed to the end in further ones: "
-        f"{'; '.join(lines[:_SHOWN])}{rest}"
-    ]
-
-
-def _metrics(record: Record) -> dict[str, float]:
-    metrics = {METRIC: _error(record), "train_loss": record.train_loss, "loss": record.loss}
-    if record.accuracy is not None:
-        metrics["accuracy"] = record.accuracy
-    if record.temperature is not None:
-        metrics["temperature"] = record.temperature
-    return {**metrics, "operations": float(record.operations)}
-
-
-def _error(record: Record) -> float:
-    return record.loss if record.accuracy is None else 1.0 - record.accuracy

@@ -1,0 +1,77 @@
+"""The study that a search is: one trial, whose resource is epochs, and what its log keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+from rung.errors import UserError
+from rung.nas.checkpoint import load
+from rung.nas.loop import Plan, Record
+from rung.space.domains import Constant
+from rung.study import Study
+from rung.study.result import Result
+
+METRIC: Final = "error"  # of the supernet on held-out pictures, or the loss of words in nats
+EPOCH: Final = "epoch"  # the topic of an epoch's record in the study's log
+PLANNED: Final = "planned"  # of how many epochs were planned
+RESULT: Final = "result"
+
+
+def opened(plan: Plan, storage: Any, study: str | None) -> Study:
+    """The study of a search, begun or gone on with.
+
+    Args:
+        storage, study: where, and under which name.
+    """
+    return Study(
+        {"strategy": Constant(plan.strategy.name)},
+        metric=METRIC,
+        resource=(EPOCH, 1, plan.recipe.epochs + getattr(plan.strategy, "extra", 0) + 1),
+        door="search",
+        sampler="random",
+        scheduler="plain",
+        trials=1,
+        seed=plan.seed,
+        storage=storage,
+        study=study,
+    )
+
+
+def check_checkpoints(plan: Plan, study: Study | None) -> None:
+    """Before a study is touched: that its checkpoints, if it has any, are of this search.
+
+    Raises:
+        SpaceError: they are not.
+    """
+    if study is not None:
+        for kept in study.history.checkpoints.values():
+            load(plan, study.folder / kept.path)
+
+
+def last_checkpoint(found: Result) -> Path:
+    """Of a search that had ended before.
+
+    Raises:
+        UserError: it has none.
+    """
+    checkpoint = found.trials[0].checkpoint if found.trials else None
+    if checkpoint is None:
+        why = found.trials[0].timing.message if found.trials else "no trial was begun"
+        raise UserError(f"the search {found.study!r} has no checkpoint: {why}")
+    return Path(checkpoint)
+
+
+def metrics(record: Record) -> dict[str, float]:
+    """What an epoch reports."""
+    found = {METRIC: objective_of(record), "train_loss": record.train_loss, "loss": record.loss}
+    if record.accuracy is not None:
+        found["accuracy"] = record.accuracy
+    if record.temperature is not None:
+        found["temperature"] = record.temperature
+    return {**found, "operations": float(record.operations)}
+
+
+def objective_of(record: Record) -> float:
+    """What is made small."""
+    return record.loss if record.accuracy is None else 1.0 - record.accuracy
