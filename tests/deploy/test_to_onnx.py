@@ -9,7 +9,7 @@ import onnxruntime
 import pandas as pd
 import pytest
 
-from rung.deploy import onnx_catboost, to_onnx
+from rung.deploy import onnx_catboost, onnx_estimators, to_onnx
 from rung.deploy.onnx_graph import Graph
 from rung.deploy.onnx_preparation import normal_quantile
 from rung.deploy.onnx_trees import codes_in, tree_sums, zone_tree
@@ -23,7 +23,6 @@ from support.tables import fitted
 
 EXACT = 1e-9
 _FLOATS = ("xgboost", "real_mlp")  # these compute in single precision themselves
-_NOT = {"gaussian_process": ("binary", "multiclass")}
 _WEB = ("tabpfn", "tabicl")
 
 CASES = [
@@ -31,10 +30,7 @@ CASES = [
     for learner in BUILT_IN
     for kind in ("binary", "multiclass", "regression")
     for encoding in ("onehot", "ordinal", "target", "native", "hash")
-    if kind in learner.tasks
-    and encoding in learner.encodings
-    and kind not in _NOT.get(learner.name, ())
-    and learner.name not in _WEB
+    if kind in learner.tasks and encoding in learner.encodings and learner.name not in _WEB
 ]
 
 
@@ -205,12 +201,16 @@ def test_too_many_combinations_are_refused_by_name(
 ) -> None:
     model, _ = fit("binary", "catboost", "gaussian_process", "linear")
     monkeypatch.setattr(onnx_catboost, "MOST_CELLS", 10)
+    monkeypatch.delitem(onnx_estimators._EMITTERS, "GaussianProcessClassifier")
     said = r"'catboost' \(CatBoost's .* and 'gaussian_process'.* --drop-member catboost --drop-member"
     with pytest.raises(UserError, match=said):
         export_onnx(model, tmp_path / "model.onnx")
 
 
-def test_text_and_unknown_members_are_refused_by_name(fit: Any, tmp_path: Path) -> None:
+def test_text_and_unknown_members_are_refused_by_name(
+    fit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(onnx_estimators._EMITTERS, "GaussianProcessClassifier")
     texts, _ = fitted("binary", "linear")
     with pytest.raises(UserError, match=r"column 'note' is text.*without it"):
         export_onnx(texts, tmp_path / "model.onnx")

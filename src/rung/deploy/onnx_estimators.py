@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 from rung.deploy.onnx_boosters import xgboost_values
 from rung.deploy.onnx_catboost import catboost_values
 from rung.deploy.onnx_graph import Graph
-from rung.deploy.onnx_kernels import gaussian_kernel, gaussian_process, machine, machine_probabilities
+from rung.deploy.onnx_kernels import (
+    gaussian_kernel,
+    gaussian_process,
+    machine,
+    machine_probabilities,
+    process_probabilities,
+)
 from rung.deploy.onnx_networks import periodic_network
 from rung.deploy.onnx_trees import Tree, forest_tree, histogram_tree, lightgbm_trees, tree_sums
 
@@ -268,6 +274,7 @@ _EMITTERS: Final[Mapping[str, Emit]] = {
     "Scaled": machine_probabilities,
     "SVR": machine,
     "GaussianProcessRegressor": gaussian_process,
+    "GaussianProcessClassifier": process_probabilities,
     "Network": periodic_network,
     "HistGradientBoostingClassifier": _boosted,
     "HistGradientBoostingRegressor": _boosted,

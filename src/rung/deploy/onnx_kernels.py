@@ -87,6 +87,52 @@ def gaussian_process(graph: Graph, estimator: Any, matrix: str) -> str:
     return graph.op("Add", scaled, float(np.ravel(estimator._y_train_mean)[0]))
 
 
+def process_probabilities(graph: Graph, estimator: Any, matrix: str) -> str:
+    """A classifier's probabilities; of more than two classes each against the rest, scaled to 1: (n, k)."""
+    inner = estimator.base_estimator_
+    if estimator.n_classes_ == 2:
+        return graph.two(_positive(graph, inner, matrix))
+    each = graph.join([_positive(graph, one, matrix) for one in inner.estimators_])
+    total = graph.op("ReduceSum", each, np.array([1]), settings={"keepdims": 1})
+    return graph.op("Div", each, total)
+
+
+def _positive(graph: Graph, estimator: Any, matrix: str) -> str:
+    """Laplace's approximation (Rasmussen, Williams 2006, section 3.4.2), its integral as scikit-learn has it,
+    by five error functions (Williams, Barber 1998, appendix A): (n, 1).
+    """
+    from scipy.linalg import solve_triangular
+    from sklearn.gaussian_process._gpc import COEFS, LAMBDAS
+
+    product = estimator.kernel_
+    height = float(product.k1.constant_value)
+    squares = squared_distances(graph, matrix, estimator.X_train_)
+    kernel = graph.op("Mul", _correlation(graph, product.k2, squares), height)  # (n, m)
+    mean = graph.op("MatMul", kernel, (estimator.y_train_ - estimator.pi_).reshape(-1, 1))
+    known = solve_triangular(estimator.L_, np.diag(estimator.W_sr_), lower=True)  # (m, m)
+    parts = graph.op("MatMul", kernel, np.ascontiguousarray(known.T))
+    told = graph.op("ReduceSum", graph.op("Mul", parts, parts), np.array([1]), settings={"keepdims": 1})
+    variance = graph.op("Sub", height, told)
+    slopes = np.ravel(LAMBDAS)[None, :]
+    wide = graph.op("Sqrt", graph.op("Add", graph.op("Mul", variance, 2.0 * slopes**2), 1.0))
+    values = _error_function(graph, graph.op("Div", graph.op("Mul", mean, slopes), wide), slopes.size)
+    summed = graph.op("MatMul", values, 0.5 * np.reshape(COEFS, (-1, 1)))
+    return graph.op("Add", summed, 0.5 * float(np.sum(COEFS)))
+
+
+def _error_function(graph: Graph, values: str, width: int) -> str:
+    """The error function of (n, width), to 1e-14 by Gauss and Legendre's rule.
+
+    ONNX' own may be of single precision, and here the weights of several nearly cancel out.
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(40)
+    near = graph.op("Clip", values, -6.0, 6.0)  # beyond it is 1, to the last digit
+    parts = graph.op("Mul", graph.op("Unsqueeze", near, np.array([2])), (nodes + 1)[None, None, :] / 2)
+    heights = graph.op("Exp", graph.op("Neg", graph.op("Mul", parts, parts)))
+    area = graph.op("MatMul", heights, (weights / np.sqrt(np.pi)).reshape(-1, 1))  # (n, width, 1)
+    return graph.op("Mul", near, graph.op("Reshape", area, np.array([-1, width])))
+
+
 def _correlation(graph: Graph, shape: Any, squares: str) -> str:
     length = float(shape.length_scale)
     if type(shape).__name__ == "RBF":
