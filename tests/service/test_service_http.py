@@ -1,5 +1,9 @@
 """The client's end of the API by itself: tries, keys, problems, tokens."""
 
+import math
+import socket
+import threading
+
 import httpx
 import pytest
 
@@ -165,3 +169,31 @@ def test_each_of_several_services_is_shown_its_own_token(monkeypatch, tmp_path):
     made.json(Call("GET", "/a"))
     shown = [request.headers.get("Authorization") for request in seen]
     assert shown == [None, None, *(f"Bearer {token}" for token in tokens)]
+
+
+@pytest.mark.parametrize(("text", "said"), [(None, "No such file"), ("junk", "no certificate in PEM form")])
+def test_authorities_that_cannot_be_read_are_a_sentence(text, said, tmp_path, monkeypatch):
+    file = tmp_path / "authority.pem"
+    if text is not None:
+        file.write_text(text)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(UserError, match=f"SSL_CERT_FILE names .*authority.pem.*{said}"):
+        Api("https://127.0.0.1:1", None)
+
+
+def test_a_service_without_tls_is_not_waited_for():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer():
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        client = Api(f"https://127.0.0.1:{listening.getsockname()[1]}", None, patience=math.inf)
+        with pytest.raises(UserError, match="does not speak TLS"):
+            client.json(Call("GET", "/studies"))
+        thread.join()
+        client.close()

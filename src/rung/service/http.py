@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import random
-import ssl
 import threading
 import time
 import uuid
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote, urlsplit
 
 from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError, UserError
+from rung.service import trust
 from rung.service.shared import ELSEWHERE, check_address
 
 if TYPE_CHECKING:
@@ -155,6 +155,9 @@ class Api:
         patience: seconds for which a call is tried before it fails; `math.inf` for ever.
         transport: for tests.
 
+    Raises:
+        UserError: an address is none, or what SSL_CERT_FILE names cannot be used.
+
     Attributes:
         at: which of the services it speaks to, from 0.
         away_since: monotonic time since which the service has not answered; None if it does.
@@ -175,12 +178,15 @@ class Api:
         self._stopped = threading.Event()
         self._tokens = {} if token is None else dict.fromkeys(self.urls, token)
         headers = {"Accept": "application/json", "User-Agent": "rung"}
-        self._http = httpx.Client(
-            headers=headers,
-            timeout=httpx.Timeout(_READ, connect=_CONNECT),
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
-            transport=transport,
-        )
+        try:
+            self._http = httpx.Client(
+                headers=headers,
+                timeout=httpx.Timeout(_READ, connect=_CONNECT),
+                limits=httpx.Limits(max_connections=None, max_keepalive_connections=64),
+                transport=transport,
+            )
+        except OSError as error:  # it reads the certificates of those whom this machine trusts
+            raise trust.no_authorities(error) from error
 
     @property
     def url(self) -> str:
@@ -250,7 +256,7 @@ class Api:
                 response = self._once(call, headers, stream, self.urls[at])
             except httpx.TransportError as error:
                 self.turn_from(at)
-                tries.again(_why(error), None)
+                tries.again(trust.why(error), None)
                 continue
             if self._is_final(response, tries):
                 break
@@ -348,23 +354,6 @@ def _is_elsewhere(response: httpx.Response) -> bool:
         return response.status_code == 409 and response.json()["title"] == ELSEWHERE
     except (ValueError, KeyError, TypeError):
         return False
-
-
-def _why(error: Exception) -> str:
-    """What kept a request from being answered; a certificate that is not trusted won't be, however often.
-
-    Raises:
-        UserError: that.
-    """
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            raise UserError(
-                f"the service's certificate is not trusted ({cause.verify_message}): if it is your own, "
-                "name its authority's file in SSL_CERT_FILE"
-            ) from error
-        cause = cause.__cause__ or cause.__context__
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
 
 
 def problem(response: httpx.Response, url: str) -> UserError:
