@@ -95,12 +95,13 @@ class Gain:
         width = np.minimum(np.array(self.posterior.kernel.scales[:k]), 1.0) * free
         value, steep = self.gradient(x)
         length = np.full((len(x), 1), 0.1)
-        for _ in range(steps):
+        for left in range(steps, 0, -1):
             direction = np.nan_to_num(steep) * width * width
             longest = np.abs(direction).max(axis=1, keepdims=True)
             tried = np.clip(x + direction * (length / np.maximum(longest, 1e-300)), *bounds)
             tried = np.where(free, tried, x)
-            found, slopes = self.gradient(tried)
+            # the slope where the last step leads is not asked for
+            found, slopes = self.gradient(tried) if left > 1 else (self(tried), steep)
             better = found > value
             x, steep = np.where(better[:, None], tried, x), np.where(better[:, None], slopes, steep)
             value = np.where(better, found, value)

@@ -155,6 +155,7 @@ class Misfit:
             deviations = np.append(deviations, [_LENGTH[1], _GROWTH[1]])
             self.begin = np.append(self.begin, [_LENGTH[0], _GROWTH[0]])
         self._means, self._deviations = means, deviations
+        self._last: tuple[Floats, Floats] | None = None
 
     @property
     def bounds(self) -> Floats:
@@ -168,8 +169,15 @@ class Misfit:
 
     def __call__(self, logs: Floats) -> tuple[float, Floats]:
         """It, and its gradient (v,)."""
-        value, gradient, _ = self.explained(logs)
+        value, gradient, means = self.explained(logs)
+        self._last = logs.copy(), means
         return value, gradient
+
+    def means(self, logs: Floats) -> Floats:
+        """The means (n,); most often those of the last call, as a search ends where it looked last."""
+        if self._last is not None and np.array_equal(self._last[0], logs):
+            return self._last[1]
+        return self.explained(logs)[2]
 
     def explained(self, logs: Floats) -> tuple[float, Floats, Floats]:
         """It, its gradient (v,), and the means (n,)."""
@@ -262,7 +270,7 @@ def _fit(
         begin[k + 1 :] = [math.log(start.length), start.growth][: len(begin) - k - 1]
     begin = np.clip(begin, bounds[:, 0], bounds[:, 1])
     found = descend(misfit, begin, bounds, iterations)
-    means = misfit.explained(found)[2]
+    means = misfit.means(found)
     *scales, noise = np.exp(found[: k + 1]).tolist()
     kernel = Kernel(tuple(scales), numbers, noise, float(means[data.rungs.argmin()]))
     if data.shared:

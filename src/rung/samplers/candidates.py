@@ -113,14 +113,18 @@ def climb(
     *,
     rounds: int = 10,
     each: int = 8,
+    values: Floats | None = None,
 ) -> tuple[Floats, Floats]:
     """Hill climbing from each of `points` (n, d): in a round the best of `each` neighbours is moved to.
+
+    Args:
+        values: (n,) the acquisition at `points`, where it is known.
 
     Returns:
         (n, d) where it ended, and (n,) the acquisition there.
     """
     points = points.copy()
-    values = acquisition(points)
+    values = acquisition(points) if values is None else values.copy()
     for _ in range(rounds):
         near, parents = moves(np.repeat(points, each, axis=0), generator)
         if not len(near):

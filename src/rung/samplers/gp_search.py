@@ -100,14 +100,15 @@ class Search:
         if not len(pool):
             return pool, np.empty(0)
         values = self.worth(pool)
-        first = pool[np.argsort(-values, kind="stable")[:starts]]
+        order = np.argsort(-values, kind="stable")[:starts]
+        first, heights = pool[order], values[order]
         if self._inputs.smooth:
             found = self._uphill(first, iterations, bounds)
-        else:
-            rounds = min(_ROUNDS, starts - 1)
-            climbed, _ = climb(self._moves, first, self.worth, self._generator, rounds=rounds)
-            found = np.concatenate([climbed, self._uphill(climbed, iterations, bounds)])
-        return np.concatenate([found, pool]), np.concatenate([self.worth(found), values])
+            return np.concatenate([found, pool]), np.concatenate([self.worth(found), values])
+        rounds = min(_ROUNDS, starts - 1)
+        first, heights = climb(self._moves, first, self.worth, self._generator, rounds=rounds, values=heights)
+        found = self._uphill(first, iterations, bounds)
+        return np.concatenate([first, found, pool]), np.concatenate([heights, self.worth(found), values])
 
     def _uphill(self, points: Floats, iterations: int, bounds: Bounds | None) -> Floats:
         """Points (n, d) with their numbers moved along the slope, at the next configurations: (m, d)."""
