@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.entries import Unavailable
+from benchmarks.nas import remedies
 from benchmarks.nas.pictures import FULL, QUICK, cifar_jobs, transfer_jobs
+from benchmarks.nas.remedies import s2_jobs
 from benchmarks.nas.rows import Row, append, path_of, read
 
 Jobs = Iterator[tuple[str, int, Callable[[], Row]]]
-EXPERIMENTS: Final = ("cifar", "transfer", "text")
+EXPERIMENTS: Final = ("cifar", "transfer", "text", "s2")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,6 +59,8 @@ def _jobs(name: str, seeds: list[int], quick: bool) -> Jobs:
         return cifar_jobs(scale, seeds)
     if name == "transfer":
         return transfer_jobs(scale, seeds)
+    if name == "s2":
+        return s2_jobs(remedies.QUICK if quick else remedies.LONG, seeds)
     from benchmarks.nas.text import text_jobs
 
     return text_jobs(seeds, quick)

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from benchmarks.nas.pictures import FULL
+from benchmarks.nas.remedies import cured_table
 from benchmarks.nas.rows import Row, path_of, read
 from benchmarks.reports.drawing import COLOURS, Axis, Curve, Panel, draw
 from benchmarks.reports.markdown import number, table
@@ -43,11 +44,14 @@ def write(out: Path | None = None) -> str:
     path = out or PAGE
     (path.parent / "images").mkdir(exist_ok=True)
     (path.parent / PICTURE).write_text(picture(read(path_of("cifar"))))
-    path.write_text(page(read(path_of("cifar")), read(path_of("transfer")), read(path_of("text"))))
+    rows = {name: read(path_of(name)) for name in ("cifar", "transfer", "text", "s2")}
+    path.write_text(page(rows["cifar"], rows["transfer"], rows["text"], rows["s2"]))
     return f"{path.name}: written"
 
 
-def page(cifar: Sequence[Row], transfer: Sequence[Row], text: Sequence[Row]) -> str:
+def page(
+    cifar: Sequence[Row], transfer: Sequence[Row], text: Sequence[Row], cures: Sequence[Row] = ()
+) -> str:
     """The page as text."""
     parts = [_HEAD]
     if cifar:
@@ -56,6 +60,8 @@ def page(cifar: Sequence[Row], transfer: Sequence[Row], text: Sequence[Row]) -> 
         parts.append(_transfer(transfer))
     if text:
         parts.append(_text(text))
+    if cures:
+        parts.append(cured_table(cures))
     parts.append(_claims(claims(cifar, text)))
     return "\n".join(parts)
 

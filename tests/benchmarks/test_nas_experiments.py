@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.nas import __main__ as command
-from benchmarks.nas import pictures, rows
+from benchmarks.nas import pictures, remedies, rows
 from benchmarks.nas.report import PAGE, claims, page
 
 from rung.nas.data.reading import read_pictures
@@ -75,6 +75,19 @@ def test_a_search_and_its_training_make_a_row(monkeypatch: pytest.MonkeyPatch) -
     assert 0.0 <= row["error"] <= 1.0
     assert row["gap_outputs"] > 0
     Genotype.from_dict(row["genotype"]).check(OPERATIONS)
+
+
+def test_a_cure_is_measured_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 255, (64, 8, 8, 3), dtype=np.uint8), np.arange(64) % 2
+    monkeypatch.setattr(remedies, "cifar", lambda scale: read_pictures((x, y, x[:16], y[:16])))
+    scale = remedies.QUICK._replace(train=64, test=16, batch=16, epochs=1)
+    row = remedies.cured("max_skips=2", 0, scale)
+    cell = row["genotype"]["normal"]
+    assert row["skips"] == sum(operation == "skip_connect" for operation, _ in cell) <= 2
+    assert row["skips_by_epoch"] == [row["skips"]]
+    told = remedies.cured_table([{**row, "seed": 1, "skips": 1}, row])
+    assert f"| `max_skips=2` | {row['skips']}, 1 | 1, 1 |" in told
 
 
 def test_what_has_a_row_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

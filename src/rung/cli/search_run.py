@@ -196,7 +196,9 @@ def figures(result: SearchResult) -> Any:
     gap = result.relaxation_gap
     cost = result.cost
     parts = [
-        f"relaxation gap {_number(gap.outputs, 6)} of outputs",
+        "relaxation gap not defined"
+        if gap.outputs is None
+        else f"relaxation gap {gap.outputs:.6f} of outputs",
         f"{result.parameters:,} parameters",
         f"{spoken(cost['seconds'])}, {cost['passes']:,} passes, {cost['images']:,} samples",
     ]
