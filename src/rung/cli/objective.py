@@ -206,7 +206,7 @@ def _named(module: ModuleType, name: str, file: Path, kind: str) -> Any:
     ]
     if kind == "function":
         own = [key for key in own if getattr(getattr(module, key), "__module__", None) == module.__name__]
-    close = difflib.get_close_matches(name, own, 1, cutoff=0.5)
+    close = difflib.get_close_matches(name, own, 1)
     hint = f"did you mean {file}:{close[0]}?" if close else f"name another one as {file}:NAME"
     raise UserError(f"there is no {kind} {name!r} in {file}: {hint}")
 
