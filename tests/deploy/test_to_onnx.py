@@ -79,6 +79,7 @@ def test_every_preparation_predicts_the_same_on_the_table_itself(
 def test_labels_follow_temperature_and_factors(fit: Any, tmp_path: Path) -> None:
     model, frame = fit("multiclass", "linear", "forest", "bayes")
     model.temperature, model.factors = 1.7, np.array([0.3, 1.0, 2.5])
+    model.members[0].temperature = 0.6
     export_onnx(model, tmp_path / "model.onnx")
     labels, probabilities = _run(tmp_path / "model.onnx", model, frame)
     assert np.array_equal(labels, model.predict(frame))

@@ -29,11 +29,35 @@ def test_a_temperature_undoes_sharpening(k, sharpness):
 
 
 def test_calibrated_probabilities_and_few_rows_are_left_alone():
-    p, y = _probabilities(sharpness=3.0, n=200)
+    p, y = _probabilities(sharpness=3.0, n=40)
     assert fit_temperature(p, y, METRICS["log_loss"]) == 1.0
     p, y = _probabilities(n=4000, seed=3)
     assert fit_temperature(p, y, METRICS["log_loss"]) == pytest.approx(1.0, abs=0.1)
     assert fit_temperature(p, y, METRICS["auc"]) == 1.0, "the order of the rows does not change"
+
+
+@pytest.mark.parametrize("prior", [0.3, 1.0])
+def test_the_temperature_is_the_most_likely_one_on_a_fine_grid(prior):
+    p, y = _probabilities(n=120, k=3, sharpness=2.5)
+    weight = np.random.default_rng(1).uniform(0.5, 2.0, len(y))
+    rows = weight.sum() ** 2 / (weight**2).sum()
+    grid = np.exp(np.linspace(-1.4, 1.4, 2_001))
+    own = np.log([tempered(p, t)[np.arange(len(y)), y] for t in grid])
+    costs = -rows * (own * weight).sum(axis=1) / weight.sum() + 0.5 * (np.log(grid) / prior) ** 2
+    found = fit_temperature(p, y, METRICS["log_loss"], weight, prior=prior)
+    assert found == pytest.approx(grid[costs.argmin()], rel=0.02)
+
+
+def test_a_sure_prior_holds_few_rows_back():
+    p, y = _probabilities(n=120, sharpness=3.0)
+    found = [fit_temperature(p, y, METRICS["log_loss"], prior=prior) for prior in (0.05, 0.3, 1.0)]
+    assert 1.0 < found[0] < found[1] < found[2]
+
+
+def test_looking_at_some_rows_is_looking_at_those():
+    p, y = _probabilities(n=4_000, sharpness=1.7)
+    some = fit_temperature(p, y, METRICS["log_loss"], most=1_000)
+    assert some == fit_temperature(p[::4], y[::4], METRICS["log_loss"])
 
 
 @given(st.floats(0.5, 2.0), st.integers(2, 5))

@@ -1,11 +1,15 @@
 """Which members are fitted on all rows, and what becomes of a last fit that went wrong."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from rung.tabular import members as members_module
 from rung.tabular.deadline import Deadline
+from rung.tabular.decide import tempered
+from rung.tabular.finish import choose
 from rung.tabular.fit import fit_table
 from rung.tabular.learners.table import learners
 from rung.tabular.members import Last, completed, make_members
@@ -122,3 +126,22 @@ def test_a_stack_shares_the_model_of_all_rows():
         for one in stack.pipelines:
             assert all(len(base.pipelines) == 1 for base in one.bases)
     assert np.isfinite(result.model.raw(_frame(20))).all()
+
+
+def test_a_member_is_as_sure_as_its_temperature_says(searched):
+    search, saved, _ = searched
+    (member,) = make_members(search, [saved["bayes"]], SOON)
+    table = search.dataset.table
+    sharp = replace(member, temperature=0.5)
+    expected = member.predict(table) ** 2
+    assert sharp.predict(table) == pytest.approx(expected / expected.sum(axis=1, keepdims=True))
+
+
+def test_one_that_is_too_unsure_is_made_surer_before_weights_are_chosen(searched):
+    search, saved, _ = searched
+    dataset, one = search.dataset, saved["linear"]
+    dim = one._replace(prediction=tempered(one.prediction, 3.0))
+    log_loss = replace(dataset, metric="log_loss")
+    plain, made = (choose(log_loss, [some], Deadline.after(60)) for some in (one, dim))
+    assert made.temperatures[one.trial] < 0.6 * plain.temperatures[one.trial]
+    assert choose(dataset, [dim], Deadline.after(60)).temperatures == {one.trial: 1.0}  # AUC: order alone

@@ -115,9 +115,8 @@ def _content(model: Model) -> tuple[Graph, bytes]:
     numbers, codes = add_inputs(graph, model.encoder)
     rows = graph.op("Shape", model_input(model), settings={"start": 0, "end": 1})
     total = _mixture(graph, model.members, (numbers, codes, rows))
-    if model.task.is_classification and model.temperature != 1.0:
-        logs = graph.op("Log", graph.op("Clip", total, 1e-12, 1.0))
-        total = graph.op("Softmax", graph.op("Div", logs, float(model.temperature)), settings={"axis": -1})
+    if model.task.is_classification:
+        total = _tempered(graph, total, model.temperature)
     outputs = _outputs(graph, model, total)
     proto = helper.make_model(
         helper.make_graph(graph.nodes, "rung", graph.inputs, outputs, graph.constants),
@@ -140,7 +139,8 @@ def _mixture(graph: Graph, members: Sequence[Member], given: tuple[str, str, str
     total, reasons = "", {}
     for member in members:
         try:
-            part = graph.op("Mul", _member(graph, member, given), float(member.weight))
+            found = _tempered(graph, _member(graph, member, given), member.temperature)
+            part = graph.op("Mul", found, float(member.weight))
         except Unwritable as reason:
             reasons[member.name] = str(reason)
             continue
@@ -159,6 +159,14 @@ def _mixture(graph: Graph, members: Sequence[Member], given: tuple[str, str, str
             "rung serve"
         )
     return total
+
+
+def _tempered(graph: Graph, probabilities: str, temperature: float) -> str:
+    """As `rung.tabular.decide.tempered`."""
+    if temperature == 1.0:
+        return probabilities
+    logs = graph.op("Log", graph.op("Clip", probabilities, 1e-12, 1.0))
+    return graph.op("Softmax", graph.op("Div", logs, float(temperature)), settings={"axis": -1})
 
 
 def model_input(model: Model) -> str:

@@ -174,7 +174,7 @@ def _model(
         return model
     y, prediction, weight = dataset.y[valid], ensemble.prediction, dataset.weights(valid)
     if dataset.classes:
-        model.temperature = fit_temperature(prediction, y, dataset.judge, weight, dataset.seed)
+        model.temperature = fit_temperature(prediction, y, dataset.judge, weight)
         prediction = tempered(prediction, model.temperature)
         model.factors = fit_factors(prediction, y, dataset.judge, weight, dataset.seed)
     split = dataset.split

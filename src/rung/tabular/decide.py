@@ -1,6 +1,7 @@
 """From an ensemble's probabilities to better ones, and to labels: a temperature, and factors of the classes.
 
-Both are learned from predictions out of fold, and kept only where they help on rows that did not teach them.
+Both are learned from predictions out of fold; factors are kept only where they help on rows that did not
+teach them.
 """
 
 from __future__ import annotations
@@ -10,10 +11,11 @@ from numpy.typing import NDArray
 
 from rung.tabular.metrics import Metric
 
-LEAST_BINARY = 500  # rows below which a temperature is noise; of several classes each row says more
-LEAST_CLASSES = 300
+LEAST_ROWS = 50  # below which a temperature is noise
+WHOLE = 0.3  # prior of the temperature's logarithm for an ensemble, which is nearly calibrated, and
+SINGLE = 1.0  # for one model: boosting that stops early is often too unsure, a Bayesian one too sure
 LEAST_LABELS = 20  # rows of the rarest class, below which no factor is learned
-_TEMPERATURES = np.exp(np.linspace(np.log(0.5), np.log(2.0), 41))
+_LOGARITHMS = (-1.4, 1.4)  # of temperatures, 0.25 to 4
 _FACTORS = np.exp(np.linspace(np.log(0.05), np.log(20.0), 61))
 _SWEEPS = 2
 _HALVES = 4
@@ -33,30 +35,33 @@ def fit_temperature(
     y: NDArray[np.intp],
     metric: Metric,
     weight: NDArray[np.float64] | None = None,
-    seed: int = 0,
+    *,
+    prior: float = WHOLE,
+    most: int | None = None,
 ) -> float:
-    """The temperature that makes the metric best; 1 where it does not help on rows that did not choose it.
+    """The most likely temperature: what the rows say, and that 1 is likely before they have said anything.
 
     Only for metrics that ask how sure a model is: one that looks at the order of rows alone does not change.
+
+    Args:
+        prior: standard deviation of the temperature's logarithm before the rows are seen.
+        most: rows that are looked at, evenly spaced; all unless given.
     """
-    least = LEAST_BINARY if probabilities.shape[1] == 2 else LEAST_CLASSES
-    if metric.needs != "probabilities" or metric.name not in ("log_loss", "brier") or len(y) < least:
+    if metric.needs != "probabilities" or metric.name not in ("log_loss", "brier") or len(y) < LEAST_ROWS:
+        return 1.0
+    from scipy.optimize import minimize_scalar
+
+    some = slice(None, None, 1 if most is None else max(1, len(y) // most))
+    p, of, w = probabilities[some], y[some], None if weight is None else weight[some]
+    rows = len(of) if w is None else float(np.sum(w)) ** 2 / max(float(np.sum(w**2)), 1e-300)
+    if not rows:
         return 1.0
 
-    def losses(rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        some = None if weight is None else weight[rows]
-        found = [metric.loss(y[rows], tempered(probabilities[rows], t), some) for t in _TEMPERATURES]
-        return np.asarray(found)
+    def cost(log: float) -> float:
+        return rows * metric.loss(of, tempered(p, float(np.exp(log))), w) + 0.5 * (log / prior) ** 2
 
-    middle = len(_TEMPERATURES) // 2
-    gains = []
-    for one, other in _halves(len(y), seed):
-        chosen = int(np.argmin(losses(one)))
-        held = losses(other)
-        gains.append(held[middle] - held[chosen])
-    if np.mean(gains) <= 0 or min(gains) < -np.mean(gains):
-        return 1.0
-    return float(_TEMPERATURES[int(np.argmin(losses(np.arange(len(y)))))])
+    found = minimize_scalar(cost, bounds=_LOGARITHMS, method="bounded", options={"xatol": 0.01})
+    return float(np.exp(found.x)) if found.fun < cost(0.0) else 1.0
 
 
 def fit_factors(

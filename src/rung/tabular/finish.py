@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
+from rung.tabular.decide import SINGLE, fit_temperature, tempered
 from rung.tabular.ensemble import mix, weigh
 from rung.tabular.evaluate import Saved, load_pipelines
 from rung.tabular.lighten import PREDICT_TIME, lighten, too_slow
@@ -29,18 +30,24 @@ from rung.tabular.search import Search
 from rung.tabular.stacking import Stack, Stacked, stack
 
 _CANDIDATES = 25
+_LOOKED_AT = 2_000  # rows, for a candidate's temperature
 _SMALL = 5_000  # validation rows up to which the optimism of the score is looked at
 _CHOICES = 3  # as leaving slow ones out may bring others in
 _STACKED = {"learner": "stack"}
 
 
 class Ensemble(NamedTuple):
-    """The chosen trials with their weights, and the mixture's predictions for the validation rows."""
+    """The chosen trials with their weights, and the mixture's predictions for the validation rows.
+
+    Attributes:
+        temperatures: by trial, where it is not 1; the mixture is one of predictions after it.
+    """
 
     members: list[tuple[float, Saved]]
     valid: NDArray[np.intp]
     prediction: NDArray[np.float64]
     stack: Stack | None = None
+    temperatures: Mapping[int, float] = {}
 
 
 def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ensemble:
@@ -58,14 +65,19 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
     stacked = stack(dataset, best, valid) if whole else None
     if stacked is not None:
         candidates.append(Saved(STACK, stacked.prediction, len(dataset), 0.0, 0.0, cut=False))
-    predictions = [one.prediction for one in candidates]
-    judge = _selector(dataset)
-    weights = weigh(predictions, dataset.y[valid], judge, dataset.seed, deadline, dataset.weights(valid))
+    judge, y, weight = _selector(dataset), dataset.y[valid], dataset.weights(valid)
+    temperatures = {
+        one.trial: fit_temperature(one.prediction, y, judge, weight, prior=SINGLE, most=_LOOKED_AT)
+        for one in candidates
+        if dataset.classes and one.trial != CONSTANT
+    }
+    predictions = [tempered(one.prediction, temperatures.get(one.trial, 1.0)) for one in candidates]
+    weights = weigh(predictions, y, judge, dataset.seed, deadline, weight)
     members = sorted(
         ((float(w), one) for w, one in zip(weights, candidates, strict=True) if w > 0),
         key=lambda pair: (-pair[0], pair[1].trial),
     )
-    return Ensemble(members, valid, mix(predictions, weights), stacked)
+    return Ensemble(members, valid, mix(predictions, weights), stacked, temperatures)
 
 
 def _selector(dataset: Dataset) -> Metric:
@@ -148,9 +160,10 @@ def last_fit(
     for weight, one in ensemble.members:
         if one.trial == STACK and ensemble.stack is not None:
             bases = [made[base.trial] for base in ensemble.stack.bases]
-            members.append(Member(weight, "stack", _stacks(dataset, bases, ensemble.stack), _STACKED))
+            member = Member(weight, "stack", _stacks(dataset, bases, ensemble.stack), _STACKED)
         else:
-            members.append(replace(_joined(made[one.trial], more.get(one.trial, [])), weight=weight))
+            member = replace(_joined(made[one.trial], more.get(one.trial, [])), weight=weight)
+        members.append(replace(member, temperature=ensemble.temperatures.get(one.trial, 1.0)))
     kept = lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
     trials = [one for _, one in ensemble.members]
     return completed(search, kept, list(zip(members, trials, strict=True)), last)

@@ -24,12 +24,17 @@ Seen = dict[int, NDArray[np.float64]]  # what pipelines, by their identity, pred
 
 @dataclass
 class Member:
-    """A configuration of the ensemble; its pipelines (one a fold, or one of all rows) count equally."""
+    """A configuration of the ensemble; its pipelines (one a fold, or one of all rows) count equally.
+
+    Attributes:
+        temperature: of the mean of their probabilities, which makes it as sure as it may be.
+    """
 
     weight: float
     name: str
     pipelines: list[Any]
     config: dict[str, Any] = field(default_factory=dict)
+    temperature: float = 1.0
 
     def predict(self, table: Table, seen: Seen | None = None) -> NDArray[np.float64]:
         """Probabilities (n, k), or values (n,); `seen` is looked up and added to."""
@@ -37,7 +42,7 @@ class Member:
         total = _predicted(self.pipelines[0], table, known)
         for pipeline in self.pipelines[1:]:
             total = total + _predicted(pipeline, table, known)
-        return np.asarray(total / len(self.pipelines), dtype=np.float64)
+        return tempered(np.asarray(total / len(self.pipelines), dtype=np.float64), self.temperature)
 
 
 def _predicted(pipeline: Any, table: Table, seen: Seen) -> NDArray[np.float64]:
