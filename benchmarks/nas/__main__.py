@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     running = commands.add_parser("run", help="run what has no row yet")
     running.add_argument("experiments", nargs="*", help=f"of {', '.join(EXPERIMENTS)}; all by default")
     running.add_argument("--seeds", default="0,1,2", help="numbers")
-    running.add_argument("--only", default="", help="strategies, or parts of rows' names; all by default")
+    running.add_argument("--only", default="", help="names of rows, comma between; all by default")
     running.add_argument("--quick", action="store_true", help="short forms; their rows are not kept")
     running.add_argument("--threads", type=int, default=0, help="of torch; its own choice by default")
     reporting = commands.add_parser("report", help="write docs/search_experiments.md from the rows")
