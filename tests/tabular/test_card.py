@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 from rung.tabular.card import leaderboard_facts, model_card
+from rung.tabular.model import Member
 from rung.tabular.model_file import load_model, read_card, read_manifest, save_model
+from rung.tabular.stacking import Stacked
 from support.tables import KINDS, result
 
 
@@ -67,6 +69,16 @@ def test_names_cannot_break_the_markdown() -> None:
 def test_a_constant_has_a_card_too() -> None:
     found, frame = result("binary", trials=0)
     assert "The model is a constant" in model_card(found, frame)
+
+
+def test_a_model_that_is_stacked_as_a_whole_is_no_constant() -> None:
+    found, frame = result("binary")
+    bases = [Member(1.0, name, [], {"learner": name}) for name in ("linear", "forest")]
+    found.model.members = [Member(1.0, "stack", [Stacked(bases, None, 2)], {"learner": "stack"})]
+    board = [row._replace(weight=0.0) for row in found.leaderboard]
+    card = model_card(dataclasses.replace(found, leaderboard=board), frame)
+    assert "100% of the model is stacked: a linear model on linear and forest." in card
+    assert "is a constant" not in card
 
 
 def test_a_model_file_keeps_card_and_leaderboard(tmp_path) -> None:

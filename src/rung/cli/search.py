@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from rung.cli.options import DEFAULT_STORAGE, Address, Executor, Json, Needs, Storage, StudyName
+from rung.cli.options import DEFAULT_STORAGE, Address, Json, Needs, Storage, StudyName
 from rung.cli.search_cells import count, draw, show
 from rung.cli.search_compare import compare
 from rung.cli.search_options import (
@@ -25,6 +25,7 @@ from rung.cli.search_options import (
     Preset,
     Report,
     Retrain,
+    SearchExecutor,
     Seed,
     Settings,
     Size,
@@ -61,7 +62,7 @@ def search(  # noqa: PLR0913  # a door
     retrain: Retrain = True,
     out: Out = Path("cell.json"),
     report: Report = Path("search.html"),
-    executor: Executor = None,
+    executor: SearchExecutor = None,
     address: Address = None,
     needs: Needs = None,
     storage: Storage = DEFAULT_STORAGE,

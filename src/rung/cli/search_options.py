@@ -103,3 +103,9 @@ def setting(text: str) -> tuple[str, Any]:
         return name.strip(), jsons.loads(value)
     except jsons.JSONDecodeError:
         return name.strip(), value.strip()
+
+
+SearchExecutor = Annotated[
+    str | None,
+    typer.Option("--executor", metavar="NAME", help="ray, or leave it out.", show_default="here"),
+]

@@ -185,6 +185,8 @@ def _search(result: FitResult) -> list[str]:
         "",
     ]
     members = [row for row in result.leaderboard if row.weight]
+    if not members and (stacked := result.model.stacked()):
+        return [*facts, *(f"{sentence}." for sentence in stacked)]
     if not members:
         return [*facts, "The model is a constant: no configuration was better, or none was done in time."]
     rows = [
