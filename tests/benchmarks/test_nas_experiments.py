@@ -12,6 +12,7 @@ from benchmarks.nas import __main__ as command
 from benchmarks.nas import pictures, remedies, rows
 from benchmarks.nas.report import PAGE, claims, page
 
+from rung.nas.data.pictures import Pictures
 from rung.nas.data.reading import read_pictures
 from rung.nas.genotype import Genotype
 from rung.nas.operations import OPERATIONS
@@ -65,10 +66,15 @@ def test_random_cells_are_of_their_spaces(seed: int) -> None:
     assert pictures.random_cell(seed) != pictures.random_cell(seed + 1)
 
 
-def test_a_search_and_its_training_make_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def _noise(scale: pictures.Scale) -> Pictures:
+    """Pictures of noise, of two classes, in place of CIFAR-10."""
     rng = np.random.default_rng(0)
     x, y = rng.integers(0, 255, (64, 8, 8, 3), dtype=np.uint8), np.arange(64) % 2
-    monkeypatch.setattr(pictures, "cifar", lambda scale: read_pictures((x, y, x[:16], y[:16])))
+    return read_pictures((x, y, x[:16], y[:16]))
+
+
+def test_a_search_and_its_training_make_a_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pictures, "cifar", _noise)
     scale = pictures.QUICK._replace(train=64, test=16, batch=16, epochs=1)
     row = pictures.searched("darts1", 0, scale)
     assert row["passes"] == 2 * 2  # two batches of 16 in half of the pictures, for weights and for alphas
@@ -78,9 +84,7 @@ def test_a_search_and_its_training_make_a_row(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_cure_is_measured_and_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 255, (64, 8, 8, 3), dtype=np.uint8), np.arange(64) % 2
-    monkeypatch.setattr(remedies, "cifar", lambda scale: read_pictures((x, y, x[:16], y[:16])))
+    monkeypatch.setattr(remedies, "cifar", _noise)
     scale = remedies.QUICK._replace(train=64, test=16, batch=16, epochs=1)
     row = remedies.cured("max_skips=2", 0, scale)
     cell = row["genotype"]["normal"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 from rung.cli.options import DEFAULT_STORAGE
@@ -41,32 +40,22 @@ class StoredStudy(NamedTuple):
         return trials(self.events)
 
 
-@contextmanager
-def looking(url: str) -> Iterator[Reader]:
+def looking(url: str) -> closing[Reader]:
     """As `reading`, for a command that only looks: it begins sooner.
 
     Raises:
         StorageError: there is no such file.
     """
-    storage: Reader = remote(url) if is_service(url) else open_reader(_there(url))
-    try:
-        yield storage
-    finally:
-        storage.close()
+    return closing(remote(url) if is_service(url) else open_reader(_there(url)))
 
 
-@contextmanager
-def reading(url: str) -> Iterator[Storage]:
+def reading(url: str) -> closing[Storage]:
     """The storage at `url`, which must be there; the default one may be missing, and is then empty.
 
     Raises:
         StorageError: there is no such file.
     """
-    storage: Storage = remote(url) if is_service(url) else open_storage(_there(url))
-    try:
-        yield storage
-    finally:
-        storage.close()
+    return closing(remote(url) if is_service(url) else open_storage(_there(url)))
 
 
 def _there(url: str) -> str:
