@@ -1,5 +1,6 @@
 """`rung.executors.logs`: a log has its trial's name once there is something to read."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 
 from rung.executors.base import Job
 from rung.executors.local import LocalExecutor
+from rung.executors.log_size import MOST, keep_ends
 from rung.executors.logs import adopt
 from rung.executors.setup import Setup
 
@@ -78,3 +80,38 @@ def test_what_a_dead_worker_left(tmp_path: Path, spooled: str, earlier: str | No
         path.write_text(earlier)
     adopt(str(spool), str(tmp_path), 3)
     assert (path.read_text() if path.exists() else None) == log
+
+
+@pytest.mark.parametrize("end", ["\n", ""])
+def test_a_log_that_grows_too_large_loses_its_middle_and_says_how_much(tmp_path: Path, end: str) -> None:
+    path, written = tmp_path / "log", bytearray()
+    keep_ends(str(path), 4000)
+    assert not path.exists()
+    with path.open("ab", buffering=0) as program:  # it goes on appending, whatever is cut
+        for number in range(600):
+            line = f"line {number} {'x' * (number % 60)}{end}".encode()
+            program.write(line)
+            written += line
+            if number % 40 == 39:
+                keep_ends(str(path), 4000)
+                assert path.stat().st_size <= 4000
+    left = re.findall(rb"--- (\d+) bytes are left out here: .*kept\n", kept := path.read_bytes())
+    assert len(left) == 1
+    first, last = re.split(rb"--- \d+ bytes are left out here: .*kept\n", kept)
+    assert int(left[0]) == len(written) - len(first) - len(last)
+    assert written.startswith(first)
+    assert written.endswith(last)
+    assert min(len(first), len(last)) > 900
+    assert not end or first.endswith(b"\n")
+
+
+def test_a_job_that_prints_without_end_does_not_fill_the_disk(
+    executor: LocalExecutor, tmp_path: Path
+) -> None:
+    run(executor, 0, says="x" * (MOST + (5 << 20)))
+    run(executor, 0, attempt=1, says="after")
+    log = (tmp_path / "logs" / "trial-000000.log").read_bytes()
+    assert MOST // 2 < len(log) < MOST
+    assert log.startswith(b"--- trial 0, attempt 0")
+    assert log.endswith(b"after\n")
+    assert log.count(b"bytes are left out here") == 1

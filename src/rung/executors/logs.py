@@ -12,8 +12,10 @@ import threading
 import time
 
 from rung.executors.files import log_header, log_path
+from rung.executors.log_size import MOST, keep_ends
 
 _PATIENCE = 1.0  # seconds after which a running job's log has its name
+_FAST = MOST // 10  # bytes between two looks after which the next one is soon
 
 
 class JobLog:
@@ -23,6 +25,8 @@ class JobLog:
         self._folder = folder
         self._spool = spool
         self._spooling = True  # 1 and 2 are the spool, under its own name
+        self._at = spool  # what 1 and 2 are, by its present name
+        self._size = 0  # when it was looked at last
         self._path: str | None = None  # the running job's log, as long as the spool has not got its name
         self._empty = 0  # size of the spool when nothing was printed
         self._began = 0.0
@@ -33,11 +37,9 @@ class JobLog:
         path = log_path(self._folder, trial)
         with self._lock:
             if os.path.exists(path):
-                _point(path)
-                self._spooling = False
+                self._lead_to(path)
             elif not self._spooling:
-                _point(self._spool)
-                self._spooling = True
+                self._lead_to(self._spool)
             header = log_header(trial, attempt, time.strftime("%Y-%m-%d %H:%M:%S")).encode()
             os.write(1, header)
             self._path, self._empty, self._began = path, len(header), time.monotonic()
@@ -51,17 +53,28 @@ class JobLog:
                 else:
                     os.ftruncate(1, 0)
             self._path = None
+            keep_ends(self._at)
 
-    def publish_if_due(self) -> None:
-        """Give the log of a job that has run for a while its name, for whoever wants to read along."""
+    def look(self) -> bool:
+        """Give the log of a job that has run for a while its name, for whoever wants to read along, and cut
+        one that has grown too large; whether it grows fast.
+        """
         with self._lock:
             due = time.monotonic() - self._began >= _PATIENCE
             if due and self._spooling and self._path is not None:
                 self._publish(self._path)
+            size, before = os.path.getsize(self._at), self._size
+            keep_ends(self._at)
+            self._size = min(size, MOST)
+        return size - before > _FAST
 
     def _publish(self, path: str) -> None:
         os.rename(self._spool, path)
-        self._spooling = False
+        self._spooling, self._at = False, path
+
+    def _lead_to(self, path: str) -> None:
+        _point(path)
+        self._spooling, self._at = path == self._spool, path
 
 
 def adopt(spool: str, folder: str, trial: int) -> None:
@@ -69,6 +82,7 @@ def adopt(spool: str, folder: str, trial: int) -> None:
     path = log_path(folder, trial)
     if os.path.exists(spool) and os.path.getsize(spool) > 0 and not os.path.exists(path):
         os.rename(spool, path)
+    keep_ends(path)
 
 
 def open_spool(path: str) -> int:

@@ -26,6 +26,7 @@ from rung.executors.pipes import Beat, Begin, Cancel, Frames, Go, Ready, Run, Wa
 from rung.trials.events import Event, Failure, JobFailed
 
 _BEAT = 1.0  # seconds
+_SOON = 0.05  # seconds until the next look at a log that grows fast
 
 
 class Line:
@@ -168,11 +169,13 @@ def _beat(line: Line, log: JobLog, pipe: int, parent: int) -> None:
     """
     hangup = select.poll()
     hangup.register(pipe, 0)  # errors and hang-ups only: the main thread reads
+    wait = _BEAT
     while True:
-        if hangup.poll(_BEAT * 1000) or os.getppid() != parent:
+        if hangup.poll(wait * 1000) or os.getppid() != parent:
             end_group()
+        wait = _BEAT
         with suppress(OSError):  # a full disk
-            log.publish_if_due()
+            wait = _SOON if log.look() else _BEAT
         line.send(Beat())
 
 

@@ -62,7 +62,7 @@ class Delivery:
         self._damaged = ""  # how the checkpoint is that the job was to start from
         self._log = log_path(str(folder), job.trial)
         self._log_start = job_logs.size_of(self._log)  # earlier jobs of the trial wrote there
-        self._log_sent = 0  # its size when it was sent
+        self._log_sent = self._log_start  # its size when it was sent
         self._looked = time.monotonic()
         self.over: str | None = None
 
@@ -90,7 +90,7 @@ class Delivery:
         """What the job printed so far, if that is news; without it a study is as good."""
         self._looked = time.monotonic()
         size = job_logs.size_of(self._log)
-        text = job_logs.bounded(self._log, self._log_start) if size > self._log_sent else b""
+        text = job_logs.bounded(self._log, self._log_start) if size != self._log_sent else b""
         if not text:
             return
         self._log_sent = size

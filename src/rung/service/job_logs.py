@@ -49,7 +49,9 @@ def bounded(path: str, start: int) -> bytes:
     """
     try:
         with open(path, "rb") as file:
-            length = file.seek(0, os.SEEK_END) - start
+            size = file.seek(0, os.SEEK_END)
+            start = start if start <= size else 0  # of one that was cut (`rung.executors.log_size`)
+            length = size - start
             if length <= 0:
                 return b""
             file.seek(start)
