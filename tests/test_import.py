@@ -49,6 +49,14 @@ def test_nothing_heavy_is_loaded(code: str) -> None:
     assert not modules_after(code).intersection(HEAVY)
 
 
+def test_the_function_tune_is_not_taken_for_a_module() -> None:
+    from rung import study  # whose attribute a module of that name would be, once it is loaded
+
+    assert callable(study.tune)
+    assert rung.tune is study.tune
+    assert not any(name == "rung.study.tune" for name in sys.modules)
+
+
 @pytest.mark.parametrize(("command", "absent"), [("list", {"sqlalchemy", "numpy"}), ("show", {"sqlalchemy"})])
 def test_looking_at_studies_loads_no_database_library(command, absent, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)

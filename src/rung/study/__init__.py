@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rung.study.result import Result as Result
     from rung.study.study import Study as Study
-    from rung.study.tune import tune as tune
+    from rung.study.tuning import tune as tune
 
-_HOMES = {"Result": "rung.study.result", "Study": "rung.study.study", "tune": "rung.study.tune"}
+_HOMES = {"Result": "rung.study.result", "Study": "rung.study.study", "tune": "rung.study.tuning"}
 
 
 def __getattr__(name: str) -> Any:
