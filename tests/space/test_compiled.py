@@ -60,6 +60,9 @@ def domains():
         st.tuples(st.integers(-50, 50), st.integers(1, 40), st.integers(1, 30)).map(
             lambda p: Float(p[0] / 10, (p[0] + p[1] * p[2]) / 10, step=p[1] / 10)
         ),
+        st.tuples(st.integers(-(10**12), 10**12), st.integers(2, 10**9), st.integers(1, 30)).map(
+            lambda p: Integer(p[0], p[0] + p[1] * p[2], step=p[1])
+        ),
         st.integers(1, 9).map(lambda n: Ordinal(range(n))),
         st.integers(1, 9).map(lambda n: Categorical(range(n))),
         st.just(Constant(None)),
@@ -159,6 +162,7 @@ def test_encoding_is_stable(domain, point) -> None:
         Integer(3, 9),
         Integer(1, 900, log=True),
         Float(0, 1, step=0.1),
+        Integer(-7, 2**50, step=2**50 + 7),
     ],
 )
 def test_both_ends_are_exact(domain) -> None:
@@ -179,6 +183,7 @@ def test_every_value_has_its_probability() -> None:
         (Integer(2, 6), [1.0] * 5),
         (Integer(1, 6, log=True), [math.log((k + 0.5) / (k - 0.5)) for k in range(1, 7)]),
         (Float(0, 1, step=0.25), [1.0] * 5),
+        (Integer(32, 160, step=32), [1.0] * 5),
         (Ordinal(["a", "b", "c"]), [1.0] * 3),
         (Categorical([True, 1, None]), [1.0] * 3),
     ]:

@@ -211,6 +211,7 @@ EXAMPLE = Space(
         "beta": Float(0, 1, prior=Beta(2, 3), default=0.25),
         "drop": Float(0, 0.5, step=0.1, default=0.2),
         "layers": Integer(1, 8, prior=Normal(2, 3)),
+        "width": Integer(32, 160, step=32, default=64),
         "kind": Categorical(["x", "y", "z"], prior=[1, 1, 2]),
         "size": Ordinal([8, 16, 32]),
         "fixed": Constant(True),

@@ -53,6 +53,7 @@ SPACES = [
         [Forbidden(Relation("a", "at_least", "p")), Forbidden(Is("a", at_most=2) & Is("q", at_least=0.25))],
     ),
     Space({"a": Float(1, 10, log=True, prior=Normal(2, 0.5)), "b": Float(0, 1, prior=Normal(-3, 2))}),
+    Space({"a": Integer(0, 9, step=3, default=6)}),
 ]
 
 

@@ -136,6 +136,7 @@ def test_the_ends_of_a_range_hold():
         0.1 <= perturbed(Float(0.1, 1), value, 1.5, rng) <= 1 for value in (0.1, 1.0) for _ in range(9)
     )
     assert {perturbed(Integer(1, 3), 3, 1.2, rng) for _ in range(30)} == {2, 3}
+    assert {perturbed(Integer(0, 64, step=32), 32, 1.2, rng) for _ in range(30)} == {0, 64}
     assert perturbed(Categorical(["a", "b"]), "a", 1.2, rng) == "a"
 
 

@@ -224,7 +224,7 @@ def _said(domain: Domain) -> str:
     if isinstance(domain, Float | Integer):
         kind = "whole number" if isinstance(domain, Integer) else "number"
         log = ", logarithmic" if domain.log else ""
-        step = f", in steps of {domain.step:g}" if isinstance(domain, Float) and domain.step else ""
+        step = f", in steps of {domain.step:g}" if domain.step else ""
         return f"{kind} from {domain.low:g} to {domain.high:g}{log}{step}"
     if isinstance(domain, Constant):
         return f"always {domain.value}"

@@ -200,13 +200,14 @@ class Whole:
 
 
 class Stepped:
-    """A `Float` with a step: every value has an equal part of the line. Raw numbers are the values."""
+    """A number with a step: every value has an equal part of the line. Raw numbers are the values."""
 
     levels: int = 0
     values: tuple[Value, ...] | None = None
 
-    def __init__(self, domain: Float) -> None:
+    def __init__(self, domain: Float | Integer) -> None:
         self._steps: Steps = domain.steps()
+        self._type = np.int64 if isinstance(domain, Integer) else np.float64
         self._count = self._steps.count
         self.count: int | None = self._count
         half = 0.5 * (domain.step or 0.0)
@@ -223,8 +224,8 @@ class Stepped:
         largest = max(abs(steps.first), abs(steps.first + (self._count - 1) * steps.step), steps.scale)
         if largest < _EXACT:  # one rounding, in the division: the same as Python's whole numbers
             values = (steps.first + index * steps.step) / steps.scale
-            return np.where(index == self._count - 1, steps.high, values)
-        return np.array([steps.value(int(i)) for i in index])
+            return np.where(index == self._count - 1, steps.high, values).astype(self._type)
+        return np.array([steps.value(int(i)) for i in index], dtype=self._type)
 
     def log_density(self, x: Floats) -> Floats:
         return np.zeros(len(x)) if self._prior is None else _stepwise(self._prior, x, self._count)
@@ -242,7 +243,7 @@ class Stepped:
         return values
 
     def column(self, values: list[Value]) -> Array:
-        return np.array(values, dtype=np.float64)
+        return np.array(values, dtype=self._type)
 
 
 class Listed:
@@ -314,8 +315,8 @@ def make_axis(domain: Domain) -> Axis:
     match domain:
         case Float(step=None):
             return Continuum(domain)
-        case Float():
-            return Stepped(domain)
-        case Integer():
+        case Integer(step=None):
             return Whole(domain)
+        case Float() | Integer():
+            return Stepped(domain)
     return Listed(domain)

@@ -125,7 +125,8 @@ def _numeric(hp: Any, kind: str) -> Domain:
 def _ordinal(hp: Any) -> Domain:
     step = (hp.meta or {}).get("rung")
     if isinstance(step, Mapping):
-        return Float(step["low"], step["high"], step=step["step"], default=float(hp.default_value))
+        make: type[Float | Integer] = Integer if isinstance(step["step"], int) else Float
+        return make(step["low"], step["high"], step=step["step"], default=hp.default_value)
     return Ordinal(hp.sequence, default=_equal(hp.sequence, hp.default_value))
 
 
@@ -253,9 +254,9 @@ class _Writer:
     def _parameter(self, name: str, domain: Domain, default: Any) -> Any:
         library = self.library
         match domain:
-            case Float(step=None) | Integer():
+            case Float(step=None) | Integer(step=None):
                 return self._numeric(name, domain, default)
-            case Float():
+            case Float() | Integer():
                 return self._stepped(name, domain, default)
             case Categorical() | Choice():
                 return library.CategoricalHyperparameter(name, domain.values, default, weights=domain.prior)
@@ -282,7 +283,7 @@ class _Writer:
         bounds = {"lower": domain.low, "upper": domain.high, "log": domain.log}
         return make(name, **settings, **bounds, default_value=default)
 
-    def _stepped(self, name: str, domain: Float, default: Any) -> Any:
+    def _stepped(self, name: str, domain: Float | Integer, default: Any) -> Any:
         steps = domain.steps()
         if domain.prior is not None or steps.count > _MOST_STEPS:
             why = "a prior" if domain.prior is not None else f"more than {_MOST_STEPS:,} values"

@@ -50,6 +50,12 @@ def _check_normal(domain: Float | Integer, prior: Normal, said: str) -> None:
         raise SpaceError(f"{said}: the prior's mean is over {FARTHEST:,} deviations away from the range")
 
 
+def _check_step(domain: Float | Integer, said: str) -> None:
+    if domain.log:
+        raise SpaceError(f"{said}: step can't go with log=True; list the values in an Ordinal")
+    domain.steps()
+
+
 def _check_default(domain: Any, said: str) -> None:
     if domain.default is not None:
         try:
@@ -90,9 +96,7 @@ class Float:
             raise SpaceError(f"{said}: the range is too large for a float")
         if self.step is not None:
             object.__setattr__(self, "step", number(self.step, "Float's step"))
-            if self.log:
-                raise SpaceError(f"{said}: step can't go with log=True; list the values in an Ordinal")
-            self.steps()
+            _check_step(self, said)
         _check_default(self, said)
 
     def steps(self) -> Steps:
@@ -119,12 +123,16 @@ class Float:
 
 @dataclass(frozen=True, slots=True)
 class Integer:
-    """A whole number between `low` and `high`, both included; `log`, `prior` and `default` as in `Float`."""
+    """A whole number between `low` and `high`, both included; the rest as in `Float`.
+
+    A `step` of 1 is none.
+    """
 
     low: int
     high: int
     _: KW_ONLY
     log: bool = False
+    step: int | None = None
     prior: Normal | Beta | None = None
     default: int | None = None
 
@@ -132,17 +140,26 @@ class Integer:
     ordered: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        for name in ("low", "high"):
+        for name in ("low", "high") if self.step is None else ("low", "high", "step"):
             bound = number(getattr(self, name), f"Integer's {name}")
             if not bound.is_integer() or abs(bound) >= LARGEST:
                 raise SpaceError(f"Integer's {name} must be a whole number below 2**53, not {bound!r}")
             object.__setattr__(self, name, int(bound))
+        if self.step == 1:
+            object.__setattr__(self, "step", None)
         object.__setattr__(self, "log", bool(self.log))
         _check_bounds(self)
         said = f"Integer({self.low!r}, {self.high!r})"
         if self.high - self.low >= LARGEST:
             raise SpaceError(f"{said}: the range must be below 2**53")
+        if self.step is not None:
+            _check_step(self, said)
         _check_default(self, said)
+
+    def steps(self) -> Steps:
+        """The values that `step` leaves."""
+        assert self.step is not None
+        return Steps.between(self.low, self.high, self.step, "Integer")
 
     def admit(self, value: object) -> int:
         """`value` as an int of this domain; `MisfitError` if it is none."""
@@ -151,6 +168,8 @@ class Integer:
             raise MisfitError(f"is {value!r}, which is not a whole number")
         if not self.low <= given <= self.high:
             raise MisfitError(f"is {value!r}, which is not between {self.low!r} and {self.high!r}")
+        if self.step is not None and (int(given) - self.low) % self.step:
+            raise MisfitError(f"is {value!r}, which is not {self.low!r} plus a multiple of {self.step!r}")
         return int(given)
 
 

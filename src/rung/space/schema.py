@@ -39,7 +39,7 @@ Path = tuple[str | int, ...]
 # What each type of parameter may have beside its name and type; the first ones it must have.
 FIELDS: Final[dict[str, tuple[type, tuple[str, ...], tuple[str, ...]]]] = {
     "float": (Float, ("low", "high"), ("log", "step", "prior", "default")),
-    "integer": (Integer, ("low", "high"), ("log", "prior", "default")),
+    "integer": (Integer, ("low", "high"), ("log", "step", "prior", "default")),
     "categorical": (Categorical, ("values",), ("prior", "default")),
     "ordinal": (Ordinal, ("values",), ("default",)),
     "constant": (Constant, ("value",), ()),

@@ -40,20 +40,23 @@ class Steps:
     high: float
 
     @classmethod
-    def between(cls, low: float, high: float, step: float) -> Steps:
-        """From `low` to `high`.
+    def between(cls, low: float, high: float, step: float, kind: str = "Float") -> Steps:
+        """From `low` to `high`; whole numbers stay so; `kind` is the domain that messages name.
 
         Raises:
             SpaceError: the step is not positive, or doesn't divide the range.
         """
-        said = f"Float({low!r}, {high!r}, step={step!r})"
+        said = f"{kind}({low!r}, {high!r}, step={step!r})"
         if step <= 0:
             raise SpaceError(f"{said}: the step must be positive")
         first, by = Decimal(repr(low)), Decimal(repr(step))
         ratio = (Decimal(repr(high)) - first) / by
         whole = round(ratio)
         if whole < 1 or abs(ratio - whole) > Decimal("1e-9") * max(1, whole):
-            raise SpaceError(f"{said}: the step must divide the range from low to high")
+            fits = first + by * max(1, int(ratio))
+            raise SpaceError(
+                f"{said}: the step must divide the range from low to high, as it does with high={fits}"
+            )
         if whole >= 2**53:
             raise SpaceError(f"{said}: the step is too small for the range")
         digits = max(0, -int(first.as_tuple().exponent), -int(by.as_tuple().exponent))
@@ -63,7 +66,9 @@ class Steps:
     def value(self, index: int) -> float:
         """The value number `index`."""
         last = index == self.count - 1
-        return self.high if last else (self.first + index * self.step) / self.scale
+        if last or (self.scale == 1 and isinstance(self.high, int)):
+            return self.high if last else self.first + index * self.step
+        return (self.first + index * self.step) / self.scale
 
     def nearest(self, value: float) -> int:
         """The number of the value nearest to `value`."""

@@ -52,7 +52,8 @@ def perturbed(domain: Domain, value: Any, factor: float, generator: np.random.Ge
             moved = round(value * factor if up else value / factor)
             if moved == value:  # small numbers move, too
                 moved += 1 if up else -1
-            return min(max(moved, domain.low), domain.high)
+            whole = min(max(moved, domain.low), domain.high)
+            return whole if domain.step is None else _on_steps(domain, value, whole, up)
         case Ordinal():
             kind = type(value)  # True is not 1
             place = next(i for i, one in enumerate(domain.values) if one == value and type(one) is kind)
@@ -60,7 +61,7 @@ def perturbed(domain: Domain, value: Any, factor: float, generator: np.random.Ge
     return value
 
 
-def _on_steps(domain: Float, value: float, wanted: float, up: bool) -> float:
+def _on_steps(domain: Float | Integer, value: float, wanted: float, up: bool) -> float:
     """The step nearest to `wanted`, at least one away from `value`."""
     steps = domain.steps()
     own, place = steps.nearest(value), steps.nearest(wanted)
