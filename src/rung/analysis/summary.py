@@ -193,6 +193,7 @@ class Row(NamedTuple):
     state: str
     origin: str
     config: list[tuple[str, str]]
+    attributes: list[tuple[str, str]]
 
 
 def row(subject: Subject, record: TrialRecord) -> Row:
@@ -209,6 +210,7 @@ def row(subject: Subject, record: TrialRecord) -> Row:
         str(record.state),
         origin,
         [(name, short(value)) for name, value in record.config.items()],
+        [(name, short(value)) for name, value in record.attributes.items()],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from collections.abc import Sequence
 from typing import Any, TextIO
 
@@ -25,20 +26,28 @@ def _trial(record: TrialRecord, incumbent: bool) -> dict[str, Any]:
         "config": record.config,
         "state": record.state,
         "observations": [{"resource": o.resource, "metrics": o.metrics} for o in record.observations],
+        "attributes": record.attributes,
         "incumbent": incumbent,
         "timing": {**plain(record.timing), "checkpoint": record.checkpoint},
     }
 
 
 def write_csv(file: TextIO, records: Sequence[TrialRecord], incumbent: int | None) -> None:
-    """One row a trial: a column for each parameter, and the metric at the largest resource reached."""
+    """One row a trial: the metric at the largest resource reached, a column a parameter and an attribute."""
     names = list(dict.fromkeys(name for record in records for name in record.config))
+    kept = list(dict.fromkeys(name for record in records for name in record.attributes))
     head = ["number", "state", "incumbent", "value", "resource", *(f"config.{name}" for name in names)]
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*head, "started", "ended", "attempts"])
+    writer.writerow([*head, "started", "ended", "attempts", *(f"attribute.{name}" for name in kept)])
     for record in records:
         config = [plain(record.config.get(name)) for name in names]
         mine = str(record.number == incumbent).lower()
         timing = record.timing
         row = [record.number, record.state.value, mine, plain(record.value), record.resource, *config]
-        writer.writerow([*row, timing.started, timing.ended, timing.attempts])
+        attributes = [_cell(record.attributes.get(name)) for name in kept]
+        writer.writerow([*row, timing.started, timing.ended, timing.attempts, *attributes])
+
+
+def _cell(value: Any) -> Any:
+    """What a cell holds: lists and mappings as JSON."""
+    return json.dumps(plain(value), ensure_ascii=False) if isinstance(value, list | dict) else plain(value)

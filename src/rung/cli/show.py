@@ -92,7 +92,7 @@ def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRe
 
 
 def _brief(record: TrialRecord) -> dict[str, Any]:
-    keys = ("number", "config", "state", "value", "resource", "checkpoint")
+    keys = ("number", "config", "state", "value", "resource", "checkpoint", "attributes")
     return {key: getattr(record, key) for key in keys}
 
 
@@ -143,6 +143,8 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
             said = f"{output.number(confirmed.value)} by trial {trial}{at}, {mean}"
         facts.append(("best", said))
         facts.append(("", output.settings(records[trial].config)))
+        if records[trial].attributes:
+            facts.append(("attributes", output.settings(records[trial].attributes)))
     facts += _extras(study)
     why = failures(records, identity.metric)
     if why:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
 
 from rung.errors import Stopped, StudyError
+from rung.executors.attributes import attribute
 from rung.executors.base import Job
 from rung.executors.checkpoint_files import DamagedError, NotSavedError
 from rung.executors.files import opened_checkpoint, save_checkpoint, within
@@ -102,6 +103,20 @@ class Trial:
         if stopping:
             self.stopped = True
             raise Stopped(f"trial {job.trial} is told to stop")
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Keep something of this trial beside its metrics: a model's size, a file's name, the folds' scores.
+
+        It is in the trial's record (`result.trials[3].attributes`), in `rung export` and in the report.
+
+        Args:
+            name: any text; the same one again takes the earlier one's place.
+            value: None, a bool, a number, text, or lists and mappings of these.
+
+        Raises:
+            StudyError: it is something else, or longer than 65,536 characters as JSON.
+        """
+        self._link.tell(attribute(self.number, name, value, self._link.now()))
 
     def save_now(self) -> None:
         """Save what the latest report offered, unless it is saved already.

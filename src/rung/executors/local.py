@@ -206,7 +206,7 @@ class LocalExecutor:
 
     def _take(self, worker: Worker, event: Any) -> None:
         job = worker.job
-        if job is None or (event.trial, event.attempt) != (job.trial, job.attempt):
+        if job is None or (event.trial, getattr(event, "attempt", job.attempt)) != (job.trial, job.attempt):
             return  # of a job that has ended: nobody waits for it
         if type(event) in _ENDS:
             self._end(worker, event)

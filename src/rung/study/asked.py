@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import operator
+import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rung.errors import StudyError
+from rung.executors.attributes import attribute
 from rung.executors.metrics import as_metrics, as_number
 from rung.space.draws import trial_seed
 from rung.trials import events as ev
@@ -66,6 +68,14 @@ class Asked:
     def seed(self) -> int:
         """The trial's own seed, a function of the study's and its number."""
         return trial_seed(self._study.identity.seed, self._event.trial)
+
+    def set_attribute(self, name: str, value: Any) -> None:
+        """Keep something of this trial beside its metrics: see `rung.executors.handle.Trial.set_attribute`.
+
+        Raises:
+            StudyError: the value is no plain data.
+        """
+        self._study.writer.commit([attribute(self.number, name, value, time.time())])
 
     def __repr__(self) -> str:
         return f"<job of trial {self.number}: {self.start} to {self._event.until}, {self.config}>"

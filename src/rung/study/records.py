@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from rung.executors.attributes import TOPIC as ATTRIBUTES
 from rung.trials import events as ev
 from rung.trials.events import Event
 from rung.trials.history import History
@@ -35,7 +36,8 @@ class TrialRecord(msgspec.Struct):
 
     `value` is the metric at the largest resource it was observed at (None without one), in the metric's
     own sense; `checkpoint` the folder of its latest checkpoint that is kept; `confirmed` the values of its
-    configuration's repeats, where it was declared the best by their mean.
+    configuration's repeats, where it was declared the best by their mean; `attributes` what the objective or
+    its caller kept beside (`trial.set_attribute`).
     """
 
     number: int
@@ -48,6 +50,7 @@ class TrialRecord(msgspec.Struct):
     value: float | None = None
     checkpoint: str | None = None
     confirmed: tuple[float, ...] = ()
+    attributes: dict[str, Any] = {}
 
     @property
     def resource(self) -> int | None:
@@ -85,6 +88,8 @@ class _Fold:
             self._created(event.trial, event.time)
             told = Observation(None if self._plain else event.resource, event.metrics)
             self.records[event.trial].observations.append(told)
+        elif isinstance(event, ev.Recorded) and event.topic == ATTRIBUTES and event.trial is not None:
+            self.records[event.trial].attributes.update(event.data)
 
     def _created(self, trial: int, time: float) -> None:
         history = self.history

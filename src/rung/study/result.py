@@ -108,7 +108,7 @@ class Result:
         return self._events()
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a trial: number, state, value, resource, and a column a parameter."""
+        """One row a trial: number, state, value, resource, a column a parameter and a column an attribute."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = [
@@ -118,6 +118,7 @@ class Result:
                 "value": record.value,
                 "resource": record.resource,
                 **{f"config.{name}": value for name, value in record.config.items()},
+                **{f"attribute.{name}": value for name, value in record.attributes.items()},
             }
             for record in self.trials
         ]

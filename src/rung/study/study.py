@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rung.executors.base import Executor
     from rung.executors.setup import Engine
     from rung.space.compiled import CompiledSpace
+    from rung.study.records import TrialRecord
 
 
 class Study:
@@ -139,6 +140,16 @@ class Study:
     def space(self) -> CompiledSpace:
         """Where its configurations come from now."""
         return self.writer.space
+
+    @property
+    def result(self) -> Result:
+        """What it has found so far: `result.best`, `result.trials`, `result.to_frame()`."""
+        return Result(self.writer, self.events)
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The best trial so far: its `config`, its `value`; None while none has a value."""
+        return self.result.best
 
     # -- the caller's loop ----------------------------------------------------------------------------
 
@@ -274,7 +285,7 @@ class Study:
             run(self.writer, objective, workers, executor)
         finally:
             self.writer.watch = None
-        return Result(self.writer, self.events)
+        return self.result
 
     def keep_checkpoints(self, place: str | os.PathLike[str] | None = None, limit: int | None = None) -> None:
         """Say where checkpoints lie from now on, and how many bytes they may be; the log holds it.
