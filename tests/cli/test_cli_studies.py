@@ -69,7 +69,7 @@ def test_export_json(rung, study: str) -> None:
     exported = json.loads(rung("export", study).stdout)
     assert [trial["number"] for trial in exported] == list(range(12))
     first = exported[0]
-    assert list(first) == ["number", "config", "state", "observations", "incumbent", "timing"]
+    assert list(first) == ["number", "config", "state", "observations", "attributes", "incumbent", "timing"]
     assert set(first["config"]) <= {"x", "kind", "y"}
     assert first["observations"][0]["resource"] == 1
     assert list(first["observations"][0]["metrics"]) == ["loss"]
@@ -216,7 +216,6 @@ def test_methods(rung) -> None:
         "combination",
         "learner",
         "search strategy",
-        "search in Python",
     }
     assert {"kde", "random", "grid", "asha", "hyperband", "bohb", "asap"} <= {row["name"] for row in rows}
     shown = rung("methods").stdout
