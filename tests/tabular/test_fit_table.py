@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from rung.errors import DataError, StudyError
 from rung.tabular.baselines import lightgbm_prediction
-from rung.tabular.dataset import Dataset
+from rung.tabular.dataset import Dataset, hold
 from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
-from rung.tabular.evaluate import Saved, evaluate, load_saved, oof_path, quietly
+from rung.tabular.evaluate import Evaluation, Saved, evaluate, load_saved, oof_path, quietly
 from rung.tabular.finish import choose
 from rung.tabular.fit import fit_table
 from rung.tabular.learners.neighbors import NEIGHBORS
@@ -133,7 +136,36 @@ def test_a_study_goes_on_with_the_trials_that_are_there(tmp_path):
     again = fit_table(frame, "y", budget=5.0, storage=url, study="mine")
     assert again.trials > first.trials
     told = {row.trial: row.score for row in again.leaderboard}
-    assert {row.trial: row.score for row in first.leaderboard}.items() <= told.items()
+    for row in first.leaderboard:  # one that a busy machine cut short is fitted again, and the better kept
+        assert told[row.trial] >= row.score
+
+
+def test_a_trial_whose_session_ended_before_it_did_is_not_fitted_again(monkeypatch):
+    told = []
+
+    def run(self, *args):
+        hold(self.study.folder / "data", self.dataset)
+        objective = Evaluation(str(self.study.folder), self.dataset.metric, math.inf, math.inf)
+        (self.study.folder / "oof").parent.mkdir(parents=True, exist_ok=True)
+        config = {**self.defaults[0].config}
+        trial = SimpleNamespace(
+            number=0, config=config, resource=len(self.dataset), seed=1,
+            report=lambda rows, **metrics: told.append((rows, metrics)),
+        )  # fmt: skip
+        objective(trial)
+        monkeypatch.setattr("rung.tabular.evaluate.evaluate", None)
+        objective(trial)
+        hold(self.study.folder / "data", None)
+
+    monkeypatch.setattr(Search, "run", run)
+    fit_table(_binary(60), "y", budget=0.3)
+    assert told[0] == told[1]
+
+
+def test_a_model_that_cannot_be_as_fast_as_asked_says_so():
+    result = fit_table(_binary(60), "y", budget=0.3, predict_time=1e-9, include=["bayes"])
+    assert any("predicting a row takes about" in note and "1e-06 us" not in note for note in result.notes)
+    assert not any("predicting" in note for note in fit_table(_binary(60), "y", budget=0.3).notes)
 
 
 def test_a_study_of_another_table_is_refused(tmp_path):

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
@@ -27,6 +28,7 @@ from rung.tabular.dataset import Dataset, load_dataset, write_atomically
 from rung.tabular.deadline import Deadline
 from rung.tabular.learners.base import ASIDE
 from rung.tabular.learners.table import learners
+from rung.tabular.metrics import Metric
 from rung.tabular.pipeline import Order, Pipeline, fit_pipeline
 from rung.tabular.room import refuse_too_large
 
@@ -59,9 +61,11 @@ def evaluate(
     dataset: Dataset, config: Mapping[str, Any], rows: int, seed: int, deadline: Deadline
 ) -> Outcome:
     """Fit and predict each fold that `rows` asks for; the time left is shared among the folds."""
-    began = time.monotonic()
     split, classes = dataset.split, dataset.classes
     learner = learners()[config["learner"]]
+    for name in learner.requires:  # loading takes seconds, which the first fold would be short of
+        import_module(name)
+    began = time.monotonic()
     folds = split.folds_at(rows)
     valid = split.validation(rows)
     prediction = np.empty((len(dataset), classes) if classes else len(dataset))
@@ -144,6 +148,13 @@ class Evaluation:
         dataset = load_dataset(str(folder / "data"))
         deadline = Deadline(self.end)
         rows = trial.resource or len(dataset)
+        saved = load_saved(
+            folder, trial.number
+        )
+        # an earlier session may have ended between the fit and the end of the trial
+        if saved is not None and saved.rows == rows and not saved.cut:
+            self._report(trial, saved)
+            return
         refuse_too_large(
             learners()[trial.config["learner"]], rows, dataset.width, dataset.classes, self.workers
         )
@@ -153,8 +164,19 @@ class Evaluation:
         with quietly():
             outcome = evaluate(dataset, trial.config, rows, trial.seed, deadline)
         _learn(dataset, trial.config, rows, outcome.seconds)
+        if saved is not None and saved.rows == rows and _better(dataset.judge, saved.score, outcome.score):
+            self._report(trial, saved)  # both were cut, or one by a busier machine
+            return
         save_outcome(folder, trial.number, outcome)
-        trial.report(rows, **{self.metric: outcome.score}, seconds=outcome.seconds, cut=float(outcome.cut))
+        self._report(trial, outcome)
+
+    def _report(self, trial: Any, done: Outcome | Saved) -> None:
+        trial.report(done.rows, **{self.metric: done.score}, seconds=done.seconds, cut=float(done.cut))
+
+
+def _better(judge: Metric, one: float, other: float) -> bool:
+    """Whether a score is better than another, in the metric's own sense."""
+    return one > other if judge.greater_is_better else one < other
 
 
 def _arrived(  # the fields of an `Evaluation`

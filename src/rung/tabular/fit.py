@@ -18,6 +18,7 @@ from rung.storage import open_storage
 from rung.tabular.baselines import lightgbm_prediction
 from rung.tabular.conclude import Asked, conclude
 from rung.tabular.deadline import Deadline
+from rung.tabular.latency import slower_than
 from rung.tabular.learners.table import Wanted
 from rung.tabular.plan import Plan
 from rung.tabular.pretrained.cells import as_texts
@@ -183,7 +184,11 @@ def _run(
             baseline.result()
         search.run(plan, end.earlier(last), watch)
     with np.errstate(all="ignore"):  # a metric of values near the largest float may overflow
-        return conclude(search, data, frame, asked, end, baseline.result())
+        result = conclude(search, data, frame, asked, end, baseline.result())
+    limit = asked.request.predict_time
+    if limit is not None and (slow := slower_than(result.model, data.dataset.table, limit)):
+        result.notes.append(slow)
+    return result
 
 
 def _cores() -> int:
