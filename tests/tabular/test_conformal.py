@@ -195,9 +195,20 @@ def test_set_scores_cover_and_lac_is_smaller(method: str) -> None:
     assert lac.sum() <= member.sum()
 
 
+def test_aps_of_two_classes_neither_says_both_of_all_rows_nor_covers_too_few() -> None:
+    rng = np.random.default_rng(4)
+    p = rng.uniform(0.5, 1, 6000)  # sums are 1 up to the last digit of a float32, as in a model's file
+    proba = np.column_stack([p, 1 - p]).astype(np.float32).astype(float)
+    y = (rng.random(6000) > p).astype(int)  # wrong in one row of four
+    bound = conformal_quantile(set_scores(proba[:3000], "aps")[np.arange(3000), y[:3000]], 0.9)
+    member = set_scores(proba[3000:], "aps") <= bound
+    assert abs(member[np.arange(3000), y[3000:]].mean() - 0.9) < 0.03
+    assert member.sum(axis=1).mean() < 1.7
+
+
 def test_aps_scores_are_sums_of_the_more_probable() -> None:
     scores = set_scores(np.array([[0.2, 0.5, 0.3]]), "aps")
-    assert scores[0] == pytest.approx([1.0, 0.5, 0.8])
+    assert scores[0] == pytest.approx([0.9, 0.25, 0.65])
     assert set_scores(np.array([[0.2, 0.5, 0.3]]), "lac")[0] == pytest.approx([0.8, 0.5, 0.7])
 
 

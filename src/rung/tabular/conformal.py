@@ -192,16 +192,17 @@ def fold_predictions(model: Model, frame: pd.DataFrame) -> Floats | None:
 def set_scores(proba: Floats, method: str) -> Floats:
     """How odd each class would be as the truth, 0 to 1: (n, k).
 
-    LAC: one minus its probability. APS: the probability of all classes that are at least as probable, itself
-    included (Romano et al. 2020, equation 6, without their random ties: a little larger sets, always the
-    same).
+    LAC: one minus its probability. APS: the probability of all classes that are more probable, and half of
+    its own (Romano et al. 2020, equation 6, with the mean in place of their random u: sets are always the
+    same). All of its own would make each row's least probable class equally odd, 1, so that of two classes
+    a model that is wrong more often than allowed would say both of every row.
     """
     if method == "lac":
         return np.asarray(1.0 - proba)
     order = np.argsort(-proba, axis=1, kind="stable")
-    mass = np.cumsum(np.take_along_axis(proba, order, axis=1), axis=1)
-    scores = np.empty_like(mass)
-    np.put_along_axis(scores, order, mass, axis=1)
+    ordered = np.take_along_axis(proba, order, axis=1)
+    scores = np.empty_like(ordered)
+    np.put_along_axis(scores, order, np.cumsum(ordered, axis=1) - ordered / 2, axis=1)
     return scores
 
 

@@ -148,9 +148,7 @@ class Evaluation:
         dataset = load_dataset(str(folder / "data"))
         deadline = Deadline(self.end)
         rows = trial.resource or len(dataset)
-        saved = load_saved(
-            folder, trial.number
-        )
+        saved = load_saved(folder, trial.number)
         # an earlier session may have ended between the fit and the end of the trial
         if saved is not None and saved.rows == rows and not saved.cut:
             self._report(trial, saved)
