@@ -174,3 +174,8 @@ def test_long_tables_are_encoded_a_column_at_a_time(monkeypatch):
         np.testing.assert_array_equal(found.codes, at_once.codes)
     with pytest.raises(DataError, match="'number' is missing"):
         encoder.transform(frame.drop(columns="number"))
+
+
+def test_a_long_column_that_counts_the_rows_has_as_many_values_as_rows():
+    (column,) = infer_columns(pd.DataFrame({"id": np.arange(600_000)}))
+    assert (column.kind, column.distinct) == (Kind.IDENTIFIER, 600_000)

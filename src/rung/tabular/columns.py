@@ -165,7 +165,9 @@ def _infer(name: str, values: pd.Series) -> Column:
     elif pd.api.types.is_bool_dtype(values.dtype):
         kind = Kind.CATEGORY
     elif pd.api.types.is_numeric_dtype(values.dtype):
-        kind = Kind.IDENTIFIER if _counts_rows(name, values) else Kind.NUMBER
+        kind = Kind.NUMBER
+        if _counts_rows(name, values):
+            kind, distinct = Kind.IDENTIFIER, len(values)  # of a long column only some were looked at
     elif pd.api.types.is_datetime64_any_dtype(values.dtype):
         kind = Kind.DATE
     else:
