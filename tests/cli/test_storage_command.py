@@ -59,6 +59,10 @@ def damage_body(file):
     run_in(file, "UPDATE events SET body = ? WHERE seq = 5", b"\xc1 no event")
 
 
+def damage_text(file):
+    run_in(file, "UPDATE events SET body = 'no bytes' WHERE seq = 5")
+
+
 def damage_kind(file):
     run_in(file, "UPDATE events SET kind = 15 WHERE seq = 5")
 
@@ -84,7 +88,8 @@ def damage_swap(file):
 
 DAMAGE = {
     damage_gap: "event 5 is missing: the next one is number 6",
-    damage_body: "holds an event that this version of rung cannot read",
+    damage_body: "event 5 cannot be read",
+    damage_text: "event 5 cannot be read",
     damage_kind: "event 5 is filed as kind 15 of trial",
     damage_tail: r"the study has \d+ events, and \d+ are there",
     damage_summary: r"the list says best .*, and the log gives",
@@ -339,3 +344,33 @@ def test_a_database_is_upgraded_by_the_command_alone(rung, study, postgres_url, 
         newer = rung("storage", "upgrade", "--storage", postgres_url)
         assert newer.exit_code == 2
         assert "made by a newer rung (version 9999)" in newer.stderr
+
+
+# -- damage -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("damage", [damage_text, damage_kind, damage_tail])
+def test_a_damaged_log_is_said_to_be_so_and_what_lies_before_is_kept(rung, study, damage):
+    damage("rung.db")
+    if damage is not damage_kind:  # which folds all the same
+        shown = rung("show", "made")
+        assert shown.exit_code == 2
+        assert re.search(r"'made' .*event|event 5 of study 'made'", shown.stderr), shown.stderr
+        assert "--until-damage" in shown.stderr
+        assert rung("resume", "made").exit_code == 2
+    refused = rung("storage", "copy", "rung.db", "other.db")
+    assert refused.exit_code == 1
+    assert "made is not copied: " in refused.stderr
+    assert open_storage("other.db").list() == []
+    kept = rung("storage", "copy", "rung.db", "other.db", "--until-damage")
+    assert kept.exit_code == 0, kept.stderr
+    assert "made is damaged: of its" in kept.stderr
+    assert rung("storage", "check", "--storage", "other.db").exit_code == 0
+    resumed = rung("resume", "made", "--storage", "other.db")
+    assert resumed.exit_code == 0, resumed.stderr
+    assert rung("storage", "check", "--storage", "other.db").exit_code == 0
+    again = rung("storage", "copy", "rung.db", "other.db", "--until-damage")
+    assert again.exit_code == 1
+    assert "before the damage: go on with the copy" in again.stderr or "gone on by itself" in again.stderr
+    assert rung("delete", "made", "--yes").exit_code == 0
+    assert open_storage("rung.db").list() == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -53,16 +54,21 @@ def copy(
     running: Annotated[
         bool, typer.Option("--running", help="Also studies that run: as far as they are now.")
     ] = False,
+    until_damage: Annotated[
+        bool, typer.Option("--until-damage", help="Of a damaged log, what lies before the damage.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Copy studies with their logs, requests and files; again, to go on or to bring the copies up to date.
 
     A copy keeps its study's identity and is never written over where it went on by itself.
     """
+    from rung.cli.storage_check import sound_part
     from rung.storage.copying import copy_study
 
     done: list[Copied] = []
     left_out: dict[str, str] = {}
+    cut: dict[str, tuple[int, int]] = {}
     with _opened(source) as one, _opened(target, make=True) as other:
         rows = _chosen(one, study)[::-1]  # the oldest first, as in a list
         with _progress("copying", sum(row.events for row in rows)) as bar:
@@ -72,21 +78,29 @@ def copy(
                     left_out[row.name] = f"{row.writer} writes it: wait until it ends, or say --running"
                     continue
                 try:
-                    done.append(copy_study(one, other, row.key, lambda count: bar.advance(task, count)))
+                    part = sound_part(one, row) if until_damage else None
+                    advance = functools.partial(bar.advance, task)
+                    done.append(copy_study(one, other, row.key, advance, part))
+                    if part is not None:
+                        cut[row.name] = (part.events, row.events)
                 except UserError as error:
                     left_out[row.name] = str(error)
-    _told_of_copy(done, left_out, json)
+    _told_of_copy(done, left_out, cut, json)
     if left_out:
         raise typer.Exit(NO_RESULT)
 
 
-def _told_of_copy(done: list[Copied], left_out: dict[str, str], json: bool) -> None:
+def _told_of_copy(
+    done: list[Copied], left_out: dict[str, str], cut: dict[str, tuple[int, int]], json: bool
+) -> None:
     from rung.cli.sizes import spoken_size
 
     if json:
         copied = [{**one._asdict(), "files": one.files._asdict()} for one in done]
-        output.print_json({"copied": copied, "left_out": left_out})
+        output.print_json({"copied": copied, "left_out": left_out, "cut": cut})
         return
+    for name, (kept, there) in cut.items():
+        output.say(f"{name} is damaged: of its {there} events the {kept} before the damage are copied")
     for name, why in left_out.items():
         output.fail(f"{name} is not copied: {why}")
     new = [one for one in done if one.new]

@@ -5,22 +5,24 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rung.errors import RungError, StudyError
+from rung.errors import RungError, StorageError, StudyError
 from rung.executors.checkpoint_files import check as check_folder
 from rung.executors.remote import is_url, manifest_at
 from rung.samplers import make_sampler
 from rung.schedulers import make_scheduler
+from rung.storage.copying import Part
 from rung.storage.schema import KINDS
 from rung.storage.sql import COPYING, SqlStorage
-from rung.storage.stored import count, pages, row_of
+from rung.storage.stored import count, pages, row_of, sound_events
 from rung.study.audit import audit
 from rung.study.checkpoint_places import resolved
 from rung.study.writer import summary_of
-from rung.trials.codec import decode
+from rung.trials.codec import UNSOUND, decode
 from rung.trials.events import StudyCreated
 from rung.trials.history import History
 
@@ -31,8 +33,7 @@ if TYPE_CHECKING:
 _BATCH: Final = (
     512  # events of which one append consists at most: a summary is written before they are folded
 )
-_UNSOUND: Final = (RungError, LookupError, ValueError, TypeError, AssertionError, ArithmeticError)
-"""What folding events raises that do not follow from each other."""
+_UNSOUND: Final = (RungError, *UNSOUND)
 
 
 class Checked(msgspec.Struct):
@@ -61,9 +62,29 @@ def check_study(storage: SqlStorage, row: StudyRow, *, decisions: bool = True) -
             _look_for_checkpoints(storage, history, row, found)
             if decisions:
                 _derive(events, found)
+    except StorageError as error:
+        found.differs.append(str(error))
     except _UNSOUND as error:
         found.differs.append(f"the log cannot be replayed ({type(error).__name__}: {error})")
     return found
+
+
+def sound_part(storage: SqlStorage, row: StudyRow) -> Part | None:
+    """What a log has before its first damage; None if it has none."""
+    stored = row_of(storage, row.key)
+    assert stored is not None
+    history = History()
+    try:
+        for event in sound_events(storage, stored):
+            history.fold(event)
+    except _UNSOUND as error:
+        if history.length == 0:
+            raise StorageError(f"nothing lies before the damage of study {row.name!r}") from error
+    else:
+        return None
+    sound = islice(sound_events(storage, stored), history.length)  # once more: that event was half folded
+    whole = History().fold_all(sound)
+    return Part(whole.length, summary_of(whole, "interrupted", row.summary.updated))
 
 
 def _events(storage: SqlStorage, row: StudyRow, found: Checked) -> Iterator[Event]:
@@ -81,13 +102,20 @@ def _events(storage: SqlStorage, row: StudyRow, found: Checked) -> Iterator[Even
             if number != found.events:
                 found.differs.append(f"event {found.events} is missing: the next one is number {number}")
                 return
-            event = decode(body)
+            event = _event(number, body)
             if (kind, trial) != (KINDS[type(event)], getattr(event, "trial", None)):
                 found.differs.append(
                     f"event {number} is filed as kind {kind} of trial {trial}, and is {event!r}"
                 )
             found.events += 1
             yield event
+
+
+def _event(number: int, body: bytes) -> Event:
+    try:
+        return decode(body)
+    except StorageError as error:
+        raise StorageError(f"event {number} cannot be read ({error.__cause__ or error})") from error
 
 
 def _fold(events: Sequence[Event], row: StudyRow, found: Checked) -> History:

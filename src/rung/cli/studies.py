@@ -131,7 +131,7 @@ def delete(
 ) -> None:
     """Delete a study, its log, its checkpoints and its workers' logs."""
     from rung.cli.store import reading
-    from rung.errors import UserError
+    from rung.errors import StorageError, UserError
     from rung.study.checkpoint_places import clear, places_of
 
     with reading(storage) as store:
@@ -143,7 +143,11 @@ def delete(
                 f"Delete {name} with its {study.summary.trials} trials and all checkpoints?", abort=True
             )
         ours = study is not None and client_of(store) is None  # a service clears up after its own
-        places = places_of(store.read(name)) if ours else ()
+        places: tuple[str, ...] = ()
+        try:
+            places = places_of(store.read(name)) if ours else ()
+        except StorageError as error:  # a damaged log must not stay for ever
+            output.say(f"checkpoints that lie elsewhere, if there are any, are not deleted: {error}")
         store.delete(name)
     output.say(f"{name} is deleted")
     for place in places:

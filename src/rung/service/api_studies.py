@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from rung.errors import MissingError
+from rung.errors import MissingError, StorageError
 from rung.service import checkpoint_urls
 from rung.service.access import Principal, Role, needs
 from rung.service.context import Context, context_of, own
@@ -103,7 +104,9 @@ def change(name: str, change: StudyChange, who: Member, here: Here) -> dict[str,
 @router.delete("/{name}", status_code=204, summary="Remove a study, its log and its files.")
 def delete(name: str, who: Member, here: Here) -> None:
     own(here, name, who)
-    places = places_of(here.hub.storage.read(name))
+    places: tuple[str, ...] = ()
+    with suppress(StorageError):  # a damaged log must not stay for ever; what lies elsewhere is left
+        places = places_of(here.hub.storage.read(name))
     here.hub.delete(name)
     checkpoint_urls.cleared(name, places)
 

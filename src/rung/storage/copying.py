@@ -20,12 +20,19 @@ from rung.storage.names import taken
 from rung.storage.schema import requests as request_table
 from rung.storage.sql import COPYING, SqlStorage
 from rung.storage.sql_log import SqlLog
-from rung.storage.stored import count, pages, row_of
+from rung.storage.stored import count, pages, row_of, sound_events
 
 Told = Callable[[int], None]
 """Called with the number of events, or bytes of files, that arrived since the last call."""
 
 _COLUMNS: Final = ("request", "data", "time", "seq")
+
+
+class Part(NamedTuple):
+    """What a damaged log has before the damage, and what a list says of a study that has that much."""
+
+    events: int
+    summary: Summary
 
 
 class Copied(NamedTuple):
@@ -42,17 +49,25 @@ class Copied(NamedTuple):
         return bool(self.events or self.requests or self.files.copied)
 
 
-def copy_study(source: SqlStorage, target: SqlStorage, key: str, told: Told = lambda _: None) -> Copied:
+def copy_study(
+    source: SqlStorage,
+    target: SqlStorage,
+    key: str,
+    told: Told = lambda _: None,
+    part: Part | None = None,
+) -> Copied:
     """Bring the copy of a study up to what it is now.
 
     Args:
         key: the study's, in `source`.
         told: called with each number of events that arrived.
+        part: only this much of it, where the rest is damaged.
 
     Raises:
         StudyError: `target` has another study of this name, or a copy that went on by itself.
         LeaseError: somebody writes the copy.
-        StorageError: something cannot be read or written, or did not arrive as it was sent.
+        StorageError: something cannot be read or written, or did not arrive as it was sent; the log is
+            damaged.
     """
     row = row_of(source, key)
     if row is None:
@@ -61,24 +76,34 @@ def copy_study(source: SqlStorage, target: SqlStorage, key: str, told: Told = la
         raise StudyError(
             f"study {row.name!r} in {source.url} is itself the beginning of a copy: complete it first"
         )
-    begun = _beginning(source, row, target)
+    stop, summary = part or Part(row.events, _summary(row))
+    begun = _beginning(source, row, target, stop)
+    if part is None:
+        _look_for_damage(source, target, row)
     log = target.open_copy(begun) if begun else _create(row, target)
     try:
         copy = row_of(target, key)
         assert copy is not None
-        arrived = _events(source, row, log, copy.events, told)
+        arrived = _events(source, row, log, (copy.events, stop), told)
         requests = target.db.write(
             lambda connection: _requests(_open_requests(source, row), connection, copy.id)
         )
         files = copy_tree(source.db.files / key, target.db.files / key)
-        log.append_copied([], _summary(row))
+        log.append_copied([], summary)
     finally:
         log.close()
-    if (there := count(target, copy.id)) != row.events:
+    if (there := count(target, copy.id)) != stop:
         raise StorageError(
-            f"study {copy.name!r}: {there} of {row.events} events are in {target.url}: copy it again"
+            f"study {copy.name!r}: {there} of {stop} events are in {target.url}: copy it again"
         )
-    return Copied(copy.name, arrived, requests, files, row.events)
+    return Copied(copy.name, arrived, requests, files, stop)
+
+
+def _look_for_damage(source: SqlStorage, target: SqlStorage, row: Row[Any]) -> None:
+    """Refuse a log that cannot be read, before any of it is written."""
+    copy = row_of(target, row.key)
+    for _ in sound_events(source, row, 0 if copy is None else copy.events):
+        pass
 
 
 def _create(row: Row[Any], target: SqlStorage) -> SqlLog:
@@ -87,7 +112,7 @@ def _create(row: Row[Any], target: SqlStorage) -> SqlLog:
     return target.create(row.name, [], _summary(row, COPYING), key=row.key)
 
 
-def _beginning(source: SqlStorage, row: Row[Any], target: SqlStorage) -> str | None:
+def _beginning(source: SqlStorage, row: Row[Any], target: SqlStorage, stop: int) -> str | None:
     """What the copy that is there is called; None if there is none.
 
     Raises:
@@ -96,6 +121,11 @@ def _beginning(source: SqlStorage, row: Row[Any], target: SqlStorage) -> str | N
     copy = row_of(target, row.key)
     if copy is None:
         return None
+    if stop < copy.events <= row.events:
+        raise StudyError(
+            f"study {copy.name!r} in {target.url} has {copy.events} events, {stop} lie before the damage: "
+            "go on with the copy"
+        )
     same = copy.events <= row.events and all(
         ours == theirs
         for ours, theirs in zip(
@@ -110,10 +140,11 @@ def _beginning(source: SqlStorage, row: Row[Any], target: SqlStorage) -> str | N
     return str(copy.name)
 
 
-def _events(source: SqlStorage, row: Row[Any], log: SqlLog, start: int, told: Told) -> int:
+def _events(source: SqlStorage, row: Row[Any], log: SqlLog, between: tuple[int, int], told: Told) -> int:
     """Append what the copy has not yet, page by page; returns how many events that were."""
+    start, stop = between
     summary, expected = _summary(row, COPYING), start
-    for page in pages(source, row.id, start, row.events):
+    for page in pages(source, row.id, start, stop):
         for number, _ in page:
             if number != expected:
                 raise StorageError(

@@ -124,8 +124,8 @@ class Database(Protocol):
     def now(self) -> ColumnElement[float]:
         """Seconds since the epoch by the clock that judges leases."""
 
-    def bodies(self, study: int, start: int, most: int) -> Sequence[bytes]:
-        """At most so many events, encoded, from number `start` on, in order."""
+    def bodies(self, study: int, start: int, most: int) -> Sequence[tuple[int, bytes]]:
+        """At most so many events, encoded, from number `start` on, in order, each behind its number."""
 
     def channel(self, study: str) -> Channel:
         """For a log of the study of this name."""

@@ -30,7 +30,9 @@ from rung.storage.schema import events as event_table
 
 _PAUSES: Final = (0.05, 1.0)  # seconds before the first try anew, and at most before any
 _POOL: Final = {"pool_size": 4, "max_overflow": 12, "pool_timeout": 60.0, "pool_use_lifo": True}
-_READ: Final = f"SELECT body FROM {event_table.name} WHERE study_id = %s AND seq >= %s ORDER BY seq LIMIT %s"
+_READ: Final = (
+    f"SELECT seq, body FROM {event_table.name} WHERE study_id = %s AND seq >= %s ORDER BY seq LIMIT %s"
+)
 _ON_CONNECT: Final = """
 SELECT set_config('search_path', quote_ident(%s), false),
        set_config('idle_in_transaction_session_timeout', '60s', false),
@@ -112,9 +114,8 @@ class PostgresDatabase:
     def now(self) -> ColumnElement[float]:
         return literal_column(NOW)
 
-    def bodies(self, study: int, start: int, most: int) -> Sequence[bytes]:
-        rows = self.patiently(lambda one: run(one, _READ, (study, start, most), binary=True).fetchall())
-        return [row[0] for row in rows]
+    def bodies(self, study: int, start: int, most: int) -> Sequence[tuple[int, bytes]]:
+        return self.patiently(lambda one: run(one, _READ, (study, start, most), binary=True).fetchall())
 
     def channel(self, study: str) -> PostgresChannel:
         return PostgresChannel(self, study)

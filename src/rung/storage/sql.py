@@ -119,7 +119,7 @@ class SqlStorage:
     # -- for everybody --------------------------------------------------------------------------------
 
     def read(self, name: str, start: int = 0) -> Iterator[Event]:
-        return read_events(self.db, self._known(name).id, start)
+        return read_events(self.db, self._known(name), start)
 
     def list(self, limit: int | None = None) -> Sequence[StudyRow]:
         """All studies, newest first; at most `limit`."""

@@ -88,7 +88,8 @@ class SqlLog:
             self._renewed = now
 
     def read(self, start: int = 0) -> Iterator[Event]:
-        return read_events(self._db, self._lease.study, start)
+        row = self._db.read(self._look)  # not by the channel: also once it is closed
+        return iter(()) if row is None else read_events(self._db, row, start)
 
     def requests(self) -> list[Request]:
         self._usable()
@@ -132,10 +133,10 @@ class SqlLog:
             raise StorageError(f"study {name!r} was opened before this process was forked: open it here")
 
     def _row(self) -> Row[Any] | None:
-        def look(connection: Connection) -> Row[Any] | None:
-            return connection.execute(select(studies).where(studies.c.id == self._lease.study)).one_or_none()
+        return self._channel.read(self._look)
 
-        return self._channel.read(look)
+    def _look(self, connection: Connection) -> Row[Any] | None:
+        return connection.execute(select(studies).where(studies.c.id == self._lease.study)).one_or_none()
 
     def _count(self) -> int:
         row = self._row()

@@ -25,7 +25,9 @@ from rung.storage.database import T
 from rung.storage.schema import events as event_table
 from rung.storage.sqlite_channel import SqliteChannel
 
-_READ: Final = f"SELECT body FROM {event_table.name} WHERE study_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
+_READ: Final = (
+    f"SELECT seq, body FROM {event_table.name} WHERE study_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
+)
 CHECKPOINT_PAGES: Final = 1000  # the writer moves the WAL into the database when it has this many pages
 _PAUSE = 0.02  # seconds between two tries to get a lock that SQLite does not wait for itself
 
@@ -91,9 +93,9 @@ class SqliteDatabase:
         with self.writing() as connection:
             return work(connection)
 
-    def bodies(self, study: int, start: int, most: int) -> Sequence[bytes]:
+    def bodies(self, study: int, start: int, most: int) -> Sequence[tuple[int, bytes]]:
         with self.reading() as connection:
-            return connection.exec_driver_sql(_READ, (study, start, most)).scalars().all()
+            return [(row[0], row[1]) for row in connection.exec_driver_sql(_READ, (study, start, most))]
 
     def channel(self, study: str) -> SqliteChannel:
         return SqliteChannel(self.reader(), self.writer(), self.clock, lambda: self.explained(study))

@@ -20,7 +20,7 @@ from rung.storage.reading import read_events, study_row
 from rung.storage.versions import VERSIONS
 from rung.trials.events import Event
 
-_BODIES: Final = "SELECT body FROM events WHERE study_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
+_BODIES: Final = "SELECT seq, body FROM events WHERE study_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
 
 
 def sqlite_reader(path: Path) -> SqliteReader | None:
@@ -75,11 +75,11 @@ class SqliteReader:
         return None if row is None else study_row(row, lease.this_process(row.now), _is_live)
 
     def read(self, name: str, start: int = 0) -> Iterator[Event]:
-        return read_events(self, self._known(name).id, start)
+        return read_events(self, self._known(name), start)
 
-    def bodies(self, study: int, start: int, most: int) -> Sequence[bytes]:
+    def bodies(self, study: int, start: int, most: int) -> Sequence[tuple[int, bytes]]:
         with self._explained(), closing(self._connection.execute(_BODIES, (study, start, most))) as found:
-            return [body for (body,) in found]
+            return found.fetchall()
 
     def folder(self, name: str) -> Path:
         return self._path.with_name(f"{self._path.name}.files") / str(self._known(name).key)

@@ -15,6 +15,7 @@ from rung.storage.base import Storage, Summary
 from rung.study.settings import Settings, make_identity
 from rung.study.writer import Writer
 from rung.trials import events as ev
+from rung.trials.codec import damaged
 from rung.trials.events import Identity
 
 Place = str | os.PathLike[str] | Storage
@@ -83,9 +84,11 @@ def stored_identity(storage: Storage, name: str) -> Identity:
 
     Raises:
         StudyError: there is none of this name.
+        StorageError: its log is damaged.
     """
-    first = next(iter(storage.read(name)))
-    assert isinstance(first, ev.StudyCreated)
+    first = next(iter(storage.read(name)), None)
+    if not isinstance(first, ev.StudyCreated):
+        raise damaged(f"study {name!r} does not begin with its creation")
     return first.identity
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Final, cast
 
 import msgspec
 
@@ -16,6 +16,10 @@ _list_decoder = msgspec.msgpack.Decoder(list[AnyEvent])
 
 encode = _encoder.encode
 """encode(event) -> bytes"""
+
+
+UNSOUND: Final = (LookupError, ValueError, TypeError, AttributeError, AssertionError, ArithmeticError)
+"""What folding events raises that do not follow from each other."""
 
 
 def decode(data: bytes) -> Event:
@@ -47,6 +51,14 @@ def decode_all(count: int, data: bytes | bytearray) -> list[Event]:
         return cast("list[Event]", _list_decoder.decode(b"\xdd" + count.to_bytes(4, "big") + data))
     except msgspec.DecodeError as error:
         raise _unreadable(error) from error
+
+
+def damaged(what: str) -> StorageError:
+    """The error of a log that is not as it was written; `what` says how, and where if that is known."""
+    return StorageError(
+        f"{what}: the log is damaged. Go on with a copy of it, or keep what lies before the damage: "
+        "`rung storage check` shows where it is, `rung storage copy --until-damage` copies up to there"
+    )
 
 
 def _unreadable(error: msgspec.DecodeError) -> StorageError:

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any
 
 from rung.space.values import Values
 from rung.trials import events as ev
+from rung.trials.codec import UNSOUND, damaged
 from rung.trials.events import Event, Identity, JobStarted, Limits, Origin
 from rung.trials.folding import HANDLERS
 from rung.trials.running import BEHIND as BEHIND
@@ -201,9 +202,17 @@ class History:
         self.length += 1
 
     def fold_all(self, events: Iterable[Event]) -> History:
-        """Take many events in, and return this history."""
+        """Take many events in, and return this history.
+
+        Raises:
+            StorageError: they do not follow from each other, as events of a damaged log.
+        """
         for event in events:
-            self.fold(event)
+            try:
+                self.fold(event)
+            except UNSOUND as error:
+                what = f"event {self.length} does not follow from those before it"
+                raise damaged(f"{what} ({type(error).__name__}: {error})") from error
         return self
 
     def digest_of(self, job: JobStarted) -> str:
