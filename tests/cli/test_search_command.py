@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,8 @@ from typer.testing import CliRunner
 from rung.cli.app import app
 from rung.cli.search_order import Order
 from rung.cli.search_run import reproduces
+from rung.nas.genotype import Genotype
+from rung.nas.images import ImageTask
 from rung.nas.result import SearchResult
 
 torch.set_num_threads(1)
@@ -108,9 +112,44 @@ def test_a_comparison_goes_on_where_it_was(here: Path) -> None:
     assert rung(*words, "--picture", "compare.png").exit_code == 2
 
 
+def test_complete_networks_are_searched_compared_and_gone_on_with(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def train(self: ImageTask, genotype: Genotype, recipe: Any, **_: Any) -> Any:
+        return SimpleNamespace(
+            loss=1.0, accuracy=zlib.crc32(genotype.to_text().encode()) % 100 / 100, epochs=2
+        )
+
+    monkeypatch.setattr(ImageTask, "train", train)
+    words = ["--data", "two.npz", "--space", "tiny", "--networks", "5", "--epochs", "1"]
+    small = ["--set", "retrain_channels=4", "--set", "retrain_batch=8"]
+    done = rung("--strategy", "evolution", *words, *small, "--study", "s")
+    assert done.exit_code == 0, done.output
+    assert "network 5/5, held-out accuracy" in done.stderr
+    result = SearchResult.read(here / "cell.json")
+    assert (result.strategy, len(result.tried)) == ("evolution", 5)
+    assert "All 5 networks" in (here / "search.html").read_text()
+    again = CliRunner().invoke(app, ["resume", "s"])
+    assert again.exit_code == 0, again.output
+    assert SearchResult.read(here / "cell.json").genotype == result.genotype
+    both = ["compare", *words, *small, "--strategies", "random_retraining,pnas", "--seeds", "1"]
+    compared = rung(*both, "--json")
+    assert compared.exit_code == 0, compared.output
+    lines = {line["strategy"]: line for line in json.loads(compared.stdout)}
+    assert lines["pnas"]["gap"] is None
+    assert "PNAS" in (here / "compare.svg").read_text()
+    for other, why in (
+        (["--strategies", "asap"], "it takes no number of networks"),
+        (["--strategies", "pnas", "--set", "beem=2"], "has no setting 'beem'"),
+    ):
+        refused = rung(*both, *other)
+        assert (refused.exit_code, why in refused.output) == (2, True), refused.output
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
+        (["--data", "two.npz", "--strategy", "pnas", "--executor", "ray"], "leave --executor out"),
         ([], "Usage"),
         (["--strategy", "asap"], "needs --data"),
         (["--data", "missing.npz"], "missing.npz"),

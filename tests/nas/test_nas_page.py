@@ -477,7 +477,7 @@ def test_scales_and_ticks() -> None:
 
 def test_charts_of_nothing() -> None:
     assert chart("t", "n", [curve("a", "#000", [(1, None), (2, NAN)])]) is None
-    assert chart("t", "n", [curve("a", "#000", [(1, 0.0), (2, 1.0)])], log=True) is None
+    assert chart("t", "n", [curve("a", "#000", [(1, 0.0), (2, 1.0)])], kind="log") is None
     constant = chart("t", "n", [curve("a", "#000", [(1, 2.0)])], [Level("half", 2.0)])
     assert constant is not None
     assert "nan" not in str(constant.drawing)
@@ -532,6 +532,6 @@ def test_numbers() -> None:
 
 @pytest.mark.parametrize(("low", "high", "says"), [(0.1, 0.1, "9.6%"), (0.2, 0.9, "40%"), (0.0, 1.0, "100%")])
 def test_ticks_of_shares(low: float, high: float, says: str) -> None:
-    drawn = chart("t", "n", [curve("a", "#000", [(1, low), (2, high)])], share=True)
+    drawn = chart("t", "n", [curve("a", "#000", [(1, low), (2, high)])], kind="share")
     assert drawn is not None
     assert f">{says}<" in str(drawn.drawing)

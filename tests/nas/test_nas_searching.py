@@ -234,7 +234,7 @@ def test_out_of_memory_names_what_fits(pictures: Any, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"strategy": "dart"}, "unknown strategy 'dart': there are random, darts1"),
+        ({"strategy": "dart"}, "unknown strategy 'dart': did you mean 'darts'? there are random, darts1"),
         ({"space": "dartz"}, "unknown space 'dartz'"),
         ({"preset": "huge"}, "unknown preset 'huge': there are tiny, small, paper"),
         ({"cell": "gru"}, "unknown cell 'gru'"),

@@ -50,6 +50,6 @@ def table() -> list[Row]:
     for name, one in METHODS.items():
         rows.append(Row(name, "combination", f"{one.sampler} + {one.scheduler}: {one.line}", one.paper))
     rows += [Row(learner.name, "learner", learner.line, "") for learner in learners().values()]
-    for kind, strategies in (("search strategy", GRADIENT), ("search in Python", COMPLETE)):
-        rows += [Row(name, kind, one.line, one.paper) for name, one in strategies.items()]
+    strategies = {**GRADIENT, **COMPLETE}
+    rows += [Row(name, "search strategy", one.line, one.paper) for name, one in strategies.items()]
     return rows

@@ -21,6 +21,7 @@ from rung.cli.search_options import (
     Epochs,
     Flip,
     Limit,
+    Networks,
     Out,
     Preset,
     Report,
@@ -50,6 +51,7 @@ def search(  # noqa: PLR0913  # a door
     preset: Preset = "tiny",
     budget: Budget = None,
     epochs: Epochs = None,
+    networks: Networks = None,
     limit: Limit = None,
     cutout: Cutout = 0,
     crop: Crop = True,
@@ -69,7 +71,7 @@ def search(  # noqa: PLR0913  # a door
     study: StudyName = None,
     json: Json = False,
 ) -> None:
-    """Search a network's cell by gradient descent; with a command, draw, show or count what was found."""
+    """Search a network's cell; with a command, draw, show, count or train what was found."""
     given = dict(locals())  # first of all, so that it has the options and nothing else
     if context.invoked_subcommand is not None:
         _refuse_options(context)

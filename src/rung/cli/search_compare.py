@@ -18,6 +18,7 @@ from rung.cli.search_options import (
     Device,
     Epochs,
     Limit,
+    Networks,
     Preset,
     Size,
     SpaceName,
@@ -68,6 +69,7 @@ def compare(  # noqa: PLR0913  # a door
     space: SpaceName = None,
     preset: Preset = "tiny",
     epochs: Epochs = None,
+    networks: Networks = None,
     limit: Limit = None,
     cutout: Cutout = 0,
     size: Size = None,
@@ -93,9 +95,9 @@ def compare(  # noqa: PLR0913  # a door
 
     pairs = [setting(text) for text in settings or ()]
     check_owners(names, pairs)
-    shared = ("data", "cell", "preset", "epochs", "limit", "cutout", "size", "classes", "device")
+    shared = ("data", "cell", "preset", "epochs", "limit", "cutout", "size", "classes", "device", "networks")
     request = Request(space=space_named(space), **{name: given[name] for name in shared})
-    requests = {name: _checked(request, name, pairs) for name in names}
+    requests = {name: _checked(_counted(request, name, names), name, pairs) for name in names}
     rows = _rows(out)
     options = {name: options_of(own) for name, own in requests.items()}
     check_options(rows, names, options.__getitem__)
@@ -118,6 +120,16 @@ def _check_places(data: str, out: Path, picture: Path) -> None:
         raise UserError(f"--picture names a file that ends in .svg, not {picture}")
 
 
+def _counted(request: Request, strategy: str, names: Sequence[str]) -> Request:
+    """The request without a number of networks, where this strategy takes none and another one does."""
+    from dataclasses import replace
+
+    from rung.nas.complete_plan import is_complete
+
+    others = any(is_complete(name) for name in names)
+    return replace(request, networks=None) if others and not is_complete(strategy) else request
+
+
 def _checked(request: Request, strategy: str, pairs: Sequence[tuple[str, Any]]) -> Request:
     """The request for a strategy, once it is known that all settings can be used.
 
@@ -127,11 +139,15 @@ def _checked(request: Request, strategy: str, pairs: Sequence[tuple[str, Any]]) 
     from dataclasses import replace
 
     from rung.nas.comparing import settings_for
+    from rung.nas.complete_plan import checked, is_complete
     from rung.nas.planning import strategy_of
 
     own = replace(request, strategy=strategy, settings=settings_for(strategy, pairs))
     try:
-        strategy_of(own)
+        if is_complete(strategy):
+            checked(own)
+        else:
+            strategy_of(own)
     except UserError as error:
         if "has no setting" not in str(error):
             raise
@@ -160,20 +176,20 @@ def _rows(path: Path) -> list[Row]:
 def _search(requests: Mapping[str, Request], seeds: int, rows: list[Row], out: Path) -> None:
     from dataclasses import replace
 
-    from rung.cli.search_progress import SearchProgress
+    from rung.cli.search_run import searcher
     from rung.nas.comparing import compare as compared
     from rung.nas.comparing import options_of, runs
-    from rung.nas.searching import Search
 
     names = list(requests)
     waiting = runs(names, seeds, rows)
     output.say(f"{len(waiting)} searches, {len(rows)} rows in {out} already")
 
     def one(name: str, seed: int) -> SearchResult:
-        progress = SearchProgress(f"{name}, seed {seed}")
-        search = Search(replace(requests[name], seed=seed), "memory", None, progress)
+        request = replace(requests[name], seed=seed)
+        search, progress = searcher(request, f"{name}, seed {seed}", "memory", None)
         with progress.showing():
-            return search.run(progress.phase)
+            result: SearchResult = search.run(progress.phase)
+            return result
 
     for row in compared(names, seeds, one, tuple(rows), lambda name: options_of(requests[name])):
         rows.append(row)

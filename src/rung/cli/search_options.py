@@ -23,7 +23,9 @@ Strategy = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="asap, darts, darts1, snas, gdas, pc_darts, p_darts, darts_pt, fair or random (rung methods).",
+        help="Of a supernet: asap, darts, darts1, snas, gdas, pc_darts, p_darts, darts_pt, fair or random. "
+        "Each network trained on its own: evolution, reinforce, pnas, bananas (Bayesian) or "
+        "random_retraining. See rung methods.",
     ),
 ]
 CellKind = Annotated[str, typer.Option("--cell", metavar="cnn|rnn", help="Of pictures, or of text.")]
@@ -48,7 +50,21 @@ Budget = Annotated[
         show_default="as long as the preset takes",
     ),
 ]
-Epochs = Annotated[int | None, typer.Option(min=1, help="Of the search.", show_default="the preset's")]
+Epochs = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Of the search, or of each network trained on its own.", show_default="the preset's"
+    ),
+]
+Networks = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="How many are trained, where a strategy trains each network on its own.",
+        show_default="the preset's: 12, 40 or 200",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Settings = Annotated[
     list[str] | None,

@@ -33,6 +33,7 @@ class Order:
     preset: str = "tiny"
     budget: float | None = None
     epochs: int | None = None
+    networks: int | None = None
     seed: int = 0
     settings: tuple[tuple[str, Any], ...] = ()
     limit: int | None = None

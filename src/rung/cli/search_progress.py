@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rung.cli import output
 from rung.study.durations import spoken
@@ -13,6 +13,7 @@ from rung.study.durations import spoken
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from rung.nas.genotype import Genotype
     from rung.nas.loop import Plan, Record
 
 
@@ -79,6 +80,8 @@ class SearchProgress:
         from rich.table import Table
         from rich.text import Text
 
+        from rung.nas.genotype import Genotype
+
         record = self._record
         grid = Table.grid(padding=(0, 2))
         done = 0 if record is None else record.epoch
@@ -89,22 +92,7 @@ class SearchProgress:
         )
         if record is None:
             return Group(grid, Text(f"first epoch, {spoken(time.monotonic() - self._began)} so far"))
-        return Group(grid, Text(self._numbers(record)), *self._cells(record.genotype))
-
-    @staticmethod
-    def _cells(form: dict[str, Any]) -> list[RenderableType]:
-        from rich.text import Text
-
-        from rung.nas.genotype import Genotype
-
-        lines: list[RenderableType] = []
-        for name, cell in Genotype.from_dict(form).cells:
-            nodes = (
-                " + ".join(f"{operation}({source})" for operation, source in edges) for edges in cell.nodes
-            )
-            text = "; ".join(f"{cell.inputs + number}: {node}" for number, node in enumerate(nodes))
-            lines.append(Text.assemble((f"{name:>9}  ", "bold"), (text, "dim")))
-        return lines
+        return Group(grid, Text(self._numbers(record)), *cell_lines(Genotype.from_dict(record.genotype)))
 
     @contextmanager
     def showing(self) -> Iterator[None]:
@@ -118,3 +106,15 @@ class SearchProgress:
         with Live(self, console=self._console, refresh_per_second=4, transient=True):
             yield
         self._live = False
+
+
+def cell_lines(genotype: Genotype) -> list[RenderableType]:
+    """A genotype, a line a cell."""
+    from rich.text import Text
+
+    lines: list[RenderableType] = []
+    for name, cell in genotype.cells:
+        nodes = (" + ".join(f"{operation}({source})" for operation, source in edges) for edges in cell.nodes)
+        text = "; ".join(f"{cell.inputs + number}: {node}" for number, node in enumerate(nodes))
+        lines.append(Text.assemble((f"{name:>9}  ", "bold"), (text, "dim")))
+    return lines

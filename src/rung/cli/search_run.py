@@ -17,6 +17,8 @@ from rung.storage import shown
 from rung.study.durations import spoken
 
 if TYPE_CHECKING:
+    from rung.executors.setup import Engine
+    from rung.nas.planning import Request
     from rung.nas.result import SearchResult
 
 RECORD: Final = "command"  # the topic under which the log keeps what ran
@@ -29,45 +31,24 @@ def run(order: Order) -> None:
         UserError: something that was given cannot be used; nothing has been searched yet.
     """
     from rung.cli.exits import INTERRUPTED
-    from rung.cli.search_progress import SearchProgress
+    from rung.nas.complete import NothingTrained
     from rung.nas.devices import device_of, rank, together
-    from rung.nas.planning import Request
-    from rung.nas.searching import Search
 
     _check_places(order)
-    engine = order.engine
-    here = device_of("auto" if engine is not None else order.device)
-    request = Request(
-        data=order.data,
-        strategy=order.strategy,
-        cell=order.cell,
-        space=space_named(order.space),
-        preset=order.preset,
-        budget=order.budget,
-        epochs=order.epochs,
-        seed=order.seed,
-        settings=dict(order.settings),
-        limit=order.limit,
-        cutout=order.cutout,
-        crop=order.crop,
-        flip=order.flip,
-        size=order.size,
-        classes=order.classes,
-        device=here,
-        retrain=order.retrain,
-    )
-    progress = SearchProgress(f"{order.strategy} on {Path(order.data).name}")
+    here = device_of("auto" if order.engine is not None else order.device)
     with together(here):
         first = rank() == 0  # of several processes, the one that prints and writes
         if not first:
             output.volume.set(-1)
-        search = Search(
-            request, order.storage if first else "memory", order.study, progress, engine, order.device
-        )
+        search, progress = _prepared(order, here, first=first)
         search.keep(RECORD, {**dataclasses.asdict(order), "storage": shown(order.storage)})
         announce(order, search)
-        with progress.showing():
-            result = search.run(progress.phase)
+        try:
+            with progress.showing():
+                result = search.run(progress.phase)
+        except NothingTrained as error:
+            output.say(f"{error}; go on with: {command('resume', error.study, order.storage)}")
+            raise typer.Exit(INTERRUPTED) from error
     if not first:
         return
     write(order, result)
@@ -75,6 +56,51 @@ def run(order: Order) -> None:
     if result.interrupted:
         output.say(f"go on with: {command('resume', result.study or '', order.storage)}")
         raise typer.Exit(INTERRUPTED)
+
+
+def _prepared(order: Order, here: str, *, first: bool) -> tuple[Any, Any]:
+    """The search, and what shows it."""
+    from rung.nas.planning import Request
+
+    names = {field.name for field in dataclasses.fields(Request)} & {
+        f.name for f in dataclasses.fields(Order)
+    }
+    same = {name: getattr(order, name) for name in names - {"space", "settings", "device"}}
+    request = Request(**same, space=space_named(order.space), settings=dict(order.settings), device=here)
+    title = f"{order.strategy} on {Path(order.data).name}"
+    storage = order.storage if first else "memory"
+    return searcher(request, title, storage, order.study, order.engine, order.device)
+
+
+def searcher(  # a search, all that it needs
+    request: Request,
+    title: str,
+    storage: str,
+    study: str | None,
+    engine: Engine | None = None,
+    device: str = "auto",
+) -> tuple[Any, Any]:
+    """The search that was asked for, with a supernet or over complete networks, and what shows it.
+
+    Raises:
+        UserError: the request cannot be met.
+    """
+    from rung.cli.search_networks import NetworksProgress
+    from rung.cli.search_progress import SearchProgress
+    from rung.errors import UserError
+    from rung.nas.complete import CompleteSearch
+    from rung.nas.complete_plan import is_complete
+    from rung.nas.searching import Search
+
+    if not is_complete(request.strategy):
+        epochs = SearchProgress(title)
+        return Search(request, storage, study, epochs, engine, device), epochs
+    if engine is not None:
+        raise UserError(
+            f"strategy {request.strategy!r} trains its networks in this process: leave --executor out"
+        )
+    networks = NetworksProgress(title)
+    return CompleteSearch(request, storage, study, networks), networks
 
 
 def resume_search(name: str, storage: str) -> None:
@@ -118,20 +144,27 @@ def space_named(text: str | None) -> Any:
 
 def announce(order: Order, search: Any) -> None:
     """Say what will be done."""
+    from rung.cli.search_networks import announced
+
     if output.quiet():
         return
     prepared = search.prepared
     plan = prepared.plan
-    recipe = plan.recipe
     output.say(f"data      {prepared.data}: {plan.task.spoken}")
-    output.say(
-        f"search    {plan.strategy.name} in space {plan.space.name}, seed {plan.seed}: "
-        f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)} of {plan.task.steps} steps, "
-        f"{_width(recipe)}"
-    )
-    output.say(f"preset    {order.preset}: {recipe.text}")
+    output.say(f"search    {announced(plan) if hasattr(plan, 'networks') else _announced(plan)}")
+    if not hasattr(plan, "networks"):
+        output.say(f"preset    {order.preset}: {plan.recipe.text}")
     for note in prepared.notes:
         output.say(f"note      {note}")
+
+
+def _announced(plan: Any) -> str:
+    """What will be searched with a supernet, in a line."""
+    recipe = plan.recipe
+    return (
+        f"{plan.strategy.name} in space {plan.space.name}, seed {plan.seed}: "
+        f"{recipe.epochs} epoch{'s' * (recipe.epochs != 1)} of {plan.task.steps} steps, {_width(recipe)}"
+    )
 
 
 def _width(recipe: Any) -> str:
@@ -186,24 +219,27 @@ def tell(order: Order, result: SearchResult) -> None:
 
 def figures(result: SearchResult) -> Any:
     """The table of a search's figures."""
-    table = output.grid("", "searched", "derived", "retrained", right=("searched", "derived", "retrained"))
+    from rung.cli.search_networks import rows_of
+
+    stages = tuple(name for name in _STAGES if name != "derived" or not result.tried)
+    table = output.grid("", *stages, right=stages)
     if result.perplexity:
-        table.add_row("perplexity", *(_number(result.perplexity.get(name), 1) for name in _STAGES))
+        table.add_row("perplexity", *(_number(result.perplexity.get(name), 1) for name in stages))
     else:
-        accuracy = result.accuracy
-        values = (accuracy.searched, accuracy.derived, accuracy.retrained)
+        values = (getattr(result.accuracy, name) for name in stages)
         table.add_row("held-out accuracy", *(_number(value, 4) for value in values))
-    gap = result.relaxation_gap
     cost = result.cost
     parts = [
-        "relaxation gap not defined"
-        if gap.outputs is None
-        else f"relaxation gap {gap.outputs:.6f} of outputs",
+        rows_of(result.tried) if result.tried else _gap(result.relaxation_gap.outputs),
         f"{result.parameters:,} parameters",
         f"{spoken(cost['seconds'])}, {cost['passes']:,} passes, {cost['images']:,} samples",
     ]
     table.caption, table.caption_justify = "; ".join(parts), "left"
     return table
+
+
+def _gap(outputs: float | None) -> str:
+    return "relaxation gap not defined" if outputs is None else f"relaxation gap {outputs:.6f} of outputs"
 
 
 _STAGES: Final = ("searched", "derived", "retrained")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,9 +19,14 @@ from rung.nas.devices import part
 from rung.nas.genotype import Genotype
 from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.recipe import Recipe
+from rung.nas.retraining_schedule import schedule_of
 from rung.nas.space import Space
 from rung.nas.supernet import Form, Supernet
 from rung.nas.task import Call, Mixed, Net, Scores
+
+if TYPE_CHECKING:
+    from rung.nas.retraining import Retrained
+    from rung.nas.retraining_epochs import Watch
 
 
 class ImageBatch(NamedTuple):
@@ -155,6 +161,43 @@ class ImageTask:
             device=str(self.device),
             table=self.table,
         )
+
+    def train(
+        self,
+        genotype: Genotype,
+        recipe: Recipe,
+        *,
+        seed: int,
+        out: Path,
+        resume: bool,
+        watch: Watch,
+    ) -> Retrained:
+        """Train a network on the weights' half for the preset's short time, and score it on the alphas' half.
+
+        Args:
+            seed: of the training; the halves are the search's.
+            out, resume, watch: see `rung.nas.retraining.retrain`.
+        """
+        from rung.nas.retraining import apart, retrain
+
+        return retrain(
+            genotype,
+            apart(self.pictures, self.seed),
+            schedule_of(recipe),
+            seed=seed,
+            device=str(self.device),
+            out=out,
+            resume=resume,
+            watch=watch,
+            table=self.table,
+        )
+
+    def training_seconds(self, genotype: Genotype, recipe: Recipe) -> float:
+        """What `train` takes here, by timing a few steps."""
+        from rung.nas.retraining import apart, training_seconds
+
+        pictures = apart(self.pictures, self.seed)
+        return training_seconds(genotype, pictures, schedule_of(recipe), str(self.device), self.table)
 
     def size(self, genotype: Genotype, recipe: Recipe) -> tuple[int, int | None]:
         """See `rung.nas.task.Task`."""

@@ -10,16 +10,17 @@ from typing import Any, NamedTuple
 from rung.nas.drawing import svg
 from rung.nas.genotype import Genotype
 from rung.nas.report.courses import charts, perplexity, skip_chart
+from rung.nas.report.networks import network_charts, network_rows
 from rung.nas.report.pruning import bands, pruning_words
 from rung.nas.report.rendering import rendered
 from rung.nas.report.series import Look, Series, final_weights, looks, series
 from rung.nas.report.words import (
     duration,
+    extent,
     gap_words,
     known,
     large,
     plain_words,
-    plural,
     score,
     scores,
     summary,
@@ -69,12 +70,14 @@ def _context(result: SearchResult, command: str | None) -> dict[str, Any]:
         "weighted": final_weights(result) is not None,
         "command": command,
         "notes": _notes(result),
-        "charts": charts(result),
+        "charts": network_charts(result) if result.tried else charts(result),
+        "networks": network_rows(result),
+        "priced": any(one["score"] != one["error"] for one in result.tried),
         "series": drawn,
         "keys": _keys(drawn),
         "pruned": pruning_words(result) if drawn else None,
         "bands": bands(drawn) if drawn and any(r["removed"] for r in result.records) else (),
-        "skips": skip_chart(result),
+        "skips": None if result.tried else skip_chart(result),
         "bars": _bars(result),
         "gap": gap_words(result),
         "cost": _cost(result),
@@ -101,9 +104,7 @@ def _facts(result: SearchResult) -> list[tuple[str, str]]:
     ]
     if result.multiply_adds is not None:
         facts.append(("multiply-adds", large(result.multiply_adds)))
-    facts.append(
-        ("searched for", f"{plural(len(result.records), 'epoch')}, {duration(result.cost.get('seconds'))}")
-    )
+    facts.append(("searched for", f"{extent(result)}, {duration(result.cost.get('seconds'))}"))
     return facts + ([("study", result.study)] if result.study else [])
 
 
@@ -153,6 +154,8 @@ def _passes(cost: Mapping[str, Any]) -> list[Bar]:
     parts = [("weights", cost.get("weight_passes")), ("alphas", cost.get("alpha_passes"))]
     counts = [(name, int(count)) for name, count in parts if count is not None and known(count)]
     total = sum(count for _, count in counts)
+    if any(count == total for _, count in counts):  # nothing divides
+        return []
     return [Bar(name, n / total, f"{name}: {n:,} passes, {n / total:.0%}") for name, n in counts if total]
 
 

@@ -49,6 +49,7 @@ class Request:
     flip: bool | None = None
     size: int | None = None
     classes: Any = None
+    networks: int | None = None
 
 
 class Prepared(NamedTuple):
@@ -83,12 +84,13 @@ def prepare(request: Request) -> Prepared:
             device_of(request.device),
         )
         return Prepared(Plan(words, space, strategy, recipe, request.seed), data, notes)
-    task, data, notes = _pictures(request, recipe, space)
+    task, data, notes = pictures_task(request, recipe, space)
     strategy = thrifty(strategy, thrift, space, *_sizes(task, recipe))
     return Prepared(Plan(task, space, strategy, recipe, request.seed), data, notes)
 
 
-def _pictures(request: Request, recipe: Recipe, space: Space) -> tuple[ImageTask, str, tuple[str, ...]]:
+def pictures_task(request: Request, recipe: Recipe, space: Space) -> tuple[ImageTask, str, tuple[str, ...]]:
+    """The task of a search for pictures, the data's name, and what a reader should know of it."""
     from rung.nas.data.augment import augmentation_of
     from rung.nas.data.pictures import Pictures
     from rung.nas.data.reading import read_pictures
@@ -185,6 +187,11 @@ def strategy_of(request: Request) -> tuple[Recipe, Strategy, Thrift]:
     from rung.nas.strategies.table import make
     from rung.nas.thrift import thrift_of
 
+    if request.networks is not None:
+        raise UserError(
+            f"strategy {request.strategy!r} trains one supernet, so it takes no number of networks: leave "
+            "--networks out, or take one such as evolution that trains each on its own"
+        )
     recipe, rest = recipe_of(request)
     thrift, settings = thrift_of({**recipe.settings(request.strategy), **rest})
     return recipe, make(request.strategy, settings, recipe.epochs), thrift

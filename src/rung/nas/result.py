@@ -27,7 +27,7 @@ class Accuracies:
     """Shares of held-out pictures classified rightly; None where it was not measured.
 
     Attributes:
-        searched: by the supernet.
+        searched: by the supernet; where each network was trained on its own, by the best as it was then.
         derived: by the derived network with the supernet's weights.
         retrained: by the derived network after the preset's short training from scratch.
     """
@@ -64,6 +64,7 @@ class SearchResult:
         settings: everything else that was set.
         notes: what a reader should know, in sentences.
         records: one an epoch, see `rung.nas.loop.Record`.
+        tried: where each network was trained on its own, one a network: see `rung.nas.complete_result.Tried`.
         study: its name.
         interrupted: whether it was stopped before its end.
     """
@@ -84,12 +85,14 @@ class SearchResult:
     settings: dict[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     records: tuple[dict[str, Any], ...] = ()
+    tried: tuple[dict[str, Any], ...] = ()
     study: str | None = None
     interrupted: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """The form of the cell file."""
-        return {**asdict(self), "genotype": self.genotype.to_dict(), "records": list(self.records)}
+        lists = {"records": list(self.records), "tried": list(self.tried)}
+        return {**asdict(self), "genotype": self.genotype.to_dict(), **lists}
 
     def save(self, path: str | Path) -> None:
         """Write the cell file: whole, or not at all.
@@ -114,6 +117,7 @@ class SearchResult:
                 Gap(**form["relaxation_gap"]),
             )
             form["notes"], form["records"] = tuple(form["notes"]), tuple(form["records"])
+            form["tried"] = tuple(form.get("tried", ()))
             return SearchResult(**form)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise SpaceError(f"{path} is no result of a search: {error}") from error

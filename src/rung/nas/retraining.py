@@ -21,7 +21,7 @@ from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.recipe import Recipe
-from rung.nas.retraining_budget import Budget, OutOfBudget, Probe, epochs_within
+from rung.nas.retraining_budget import Budget, OutOfBudget, Probe, epochs_within, measured
 from rung.nas.retraining_epochs import Job, Row, State, Watch, begin, one_epoch, score, train_step
 from rung.nas.retraining_schedule import Schedule, schedule_of
 from rung.nas.task import Scores
@@ -243,6 +243,16 @@ def _probe(job: Job) -> Probe:
     )
 
 
+def training_seconds(
+    genotype: Genotype, pictures: Pictures, schedule: Schedule, device: str, table: Mapping[str, Operation]
+) -> float:
+    """What a training takes here, by timing a few steps of one that is thrown away."""
+    with torch.random.fork_rng(devices=_gpus(device)):
+        job = Job(genotype, pictures, schedule, 0, device_of(device), table)
+        training, testing = measured(_probe(job))
+    return schedule.epochs * (training + testing / job.every)
+
+
 def _trained(job: Job, keeper: Keeper, budget: Budget | None, watch: Watch | None, log: Notes) -> Retrained:
     state = begin(job)
     keeper.load(job, state)
@@ -307,6 +317,13 @@ def _copied(net: nn.Module) -> dict[str, Tensor]:
     return {name: value.clone() for name, value in net.state_dict().items()}
 
 
+def apart(pictures: Pictures, seed: int) -> Pictures:
+    """The weights' half of a search's pictures to train on, and the alphas' half to be scored on."""
+    first, second = halves(pictures.y_train, seed)
+    x, y = pictures.x_train, pictures.y_train
+    return replace(pictures, x_train=x[first], y_train=y[first], x_test=x[second], y_test=y[second], notes=())
+
+
 def short_training(
     genotype: Genotype,
     pictures: Pictures,
@@ -328,11 +345,7 @@ def short_training(
     Returns:
         The scores, None where there was no time for one epoch; and what a reader should know, in sentences.
     """
-    first, second = halves(pictures.y_train, seed)
-    x, y = pictures.x_train, pictures.y_train
-    parts = replace(
-        pictures, x_train=x[first], y_train=y[first], x_test=x[second], y_test=y[second], notes=()
-    )
+    parts = apart(pictures, seed)
     if seconds is not None and seconds <= 0:
         return None, ["the budget left no time to train the derived network"]
     try:

@@ -15,6 +15,8 @@ from rung.executors.handle import Trial
 from rung.executors.setup import Engine
 from rung.nas.away import Away, Follower
 from rung.nas.checkpoint import load, save
+from rung.nas.complete import CompleteSearch
+from rung.nas.complete_plan import is_complete
 from rung.nas.devices import from_first, world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
 from rung.nas.outcome import open_points, outcome
@@ -59,9 +61,10 @@ def search(  # noqa: PLR0913  # a door
     classes: Any = None,
     device: str = "auto",
     retrain: bool = True,
+    networks: int | None = None,
     storage: Any = "memory",
     study: str | None = None,
-    watch: Watch | None = None,
+    watch: Callable[..., None] | None = None,
 ) -> SearchResult:
     """Search a cell.
 
@@ -69,12 +72,13 @@ def search(  # noqa: PLR0913  # a door
 
     Args:
         data: pictures as `rung.nas.data.reading.read_pictures` takes them, or a text for recurrent cells.
-        strategy: a name in `rung.nas.strategies.table.STRATEGIES`.
+        strategy: a name in `rung.nas.strategies.table.STRATEGIES`, or, with each network trained on its own,
+            in `rung.nas.discrete.table.DISCRETE`.
         cell: "cnn" or "rnn".
         space: a `Space` or the name of one in `SPACES`; "darts" for pictures, "recurrent" for text.
         preset: "tiny" (minutes), "small" (an hour) or "paper" (a GPU).
         budget: seconds, or text such as "2h": fewer epochs are planned where the preset's do not fit.
-        epochs: instead of the preset's.
+        epochs: instead of the preset's; of each network, where each is trained on its own.
         seed: of everything random.
         settings: of the strategy or of the recipe, by name, such as {"batch": 64, "T0": 1.6}.
         limit: of so many training pictures, instead of the preset's.
@@ -85,8 +89,10 @@ def search(  # noqa: PLR0913  # a door
         classes: use only these: names or positions, or a text such as "0-4".
         device: "cpu", "cuda", or "auto".
         retrain: whether the derived network is trained for a short time at the end.
+        networks: how many are trained, where each is trained on its own, instead of the preset's.
         storage, study: where its events and checkpoints are kept, and under which name.
-        watch: called after each epoch.
+        watch: called after each epoch, with its record and the plan; where each network is trained on its
+            own, with a `rung.nas.complete.Progress`.
 
     Returns:
         The result; of the epochs that were done, if it was interrupted.
@@ -114,7 +120,10 @@ def search(  # noqa: PLR0913  # a door
         flip,
         size,
         classes,
+        networks,
     )
+    if is_complete(strategy):
+        return CompleteSearch(request, storage, study, watch).run()
     return Search(request, storage, study, watch).run()
 
 

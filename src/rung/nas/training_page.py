@@ -180,7 +180,7 @@ def _picture_charts(rows: Iterable[Row]) -> tuple[Chart, ...]:
                 curve("training", _SOFT, points(lambda row: row.train_accuracy), "5 3"),
                 curve("test", _ACCENT, points(lambda row: row.accuracy)),
             ],
-            share=True,
+            kind="share",
         ),
         chart(
             "Loss",
@@ -195,7 +195,7 @@ def _picture_charts(rows: Iterable[Row]) -> tuple[Chart, ...]:
             "Dropped paths",
             "Probability with which a path is dropped for a picture.",
             [curve("probability", _WARM, points(lambda row: row.drop_path))] if dropped else [],
-            share=True,
+            kind="share",
         ),
     )
     return tuple(one for one in drawn if one)
@@ -274,7 +274,7 @@ def _text_charts(found: RetrainedText) -> tuple[Chart, ...]:
             "Perplexity",
             "Of the validation part after each epoch, on a logarithmic axis.",
             [curve("validation", _ACCENT, [(epoch.number, epoch.valid_perplexity) for epoch in epochs])],
-            log=True,
+            kind="log",
         ),
         chart(
             "Loss",

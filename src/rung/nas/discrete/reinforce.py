@@ -28,12 +28,12 @@ class Reinforce:
     The policy is a fold over the history, so that nothing is kept between suggestions.
 
     Attributes:
-        rate: of the logits, in units of the rewards' deviation.
-        decay: of the moving average of rewards.
+        policy_rate: of the logits, in units of the rewards' deviation.
+        baseline_decay: of the moving average of rewards.
     """
 
-    rate: float = 0.3
-    decay: float = 0.9
+    policy_rate: float = 0.3
+    baseline_decay: float = 0.9
 
     def suggest(self, space: Space, history: History, generator: torch.Generator) -> Genotype:
         """A sample of the policy after all of the history."""
@@ -57,9 +57,9 @@ class Reinforce:
             baseline = reward if baseline is None else baseline
             advantage = reward - baseline
             spread = abs(advantage) if spread is None else spread
-            spread = self.decay * spread + (1 - self.decay) * abs(advantage)
-            baseline = self.decay * baseline + (1 - self.decay) * reward
-            step = self.rate * float(np.clip(advantage / (spread + 1e-12), -3.0, 3.0))
+            spread = self.baseline_decay * spread + (1 - self.baseline_decay) * abs(advantage)
+            baseline = self.baseline_decay * baseline + (1 - self.baseline_decay) * reward
+            step = self.policy_rate * float(np.clip(advantage / (spread + 1e-12), -3.0, 3.0))
             _ascend(space, logits, choice_of(space, genotype), step)
         return logits
 

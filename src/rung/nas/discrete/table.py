@@ -1,11 +1,14 @@
-"""The discrete strategies by name."""
+"""The discrete strategies by name, and one from its name and settings."""
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping
+from dataclasses import fields
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
+from rung.errors import UserError
 from rung.nas.discrete.bananas import Bananas
 from rung.nas.discrete.evolution import Evolution
 from rung.nas.discrete.history import Suggests
@@ -22,3 +25,46 @@ DISCRETE: Final[Mapping[str, Suggests]] = MappingProxyType(
         "bananas": Bananas(),
     }
 )
+
+
+def fitted(name: str, settings: Mapping[str, Any], networks: int, nodes: int) -> dict[str, Any]:
+    """The settings, with what was not set fitted to so few networks: each strategy comes to its own.
+
+    Args:
+        networks: how many are trained in all.
+        nodes: of the largest cell.
+    """
+    third = max(networks // 3, 2)
+    own: dict[str, dict[str, Any]] = {
+        "evolution": {"population": min(Evolution.population, third)},
+        "bananas": {"first": min(Bananas.first, third)},
+        "pnas": {"beam": min(Pnas.beam, max(networks // (nodes + 1), 1))},
+    }
+    return {**own.get(name, {}), **settings}
+
+
+def make(name: str, settings: Mapping[str, Any] | None = None) -> Suggests:
+    """A strategy with these settings; those that are not given have their defaults.
+
+    Args:
+        name: in `DISCRETE`.
+        settings: its fields by name: whole numbers of at least 1, and shares above 0.
+
+    Raises:
+        UserError: there is no such setting, or a value is not of its kind.
+    """
+    kind: Any = type(DISCRETE[name])
+    hints = typing.get_type_hints(kind)
+    values = {}
+    for setting, value in (settings or {}).items():
+        if setting not in [field.name for field in fields(kind)]:
+            own = ", ".join(field.name for field in fields(kind)) or "none"
+            raise UserError(f"strategy {name!r} has no setting {setting!r}: it has {own}")
+        whole = hints[setting] is int
+        right = isinstance(value, int) if whole else isinstance(value, int | float)
+        if isinstance(value, bool) or not right or not (value >= 1 if whole else 0 < value < 1):
+            what = "a whole number of at least 1" if whole else "a number above 0 and below 1"
+            raise UserError(f"{setting} of strategy {name!r} is {what}, not {value!r}")
+        values[setting] = value if whole else float(value)
+    made: Suggests = kind(**values)
+    return made

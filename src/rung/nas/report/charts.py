@@ -1,10 +1,10 @@
-"""Curves over epochs as inline SVG, readable without a script."""
+"""Curves over epochs (or networks) as inline SVG, readable without a script."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -15,13 +15,17 @@ _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 12, 10, 36
 _DIGIT: Final = 6.8  # width of a letter of a tick
 
 
+Kind = Literal["plain", "log", "share", "whole"]
+
+
 class Curve(NamedTuple):
-    """A line of a chart: (epoch, value) points, those without a finite value left out."""
+    """A line of a chart: (epoch, value) points, those without a finite value left out; or points alone."""
 
     name: str
     colour: str
     points: tuple[tuple[int, float], ...]
     dash: str = ""
+    scattered: bool = False
 
 
 class Level(NamedTuple):
@@ -72,18 +76,18 @@ def chart(
     curves: Sequence[Curve],
     levels: Sequence[Level] = (),
     *,
-    log: bool = False,
-    share: bool = False,
-    whole: bool = False,
+    kind: Kind = "plain",
+    over: str = "epoch",
 ) -> Chart | None:
     """A chart of curves over epochs, None where no curve has a point.
 
     Args:
         levels: horizontal lines; they widen the axis.
-        log: a logarithmic axis; for positive values.
-        share: ticks in per cent.
-        whole: from zero, ticks in whole numbers.
+        kind: of the axis: "log" (for positive values), "share" (ticks in per cent), "whole" (from zero, ticks
+            in whole numbers), or "plain".
+        over: what is counted along the axis.
     """
+    log, whole = kind == "log", kind == "whole"
     drawn = tuple(one for one in curves if one.points)
     values = [y for one in drawn for _, y in one.points] + [level.value for level in levels]
     if not drawn or (log and min(values) <= 0):
@@ -92,15 +96,15 @@ def chart(
     marks = _log_ticks(low, high) if log else ticks(low, high)
     if whole:
         marks = [mark for mark in marks if mark == int(mark)]
-    texts = [f"{mark:.4g}" if not share else f"{100 * mark:.4g}%" for mark in marks]
+    texts = [f"{mark:.4g}" if kind != "share" else f"{100 * mark:.4g}%" for mark in marks]
     left = max(_LEFT, 18 + _DIGIT * max(map(len, texts), default=0))
     epochs = [x for one in drawn for x, _ in one.points]
     xs = Scale(min(epochs), max(epochs), left, WIDTH - _RIGHT)
     ys = Scale(low, high, HEIGHT - _BOTTOM, _TOP, log)
-    body = _axes(xs, ys, list(zip(marks, texts, strict=True)))
+    body = _axes(xs, ys, list(zip(marks, texts, strict=True)), over)
     body += "".join(_level(level, xs, ys) for level in levels)
     body += "".join(_line(one, xs, ys) for one in drawn)
-    return Chart(title, note, drawn, tuple(levels), _svg(body, title, xs, ys, share))
+    return Chart(title, note, drawn, tuple(levels), _svg(body, title, (xs, ys), kind == "share", over))
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -132,7 +136,7 @@ def _padded(low: float, high: float, log: bool, whole: bool) -> tuple[float, flo
     return low - (room if low - room >= 0 or low < 0 else low), high + room
 
 
-def _axes(xs: Scale, ys: Scale, marks: Sequence[tuple[float, str]]) -> str:
+def _axes(xs: Scale, ys: Scale, marks: Sequence[tuple[float, str]], over: str) -> str:
     lines = []
     for value, text in marks:
         y = ys.at(value)
@@ -143,7 +147,7 @@ def _axes(xs: Scale, ys: Scale, marks: Sequence[tuple[float, str]]) -> str:
         for value in dict.fromkeys(round(tick) for tick in ticks(xs.low, xs.high, 6))
     ]
     middle = (xs.start + xs.end) / 2
-    lines.append(f'<text x="{middle:g}" y="{HEIGHT - 3}" text-anchor="middle">epoch</text>')
+    lines.append(f'<text x="{middle:g}" y="{HEIGHT - 3}" text-anchor="middle">{over}</text>')
     return "".join(lines)
 
 
@@ -161,22 +165,24 @@ def _line(one: Curve, xs: Scale, ys: Scale) -> str:
     places = [f"{xs.at(x)},{ys.at(y)}" for x, y in one.points]
     dots = "".join(
         f'<circle cx="{place.split(",")[0]}" cy="{place.split(",")[1]}" r="2.6" fill="{one.colour}"/>'
-        for place in (places if len(places) <= 30 else [])
+        for place in (places if len(places) <= 30 or one.scattered else [])
     )
+    colour = "none" if one.scattered else one.colour
     dash = f' stroke-dasharray="{one.dash}"' if one.dash else ""
     return (
         f'<polyline points="{" ".join(places)}" data-n="{escape(one.name)}" fill="none" '
-        f'stroke="{one.colour}" stroke-width="2"{dash} stroke-linejoin="round"/>{dots}'
+        f'stroke="{colour}" stroke-width="2"{dash} stroke-linejoin="round"/>{dots}'
     )
 
 
-def _svg(body: str, title: str, xs: Scale, ys: Scale, share: bool) -> Markup:
+def _svg(body: str, title: str, scales: tuple[Scale, Scale], share: bool, over: str) -> Markup:
     from markupsafe import Markup, escape
 
+    xs, ys = scales
     numbers = (xs.low, xs.high, xs.start, xs.end, ys.low, ys.high, ys.start, ys.end)
     where = " ".join(f"{value:g}" for value in numbers)
     kind = "log" if ys.log else "share" if share else "plain"
     return Markup(  # numbers, and names that were escaped
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}" '
-        f'data-where="{where}" data-kind="{kind}">{body}</svg>'
+        f'data-where="{where}" data-kind="{kind}" data-over="{over}">{body}</svg>'
     )

@@ -36,14 +36,14 @@ def charts(result: SearchResult) -> list[Chart]:
         "Temperature",
         "Of the relaxation, on a logarithmic axis: the lower, the closer to a choice.",
         [curve("temperature", _WARM, _points(result, lambda r: r["temperature"]))],
-        log=True,
+        kind="log",
     )
     pruned = any(record["removed"] for record in result.records)
     left = chart(
         "Operations left",
         "Of all edges of all kinds of cells.",
         [curve("operations", _ACCENT, _points(result, lambda r: r["operations"]) if pruned else [])],
-        whole=True,
+        kind="whole",
     )
     own = _observed(result)
     return [one for one in (losses, _score_chart(result), temperature, left, *own) if one]
@@ -66,7 +66,7 @@ def skip_chart(result: SearchResult) -> dict[str, Any]:
         "In the cell that would have been derived after each epoch.",
         [curve("skip connections", KINDS["skip"].line, counts)],
         [Level("half of the edges", edges / 2, _WARM)],
-        whole=True,
+        kind="whole",
     )
     return {"words": words, "collapsed": collapsed, "chart": drawn}
 
@@ -82,10 +82,10 @@ def _score_chart(result: SearchResult) -> Chart | None:
     if result.perplexity:
         levels = [level for level in levels if level.value > 0]
         own = curve("searched", _ACCENT, _points(result, lambda r: perplexity(r["loss"])))
-        return chart("Perplexity", "Of held-out words, on a logarithmic axis.", [own], levels, log=True)
+        return chart("Perplexity", "Of held-out words, on a logarithmic axis.", [own], levels, kind="log")
     own = curve("searched", _ACCENT, _points(result, lambda r: r["accuracy"]))
     note = "Of held-out pictures: the supernet’s after each epoch; dotted, the derived network’s."
-    return chart("Accuracy", note, [own], levels, share=True)
+    return chart("Accuracy", note, [own], levels, kind="share")
 
 
 def _observed(result: SearchResult) -> list[Chart]:

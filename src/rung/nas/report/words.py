@@ -85,7 +85,8 @@ def scores(result: SearchResult) -> dict[str, float | None]:
     if result.perplexity:
         return {stage: result.perplexity.get(stage) for stage in STAGES}
     accuracy = result.accuracy
-    return {"searched": accuracy.searched, "derived": accuracy.derived, "retrained": accuracy.retrained}
+    found = {"searched": accuracy.searched, "derived": accuracy.derived, "retrained": accuracy.retrained}
+    return {stage: value for stage, value in found.items() if stage != "derived" or not result.tried}
 
 
 def score(result: SearchResult, value: float | None) -> str:
@@ -98,16 +99,16 @@ def summary(result: SearchResult) -> str:
     strategy = strategy_title(result.strategy)
     searched = (
         f"{strategy[:1].upper() + strategy[1:]} searched the space {result.space} on {result.data}, seed "
-        f"{result.seed}, for {plural(len(result.records), 'epoch')} ({_cost(result.cost)})"
+        f"{result.seed}, for {extent(result)} ({_cost(result.cost)})"
     )
     if result.perplexity:
         found, said = "its cell has a perplexity of held-out words of ", "{}"
     else:
         found, said = "its cell is right on ", "{} of held-out pictures"
     named = {
-        "searched": "as searched",
+        "searched": "as trained in the search" if result.tried else "as searched",
         "derived": "with copied weights",
-        "retrained": "after a short training from scratch",
+        "retrained": f"after {'another' if result.tried else 'a short'} training from scratch",
     }
     parts = [(score(result, v), named[stage]) for stage, v in scores(result).items() if known(v)]
     if not parts:
@@ -115,6 +116,13 @@ def summary(result: SearchResult) -> str:
     first = f"{said.format(parts[0][0])} {parts[0][1]}"
     rest = [f"{value} {when}" for value, when in parts[1:]]
     return f"{searched}; {found}{_listed([first, *rest])}, in a network of {result.parameters:,} parameters."
+
+
+def extent(result: SearchResult) -> str:
+    """How long it was searched: so many epochs, or networks."""
+    if result.tried:
+        return plural(len(result.tried), "network")
+    return plural(len(result.records), "epoch")
 
 
 def _cost(cost: Mapping[str, Any]) -> str:

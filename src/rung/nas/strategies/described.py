@@ -105,9 +105,10 @@ COMPLETE: Final[Mapping[str, Described]] = MappingProxyType(
         ),
     }
 )
-"""Over complete networks: by the names of `rung.nas.discrete.table.DISCRETE`."""
+"""Each network trained on its own: by the names of `--strategy` and `rung.nas.discrete.table.DISCRETE`."""
 
 
 def strategy_title(name: str) -> str:
     """As papers call it; a name that is not known is its own."""
-    return GRADIENT[name].title if name in GRADIENT else name
+    found = GRADIENT.get(name) or COMPLETE.get(name)
+    return found.title if found else name

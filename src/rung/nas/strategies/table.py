@@ -5,6 +5,7 @@ from __future__ import annotations
 import typing
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Any, Final, Literal
 
@@ -14,6 +15,7 @@ from rung.nas.strategies.asap import Asap
 from rung.nas.strategies.base import Strategy
 from rung.nas.strategies.darts import FirstOrder, SecondOrder
 from rung.nas.strategies.darts_pt import DartsPt
+from rung.nas.strategies.described import COMPLETE
 from rung.nas.strategies.eigenvalue import EarlyStop
 from rung.nas.strategies.fair import Fair
 from rung.nas.strategies.gdas import Gdas
@@ -69,7 +71,7 @@ def make(name: str, settings: Mapping[str, Any] | None = None, epochs: int | Non
         UserError: there is no such strategy or setting, or a value is of the wrong kind.
     """
     if name not in STRATEGIES:
-        raise UserError(f"unknown strategy {name!r}: there are {', '.join(STRATEGIES)}")
+        raise UserError(unknown(name))
     kind, given = STRATEGIES[name], dict(settings or {})
     hints = typing.get_type_hints(kind)
     own = {field.name: hints[field.name] for field in fields(kind) if field.name not in _FIXED}
@@ -86,6 +88,14 @@ def make(name: str, settings: Mapping[str, Any] | None = None, epochs: int | Non
     if epochs is not None and not _schedule(kind) & set(values):
         strategy = rescaled(strategy, epochs)
     return _remedied(strategy, {key: value for key, value in values.items() if key in remedies})
+
+
+def unknown(name: str) -> str:
+    """What to say of a strategy that there is not."""
+    names = [*STRATEGIES, *COMPLETE]
+    close = get_close_matches(str(name).lower(), names, 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown strategy {name!r}: {hint}there are {', '.join(names)}"
 
 
 def rescaled(strategy: Strategy, epochs: int) -> Strategy:

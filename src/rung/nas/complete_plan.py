@@ -1,0 +1,132 @@
+"""What a search over complete networks is made of: each network is trained on its own, and scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
+
+from rung.errors import UserError
+from rung.nas.choice import choice_of
+from rung.nas.costs import Costs
+from rung.nas.discrete.architectures import Architectures, Limit, form_of
+from rung.nas.discrete.table import fitted, make
+from rung.nas.genotype import Genotype
+from rung.nas.images import ImageTask
+from rung.nas.planning import Request, pictures_task, recipe_of, space_of
+from rung.nas.recipe import Recipe
+from rung.nas.space import Space
+from rung.nas.strategies.described import COMPLETE
+from rung.nas.strategies.selection import Limits, check_limits
+from rung.nas.thrift import Size, Thrift, costs_of, thrift_of
+
+NETWORKS: Final[Mapping[str, int]] = MappingProxyType({"tiny": 12, "small": 40, "paper": 200})
+"""By preset, how many are trained unless told."""
+
+_SETTINGS: Final = (
+    *("pictures", "rate"),
+    *("retrain_channels", "retrain_layers", "retrain_epochs", "retrain_batch", "retrain_drop_path"),
+)
+"""Of a recipe, those that a network trained from scratch knows."""
+
+
+class CompletePlan(NamedTuple):
+    """All that the result depends on.
+
+    Attributes:
+        networks: how many are trained.
+        settings: of the strategy; what was not given is fitted to the number of networks.
+        thrift: what of the cost counts.
+        costs: by operation, of a network as it is trained; None where nothing asks for them.
+    """
+
+    task: ImageTask
+    space: Space
+    strategy: str
+    settings: Mapping[str, Any]
+    recipe: Recipe
+    seed: int
+    networks: int
+    thrift: Thrift
+    costs: Costs | None
+
+    @property
+    def sampler(self) -> Architectures:
+        """What suggests the next architecture."""
+        limit = None
+        if self.costs is not None and self.thrift.most is not None:
+            edges = {name: tuple(map(tuple, table.tolist())) for name, table in self.costs.edges.items()}
+            limit = Limit(self.thrift.most, float(self.costs.rest), edges)
+        return Architectures(form_of(self.space), self.strategy, dict(self.settings), limit)
+
+    def price(self, genotype: Genotype) -> float:
+        """What is added to a network's error for its cost."""
+        if self.costs is None or not self.thrift.price:
+            return 0.0
+        return self.thrift.price * self.costs.of_chosen(choice_of(self.space, genotype)) / self.costs.whole
+
+
+class CompletePrepared(NamedTuple):
+    """A plan, the data's name, and what a reader should know of them, in sentences."""
+
+    plan: CompletePlan
+    data: str
+    notes: tuple[str, ...]
+
+
+def is_complete(strategy: str) -> bool:
+    """Whether it trains each network on its own."""
+    return strategy in COMPLETE
+
+
+def prepare_complete(request: Request) -> CompletePrepared:
+    """Read the data and put the plan together.
+
+    Raises:
+        UserError: something of it cannot be used.
+    """
+    recipe, thrift, settings = checked(request)
+    space = space_of(request.space or "darts")
+    task, data, notes = pictures_task(request, recipe, space)
+    height, _, channels = task.pictures.shape
+    size = Size(recipe.retrain_channels, recipe.retrain_layers, len(task.pictures.classes), height, channels)
+    costs = costs_of(thrift.resource, space, size, derived=True) if thrift.price or thrift.most else None
+    if costs is not None and thrift.most is not None:
+        check_limits(space, Limits(None, costs, thrift.most))
+    networks = request.networks or NETWORKS[request.preset]
+    settings = fitted(request.strategy, settings, networks, max(cell.nodes for cell in space.cells))
+    plan = CompletePlan(
+        task, space, request.strategy, settings, recipe, request.seed, networks, thrift, costs
+    )
+    return CompletePrepared(plan, data, notes)
+
+
+def checked(request: Request) -> tuple[Recipe, Thrift, dict[str, Any]]:
+    """The recipe with `epochs` as those of each network, what is asked of the cost, the strategy's settings.
+
+    Raises:
+        UserError: something is not known, of the wrong kind, or without effect here.
+    """
+    if request.cell != "cnn":
+        raise UserError(
+            f"strategy {request.strategy!r} trains complete networks for pictures: for --cell rnn take one "
+            "that trains a supernet, such as asap or darts1"
+        )
+    recipe, rest = recipe_of(replace(request, epochs=None))
+    of_supernets = set(request.settings) - set(rest) - set(_SETTINGS)
+    if of_supernets:
+        raise UserError(
+            f"{min(of_supernets)} is of supernets, and strategy {request.strategy!r} trains none: of its "
+            f"networks {', '.join(_SETTINGS)} can be set"
+        )
+    if request.epochs is not None:
+        recipe = replace(recipe, retrain_epochs=request.epochs)
+    thrift, settings = thrift_of(rest)
+    if thrift.resource == "latency" and (thrift.price or thrift.most is not None):
+        raise UserError(
+            "latency is measured anew each time, so that a search over complete networks could not go on as "
+            "it began: set resource to multiply_adds or parameters"
+        )
+    make(request.strategy, settings)
+    return recipe, thrift, settings

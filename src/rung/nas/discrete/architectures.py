@@ -1,0 +1,161 @@
+"""Architectures as configurations of a study, and the discrete strategies as its samplers.
+
+A configuration names, for each edge of each cell, the operation that the edge has, or `none` where the cell
+does not have the edge. What a strategy suggests is a function of the study's log alone, so that a search that
+is interrupted goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+import msgspec
+import torch
+
+from rung.nas.choice import allowed, choice_of
+from rung.nas.discrete.history import Scored
+from rung.nas.discrete.pnas import shortened
+from rung.nas.discrete.table import make
+from rung.nas.genotype import ZERO, Genotype
+from rung.nas.space import Cell, Space
+from rung.samplers.base import Request, Suggestion
+from rung.space.compiled import CompiledSpace
+from rung.space.domains import Categorical
+from rung.space.draws import Rng, key
+from rung.trials.events import Origin
+from rung.trials.history import History
+from rung.trials.states import TrialState
+
+_ATTEMPTS: Final = 50  # to find an architecture within a limit
+_WORST: Final = 1.0  # score of an architecture that could not be trained, where no other has a score
+
+
+@dataclass(frozen=True)
+class Limit:
+    """What an architecture may cost.
+
+    Attributes:
+        most: of the whole network.
+        rest: of all that stands on no edge.
+        edges: by cell, (E, O): of each operation.
+    """
+
+    most: float
+    rest: float
+    edges: Mapping[str, tuple[tuple[float, ...], ...]]
+
+    def admits(self, space: Space, genotype: Genotype) -> bool:
+        """Whether it costs no more."""
+        chosen = choice_of(space, genotype)
+        spent = sum(self.edges[name][edge][column] for name, kept in chosen.items() for edge, column in kept)
+        return self.rest + spent <= self.most
+
+
+@dataclass(frozen=True)
+class Architectures:
+    """The sampler of a search over complete networks.
+
+    Attributes:
+        space: of architectures, as `form_of` gives it.
+        strategy: a name in `rung.nas.discrete.table.DISCRETE`.
+        settings: its fields by name.
+        limit: what a network may cost, None for anything.
+    """
+
+    space: Mapping[str, Any]
+    strategy: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    limit: Limit | None = None
+
+    def suggest(
+        self, space: CompiledSpace, history: History, request: Request, rng: Rng
+    ) -> Suggestion | None:
+        """The architecture that the strategy would train next; None where fifty are all beyond the limit."""
+        where = space_of_form(self.space)
+        strategy, tried = make(self.strategy, self.settings), scored(where, history)
+        for attempt in range(_ATTEMPTS):
+            generator = torch.Generator().manual_seed(key(rng.seed, rng.number, attempt) >> 1)
+            genotype = strategy.suggest(where, tried, generator)
+            if self.limit is None or self.limit.admits(where, genotype):
+                values = space.from_mapping(configuration(where, genotype))
+                return Suggestion(values, Origin(self.strategy))
+        return None
+
+
+def form_of(space: Space) -> dict[str, Any]:
+    """A space as plain data; what its operations compute is left out, since no choice depends on it."""
+    cells = [asdict(cell) for cell in space.cells]
+    return {"name": space.name, "skeleton": space.skeleton, "cells": cells}
+
+
+def space_of_form(form: Mapping[str, Any]) -> Space:
+    """The inverse of `form_of`."""
+    return msgspec.convert(dict(form), Space)
+
+
+def parameters(space: Space) -> dict[str, Categorical]:
+    """The study's parameters: each edge's operation, by a name such as `normal_0_2`."""
+    return {
+        _name(cell, edge): Categorical((ZERO, *_operations(cell, edge)))
+        for cell in space.cells
+        for edge in range(len(cell.edges))
+        if _operations(cell, edge)
+    }
+
+
+def configuration(space: Space, genotype: Genotype) -> dict[str, str]:
+    """A genotype as a configuration."""
+    config = dict.fromkeys(parameters(space), ZERO)
+    for cell in space.cells:
+        for edge, column in choice_of(space, genotype)[cell.name]:
+            config[_name(cell, edge)] = cell.operations[column]
+    return config
+
+
+def genotype_of(space: Space, config: Mapping[str, Any]) -> Genotype:
+    """The inverse; of cells that have not yet grown to the whole space, with the nodes that they have."""
+    chosen = {
+        cell.name: tuple(
+            (edge, cell.operations.index(operation))
+            for edge in range(len(cell.edges))
+            if (operation := config.get(_name(cell, edge), ZERO)) != ZERO
+        )
+        for cell in space.cells
+    }
+    nodes = max(
+        space[name].edges[edge][1] - space[name].inputs + 1
+        for name, kept in chosen.items()
+        for edge, _ in kept
+    )
+    return shortened(space, nodes).genotype(chosen)
+
+
+def whole(space: Space, genotype: Genotype) -> bool:
+    """Whether its cells have all nodes of the space."""
+    return all(len(genotype[cell.name].nodes) == cell.nodes for cell in space.cells)
+
+
+def scored(space: Space, history: History) -> list[Scored]:
+    """What was trained, in order of number.
+
+    A network that could not be trained, or whose loss was not finite, counts as bad as the worst that could.
+    """
+    given: list[tuple[Genotype, float]] = []
+    for number, state in enumerate(history.states):
+        if state in (TrialState.COMPLETE, TrialState.FAILED, TrialState.INFEASIBLE):
+            score = history.latest[number] if state is TrialState.COMPLETE else math.inf
+            given.append((genotype_of(space, history.config(number)), score))
+    worst = max((score for _, score in given if math.isfinite(score)), default=_WORST)
+    return [Scored(genotype, score if math.isfinite(score) else worst) for genotype, score in given]
+
+
+def _operations(cell: Cell, edge: int) -> tuple[str, ...]:
+    return tuple(name for name, may in zip(cell.operations, allowed(cell)[edge], strict=True) if may)
+
+
+def _name(cell: Cell, edge: int) -> str:
+    source, target = cell.edges[edge]
+    return f"{cell.name}_{source}_{target}"

@@ -1,0 +1,228 @@
+"""Searches over complete networks: a trial is a network, and what is next is a function of the log."""
+
+from __future__ import annotations
+
+import os
+import signal
+import zlib
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rung.errors import UserError
+from rung.nas.complete import CompleteSearch, NothingTrained, Progress
+from rung.nas.discrete.architectures import configuration, genotype_of, parameters
+from rung.nas.discrete.history import explore
+from rung.nas.discrete.table import DISCRETE
+from rung.nas.genotype import Genotype
+from rung.nas.images import ImageTask
+from rung.nas.loop import Diverged
+from rung.nas.page import render_page
+from rung.nas.planning import Request
+from rung.nas.result import SearchResult
+from rung.nas.searching import search
+from rung.nas.space import SPACES
+from rung.nas.task import Scores
+from rung.space import compile_space
+from rung.storage import open_storage
+from rung.trials.history import History
+
+torch.set_num_threads(1)
+
+FEW = {"retrain_channels": 4, "retrain_layers": 3, "retrain_batch": 8, "retrain_epochs": 2}
+
+
+@pytest.fixture(scope="module")
+def pictures() -> Any:
+    """Two classes, told by which half of a picture is bright."""
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 100, (48, 8, 8), dtype=np.uint8), np.arange(48) % 2
+    x[y == 1, :, 4:] += 120
+    return x, y, x[:16], y[:16]
+
+
+def planted(genotype: Genotype) -> float:
+    """An accuracy from 0 to 1, as the genotype has it."""
+    return zlib.crc32(genotype.to_text().encode()) % 1000 / 1000
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[Genotype]:
+    """No network is trained: its accuracy is planted. What was asked to be trained, in order."""
+    asked: list[Genotype] = []
+
+    def train(self: ImageTask, genotype: Genotype, recipe: Any, **_: Any) -> Any:
+        asked.append(genotype)
+        return SimpleNamespace(loss=1.0, accuracy=planted(genotype), epochs=recipe.retrain_epochs)
+
+    def retrain(self: ImageTask, *_: Any) -> tuple[Scores, list[str]]:
+        return Scores(1.0, 0.25), []
+
+    monkeypatch.setattr(ImageTask, "train", train)
+    monkeypatch.setattr(ImageTask, "retrain", retrain)
+    return asked
+
+
+def found(pictures: Any, **more: Any) -> SearchResult:
+    given = {"strategy": "evolution", "space": "tiny", "settings": FEW, "networks": 9, **more}
+    return search(pictures, **given)
+
+
+def comparable(result: SearchResult) -> Any:
+    """Without what the clock says."""
+    tried = [{**one, "seconds": 0.0} for one in result.tried]
+    return result.genotype, result.accuracy, tried, {**result.cost, "seconds": 0.0}
+
+
+@pytest.mark.parametrize("name", sorted(DISCRETE))
+@pytest.mark.parametrize("space", ["s1", "nasbench201"])
+def test_a_genotype_is_a_configuration_and_back(name: str, space: str) -> None:
+    where = SPACES[space]
+    compiled = compile_space(parameters(where))
+    for genotype, _ in explore(DISCRETE[name], where, planted, 12, 0):
+        config = configuration(where, genotype)
+        compiled.from_mapping(config)
+        assert genotype_of(where, config) == genotype
+
+
+@pytest.mark.parametrize("name", sorted(DISCRETE))
+def test_the_best_network_is_found_and_trained_once_more(
+    name: str, pictures: Any, trained: list[Genotype], tmp_path: Any
+) -> None:
+    result = found(pictures, strategy=name, storage=str(tmp_path / "s.db"), study="s")
+    assert (result.strategy, len(result.tried)) == (name, 9)
+    assert trained == list(dict.fromkeys(trained))  # what comes again is known
+    assert trained == list(dict.fromkeys(Genotype.from_dict(one["genotype"]) for one in result.tried))
+    grown = [g for g in trained if all(len(cell.nodes) == 2 for _, cell in g.cells)]
+    assert result.genotype == max(grown, key=planted)
+    assert result.accuracy.searched == pytest.approx(planted(result.genotype))
+    assert (result.accuracy.derived, result.accuracy.retrained) == (None, 0.25)
+    assert result.cost["weight_passes"] == len(trained) * 2 * 3  # epochs of 24 pictures, 8 a step
+    assert result.cost["images"] == 8 * result.cost["weight_passes"]
+    page = render_page(result)
+    assert page.count("<summary>chosen</summary>") == 1
+    assert "the best, trained once more" in page
+    assert "relaxation gap" not in page
+    result.save(tmp_path / "cell.json")
+    assert SearchResult.read(tmp_path / "cell.json") == result
+
+
+@pytest.mark.parametrize("name", ["evolution", "pnas"])
+def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
+    name: str, pictures: Any, trained: list[Genotype], tmp_path: Any
+) -> None:
+    whole = found(pictures, strategy=name)
+
+    def stop(seen: Progress) -> None:
+        if seen.number == 5:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    kept = {"strategy": name, "storage": str(tmp_path / "s.db"), "study": "s"}
+    part = found(pictures, **kept, watch=stop)
+    assert part.interrupted
+    assert part.accuracy.retrained is None
+    assert 4 <= len(part.tried) < 9
+    del trained[:]
+    rest = found(pictures, **kept)
+    assert len(trained) <= 5
+    assert comparable(rest) == comparable(whole)
+
+
+def test_a_training_goes_on_in_the_middle(pictures: Any, tmp_path: Any) -> None:
+    settings = {**FEW, "retrain_epochs": 4}
+    whole = found(pictures, networks=2, settings=settings)
+    epochs: list[tuple[int, int]] = []
+
+    def stop(seen: Progress) -> None:
+        epochs.append((seen.number, seen.epoch))
+        if epochs == [(1, 1)]:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    kept = {"networks": 2, "settings": settings, "storage": str(tmp_path / "s.db"), "study": "s"}
+    with pytest.raises(NothingTrained, match="before the first network") as nothing:
+        found(pictures, **kept, watch=stop)
+    assert nothing.value.study == "s"
+    ended = epochs[-1][1]
+    assert ended < 4
+    rest = found(pictures, **kept, watch=stop)
+    assert epochs[epochs.index((1, ended)) + 1] == (1, ended + 1)  # not from its beginning
+    assert comparable(rest) == comparable(whole)
+    store = open_storage(str(tmp_path / "s.db"))
+    history = History().fold_all(list(store.read("s")))
+    assert [str(state) for state in history.states] == ["complete", "complete"]
+    store.close()
+    assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+def test_what_diverges_is_as_bad_as_the_worst(
+    pictures: Any, trained: list[Genotype], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ImageTask.train
+
+    def train(self: ImageTask, *given: Any, **more: Any) -> Any:
+        one = usual(self, *given, **more)
+        if len(trained) == 2:
+            raise Diverged("the training loss is nan in epoch 1, step 1")
+        return one
+
+    monkeypatch.setattr(ImageTask, "train", train)
+    result = found(pictures, networks=5)
+    assert [one["score"] is None for one in result.tried] == [False, True, False, False, False]
+    assert any("1 of 5 networks could not be trained: the training loss is nan" in n for n in result.notes)
+    assert "the training loss is nan" in render_page(result)
+    monkeypatch.setattr(ImageTask, "train", lambda *_, **__: (_ for _ in ()).throw(Diverged("it is nan")))
+    with pytest.raises(UserError, match="no network could be trained: 3 of 3 failed with: it is nan"):
+        found(pictures, networks=3)
+
+
+def test_cost_is_a_limit_or_a_price(pictures: Any, trained: list[Genotype]) -> None:
+    free = found(pictures, strategy="random_retraining")
+    sizes = sorted(one["parameters"] for one in free.tried)
+    most = sizes[2]
+    limit = {**FEW, "most": most, "resource": "parameters"}
+    limited = found(pictures, strategy="random_retraining", settings=limit)
+    assert all(one["parameters"] <= most for one in limited.tried)
+    priced = found(pictures, settings={**FEW, "price": 100.0, "resource": "parameters"})
+    assert priced.parameters == min(one["parameters"] for one in priced.tried)
+    assert all(one["score"] > one["error"] for one in priced.tried)
+    assert ">score</th>" in render_page(priced)
+
+
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [
+        ({"cell": "rnn"}, "for --cell rnn take one"),
+        ({"settings": {"channels": 8}}, "channels is of supernets"),
+        ({"settings": {"populaton": 8}}, "has no setting 'populaton': it has population, sample"),
+        (
+            {"settings": {"population": 0}},
+            "population of strategy 'evolution' is a whole number of at least 1",
+        ),
+        ({"settings": {"sample": 2.5}}, "whole number of at least 1, not 2.5"),
+        ({"strategy": "reinforce", "settings": {"baseline_decay": 1.5}}, "above 0 and below 1, not 1.5"),
+        ({"settings": {"resource": "latency", "most": 1.0}}, "latency is measured anew"),
+        ({"settings": {"most": 10}}, "no architecture"),
+        ({"strategy": "asap", "networks": 3, "settings": {}}, "it takes no number of networks"),
+        ({"budget": 0.01}, "a budget of 0.01 s is under the training of one network"),
+    ],
+)
+def test_bad_input_is_a_sentence(more: Any, why: str, pictures: Any) -> None:
+    with pytest.raises(UserError, match=why):
+        found(pictures, **more)
+
+
+def test_a_study_of_another_search_is_refused(pictures: Any, trained: list[Genotype], tmp_path: Any) -> None:
+    kept = {"storage": str(tmp_path / "s.db"), "study": "s"}
+    found(pictures, networks=2, **kept)
+    for other in ({"strategy": "pnas"}, {"space": "s2"}, {"settings": {**FEW, "retrain_channels": 8}}):
+        with pytest.raises(UserError, match="exists with other settings"):
+            found(pictures, **{"networks": 2, **other}, **kept)
+
+
+def test_several_processes_are_refused(pictures: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rung.nas.complete.world", lambda: 2)
+    with pytest.raises(UserError, match="start rung without torchrun"):
+        CompleteSearch(Request(pictures, strategy="evolution"), "memory", None)
