@@ -3,7 +3,7 @@
 VENV    ?= .venv
 BIN     := $(VENV)/bin
 PIP     := $(BIN)/python -m pip --disable-pip-version-check -qq
-DEV     := dev,bench,configspace,boost,excel,gp,mlflow,onnx,postgres,pretrained,ray,remote,service,shap,torch,viz
+DEV     := dev,bench,configspace,boost,excel,gp,mlflow,onnx,optuna,postgres,pretrained,ray,remote,service,shap,torch,viz
 PYTEST  ?= $(BIN)/python -m pytest
 
 # The first Python that is new enough and can make environments; say `make PYTHON=...` for another.

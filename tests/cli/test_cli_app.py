@@ -12,7 +12,7 @@ import rung as package
 from rung.cli.app import COMMANDS as PLACES
 
 COMMANDS = """
-audit check delete doctor enqueue evaluate explain export export-model extend fit fix importance
+audit check delete doctor enqueue evaluate explain export export-model extend fit fix import importance
 leaderboard list logs methods monitor note pause plan plot predict rename report resume search serve service
 show stop storage tell tune worker
 """

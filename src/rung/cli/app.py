@@ -74,6 +74,7 @@ COMMANDS: Final = {
     "methods": _Command("methods", "methods", _ABOUT),
     "doctor": _Command("doctor", "doctor", _ABOUT),
     "search": _Command("search", "group", _SEARCH),
+    "import": _Command("import_studies", "import_studies", _STUDIES),
     "storage": _Command("storage", "group", _STUDIES),
     "service": _Command("service", "group", _STUDIES),
 }

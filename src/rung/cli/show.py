@@ -144,7 +144,8 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
         facts.append(("best", said))
         facts.append(("", output.settings(records[trial].config)))
         if records[trial].attributes:
-            facts.append(("attributes", output.settings(records[trial].attributes)))
+            shown = {name: _short(value) for name, value in records[trial].attributes.items()}
+            facts.append(("attributes", output.settings(shown)))
     facts += _extras(study)
     why = failures(records, identity.metric)
     if why:
@@ -152,6 +153,15 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
     if study.row.writer:
         facts.append(("running", f"written by {study.row.writer}"))
     return facts + [("note", text) for text in notes(study)]
+
+
+def _short(value: Any) -> str:
+    """An attribute in a few words; `rung export` has all of it."""
+    text = output.number(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+_LONGEST = 60
 
 
 def _share(served: StudyInfo | None) -> list[tuple[str, str]]:

@@ -113,8 +113,7 @@ class Study:
     def open(cls, storage: str | os.PathLike[str] | Storage, study: str) -> Self:
         """An existing study, opened for writing with the settings and the limits that its log holds.
 
-        Raises:
-            StudyError, LeaseError: there is none of this name, or another process writes it.
+        Raises StudyError or LeaseError: there is none of this name, or another process writes it.
         """
         self = cls.__new__(cls)
         self._attach(open_stored(storage, study))
@@ -150,8 +149,6 @@ class Study:
     def best(self) -> TrialRecord | None:
         """The best trial so far: its `config`, its `value`; None while none has a value."""
         return self.result.best
-
-    # -- the caller's loop ----------------------------------------------------------------------------
 
     def ask(self) -> Asked | None:
         """The next job to run, or None: see `done` for whether there will be another."""
@@ -214,27 +211,19 @@ class Study:
             self.writer.commit([known_result(self.history, job, value, resource, now)])
             return
         check_running(self, job)
-        if error is not None or infeasible is not None:
-            self.writer.commit(failed(job, error, infeasible, now))
-        else:
-            self.writer.commit(finished(job, value, checkpoint, now))
-
-    # -- what others add ------------------------------------------------------------------------------
+        good = error is None and infeasible is None
+        ends = finished(job, value, checkpoint, now) if good else failed(job, error, infeasible, now)
+        self.writer.commit(ends)
 
     def enqueue(self, config: Mapping[str, Any]) -> None:
-        """Run this configuration before any that the sampler proposes.
-
-        Raises:
-            SpaceError: it is not in the space.
-        """
+        """Run this configuration before any of the sampler's; SpaceError if it is not in the space."""
         self.space.from_mapping(config)
         self.writer.commit([ev.Requested("enqueue", dict(config), time.time())])
 
     def fix(self, values: Mapping[str, Any]) -> None:
         """Give new configurations these values, by name; an empty mapping fixes nothing any more.
 
-        Raises:
-            SpaceError: a name or a value is not in the space, or no legal configuration has them.
+        Raises SpaceError: a name or a value is not in the space, or no legal configuration has them.
         """
         self.writer.commit(fixed_events(self.history, values, time.time()))
 
