@@ -34,6 +34,16 @@ def broken():
 
 
 number = 3
+layer = nn.Linear(48, 10)
+
+
+class Words(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.out = nn.Embedding(50, 8), nn.Linear(8, 50)
+
+    def forward(self, x):
+        return self.out(self.words(x))
 """
 HARDWARE = """
 [device]
@@ -143,7 +153,7 @@ def test_its_curve_is_what_tune_reads(
         (("planned_model.py:number",), "planned_model.py:number is no function"),
         (("planned_model.py:other",), "returned str, no torch module"),
         (("planned_model.py:missing",), "no function 'missing'"),
-        (("planned_model.py:broken",), "build() raises ValueError: no weights here"),
+        (("planned_model.py:broken",), "broken() raises ValueError: no weights here"),
         (("planned_model.py:pair", "--input", "3,5,5"), "a training step of Sequential cannot be read"),
         (("planned_model.py:pair", "--plot", "curve.bmp"), "must end in .html"),
         (("planned_model.py:pair", "--devices", "1,x"), "--devices '1,x' is not understood"),
@@ -175,3 +185,10 @@ def test_tune_refuses_what_makes_no_sense(rung, objective: str) -> None:
     done = rung("tune", objective, "--trials", 2, "--devices", 3, "--workers", 2)
     assert done.exit_code == 2
     assert "devices=3 takes as many workers, and there are 2" in done.stderr
+
+
+@pytest.mark.parametrize(("named", "size"), [("layer", "48"), ("Words", "16")])
+def test_a_module_itself_and_one_that_reads_tokens(rung, model: str, named: str, size: str) -> None:
+    done = rung("plan", f"{model}:{named}", "--input", size, "--hardware", "v100", "--devices", "1,2")
+    assert done.exit_code == 0, done.stderr
+    assert "on v100-sxm2, 1 to a machine, " in done.stderr

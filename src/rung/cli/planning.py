@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rung.cluster.scaling.predict import Point, Training
 
 _BAR = 24  # characters of a speed-up that is as good as it can be
+_TOO_GOOD = 1.25  # parts of a peak that no noise explains
 _SHOWN = 8  # layers that `-v` shows
 
 
@@ -146,6 +147,11 @@ def _network(options: Options, counts: Sequence[int], hardware: Hardware) -> tup
         hardware = msgspec.structs.replace(hardware, device=fitted(hardware.device, steps, options.precision))
         parts = ", ".join(f"{name} {part:.0%}" for name, part in sorted(hardware.device.achieved.items()))
         output.say(f"achieved of the peak: {parts}; {hardware.device.overhead * 1e6:.1f} us each operator")
+        if max(hardware.device.achieved.values(), default=0.0) > _TOO_GOOD:
+            output.say(
+                f"that is more than {options.hardware} says can be: where it was measured while the machine "
+                "was busy, remove it and measure again"
+            )
     return network, hardware
 
 
@@ -172,7 +178,7 @@ def _show(
     output.say(
         f"{network.parameters:,} parameters, {flops:,.3g} GFLOP a sample and step; batch {training.batch} "
         f"{share}, {training.scheme}{', overlapped' if training.overlap else ''}, {training.precision} on "
-        f"{hardware.device.name}, {hardware.per_machine} to a machine"
+        f"{hardware.device.name}, {hardware.per_machine} to a machine, {_links(hardware)}"
     )
     if output.verbose():
         _layers(network, points[0].batch)
@@ -193,6 +199,14 @@ def _show(
     output.out().print(table)
     best = most_devices(points, options.efficiency)
     output.out().print(f"devices for an efficiency of {options.efficiency:.0%}: {best}")
+
+
+def _links(hardware: Hardware) -> str:
+    """How fast devices are connected, as the predictions take it."""
+    speeds = [f"{link.bandwidth / 1e9:.3g} GB/s" for link in (hardware.inside, hardware.between)]
+    if hardware.per_machine == 1:
+        return f"{speeds[1]} between machines"
+    return f"{speeds[0]} inside, {speeds[1]} between machines"
 
 
 def _layers(network: Network, batch: int) -> None:

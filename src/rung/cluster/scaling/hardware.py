@@ -86,14 +86,17 @@ def shipped() -> Mapping[str, Mapping[str, Mapping[str, Any]]]:
 
 
 def load_hardware(given: str) -> Hardware:
-    """The hardware that a file describes, or a shipped device by its name (one to a machine).
+    """The hardware that a file describes, or a shipped device by its name (one to a machine),
+    which may end before a hyphen where that is enough: "v100".
 
     Raises:
         UserError: there is no such file or device, or the file is not valid; the message says what and where.
     """
-    if given in shipped()["device"]:
-        return Hardware(_device({"name": given}, given))
-    path = Path(given)
+    devices, path = shipped()["device"], Path(given)
+    begun = [name for name in devices if name.startswith(f"{given}-")]
+    if given in devices or (len(begun) == 1 and not path.exists()):
+        name = given if given in devices else begun[0]
+        return Hardware(_device({"name": name}, name))
     if not path.is_file():
         raise UserError(
             f"there is no hardware file {given} and no device of this name: {_near(given, 'device')}; "

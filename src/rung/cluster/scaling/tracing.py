@@ -37,7 +37,7 @@ _FREE = (
     "sym_size",
     "_reshape_alias",
 )
-_WANTS = "write build() so that it returns a torch module, or (module, example input)"
+_WANTS = "write it so that it returns a torch module, or (module, example input)"
 
 
 class Call(NamedTuple):
@@ -316,10 +316,11 @@ def check_torch() -> None:
         ) from error
 
 
-def built(build: Callable[[], Any], sizes: Sequence[int] | None) -> tuple[Module, Any]:
+def built(build: Callable[[], Any] | Module, sizes: Sequence[int] | None) -> tuple[Module, Any]:
     """What the user's `build()` returns, as (module, example input).
 
     Args:
+        build: a function without arguments, or the module itself.
         sizes: of one sample, such as (3, 224, 224), where `build` returns no example.
 
     Raises:
@@ -327,24 +328,43 @@ def built(build: Callable[[], Any], sizes: Sequence[int] | None) -> tuple[Module
     """
     import torch
 
+    name = f"{getattr(build, '__name__', 'build')}()"
     try:
-        given = build()
+        given = build if isinstance(build, torch.nn.Module) else build()
     except (Exception, SystemExit) as error:  # whatever a user's function raises
-        raise UserError(f"build() raises {type(error).__name__}: {error}: {_WANTS}") from error
+        raise UserError(f"{name} raises {type(error).__name__}: {error}: {_WANTS}") from error
     module, example = given if isinstance(given, tuple) and len(given) == 2 else (given, None)
     if not isinstance(module, torch.nn.Module):
-        raise UserError(f"build() returned {type(module).__name__}, no torch module: {_WANTS}")
+        raise UserError(f"{name} returned {type(module).__name__}, no torch module: {_WANTS}")
     module = getattr(module, "_orig_mod", module)  # of torch.compile
     if example is None or sizes is not None:
         if sizes is None:
-            raise UserError("what goes into the network? give --input 3,224,224 (one sample), or " + _WANTS)
-        first = next(module.parameters(), torch.zeros(()))
-        example = torch.randn(_SIZES[0], *sizes, device=first.device, dtype=first.dtype)
+            raise UserError(
+                "what goes into the network? give --input 3,224,224 (one sample), or have "
+                f"{name} return (module, example input)"
+            )
+        example = _example(module, sizes)
     if _first(example) is None:
         raise UserError(f"the example input is {type(example).__name__}, without a tensor: {_WANTS}")
     if any(map(torch.nn.parameter.is_lazy, module.parameters())):
         _made(module, example)
     return module, example
+
+
+def _example(module: Module, sizes: Sequence[int]) -> Any:
+    """Samples of these sizes: numbers, or tokens where numbers do not go in and it looks something up."""
+    import torch
+
+    first = next(module.parameters(), torch.zeros(()))
+    numbers = torch.randn(_SIZES[0], *sizes, device=first.device, dtype=first.dtype)
+    if not any(isinstance(part, torch.nn.Embedding | torch.nn.EmbeddingBag) for part in module.modules()):
+        return numbers
+    try:
+        with torch.no_grad():
+            call(module, numbers)
+    except (RuntimeError, IndexError, TypeError, ValueError):
+        return torch.zeros_like(numbers, dtype=torch.long)
+    return numbers
 
 
 def _made(module: Module, example: Any) -> None:
