@@ -372,3 +372,20 @@ def test_empty_space_is_refused() -> None:
         compile_space({})
     with pytest.raises(SpaceError, match="a space is a Space or a mapping"):
         compile_space(3)  # type: ignore[arg-type]
+
+
+def test_lists_and_mappings_are_values() -> None:
+    space = compile_space(
+        {"a": Categorical([[64, 64], (128,), [], {"b": [1, None]}, "x"]), "c": Constant([1])}
+    )
+    rows = space.samples(0, 0, 60)
+    found = [space.to_mapping(row) for row in rows]
+    assert {str(config["a"]) for config in found} == {"[64, 64]", "[128]", "[]", "{'b': [1, None]}", "x"}
+    assert all(config["c"] == [1] for config in found)
+    assert [space.from_mapping(config) for config in found] == rows
+    assert space.from_mapping({"a": (64, np.int64(64)), "c": [1]})[0] == "[64, 64]"
+    found[0]["c"].append(2)  # the caller's own
+    assert space.to_mapping(rows[0])["c"] == [1]
+    assert space.decode(space.encode(rows)) == rows
+    with pytest.raises(SpaceError, match=r"parameter 'a' is \[64\], which is not one of"):
+        space.from_mapping({"a": [64], "c": [1]})

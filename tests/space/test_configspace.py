@@ -275,6 +275,7 @@ def test_out_and_in_again() -> None:
 @pytest.mark.parametrize(
     ("space", "message"),
     [
+        ({"a": Categorical([[1], [2]])}, "'a' has no counterpart in ConfigSpace: lists as values"),
         ({"a": Float(0, 1e-15)}, "'a' has no counterpart: ConfigSpace keeps 13 decimals"),
         ({"a": Float(0, 1, step=0.1, prior=Normal(0.5, 0.1))}, "'a' has no counterpart.*a step and a prior"),
         ({"a": Float(0, 1, step=1e-5)}, "'a' has no counterpart.*more than 10,000 values"),
@@ -293,10 +294,16 @@ def test_refused_on_the_way_out(space, message: str) -> None:
         to_configspace(space)
 
 
+def test_sequences_come_in_as_lists() -> None:
+    space = cs.ConfigurationSpace()
+    space.add(cs.CategoricalHyperparameter("pairs", [(1, 2), (3, 4)], default_value=(3, 4)))
+    assert from_configspace(space) == Space({"pairs": Categorical([[1, 2], [3, 4]], default=[3, 4])})
+
+
 def test_refused_on_the_way_in() -> None:
     space = cs.ConfigurationSpace()
-    space.add(cs.CategoricalHyperparameter("pairs", [(1, 2), (3, 4)]))
-    with pytest.raises(SpaceError, match="'pairs' has no counterpart"):
+    space.add(cs.CategoricalHyperparameter("odd", [1j, 2j]))
+    with pytest.raises(SpaceError, match="'odd' has no counterpart"):
         from_configspace(space)
     flags = cs.ConfigurationSpace()
     flags.add(cs.CategoricalHyperparameter("flag", [True, False]), cs.CategoricalHyperparameter("n", [1, 2]))

@@ -54,6 +54,16 @@ SPACES = [
     ),
     Space({"a": Float(1, 10, log=True, prior=Normal(2, 0.5)), "b": Float(0, 1, prior=Normal(-3, 2))}),
     Space({"a": Integer(0, 9, step=3, default=6)}),
+    Space(
+        {
+            "a": Categorical([[64, 64], [128], [], {"b": [1, None]}, "x"], default=[128]),
+            "b": Ordinal([[1], [1, 2]], default=[1, 2]),
+            "c": Constant([1.0, True]),
+            "d": Float(0, 1),
+        },
+        [Condition("d", Is("a", one_of=[[64, 64], "x"]))],
+        [Forbidden(Is("b", equals=[1]) & Is("a", equals="x"))],
+    ),
 ]
 
 

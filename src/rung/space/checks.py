@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass
 
 from rung.errors import SpaceError
 from rung.space.layout import MisfitError
 from rung.space.steps import number
-from rung.space.values import Value
+from rung.space.values import Value, text_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +67,34 @@ def plain(value: object) -> Value:
                 raise MisfitError(f"is {value!r}, which is not a finite number")
             return value if type(value) is kind else kind(value)
     if value is not None:
-        raise MisfitError(f"is {value!r}, which is not a str, int, float, bool or None")
+        raise MisfitError(f"is {value!r}, which is not a str, int, float, bool, None, list or mapping")
     return None
 
 
+def flat(value: object) -> Value:
+    """`value` as `plain` gives it, a list or a mapping as its JSON.
+
+    Raises:
+        MisfitError: it is neither.
+    """
+    try:
+        text = text_of(value)
+    except (TypeError, ValueError) as problem:
+        raise MisfitError(f"is {value!r}, in which something is no JSON ({problem})") from None
+    return plain(text)
+
+
+def lists_of(values: Iterable[object]) -> tuple[str, ...]:
+    """The JSON of those values that are lists or mappings; values that `values_of` took."""
+    return tuple(str(flat(value)) for value in values if isinstance(value, list | tuple | Mapping))
+
+
 def values_of(values: Iterable[object], said: str) -> tuple[Value, ...]:
-    """A non-empty list of different plain values (True, 1 and 1.0 differ)."""
+    """A non-empty list of different plain values (True, 1 and 1.0 differ); lists in it as their JSON."""
     if isinstance(values, str | Set) or not isinstance(values, Iterable):  # no set: it has no order
         raise SpaceError(f"{said} needs a list of values, not {values!r}")
     try:
-        found = tuple(plain(value) for value in values)
+        found = tuple(flat(value) for value in values)
     except MisfitError as problem:
         raise SpaceError(f"{said}: a value {problem}") from None
     if not found:
@@ -104,7 +122,7 @@ def weights_of(prior: Iterable[float] | None, count: int, said: str) -> tuple[fl
 
 def member(values: tuple[Value, ...], value: object) -> Value:
     """`value` if it is one of `values` and of the same type; `MisfitError` if not."""
-    given = plain(value)
+    given = flat(value)
     if not any(type(given) is type(one) and given == one for one in values):
         raise MisfitError(f"is {value!r}, which is not one of {', '.join(map(repr, values))}")
     return given

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -55,6 +56,11 @@ class CompiledSpace:
             axis.python(np.array([raw]))[0]
             for axis, raw in zip(self.columns.axes, self.columns.defaults, strict=True)
         )
+        self._lists = [  # by slot, the texts that stand for a list or a mapping
+            (j, frozenset(lists))
+            for j, lists in enumerate(getattr(domain, "lists", ()) for domain in self.domains)
+            if lists
+        ]
         self._always_active = all(gate is None for gate in self.layout.gates)
         self._blocks: dict[tuple[int, int], list[Values]] = {}
 
@@ -202,11 +208,16 @@ class CompiledSpace:
 
     # -- mappings -----------------------------------------------------------------------------------------
 
-    def to_mapping(self, values: Values) -> dict[str, Value]:
+    def to_mapping(self, values: Values) -> dict[str, Any]:
         """The configuration as a flat mapping from public name to value, only what is active."""
         if self._always_active:
-            return dict(zip(self.names, values, strict=True))  # type: ignore[arg-type]
-        return {name: v for name, v in zip(self.names, values, strict=True) if v is not INACTIVE}  # type: ignore[misc]
+            found: dict[str, Any] = dict(zip(self.names, values, strict=True))
+        else:
+            found = {name: v for name, v in zip(self.names, values, strict=True) if v is not INACTIVE}
+        for slot, lists in self._lists:
+            if values[slot] in lists:
+                found[self.names[slot]] = json.loads(str(values[slot]))
+        return found
 
     def from_mapping(self, mapping: Mapping[str, Any]) -> Values:
         """The configuration that a flat mapping means.

@@ -253,6 +253,8 @@ class _Writer:
 
     def _parameter(self, name: str, domain: Domain, default: Any) -> Any:
         library = self.library
+        if getattr(domain, "lists", ()):
+            raise SpaceError(f"parameter {name!r} has no counterpart in ConfigSpace: lists as values")
         match domain:
             case Float(step=None) | Integer(step=None):
                 return self._numeric(name, domain, default)

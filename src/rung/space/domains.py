@@ -10,14 +10,14 @@ numpy, so that these names cost nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, ClassVar
 
 from rung.errors import SpaceError
 from rung.space.checks import NO_DEFAULT as NO_DEFAULT
 from rung.space.checks import Beta as Beta
-from rung.space.checks import Missing, default_of, member, plain, values_of, weights_of
+from rung.space.checks import Missing, default_of, flat, lists_of, member, plain, values_of, weights_of
 from rung.space.checks import Normal as Normal
 from rung.space.layout import MisfitError, lay_out
 from rung.space.rules import Condition, Forbidden, kinds
@@ -178,7 +178,8 @@ class Categorical:
     """One of several values without an order.
 
     Args:
-        values: str, int, float, bool or None; True and 1 are different values.
+        values: str, int, float, bool or None; True and 1 are different values. Also lists (tuples become
+            lists) and mappings of these: in `values` they are their JSON, in a configuration themselves.
         prior: a weight for each value, in their order; they need not sum to 1.
         default: else the value of the largest weight, the first of them.
     """
@@ -188,6 +189,7 @@ class Categorical:
     prior: tuple[float, ...] | None = None
     default: Value | Missing = NO_DEFAULT
     kinds: tuple[type, ...] = field(init=False, repr=False)
+    lists: tuple[str, ...] = field(init=False, repr=False)
 
     branches: ClassVar[tuple[()]] = ()
     ordered: ClassVar[bool] = False
@@ -199,7 +201,9 @@ class Categorical:
         prior: Iterable[float] | None = None,
         default: Value | Missing = NO_DEFAULT,
     ) -> None:
-        object.__setattr__(self, "values", values_of(values, "Categorical"))
+        given = _listed(values)
+        object.__setattr__(self, "values", values_of(given, "Categorical"))
+        object.__setattr__(self, "lists", lists_of(given))
         object.__setattr__(self, "prior", weights_of(prior, len(self.values), "Categorical"))
         object.__setattr__(self, "default", default_of(self.values, default, "Categorical"))
         object.__setattr__(self, "kinds", kinds((*self.values, self.default)))
@@ -217,12 +221,15 @@ class Ordinal:
     _: KW_ONLY
     default: Value | Missing = NO_DEFAULT
     kinds: tuple[type, ...] = field(init=False, repr=False)
+    lists: tuple[str, ...] = field(init=False, repr=False)
 
     branches: ClassVar[tuple[()]] = ()
     ordered: ClassVar[bool] = True
 
     def __init__(self, values: Iterable[Value], *, default: Value | Missing = NO_DEFAULT) -> None:
-        object.__setattr__(self, "values", values_of(values, "Ordinal"))
+        given = _listed(values)
+        object.__setattr__(self, "values", values_of(given, "Ordinal"))
+        object.__setattr__(self, "lists", lists_of(given))
         object.__setattr__(self, "default", default_of(self.values, default, "Ordinal"))
         object.__setattr__(self, "kinds", kinds((*self.values, self.default)))
 
@@ -237,15 +244,18 @@ class Constant:
 
     value: Value
     kinds: tuple[type, ...] = field(init=False, repr=False)
+    lists: tuple[str, ...] = field(init=False, repr=False)
 
     branches: ClassVar[tuple[()]] = ()
     ordered: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         try:
-            object.__setattr__(self, "value", plain(self.value))
+            given = self.value
+            object.__setattr__(self, "value", flat(given))
         except MisfitError as problem:
             raise SpaceError(f"Constant's value {problem}") from None
+        object.__setattr__(self, "lists", lists_of((given,)))
         object.__setattr__(self, "kinds", kinds((self.value,)))
 
     @property
@@ -353,6 +363,11 @@ def as_space(space: Space | Mapping[str, Any]) -> Space:
     if isinstance(space, Mapping):
         return Space(space)
     raise SpaceError(f"a space is a Space or a mapping from names to domains, not {space!r}")
+
+
+def _listed(values: Any) -> Any:
+    """Values that can be read twice; what is no list of values is left as it is."""
+    return list(values) if isinstance(values, Iterable) and not isinstance(values, str | Set) else values
 
 
 def _items(pairs: Any) -> list[tuple[str, Any]]:

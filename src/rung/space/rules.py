@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any, Final
 
 from rung.errors import SpaceError
-from rung.space.values import Value
+from rung.space.values import Value, text_of
 
 TESTS: Final = ("equals", "not_equals", "one_of", "less", "greater", "at_most", "at_least")
 RELATIONS: Final = ("equals", "less", "greater", "at_most", "at_least")
@@ -81,7 +81,9 @@ class Is(Term):
                 raise SpaceError(
                     f"one_of for {self.parameter!r} must be a list of values, not {self.one_of!r}"
                 )
-            object.__setattr__(self, "one_of", tuple(self.one_of))
+            object.__setattr__(self, "one_of", tuple(map(text_of, self.one_of)))
+        else:
+            object.__setattr__(self, given[0], text_of(getattr(self, given[0])))
         value = getattr(self, given[0])
         object.__setattr__(self, "kinds", kinds(value if given[0] == "one_of" else (value,)))
 

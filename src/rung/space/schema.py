@@ -12,6 +12,7 @@ statement beside its parameter with `on`. The published JSON Schema is `space.sc
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -81,24 +82,30 @@ def _write_domain(name: str, domain: Domain) -> dict[str, Any]:
     form: dict[str, Any] = {"name": name, "type": kind}
     _, required, optional = FIELDS[kind]
     for key in required:
-        form[key] = _write_field(getattr(domain, key))
+        form[key] = _write_field(getattr(domain, key), getattr(domain, "lists", ()))
     unset = NO_DEFAULT if isinstance(domain, Categorical | Ordinal) else None
     for key in optional:
         value = getattr(domain, key)
         if value is not unset if key == "default" else value:
-            form[key] = _write_field(value)
+            form[key] = _write_field(value, getattr(domain, "lists", ()))
     return form
 
 
-def _write_field(value: Any) -> Any:
+def _write_field(value: Any, lists: tuple[str, ...] = ()) -> Any:
+    """A field's JSON form; `lists` are texts that stand for a list or a mapping."""
     match value:
+        case str() if value in lists:
+            return json.loads(value)
         case Normal(mean, deviation):
             return {"type": "normal", "mean": mean, "deviation": deviation}
         case Beta(alpha, beta):
             return {"type": "beta", "alpha": alpha, "beta": beta}
         case tuple():
             return [
-                {"name": one[0], **_write_space(one[1])} if isinstance(one, tuple) else one for one in value
+                {"name": one[0], **_write_space(one[1])}
+                if isinstance(one, tuple)
+                else _write_field(one, lists)
+                for one in value
             ]
     return value
 

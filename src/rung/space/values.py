@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from collections.abc import Mapping
+from typing import Any, Final
 
 Value = str | int | float | bool | None
 """What a parameter may be."""
@@ -11,4 +13,29 @@ INACTIVE: Final[tuple[()]] = ()
 """Stands in `Values` where a parameter is not active (a singleton: compare with `is`)."""
 
 Values = tuple[str | int | float | bool | tuple[()] | None, ...]
-"""A configuration as the log keeps it: one entry a dimension of the compiled space, `INACTIVE` included."""
+"""A configuration as the log keeps it: one entry a dimension of the compiled space, `INACTIVE` included.
+
+A list or a mapping among a parameter's values stands there as its JSON.
+"""
+
+
+def text_of(value: Any) -> Any:
+    """A list or a mapping as its JSON, which stands for it in `Values`; anything else as it is.
+
+    Numbers and text in it must be JSON's own; tuples are lists.
+
+    Raises:
+        TypeError, ValueError: something in it has no JSON.
+    """
+    if not isinstance(value, list | tuple | Mapping):
+        return value
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plainly)
+
+
+def _plainly(value: Any) -> Any:
+    """Other mappings, and scalars of an array library, as JSON's own kinds."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if callable(getattr(value, "item", None)):
+        return value.item()
+    raise TypeError(f"a {type(value).__name__} has no JSON")
