@@ -269,3 +269,10 @@ def test_a_study_whose_process_was_killed_does_not_run(rung, study: str) -> None
     assert json.loads(rung("list", "--json").stdout)[0]["state"] == "interrupted"
     assert json.loads(rung("show", study, "--json").stdout)["state"] == "interrupted"
     assert "made (tune, interrupted)" in rung("show", study).stdout
+
+
+def test_none_is_shown_as_a_value() -> None:
+    from rung.cli import output
+
+    assert output.settings({"act": None, "x": 0.5, "sizes": [64, 64]}) == "act=None, x=0.5, sizes=[64, 64]"
+    assert output.number(None) == "-"  # of a metric: there is none

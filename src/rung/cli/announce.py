@@ -28,7 +28,7 @@ def announce(study: Study, workers: int | None) -> None:
     if identity.constraints:
         output.say("constraints: " + ", ".join(map(str, identity.constraints)))
     if study.history.fixed:
-        fixed = (f"{name} = {output.number(value)}" for name, value in study.history.fixed.items())
+        fixed = (f"{name} = {output.setting(value)}" for name, value in study.history.fixed.items())
         output.say("fixed: " + ", ".join(fixed))
     if not output.quiet():
         _method(identity, study.history.limits.trials)

@@ -63,8 +63,8 @@ def _front(study: Study, result: Result) -> None:
     )
     for record in members[:_SHOWN]:
         metrics = record.observations[-1].metrics
-        config = ", ".join(f"{name}={output.number(value)}" for name, value in record.config.items())
-        table.add_row(str(record.number), *(output.number(metrics.get(g.metric)) for g in goals), config)
+        told = (output.number(metrics.get(goal.metric)) for goal in goals)
+        table.add_row(str(record.number), *told, output.settings(record.config))
     more = f", the first {_SHOWN}" if len(members) > _SHOWN else ""
     table.title = f"Pareto front: {len(members)} trials{more}; hypervolume {output.number(volume)}"
     table.title_justify = "left"
@@ -79,8 +79,8 @@ def _found(study: Study, best: TrialRecord) -> None:
     if best.confirmed:
         repeats = ", ".join(output.number(one) for one in best.confirmed)
         console.print(f"  the mean of {len(best.confirmed)} repeats: {repeats}", soft_wrap=True)
-    for name, setting in best.config.items():
-        console.print(f"  {name} = {output.number(setting)}", soft_wrap=True)
+    for name, found in best.config.items():
+        console.print(f"  {name} = {output.setting(found)}", soft_wrap=True)
     if best.checkpoint:
         console.print(f"checkpoint {best.checkpoint}", soft_wrap=True)
 

@@ -94,7 +94,12 @@ def number(value: float | None) -> str:
 
 def settings(config: Mapping[str, Any]) -> str:
     """A configuration in one line."""
-    return ", ".join(f"{name}={number(value)}" for name, value in config.items()) or "(no parameters)"
+    return ", ".join(f"{name}={setting(value)}" for name, value in config.items()) or "(no parameters)"
+
+
+def setting(value: Any) -> str:
+    """A parameter's value as people read it: None is one, too."""
+    return "None" if value is None else number(value)
 
 
 def grid(*columns: str, right: tuple[str, ...] = ()) -> Table:

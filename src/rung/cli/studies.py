@@ -358,7 +358,7 @@ def fix(
         else:
             with Study.open(store, name) as study:
                 study.fix(fixed)
-    shown = ", ".join(f"{key} = {output.number(value)}" for key, value in fixed.items())
+    shown = ", ".join(f"{key} = {output.setting(value)}" for key, value in fixed.items())
     output.say(f"{name}: fixed {shown}" if fixed else f"{name}: nothing is fixed any more")
 
 
