@@ -85,3 +85,13 @@ def reviews(n: int, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(
         {"review": texts, "noise": rng.normal(size=n), "target": np.where(kinds, "liked", "hated")}
     )
+
+
+def word_order(n: int, seed: int = 0) -> pd.DataFrame:
+    """Texts whose class is which of two words stands first: little of it is in a mean over the tokens."""
+    rng = np.random.default_rng(seed)
+    first = rng.random(n) < 0.5
+    texts = [
+        " ".join([*(("good", "bad") if one else ("bad", "good")), *rng.choice(PLAIN, 3)]) for one in first
+    ]
+    return pd.DataFrame({"text": texts, "noise": rng.normal(size=n), "target": np.where(first, "up", "down")})

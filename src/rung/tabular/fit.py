@@ -155,7 +155,7 @@ def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
     search = Search(data.dataset, opening, terms.engine)
     try:
         if embedder is not None:
-            embedder.keep(search.study.folder)
+            embedder.keep(search.study.folder, data.encoder)
         end = Deadline.after(budget - terms.reserve, began)
         plan = search.plan(budget, count)
         if plan.certain or end.remaining < _SLACK:  # imports must not use all of it up

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from time import monotonic
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from rung.storage.base import Storage
 
+_JUDGES = 0.2  # of the rows are held out where a pretrained model is tuned on the others
 _LEAST = 0.1  # of the budget is planned with, however late it is
 SchemeOf = Callable[[int, int, int], Scheme]
 """How data of so many rows, columns and classes is laid out."""
@@ -88,12 +90,19 @@ def make_ready(
         rows = Rows(groups=duplicates(table))
     width = table.numbers.shape[1] + sum(min(x, 4) for x in encoder.sizes)
     scheme = scheme_of(len(train), width, classes)
+    split = rows.split(y[train], classes, scheme, seed)
+    if embedder is not None and embedder.wants_tuning() and rows.folds is None:
+        single = replace(scheme, folds=1, share=max(scheme.share, _JUDGES))
+        other = rows.split(y[train], classes, single, seed)
+        tuned = embedder.tune(encoder, frame, train, other.folds, Labels(y[train], classes))
+        if tuned is not None:
+            (encoder, table), scheme, split = tuned, single, other
     dataset = Dataset(
         table,
         y[train],
         classes,
         encoder.sizes,
-        rows.split(y[train], classes, scheme, seed),
+        split,
         judge.name,
         seed,
         None if weight is None else weight[train],

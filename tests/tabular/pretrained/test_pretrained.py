@@ -322,9 +322,13 @@ def test_the_estimate_gives_up_before_the_work(bert: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(memory, "_kept", {})
     one = Embedding("review", locate(str(bert), "review"), TEXT)
-    with pytest.raises(TooSlow, match=r"embedding [0-9]+ more cells would take about"):
+    with pytest.raises(TooSlow, match="loading the libraries and its model took the time"):
         one.vectors(list(reviews(200)["review"]), "", Deadline.after(0.0))
     assert len(memory.known(one.source.fingerprint)) <= 40
+    pace = embedding_module._Pace(Deadline.after(100))
+    pace.began -= 1
+    with pytest.raises(TooSlow, match=r"embedding 900 more cells would take about \d\d\d+ s"):
+        pace.check(1, 900, 900)
 
 
 def test_each_cell_is_embedded_once(bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -22,6 +23,8 @@ from rung.tabular.pretrained.network import IMAGE
 from rung.tabular.pretrained.networks import load
 from rung.tabular.pretrained.source import Source, locate
 from rung.tabular.pretrained.transfer import Score, explained, leep, logme, some_rows
+from rung.tabular.pretrained.tuner import Made, Rows, Tuner
+from rung.tabular.pretrained.tuning import digest_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -50,7 +53,8 @@ class Embedder:
         began: when they began (monotonic).
         folder: of an earlier session of the study; None if there is none.
         gone: columns that the earlier session left out, for want of time.
-        notes: sentences about what was done, filled by `encode`.
+        notes: sentences about what was done, filled by `encode` and `tune`.
+        stored: by column, what that session tuned, "" if nothing.
     """
 
     sources: Mapping[str, Source]
@@ -60,7 +64,9 @@ class Embedder:
     seed: int = 0
     gone: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    stored: dict[str, str] | None = None
     _end: Deadline | None = None
+    _made: list[Made] = field(default_factory=list)
 
     def encode(
         self, frame: pd.DataFrame, train: NDArray[np.intp], columns: tuple[Column, ...], labels: Labels
@@ -90,9 +96,49 @@ class Embedder:
         encoder = EmbeddingEncoder(schema, plain.levels, found, folder)
         return columns, encoder, encoder.transform(some)
 
-    def keep(self, folder: Path) -> None:
+    def wants_tuning(self) -> bool:
+        """Whether a model is to be fine-tuned, for which rows must be held out."""
+        return bool(self._tuner("").wishes(self._made))
+
+    def tune(
+        self,
+        encoder: Encoder,
+        frame: pd.DataFrame,
+        train: NDArray[np.intp],
+        folds: NDArray[Any],
+        labels: Labels,
+    ) -> tuple[Encoder, Table] | None:
+        """The encoder and the training rows with fine-tuned models; None where none is worth it.
+
+        Args:
+            folds: (m,) of the training rows: 0 where a row is held out.
+            labels: (m,) of the training rows.
+        """
+        assert isinstance(encoder, EmbeddingEncoder)
+        tuner, budget = self._tuner(encoder.folder), Deadline.after(self.budget, self.began)
+        y = np.zeros(len(frame), dtype=labels.y.dtype)
+        y[train] = labels.y
+        rows = Rows(train[folds != 0], train[folds == 0], train, y, labels.classes)
+        wished, fresh = tuner.wishes(self._made), {}
+        for one in wished:
+            found, how = tuner.tuned(one, rows, budget)
+            self.notes[self.notes.index(one.said)] = f"{one.said.rpartition(': ')[0]}: {how}"
+            if found is not None:
+                fresh[found.column] = found
+        if not fresh:
+            return None
+        encoder.embeddings = [fresh.get(one.column, one) for one in encoder.embeddings]
+        return encoder, encoder.transform(frame if len(train) == len(frame) else frame.iloc[train])
+
+    def _tuner(self, folder: str) -> Tuner:
+        return Tuner(folder, self.seed, self.stored, self.folder)
+
+    def keep(self, folder: Path, encoder: Encoder) -> None:
         """Write what was computed into the study's folder, for its next session."""
         memory.write(folder, list(self.sources.values()))
+        for one in getattr(encoder, "embeddings", ()):
+            if one.tuned:
+                memory.write_tuned(folder, digest_of(one.tuned), one.tuned)
 
     def _embedded(
         self,
@@ -110,8 +156,9 @@ class Embedder:
         one = tuple(column for column in columns if column.name == name)
         cells = list(prepare(frame, one)[name])
         embedding = Embedding(name, source, what_is_in(network, cells, folder))
+        by, before = self._by(), time.monotonic()
         try:
-            vectors = embedding.vectors(cells, folder, self._by())
+            vectors = embedding.vectors(cells, folder, by)
         except TooSlow as slow:
             return [], self._without(embedding, columns, slow)
         if vectors is None:
@@ -124,6 +171,8 @@ class Embedder:
         known = Labels(labels.y[here], labels.classes)
         score = self._score(embedding, seen, ([cells[row] for row in train[here]], folder), known)
         self.notes.append(_told(embedding, seen.shape[1], score))
+        took = time.monotonic() - before
+        self._made.append(Made(embedding, cells, vectors, score, took, self.notes[-1]))
         return [embedding], columns
 
     def _by(self) -> Deadline:
@@ -139,9 +188,7 @@ class Embedder:
         """Say that a column is not embedded; its texts are used as they are, its images are left out."""
         name, images = embedding.column, embedding.what == IMAGE
         instead = "is left out" if images else "is used as plain text"
-        self.notes.append(
-            f"column {name!r} {instead}: {slow}, over half of the time that is left; give a larger --budget"
-        )
+        self.notes.append(f"column {name!r} {instead}: {slow}; give a larger --budget")
         if not images:
             return columns
         return tuple(_dropped(column) if column.name == name else column for column in columns)
@@ -197,14 +244,15 @@ def make_embedder(
     known = dict(stored[0] or {})
     gone = tuple(name for name, model in known.items() if model == _GONE)
     sources = {name: source for name, source in sources.items() if name in set(known) - set(gone)}
-    return Embedder(sources, budget, began, stored[1], seed, gone) if known else None
+    tuned = {name: model.partition("+")[2] for name, model in known.items()}
+    return Embedder(sources, budget, began, stored[1], seed, gone, stored=tuned) if known else None
 
 
 def identity(encoder: Encoder, columns: Iterable[Column], embed: Collection[str]) -> dict[str, str]:
-    """The columns that were to be embedded, those used as plain text left out: fingerprints of the models."""
+    """The columns that were to be embedded, those used as plain text left out: by which models."""
     found = {c.name: _GONE for c in columns if c.name in embed and c.kind == Kind.DROPPED}
     if isinstance(encoder, EmbeddingEncoder):
-        found |= {one.column: one.source.fingerprint for one in encoder.embeddings}
+        found |= {one.column: one.model for one in encoder.embeddings}
     return found
 
 

@@ -20,6 +20,7 @@ from rung.tabular.pretrained.libraries import first_line
 from rung.tabular.pretrained.network import IMAGE, TEXT, Network
 from rung.tabular.pretrained.networks import load
 from rung.tabular.pretrained.source import Source
+from rung.tabular.pretrained.tuning import Weights, digest_of
 
 Floats = NDArray[np.float64]
 Say = Callable[[str], None]
@@ -27,6 +28,7 @@ Say = Callable[[str], None]
 COMPONENTS: Final = 64
 """Numbers that a column becomes, at most."""
 _BATCH: Final = 32
+_NOTHING: Final = 0.1  # seconds in which nothing can be embedded
 _PROBE: Final = 8  # cells in each of the batches that tell how long all of them will take
 _PATIENCE: Final = 2.0  # seconds without a word
 _PAUSE: Final = 5.0  # seconds between two words
@@ -66,6 +68,7 @@ class Embedding:
         what: of the cells, "text" or "image".
         center: (d,) that is subtracted.
         components: (d, c) the principal components that are kept, scaled.
+        tuned: what fine-tuning changed in the model; None if it is used frozen.
     """
 
     column: str
@@ -73,6 +76,12 @@ class Embedding:
     what: str
     center: NDArray[np.float32] = field(default_factory=lambda: np.empty(0, dtype=np.float32))
     components: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 0), dtype=np.float32))
+    tuned: Weights | None = None  # files of earlier versions have none
+
+    @property
+    def model(self) -> str:
+        """By which the model is known: its fingerprint, and with a plus that of what is tuned in it."""
+        return self.source.fingerprint + (f"+{digest_of(self.tuned)}" if self.tuned else "")
 
     @property
     def width(self) -> int:
@@ -161,7 +170,12 @@ class _Pace:
         if most is None:
             most = _LATE if self.spent > _SURE * self.given else _HOPELESS
         if needed > most * max(0.0, self.given - self.spent):
-            raise TooSlow(f"embedding {cells:,} more cells would take about {needed:,.0f} s")
+            if self.given <= _NOTHING:
+                raise TooSlow("loading the libraries and its model took the time for it")
+            raise TooSlow(
+                f"embedding {cells:,} more cells would take about {max(needed, 1):,.0f} s, over half of the "
+                "time that is left"
+            )
 
 
 class _Work:
@@ -169,7 +183,7 @@ class _Work:
 
     def __init__(self, embedding: Embedding, cells: list[Any], folder: str) -> None:
         self.embedding, self.cells, self.folder = embedding, cells, folder
-        self.known = memory.known(embedding.source.fingerprint)
+        self.known = memory.known(embedding.model)
         self.keys = self._keys()
         first: dict[bytes, int] = {}
         for row, key in enumerate(self.keys):
@@ -194,7 +208,7 @@ class _Work:
         """Embed what is not known yet."""
         if not self.waiting:
             return
-        network = load(self.embedding.source, self.embedding.column)
+        network = load(self.embedding.source, self.embedding.column, self.embedding.tuned)
         pace = None if deadline is None else _Pace(deadline)
         if pace is not None:
             self._try(network, pace)

@@ -23,10 +23,11 @@ def from_transformers(place: Path) -> Network:
     if {"text_config", "vision_config"} <= set(settings):
         return _both(place)
     if _sees(settings, place):
-        return Network({IMAGE: _vision(place)}, _head(place, settings, IMAGE))
+        model, run = _vision(place)
+        return Network({IMAGE: run}, _head(place, settings, IMAGE), model)
     tokens, model = tokenizer(place), auto(place, "AutoModel")
     states = states_of(model, tokens, longest_of(model, tokens, place))
-    return Network({TEXT: lambda texts: mean(*states(texts))}, _head(place, settings, TEXT))
+    return Network({TEXT: lambda texts: mean(*states(texts))}, _head(place, settings, TEXT), model)
 
 
 def _sees(settings: dict[str, Any], place: Path) -> bool:
@@ -112,7 +113,7 @@ def mean(states: Any, mask: Any) -> Any:
     return (states * weight).sum(1) / weight.sum(1).clamp(min=1e-9)
 
 
-def _vision(place: Path) -> Run:
+def _vision(place: Path) -> tuple[Any, Run]:
     model, look = auto(place, "AutoModel"), _processor(place)
     marked = any("cls_token" in name or "class_embedding" in name for name, _ in model.named_parameters())
 
@@ -122,7 +123,7 @@ def _vision(place: Path) -> Run:
             return states.mean((2, 3))
         return states[:, 0] if marked else states.mean(1)  # a pooler may be untrained: it is not used
 
-    return run
+    return model, run
 
 
 def _processor(place: Path) -> Run:
@@ -158,7 +159,8 @@ def _both(place: Path) -> Network:
         return _pooled(model.get_text_features(**batch))
 
     return Network(
-        {TEXT: read, IMAGE: lambda images: _pooled(model.get_image_features(pixel_values=look(images)))}
+        {TEXT: read, IMAGE: lambda images: _pooled(model.get_image_features(pixel_values=look(images)))},
+        module=model,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,12 +51,32 @@ def write(folder: Path, sources: Sequence[Source]) -> None:
         place = home / f"{source.fingerprint}.npz"
         if not found or place.exists():
             continue
-        home.mkdir(parents=True, exist_ok=True)
         keys = np.frombuffer(b"".join(found), dtype=np.uint8).reshape(-1, _KEY)
-        handle, temporary = tempfile.mkstemp(dir=home)
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, keys=keys, vectors=np.stack(list(found.values())))
-        Path(temporary).replace(place)
+        _write(place, {"keys": keys, "vectors": np.stack(list(found.values()))})
+
+
+def write_tuned(folder: Path, digest: str, weights: Mapping[str, Vectors]) -> None:
+    """Keep what was tuned in a study's folder, whole or not at all."""
+    _write(folder / _FOLDER / f"tuned-{digest}.npz", dict(weights))
+
+
+def read_tuned(folder: Path | None, digest: str) -> dict[str, Vectors] | None:
+    """What an earlier session of a study tuned; None where it cannot be read."""
+    if folder is None:
+        return None
+    try:
+        with np.load(folder / _FOLDER / f"tuned-{digest}.npz", allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+
+
+def _write(place: Path, arrays: dict[str, Any]) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=place.parent)
+    with os.fdopen(handle, "wb") as file:
+        np.savez(file, **arrays)
+    Path(temporary).replace(place)
 
 
 def read(folder: Path, source: Source) -> None:

@@ -26,10 +26,12 @@ class Network:
     Attributes:
         runs: how batches are embedded, by what the cells are, `TEXT` or `IMAGE`.
         classify: from a batch to the probabilities of the source's classes, where it has a classifier's head.
+        module: the PyTorch module that the runs go through, where gradients do too; else None.
     """
 
     runs: dict[str, Run]
     classify: Run | None = None
+    module: Any = None
 
     def embed(self, batch: Sequence[Any], what: str) -> Vectors:
         """(n, d) of texts or images."""

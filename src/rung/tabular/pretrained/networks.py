@@ -21,16 +21,25 @@ from rung.tabular.pretrained.libraries import first_line, library, quietly
 from rung.tabular.pretrained.network import IMAGE, Network
 from rung.tabular.pretrained.sentence import from_sentence_transformers
 from rung.tabular.pretrained.source import Source, kind_of, script_of
+from rung.tabular.pretrained.tuning import Weights, digest_of, put
 
 
-def load(source: Source, column: str) -> Network:
+def load(source: Source, column: str, tuned: Weights | None = None) -> Network:
     """The network that a column is embedded with.
+
+    Args:
+        tuned: what fine-tuning changed; such a network lies beside the frozen one in memory.
 
     Raises:
         DataError: it is not where it was, or cannot be loaded.
         UserError: a library is missing.
     """
-    return _loaded(source.find(column), source.fingerprint)
+    place = source.find(column)
+    if not tuned:
+        return _loaded(place, source.fingerprint)
+    network = _loaded(place, source.fingerprint, digest_of(tuned))
+    put(network, tuned)
+    return network
 
 
 def load_libraries() -> None:
@@ -43,8 +52,8 @@ def load_libraries() -> None:
 
 
 @lru_cache(maxsize=4)
-def _loaded(place: Path, fingerprint: str) -> Network:
-    """By fingerprint too: the folder may hold another model later."""
+def _loaded(place: Path, fingerprint: str, tuned: str = "") -> Network:
+    """By fingerprint too: the folder may hold another model later; and by what is tuned in it."""
     kind = kind_of(place)
     if kind != "torchscript":
         library("transformers")
@@ -73,4 +82,4 @@ def _torchscript(file: Path) -> Network:
         found = found[0] if isinstance(found, tuple | list) else found
         return found.flatten(1) if found.ndim != 4 else found.mean((2, 3))
 
-    return Network({IMAGE: run})
+    return Network({IMAGE: run}, module=model)

@@ -35,7 +35,7 @@ def from_sentence_transformers(place: Path) -> Network:
         found = torch.cat([_POOL[way](hidden, mask) for way in ways], dim=1)
         return torch.nn.functional.normalize(found, dim=1) if "Normalize" in parts else found
 
-    return Network({TEXT: run})
+    return Network({TEXT: run}, module=model)
 
 
 def _modules(place: Path) -> list[dict[str, Any]]:
