@@ -84,6 +84,9 @@ def test_what_cannot_be_used(tmp_path):
         with pytest.raises(UserError, match="checkpoint_limit"):
             study.keep_checkpoints(limit=-1)
         assert "secret" not in repr(list(study.events()))
+        study.keep_checkpoints("memory://bucket")
+        with pytest.raises(StudyError, match=r"in the memory of one process, and jobs run in others"):
+            study.run(train, workers=2)
 
 
 def test_a_store_that_does_not_delete_is_asked_again(monkeypatch):

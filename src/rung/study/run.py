@@ -99,6 +99,12 @@ def _engine(
     engine = name if isinstance(name, Engine) else Engine(name)
     limits = writer.history.limits
     check_engine(engine.name, workers, limits)
+    place = wanted(writer.history).place
+    if engine.name != "inline" and place is not None and place.startswith("memory://"):
+        raise StudyError(
+            f"checkpoints at {place} are in the memory of one process, and jobs run in others: give "
+            "checkpoints in a folder or a store (--checkpoints), or take the executor 'inline'"
+        )
     return make_executor(
         engine.name,
         Setup(
@@ -109,7 +115,7 @@ def _engine(
             trial_seconds=limits.trial_seconds,
             trial_memory=limits.trial_memory,
             gpus=visible_gpus(),
-            checkpoints=wanted(writer.history).place,
+            checkpoints=place,
             needs=engine.needs,
             address=engine.address,
             elastic=elastic,
