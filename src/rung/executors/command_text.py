@@ -13,6 +13,7 @@ before: of `--momentum {momentum}` nothing is left. In a shell the placeholder i
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Collection, Mapping, Sequence
@@ -134,4 +135,6 @@ def spelt(value: Any) -> str:
     """A value as an argument: text as it is, `true` and `false`, numbers so that they read back the same."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "null" if value is None else str(value)
+    if value is None or isinstance(value, list | dict):  # of a parameter whose values are lists
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)
