@@ -9,7 +9,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.learners.base import Cost
 from rung.tabular.plan import Default, make_plan, make_scheme
 from rung.tabular.schedule import DefaultsFirst
-from rung.tabular.search import hopeless_last
+from rung.tabular.search import hopeless_last, quick_first
 
 
 def test_small_tables_get_folds_and_large_ones_a_holdout():
@@ -52,9 +52,26 @@ def test_a_default_that_the_time_left_may_be_too_short_for_goes_last():
     assert names(0.5) == ["bayes", "kernel", "lightgbm"]
 
 
+def test_what_is_done_alone_is_short():
+    given = [
+        Default(0, {"learner": name}, 9.0, first)
+        for name, first in (("lightgbm", 3.0), ("linear", 0.4), ("bayes", 0.1))
+    ]
+
+    def names(seconds):
+        return [x.config["learner"] for x in quick_first(given, seconds)]
+
+    assert names(5.0) == ["lightgbm", "linear", "bayes"]
+    assert names(1.0) == ["linear", "lightgbm", "bayes"]
+    assert names(0.01) == ["bayes", "lightgbm", "linear"], "if none is short enough, the shortest"
+    assert quick_first([], 1.0) == []
+
+
 def test_cost_is_monotone():
     cost = Cost(0.1, rows=1.0, cells=1.0, by_class=True)
     assert cost.seconds(1_000, 10, 2) < cost.seconds(2_000, 10, 2) < cost.seconds(2_000, 10, 5)
+    wide = Cost(0.0, columns=2.0, by_class=True)
+    assert wide.seconds(10, 50, 3) == wide.seconds(9_999, 50, 3) == pytest.approx(3.0)
     capped = Cost(0.0, rows=1.0, most=100)
     assert capped.seconds(100, 1, 0) == capped.seconds(9_999, 1, 0)
 

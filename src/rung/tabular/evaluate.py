@@ -12,7 +12,7 @@ import math
 import pickle
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,9 +29,10 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.learners.base import ASIDE
 from rung.tabular.learners.table import learners
 from rung.tabular.metrics import Metric
-from rung.tabular.pipeline import Order, Pipeline, fit_pipeline
+from rung.tabular.pipeline import Fitted, Order, Part, Pipeline, fit_pipeline, fit_pipelines
 from rung.tabular.room import refuse_too_large
 
+_AT_ONCE = 5_000  # rows up to which folds are fitted side by side, their matrices all in memory
 _PREDICTING = 0.15  # of a fold's time is kept for predicting
 _SHORT = 0.6  # of its usual time a trial must at least have, to be begun
 _SHORT_ANYTIME = 0.2  # the same for a learner that comes back in time with what it has
@@ -69,34 +70,63 @@ def evaluate(
     folds = split.folds_at(rows)
     valid = split.validation(rows)
     prediction = np.empty((len(dataset), classes) if classes else len(dataset))
-    pipelines: list[Pipeline] = []
-    known: dict[str, float] = {}
-    cut = False
-    for fold in folds:
-        by = deadline.share(len(folds) - fold)
-        by = by.earlier(_PREDICTING * by.remaining) if math.isfinite(by.end) else by
-        train, test = split.training(fold, rows), split.held_out(fold)
+    orders = _Orders(dataset, config, rows, seed)
+    fitted = _at_once if len(folds) > 1 and len(dataset) <= _AT_ONCE and learner.fit_many else _in_turn
+    found = []
+    for fold, one in zip(folds, fitted(orders, folds, deadline), strict=True):
+        found.append(one)
+        test = split.held_out(fold)
+        prediction[test] = one.pipeline.predict(dataset.table.take(test))
+    held = prediction[valid]
+    score = dataset.judge.score(dataset.y[valid], held, dataset.weights(valid))
+    seconds, cut = time.monotonic() - began, any(one.cut for one in found)
+    return Outcome(score, held, [one.pipeline for one in found], dict(found[0].known), rows, seconds, cut)
+
+
+@dataclass(frozen=True)
+class _Orders:
+    """What is to be fitted in each fold of one trial."""
+
+    dataset: Dataset
+    config: Mapping[str, Any]
+    rows: int
+    seed: int
+
+    def part(self, fold: int, folds: int, known: Mapping[str, float], deadline: Deadline) -> Part:
+        """A fold's order with its rows; `deadline` includes the time to predict."""
+        dataset, split = self.dataset, self.dataset.split
+        by = deadline.earlier(_PREDICTING * deadline.remaining) if math.isfinite(deadline.end) else deadline
+        train = split.training(fold, self.rows)
         order = Order(
-            learner,
-            config,
+            learners()[self.config["learner"]],
+            self.config,
             dataset.sizes,
-            seed,
+            self.seed,
             by,
             known,
-            len(folds),
+            folds,
             dataset.weights(train),
-            split.aside(train, ASIDE, seed),
+            split.aside(train, ASIDE, self.seed),
             dataset.quantile,
             dataset.judge.needs == "labels",
         )
-        fitted = fit_pipeline(order, dataset.table.take(train), np.asarray(dataset.y[train], float), classes)
+        return Part(order, dataset.table.take(train), np.asarray(dataset.y[train], float))
+
+
+def _in_turn(orders: _Orders, folds: Sequence[int], deadline: Deadline) -> Iterator[Fitted]:
+    """One fold after the other; the first teaches the later ones."""
+    known: Mapping[str, float] = {}
+    for fold in folds:
+        by = deadline.share(len(folds) - fold)
+        fitted = fit_pipeline(*orders.part(fold, len(folds), known, by), orders.dataset.classes)
         known = known or dict(fitted.known)
-        cut = cut or fitted.cut
-        pipelines.append(fitted.pipeline)
-        prediction[test] = fitted.pipeline.predict(dataset.table.take(test))
-    held = prediction[valid]
-    score = dataset.judge.score(dataset.y[valid], held, dataset.weights(valid))
-    return Outcome(score, held, pipelines, known, rows, time.monotonic() - began, cut)
+        yield fitted
+
+
+def _at_once(orders: _Orders, folds: Sequence[int], deadline: Deadline) -> Iterator[Fitted]:
+    """All folds side by side."""
+    parts = [orders.part(fold, len(folds), {}, deadline) for fold in folds]
+    yield from fit_pipelines(parts, orders.dataset.classes)
 
 
 @contextmanager

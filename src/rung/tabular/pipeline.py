@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
-from rung.tabular.learners.base import Learner, Setting
+from rung.tabular.learners.base import Fold, Learner, Setting, Trained
 from rung.tabular.learners.forests import averaged, is_forest
 from rung.tabular.preparation import Preparation, Target, make_preparation
 from rung.tabular.resampling import Resampled, corrected, resample
@@ -119,6 +120,9 @@ class Fitted(NamedTuple):
     cut: bool
 
 
+Course = Generator[Fold, Trained, Fitted]  # of one fit: what its estimator needs, the estimator, the pipeline
+
+
 def constant(
     y: NDArray[np.float64],
     classes: int,
@@ -139,8 +143,54 @@ def constant(
     return Constant(np.asarray(y[ordered[place]]))
 
 
+class Part(NamedTuple):
+    """What to fit a pipeline on: an order, the rows, and their target (n,)."""
+
+    order: Order
+    table: Table
+    y: NDArray[np.float64]
+
+
 def fit_pipeline(order: Order, table: Table, y: NDArray[np.float64], classes: int) -> Fitted:
     """Fit preparation and estimator on these rows; a constant where there is nothing to tell apart."""
+
+    def fit(folds: Sequence[Fold]) -> list[Trained]:
+        return [order.learner.fit(order.config, *fold) for fold in folds]
+
+    return _fitted([Part(order, table, y)], classes, fit)[0]
+
+
+def fit_pipelines(parts: Sequence[Part], classes: int) -> list[Fitted]:
+    """The same for several parts of the rows at once, by a learner that can (`Learner.fit_many`)."""
+    order = parts[0].order
+    many = order.learner.fit_many
+    if many is None:
+        return [fit_pipeline(*part, classes) for part in parts]
+    return _fitted(parts, classes, partial(many, order.config))
+
+
+def _fitted(
+    parts: Sequence[Part], classes: int, fit: Callable[[Sequence[Fold]], list[Trained]]
+) -> list[Fitted]:
+    """Each part up to what its estimator is fitted on; then all estimators; then each part to its end."""
+    courses = [_course(*part, classes) for part in parts]
+    asked: dict[int, Fold] = {}
+    found: dict[int, Fitted] = {}
+    for i, course in enumerate(courses):
+        try:
+            asked[i] = next(course)
+        except StopIteration as end:  # a constant, without an estimator
+            found[i] = end.value
+    for i, trained in zip(asked, fit(list(asked.values())) if asked else [], strict=True):
+        try:
+            courses[i].send(trained)
+        except StopIteration as end:
+            found[i] = end.value
+    return [found[i] for i in range(len(parts))]
+
+
+def _course(order: Order, table: Table, y: NDArray[np.float64], classes: int) -> Course:
+    """Yields what the estimator is to be fitted on, and takes it when it is."""
     shares = constant(y, classes, order.weight).prediction if classes else np.empty(0)
     fewer = _under(order, y, classes)
     if fewer is not None:
@@ -153,8 +203,8 @@ def fit_pipeline(order: Order, table: Table, y: NDArray[np.float64], classes: in
     if len(y) < 2 or (classes and len(seen) < 2) or (not classes and np.ptp(y) == 0):
         return Fitted(constant(y, classes, order.weight, order.quantile), {}, cut=False)
     if not classes:
-        return _regressor(order, table, y)
-    return _classifier(order, table, y, shares, None if fewer is None else fewer.odds)
+        return (yield from _regressor(order, table, y))
+    return (yield from _classifier(order, table, y, shares, None if fewer is None else fewer.odds))
 
 
 def _under(order: Order, y: NDArray[np.float64], classes: int) -> Resampled | None:
@@ -184,7 +234,7 @@ def _classifier(
     y: NDArray[np.float64],
     shares: NDArray[np.float64],
     odds: NDArray[np.float64] | None,
-) -> Fitted:
+) -> Course:
     """Args: `shares`, (k,), of the classes among all rows, and `odds`, (k,), if these rows are but some."""
     found, codes = np.unique(y, return_inverse=True)
     seen, goal = found.astype(np.intp), codes.astype(np.float64)
@@ -200,7 +250,7 @@ def _classifier(
         more = resample("over", codes, order.weight, order.seed)
         if more is not None:
             order, X, goal, odds = _of(order, more.rows), X[more.rows], goal[more.rows], more.odds
-    trained = order.learner.fit(order.config, X, goal, _setting(order, len(seen), preparation))
+    trained = yield Fold(X, goal, _setting(order, len(seen), preparation))
     trust = 1.0 - min(0.05, 1.0 / len(y))
     return Fitted(
         Classifying(preparation, trained.estimator, seen, shares, trust, odds), trained.known, trained.cut
@@ -219,7 +269,7 @@ def _balanced(
     return np.asarray(after / after.mean()), roots / roots.max()
 
 
-def _regressor(order: Order, table: Table, y: NDArray[np.float64]) -> Fitted:
+def _regressor(order: Order, table: Table, y: NDArray[np.float64]) -> Course:
     log = order.config.get("target") == "log"
     unit = _unit(y) if log else 1.0
     values = _log(y, unit) if log else y
@@ -230,7 +280,7 @@ def _regressor(order: Order, table: Table, y: NDArray[np.float64]) -> Fitted:
     X = preparation.fit_transform(table, Target(goal, 0))
     if not X.shape[1]:
         return Fitted(constant(y, 0, order.weight, order.quantile), {}, cut=False)
-    trained = order.learner.fit(order.config, X, goal, _setting(order, 0, preparation))
+    trained = yield Fold(X, goal, _setting(order, 0, preparation))
     low, high = float(y.min()), float(y.max())
     margin = _BEYOND * (high / 2 - low / 2) * 2
     bounds = (low - margin, high + margin)

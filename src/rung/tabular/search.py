@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 _RARE = 0.1  # of the rows: a class with fewer may want a larger weight
 _MANY = 2_000  # rows from which leaving most of a common class out is worth a try
 _SKEWED = 1.5  # skewness from which a target's logarithm is worth a try
-_FIRST = 0.3  # of the time that the first model may take
+_FIRST = 0.3  # of the time that the first model may take, and
+_SOON = 0.03  # that it should take: until it is there, all other processors wait
 PATIENCE = 1.5  # seconds beyond a small budget that a fit of a small table may plan with
 _LATE = 5.0  # seconds for a first model where the budget has passed before a trial could begin
 _LEAST = 1.5  # seconds that it is given at least: a busy machine must not leave the user without a model
@@ -93,6 +94,8 @@ class Search:
         """
         if not len(self.study.history) and not self.study.history.enqueued:
             ordered = self.defaults if plan.certain else hopeless_last(self._begin(deadline), deadline)
+            if plan.workers > 1:
+                ordered = quick_first(ordered, _SOON * deadline.remaining)
             for default in ordered:
                 self.study.enqueue(default.config)
         if plan.workers > 1 and not len(self.study.history):
@@ -179,6 +182,15 @@ def _skewness(y: NDArray[np.float64]) -> float:
     centered = centered / max(float(np.abs(centered).max()), 1e-300)
     deviation = float(centered.std())
     return abs(float(np.mean((centered - centered.mean()) ** 3))) / deviation**3 if deviation > 0 else 0.0
+
+
+def quick_first(defaults: Sequence[Default], seconds: float) -> list[Default]:
+    """The defaults in their order, but that one before all others which is to be done alone: the first that
+    should take at most so many seconds, else the shortest.
+    """
+    quick = next((one for one in defaults if one.first <= seconds), None)
+    alone = quick or min(defaults, key=lambda one: one.first, default=None)
+    return [one for one in [alone] if one is not None] + [one for one in defaults if one is not alone]
 
 
 def hopeless_last(defaults: Sequence[Default], deadline: Deadline) -> list[Default]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
@@ -58,7 +58,16 @@ class Trained(NamedTuple):
     cut: bool = False
 
 
+class Fold(NamedTuple):
+    """What one of several fits of the same configuration is given: (n, d), (n,), and its setting."""
+
+    X: NDArray[np.float64]
+    y: NDArray[np.float64]
+    setting: Setting
+
+
 Fit = Callable[[Mapping[str, Any], NDArray[np.float64], NDArray[np.float64], Setting], Trained]
+FitMany = Callable[[Mapping[str, Any], Sequence[Fold]], list[Trained]]
 
 
 class Cost(NamedTuple):
@@ -67,7 +76,8 @@ class Cost(NamedTuple):
     Attributes:
         fixed: whatever the size.
         rows, cells: for ten thousand rows, for a million cells of the matrix.
-        by_class: both once a class (one against the rest), beyond two.
+        columns: for a hundred columns of the matrix, however many rows it has.
+        by_class: all three once a class (one against the rest), beyond two.
         power: of the rows, 1 where linear.
         most: rows beyond which more of them cost nothing.
     """
@@ -75,6 +85,7 @@ class Cost(NamedTuple):
     fixed: float
     rows: float = 0.0
     cells: float = 0.0
+    columns: float = 0.0
     by_class: bool = False
     power: float = 1.0
     most: int | None = None
@@ -83,6 +94,7 @@ class Cost(NamedTuple):
         """For a matrix of this size."""
         tall = min(max(rows, 1), self.most or rows) / 1e4
         work = self.rows * tall + self.cells * tall * width / 100 * tall ** (self.power - 1)
+        work += self.columns * width / 100
         return float(self.fixed + work * (classes if self.by_class and classes > 2 else 1))
 
 
@@ -97,6 +109,8 @@ class Learner:
             of `space`, preprocessing aside.
         needs: what its matrix must be.
         fit: fits one configuration; must look at its deadline if it can take long.
+        fit_many: fits all folds of one configuration at once, by the deadline of the first, where that takes
+            less time than one after the other; None where it does not.
         encodings: ways to encode categories that are worth searching, the default first.
         scales: ways to scale that are worth searching, the default first.
         expands: ways to generate columns that are worth searching, "none" first.
@@ -123,6 +137,7 @@ class Learner:
     needs: Needs
     fit: Fit
     cost: Cost
+    fit_many: FitMany | None = None
     encodings: tuple[str, ...] = ("onehot", "target")
     scales: tuple[str, ...] = ("standard", "quantile")
     expands: tuple[str, ...] = ("none",)

@@ -81,7 +81,7 @@ MLP = Learner(
     ),
     needs=Needs(scaled=True),
     fit=_fit,
-    merit=4.0,
+    merit=2.0,
     cost=Cost(0.2, rows=6.0, most=3_000),
     most_rows=100_000,  # an epoch of more would take as long as all epochs should
     anytime=True,

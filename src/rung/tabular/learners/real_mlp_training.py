@@ -1,0 +1,237 @@
+"""How networks of `rung.tabular.learners.real_mlp` are trained: several of one shape at once, by PyTorch.
+
+On a small table a step of one network is mostly the library's overhead, so that eight at once take hardly
+longer. Their tensors have one more dimension in front; nothing passes from one network to another.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from rung.tabular.deadline import Deadline
+from rung.tabular.learners.base import Setting
+from rung.tabular.learners.rounds import Portion
+
+_EPOCHS = 200
+_ROWS_SEEN = 1_500_000  # in all epochs together, at most
+_BATCH, _LEAST_BATCH = 256, 32
+_A_ROUND = 8  # steps of a small table's epoch
+_FREQUENCIES, _EMBEDDED = 16, 4  # of each embedded number
+_MOST_EMBEDDED = 100  # numbers; the others go in as they are
+_LOOKED_AT = 500  # rows, for which columns are embedded
+_PART = 0.75  # of the time that is left is what a training may take
+_CHECKS = 40  # times at which the rows set aside are looked at
+
+
+class _Parts(NamedTuple):
+    """The parameters of k networks, each (k, ...)."""
+
+    scale: torch.Tensor
+    periods: torch.Tensor
+    phases: torch.Tensor
+    dense: torch.Tensor
+    offsets: torch.Tensor
+    weights: list[torch.Tensor]
+    biases: list[torch.Tensor]
+
+    def all(self) -> list[torch.Tensor]:
+        """The first five, then the layers' weights, then their biases."""
+        return [*self[:5], *self.weights, *self.biases]
+
+
+class Training:
+    """k networks on their way.
+
+    Args:
+        rows: of each network; they have the same columns, but may differ in number.
+        setting: the classes, the seed, and the quantile, the same for all.
+        deadline: by when they are done.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], rows: Sequence[Portion], setting: Setting, deadline: Deadline
+    ) -> None:
+        self.config, self.setting, self.classes, self.deadline = config, setting, setting.classes, deadline
+        self.counts = [len(portion.y) for portion in rows]
+        columns = rows[0].X.shape[1]
+        kind = np.int64 if self.classes else np.float32
+        self.X = torch.from_numpy(np.stack([_filled(p.X, (max(self.counts), columns)) for p in rows]))
+        self.y = torch.from_numpy(np.stack([_filled(p.y, (max(self.counts),), kind) for p in rows]))
+        self.weight = _weights(rows, max(self.counts))
+        self.bounds = [None if self.classes else (float(p.y.min()), float(p.y.max())) for p in rows]
+        self.generator = torch.Generator().manual_seed(setting.seed)
+        varied = [j for j in range(columns) if any(_varies(p.X, j) for p in rows)]
+        self.embedded = np.array(varied[:_MOST_EMBEDDED] if config["sigma"] > 0 else [], dtype=np.intp)
+        self.rest = np.setdiff1d(np.arange(columns), self.embedded)
+        self.parts = self._made(len(rows), columns)
+        self.cut = False
+        self.peak = config["rate"] * (1.0 if self.classes else 4.0)
+        groups = [
+            {"params": [self.parts.scale], "times": 6.0, "decay": 0.0},
+            {"params": self.parts.biases, "times": 0.1, "decay": 0.0},
+            {"params": [*self.parts.weights], "times": 1.0, "decay": config["decay"]},
+            {"params": list(self.parts[1:5]), "times": 0.1, "decay": 0.0},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, lr=self.peak, betas=(0.9, 0.95), fused=True)
+
+    def _made(self, count: int, columns: int) -> _Parts:
+        def normal(*shape: int) -> torch.Tensor:
+            return torch.randn(count, *shape, generator=self.generator)
+
+        e, f, k = len(self.embedded), _FREQUENCIES, _EMBEDDED - 1
+        widths = [columns + e * k, *[self.config["width"]] * self.config["layers"], max(self.classes, 1)]
+        made = _Parts(
+            torch.ones(count, 1, columns),
+            self.config["sigma"] * normal(e, f),
+            torch.rand(count, e, f, generator=self.generator),
+            normal(e, f, k) / math.sqrt(f),
+            torch.zeros(count, e, k),
+            [normal(a, b) for a, b in pairwise(widths)],
+            [normal(1, b) * 0.1 for b in widths[1:]],
+        )
+        made.weights[-1].mul_(0.1)
+        for tensor in made.all():
+            tensor.requires_grad_()
+        return made
+
+    def _forward(self, x: torch.Tensor, dropout: float) -> torch.Tensor:
+        """(k, n, columns) to (k, n, outputs)."""
+        parts = self.parts
+        x = x * parts.scale
+        if len(self.embedded):
+            some = x[:, :, self.embedded]
+            angles = some[..., None] * parts.periods[:, None] + parts.phases[:, None]
+            waves = torch.cos(2 * math.pi * angles)
+            values = torch.einsum("knef,kefj->knej", waves, parts.dense) + parts.offsets[:, None]
+            x = torch.cat([x[:, :, self.rest], some, values.flatten(2)], dim=2)
+        for weight, bias in zip(parts.weights[:-1], parts.biases[:-1], strict=True):
+            x = _linear(x, weight, bias)
+            x = functional.selu(x) if self.classes else functional.mish(x)
+            if dropout:
+                x = x * (torch.rand(x.shape, generator=self.generator) >= dropout) / (1 - dropout)
+        return _linear(x, parts.weights[-1], parts.biases[-1])
+
+    def run(self, valid: Portion | None, share: float) -> float:
+        """Train up to `share` of the way; a single one with `valid` goes on to the end, goes back to where it
+        was best, and returns which share of the way that was.
+
+        The way is a number of steps, or where there is no time for so many the time that there is: a network
+        whose learning rate has not fallen to the end is of no use.
+        """
+        count = max(self.counts)
+        batch = min(_BATCH, max(_LEAST_BATCH, count // _A_ROUND))
+        epochs = int(np.clip(_ROWS_SEEN / count, 12, _EPOCHS))
+        total = max(1, epochs * math.ceil(count / batch))
+        best, best_share, kept = math.inf, 1.0, None
+        began, allowed = time.monotonic(), max(_PART * self.deadline.remaining / share, 1e-6)
+        step, progress, next_check = 0, 0.0, 1 / _CHECKS
+        orders = [_Shuffled(n, batch, self.generator) for n in self.counts]
+        while step < total and progress < share and not self.deadline.passed:
+            self._step(torch.stack([order.take() for order in orders]), progress)
+            step += 1
+            progress = min(1.0, max(step / total, (time.monotonic() - began) / allowed))
+            if valid is not None and progress >= min(next_check, 1.0):
+                next_check = progress + 1 / _CHECKS
+                loss = self._loss(valid)
+                if loss < best:
+                    best, best_share = loss, progress
+                    kept = [tensor.detach().clone() for tensor in self.parts.all()]
+        self.cut = self.deadline.passed
+        if kept is not None:
+            with torch.no_grad():
+                for tensor, value in zip(self.parts.all(), kept, strict=True):
+                    tensor.copy_(value)
+        return best_share if valid is not None else share
+
+    def _step(self, rows: torch.Tensor, progress: float) -> None:
+        rate = self.peak * _cycles(progress)
+        flat = 1.0 if progress < 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * progress - 1)))
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate * group["times"]
+            group["weight_decay"] = group["decay"] * flat / group["times"]
+        which = torch.arange(len(rows))[:, None]
+        losses = self._losses(
+            self._forward(self.X[which, rows], self.config["dropout"] * flat), self.y[which, rows]
+        )
+        losses = losses if self.weight is None else losses * self.weight[which, rows]
+        self.optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(losses.mean(dim=1).sum())
+        self.optimizer.step()
+
+    def _losses(self, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """(k, n)."""
+        if self.classes:
+            return functional.cross_entropy(out.transpose(1, 2), y, reduction="none")
+        error = y - out[..., 0]
+        q = self.setting.quantile
+        return error**2 if q is None else error * (q - (error < 0).to(error.dtype))
+
+    def _loss(self, valid: Portion) -> float:
+        """Of the first network."""
+        kind = np.int64 if self.classes else np.float32
+        with torch.no_grad():
+            X = torch.from_numpy(valid.X.astype(np.float32))
+            y = torch.from_numpy(valid.y.astype(kind))
+            losses = self._losses(self._forward(X[None], 0.0), y[None])[0].numpy()
+        return float(np.average(losses, weights=valid.weight))
+
+    def arrays(self, which: int) -> tuple[Any, ...]:
+        """One network that was trained, as the fields of `rung.tabular.learners.real_mlp.Network`."""
+        found = [tensor.detach()[which].numpy().astype(np.float32) for tensor in self.parts.all()]
+        count = len(self.parts.weights)
+        weights = [weight / np.float32(math.sqrt(len(weight))) for weight in found[5 : 5 + count]]
+        biases = [bias[0] for bias in found[5 + count :]]
+        scale, periods, phases, dense, offsets = found[:5]
+        return scale[0], self.embedded, periods, phases, dense, offsets, weights, biases, self.bounds[which]
+
+
+class _Shuffled:
+    """Rows in an order drawn anew each time that all were taken, `batch` at a time."""
+
+    def __init__(self, rows: int, batch: int, generator: torch.Generator) -> None:
+        self._rows, self._batch, self._generator = rows, batch, generator
+        self._left = torch.empty(0, dtype=torch.int64)
+
+    def take(self) -> torch.Tensor:
+        """(batch,)."""
+        while len(self._left) < self._batch:
+            self._left = torch.cat([self._left, torch.randperm(self._rows, generator=self._generator)])
+        taken, self._left = self._left[: self._batch], self._left[self._batch :]
+        return taken
+
+
+def _linear(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+    """A layer in neural tangent parametrisation: x @ W / sqrt(inputs) + b."""
+    return torch.baddbmm(bias, x, weight, alpha=1 / math.sqrt(weight.shape[1]))
+
+
+def _filled(values: NDArray[Any], shape: tuple[int, ...], kind: Any = np.float32) -> NDArray[Any]:
+    """With zeros up to this shape."""
+    filled = np.zeros(shape, dtype=kind)
+    filled[tuple(slice(n) for n in values.shape)] = values
+    return filled
+
+
+def _weights(rows: Sequence[Portion], most: int) -> torch.Tensor | None:
+    known = [portion.weight for portion in rows]
+    if any(weight is None for weight in known):
+        return None
+    return torch.from_numpy(np.stack([_filled(np.asarray(weight), (most,)) for weight in known]))
+
+
+def _varies(X: NDArray[np.float64], column: int) -> bool:
+    return len(np.unique(X[:_LOOKED_AT, column])) > 2
+
+
+def _cycles(progress: float) -> float:
+    """coslog4: (1 - cos(2 pi log2(1 + 15 t))) / 2, four falling cycles, each longer than the one before."""
+    return 0.5 * (1 - math.cos(2 * math.pi * math.log2(1 + 15 * progress)))
