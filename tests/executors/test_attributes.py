@@ -11,6 +11,7 @@ import rung
 from rung.cli.export import as_json, write_csv
 from rung.errors import StudyError
 from rung.executors.attributes import attribute
+from rung.trials.codec import decode, encode
 
 SPACE = {"x": rung.Float(0, 1)}
 
@@ -94,3 +95,22 @@ def test_by_ask_and_tell_also_when_the_trial_has_ended() -> None:
     assert [row["attribute.after"] for row in rows] == ['{"a": [1]}', ""]
     assert [row["attribute.before"] for row in rows] == ["NaN", ""]
     assert as_json(study.result.trials, 0)[0]["attributes"] == {"before": "NaN", "after": {"a": [1]}}
+
+
+def test_a_program_prints_them(tmp_path) -> None:
+    script = tmp_path / "train.sh"
+    script.write_text(
+        'printf \'rung: {"attributes": {"seen": [%s, null]}}\\n\' "$1"\n'
+        'printf \'rung: {"loss": %s, "attributes": {"name": "ü"}}\\n\' "$1"\n'
+    )
+    command = rung.Command(f"sh {script} {{x}}")
+    result = rung.tune(command, SPACE, trials=1, storage=tmp_path / "rung.db", quiet=True)
+    x = result.best.config["x"]
+    assert result.best.value == x
+    assert result.best.attributes == {"seen": [x, None], "name": "ü"}
+
+
+def test_text_that_is_no_unicode_does_not_break_the_log() -> None:
+    kept = attribute(0, "half \ud800", ["\udfff"], 0.0)
+    assert kept.data == {"half \\ud800": ["\\udfff"]}
+    assert decode(encode(kept)) == kept

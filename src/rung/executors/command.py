@@ -180,7 +180,10 @@ class _Run:
         elif part.infeasible is not None:
             raise Infeasible(part.infeasible)
         else:
-            self._answer(self._report(part))
+            for name, value in (part.attributes or {}).items():
+                self._trial.set_attribute(name, value)
+            if part.metrics:
+                self._answer(self._report(part))
 
     def _report(self, report: Report) -> str:
         """Hand it on; what the program is answered."""

@@ -4,6 +4,7 @@
 | --- | --- |
 | begins with `rung:`, then a JSON object with a metric | a report, of the job's end without `resource` |
 | `rung: {"infeasible": "why"}` | this configuration has no value |
+| has an object under `attributes` | these are kept of the trial; what else there is, is a report |
 | `NaN`, `Infinity`, `nan`, `-inf` (as C prints them), `null` | that number; `null` is NaN (JavaScript) |
 | begins with `rung:` and is anything else, or is longer than 64 KiB | an error that ends the job |
 | does not begin with `rung:`, or is no text | for the log |
@@ -30,11 +31,12 @@ _SHOWN: Final = 80
 
 
 class Report(NamedTuple):
-    """What a line says: metrics at a resource (None: the job's end), or why there are none."""
+    """What a line says: metrics at a resource (None: the job's end), attributes, or why there are none."""
 
     resource: int | None
     metrics: dict[str, float]
     infeasible: str | None = None
+    attributes: dict[str, Any] | None = None
 
 
 class Splitter:
@@ -91,14 +93,16 @@ def parse(line: bytes) -> Report:
         )
     if "infeasible" in said:
         return Report(None, {}, str(said["infeasible"]))
+    kept = said.pop("attributes") if isinstance(said.get("attributes"), dict) else {}
     resource = _resource(said.pop("resource", None), line)
     for name in said:
         _check_name(name, line)
-    if not said:
+    if not said and not kept:
         raise StudyError(
             f'a report needs a metric, as in rung: {{"resource": 3, "loss": 0.12}}, not {_shown(line)}'
         )
-    return Report(resource, as_metrics({k: math.nan if v is None else v for k, v in said.items()}))
+    metrics = as_metrics({k: math.nan if v is None else v for k, v in said.items()})
+    return Report(resource, metrics, attributes=kept or None)
 
 
 def _decoded(text: str) -> Any:
