@@ -2,6 +2,7 @@
 
 import pytest
 
+from rung.executors.ray_door import same
 from rung.executors.ray_errors import cannot_connect, connection_lost, lost, quoted, raised, without_secrets
 
 TOKEN = "0123456789abcdef" * 4
@@ -71,3 +72,17 @@ def test_no_token_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_AUTH_TOKEN", "my-own-word")
     assert "my-own-word" not in connection_lost(Exception("sent my-own-word"))
     assert without_secrets("a my-own-word b", {"RAY_AUTH_TOKEN": "my-own-word"}) == "a *** b"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "are"),
+    [
+        ("127.0.0.1:6379", "127.0.0.1:6379", True),
+        ("localhost:6379", "127.0.0.1:6379", True),
+        ("127.0.0.1:6379", "127.0.0.2:6379", True),  # both this machine's, as a node's name and its loopback
+        ("127.0.0.1:6379", "127.0.0.1:6380", False),
+        ("127.0.0.1:6379", "192.0.2.1:6379", False),
+    ],
+)
+def test_whether_two_addresses_are_of_one_cluster(one: str, other: str, are: bool) -> None:
+    assert same(one, other) is are

@@ -30,7 +30,7 @@ from rung.errors import StudyError
 from rung.executors.calling import style_of
 from rung.executors.needs import Needs
 from rung.executors.processes import Shipped, cores, dump
-from rung.executors.ray_door import checked, opened
+from rung.executors.ray_door import checked, opened, same
 from rung.executors.ray_errors import ClusterLostError, cannot_connect, connection_lost, lost, raised
 from rung.executors.ray_host import Brief, Hello, Host
 from rung.executors.ray_places import Gone
@@ -113,7 +113,7 @@ class RayCluster:
         self._token: Path | None = None
         if self._owned:
             self._connect(address, cores)
-        elif address not in (None, "auto", self._ray.get_runtime_context().gcs_address):
+        elif address not in (None, "auto") and not same(address, self._ray.get_runtime_context().gcs_address):
             raise StudyError(
                 f"this process has joined another Ray cluster than {address!r}: call ray.shutdown() first, "
                 "or leave the address"

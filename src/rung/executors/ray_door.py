@@ -8,8 +8,10 @@ tries first, where what it prints is kept, with waits of seconds.
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Final
 
 from rung.errors import StudyError
@@ -42,6 +44,33 @@ def checked(address: str) -> str:
             "printed it, or auto"
         )
     return address
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two addresses, HOST:PORT, are of the same server: a host has names, and loopback is one."""
+    (host, _, port), (other_host, _, other_port) = one.rpartition(":"), other.rpartition(":")
+    if port != other_port:
+        return False
+    first, second = _numbers(host), _numbers(other_host)
+    return host == other_host or bool(first & second) or (_ours(first) and _ours(second))
+
+
+def _numbers(host: str) -> set[str]:
+    """The addresses that a host's name has."""
+    try:
+        return {str(found[4][0]) for found in socket.getaddrinfo(host.strip("[]"), None)}
+    except OSError:
+        return set()
+
+
+def _ours(addresses: set[str]) -> bool:
+    """Whether one of them is this machine's, so that one may listen at it."""
+    for address in addresses:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        with suppress(OSError), socket.socket(family) as listener:
+            listener.bind((address, 0))
+            return True
+    return False
 
 
 def opened(address: str) -> str:
