@@ -32,7 +32,7 @@ from rung.tabular.metrics import Metric
 from rung.tabular.pipeline import Fitted, Order, Part, Pipeline, fit_pipeline, fit_pipelines
 from rung.tabular.room import refuse_too_large
 
-_AT_ONCE = 5_000  # rows up to which folds are fitted side by side, their matrices all in memory
+_AT_ONCE = 10_000_000  # cells in all folds up to which these are fitted side by side, all in memory
 _PREDICTING = 0.15  # of a fold's time is kept for predicting
 _SHORT = 0.6  # of its usual time a trial must at least have, to be begun
 _SHORT_ANYTIME = 0.2  # the same for a learner that comes back in time with what it has
@@ -71,7 +71,8 @@ def evaluate(
     valid = split.validation(rows)
     prediction = np.empty((len(dataset), classes) if classes else len(dataset))
     orders = _Orders(dataset, config, rows, seed)
-    fitted = _at_once if len(folds) > 1 and len(dataset) <= _AT_ONCE and learner.fit_many else _in_turn
+    small = len(dataset) * dataset.width * len(folds) <= _AT_ONCE
+    fitted = _at_once if learner.fit_many is not None and small else _in_turn
     found = []
     for fold, one in zip(folds, fitted(orders, folds, deadline), strict=True):
         found.append(one)
