@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
@@ -25,7 +26,7 @@ INEXACT = dict.fromkeys(
 )
 
 
-@pytest.mark.parametrize("estimator", [rung.AutoClassifier(budget=0.1), rung.AutoRegressor(budget=0.1)])
+@pytest.mark.parametrize("estimator", [rung.AutoClassifier(budget=0.02), rung.AutoRegressor(budget=0.02)])
 def test_check_estimator(estimator):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -137,3 +138,17 @@ def test_a_threshold_of_its_own_where_the_metric_asks_for_labels():
     assert cut < 0.3, "a tenth of the rows is positive"
     proba = model.predict_proba(X)[:, 1]
     assert np.array_equal(model.predict(X), (proba > cut).astype(int))
+
+
+def test_a_sparse_matrix_is_read_as_an_array_where_the_memory_allows():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((60, 5), density=0.5, rng=rng, format="csr")
+    y = X.toarray()[:, 0] > 0.2
+    model = rung.AutoClassifier(budget=0.2).fit(X, y)
+    np.testing.assert_allclose(model.predict_proba(X), model.predict_proba(X.toarray()))
+    with pytest.raises(ValueError, match=r"a sparse X of 900,000 rows and 900,000 columns would take"):
+        model.fit(sparse.csr_array((900_000, 900_000)), np.zeros(900_000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="y contains NaN"):
+            rung.AutoRegressor(budget=0.2).fit(np.ones((3, 2)), [1.5, np.nan, 2.5])

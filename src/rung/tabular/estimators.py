@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rung.tabular.result import FitResult
 
+_DENSE = 0.25  # of the free memory a sparse matrix may take as an array
 _TARGET = "target of the fit"  # names that no column of the caller's has
 _WEIGHT = "weight of the fit"
 _GROUP = "group of the fit"
@@ -86,6 +87,7 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.sparse = True
         tags.input_tags.string = True
         tags.input_tags.categorical = True
         tags.non_deterministic = False
@@ -243,10 +245,29 @@ def _target(estimator: Any, y: Any) -> NDArray[Any]:
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
     y = column_or_1d(y, warn=True)
-    type_of_target(y, input_name="y", raise_unknown=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError("y contains NaN or infinity: leave such rows out")
+    type_of_target(y, input_name="y", raise_unknown=True)
     return np.asarray(y)
+
+
+def _dense(X: Any) -> Any:
+    """SciPy's sparse matrices as arrays, for that is what learners are given; all else as it is."""
+    from scipy import sparse
+
+    from rung.tabular.room import free_bytes
+
+    if not sparse.issparse(X):
+        return X
+    matrix: Any = X
+    rows, width = matrix.shape
+    size = 8 * rows * width
+    if size > _DENSE * free_bytes():
+        raise ValueError(
+            f"a sparse X of {rows:,} rows and {width:,} columns would take {size / 1e9:.1f} GB as "
+            "an array, which is what learners read: choose or combine columns before, as with TruncatedSVD"
+        )
+    return matrix.toarray()
 
 
 def _frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
@@ -261,6 +282,7 @@ def _frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
             )
         frame = X.reset_index(drop=True)
     else:
+        X = _dense(X)
         array = check_array(X, dtype=None, ensure_all_finite="allow-nan", ensure_min_features=1)
         frame = pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
     _check_n_features(estimator, frame, reset=reset)
