@@ -234,13 +234,25 @@ def test_out_of_memory_names_what_fits(pictures: Any, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"strategy": "dart"}, "unknown strategy 'dart': did you mean 'darts'? there are random, darts1"),
+        ({"strategy": "dart"}, "unknown strategy 'dart': did you mean 'darts'. there are random, darts1"),
         ({"space": "dartz"}, "unknown space 'dartz'"),
         ({"preset": "huge"}, "unknown preset 'huge': there are tiny, small, paper"),
         ({"cell": "gru"}, "unknown cell 'gru'"),
-        ({"settings": {"batch": "many"}}, "batch is such as 32, not 'many'"),
+        (
+            {"settings": {"batch": "many"}},
+            "batch must be a whole number of at least 2, .* not 'many'",
+        ),
         ({"settings": {"bach": 3}}, "has no setting 'bach'"),
-        ({"settings": {"batch": 1}}, "at least one epoch and two samples"),
+        ({"settings": {"batch": 1}}, "batch must be a whole number of at least 2, such as 32, not 1"),
+        ({"settings": {"rate": float("nan")}}, "rate must be a number above 0, not nan"),
+        ({"settings": {"decay": -1}}, "decay must be a number of at least 0, not -1"),
+        (
+            {"settings": {"retrain_drop_path": 3}},
+            "drop_path must be a number of at least 0 and below 1",
+        ),
+        ({"settings": {"pictures": "all"}}, "pictures must be a whole number of at least 1, such as 2000"),
+        ({"settings": {"alpha_betas": [0.5, 1]}}, "alpha_betas must be 2 numbers"),
+        ({"settings": {"text": "mine"}}, "has no setting 'text'"),
         ({"device": "cuda:9"}, "cannot be used"),
         ({"budget": "soon"}, "is no length of time"),
     ],

@@ -348,7 +348,7 @@ def test_the_table_makes_strategies_and_says_what_is_wrong() -> None:
         "max_skips": 2,
     }
     for name, settings, words in [
-        ("dart", {}, "unknown strategy 'dart': did you mean 'darts'? there are random, darts1"),
+        ("dart", {}, "unknown strategy 'dart': did you mean 'darts'. there are random, darts1"),
         ("darts", {"hyper": 1}, "has no setting 'hyper': it has clip, early_stop, hypergradient"),
         ("darts", {"hypergradient": "approximate"}, "is exact or difference, not 'approximate'"),
         ("darts", {"clip": "much"}, "is a number, not 'much'"),

@@ -59,7 +59,8 @@ def _why(error: Any) -> str:
     if not hasattr(cause, "errors"):
         return f"is not usable: {error.message}"
     first = cause.errors()[0]
-    return f"{words_of(first)}, not {first['input']}"
+    words = re.sub(r"^'.*' is not one of (.*?)\.?$", r"must be one of \1", words_of(first))
+    return f"{words}, not {first['input']}"
 
 
 def _unknown(error: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import torch
@@ -14,6 +14,7 @@ from rung.nas.devices import average, device_of
 from rung.nas.loop import Plan, start
 from rung.nas.moment import Moment
 from rung.nas.recipe import PRESETS, Recipe
+from rung.nas.recipe_ranges import checked_recipe, settable
 from rung.nas.space import SPACES, Space
 from rung.nas.strategies.base import Strategy, Turn
 from rung.nas.training import weight_step
@@ -162,19 +163,13 @@ def recipe_of(request: Request) -> tuple[Recipe, dict[str, Any]]:
     if request.preset not in presets:
         raise UserError(f"unknown preset {request.preset!r}: there are {', '.join(presets)}")
     recipe = presets[request.preset].of(request.strategy)
-    known = {f.name: f for f in fields(recipe)}
-    own = {name: value for name, value in request.settings.items() if name in known}
-    for name, value in own.items():
-        have = getattr(recipe, name)
-        if have is not None and not isinstance(value, type(have)) and not _number(value, have):
-            raise UserError(f"{name} is such as {have!r}, not {value!r}")
+    known = settable(recipe)
+    own = checked_recipe(recipe, {n: value for n, value in request.settings.items() if n in known})
     if request.epochs is not None:
         own["epochs"] = request.epochs
     recipe = replace(recipe, **own)
-    if recipe.epochs < 1 or recipe.batch < 2:
-        raise UserError(
-            f"a search has at least one epoch and two samples in a batch, not {recipe.epochs}, {recipe.batch}"
-        )
+    if recipe.epochs < 1:
+        raise UserError(f"a search has at least one epoch, not {recipe.epochs}")
     return recipe, {name: value for name, value in request.settings.items() if name not in known}
 
 
@@ -203,10 +198,6 @@ def _presets(cell: str) -> Mapping[str, Recipe]:
 
         return LANGUAGE_PRESETS
     return PRESETS
-
-
-def _number(value: Any, have: Any) -> bool:
-    return isinstance(have, float) and isinstance(value, int) and not isinstance(value, bool)
 
 
 def fit_budget(prepared: Prepared, budget: float) -> Prepared:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -62,13 +63,13 @@ class Schedule:
             if getattr(self, name) < least:
                 raise UserError(f"{name} must be at least {least}, not {getattr(self, name)}")
         for name in ("warm_up", "momentum", "decay", "clip", "auxiliary", "cutout"):
-            if getattr(self, name) < 0:
-                raise UserError(f"{name} must not be below 0, as {getattr(self, name)} is")
+            if not 0 <= getattr(self, name) < math.inf:
+                raise UserError(f"{name} must be a number of at least 0, not {getattr(self, name)}")
         for name in ("drop_path", "label_smoothing", "momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise UserError(f"{name} must be at least 0 and below 1, not {getattr(self, name)}")
-        if self.rate <= 0:
-            raise UserError(f"the learning rate must be above 0, not {self.rate}")
+        if not 0 < self.rate < math.inf:  # NaN is none of them
+            raise UserError(f"the learning rate must be a number above 0, not {self.rate}")
 
     def rate_of(self, epoch: int) -> float:
         """The learning rate of an epoch, counted from 0."""

@@ -75,9 +75,8 @@ def _layout(name: str, given: Any) -> Array:
     elif x.ndim == 4 and x.shape[-1] not in _CHANNELS and x.shape[1] in _CHANNELS:
         x = x.transpose(0, 2, 3, 1)
     if x.ndim != 4 or x.shape[-1] not in _CHANNELS or 0 in x.shape:
-        raise DataError(
-            f"{name}: the array of pictures is {_shape(given, 0)}: give N x H x W or N x H x W x 3"
-        )
+        shape = _shape(given, 0) or "one of single numbers"
+        raise DataError(f"{name}: the array of pictures is {shape}: give N x H x W or N x H x W x 3")
     return x
 
 
