@@ -114,3 +114,25 @@ def test_text_that_is_no_unicode_does_not_break_the_log() -> None:
     kept = attribute(0, "half \ud800", ["\udfff"], 0.0)
     assert kept.data == {"half \\ud800": ["\\udfff"]}
     assert decode(encode(kept)) == kept
+
+
+@pytest.mark.parametrize(
+    ("use", "said"),
+    [
+        (
+            lambda trial: trial.suggest_float("x", 0, 1),
+            "no 'suggest_float': parameters are declared",
+        ),
+        (lambda trial: trial.params["x"], "no 'params': it is trial.config"),
+        (lambda trial: trial.set_user_attr("a", 1), "'set_user_attr': it is trial.set_attribute"),
+        (lambda trial: trial.should_prune(), "'should_prune': trial.report.* raises rung.Stopped"),
+        (lambda trial: trial.nothing, "a trial has no 'nothing'$"),
+    ],
+)
+def test_names_of_optuna_are_explained(use, said, tmp_path) -> None:
+    def objective(trial):
+        assert not hasattr(trial, "suggest_int")
+        return use(trial)
+
+    with pytest.warns(UserWarning, match=said):
+        rung.tune(objective, SPACE, trials=1, quiet=True)

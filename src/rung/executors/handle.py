@@ -6,7 +6,7 @@ import operator
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from rung.errors import Stopped, StudyError
 from rung.executors.attributes import attribute
@@ -64,6 +64,17 @@ class Trial:
         self._saved_at = time.monotonic()
         self._passed = 0  # gates behind it
         self._unsaved: tuple[int, Callable[[str], object]] | None = None  # offered by the latest report
+
+    if not TYPE_CHECKING:  # a type checker is to see what there is
+
+        def __getattr__(self, name: str) -> Any:
+            """Only what is not there: says what Optuna's names are here.
+
+            Raises:
+                AttributeError: always.
+            """
+            hint = _OPTUNA.get("suggest" if name.startswith("suggest_") else name)
+            raise AttributeError(f"a trial has no {name!r}" + (f": {hint}" if hint else ""))
 
     def __repr__(self) -> str:
         return f"<trial {self.number}: {self.config}, from {self.start} to {self.resource}>"
@@ -171,6 +182,15 @@ class Trial:
         while self._passed < len(gates) and gates[self._passed] <= at:
             self._passed += 1
         return self._passed > before
+
+
+_OPTUNA: Final = {
+    "suggest": "parameters are declared beforehand, as {'lr': rung.Float(1e-5, 0.1, log=True)}, and are in "
+    "trial.config['lr']",
+    "params": "it is trial.config",
+    "set_user_attr": "it is trial.set_attribute(name, value)",
+    "should_prune": "trial.report(epoch + 1, loss=...) raises rung.Stopped where it is to stop",
+}
 
 
 def _whole(resource: Any) -> int:
