@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from rung.errors import UserError
+from rung.errors import DataError, UserError
 from rung.nas.complete import CompleteSearch, NothingTrained, Progress
 from rung.nas.discrete.architectures import configuration, genotype_of, parameters
 from rung.nas.discrete.history import explore
@@ -145,6 +145,8 @@ def test_a_training_goes_on_in_the_middle(pictures: Any, tmp_path: Any) -> None:
     with pytest.raises(NothingTrained, match="before the first network") as nothing:
         found(pictures, **kept, watch=stop)
     assert nothing.value.study == "s"
+    (kept_file,) = tmp_path.rglob("*.checkpoint")
+    assert kept_file.name == "0.pt.checkpoint"
     ended = epochs[-1][1]
     assert ended < 4
     rest = found(pictures, **kept, watch=stop)
@@ -155,6 +157,29 @@ def test_a_training_goes_on_in_the_middle(pictures: Any, tmp_path: Any) -> None:
     assert [str(state) for state in history.states] == ["complete", "complete"]
     store.close()
     assert not list(tmp_path.rglob("*.checkpoint"))
+
+
+def test_a_damaged_checkpoint_begins_its_network_anew(
+    pictures: Any, trained: list[Genotype], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual, asked = ImageTask.train, []
+
+    def train(self: ImageTask, *given: Any, **more: Any) -> Any:
+        asked.append(more["resume"])
+        checkpoint = more["out"].with_name(more["out"].name + ".checkpoint")
+        if len(asked) == 2:
+            checkpoint.write_bytes(b"damaged")
+            raise DataError(f"{checkpoint} cannot be written (the disk is full): give another --out")
+        assert more["resume"] == checkpoint.exists()
+        return usual(self, *given, **more)
+
+    monkeypatch.setattr(ImageTask, "train", train)
+    kept = {"networks": 3, "storage": str(tmp_path / "s.db"), "study": "s"}
+    with pytest.raises(UserError, match=r"network 2 cannot be kept: .*the disk is full.; mend that"):
+        found(pictures, **kept)
+    result = found(pictures, **kept)
+    assert asked == [False] * 4
+    assert [one["score"] is None for one in result.tried] == [False] * 3
 
 
 def test_what_diverges_is_as_bad_as_the_worst(

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import torch
 
-from rung.errors import Infeasible, RungError, UserError
+from rung.errors import DataError, Infeasible, RungError, StudyError, UserError
 from rung.executors.handle import Trial
 from rung.nas.choice import random_choice
 from rung.nas.complete_plan import prepare_complete
@@ -27,7 +28,7 @@ from rung.nas.loop import Diverged
 from rung.nas.planning import SEARCHING, Request
 from rung.nas.result import SearchResult
 from rung.nas.retraining_epochs import Tick
-from rung.nas.retraining_files import checkpoint_of
+from rung.nas.retraining_files import checkpoint_of, read
 from rung.nas.search_study import EPOCH, METRIC, RESULT
 from rung.nas.task import Scores
 from rung.study import Study
@@ -220,6 +221,14 @@ class CompleteSearch:
             told = self._trained(trial, genotype) if same is None else _again(same)
         except Diverged as why:
             raise Infeasible(str(why)) from why
+        except DataError as error:  # its checkpoint
+            said = str(error).partition(": give another")[0]
+            name = trial.number + 1
+            self._broken = StudyError(
+                f"the training of network {name} cannot be kept: {said}; mend that, and go on with the same "
+                "study: the networks before it are kept"
+            )
+            raise KeyboardInterrupt from error  # for the study: it can be resumed
         except UserError as error:  # it would be the same of the next
             self._broken = error
             raise KeyboardInterrupt from error  # for the study: it can be resumed
@@ -261,14 +270,9 @@ class CompleteSearch:
             if row.accuracy is not None and row.loss is not None:
                 waiting.append((row.epoch, metrics(row.epoch, row.loss, row.accuracy)))
 
-        found = plan.task.train(
-            genotype,
-            plan.recipe,
-            seed=seed_of(plan.seed, "search") % 2**31,
-            out=out,
-            resume=checkpoint_of(out).exists(),
-            watch=watch,
-        )
+        seed = seed_of(plan.seed, "search") % 2**31
+        resume = checkpoint_of(out).exists() and _readable(checkpoint_of(out))
+        found = plan.task.train(genotype, plan.recipe, seed=seed, out=out, resume=resume, watch=watch)
         for path in (out, checkpoint_of(out)):
             path.unlink(missing_ok=True)
         return metrics(found.epochs, found.loss, found.accuracy)
@@ -279,6 +283,16 @@ class CompleteSearch:
             best = best_of(plan, self._known)
             epochs = plan.recipe.retrain_epochs
             self._watch(Progress(trial.number + 1, plan.networks, epoch, epochs, error, best, done))
+
+
+def _readable(path: Path) -> bool:
+    """Whether a checkpoint can be read; one that is damaged is removed: its network begins anew."""
+    try:
+        read(path)
+    except DataError:
+        path.unlink()
+        return False
+    return True
 
 
 def _again(before: Tried) -> dict[str, float]:

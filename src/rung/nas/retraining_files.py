@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import shutil
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -23,6 +24,7 @@ from rung.nas.retraining_schedule import Schedule
 from rung.storage.whole import write_whole
 
 FORMAT: Final = "rung network 1"
+_FULL: Final = 2**20  # bytes; with less left a failed write is the disk's fault
 
 
 class TrainedNetwork(nn.Module):
@@ -144,7 +146,8 @@ def write(form: Mapping[str, Any], path: Path) -> None:
         try:
             torch.save(dict(form), draft)
         except RuntimeError as error:  # how torch tells of a full disk, or of a folder that is gone
-            raise OSError(str(error)) from error
+            full = draft.parent.exists() and shutil.disk_usage(draft.parent).free < _FULL
+            raise OSError("the disk is full" if full else str(error)) from error
 
     write_whole(path, saved, "--out")
 
