@@ -25,7 +25,14 @@ def test_first_defaults_stay_in_front_and_nothing_comes_twice():
     suggested = [{"learner": "linear", "C": c} for c in (1.0, 5.0, 6.0, 7.0)]
     own = [{"learner": "linear", "C": c} for c in (2.0, 5.0)]
     found = [one.config["C"] for one in with_earlier(ordered, suggested, own, SECONDS)]
-    assert found == [1.0, 5.0, 2.0, 6.0, 3.0, 7.0, 4.0]
+    assert found == [1.0, 2.0, 5.0, 6.0, 3.0, 7.0, 4.0]
+
+
+def test_what_was_best_before_comes_first_among_the_defaults_too():
+    ordered = _ones(0, 1.0, 2.0, 3.0) + _ones(1, 4.0)
+    own = [{"learner": "linear", "C": c} for c in (4.0, 1.0, 3.0)]
+    found = with_earlier(ordered, [], own, SECONDS)
+    assert [one.config["C"] for one in found] == [1.0, 4.0, 3.0, 2.0]
 
 
 def test_without_anything_earlier_the_order_is_as_it_was():
@@ -58,13 +65,13 @@ def test_the_users_own_studies_are_found(tmp_path):
     storage = open_storage(str(tmp_path / "rung.db"))
     result = fit_table(_frame(), "y", budget=1, workers=1, include=["linear"], storage=storage)
     facts = {"kind": "binary", "table": "new", "target": "y", "rows": 180, "columns": 4}
-    found = from_studies(storage, facts, [LINEAR], Traits())
-    assert found
+    found, names = from_studies(storage, facts, [LINEAR], Traits())
+    assert names == [storage.list()[0].name]
     assert found[0] == max(result.leaderboard, key=lambda row: row.score).config
     assert all(set(config) == set(defaults(LINEAR, Traits())[0]) for config in found)
-    assert from_studies(storage, {**facts, "kind": "regression"}, [LINEAR], Traits()) == []
-    assert from_studies(storage, {**facts, "rows": 10**9}, [LINEAR], Traits()) == []
-    assert from_studies(storage, facts, [], Traits()) == []
+    assert from_studies(storage, {**facts, "kind": "regression"}, [LINEAR], Traits()) == ([], [])
+    assert from_studies(storage, {**facts, "rows": 10**9}, [LINEAR], Traits()) == ([], [])
+    assert from_studies(storage, facts, [], Traits()) == ([], [])
 
 
 def _first_trials(storage, *, warm_start):

@@ -20,6 +20,7 @@ from rung.tabular.conclude import Asked, conclude
 from rung.tabular.deadline import Deadline
 from rung.tabular.latency import slower_than
 from rung.tabular.learners.table import Wanted
+from rung.tabular.names import listed
 from rung.tabular.plan import Plan
 from rung.tabular.pretrained.cells import as_texts
 from rung.tabular.ready import Ready, embedder_for, facts, make_ready, scheme_for
@@ -185,6 +186,11 @@ def _run(
         search.run(plan, end.earlier(last), watch)
     with np.errstate(all="ignore"):  # a metric of values near the largest float may overflow
         result = conclude(search, data, frame, asked, end, baseline.result())
+    if search.earlier:
+        result.notes.append(
+            f"began with what was best in this storage's {listed(search.earlier, 'and')}: --no-warm-start "
+            "does without"
+        )
     limit = asked.request.predict_time
     if limit is not None and (slow := slower_than(result.model, data.dataset.table, limit)):
         result.notes.append(slow)

@@ -62,6 +62,7 @@ class Search:
         chosen = fitting(opening.kind, dataset.classes, rows, opening.wanted)
         self.dataset, self.opening, self.engine = dataset, opening, engine
         self.chosen, self.traits = chosen, traits
+        self.earlier: tuple[str, ...] = ()  # the user's studies that it begins with
         size = self.size = Size(rows, dataset.width, dataset.classes, scheme)
         given = partial(defaults, traits=traits)
         self.defaults = make_defaults(chosen, given, size)
@@ -110,10 +111,11 @@ class Search:
         opening = self.opening
         if not opening.warm_start or deadline.remaining < LEAST_BUDGET:
             return self.defaults
+        earlier = from_studies(opening.storage, opening.task, self.chosen, self.traits)
+        self.earlier = tuple(earlier.studies)
         suggested = from_memory(self.dataset, opening.kind, self.chosen, self.traits)
-        own = from_studies(opening.storage, opening.task, self.chosen, self.traits)
         seconds = {learner.name: cost_of(learner, self.size) for learner in self.chosen}
-        return with_earlier(self.defaults, suggested, own, seconds)
+        return with_earlier(self.defaults, suggested, earlier.configs, seconds)
 
     def _session(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> str | None:
         """Why no further trial was started."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import chain, islice, zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from rung.study.transfer import folded
 from rung.tabular.learners.base import Learner
@@ -46,14 +46,16 @@ def with_earlier(
         own: the best of the user's own earlier studies.
         seconds: by learner, predicted ones with all rows, and at the rung where it starts.
     """
-    front = [one for one in ordered if one.rank == 0]
-    rest = [one for one in ordered if one.rank > 0]
-    known = [one.config for one in ordered]
-    mine = [_default(config, seconds) for config in own if config not in known]
-    known += [one.config for one in mine]
+    first = [one for one in ordered if one.rank == 0][:1]
+    given = {tuple(sorted(one.config.items())): one for one in ordered}
+    mine = [given.get(tuple(sorted(one.items()))) or _default(one, seconds) for one in own]
+    mine = [one for one in mine if one not in first]
+    others = [one for one in ordered if one not in first and one not in mine]
+    known = [one.config for one in [*ordered, *mine]]
     theirs = [_default(config, seconds) for config in suggested if config not in known]
-    alternating = chain.from_iterable(zip_longest(theirs, rest))
-    return [*front[:1], *mine, *front[1:], *(one for one in alternating if one is not None)]
+    alternating = chain.from_iterable(zip_longest(theirs, [one for one in others if one.rank > 0]))
+    front = [*first, *mine, *(one for one in others if one.rank == 0)]
+    return [*front, *(one for one in alternating if one is not None)]
 
 
 def _default(config: Mapping[str, Any], seconds: Mapping[str, tuple[float, float]]) -> Default:
@@ -82,25 +84,39 @@ def _complete(found: Sequence[Mapping[str, Any]], traits: Traits) -> Any:
             yield fitted
 
 
+class Earlier(NamedTuple):
+    """What the user's own earlier fits say.
+
+    Attributes:
+        configs: complete, in the space of this search, the nearest table's first.
+        studies: the names of those that they come from, the nearest first.
+    """
+
+    configs: list[dict[str, Any]]
+    studies: list[str]
+
+
 def from_studies(
     storage: Storage, facts: Mapping[str, Any], chosen: Sequence[Learner], traits: Traits
-) -> list[dict[str, Any]]:
-    """The best configurations of the user's own fits of tables like this one, the nearest first."""
+) -> Earlier:
+    """The best configurations of the user's own fits of tables like this one."""
     names = {learner.name for learner in chosen}
-    near: list[tuple[float, int, History]] = []
+    near: list[tuple[float, int, str, History]] = []
     for row in list(storage.list())[-_LOOKED_AT:]:
         history = _fit_of(storage, row.name)
         if history is not None:
             apart = distance(history.identity.task, facts)
             if apart <= _NEAR:
-                near.append((apart, len(near), history))
+                near.append((apart, len(near), row.name, history))
     near.sort(key=lambda one: one[:2])
-    best = [config for _, _, history in near[:STUDIES] for config in _best(history)]
-    found: list[dict[str, Any]] = []
-    for config in _complete([one for one in best if one.get("learner") in names], traits):
-        if config not in found:
-            found.append(config)
-    return found
+    configs: list[dict[str, Any]] = []
+    studies = []
+    for _, _, name, history in near[:STUDIES]:
+        best = [one for one in _best(history) if one.get("learner") in names]
+        found = [one for one in _complete(best, traits) if one not in configs]
+        configs += found
+        studies += [name] if found else []
+    return Earlier(configs, studies)
 
 
 def _fit_of(storage: Storage, name: str) -> History | None:
@@ -122,11 +138,15 @@ def distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
 
 
 def _best(history: History) -> list[dict[str, Any]]:
-    """Configurations of the best results at the largest resource that has any."""
-    for resource in sorted(history.results, reverse=True):
-        column = history.results[resource]
-        pairs = zip(column.values, column.trials, strict=True)
-        ordered = sorted(pair for pair in pairs if pair[0] < BEHIND)
-        if ordered:
-            return [dict(history.config(trial)) for _, trial in ordered[:BEST]]
-    return []
+    """Configurations of the best values at the largest resource that has any.
+
+    Of trials that the session's end stopped too: what they told by then is whole.
+    """
+    told = [
+        (-reached, value, trial)
+        for trial, (reached, value) in enumerate(zip(history.reached, history.latest, strict=True))
+        if reached and value < BEHIND
+    ]
+    most = min(told)[0] if told else 0
+    ordered = sorted((value, trial) for reached, value, trial in told if reached == most)
+    return [dict(history.config(trial)) for _, trial in ordered[:BEST]]
