@@ -7,7 +7,8 @@
     │   │   ├── MissingError    there is no such study, or trial, or job
     │   │   └── ConflictError   a name is taken, or a study's state does not allow that now
     │   ├── StorageError    a storage that cannot be opened, read or written
-    │   │   └── LeaseError  another process writes this study
+    │   │   ├── LeaseError  another process writes this study
+    │   │   └── DamageError a study's log is not as it was written
     │   └── DataError       a table, a target or a model file
     ├── Infeasible          raised by an objective: this configuration has no value
     └── Stopped             raised inside an objective at its next report when it is told to stop
@@ -48,6 +49,10 @@ class StorageError(UserError):
 
 class LeaseError(StorageError):
     """Another process writes this study, or took it over."""
+
+
+class DamageError(StorageError):
+    """A study's log is not as it was written."""
 
 
 class DataError(UserError):

@@ -10,7 +10,9 @@ import pytest
 from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError, UserError
 from rung.service import http, local_token
 from rung.service.http import Api, AwayError, Call, NotAllowedError, find_token, service_url
+from rung.service.problems import problem_of
 from rung.service.shared import ELSEWHERE
+from rung.trials.codec import damaged
 
 URL = "http://127.0.0.1:9"
 
@@ -197,3 +199,10 @@ def test_a_service_without_tls_is_not_waited_for():
             client.json(Call("GET", "/studies"))
         thread.join()
         client.close()
+
+
+def test_a_damaged_log_is_nothing_to_wait_for() -> None:
+    told = problem_of(damaged("event 5 of study 's' is missing"))
+    assert told.status_code == 409  # not 503, at which clients try again
+    assert "event 5 of study 's' is missing" in str(told.detail)
+    assert problem_of(StorageError("secret place")).status_code == 503

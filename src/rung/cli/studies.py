@@ -135,14 +135,15 @@ def delete(
     from rung.study.checkpoint_places import clear, places_of
 
     with reading(storage) as store:
-        study = store.find(name)
+        away = client_of(store) is not None  # a service clears up after its own
+        study = None if yes and away else store.find(name)
         if study is not None and not yes:
             if not sys.stdin.isatty():
                 raise UserError(f"deleting {name!r} cannot be undone: say --yes where nobody can be asked")
             typer.confirm(
                 f"Delete {name} with its {study.summary.trials} trials and all checkpoints?", abort=True
             )
-        ours = study is not None and client_of(store) is None  # a service clears up after its own
+        ours = study is not None and not away
         places: tuple[str, ...] = ()
         try:
             places = places_of(store.read(name)) if ours else ()

@@ -18,7 +18,15 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError, UserError
+from rung.errors import (
+    ConflictError,
+    DamageError,
+    LeaseError,
+    MissingError,
+    StorageError,
+    StudyError,
+    UserError,
+)
 from rung.service.field_words import wrongs
 from rung.service.shared import ELSEWHERE, ElsewhereError
 
@@ -78,6 +86,7 @@ _MEANINGS: Final[tuple[tuple[type[UserError], int, str], ...]] = (  # the first 
     (MissingError, 404, "not found"),
     (ElsewhereError, 409, ELSEWHERE),
     (ConflictError, 409, "conflict"),
+    (DamageError, 409, "damaged"),
     (StorageError, 503, "storage"),
     (StudyError, 422, "study"),
     (UserError, 422, "not usable"),

@@ -7,7 +7,7 @@ from typing import Final, cast
 
 import msgspec
 
-from rung.errors import StorageError
+from rung.errors import DamageError, StorageError
 from rung.trials.events import AnyEvent, Event
 
 _encoder = msgspec.msgpack.Encoder()
@@ -53,9 +53,9 @@ def decode_all(count: int, data: bytes | bytearray) -> list[Event]:
         raise _unreadable(error) from error
 
 
-def damaged(what: str) -> StorageError:
+def damaged(what: str) -> DamageError:
     """The error of a log that is not as it was written; `what` says how, and where if that is known."""
-    return StorageError(
+    return DamageError(
         f"{what}: the log is damaged. Go on with a copy of it, or keep what lies before the damage: "
         "`rung storage check` shows where it is, `rung storage copy --until-damage` copies up to there"
     )
