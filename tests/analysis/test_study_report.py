@@ -173,3 +173,14 @@ def test_ten_thousand_trials_fit_into_eight_megabytes(tmp_path):
     )
     path = report(Subject("large", log), tmp_path / "report.html")
     assert path.stat().st_size < 8e6
+
+
+def test_attributes_stand_with_the_configuration(subject):
+    log = list(subject("plain").events)
+    kept = {"size": 12, "note": "<b>bold</b>", "long": "x" * 900}
+    best = subject("plain").history.incumbent
+    words, _, _ = parts(page(Subject("noted", [*log, ev.Recorded("attributes", kept, best.trial)]), []))
+    assert words.count("attributes:") == 1  # no line where there are none
+    assert "size <b>12</b>" in words
+    assert "&lt;b&gt;bold" in words
+    assert "x" * 30 not in words  # a few letters of each
