@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -72,6 +73,14 @@ def test_the_users_own_studies_are_found(tmp_path):
     assert from_studies(storage, {**facts, "kind": "regression"}, [LINEAR], Traits()) == ([], [])
     assert from_studies(storage, {**facts, "rows": 10**9}, [LINEAR], Traits()) == ([], [])
     assert from_studies(storage, facts, [], Traits()) == ([], [])
+
+
+def test_of_many_studies_the_newest_are_looked_at(monkeypatch):
+    asked = []
+    storage = SimpleNamespace(list=lambda limit: [SimpleNamespace(name=f"s{j}") for j in range(limit)])
+    monkeypatch.setattr("rung.tabular.warm_start._fit_of", lambda _, name: asked.append(name))
+    assert from_studies(storage, {}, [LINEAR], Traits()) == ([], [])
+    assert asked == [f"s{j}" for j in range(50)]
 
 
 def _first_trials(storage, *, warm_start):

@@ -188,8 +188,8 @@ def _run(
         result = conclude(search, data, frame, asked, end, baseline.result())
     if search.earlier:
         result.notes.append(
-            f"began with what was best in this storage's {listed(search.earlier, 'and')}: --no-warm-start "
-            "does without"
+            "began with what was best in earlier studies of this storage "
+            f"({listed(search.earlier, 'and')}): --no-warm-start does without"
         )
     limit = asked.request.predict_time
     if limit is not None and (slow := slower_than(result.model, data.dataset.table, limit)):

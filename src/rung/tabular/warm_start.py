@@ -102,7 +102,7 @@ def from_studies(
     """The best configurations of the user's own fits of tables like this one."""
     names = {learner.name for learner in chosen}
     near: list[tuple[float, int, str, History]] = []
-    for row in list(storage.list())[-_LOOKED_AT:]:
+    for row in storage.list(_LOOKED_AT):
         history = _fit_of(storage, row.name)
         if history is not None:
             apart = distance(history.identity.task, facts)
