@@ -200,3 +200,18 @@ def test_a_storage_of_ours_is_told_apart_and_a_password_is_not_shown(tmp_path) -
     ):
         pass
     assert "secret" not in str(caught.value)
+
+
+def test_a_sqlite_file_is_read_and_left_alone(tmp_path) -> None:
+    path = tmp_path / "theirs.db"
+    study = optuna.create_study(storage=f"sqlite:///{path}", study_name="stored")
+    study.optimize(lambda trial: trial.suggest_categorical("x", [1, "a", None]) is None, n_trials=3)
+    before = path.read_bytes()
+    with optuna_studies(str(path)) as there:
+        found = [from_optuna(each) for each in there]
+    assert [one.study.name for one in found] == ["stored"]
+    assert [record.config for record in found[0].study.result.trials] == [
+        trial.params for trial in study.trials
+    ]
+    assert path.read_bytes() == before
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["theirs.db"]
