@@ -177,6 +177,16 @@ def test_a_space_of_ones_own(here: Path) -> None:
     done = rung("--data", "two.npz", "--space", "own_cells.py:space", *few)
     assert done.exit_code == 0, done.output
     assert json.loads((here / "cell.json").read_text())["space"] == "squeezed"
+    assert "retrain cell.json --data two.npz --space own_cells.py:space" in done.stderr.replace("\n", " ")
+    nodes = [["squeeze", 0], ["skip_connect", 1]] * 3
+    cells = {"normal": nodes, "normal_concat": [2, 3, 4], "reduce": nodes, "reduce_concat": [2, 3, 4]}
+    (here / "own.json").write_text(json.dumps(cells))
+    short = ["own.json", "--data", "two.npz", "--channels", "4", "--layers", "3", "--epochs", "1"]
+    for command, more in (("retrain", []), ("transfer", ["--baseline", "1"])):
+        known = rung(command, *short, *more, "--space", "own_cells.py:space", "--json")
+        assert known.exit_code == 0, known.output
+        unknown = rung(command, *short, *more)
+        assert (unknown.exit_code, "give --space FILE.py:NAME" in unknown.output) == (2, True)
 
 
 def test_the_command_that_does_it_again_is_what_was_asked() -> None:

@@ -122,7 +122,6 @@ def count(  # noqa: PLR0913  # a door
     _only(genotype, pictures, text)
     from rung.nas.counting import count as counted
     from rung.nas.counting import count_recurrent
-    from rung.nas.operations import OPERATIONS
 
     if genotype.recurrent:
         counts = count_recurrent(genotype, hidden or 850, vocabulary or 10_000)
@@ -136,7 +135,7 @@ def count(  # noqa: PLR0913  # a door
             image_size=image_size or (224 if large else 32),
             stem=stem or "cifar",
             auxiliary=auxiliary,
-            table={**OPERATIONS, **own},
+            table=own_table(space),
         )
     if json:
         output.print_json(counts._asdict())
@@ -157,6 +156,17 @@ def _only(genotype: Genotype, pictures: dict[str, Any], text: dict[str, Any]) ->
     if given:
         kind = "a recurrent cell" if genotype.recurrent else "a cell for pictures"
         raise UserError(f"{given[0]} does not apply to {kind}: it takes {', '.join(fitting)}")
+
+
+def own_table(space: str | None) -> dict[str, Any]:
+    """All operations by name, those of a user's own space among them.
+
+    Raises:
+        UserError: as for `own_operations`.
+    """
+    from rung.nas.operations import OPERATIONS
+
+    return {**OPERATIONS, **own_operations(space)}
 
 
 def own_operations(space: str | None) -> dict[str, Any]:
@@ -215,7 +225,8 @@ def read_cell(path: str | Path, own: Mapping[str, Any] | None = None) -> Genotyp
     try:
         return genotype.check(dict.fromkeys(known))
     except SpaceError as error:
-        raise SpaceError(f"{path}: {error}") from error
+        hint = "" if own else "; for a space of your own give --space FILE.py:NAME"
+        raise SpaceError(f"{path}: {error}{hint}") from error
 
 
 ACCURACIES = ("searched", "derived", "retrained")

@@ -15,7 +15,7 @@ from rung.cli import output
 from rung.cli import search_retrain_options as options
 from rung.cli.exits import INTERRUPTED, NO_RESULT
 from rung.cli.options import Json
-from rung.cli.search_cells import CellFile
+from rung.cli.search_cells import CellFile, Own
 from rung.cli.search_retrain_progress import COLUMNS, RetrainProgress, figures, interrupted, write_page
 from rung.cli.search_retrain_text import TextOrder, train_text
 from rung.cli.sizes import spoken_size
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 def retrain(  # noqa: PLR0913  # a door
     cell: CellFile,
     data: options.Data,
+    space: Own = None,
     preset: options.Preset = "paper",
     channels: options.Channels = None,
     layers: options.Layers = None,
@@ -62,13 +63,13 @@ def retrain(  # noqa: PLR0913  # a door
     given = dict(locals())  # first of all, so that it has the options and nothing else
     from rung.cli.begin import command_start
     from rung.cli.parse import parse_duration
-    from rung.cli.search_cells import read_cell
+    from rung.cli.search_cells import own_operations, own_table, read_cell
     from rung.deploy.extras import need
 
     need("torch", "rung search retrain")
     from rung.nas.retraining import retrain as trained
 
-    genotype = read_cell(cell)
+    genotype = read_cell(cell, own_operations(space))
     _check_places(cell, data, out, report, update)
     seconds = None if budget is None else parse_duration(budget)
     settings = {name: given[name] for name in options.NETWORK}
@@ -82,8 +83,8 @@ def retrain(  # noqa: PLR0913  # a door
     with processes(device) as here:
         pictures = read(data, limit, classes, seed)
         announce(pictures)
-        ready = partial(trained, genotype, pictures, wanted, seed=seed, device=here, out=out, resume=resume)
-        timed = partial(ready, budget=seconds, began=command_start())
+        ready = partial(trained, genotype, pictures, wanted, seed=seed, device=here, table=own_table(space))
+        timed = partial(ready, out=out, resume=resume, budget=seconds, began=command_start())
         found = train(cell.name, lambda progress: timed(watch=progress, tell=progress.tell), out)
         if first():
             finish(cell, found, out, update, json)

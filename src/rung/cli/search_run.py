@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -183,8 +184,6 @@ def write(order: Order, result: SearchResult) -> None:
 
 def reproduces(order: Order) -> str:
     """The command that searches the same again."""
-    import shlex
-
     plain = Order(data=order.data)
     words = ["rung", "search", "--data", order.data]
     for field in dataclasses.fields(order):
@@ -213,8 +212,11 @@ def tell(order: Order, result: SearchResult) -> None:
     for label, path in (("cell", order.out), ("page", order.report)):
         output.say(f"{label:<9} {path} ({spoken_size(Path(path).stat().st_size)})")
     if not result.interrupted:
-        output.say(f"next      rung search draw {order.out} --out cell.svg")
-        output.say(f"          rung search retrain {order.out} --data {order.data}")
+        own = ["--space", order.space] if order.space is not None and ".py" in order.space else []
+        drawn = ["draw", order.out, "--out", "cell.svg", *own]
+        trained = ["retrain", order.out, "--data", order.data, *own]
+        output.say(f"next      {shlex.join(['rung', 'search', *drawn])}")
+        output.say(f"          {shlex.join(['rung', 'search', *trained])}")
 
 
 def figures(result: SearchResult) -> Any:

@@ -13,7 +13,7 @@ import typer
 from rung.cli import output
 from rung.cli import search_retrain_options as options
 from rung.cli.options import Json
-from rung.cli.search_cells import CellFile
+from rung.cli.search_cells import CellFile, Own
 from rung.cli.search_retrain import announce, first, processes, read, train
 from rung.cli.search_retrain_progress import COLUMNS, figures
 from rung.errors import UserError
@@ -31,6 +31,7 @@ Baselines = Annotated[
 def transfer(  # noqa: PLR0913  # a door
     cell: CellFile,
     data: options.Data,
+    space: Own = None,
     baseline: Baselines = 1,
     preset: options.Preset = "tiny",
     channels: options.Channels = None,
@@ -53,14 +54,16 @@ def transfer(  # noqa: PLR0913  # a door
     """Train a cell from scratch on other data, and random cells of its size beside it in the same way."""
     given = dict(locals())  # first of all, so that it has the options and nothing else
     from rung.cli.parse import parse_duration
-    from rung.cli.search_cells import read_cell
+    from rung.cli.search_cells import own_operations, own_table, read_cell
+    from rung.cli.search_run import space_named
     from rung.deploy.extras import need
 
     need("torch", "rung search transfer")
     from rung.nas.retraining import retrain
     from rung.nas.retraining_transfer import transfer as transferred
 
-    genotype = read_cell(cell)
+    genotype = read_cell(cell, own_operations(space))
+    own = space_named(space) if space is not None and ".py" in space else None
     if genotype.recurrent:
         raise UserError(f"{cell} is a recurrent cell: train it on another text with rung search retrain")
     seconds = None if budget is None else parse_duration(budget) / (1 + baseline)
@@ -72,9 +75,9 @@ def transfer(  # noqa: PLR0913  # a door
         for note in pictures.notes:
             output.say(note)
         pictures = replace(pictures, notes=())
-        ready = partial(retrain, pictures=pictures, seed=seed, device=here)
+        ready = partial(retrain, pictures=pictures, seed=seed, device=here, table=own_table(space))
         training = Trainings(cell.name, wanted, seconds, ready)
-        transferred(genotype, pictures, wanted, baselines=baseline, seed=seed, train=training)
+        transferred(genotype, pictures, wanted, baselines=baseline, seed=seed, train=training, own=own)
         if first():
             finish(training.rows, json)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import torch
@@ -13,10 +13,11 @@ from rung.nas.counting import count
 from rung.nas.data.keys import seed_of
 from rung.nas.data.pictures import Pictures
 from rung.nas.genotype import CellGenotype, Genotype
-from rung.nas.operations import OPERATIONS, Operation
+from rung.nas.operations import OPERATIONS
 from rung.nas.retraining import Retrained
 from rung.nas.retraining_schedule import Schedule
 from rung.nas.space import SPACES, Cell, Space
+from rung.nas.supernet import table_of
 
 _NEAR: Final = 0.1  # of the cell's parameters, within which another is as large
 _DRAWS: Final = 300
@@ -32,7 +33,14 @@ class Transferred(NamedTuple):
 
 
 def transfer(
-    genotype: Genotype, pictures: Pictures, schedule: Schedule, *, baselines: int, seed: int, train: Train
+    genotype: Genotype,
+    pictures: Pictures,
+    schedule: Schedule,
+    *,
+    baselines: int,
+    seed: int,
+    train: Train,
+    own: Space | None = None,
 ) -> Transferred:
     """Train a cell and random cells of its size, each from scratch and in the same way.
 
@@ -40,11 +48,12 @@ def transfer(
         baselines: how many random cells.
         seed: of the random cells.
         train: called with a title and a genotype.
+        own: the space of random cells; the smallest shipped one that holds the genotype, unless told.
 
     Raises:
         SpaceError: no shipped space has the genotype, so that no random cell can be drawn.
     """
-    others = random_cells(genotype, pictures, schedule, baselines, seed) if baselines else ()
+    others = random_cells(genotype, pictures, schedule, baselines, seed, own) if baselines else ()
     found = train("cell", genotype)
     return Transferred(found, tuple(train(f"random {n}", other) for n, other in enumerate(others, 1)))
 
@@ -55,13 +64,14 @@ def random_cells(
     schedule: Schedule,
     number: int,
     seed: int,
-    table: Mapping[str, Operation] = OPERATIONS,
+    own: Space | None = None,
 ) -> tuple[Genotype, ...]:
     """Random architectures of a genotype's space whose networks have within 10 % as many parameters.
 
     The n-th is a function of (seed, n). Where 300 draws find none so near, the nearest of them is taken.
     """
-    space = space_of(genotype)
+    space = space_of(genotype) if own is None else own
+    table = OPERATIONS if own is None else table_of(own)
 
     def size(each: Genotype) -> int:
         return count(
