@@ -69,7 +69,7 @@ def test_it_serves_its_own_user_ends_well_and_starts_again(folder: Path) -> None
         assert "Traceback" not in rest
         assert sorted(ended) == ["polled 200", "streamed"]
         assert token not in rest
-        logged = [json.loads(line) for line in rest.splitlines() if line.startswith("{")]
+        logged = [json.loads(line) for line in (*lines, *rest.splitlines())]  # and nothing else
         assert {"POST /api/v1/studies", "POST /api/v1/studies/first/ask"} <= {
             line["message"] for line in logged
         }

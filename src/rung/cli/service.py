@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +27,7 @@ group.add_typer(tokens, name="token")
 group.command("audit")(audit)
 
 
+Say = Callable[[str], object]
 Checkpoints = Annotated[
     str | None,
     typer.Option(
@@ -130,10 +133,12 @@ def _run(
         caps, lease = most
         app = create_app(Hub(opened, accounts, lease), accounts, limits, caps)
         url = _url(settings, place.getsockname()[1])
-        output.say(f"rung serves {shown(storage)} on {url}; Ctrl-C stops it")
-        _say_tokens(accounts, settings, place.getsockname()[1], url)
+        # whoever reads the log as JSON lines gets nothing else
+        say: Say = output.say if log_format == "text" else logging.getLogger("rung.service").info
+        say(f"rung serves {shown(storage)} on {url}; Ctrl-C stops it")
+        _say_tokens(accounts, settings, (place.getsockname()[1], url), say)
         if warning is not None:
-            output.say(f"warning: {warning}")
+            say(f"warning: {warning}")
         serving.serve(app, settings, place)
     finally:
         accounts.close()
@@ -145,17 +150,16 @@ def _url(settings: Settings, port: int) -> str:
     return f"{settings.scheme}://{host}:{port}"
 
 
-def _say_tokens(accounts: Accounts, settings: Settings, port: int, url: str) -> None:
+def _say_tokens(accounts: Accounts, settings: Settings, where: tuple[int, str], say: Say) -> None:
     """How one gets in: on loopback with the token that is kept for this machine's user."""
     from rung.deploy.listening import is_loopback
     from rung.service import local_token
 
+    port, url = where
     if not is_loopback(settings.host):
-        output.say("make tokens with `rung service token create --user NAME`")
+        say("make tokens with `rung service token create --user NAME`")
         return
     accounts.allow_local(local_token.keep(port))
-    output.say(
-        f"on this machine `rung --service {url} list` takes its token from {local_token.path_of(port)}"
-    )
+    say(f"on this machine `rung --service {url} list` takes its token from {local_token.path_of(port)}")
     if not accounts.has_users():
-        output.say("for others: `rung service token create --user NAME --role admin` makes the first user")
+        say("for others: `rung service token create --user NAME --role admin` makes the first user")
