@@ -320,3 +320,19 @@ def test_what_an_executor_takes_to_start_is_in_the_budget(monkeypatch):
     monkeypatch.setattr(loop, "make_executor", slowly)
     result = rung.tune(loss, SPACE, trials=1000, budget=0.2, seed=1)
     assert len(result.trials) <= 1, "the time was up before the first could be told"
+
+
+@pytest.mark.parametrize(
+    ("space", "said"),
+    [
+        ({"y": rung.Float(0, 1), "x": rung.Float(0, 2)}, r"were in another order: x, y\)"),
+        ({"x": rung.Float(0, 3), "y": rung.Float(0, 1)}, r"\(space.parameters.x.high was 2.0, now 3.0\)"),
+        ({"x": rung.Float(0, 2)}, "parameters.y was .*, now absent.*rung extend s --space FILE"),
+        ({"x": rung.Float(0, 2), "y": rung.Categorical(range(999))}, "values was absent, now .{1,121}…"),
+    ],
+)
+def test_another_space_is_told_by_its_parameters(space, said, tmp_path):
+    place = {"storage": tmp_path / "s.db", "study": "s"}
+    rung.Study({"x": rung.Float(0, 2), "y": rung.Float(0, 1)}, **place).close()
+    with pytest.raises(StudyError, match=said):
+        rung.Study(space, **place)

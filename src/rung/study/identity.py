@@ -79,9 +79,11 @@ def check_same(name: str, stored: Identity, asked: Identity) -> None:
     differences = _differences(_as_logged(stored), _as_logged(asked))
     if differences:
         shown = "; ".join(differences[:8]) + ("; ..." if len(differences) > 8 else "")
+        other_space = all(line.startswith("space.") for line in differences)
+        more = f" (`rung extend {name} --space FILE` changes a study's space)" if other_space else ""
         raise StudyError(
             f"study {name!r} exists with other settings ({shown}): "
-            "use these, or give the new study another name"
+            f"use these, or give the new study another name{more}"
         )
 
 
@@ -102,14 +104,32 @@ def _differences(stored: Any, asked: Any, path: str = "") -> list[str]:
         ]
     if stored == asked and type(stored) is type(asked):
         return []
+    named = _by_name(stored), _by_name(asked)
+    if named[0] and named[1]:
+        found = _differences(dict(named[0]), dict(named[1]), path)
+        return found or [f"{path} were in another order: {', '.join(name for name, _ in named[0])}"]
     return [f"{path} was {_shown(stored)}, now {_shown(asked)}"]
 
 
 _ABSENT = object()
 
 
+def _by_name(entries: Any) -> list[tuple[str, Any]]:
+    """A list of entries with names (parameters, branches) as pairs; empty if it is none."""
+    if not isinstance(entries, list | tuple):
+        return []
+    if not all(isinstance(entry, Mapping) and "name" in entry for entry in entries):
+        return []
+    return [(entry["name"], {k: v for k, v in entry.items() if k != "name"}) for entry in entries]
+
+
 def _shown(value: object) -> str:
-    return "absent" if value is _ABSENT else repr(value)
+    """In a few words: what is long is cut."""
+    text = "absent" if value is _ABSENT else repr(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
+
+
+_LONGEST: Final = 120
 
 
 def own_number(value: Any) -> Any:
