@@ -72,6 +72,8 @@ def test_one_class_has_no_auc() -> None:
     found = bootstrap(METRICS["auc"], np.ones(5, dtype=int), np.full((5, 2), 0.5))
     assert np.isnan(found).all()
     assert not determined(METRICS["accuracy"], np.empty(0))
+    assert determined(METRICS["rmsle"], np.array([-0.5, 3.0]))
+    assert not determined(METRICS["rmsle"], np.array([-2.0, 3.0]))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -177,7 +177,9 @@ def scores(judged: Judged, metrics: Iterable[Metric], seed: int = 0) -> list[Sco
         Score(
             metric,
             bootstrap(metric, judged.y, judged.seen_by(metric), seed, weight=judged.weight),
-            metric.score(judged.y, judged.constant, judged.weight),
+            metric.score(judged.y, judged.constant, judged.weight)
+            if determined(metric, judged.y)
+            else np.nan,
         )
         for metric in metrics
     ]
@@ -222,13 +224,13 @@ def bootstrap(
 
 def determined(metric: Metric, y: NDArray[Any]) -> bool:
     """Whether these rows can tell a good model from a bad one by this metric: two classes for a ranking, two
-    values for R².
+    values for R², none of -1 or less for a logarithm.
     """
     if not len(y):
         return False
     if metric.name in ("auc", "auc_ovr", "average_precision", "r2", "mcc"):
         return bool((y != y[0]).any())
-    return True
+    return metric.name != "rmsle" or bool(y.min() > -1)
 
 
 def _tails() -> tuple[float, float]:
