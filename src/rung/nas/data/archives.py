@@ -62,7 +62,7 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
     except _BROKEN as error:
         raise DataError(
             f"{path} cannot be read as an archive of NumPy ({_short(error)}): write it with numpy.savez, "
-            "without Python objects"
+            "without Python objects, pictures of one size as one array"
         ) from None
     if arrays is None:
         raise DataError(f"{path} is a single array: save pictures and labels with numpy.savez")

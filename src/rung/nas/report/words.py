@@ -121,7 +121,7 @@ def summary(result: SearchResult) -> str:
 def extent(result: SearchResult) -> str:
     """How long it was searched: so many epochs, or networks."""
     if result.tried:
-        return plural(len(result.tried), "network")
+        return plural(sum(one["error"] is not None for one in result.tried), "network")
     return plural(len(result.records), "epoch")
 
 
