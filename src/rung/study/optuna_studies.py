@@ -19,7 +19,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -95,14 +95,18 @@ def from_optuna(
         storage=storage,
         study=name,
     )
-    if len(ours.history):
-        ours.close()
-        raise StudyError(f"there is a study {name!r} with trials already: give the imported one another name")
-    about = {"from": "optuna", "study": source.study_name, "attributes": _plain(source.user_attrs)}
-    events.insert(0, Recorded(TOPIC, about, None, time.time()))
-    for event in events:
-        ours.history.fold(event)
-    ours.writer.commit_folded(events)  # folded first, so that the list of studies has them
+    with ExitStack() as undo:
+        undo.callback(ours.close)
+        if len(ours.history):
+            raise StudyError(
+                f"there is a study {name!r} with trials already: give the imported one another name"
+            )
+        about = {"from": "optuna", "study": source.study_name, "attributes": _plain(source.user_attrs)}
+        events.insert(0, Recorded(TOPIC, about, None, time.time()))
+        for event in events:
+            ours.history.fold(event)
+        ours.writer.commit_folded(events)  # folded first, so that the list of studies has them
+        undo.pop_all()  # it stays open
     came = Counter(trial.state.name.lower() for trial in trials)
     states = Counter(trial.state.name.lower() for trial in source.get_trials(deepcopy=False))
     pruned = came["pruned"]
