@@ -111,7 +111,7 @@ class Tuner:
         now, before = self._explained(found, one, held, rows)
         figures = f"{now:.0%} of it on {len(held):,} other rows, frozen {before:.0%}"
         if now < before + _BETTER:
-            return None, f"fine-tuned to it is no better ({figures}): used frozen"
+            return None, f"a model fine-tuned to it is no better ({figures}): used frozen"
         epochs = "1 epoch" if done.epochs == 1 else f"{done.epochs} epochs"
         return found, (
             f"fine-tuned to it on {done.rows:,} rows in {epochs} (its biases and normalisations; {figures}); "
