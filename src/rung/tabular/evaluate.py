@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from rung.errors import Stopped
 from rung.tabular.dataset import Dataset, load_dataset, write_atomically
 from rung.tabular.deadline import Deadline
-from rung.tabular.learners.base import ASIDE
+from rung.tabular.learners.base import ASIDE, Learner
 from rung.tabular.learners.table import learners
 from rung.tabular.metrics import Metric
 from rung.tabular.pipeline import Fitted, Order, Part, Pipeline, fit_pipeline, fit_pipelines
@@ -64,8 +64,7 @@ def evaluate(
     """Fit and predict each fold that `rows` asks for; the time left is shared among the folds."""
     split, classes = dataset.split, dataset.classes
     learner = learners()[config["learner"]]
-    for name in learner.requires:  # loading takes seconds, which the first fold would be short of
-        import_module(name)
+    _load(learner)
     began = time.monotonic()
     folds = split.folds_at(rows)
     valid = split.validation(rows)
@@ -82,6 +81,12 @@ def evaluate(
     score = dataset.judge.score(dataset.y[valid], held, dataset.weights(valid))
     seconds, cut = time.monotonic() - began, any(one.cut for one in found)
     return Outcome(score, held, [one.pipeline for one in found], dict(found[0].known), rows, seconds, cut)
+
+
+def _load(learner: Learner) -> None:
+    """Load its libraries before its time begins: the first fold would be short of these seconds."""
+    for name in learner.requires:
+        import_module(name)
 
 
 @dataclass(frozen=True)
@@ -158,6 +163,8 @@ class Evaluation:
         patient: a trial that does not fit into the time is left for the next session; the very first is tried
             all the same.
         workers: how many share the memory.
+        part: of the time that is left is what a trial of several folds may take, if its learner comes back in
+            time with what it has: others are waiting.
     """
 
     folder: str
@@ -166,12 +173,13 @@ class Evaluation:
     close: float
     patient: bool = True
     workers: int = 1
+    part: float = 1.0
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Between processes its times go by the clock that machines share; the monotonic one is each's."""
         ahead = time.time() - time.monotonic()
         settings = (self.folder, self.metric, self.end + ahead, self.close + ahead)
-        return _arrived, (*settings, self.patient, self.workers)
+        return _arrived, (*settings, self.patient, self.workers, self.part)
 
     def __call__(self, trial: Any) -> None:
         """Evaluate one trial up to its resource, and report its score and how long it took."""
@@ -184,12 +192,14 @@ class Evaluation:
         if saved is not None and saved.rows == rows and not saved.cut:
             self._report(trial, saved)
             return
-        refuse_too_large(
-            learners()[trial.config["learner"]], rows, dataset.width, dataset.classes, self.workers
-        )
+        learner = learners()[trial.config["learner"]]
+        refuse_too_large(learner, rows, dataset.width, dataset.classes, self.workers)
         usual = expected(dataset, trial.config, rows)
-        if self.patient and deadline.remaining < least(trial.config["learner"], usual):
+        if self.patient and deadline.remaining < least(learner.name, usual):
             _wait_for(Deadline(self.close))
+        _load(learner)
+        if learner.anytime and len(dataset.split.folds_at(rows)) > 1:
+            deadline = deadline.earlier((1 - self.part) * deadline.remaining)
         with quietly():
             outcome = evaluate(dataset, trial.config, rows, trial.seed, deadline)
         _learn(dataset, trial.config, rows, outcome.seconds)
@@ -209,10 +219,10 @@ def _better(judge: Metric, one: float, other: float) -> bool:
 
 
 def _arrived(  # the fields of an `Evaluation`
-    folder: str, metric: str, end: float, close: float, patient: bool, workers: int
+    folder: str, metric: str, end: float, close: float, patient: bool, workers: int, part: float
 ) -> Evaluation:
     ahead = time.time() - time.monotonic()
-    return Evaluation(folder, metric, end - ahead, close - ahead, patient, workers)
+    return Evaluation(folder, metric, end - ahead, close - ahead, patient, workers, part)
 
 
 def least(learner: str, usual: float) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from rung.tabular.learners.base import Learner
 from rung.tabular.learners.table import learners
 
-_CORE = 8.0  # the cost of the core defaults together, LightGBM's being 1
+_CORE = 16.0  # the cost of the core defaults together, LightGBM's being 1
 _MOST_FOLDS = ((1_500, 8), (15_000, 5), (30_000, 3))  # up to so many rows, at most so many folds
 _MOST_TRIALS = (
     (100, 10),

@@ -102,7 +102,7 @@ def _fit_many(config: Mapping[str, Any], folds: Sequence[Fold]) -> list[Trained]
             found = _trained(config, folds[:1], 0.0, Deadline.after(part))
             share = found[0].known["share"]
         rest = folds[len(found) :]
-        alike = len({(fold.X.shape[1], fold.setting.classes) for fold in rest}) == 1
+        alike = len({fold.setting.classes for fold in rest}) == 1
         groups = [rest] if alike else [[fold] for fold in rest]
         for i, group in enumerate(groups):
             found += _trained(config, group, share, setting.deadline.share(len(groups) - i))

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch.nn import functional
+from torch.optim.adamw import adamw
 
 from rung.tabular.deadline import Deadline
 from rung.tabular.learners.base import Setting
@@ -52,7 +53,7 @@ class Training:
     """k networks on their way.
 
     Args:
-        rows: of each network; they have the same columns, but may differ in number.
+        rows: of each network; they may differ in number, and columns that one lacks are 0.
         setting: the classes, the seed, and the quantile, the same for all.
         deadline: by when they are done.
     """
@@ -62,7 +63,8 @@ class Training:
     ) -> None:
         self.config, self.setting, self.classes, self.deadline = config, setting, setting.classes, deadline
         self.counts = [len(portion.y) for portion in rows]
-        columns = rows[0].X.shape[1]
+        self.columns = [portion.X.shape[1] for portion in rows]
+        columns = max(self.columns)
         kind = np.int64 if self.classes else np.float32
         self.X = torch.from_numpy(np.stack([_filled(p.X, (max(self.counts), columns)) for p in rows]))
         self.y = torch.from_numpy(np.stack([_filled(p.y, (max(self.counts),), kind) for p in rows]))
@@ -75,13 +77,13 @@ class Training:
         self.parts = self._made(len(rows), columns)
         self.cut = False
         self.peak = config["rate"] * (1.0 if self.classes else 4.0)
-        groups = [
-            {"params": [self.parts.scale], "times": 6.0, "decay": 0.0},
-            {"params": self.parts.biases, "times": 0.1, "decay": 0.0},
-            {"params": [*self.parts.weights], "times": 1.0, "decay": config["decay"]},
-            {"params": list(self.parts[1:5]), "times": 0.1, "decay": 0.0},
+        parts = self.parts
+        self.adam = [
+            _Adam([parts.scale], 6.0, 0.0),
+            _Adam(parts.biases, 0.1, 0.0),
+            _Adam(parts.weights, 1.0, config["decay"]),
+            _Adam(parts[1:5], 0.1, 0.0),
         ]
-        self.optimizer = torch.optim.AdamW(groups, lr=self.peak, betas=(0.9, 0.95), fused=True)
 
     def _made(self, count: int, columns: int) -> _Parts:
         def normal(*shape: int) -> torch.Tensor:
@@ -155,17 +157,14 @@ class Training:
     def _step(self, rows: torch.Tensor, progress: float) -> None:
         rate = self.peak * _cycles(progress)
         flat = 1.0 if progress < 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * progress - 1)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate * group["times"]
-            group["weight_decay"] = group["decay"] * flat / group["times"]
         which = torch.arange(len(rows))[:, None]
         losses = self._losses(
             self._forward(self.X[which, rows], self.config["dropout"] * flat), self.y[which, rows]
         )
         losses = losses if self.weight is None else losses * self.weight[which, rows]
-        self.optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(losses.mean(dim=1).sum())
-        self.optimizer.step()
+        for one in self.adam:
+            one.step(rate, flat)
 
     def _losses(self, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         """(k, n)."""
@@ -179,7 +178,7 @@ class Training:
         """Of the first network."""
         kind = np.int64 if self.classes else np.float32
         with torch.no_grad():
-            X = torch.from_numpy(valid.X.astype(np.float32))
+            X = torch.from_numpy(_filled(valid.X, (len(valid.y), self.X.shape[2])))
             y = torch.from_numpy(valid.y.astype(kind))
             losses = self._losses(self._forward(X[None], 0.0), y[None])[0].numpy()
         return float(np.average(losses, weights=valid.weight))
@@ -187,11 +186,56 @@ class Training:
     def arrays(self, which: int) -> tuple[Any, ...]:
         """One network that was trained, as the fields of `rung.tabular.learners.real_mlp.Network`."""
         found = [tensor.detach()[which].numpy().astype(np.float32) for tensor in self.parts.all()]
-        count = len(self.parts.weights)
+        scale, periods, phases, dense, offsets = found[:5]
+        count, columns = len(self.parts.weights), self.columns[which]
         weights = [weight / np.float32(math.sqrt(len(weight))) for weight in found[5 : 5 + count]]
         biases = [bias[0] for bias in found[5 + count :]]
-        scale, periods, phases, dense, offsets = found[:5]
-        return scale[0], self.embedded, periods, phases, dense, offsets, weights, biases, self.bounds[which]
+        there = self.embedded < columns
+        inputs = np.concatenate([self.rest < columns, there, np.repeat(there, offsets.shape[1])])
+        weights[0] = weights[0][inputs]
+        waves = (periods[there], phases[there], dense[there], offsets[there])
+        return scale[0, :columns], self.embedded[there], *waves, weights, biases, self.bounds[which]
+
+
+class _Adam:
+    """AdamW (Loshchilov and Hutter 2019) by the library's function: its class loads a compiler first.
+
+    Args:
+        times: of the learning rate is the one of these parameters.
+        decay: of the weights, at the full learning rate.
+    """
+
+    def __init__(self, parameters: Sequence[torch.Tensor], times: float, decay: float) -> None:
+        self.parameters, self.times, self.decay = [p for p in parameters if p.numel()], times, decay
+        self.means = [torch.zeros_like(p) for p in self.parameters]
+        self.squares = [torch.zeros_like(p) for p in self.parameters]
+        self.steps = [torch.tensor(0.0) for _ in self.parameters]
+
+    def step(self, rate: float, flat: float) -> None:
+        """Take the gradients and one step; `flat` of the decay."""
+        gradients = [p.grad for p in self.parameters if p.grad is not None]
+        if len(gradients) < len(self.parameters):
+            raise ValueError("a parameter has no gradient")
+        with torch.no_grad():
+            adamw(
+                self.parameters,
+                gradients,
+                self.means,
+                self.squares,
+                [],
+                self.steps,
+                foreach=False,
+                fused=True,
+                amsgrad=False,
+                beta1=0.9,
+                beta2=0.95,
+                lr=rate * self.times,
+                weight_decay=self.decay * flat / self.times,
+                eps=1e-8,
+                maximize=False,
+            )
+        for parameter in self.parameters:
+            parameter.grad = None
 
 
 class _Shuffled:
@@ -229,7 +273,7 @@ def _weights(rows: Sequence[Portion], most: int) -> torch.Tensor | None:
 
 
 def _varies(X: NDArray[np.float64], column: int) -> bool:
-    return len(np.unique(X[:_LOOKED_AT, column])) > 2
+    return column < X.shape[1] and len(np.unique(X[:_LOOKED_AT, column])) > 2
 
 
 def _cycles(progress: float) -> float:
