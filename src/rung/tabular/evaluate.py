@@ -163,8 +163,8 @@ class Evaluation:
         patient: a trial that does not fit into the time is left for the next session; the very first is tried
             all the same.
         workers: how many share the memory.
-        part: of the time that is left is what a trial of several folds may take, if its learner comes back in
-            time with what it has: others are waiting.
+        part: of the time that is left is what a trial may take, if its learner comes back in time with what
+            it has: others are waiting.
     """
 
     folder: str
@@ -194,12 +194,12 @@ class Evaluation:
             return
         learner = learners()[trial.config["learner"]]
         refuse_too_large(learner, rows, dataset.width, dataset.classes, self.workers)
-        usual = expected(dataset, trial.config, rows)
-        if self.patient and deadline.remaining < least(learner.name, usual):
+        usual, part = expected(dataset, trial.config, rows), self.part if learner.anytime else 1.0
+        if self.patient and part * deadline.remaining < least(learner.name, usual):
             _wait_for(Deadline(self.close))
         _load(learner)
-        if learner.anytime and len(dataset.split.folds_at(rows)) > 1:
-            deadline = deadline.earlier((1 - self.part) * deadline.remaining)
+        if part < 1:
+            deadline = deadline.earlier((1 - part) * deadline.remaining)
         with quietly():
             outcome = evaluate(dataset, trial.config, rows, trial.seed, deadline)
         _learn(dataset, trial.config, rows, outcome.seconds)

@@ -11,7 +11,8 @@ import numpy as np
 from rung.tabular.learners.base import Learner
 from rung.tabular.learners.table import learners
 
-_CORE = 16.0  # the cost of the core defaults together, LightGBM's being 1
+_CORE = 8.0  # the cost of the core defaults together, LightGBM's being 1: as many seconds should fit, and
+_ALL = 2.0  # times that with networks, which more than three folds should leave time for
 _MOST_FOLDS = ((1_500, 8), (15_000, 5), (30_000, 3))  # up to so many rows, at most so many folds
 _MOST_TRIALS = (
     (100, 10),
@@ -93,9 +94,8 @@ def _rungs(seconds: float, folds: int, steps: int, allowed: float) -> int:
 def _folds(rows: int, one: float, budget: float) -> int:
     for limit, most in _MOST_FOLDS:
         if rows <= limit:
-            return next(
-                (k for k in (8, 5, 3) if k <= most and k * one <= 0.45 * budget), 3 if rows < 1_000 else 1
-            )
+            fits = (k for k in (8, 5) if k <= most and _ALL * k * one <= 0.45 * budget)
+            return next(fits, 3 if rows < 1_000 or 3 * one <= 0.45 * budget else 1)
     return 1
 
 

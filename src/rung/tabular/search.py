@@ -31,7 +31,7 @@ _SKEWED = 1.5  # skewness from which a target's logarithm is worth a try
 _FIRST = 0.3  # of the time that the first model may take, and
 _SOON = 0.03  # that it should take: until it is there, all other processors wait
 PATIENCE = 1.5  # seconds beyond a small budget that a fit of a small table may plan with
-_PART = 0.35  # of the time that is left is what one trial of several folds may take
+_PART = 0.4  # of the time that is left is what one trial may take
 _LATE = 5.0  # seconds for a first model where the budget has passed before a trial could begin
 _LEAST = 1.5  # seconds that it is given at least: a busy machine must not leave the user without a model
 
