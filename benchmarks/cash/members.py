@@ -49,10 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("what", choices=("rows", "sure"))
     parser.add_argument("--tables", required=True, help="names, comma between")
     parser.add_argument("--learners", default=LEARNERS, help="for `rows`")
+    parser.add_argument("--split", type=int, default=0, help="which rows are tested on")
     parser.add_argument("--budget", type=float, default=36.0, help="seconds, for `sure`")
     asked = parser.parse_args(arguments)
     for table in chosen(asked.tables.split(",")):
-        parts = split(table, 0)
+        parts = split(table, asked.split)
         if asked.what == "sure":
             _print(table.name, sure(table, parts, asked.budget))
             continue

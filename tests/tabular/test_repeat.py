@@ -45,6 +45,19 @@ def test_other_folds_give_more_models_and_averaged_predictions():
     assert found.saved[0].prediction.sum(axis=1) == pytest.approx(1)
 
 
+def test_those_that_take_long_stay_as_they_are_where_there_is_no_time_for_them():
+    dataset = _dataset()
+    short, config = _member(dataset)
+    long = short._replace(trial=5, seconds=1e6)
+    found = repeat(dataset, [(long, config), (short, config)], 2, Deadline.after(60))
+    assert found.times == MOST
+    assert {trial: len(models) for trial, models in found.pipelines.items()} == {3: MOST * 4, 5: 0}
+    saved = {one.trial: one for one in found.saved}
+    assert saved[5].prediction == pytest.approx(long.prediction)
+    assert not np.array_equal(saved[3].prediction, short.prediction)
+    assert repeat(dataset, [(long, config)], 2, Deadline.after(60)) == NOTHING
+
+
 def test_groups_stay_together_there_too(monkeypatch):
     from rung.tabular import repeat as module
 

@@ -132,7 +132,7 @@ def _again(search: Search, ensemble: Ensemble, asked: Asked, deadline: Deadline)
 def _notes(data: Ready, model: Model, repeated: int) -> list[str]:
     notes = [data.task.why, *data.notes]
     if repeated:
-        notes.append(f"the members were cross-validated {repeated + 1} times, with other folds each time")
+        notes.append(f"members were cross-validated {repeated + 1} times, with other folds each time")
     split = data.dataset.split
     if split.moments is not None:
         notes.append("each fold is trained on earlier rows only, and the last fit is on all of them")

@@ -26,7 +26,7 @@ _MARGIN = 1.3  # of the time that the first one took
 
 
 class Repeated(NamedTuple):
-    """What further cross-validations gave: `times` of them.
+    """What further cross-validations gave: at most `times` of them for each member.
 
     Attributes:
         saved: the members with the mean of their predictions.
@@ -48,30 +48,39 @@ def repeat(
     deadline: Deadline,
     most: int = MOST,
 ) -> Repeated:
-    """Evaluate each member, given with its configuration, on further splits as long as the time allows.
+    """Evaluate members, given with their configurations, on further splits as long as the time allows: those
+    that take long only where all others leave time for it.
 
     Args:
         most: further splits at most.
     """
     split = dataset.split
-    whole = [(one, config) for one, config in members if one.rows >= len(dataset)]
+    whole = sorted(((o, c) for o, c in members if o.rows >= len(dataset)), key=lambda pair: pair[0].seconds)
     if split.number < 2 or split.moments is not None or len(dataset) > MOST_ROWS or not whole:
         return NOTHING
-    needed = _MARGIN * max(sum(one.seconds for one, _ in whole) / threads, max(o.seconds for o, _ in whole))
     totals: list[NDArray[np.float64]] = [one.prediction.copy() for one, _ in whole]
+    counts = [1] * len(whole)
     pipelines: dict[int, list[Pipeline]] = {one.trial: [] for one, _ in whole}
     times = 0
-    while times < min(most, MOST) and needed < deadline.remaining:
-        other = _with_other_folds(dataset, times + 1)
+    while times < min(most, MOST):
+        some = whole[: _how_many([one.seconds for one, _ in whole], threads, deadline.remaining)]
+        other = _with_other_folds(dataset, times + 1) if some else None
         if other is None:
             break
-        for i, outcome in enumerate(_evaluated(other, whole, threads, deadline)):
+        for i, outcome in enumerate(_evaluated(other, some, threads, deadline)):
             totals[i] += outcome.prediction
+            counts[i] += 1
             pipelines[whole[i][0].trial] += outcome.pipelines
         times += 1
     if not times:
         return NOTHING
-    return Repeated(_averaged(dataset, whole, totals, times + 1), pipelines, times)
+    return Repeated(_averaged(dataset, whole, totals, counts), pipelines, times)
+
+
+def _how_many(seconds: Sequence[float], threads: int, remaining: float) -> int:
+    """How many of the members, the shortest first, can be evaluated once more in the time that is left."""
+    needed = (_MARGIN * max(sum(seconds[: i + 1]) / threads, one) for i, one in enumerate(seconds))
+    return sum(one < remaining for one in needed)
 
 
 def _with_other_folds(dataset: Dataset, number: int) -> Dataset | None:
@@ -102,11 +111,11 @@ def _averaged(
     dataset: Dataset,
     members: Sequence[tuple[Saved, dict[str, Any]]],
     totals: Sequence[NDArray[np.float64]],
-    count: int,
+    counts: Sequence[int],
 ) -> list[Saved]:
     valid = dataset.split.validation(len(dataset))
     found = []
-    for (one, _), total in zip(members, totals, strict=True):
+    for (one, _), total, count in zip(members, totals, counts, strict=True):
         prediction = total / count
         score = dataset.judge.score(dataset.y[valid], prediction, dataset.weights(valid))
         found.append(one._replace(prediction=prediction, score=score))
