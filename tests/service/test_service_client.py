@@ -87,6 +87,30 @@ def test_a_stream_goes_on_after_a_restart(tmp_path):
         assert len(jobs) == len(set(jobs)) == client.study("restarted").trials + 1
 
 
+def test_attributes_are_kept_of_trials(client):
+    client.create(SPACE, name="attributes", trials=2, sampler="random")
+
+    def train(trial):
+        trial.set_attribute("half", trial.config["x"] / 2)
+        trial.set_attribute("sizes", [1, 2])
+        return trial.config["x"]
+
+    assert client.run("attributes", train) == 2
+    for one in client.trials("attributes"):
+        assert one["attributes"] == {"half": one["config"]["x"] / 2, "sizes": [1, 2]}
+    client.create(SPACE, name="by hand", trials=2, sampler="random")
+    job = client.ask("by hand").job
+    assert client.set_attribute(job, "note", "first").go_on
+    assert client.set_attribute(job, "note", "second").go_on
+    with pytest.raises(StudyError, match="type set"):
+        client.set_attribute(job, "note", {1})
+    client.tell(job, {"loss": 1.0})
+    assert client.trials("by hand")[0]["attributes"] == {"note": "second"}
+    with pytest.raises(LeaseError, match="is over"):
+        client.set_attribute(job, "note", "too late")
+    assert client.trials("by hand")[0]["attributes"] == {"note": "second"}
+
+
 def test_not_a_number_comes_through(client):
     client.create(SPACE, name="nan", trials=2, sampler="random")
     job = client.ask("nan").job

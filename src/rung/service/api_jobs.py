@@ -11,7 +11,7 @@ from rung.executors.checkpoint_files import Saved
 from rung.service.access import Principal, Role, Scope, needs
 from rung.service.context import Context, context_of, may_work, may_work_for
 from rung.service.hosting import Answer, HostedStudy, Told
-from rung.service.models import Ask, Renew, Report, Tell, numbers
+from rung.service.models import Ask, Attributes, Renew, Report, Tell, numbers
 from rung.service.views import job_view
 
 router = APIRouter(prefix="/studies/{name}", tags=["jobs"])
@@ -70,6 +70,18 @@ async def report(
 
     def answer() -> Answer:
         return study.report(trial, attempt, body.resource, metrics, body.checkpoint, here.hub.now())
+
+    return (await here.desks.do(study, answer))._asdict()
+
+
+@router.post("/jobs/{trial}/{attempt}/attributes", summary="Keep something of its trial beside the metrics.")
+async def attributes(
+    name: str, trial: Number, attempt: Number, body: Attributes, who: Member, here: Here
+) -> dict[str, Any]:
+    study = await _surely_running(here, name, who)
+
+    def answer() -> Answer:
+        return study.keep(trial, attempt, body.attributes, here.hub.now())
 
     return (await here.desks.do(study, answer))._asdict()
 

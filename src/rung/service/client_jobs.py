@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from rung.executors.attributes import attribute
 from rung.service import tars
 from rung.service.http import Api, Call, part
 from rung.service.outside import Outside
@@ -41,6 +42,16 @@ class Jobs:
         """
         body = {"resource": resource, "metrics": sent(metrics), "checkpoint": checkpoint}
         return msgspec.convert(self._api.json(Call("POST", f"{job.path}/report", body)), Word)
+
+    def set_attribute(self, job: Job, name: str, value: Any) -> Word:
+        """Keep something of the job's trial beside its metrics, as plain data; whether the job is to go on.
+
+        Raises:
+            LeaseError: the job was given to somebody else by now.
+            StudyError: the value is not plain data, or too long.
+        """
+        body = {"attributes": attribute(job.trial, name, value, 0.0).data}
+        return msgspec.convert(self._api.json(Call("POST", f"{job.path}/attributes", body)), Word)
 
     def renew(self, job: Job) -> Word:
         """A sign of life; due at least every `Asked.lease_seconds`, where nothing is reported."""

@@ -18,6 +18,7 @@ from rung.errors import (
     StudyError,
     UserError,
 )
+from rung.executors.attributes import TOPIC as ATTRIBUTES
 from rung.executors.files import log_path
 from rung.executors.remote import is_url
 from rung.service import job_logs
@@ -32,6 +33,7 @@ from rung.trials.events import (
     JobFailed,
     JobFinished,
     JobStopped,
+    Recorded,
     Reported,
 )
 
@@ -79,6 +81,8 @@ class Delivery:
         try:
             if ended or time.monotonic() - self._looked > _OFTEN:
                 self._send_log()
+            if self._refused:
+                return self._refuse(self._refused, ended=ended)
             return self._delivered(event, leaving)
         except _GONE as error:
             self.over = self.over or str(error)
@@ -112,14 +116,14 @@ class Delivery:
         return Word(go_on=False, why="error")
 
     def _delivered(self, event: Event, leaving: bool) -> Word:
-        if self._refused:
-            return self._refuse(self._refused, ended=isinstance(event, ENDS))
         match event:
             case Reported():
                 self._last = event.resource, event.metrics
                 return self._report()
             case CheckpointSaved():
                 return self._checkpoint(event)
+            case Recorded(topic=topic, data=data) if topic == ATTRIBUTES:
+                return self._keep(data)
             case JobFinished(metrics=metrics):
                 self._tell("finished", metrics)
             case JobStopped():
@@ -145,6 +149,10 @@ class Delivery:
         if saved is not None and is_url(saved.path):  # the service has not seen it
             body |= {"size": saved.size, "digest": saved.digest}
         return msgspec.convert(self._api.json(Call("POST", f"{self._job.path}/report", body)), Word)
+
+    def _keep(self, attributes: Mapping[str, Any]) -> Word:
+        body = {"attributes": dict(attributes)}
+        return msgspec.convert(self._api.json(Call("POST", f"{self._job.path}/attributes", body)), Word)
 
     def _tell(self, outcome: str, metrics: Mapping[str, Any] | None = None, message: str = "") -> None:
         body = {"outcome": outcome, "metrics": sent(metrics), "message": message[:_LONGEST]}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from rung.errors import LeaseError, MissingError, StudyError
+from rung.executors.attributes import attribute
 from rung.executors.checkpoint_files import Saved
 from rung.executors.metrics import as_metrics
 from rung.executors.remote import is_url
@@ -127,6 +128,20 @@ class HostedStudy(OpenStudy):
                 events.append(ev.Reported(trial, at, values, attempt, now))
             if checkpoint is not None and checkpoint != lease.checkpoint:  # it may come after its value
                 events.append(self._checkpoint(trial, at, checkpoint, attempt, now))
+            self._commit(events, now)
+            return self._word(lease)
+
+    def keep(self, trial: int, attempt: int, attributes: Mapping[str, Any], now: float) -> Answer:
+        """Keep something of the trial beside its metrics; of two of one name the later one holds.
+
+        Raises:
+            LeaseError: the job's lease was lost. What was told is recorded, and not kept.
+            StudyError: a value is not plain data, or too long.
+        """
+        events: list[Event] = [attribute(trial, name, value, now) for name, value in attributes.items()]
+        with self._current(now):
+            lease = self._held(trial, attempt, {"attributes": dict(attributes)}, now)
+            lease.expires = now + self.leases.seconds
             self._commit(events, now)
             return self._word(lease)
 

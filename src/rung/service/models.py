@@ -120,6 +120,12 @@ class Report(Body):
     digest: Annotated[str, Field(pattern="^([0-9a-f]{64})?$")] = ""
 
 
+class Attributes(Body):
+    """What is kept of a trial beside its metrics."""
+
+    attributes: Annotated[dict[str, Any], Field(min_length=1, max_length=100)]
+
+
 class Renew(Body):
     """A sign of life."""
 

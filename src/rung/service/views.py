@@ -124,6 +124,7 @@ def trial_view(record: TrialRecord) -> dict[str, Any]:
         "attempts": record.timing.attempts,
         "message": record.timing.message,
         "checkpoint": record.checkpoint,
+        "attributes": plain(record.attributes),
         "observations": [
             {"resource": each.resource, "metrics": plain(each.metrics)} for each in record.observations
         ],
