@@ -107,7 +107,7 @@ def test_presets_are_the_papers_and_the_searches() -> None:
         ("rate", 0.0, "above 0"),
         ("warm_up", 600, "can warm up"),
         ("stem", "large", "cifar or imagenet"),
-        ("clip", -1.0, "below 0"),
+        ("clip", -1.0, "at least 0"),
     ],
 )
 def test_settings_out_of_range_are_refused(field: str, value: object, words: str) -> None:
