@@ -8,7 +8,6 @@ import zlib
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -29,6 +28,7 @@ from rung.nas.task import Scores
 from rung.space import compile_space
 from rung.storage import open_storage
 from rung.trials.history import History
+from support.pictures import halves
 
 torch.set_num_threads(1)
 
@@ -37,11 +37,7 @@ FEW = {"retrain_channels": 4, "retrain_layers": 3, "retrain_batch": 8, "retrain_
 
 @pytest.fixture(scope="module")
 def pictures() -> Any:
-    """Two classes, told by which half of a picture is bright."""
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 100, (48, 8, 8), dtype=np.uint8), np.arange(48) % 2
-    x[y == 1, :, 4:] += 120
-    return x, y, x[:16], y[:16]
+    return halves(48)
 
 
 def planted(genotype: Genotype) -> float:

@@ -7,7 +7,6 @@ import signal
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -25,6 +24,7 @@ from rung.nas.searching import EPOCH, Search, search
 from rung.nas.strategies.table import STRATEGIES, make
 from rung.storage import open_storage
 from rung.trials.history import History
+from support.pictures import halves
 
 torch.set_num_threads(1)
 
@@ -33,11 +33,7 @@ FEW = {"channels": 4, "layers": 3, "batch": 8, "alpha_rate": 0.3}
 
 @pytest.fixture(scope="module")
 def pictures() -> Any:
-    """Two classes, told by which half of a picture is bright."""
-    rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 100, (64, 8, 8), dtype=np.uint8), np.arange(64) % 2
-    x[y == 1, :, 4:] += 120
-    return x, y, x[:16], y[:16]
+    return halves(64)
 
 
 def tiny(pictures: Any, **more: Any) -> SearchResult:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from rung.cli import output
+from rung.cli.moving import Moving
 from rung.study.durations import spoken
 from rung.trials.events import Event, JobStarted, Reported, StopDecided
 
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 PATIENCE: Final = 5.0  # seconds between two plain lines
 
 
-class FitProgress:
+class FitProgress(Moving):
     """Watches a fit's study: called with each batch of events that was logged.
 
     Args:
@@ -29,6 +28,7 @@ class FitProgress:
     """
 
     def __init__(self, budget: float, began: float, records: Mapping[str, Any]) -> None:
+        super().__init__()
         self.interrupted = False
         self._budget, self._began, self._records = budget, began, dict(records)
         self._learner: dict[int, str] = {}
@@ -36,8 +36,6 @@ class FitProgress:
         self._running: tuple[str, ...] = ()
         self._headline = "starting"
         self._printed = time.monotonic()
-        self._console = output.err()
-        self._live = False
 
     def __call__(self, study: Study, events: Sequence[Event]) -> None:
         self._record(study)
@@ -52,7 +50,7 @@ class FitProgress:
         self._running = tuple(sorted(self._name(trial) for trial in study.history.running))
         self._headline = self._said(study)
         due = self.interrupted != was or time.monotonic() - self._printed >= PATIENCE
-        if not self._live and not output.quiet() and due:
+        if self._plain and due:
             self._printed = time.monotonic()
             self._console.print(f"{self._clock()}: {self._headline}", markup=False)
 
@@ -103,15 +101,3 @@ class FitProgress:
         tried = Counter(self._learner.values())
         names = ", ".join(f"{name} {count}" for name, count in tried.most_common())
         return Group(grid, Text(self._headline), Text(f"tried: {names}" if names else "", style="dim"))
-
-    @contextmanager
-    def showing(self) -> Iterator[None]:
-        """While the search runs: a moving display, if anybody sees it."""
-        if output.quiet() or not self._console.is_terminal:
-            yield
-            return
-        from rich.live import Live
-
-        self._live = True
-        with Live(self, console=self._console, refresh_per_second=8, transient=True):
-            yield

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from rung.cli import output
+from rung.cli.moving import Moving
 from rung.study.checkpoint_words import trouble
 from rung.study.choose import spoken as chosen
 from rung.study.durations import spoken
@@ -38,15 +39,14 @@ class Searched(Protocol):
     def identity(self) -> Identity: ...
 
 
-class Progress:
+class Progress(Moving):
     """Watches a study: called with each batch of events that was logged."""
 
     def __init__(self, study: Searched) -> None:
+        super().__init__()
         self._history = study.history
         self._began = time.monotonic() - study.history.clock.known()
         self._printed = time.monotonic()
-        self._console = output.err()
-        self._live = False
         self._shown: Any = None
         self._told: set[type] = set()  # kinds of trouble with checkpoints
 
@@ -73,18 +73,6 @@ class Progress:
         from rich.text import Text
 
         return Text(status(self._history, time.monotonic() - self._began), style="cyan")
-
-    @contextmanager
-    def showing(self) -> Iterator[None]:
-        """While the search runs: a moving line, if anybody sees it."""
-        if not self._console.is_terminal:
-            yield
-            return
-        from rich.live import Live
-
-        self._live = True
-        with Live(self, console=self._console, refresh_per_second=4, transient=True):
-            yield
 
 
 def status(history: History, seconds: float) -> str:

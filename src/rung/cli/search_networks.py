@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from rung.cli import output
+from rung.cli.moving import Moving
 from rung.cli.search_progress import cell_lines
 from rung.study.durations import spoken
 
@@ -18,7 +16,7 @@ if TYPE_CHECKING:
     from rung.nas.complete_plan import CompletePlan
 
 
-class NetworksProgress:
+class NetworksProgress(Moving):
     """Watches a search over complete networks: called after each epoch of each network.
 
     Args:
@@ -26,25 +24,24 @@ class NetworksProgress:
     """
 
     def __init__(self, title: str) -> None:
+        super().__init__()
         self._title = title
         self._seen: Progress | None = None
         self._phase = "starting"
-        self._console = output.err()
-        self._live = False
         self._began = time.monotonic()
         self._first = 0.0  # networks done before this session
 
     def phase(self, text: str) -> None:
         """Take over what is being done, in a few words."""
         self._phase, self._began = text, time.monotonic()
-        if not self._live and not output.quiet():
+        if self._plain:
             self._console.print(text, markup=False)
 
     def __call__(self, seen: Progress) -> None:
         if self._seen is None:
             self._first = seen.number - 1.0
         self._seen = seen
-        if seen.done and not self._live and not output.quiet():
+        if seen.done and self._plain:
             self._console.print(f"{self._numbers(seen)}, {self._left()}", markup=False)
 
     @staticmethod
@@ -89,19 +86,6 @@ class NetworksProgress:
             return Group(grid, Text(f"first network, {spoken(time.monotonic() - self._began)} so far"))
         cells = [] if seen.best is None else cell_lines(seen.best.genotype)
         return Group(grid, Text(self._numbers(seen)), *cells)
-
-    @contextmanager
-    def showing(self) -> Iterator[None]:
-        """While the search runs: a moving display, if anybody sees it."""
-        if output.quiet() or not self._console.is_terminal:
-            yield
-            return
-        from rich.live import Live
-
-        self._live = True
-        with Live(self, console=self._console, refresh_per_second=4, transient=True):
-            yield
-        self._live = False
 
 
 def announced(plan: CompletePlan) -> str:

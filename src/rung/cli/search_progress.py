@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rung.cli import output
+from rung.cli.moving import Moving
 from rung.study.durations import spoken
 
 if TYPE_CHECKING:
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
     from rung.nas.loop import Plan, Record
 
 
-class SearchProgress:
+class SearchProgress(Moving):
     """Watches a search: called after each epoch with its record.
 
     Args:
@@ -25,6 +23,7 @@ class SearchProgress:
     """
 
     def __init__(self, title: str) -> None:
+        super().__init__()
         self._title = title
         self._record: Record | None = None
         self._phase = "starting"
@@ -32,8 +31,6 @@ class SearchProgress:
         self._beyond = "finishing"  # said after the last epoch of the plan
         self._before = 0  # epochs of an earlier session
         self._epochs = 0
-        self._console = output.err()
-        self._live = False
         self._began = time.monotonic()
         self._seen = self._began  # when the latest record came
 
@@ -41,7 +38,7 @@ class SearchProgress:
         """Take over what is being done, in a few words."""
         self._phase = text
         self._searching = time.monotonic()
-        if not self._live and not output.quiet():
+        if self._plain:
             self._console.print(text, markup=False)
 
     def __call__(self, record: Record, plan: Plan) -> None:
@@ -50,7 +47,7 @@ class SearchProgress:
         self._record, self._epochs = record, plan.recipe.epochs
         self._beyond = "deciding what is left" if hasattr(plan.strategy, "more") else "finishing"
         self._seen = time.monotonic()
-        if not self._live and not output.quiet():
+        if self._plain:
             self._console.print(f"{self._numbers(record)}, {self._left()}", markup=False)
 
     def _numbers(self, record: Record) -> str:
@@ -93,19 +90,6 @@ class SearchProgress:
         if record is None:
             return Group(grid, Text(f"first epoch, {spoken(time.monotonic() - self._began)} so far"))
         return Group(grid, Text(self._numbers(record)), *cell_lines(Genotype.from_dict(record.genotype)))
-
-    @contextmanager
-    def showing(self) -> Iterator[None]:
-        """While the search runs: a moving display, if anybody sees it."""
-        if output.quiet() or not self._console.is_terminal:
-            yield
-            return
-        from rich.live import Live
-
-        self._live = True
-        with Live(self, console=self._console, refresh_per_second=4, transient=True):
-            yield
-        self._live = False
 
 
 def cell_lines(genotype: Genotype) -> list[RenderableType]:

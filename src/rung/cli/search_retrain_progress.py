@@ -5,12 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rung.cli import output
+from rung.cli.moving import Moving
 from rung.cli.sizes import spoken_size
 from rung.study.durations import spoken
 
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 PATIENCE: Final = 5.0  # seconds between two plain lines
 
 
-class RetrainProgress:
+class RetrainProgress(Moving):
     """Watches a training: called after each step.
 
     Args:
@@ -31,14 +30,13 @@ class RetrainProgress:
     """
 
     def __init__(self, title: str) -> None:
+        super().__init__()
         self._title = title
         self._tick: Tick | None = None
         self._row: Row | None = None
         self._began = time.monotonic()
         self._start: tuple[float, float] | None = None  # share and seconds of the training at the first tick
         self._printed = self._began
-        self._console = output.err()
-        self._live = False
 
     @property
     def epochs_done(self) -> int:
@@ -58,7 +56,7 @@ class RetrainProgress:
         last = tick.row is not None and tick.epoch + 1 == tick.epochs
         due = tick.row is not None and (last or time.monotonic() - self._printed >= PATIENCE)
         slow = time.monotonic() - self._printed >= 12 * PATIENCE
-        if (due or slow) and not self._live and not output.quiet():
+        if (due or slow) and self._plain:
             self._printed = time.monotonic()
             self._console.print(", ".join([*self._now(tick), *self._known(), self._left()]))
 
@@ -110,21 +108,6 @@ class RetrainProgress:
         if self._row is not None:
             lines.append(Text(f"after epoch {self._row.epoch}: {', '.join(self._known())}", style="dim"))
         return Group(grid, *lines)
-
-    @contextmanager
-    def showing(self) -> Iterator[None]:
-        """While the training runs: a moving display, if anybody sees it."""
-        if output.quiet() or not self._console.is_terminal:
-            yield
-            return
-        from rich.live import Live
-
-        self._live = True
-        try:
-            with Live(self, console=self._console, refresh_per_second=4, transient=True):
-                yield
-        finally:
-            self._live = False
 
 
 def _share(tick: Tick) -> float:
