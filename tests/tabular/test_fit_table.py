@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -259,3 +260,20 @@ def test_after_ctrl_c_no_further_trial_is_begun(monkeypatch):
     monkeypatch.setattr(Search, "_session", lambda self, plan, deadline, watch: "interrupted")
     frame = pd.DataFrame({"x": np.arange(60.0), "y": np.arange(60.0) % 7})
     assert not fit_table(frame, "y", budget=0.5, workers=1, include=["linear"]).leaderboard
+
+
+def test_the_leaderboard_has_the_weights_of_the_model_not_of_members_that_were_left_out(monkeypatch):
+    from rung.tabular import finish
+
+    def heaviest(members, *_):
+        return [replace(max(members, key=lambda one: one.weight), weight=1.0)]
+
+    monkeypatch.setattr(finish, "lighten", heaviest)
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(90, 3)), columns=["a", "b", "c"])
+    frame["y"] = frame["a"] + frame["b"] ** 2 + rng.normal(size=90)
+    result = fit_table(frame, "y", budget=2, workers=1, include=["linear", "svm", "neighbors"])
+    (member,) = result.model.members
+    (row,) = (row for row in result.leaderboard if row.weight)
+    assert row.weight == 1.0
+    assert row.config == member.config

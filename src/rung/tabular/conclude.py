@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -80,7 +80,7 @@ def conclude(
     valid = len(y) > 0
     return FitResult(
         model=model,
-        leaderboard=_leaderboard(search, saved, ensemble),
+        leaderboard=_leaderboard(search, saved, _weights(search, ensemble, members)),
         task=data.task,
         metric=judge,
         columns=data.columns,
@@ -184,9 +184,19 @@ def _model(
     return model
 
 
-def _leaderboard(search: Search, saved: Sequence[Saved], ensemble: Ensemble) -> list[Row]:
+def _weights(search: Search, ensemble: Ensemble, members: Sequence[Member]) -> dict[int, float]:
+    """By trial, those that the model has in the end: slow members may have been left out."""
+    left, found = list(members), {}
+    for trial in (one.trial for _, one in ensemble.members if one.trial >= 0):
+        config = search.config(trial)
+        place = next((i for i, member in enumerate(left) if member.config == config), None)
+        if place is not None:
+            found[trial] = left.pop(place).weight
+    return found
+
+
+def _leaderboard(search: Search, saved: Sequence[Saved], weights: Mapping[int, float]) -> list[Row]:
     """All trials with a value: those with the most rows first, and among them the best."""
-    weights = {one.trial: weight for weight, one in ensemble.members}
     sign = -1.0 if search.dataset.judge.greater_is_better else 1.0
     ordered = sorted(saved, key=lambda one: (-one.rows, sign * one.score, one.trial))
     rows = []
