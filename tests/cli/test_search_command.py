@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from rung.cli.app import app
 from rung.cli.search_order import Order
 from rung.cli.search_run import reproduces
+from rung.cli.search_shown import cell_text
 from rung.nas.genotype import Genotype
 from rung.nas.images import ImageTask
 from rung.nas.result import SearchResult
@@ -64,6 +65,8 @@ def test_a_search_writes_a_cell_and_a_page(here: Path) -> None:
     assert "<svg" in page
     shown = rung("show", "cell.json", "--json")
     assert json.loads(shown.stdout)["genotype"] == result.genotype.to_dict()
+    told = CliRunner().invoke(app, ["show", "s"]).stdout
+    assert f"normal     {cell_text(result.genotype['normal'])}\n" in told
     listed = CliRunner().invoke(app, ["list"])
     assert "search" in listed.stdout
     again = CliRunner().invoke(app, ["resume", "s"])  # nothing is left: the same cell again
@@ -129,6 +132,13 @@ def test_complete_networks_are_searched_compared_and_gone_on_with(
     result = SearchResult.read(here / "cell.json")
     assert (result.strategy, len(result.tried)) == ("evolution", 5)
     assert "All 5 networks" in (here / "search.html").read_text()
+    told = CliRunner().invoke(app, ["show", "s"]).stdout
+    assert "sampler evolution, scheduler plain" in told
+    assert f"normal     {cell_text(result.genotype['normal'])}\n" in told
+    assert "normal_0_2" not in told
+    best = json.loads(CliRunner().invoke(app, ["show", "s", "--json"]).stdout)["best"]
+    assert Genotype.from_dict(best[0]["genotype"]) == result.genotype
+    assert {"normal_0_2", "reduce_1_3"} < set(best[0]["config"])
     again = CliRunner().invoke(app, ["resume", "s"])
     assert again.exit_code == 0, again.output
     assert SearchResult.read(here / "cell.json").genotype == result.genotype

@@ -13,7 +13,8 @@ import torch
 
 from rung.errors import DataError, UserError
 from rung.nas.complete import CompleteSearch, NothingTrained, Progress
-from rung.nas.discrete.architectures import configuration, genotype_of, parameters
+from rung.nas.discrete.architectures import configuration, parameters
+from rung.nas.discrete.configurations import genotype_of
 from rung.nas.discrete.history import explore
 from rung.nas.discrete.table import DISCRETE
 from rung.nas.genotype import Genotype

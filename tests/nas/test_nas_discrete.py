@@ -11,7 +11,7 @@ import torch
 from rung.nas.choice import choice_of, random_choice
 from rung.nas.discrete.evolution import Evolution
 from rung.nas.discrete.history import Scored, best, explore
-from rung.nas.discrete.pnas import Pnas, extended, shortened
+from rung.nas.discrete.pnas import Pnas, extended
 from rung.nas.discrete.predictor import features, predict
 from rung.nas.discrete.random_retraining import RandomRetraining
 from rung.nas.discrete.reinforce import Reinforce
@@ -57,7 +57,7 @@ def test_suggestions_are_in_the_space_and_a_function_of_the_history(name: str, s
     history = explore(strategy, where, planted, 13, 0)
     assert history == explore(strategy, where, planted, 13, 0, history[:7])
     for genotype, _ in history:
-        small = shortened(where, max(len(cell.nodes) for _, cell in genotype.cells))
+        small = where.shortened(max(len(cell.nodes) for _, cell in genotype.cells))
         choice_of(small, genotype)
         assert "none" not in genotype.operations
 
@@ -125,6 +125,6 @@ def test_cells_grow_a_node_at_a_time_and_keep_what_they_had() -> None:
     ones = {scored.genotype["normal"].nodes for scored in history[:3]}
     assert {scored.genotype["normal"].nodes[:1] for scored in history[3:]} <= ones
     short = history[0].genotype
-    grown = extended(shortened(SPACE, 2), short, torch.Generator().manual_seed(0))
+    grown = extended(SPACE.shortened(2), short, torch.Generator().manual_seed(0))
     assert grown["normal"].nodes[:1] == short["normal"].nodes
     assert grown["normal"].concat == (2, 3)

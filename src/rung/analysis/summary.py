@@ -265,8 +265,10 @@ def settings(subject: Subject) -> list[tuple[str, str]]:
 
 
 def _spec(spec: ev.Spec) -> str:
-    inner = ", ".join(f"{name}={value}" for name, value in spec.settings.items())
-    return f"{spec.name} ({inner})" if inner else spec.name
+    inner = ", ".join(
+        f"{name}={value}" for name, value in spec.settings.items() if not isinstance(value, Mapping)
+    )
+    return f"{spec.title} ({inner})" if inner else spec.title
 
 
 def notes(subject: Subject) -> list[str]:

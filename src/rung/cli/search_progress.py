@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from rung.cli.moving import Moving
+from rung.cli.search_shown import cell_text
 from rung.study.durations import spoken
 
 if TYPE_CHECKING:
@@ -98,7 +99,5 @@ def cell_lines(genotype: Genotype) -> list[RenderableType]:
 
     lines: list[RenderableType] = []
     for name, cell in genotype.cells:
-        nodes = (" + ".join(f"{operation}({source})" for operation, source in edges) for edges in cell.nodes)
-        text = "; ".join(f"{cell.inputs + number}: {node}" for number, node in enumerate(nodes))
-        lines.append(Text.assemble((f"{name:>9}  ", "bold"), (text, "dim")))
+        lines.append(Text.assemble((f"{name:>9}  ", "bold"), (cell_text(cell), "dim")))
     return lines

@@ -84,16 +84,20 @@ def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRe
         "seconds": one.seconds,
         "created": one.created,
         "updated": one.updated,
-        "incumbent": None if best is None else {**_brief(records[best.trial]), "value": best.value},
-        "best": [_brief(record) for record in ranked],
+        "incumbent": None if best is None else {**_brief(study, records[best.trial]), "value": best.value},
+        "best": [_brief(study, record) for record in ranked],
         "checkpoints": {**kept(history)._asdict(), **wanted(history)._asdict()},
         "notes": notes(study),
     }
 
 
-def _brief(record: TrialRecord) -> dict[str, Any]:
+def _brief(study: StoredStudy, record: TrialRecord) -> dict[str, Any]:
+    from rung.cli.search_shown import found
+
     keys = ("number", "config", "state", "value", "resource", "checkpoint", "attributes")
-    return {key: getattr(record, key) for key in keys}
+    genotype = found(study.history, record.number)
+    cells = {} if genotype is None else {"genotype": genotype.to_dict()}
+    return {**{key: getattr(record, key) for key in keys}, **cells}
 
 
 def notes(study: StoredStudy) -> list[str]:
@@ -124,7 +128,7 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
         ("metric", goal),
         (
             "method",
-            f"sampler {identity.sampler.name}, scheduler {identity.scheduler.name}, seed {identity.seed}",
+            f"sampler {identity.sampler.title}, scheduler {identity.scheduler.name}, seed {identity.seed}",
         ),
         ("trials", f"{len(records)}" + "".join(f", {count} {state}" for state, count in counts.items())),
         ("budget", budget(study)),
@@ -142,7 +146,7 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
             mean = f"the mean of {len(confirmed.repeats)} repeats"
             said = f"{output.number(confirmed.value)} by trial {trial}{at}, {mean}"
         facts.append(("best", said))
-        facts.append(("", output.settings(records[trial].config)))
+        facts += _configuration(study, records[trial])
         if records[trial].attributes:
             shown = {name: _short(value) for name, value in records[trial].attributes.items()}
             facts.append(("attributes", output.settings(shown)))
@@ -153,6 +157,16 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
     if study.row.writer:
         facts.append(("running", f"written by {study.row.writer}"))
     return facts + [("note", text) for text in notes(study)]
+
+
+def _configuration(study: StoredStudy, record: TrialRecord) -> list[tuple[str, str]]:
+    """Of the best trial: its values by name, or the cells of a network."""
+    from rung.cli.search_shown import cell_text, found
+
+    genotype = found(study.history, record.number)
+    if genotype is None:
+        return [("", output.settings(record.config))]
+    return [(name, cell_text(cell)) for name, cell in genotype.cells]
 
 
 def _short(value: Any) -> str:
@@ -237,13 +251,19 @@ def budget(study: StoredStudy) -> str:
 
 
 def _table(study: StoredStudy, ranked: list[TrialRecord]) -> Any:
+    from rung.cli.search_shown import architecture, cells_text
+
     identity = study.history.identity
     amount = [identity.resource.name] if identity.resource else []
     right = ("trial", identity.metric, *amount)
-    table = output.grid("trial", identity.metric, *amount, "state", "configuration", right=right)
+    networks = architecture(identity, ranked[0].config) is not None
+    what = "cells" if networks else "configuration"
+    table = output.grid("trial", identity.metric, *amount, "state", what, right=right)
     for record in ranked:
         reached = [str(record.resource)] if amount else []
         value = output.number(record.value)
         state = "breaks a constraint" if study.history.violation(record.number) else str(record.state)
-        table.add_row(str(record.number), value, *reached, state, output.settings(record.config))
+        genotype = architecture(identity, record.config) if networks else None
+        said = output.settings(record.config) if genotype is None else cells_text(genotype)
+        table.add_row(str(record.number), value, *reached, state, said)
     return table

@@ -22,7 +22,8 @@ from rung.nas.complete_plan import prepare_complete
 from rung.nas.complete_result import RECIPE, Tried, best_of, complete_result, notes_of, tried
 from rung.nas.data.keys import seed_of
 from rung.nas.devices import world
-from rung.nas.discrete.architectures import genotype_of, parameters
+from rung.nas.discrete.architectures import parameters
+from rung.nas.discrete.configurations import genotype_of
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.planning import SEARCHING, Request

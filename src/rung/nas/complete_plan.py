@@ -10,7 +10,8 @@ from typing import Any, Final, NamedTuple
 from rung.errors import UserError
 from rung.nas.choice import choice_of
 from rung.nas.costs import Costs
-from rung.nas.discrete.architectures import Architectures, Limit, form_of
+from rung.nas.discrete.architectures import Architectures, Limit
+from rung.nas.discrete.configurations import form_of
 from rung.nas.discrete.table import fitted, make
 from rung.nas.genotype import Genotype
 from rung.nas.images import ImageTask

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rung.nas.complete_plan import CompletePlan, CompletePrepared
-from rung.nas.discrete.architectures import genotype_of, whole
+from rung.nas.discrete.configurations import genotype_of, whole
 from rung.nas.genotype import Genotype
 from rung.nas.ledger import Ledger
 from rung.nas.planning import Request

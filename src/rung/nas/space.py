@@ -6,7 +6,7 @@ One frozen description serves the supernet, the discrete strategies, mutation, d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import Final, Literal
@@ -140,6 +140,15 @@ class Space:
             return (self.normal.name,) * layers
         at = {layers // 3, 2 * layers // 3}
         return tuple(reduce.name if i in at else self.normal.name for i in range(layers))
+
+    def shortened(self, nodes: int) -> Space:
+        """The same with at most so many nodes in a cell."""
+        cells = []
+        for cell in self.cells:
+            kept = replace(cell, nodes=min(nodes, cell.nodes), only=())
+            only = tuple((edge, names) for edge, names in cell.only if edge < len(kept.edges))
+            cells.append(replace(kept, only=only))
+        return replace(self, cells=tuple(cells))
 
     def genotype(self, chosen: Mapping[str, tuple[tuple[int, int], ...]]) -> Genotype:
         """The genotype of a choice.

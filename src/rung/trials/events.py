@@ -28,6 +28,12 @@ class Spec(Record, frozen=True):
     name: str
     settings: Mapping[str, Any] = {}
 
+    @property
+    def title(self) -> str:
+        """Its name for people: of a class that is named by its path, its strategy or the class's own name."""
+        _, colon, own = self.name.partition(":")
+        return str(self.settings.get("strategy", own)) if colon else self.name
+
 
 class Resource(Record, frozen=True):
     """What a larger evaluation spends more of: name, smallest (r) and largest (R) amount."""

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
 import torch
 
 from rung.nas.choice import allowed, choice_of
+from rung.nas.discrete.configurations import genotype_of, parameter_of, space_of_form
 from rung.nas.discrete.history import Scored
-from rung.nas.discrete.pnas import shortened
 from rung.nas.discrete.table import make
 from rung.nas.genotype import ZERO, Genotype
 from rung.nas.space import Cell, Space
@@ -85,21 +84,10 @@ class Architectures:
         return None
 
 
-def form_of(space: Space) -> dict[str, Any]:
-    """A space as plain data; what its operations compute is left out, since no choice depends on it."""
-    cells = [asdict(cell) for cell in space.cells]
-    return {"name": space.name, "skeleton": space.skeleton, "cells": cells}
-
-
-def space_of_form(form: Mapping[str, Any]) -> Space:
-    """The inverse of `form_of`."""
-    return msgspec.convert(dict(form), Space)
-
-
 def parameters(space: Space) -> dict[str, Categorical]:
     """The study's parameters: each edge's operation, by a name such as `normal_0_2`."""
     return {
-        _name(cell, edge): Categorical((ZERO, *_operations(cell, edge)))
+        parameter_of(cell, edge): Categorical((ZERO, *_operations(cell, edge)))
         for cell in space.cells
         for edge in range(len(cell.edges))
         if _operations(cell, edge)
@@ -111,31 +99,8 @@ def configuration(space: Space, genotype: Genotype) -> dict[str, str]:
     config = dict.fromkeys(parameters(space), ZERO)
     for cell in space.cells:
         for edge, column in choice_of(space, genotype)[cell.name]:
-            config[_name(cell, edge)] = cell.operations[column]
+            config[parameter_of(cell, edge)] = cell.operations[column]
     return config
-
-
-def genotype_of(space: Space, config: Mapping[str, Any]) -> Genotype:
-    """The inverse; of cells that have not yet grown to the whole space, with the nodes that they have."""
-    chosen = {
-        cell.name: tuple(
-            (edge, cell.operations.index(operation))
-            for edge in range(len(cell.edges))
-            if (operation := config.get(_name(cell, edge), ZERO)) != ZERO
-        )
-        for cell in space.cells
-    }
-    nodes = max(
-        space[name].edges[edge][1] - space[name].inputs + 1
-        for name, kept in chosen.items()
-        for edge, _ in kept
-    )
-    return shortened(space, nodes).genotype(chosen)
-
-
-def whole(space: Space, genotype: Genotype) -> bool:
-    """Whether its cells have all nodes of the space."""
-    return all(len(genotype[cell.name].nodes) == cell.nodes for cell in space.cells)
 
 
 def scored(space: Space, history: History) -> list[Scored]:
@@ -154,8 +119,3 @@ def scored(space: Space, history: History) -> list[Scored]:
 
 def _operations(cell: Cell, edge: int) -> tuple[str, ...]:
     return tuple(name for name, may in zip(cell.operations, allowed(cell)[edge], strict=True) if may)
-
-
-def _name(cell: Cell, edge: int) -> str:
-    source, target = cell.edges[edge]
-    return f"{cell.name}_{source}_{target}"

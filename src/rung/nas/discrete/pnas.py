@@ -7,7 +7,7 @@ is of linear models where the paper has networks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -34,7 +34,7 @@ class Pnas:
     def suggest(self, space: Space, history: History, generator: torch.Generator) -> Genotype:
         """The predicted best among the extensions of the beam; at random among cells of one node."""
         nodes = self.nodes(space, history)
-        stage = shortened(space, nodes)
+        stage = space.shortened(nodes)
         if nodes == 1:
             return at_random(stage, history, generator)
         beam = sorted(_of(history, nodes - 1), key=lambda scored: scored.score)[: self.beam]
@@ -52,16 +52,6 @@ class Pnas:
         most = max(cell.nodes for cell in space.cells)
         done = [len(_of(history, nodes)) >= self.beam for nodes in range(1, most)]
         return next((number + 1 for number, full in enumerate(done) if not full), most)
-
-
-def shortened(space: Space, nodes: int) -> Space:
-    """The same with at most so many nodes in a cell."""
-    cells = []
-    for cell in space.cells:
-        kept = replace(cell, nodes=min(nodes, cell.nodes), only=())
-        only = tuple((edge, names) for edge, names in cell.only if edge < len(kept.edges))
-        cells.append(replace(kept, only=only))
-    return replace(space, cells=tuple(cells))
 
 
 def extended(space: Space, genotype: Genotype, generator: torch.Generator) -> Genotype:

@@ -1,0 +1,53 @@
+"""What `rung show` says of a search's study: cells instead of an edge a parameter. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from rung.nas.genotype import CellGenotype, Genotype
+
+if TYPE_CHECKING:
+    from rung.trials.events import Identity
+    from rung.trials.history import History
+
+
+def found(history: History, trial: int) -> Genotype | None:
+    """The architecture of a trial: of a network of its own, or of a supernet's last epoch.
+
+    Args:
+        trial: its number.
+
+    Returns:
+        None where the study is no search, or has not come so far.
+    """
+    if history.identity.door != "search":
+        return None
+    own = architecture(history.identity, history.config(trial))
+    if own is not None:
+        return own
+    for topic in ("result", "epoch"):
+        if history.records.get(topic):
+            return Genotype.from_dict(history.records[topic][-1].data["genotype"])
+    return None
+
+
+def architecture(identity: Identity, config: Mapping[str, Any]) -> Genotype | None:
+    """The genotype that a configuration is; None where the study's trials are no networks of their own."""
+    if identity.door != "search" or "strategy" not in identity.sampler.settings:
+        return None
+    from rung.nas.discrete.configurations import genotype_of, space_of_form
+
+    return genotype_of(space_of_form(identity.sampler.settings["space"]), config)
+
+
+def cell_text(cell: CellGenotype) -> str:
+    """A cell in a line: for each node the operations that enter it, and what they read."""
+    nodes = (" + ".join(f"{operation}({source})" for operation, source in edges) for edges in cell.nodes)
+    return "; ".join(f"{cell.inputs + number}: {node}" for number, node in enumerate(nodes))
+
+
+def cells_text(genotype: Genotype) -> str:
+    """A genotype, a line a cell."""
+    width = max(len(name) for name, _ in genotype.cells)
+    return "\n".join(f"{name:<{width}}  {cell_text(cell)}" for name, cell in genotype.cells)
