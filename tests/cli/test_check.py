@@ -17,7 +17,7 @@ from rung.tabular.audit.profile import make_profile
 from rung.tabular.columns import infer_columns
 from rung.tabular.encode import encode
 from rung.tabular.model import Evidence, Member, Model
-from rung.tabular.model_file import save_model
+from rung.tabular.model_file import load_model, save_model
 from rung.tabular.pipeline import constant
 from rung.tabular.task import guess_task
 
@@ -126,7 +126,32 @@ def test_against_a_model(rung: Rung) -> None:
     found = rung("check", "moved.csv", "--against", "m.rung", "--report", "drift.html")
     assert found.exit_code == 0
     assert "much drift" in found.stdout
-    assert "much drift" in Path("drift.html").read_text()
+    page = Path("drift.html").read_text()
+    assert "much drift" in page
+    assert "has an AUC of 0.9" in page
+
+
+def test_against_a_model_a_classifier_tells_the_tables_apart(rung: Rung) -> None:
+    found = rung("check", "alike.csv", "--against", "m.rung")
+    (line,) = [one for one in found.stdout.splitlines() if "AUC" in one]
+    assert line.startswith("a model tells the two tables apart with an AUC of 0.")
+    assert line.endswith("; 0.5 is chance)")
+    drift = json.loads(rung("-q", "check", "moved.csv", "--against", "m.rung", "--json").stdout)
+    assert drift["auc_interval"][0] <= drift["auc"] <= drift["auc_interval"][1]
+    assert drift["auc"] > 0.9
+    assert drift["telling"][0]["column"] == "a"
+
+
+def test_a_model_that_keeps_no_rows_says_so(rung: Rung) -> None:
+    model = load_model("m.rung")
+    model.profile.sample = None
+    save_model(model, "private.rung")
+    found = rung("check", "moved.csv", "--against", "private.rung")
+    assert found.exit_code == 0
+    assert "AUC" not in found.stdout
+    assert "keeps no rows of its training table" in found.stderr
+    drift = json.loads(rung("-q", "check", "moved.csv", "--against", "private.rung", "--json").stdout)
+    assert (drift["auc"], drift["auc_interval"], drift["telling"]) == (None, None, [])
 
 
 def test_against_a_table(rung: Rung) -> None:

@@ -169,6 +169,17 @@ def test_a_model_that_cannot_be_as_fast_as_asked_says_so():
     assert not any("predicting" in note for note in fit_table(_binary(60), "y", budget=0.3).notes)
 
 
+def test_a_model_keeps_rows_in_bins_to_tell_drift_by_unless_it_may_not():
+    frame = _binary(60)
+    kept, private = (
+        fit_table(frame, "y", budget=0.3, drift_sample=word).model.profile for word in (True, False)
+    )
+    assert kept.sample.shape == (60, len(kept.sampled))
+    assert "d" not in {column.name for column in kept.sampled}, "a date gives a later table away"
+    assert private.sample is None
+    assert private.schema == kept.schema
+
+
 def test_a_study_of_another_table_is_refused(tmp_path):
     url = f"sqlite:///{tmp_path}/rung.db"
     fit_table(_binary(60), "y", budget=0.1, storage=url, study="mine")

@@ -232,8 +232,12 @@ def print_drift(drift: DriftReport) -> None:
     """Columns with most drift, then the findings."""
     console = output.out()
     console.print(f"{drift.rows:,} rows against {drift.reference:,} of the training table")
-    if drift.auc is not None:
-        console.print(f"a model tells the two tables apart with an AUC of {drift.auc:.3f} (0.5 is chance)")
+    if drift.apart is not None:
+        auc = drift.apart.auc
+        console.print(
+            f"a model tells the two tables apart with an AUC of {auc.value:.3f} (95 % interval {auc.low:.3f} "
+            f"to {auc.high:.3f}; 0.5 is chance)"
+        )
     console.print()
     right = ("PSI", "KS", "p", "missing then", "now", "unseen")
     table = output.grid("column", "kind", "drift", *right, right=right)
@@ -279,8 +283,11 @@ def plain_drift(drift: DriftReport) -> dict[str, Any]:
         "rows": drift.rows,
         "reference_rows": drift.reference,
         "drifted": drift.drifted,
-        "auc": drift.auc,
-        "telling": [{"column": name, "share": part} for name, part in drift.telling],
+        "auc": drift.apart and drift.apart.auc.value,
+        "auc_interval": drift.apart and list(drift.apart.auc[1:]),
+        "telling": [
+            {"column": name, "share": part} for name, part in (drift.apart.telling if drift.apart else ())
+        ],
         "findings": [asdict(one) for one in drift.findings],
         "columns": [
             {**asdict(one), "missing": {"then": one.missing[0], "now": one.missing[1]}}

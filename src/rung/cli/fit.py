@@ -12,6 +12,7 @@ import typer
 
 from rung.cli.fit_options import (
     Budget,
+    DriftSample,
     Drop,
     Embed,
     Exclude,
@@ -81,6 +82,7 @@ def fit(  # noqa: PLR0913  # a door
     predict_time: PredictTime = None,
     warm_start: WarmStart = True,
     refit: Refit = False,
+    drift_sample: DriftSample = True,
     seed: Seed = 0,
     workers: Workers = None,
     executor: Executor = None,
@@ -112,6 +114,7 @@ def fit(  # noqa: PLR0913  # a door
         warm_start,
         refit,
         folders(embed),
+        drift_sample,
     )
     seconds = parse_duration(budget)
     asked = (table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)

@@ -64,6 +64,13 @@ Embed = Annotated[
         rich_help_panel=COLUMNS,
     ),
 ]
+DriftSample = Annotated[
+    bool,
+    typer.Option(
+        help="Keep a sample of the rows in the model, in bins, by which rung check tells drift.",
+        rich_help_panel=COLUMNS,
+    ),
+]
 Weights = Annotated[
     str | None,
     typer.Option(metavar="COL", help="The column of the rows' weights.", rich_help_panel=COLUMNS),

@@ -27,6 +27,7 @@ class Wishes:
     warm_start: bool = True
     refit: bool = False
     embed: dict[str, str] = dataclasses.field(default_factory=dict)
+    drift_sample: bool = True
 
     def arguments(self) -> Mapping[str, Any]:
         """As `fit_table` takes them."""
@@ -54,6 +55,7 @@ class Wishes:
         for column, folder in self.embed.items():
             words += ["--embed", f"{column}={folder}"]
         words += [] if self.warm_start else ["--no-warm-start"]
+        words += [] if self.drift_sample else ["--no-drift-sample"]
         return [*words, "--refit"] if self.refit else words
 
 

@@ -65,6 +65,7 @@ def fit_table(  # noqa: PLR0913  # a door
     warm_start: bool = True,
     refit: bool = False,
     embed: Mapping[str, str] | None = None,
+    drift_sample: bool = True,
 ) -> FitResult:
     """Search for the best model for column `target` within `budget` seconds.
 
@@ -95,6 +96,8 @@ def fit_table(  # noqa: PLR0913  # a door
         warm_start: whether to begin with what was best in earlier tasks and in this storage's studies.
         embed: for columns of texts or of images (paths, arrays or PIL's) the folder of the pretrained model
             that makes numbers of them; see docs/pretrained.md.
+        drift_sample: whether the model keeps a sample of the training rows, each cell as the number of its
+            bin or level, by which a later table is told apart; leave it out where no row may be given away.
 
     Raises:
         DataError: the table, the target, the metric or another word of the user's cannot be used.
@@ -115,6 +118,7 @@ def fit_table(  # noqa: PLR0913  # a door
         warm_start,
         refit,
         embed or {},
+        drift_sample,
     )
     return _fitted(
         frame,
@@ -186,6 +190,8 @@ def _run(
         search.run(plan, end.earlier(last), watch)
     with np.errstate(all="ignore"):  # a metric of values near the largest float may overflow
         result = conclude(search, data, frame, asked, end, baseline.result())
+    if not asked.request.drift_sample:
+        result.model.profile.sample = None
     if search.earlier:
         result.notes.append(
             "began with what was best in earlier studies of this storage "

@@ -35,6 +35,7 @@ class Request:
         refit: whether each member is fitted once more, on all rows, in place of its folds' models.
         warm_start: whether earlier studies of the storage may be used.
         embed: for columns of texts or images the folder of the pretrained model that makes numbers of them.
+        drift_sample: whether the model may keep a sample of the training rows to tell drift by.
     """
 
     task: str | None = None
@@ -50,6 +51,7 @@ class Request:
     warm_start: bool = True
     refit: bool = False
     embed: Mapping[str, str] = field(default_factory=dict)
+    drift_sample: bool = True
 
     def check(self, frame: pd.DataFrame, target: str) -> None:
         """Refuse what does not fit the table.

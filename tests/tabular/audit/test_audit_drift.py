@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import ks_2samp
 
-from rung.tabular.audit.compare import drift_between, tell_apart
+from rung.tabular.audit.compare import drift_between, frames_apart
 from rung.tabular.audit.distance import kolmogorov_smirnov, levels_apart, numbers_apart, psi_of
 from rung.tabular.audit.drift import DriftReport, drift_from_profile
 from rung.tabular.audit.finding import Finding
@@ -292,8 +292,9 @@ class TestDrift:
 class TestTwoTables:
     def test_alike(self) -> None:
         report = drift_between(table(seed=1), table())
-        assert report.auc is not None
-        assert report.auc == pytest.approx(0.5, abs=0.05)
+        assert report.apart is not None
+        assert report.apart.auc.value == pytest.approx(0.5, abs=0.05)
+        assert report.apart.auc.low < 0.5 < report.apart.auc.high
         assert report.findings == []
 
     def test_told_apart_by_what_no_column_shows_by_itself(self) -> None:
@@ -306,7 +307,8 @@ class TestTwoTables:
         assert found(report, "drift") == []
         (one,) = found(report, "told-apart")
         assert one.severity == "warning"
-        assert {name for name, _ in report.telling[:2]} == {"x", "z"}
+        assert report.apart is not None
+        assert {name for name, _ in report.apart.telling[:2]} == {"x", "z"}
 
     def test_the_target_is_compared_and_does_not_tell_apart(self) -> None:
         old, new = table().assign(y=0.0), table(seed=1).assign(y=0.0)
@@ -333,4 +335,72 @@ class TestTwoTables:
 
     def test_too_few_rows_to_tell(self) -> None:
         columns = infer_columns(table())
-        assert tell_apart(table(10), table(), columns) == (None, ())
+        assert frames_apart(table(10), table(), columns) is None
+
+
+def crossed(n: int, seed: int, mixed: bool) -> pd.DataFrame:
+    """Two columns that go together, or the same values in any order, and a category that goes with them."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=n)
+    z = x + 0.1 * rng.normal(size=n)
+    side = np.where(x > 0, "right", "left").astype(object)
+    frame = pd.DataFrame({"x": x, "z": rng.permutation(z) if mixed else z, "side": side})
+    return frame.mask(pd.DataFrame(rng.random(frame.shape) < 0.05, columns=frame.columns))
+
+
+class TestAgainstTheSampleOfAProfile:
+    def test_alike(self) -> None:
+        report = against(table(seed=1))
+        assert report.apart is not None
+        assert report.apart.auc.low < 0.5 < report.apart.auc.high
+        assert report.apart.rows == (N, N)
+        assert report.findings == []
+
+    def test_what_no_column_shows_by_itself(self) -> None:
+        report = against(crossed(N, 2, mixed=True), crossed(N, 3, mixed=False))
+        assert found(report, "drift") == []
+        (one,) = found(report, "told-apart")
+        assert one.severity == "warning"
+        assert report.apart is not None
+        assert report.apart.auc.low > 0.75
+        assert {name for name, _ in report.apart.telling[:2]} == {"x", "z"}
+
+    def test_dates_are_no_part_of_it(self) -> None:
+        report = against(table(seed=1).assign(when=lambda f: f.when + pd.Timedelta("900D")))
+        assert found(report, "told-apart") == []
+
+    def test_it_is_one_byte_a_cell_and_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        profile = make_profile(table(), infer_columns(table()))
+        assert profile.sample is not None
+        assert (profile.sample.dtype, profile.sample.shape) == (np.uint8, (N, 5))
+        monkeypatch.setattr("rung.tabular.audit.profile.CELLS", 1000)
+        small = make_profile(table(), infer_columns(table()))
+        assert small.sample is not None
+        assert small.sample.shape == (200, 5)
+
+    def test_levels_beyond_the_most_frequent_are_one(self) -> None:
+        words = np.array([f"w{i:03}" for i in range(400)] * 3, dtype=object)
+        codes = summarise_words(words).codes(np.array(["w000", "w253", "w254", "w399", "new"], dtype=object))
+        assert codes.tolist() == [0, 253, 254, 254, 254]
+
+    def test_a_column_that_the_new_table_lacks_is_left_out(self) -> None:
+        report = against(table(seed=1).drop(columns="a"))
+        assert [one.check for one in report.findings] == ["missing-columns"]
+        assert report.apart is not None
+
+    def test_too_few_new_rows_are_said(self) -> None:
+        report = against(table(20, seed=1))
+        assert report.apart is None
+        assert report.notes == [
+            "no model was tried that tells the two tables apart: that takes 30 rows of each"
+        ]
+
+    def test_a_profile_without_rows_says_so(self) -> None:
+        profile = make_profile(table(), infer_columns(table()))
+        profile.sample = None
+        report = drift_from_profile(table(seed=1), profile)
+        assert report.apart is None
+        assert report.notes == [
+            "no model was tried that tells the two tables apart, for this file keeps no rows of its training "
+            "table: give that table itself to --against"
+        ]

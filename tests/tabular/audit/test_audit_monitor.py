@@ -105,6 +105,20 @@ def test_drift_that_does_not_hurt() -> None:
     assert found.verdict.startswith("No need to refit yet: colour has drifted, but auc is ")
 
 
+def test_columns_that_drift_together_and_not_by_themselves() -> None:
+    old, new = table("binary"), table("binary", seed=1)
+    rng = np.random.default_rng(0)
+    old["double"], new["double"] = (
+        2 * old.x + 0.1 * rng.normal(size=len(old)),
+        rng.permutation(2 * new.x),
+    )
+    model = fitted("binary")
+    model.profile = make_profile(old, infer_columns(old, "y"))
+    found = watch(model, new.drop(columns="y"))
+    assert found.refit
+    assert found.verdict.endswith("the columns have drifted together, though none by itself.")
+
+
 def test_a_better_score_is_no_decay() -> None:
     new = table("regression", seed=1).assign(y=lambda f: 2 * f.x)
     found = watch(fitted("regression"), new)

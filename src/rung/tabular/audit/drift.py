@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular.audit.apart import FEWEST, MOST, Apart, apart_findings, tell_apart
 from rung.tabular.audit.cells import prepared
 from rung.tabular.audit.distance import CERTAIN, Distance, levels_apart, numbers_apart
 from rung.tabular.audit.finding import TABLE, Finding, by_severity, quoted, rows, share
-from rung.tabular.audit.profile import SAMPLE, Levels, Numbers, Profile, present_cells
+from rung.tabular.audit.profile import SAMPLE, Levels, Numbers, Profile, coded, present_cells, uncoded
 from rung.tabular.columns import Column, Kind
 from rung.tabular.names import listed
 
@@ -56,8 +57,8 @@ class DriftReport:
         reference: rows of the training table.
         columns: those with most drift first.
         findings: errors first.
-        auc: of a model that tells the two tables apart, and the columns that give it away with their share
-            of its gain; None against a profile, which holds no rows.
+        apart: how well a model tells the two tables apart; None where either has too few rows, or where a
+            profile keeps none.
         notes: sentences about what was looked at in part only.
     """
 
@@ -65,8 +66,7 @@ class DriftReport:
     reference: int
     columns: tuple[Drift, ...]
     findings: list[Finding]
-    auc: float | None
-    telling: tuple[tuple[str, float], ...]
+    apart: Apart | None
     notes: list[str]
     seconds: float
 
@@ -84,17 +84,39 @@ class DriftReport:
 def drift_from_profile(frame: pd.DataFrame, profile: Profile, tell: Tell | None = None) -> DriftReport:
     """How far `frame` is from the table that the profile was made of."""
     began = time.monotonic()
-    drifts, found = compare_columns(frame, profile, tell or (lambda text: None))
+    tell = tell or (lambda text: None)
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    drifts, found = compare_columns(frame, profile, tell)
+    tell("whether a model can tell the tables apart")
+    apart, note = _apart(frame, profile)
+    if apart is not None:
+        found += apart_findings(apart)
     return DriftReport(
         rows=len(frame),
         reference=profile.rows,
         columns=drifts,
         findings=by_severity(found),
-        auc=None,
-        telling=(),
-        notes=sampled(len(frame), profile.rows),
+        apart=apart,
+        notes=[*sampled(len(frame), profile.rows), *note],
         seconds=time.monotonic() - began,
     )
+
+
+def _apart(frame: pd.DataFrame, profile: Profile) -> tuple[Apart | None, list[str]]:
+    """Whether a model tells the frame's rows from those that the profile keeps; why it was not tried."""
+    if profile.sample is None:
+        return None, [
+            "no model was tried that tells the two tables apart, for this file keeps no rows of its training "
+            "table: give that table itself to --against"
+        ]
+    if min(len(frame), len(profile.sample)) < FEWEST:
+        return None, [f"no model was tried that tells the two tables apart: that takes {FEWEST} rows of each"]
+    shared = [column for column in profile.sampled if column.name in frame.columns]
+    places = [place for place, column in enumerate(profile.sampled) if column.name in frame.columns]
+    names = [column.name for column in shared]
+    rows = frame[names].sample(min(len(frame), MOST), random_state=0)
+    new = coded(prepared(rows, shared), shared, profile.distributions())
+    return tell_apart(uncoded(profile.sample[:, places]), uncoded(new), names), []
 
 
 def sampled(count: int, reference: int) -> list[str]:
@@ -106,8 +128,11 @@ def sampled(count: int, reference: int) -> list[str]:
 def compare_columns(
     frame: pd.DataFrame, profile: Profile, tell: Tell
 ) -> tuple[tuple[Drift, ...], list[Finding]]:
-    """Every column that both have, those with most drift first, and all findings."""
-    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    """Every column that both have, those with most drift first, and all findings.
+
+    Args:
+        frame: its columns are named by texts.
+    """
     known = profile.columns
     absent = [column.name for column in known if column.name not in frame.columns]
     found = [*_absent(absent), *_few(len(frame))]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from rung.errors import DataError
 from rung.tabular.audit.distance import Distance, levels_apart, numbers_apart
 from rung.tabular.audit.drift import DriftReport, drift_from_profile
-from rung.tabular.audit.finding import rows
+from rung.tabular.audit.finding import TABLE, rows
 from rung.tabular.audit.profile import summarise_numbers
 from rung.tabular.evaluate import quietly
 from rung.tabular.metrics import Metric, get_metric
@@ -247,9 +247,11 @@ def _moved(drift: DriftReport | None, predictions: Distance | None, target: Dist
     parts = []
     if drift is not None:
         subjects = dict.fromkeys(one.subject for one in drift.findings if one.severity != "note")
-        if subjects:
-            verb = "has" if len(subjects) == 1 else "have"
-            parts.append(f"{listed(subjects, 'and', 4)} {verb} drifted")
+        names = [subject for subject in subjects if subject != TABLE]
+        if names:
+            parts.append(f"{listed(names, 'and', 4)} {'has' if len(names) == 1 else 'have'} drifted")
+        elif subjects:
+            parts.append("the columns have drifted together, though none by itself")
     if predictions is not None and predictions.level == 2:
         parts.append(f"the predictions have drifted (PSI {predictions.psi:.2f})")
     if target is not None and target.level == 2:

@@ -2,13 +2,14 @@
 
 A number (a date as days, a text as its length) is kept as the ends of at most 64 bins of equally many cells,
 and how many cells lay in each, so that its distribution function is known exactly at each end; a category as
-its most frequent levels and their counts.
+its most frequent levels and their counts. Some rows are kept too, drawn at random, each cell as the number of
+its bin or level in one byte: a model that tells these from later rows sees drift in combinations of columns.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 BINS: Final = 64
 LEVELS: Final = 1_000  # of a category that are kept
 SAMPLE: Final = 200_000  # rows that are looked at
+KEPT: Final = 10_000  # rows that are kept at most
+CELLS: Final = 160_000  # of one byte each, so that a model file grows by no more than that
+_MISSING: Final = 255
+_OTHER: Final = 254  # a level that is none of the most frequent ones
 _DAY: Final = 86_400e9  # nanoseconds
 
 
@@ -42,6 +47,10 @@ class Numbers(NamedTuple):
         """(b + 1,) how many of other values lie in each bin."""
         places = np.searchsorted(self.ends, values, side="left")
         return np.bincount(places, minlength=len(self.ends) + 1).astype(np.int64)
+
+    def codes(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """(n,) the bins of other values, at most 64."""
+        return np.searchsorted(self.ends, values, side="left").astype(np.uint8)
 
 
 class Levels(NamedTuple):
@@ -62,11 +71,17 @@ class Levels(NamedTuple):
 
     def tally(self, words: NDArray[Any]) -> NDArray[np.int64]:
         """(l + 1,) how many of other cells are each level, or none of them."""
+        return np.bincount(self._places(words), minlength=len(self.names) + 1).astype(np.int64)
+
+    def codes(self, words: NDArray[Any]) -> NDArray[np.uint8]:
+        """(n,) the ranks of other cells' levels; 254 of all that are none of the most frequent."""
+        return np.minimum(self._places(words), _OTHER).astype(np.uint8)
+
+    def _places(self, words: NDArray[Any]) -> NDArray[np.intp]:
         import pandas as pd
 
         places = pd.Index(self.names, dtype=object).get_indexer(pd.Index(words, dtype=object))
-        places[places < 0] = len(self.names)
-        return np.bincount(places, minlength=len(self.names) + 1).astype(np.int64)
+        return np.where(places < 0, len(self.names), places)
 
 
 @dataclass
@@ -81,6 +96,8 @@ class Profile:
         ends: the ends of all columns of numbers, one after the other.
         counts: the counts of all columns, one after the other.
         sizes: (d,) counts of each column.
+        sample: (n, c) codes of rows drawn at random, in the c columns of `sampled`; None where no rows may be
+            kept, and in files of earlier versions.
     """
 
     rows: int
@@ -90,11 +107,17 @@ class Profile:
     ends: NDArray[np.float64]
     counts: NDArray[np.int64]
     sizes: NDArray[np.int64]
+    sample: NDArray[np.uint8] | None = None
 
     @property
     def columns(self) -> tuple[Column, ...]:
         """The used columns."""
         return tuple(Column(**one["column"]) for one in json.loads(self.schema))
+
+    @property
+    def sampled(self) -> tuple[Column, ...]:
+        """The columns of the sample: not dates, by which a later table gives itself away."""
+        return tuple(column for column in self.columns if column.kind != Kind.DATE)
 
     def distributions(self) -> dict[str, Numbers | Levels]:
         """The used columns' distributions, by name."""
@@ -140,7 +163,7 @@ def make_profile(frame: pd.DataFrame, columns: Iterable[Column]) -> Profile:
             counts.append(spread.counts)
         schema.append({"column": _plain(column), "levels": levels})
         missing.append(gone)
-    return Profile(
+    profile = Profile(
         rows=len(frame),
         seen=len(sample),
         schema=json.dumps(schema, ensure_ascii=False),
@@ -149,6 +172,30 @@ def make_profile(frame: pd.DataFrame, columns: Iterable[Column]) -> Profile:
         counts=np.concatenate(counts),
         sizes=np.array([len(one) for one in counts[1:]], dtype=np.int64),
     )
+    count = min(KEPT, CELLS // max(1, len(profile.sampled)), len(cells))
+    profile.sample = coded(cells.sample(count, random_state=1), profile.sampled, profile.distributions())
+    return profile
+
+
+def coded(
+    cells: pd.DataFrame, columns: Sequence[Column], kept: Mapping[str, Numbers | Levels]
+) -> NDArray[np.uint8]:
+    """(n, c) bins of numbers and texts' lengths, ranks of levels, 255 where a cell is missing.
+
+    Args:
+        cells: as `prepared` makes them.
+    """
+    codes = np.full((len(cells), len(columns)), _MISSING, dtype=np.uint8)
+    for place, column in enumerate(columns):
+        there = cells[column.name].notna().to_numpy()
+        present, _ = present_cells(cells[column.name], column)
+        codes[there, place] = kept[column.name].codes(present)
+    return codes
+
+
+def uncoded(codes: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """As a model takes them: NaN where a cell is missing."""
+    return np.where(codes == _MISSING, np.nan, codes.astype(np.float64))
 
 
 def _plain(column: Column) -> dict[str, Any]:
