@@ -102,6 +102,14 @@ def test_exit_is_lost_but_the_worker_lives(make: Make) -> None:
     assert before.metrics == after.metrics
 
 
+def test_a_log_that_cannot_be_written_is_no_fault_of_the_trial(make: Make, tmp_path: Path) -> None:
+    (tmp_path / "logs" / "trial-000000.log").mkdir(parents=True)
+    lost, after = run(make(die), {"how": ""}, {"how": ""})
+    assert lost.failure == Failure.LOST
+    assert "the trial's log cannot be written" in lost.message
+    assert after.metrics
+
+
 def test_one_death_leaves_the_others_alone(make: Make) -> None:
     executor = make(lambda config: die(config) if config["how"] else time.sleep(0.3) or 1.0, workers=2)
     executor.submit([Job(0, 1, {"how": ""}), Job(1, 1, {"how": "exit"})])

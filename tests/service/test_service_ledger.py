@@ -57,7 +57,7 @@ class House:
                     told = Told("finished", {"loss": 0.5})
                     self.hub.tell(job["study"], job["trial"], job["attempt"], told)
             held = [(job["study"], job["trial"], job["attempt"]) for job, _ in self.running.values()]
-            for job in self.workers.poll(worker, held, slots - len(held), []).jobs:
+            for job in self.workers.poll(worker, held, slots - len(held), {}).jobs:
                 self.running[job["study"], job["trial"]] = job, self.clock.now + JOB
             for name, _ in self.running:
                 self.got[name] = self.got.get(name, 0.0) + 20.0
@@ -191,12 +191,12 @@ def test_why_no_job_can_start_is_said(house):
     assert "more than 2" in lacks()
     large = house.workers.join("large", 8, {}, "ann")
     assert lacks() is None
-    assert house.workers.poll(small, [], 2, []).jobs == []
-    assert len(house.workers.poll(large, [], 8, []).jobs) == 2
+    assert house.workers.poll(small, [], 2, {}).jobs == []
+    assert len(house.workers.poll(large, [], 8, {}).jobs) == 2
     house.workers.leave(large)
     assert "takes 4 slots of one worker" in lacks()
-    house.workers.poll(small, [], 2, ["a"])
-    assert lacks() == "none of the 1 workers can load 'm:train': start one where it can be imported"
+    house.workers.poll(small, [], 2, {"a": ""})
+    assert lacks().startswith("no worker that is there runs 'm:train': start one")
 
 
 def test_outside_workers_need_no_slots(house):

@@ -5,7 +5,10 @@ import time
 import pytest
 
 import rung
+from rung.errors import StudyError
+from rung.executors.processes import NotSentError
 from rung.service import worker as worker_module
+from rung.service import worker_run as worker_run_module
 from rung.service.worker_objectives import Objectives, RefusedError
 from rung.trials import events as ev
 from support.lending import HAVE, SPACE, begin, until, working
@@ -64,18 +67,56 @@ def test_a_job_that_does_not_stop_is_killed(client, service, tmp_path):
     assert isinstance([e for e in log_of(client, "stubborn") if hasattr(e, "attempt")][-1], ev.JobStopped)
 
 
-def test_an_objective_that_it_does_not_have_is_told_once_and_the_study_refused(client, service, tmp_path):
+def test_a_study_whose_objective_it_does_not_have_is_refused_and_its_job_given_back(
+    client, service, tmp_path
+):
     for name, objective in (("absent", "no_such_module:train"), ("unsafe", "os:system")):
         client.create(SPACE, name=name, objective=objective, trials=50, sampler="random")
     begin(client, "there", "plain", resource=None, trials=3)
     with working(service, tmp_path, slots=1) as worker:
         until(lambda: client.study("there").state == "done")
         until(lambda: len(worker.said) == 2)
-    for name, why in (("absent", "cannot be imported here"), ("unsafe", "does not run os:system")):
-        failed = [event for event in log_of(client, name) if isinstance(event, ev.JobFailed)]
-        assert [event.failure for event in failed] == ["error"]
-        assert why in failed[0].message
-        client.delete(name)
+        for name, why in (("absent", "cannot be imported here"), ("unsafe", "does not run os:system")):
+            until(lambda name=name, why=why: why in (client.study(name).lacks or ""))
+            assert not [event for event in log_of(client, name) if isinstance(event, ev.JobFailed)]
+            assert client.study(name).running == 0
+            client.delete(name)
+        begin(client, "absent", "plain", resource=None, trials=2)  # another study of that name
+        until(lambda: client.study("absent").state == "done")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), StudyError("no node is there")])
+def test_a_machine_that_can_run_nothing_gives_jobs_back_and_tries_again(
+    client, service, tmp_path, monkeypatch, error
+):
+    name = f"later, {error}"
+    made, wrong = worker_run_module.make_executor, [error, error]
+
+    def make_executor(*given):
+        if wrong:
+            raise wrong.pop()
+        return made(*given)
+
+    monkeypatch.setattr(worker_run_module, "make_executor", make_executor)
+    monkeypatch.setattr(worker_module, "_UNFIT", 0.2)
+    begin(client, name, "plain", resource=None, trials=3)
+    with working(service, tmp_path, slots=1) as worker:
+        until(lambda: client.study(name).state == "done")
+    assert not [event for event in log_of(client, name) if isinstance(event, ev.JobFailed)]
+    assert client.study(name).finished == 3
+    (said,) = worker.said
+    assert str(error) in said
+
+
+def test_an_objective_that_cannot_be_sent_to_a_process_is_refused(client, service, tmp_path, monkeypatch):
+    def make_executor(*_):
+        raise NotSentError("the objective cannot be sent to worker processes")
+
+    monkeypatch.setattr(worker_run_module, "make_executor", make_executor)
+    begin(client, "unsent", "plain", resource=None, trials=3)
+    with working(service, tmp_path, slots=1):
+        until(lambda: "cannot be sent" in (client.study("unsent").lacks or ""))
+    assert not [event for event in log_of(client, "unsent") if isinstance(event, ev.JobFailed)]
 
 
 def test_leaving_gives_jobs_back_and_another_worker_goes_on(client, service, tmp_path, monkeypatch):

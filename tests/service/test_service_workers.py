@@ -56,7 +56,7 @@ def test_two_studies_share_a_worker(house):
     house.study("a")
     house.study("b", weight=3.0)
     worker = house.workers.join("w", 8, {}, "ann")
-    jobs = house.workers.poll(worker, [], 8, []).jobs
+    jobs = house.workers.poll(worker, [], 8, {}).jobs
     names = [job["study"] for job in jobs]
     assert (names.count("a"), names.count("b")) == (2, 6)
     assert jobs[0]["objective"] == "m:train"
@@ -74,15 +74,15 @@ def test_a_study_that_ends_while_a_worker_polls_holds_nothing_up(house, monkeypa
 
     monkeypatch.setattr(study, "ask", ask)
     worker = house.workers.join("w", 2, {}, "ann")
-    assert house.workers.poll(worker, [], 2, []).jobs == []
+    assert house.workers.poll(worker, [], 2, {}).jobs == []
 
 
 def test_a_job_is_given_again_if_the_answer_was_lost(house):
     house.study("a")
     worker = house.workers.join("w", 2, {}, "ann")
-    first = house.workers.poll(worker, [], 2, []).jobs
-    assert house.workers.poll(worker, [], 2, []).jobs == first
-    assert house.workers.poll(worker, [of(job) for job in first], 0, []).jobs == []
+    first = house.workers.poll(worker, [], 2, {}).jobs
+    assert house.workers.poll(worker, [], 2, {}).jobs == first
+    assert house.workers.poll(worker, [of(job) for job in first], 0, {}).jobs == []
     started = [event for event in house.hub.storage.read("a") if isinstance(event, ev.JobStarted)]
     assert len(started) == 2
 
@@ -90,48 +90,60 @@ def test_a_job_is_given_again_if_the_answer_was_lost(house):
 def test_a_worker_that_refuses_is_not_asked_again(house):
     house.study("a")
     one, other = house.workers.join("w", 1, {}, "ann"), house.workers.join("v", 1, {}, "ann")
-    assert house.workers.poll(one, [], 1, ["a"]).jobs == []
-    assert [job["study"] for job in house.workers.poll(other, [], 1, []).jobs] == ["a"]
+    assert house.workers.poll(one, [], 1, {"a": "no module m", "never heard of": ""}).jobs == []
+    assert house.workers.poll(one, [], 1, {}).jobs == []
+    assert [job["study"] for job in house.workers.poll(other, [], 1, {}).jobs] == ["a"]
+
+
+def test_a_study_that_nobody_runs_says_why_and_another_of_its_name_is_tried_anew(house):
+    house.study("a")
+    worker = house.workers.join("w", 1, {}, "ann")
+    assert house.workers.poll(worker, [], 1, {"a": "no module m"}).jobs == []
+    lacks = house.workers.standing(house.hub.study("a").key).lacks
+    assert lacks.startswith("no worker that is there runs 'm:train' (w: no module m)")
+    house.hub.delete("a")
+    house.study("a")
+    assert [job["study"] for job in house.workers.poll(worker, [], 1, {}).jobs] == ["a"]
 
 
 def test_gangs_take_as_many_slots(house):
     house.study("a", devices=4)
     worker = house.workers.join("w", 10, {}, "ann")
-    jobs = house.workers.poll(worker, [], 10, []).jobs
+    jobs = house.workers.poll(worker, [], 10, {}).jobs
     assert [job["devices"] for job in jobs] == [4, 4]
 
 
 def test_a_silent_worker_loses_its_jobs(house):
     house.study("a")
     worker = house.workers.join("w", 1, {}, "ann")
-    (job,) = house.workers.poll(worker, [], 1, []).jobs
+    (job,) = house.workers.poll(worker, [], 1, {}).jobs
     house.clock.now += 31
     house.hub.tick()
     house.workers.tick()
     with pytest.raises(MissingError, match="register again"):
-        house.workers.poll(worker, [of(job)], 0, [])
+        house.workers.poll(worker, [of(job)], 0, {})
     again = house.workers.join("w", 1, {}, "ann")
-    polled = house.workers.poll(again, [of(job)], 0, [])
+    polled = house.workers.poll(again, [of(job)], 0, {})
     assert polled.stop == [{"study": "a", "trial": job["trial"], "attempt": 0, "why": "lost"}]
-    (other,) = house.workers.poll(again, [], 1, []).jobs
+    (other,) = house.workers.poll(again, [], 1, {}).jobs
     assert (other["trial"], other["attempt"]) == (job["trial"], 1)
 
 
 def test_a_restart_of_the_service_costs_nothing(house):
     house.study("a", trials=3)
     worker = house.workers.join("w", 2, {}, "ann")
-    jobs = house.workers.poll(worker, [], 2, []).jobs
+    jobs = house.workers.poll(worker, [], 2, {}).jobs
     house.hub.close()
     house.open()
     with pytest.raises(MissingError):
-        house.workers.poll(worker, [of(job) for job in jobs], 0, [])
+        house.workers.poll(worker, [of(job) for job in jobs], 0, {})
     worker = house.workers.join("w", 2, {}, "ann")
-    polled = house.workers.poll(worker, [of(job) for job in jobs], 0, [])
+    polled = house.workers.poll(worker, [of(job) for job in jobs], 0, {})
     assert (polled.jobs, polled.stop) == ([], [])
     assert house.workers.lenders()[0].running == 2
     assert not any(house.finish(job) for job in jobs)
     house.workers.tick()
-    (third,) = house.workers.poll(worker, [], 2, []).jobs
+    (third,) = house.workers.poll(worker, [], 2, {}).jobs
     assert third["trial"] == 2 or third["start"] > 0
     failed = [event for event in house.hub.storage.read("a") if isinstance(event, ev.JobFailed)]
     assert failed == []
@@ -140,9 +152,9 @@ def test_a_restart_of_the_service_costs_nothing(house):
 def test_a_study_that_pauses_has_its_jobs_stop(house):
     house.study("a")
     worker = house.workers.join("w", 1, {}, "ann")
-    (job,) = house.workers.poll(worker, [], 1, []).jobs
+    (job,) = house.workers.poll(worker, [], 1, {}).jobs
     house.hub.wind_down("a", "paused")
-    (stop,) = house.workers.poll(worker, [of(job)], 0, []).stop
+    (stop,) = house.workers.poll(worker, [of(job)], 0, {}).stop
     assert stop["why"] == "paused"
 
 
@@ -177,9 +189,9 @@ def test_a_request_that_is_made_twice_makes_one_study(house):
 def test_a_rename_costs_no_job(house):
     house.study("a", trials=1)
     worker = house.workers.join("w", 1, {}, "ann")
-    (job,) = house.workers.poll(worker, [], 1, []).jobs
+    (job,) = house.workers.poll(worker, [], 1, {}).jobs
     house.hub.change("a", StudyChange(name="b"))
-    polled = house.workers.poll(worker, [of(job)], 0, [])
+    polled = house.workers.poll(worker, [of(job)], 0, {})
     assert (polled.jobs, polled.stop) == ([], [])
     assert house.finish(job) is False
     house.hub.tick()
@@ -189,13 +201,13 @@ def test_a_rename_costs_no_job(house):
 def test_a_study_that_is_to_be_taken_up_anew_keeps_its_jobs(house, monkeypatch):
     house.study("a")
     worker = house.workers.join("w", 1, {}, "ann")
-    (job,) = house.workers.poll(worker, [], 1, []).jobs
+    (job,) = house.workers.poll(worker, [], 1, {}).jobs
     study = house.hub.study("a")
     monkeypatch.setattr(study, "tick", lambda now: (_ for _ in ()).throw(StorageError("it is away")))
     opened = house.hub._try_open
     monkeypatch.setattr(house.hub, "_try_open", lambda name: None)  # the storage stays away for a while
     house.hub.tick()
-    polled = house.workers.poll(worker, [of(job)], 0, [])
+    polled = house.workers.poll(worker, [of(job)], 0, {})
     assert (polled.jobs, polled.stop) == ([], [])
     with pytest.raises(StorageError, match="try again"):
         house.finish(job)
@@ -238,7 +250,7 @@ def test_shares_that_make_no_sense_together_are_refused_and_hurt_nobody(house, s
         house.hub.change("good", StudyChange(max_slots=2))
     house.workers.tick()
     worker = house.workers.join("w", 1, {}, "ann")
-    assert len(house.workers.poll(worker, [], 1, []).jobs) == 1
+    assert len(house.workers.poll(worker, [], 1, {}).jobs) == 1
 
 
 @pytest.mark.parametrize("name", ["a/b", ".", ".."])
@@ -254,7 +266,7 @@ def test_trials_that_climb_get_more_slots_where_they_are_free(house):
     house.study("auto", devices="auto", scaling={"1": 1, "3": 2.7}, trials=9, max_slots=4)
     worker = house.workers.join("w", 8, {}, "ann")
     got = {}
-    while jobs := house.workers.poll(worker, [], 8, []).jobs:
+    while jobs := house.workers.poll(worker, [], 8, {}).jobs:
         assert house.workers.lenders()[0].busy == sum(job["devices"] for job in jobs) <= 4
         for job in jobs:
             got.setdefault(job["until"], set()).add(job["devices"])
@@ -268,10 +280,10 @@ def test_trials_that_climb_get_more_slots_where_they_are_free(house):
 def test_a_trial_that_climbs_takes_no_slot_that_another_study_gets(house):
     house.study("auto", devices="auto", scaling={"1": 1, "3": 2.7}, trials=3, resource="epoch:1:3")
     worker = house.workers.join("w", 4, {}, "ann")
-    first = house.workers.poll(worker, [], 4, []).jobs
+    first = house.workers.poll(worker, [], 4, {}).jobs
     assert [job["devices"] for job in first] == [1, 1, 1]
     house.study("b", resource=None)
     for job in first:
         house.finish(job, job["config"]["x"])
-    jobs = house.workers.poll(worker, [], 4, []).jobs
+    jobs = house.workers.poll(worker, [], 4, {}).jobs
     assert sorted((job["study"], job["devices"]) for job in jobs) == [("auto", 1), *[("b", 1)] * 3]

@@ -93,7 +93,8 @@ def worker(  # noqa: PLR0913  # a door
     from rung.executors.ray_errors import ClusterLostError
     from rung.executors.setup import Engine as Asked
     from rung.service.http import Api, find_token
-    from rung.service.worker import Lent, Worker, machine
+    from rung.service.worker import Lent, Worker
+    from rung.service.worker_machine import machine
     from rung.service.worker_objectives import Objectives
     from rung.service.worker_run import Engine
 

@@ -222,7 +222,10 @@ def _failed(error: BaseException, job: Job, time: float, log: Callable[[str], ob
 
 def message_of(error: BaseException) -> str:
     """One line: the exception's type and text; our own speak for themselves."""
-    lines = str(error).strip().splitlines()
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:  # noqa: BLE001  # the user's own text, which is code too
+        lines = ["(its text cannot be shown)"]
     text = lines[0] if lines else ""
     if not isinstance(error, RungError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__

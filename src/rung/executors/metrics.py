@@ -26,8 +26,9 @@ def as_number(name: str, value: Any) -> float:
 
 
 def as_metrics(metrics: Mapping[Any, Any]) -> dict[str, float]:
-    """All of `metrics` as floats, under their names."""
-    return {str(name): as_number(str(name), value) for name, value in metrics.items()}
+    """All of `metrics` as floats, under their names; half of a surrogate pair in one is its escape."""
+    named = ((str(name).encode("utf-8", "backslashreplace").decode(), metrics[name]) for name in metrics)
+    return {name: as_number(name, value) for name, value in named}
 
 
 def is_number(value: Any) -> bool:

@@ -31,6 +31,10 @@ THREADS: Final = (
 )
 
 
+class NotSentError(StudyError):
+    """The objective cannot be sent to another process."""
+
+
 class Shipped(NamedTuple):
     """An objective as it came from another machine: pickled, and what it takes (`calling.style_of`)."""
 
@@ -55,7 +59,7 @@ def prepare(setup: Setup, pickled: bytes | None = None, first: int = 0) -> Launc
         pickled: the objective; None: the setup's own is pickled here.
 
     Raises:
-        StudyError: the objective cannot be sent to another process.
+        NotSentError: the objective cannot be sent to another process.
     """
     pickled = dump(setup.objective) if pickled is None else pickled
     code = tempfile.TemporaryFile()  # noqa: SIM115  # the executor closes it
@@ -72,7 +76,7 @@ def dump(objective: Any) -> bytes:
     """The objective as bytes: by name if workers can import its module, else by value.
 
     Raises:
-        StudyError: it cannot be pickled.
+        NotSentError: it cannot be pickled.
     """
     import cloudpickle
 
@@ -83,7 +87,7 @@ def dump(objective: Any) -> bytes:
     try:
         return bytes(cloudpickle.dumps(objective))
     except Exception as error:  # pickling runs the objects' own code
-        raise StudyError(
+        raise NotSentError(
             f"the objective cannot be sent to worker processes ({type(error).__name__}: {error}): "
             "make what cannot be pickled inside the objective, or use executor='inline'"
         ) from error

@@ -147,7 +147,7 @@ def _run(job: Job, objective: Objective | str, line: Line, begin: Begin, log: Jo
         log.begin(job.trial, job.attempt)
     except OSError as error:
         message = f"the trial's log cannot be written: {error}"
-        return JobFailed(job.trial, Failure.ERROR, message, job.attempt, time.time())
+        return JobFailed(job.trial, Failure.LOST, message, job.attempt, time.time())
     trial = Trial(job, line, begin.folder, begin.save_every, begin.checkpoints)
     try:
         return call(objective, trial, job, time.time, lambda text: sys.stderr.write(text))

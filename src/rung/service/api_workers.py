@@ -57,10 +57,11 @@ async def poll(number: str, body: Poll, who: Lender, here: Here) -> dict[str, An
     running = [(job.study, job.trial, job.attempt) for job in body.running]
     until = time.monotonic() + body.wait
     turn = here.workers.next_turn(number)
+    refuse = body.refuse if isinstance(body.refuse, dict) else dict.fromkeys(body.refuse, "")
     while True:
         rung = here.signals.number
         polled: Polled = await run_in_threadpool(
-            here.workers.poll, number, running, body.free, body.refuse, who.user
+            here.workers.poll, number, running, body.free, refuse, who.user
         )
         left = until - time.monotonic()
         if polled.jobs or polled.stop or left <= 0 or here.signals.ending:

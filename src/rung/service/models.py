@@ -14,6 +14,7 @@ Name = Annotated[str, Field(min_length=1, max_length=200)]
 Slots = Annotated[int, Field(ge=0, le=1_000_000)]
 Weight = Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)]
 Metrics = dict[str, float | int | None]  # null: no number, such as NaN
+Why = Annotated[str, Field(max_length=2000)]
 Trial = Annotated[int, Field(ge=0, lt=2**53)]
 
 
@@ -158,12 +159,12 @@ class RunningJob(Body):
 
 
 class Poll(Body):
-    """A worker's sign of life and its question for more."""
+    """A worker's sign of life and its question for more; which studies it does not run, and why."""
 
     running: list[RunningJob] = []
     free: Slots = 0
     wait: Annotated[float, Field(ge=0, le=20)] = 0.0
-    refuse: list[Name] = []
+    refuse: dict[Name, Why] | list[Name] = {}
 
 
 def numbers(metrics: Metrics | None) -> Mapping[str, float] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from rung.service.shared import Hosted
@@ -25,19 +25,21 @@ class Standing(NamedTuple):
     lacks: str | None = None
 
 
-def lacking(hosted: Hosted, workers: int, takers: Sequence[int]) -> str | None:
+def lacking(hosted: Hosted, takers: Sequence[int], refusals: Mapping[str, str]) -> str | None:
     """Why no job of a study can start on the workers that are there; None if one can.
 
     Args:
-        workers: how many there are.
-        takers: slots of those that have its objective.
+        takers: slots of those that run it, as far as is known.
+        refusals: why each of the others does not, by name; "" where it did not say.
     """
     one = hosted.devices
-    if not workers:
+    if not takers and not refusals:
         return "no worker lends slots now: start one with `rung worker --service URL`"
     if not takers:
+        said = next((f" ({name}: {why})" for name, why in refusals.items() if why), "")
         return (
-            f"none of the {workers} workers can load {hosted.objective!r}: start one where it can be imported"
+            f"no worker that is there runs {hosted.objective!r}{said}: start one that can, in the folder of "
+            "its module, or with --program"
         )
     if max(takers) < one:
         return (

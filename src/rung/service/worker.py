@@ -6,24 +6,21 @@ the service needs: if it dies, its jobs' leases run out and others take them up 
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from math import ceil
 from typing import Any, Final
 
 import msgspec
 
 from rung.errors import MissingError, UserError
 from rung.executors.gpus import visible_gpus
-from rung.executors.needs import Needs
-from rung.executors.processes import THREADS, cores
 from rung.service.http import Api, AwayError, Call
 from rung.service.wire import Job, Joined, Polled
+from rung.service.worker_machine import gpus_of
 from rung.service.worker_objectives import Objectives
 from rung.service.worker_run import Engine, Run, Slot, was_lost, went_well
 
@@ -33,6 +30,8 @@ _POLLS: Final = 3  # at once: a slot that is free does not wait for the poll bef
 _ENDED: Final = 1000  # jobs that are known to have ended
 _LATE: Final = 10.0  # seconds that the service gets to hear the last word
 _TURN: Final = 5.0  # that a poll may wait where nothing runs, and another service may have something
+_UNFIT: Final = 30.0  # that it asks for no job after one that this machine could not run
+_LONGEST: Final = 2000  # characters of a reason
 _IDLE: Final = 10.0  # that a slot without a job keeps its place in a cluster
 
 
@@ -76,12 +75,15 @@ class Worker:
         self._say = say
         self._room = room or (lambda: lent.slots)
         gpus = visible_gpus() if engine.name == "local" else ()
-        self._slots = [Slot(engine, index, _share(gpus, index, lent.slots)) for index in range(lent.slots)]
+        self._slots = [Slot(engine, index, gpus_of(gpus, index, lent.slots)) for index in range(lent.slots)]
         self._free = deque(self._slots)
         self._runs: dict[tuple[str, int, int], Run] = {}
         self._queued: deque[Job] = deque()  # given, and no slot is free yet
         self._known: deque[tuple[str, int, int]] = deque(maxlen=_ENDED)  # ended
         self._refused: dict[str, str] = {}  # studies, and why
+        self._unsaid: dict[str, str] = {}  # those of which the service has not heard yet
+        self._unfit = ""  # why this machine could not run a job
+        self._fit_at = 0.0  # when it is to try again, monotonic
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._polls = 0
@@ -183,8 +185,10 @@ class Worker:
         try:
             turns = len(self._api.urls) > 1 and not self._runs
             wait = min(_TURN if turns else _WAIT, self._lease / 3)
-            call = Call("POST", f"/workers/{number}/poll", self._present(wait), wait=wait)
-            news = self._take(msgspec.convert(self._api.json(call), Polled))
+            body = self._present(wait)
+            answer = self._api.json(Call("POST", f"/workers/{number}/poll", body, wait=wait))
+            self._was_heard(body["refuse"])
+            news = self._take(msgspec.convert(answer, Polled))
             idle = time.monotonic() - began > wait / 2 and not (news or self._runs or self._queued)
             if turns and idle and not self.draining:
                 self._try_next(number)
@@ -209,10 +213,17 @@ class Worker:
             jobs = [*self._runs, *(job.place for job in self._queued)]
             waiting = sum(job.devices for job in self._queued)
             there = min(len(self._free), room - (len(self._slots) - len(self._free)))
-            free = 0 if self.draining else max(0, there - waiting)
-            refused = list(self._refused)
+            unfit = time.monotonic() < self._fit_at
+            free = 0 if self.draining or unfit else max(0, there - waiting)
+            refused = dict(self._unsaid)
         running = [{"study": study, "trial": trial, "attempt": attempt} for study, trial, attempt in jobs]
         return {"running": running, "free": free, "wait": wait, "refuse": refused}
+
+    def _was_heard(self, refused: Mapping[str, str]) -> None:
+        with self._lock:
+            for study, why in refused.items():
+                if self._unsaid.get(study) == why:
+                    del self._unsaid[study]
 
     def _join_again(self, number: str) -> None:
         with self._lock:
@@ -272,9 +283,10 @@ class Worker:
             well = went_well(run) and run.over is None
             self.finished, self.failed = self.finished + well, self.failed + (not well)
             self._stale = True
-            if run.refused is not None and run.job.study not in self._refused:
-                self._refused[run.job.study] = run.refused
-                self._say(f"study {run.job.study!r} is not run here: {run.refused}")
+            if run.refused is not None:
+                self._refuse(run.job.study, run.refused)
+            if run.unfit is not None:
+                self._pause(run.unfit)
             gone = None if isinstance(run.broken, AwayError) else run.broken
             if gone is not None or run.lost is not None:
                 self._failed = self._failed or gone or run.lost
@@ -283,6 +295,23 @@ class Worker:
                 _let_go(self._free, 0.0)
         self._start_queued()
         self._wake.set()
+
+    def _refuse(self, study: str, why: str) -> None:
+        """Ask not to be given the study's jobs any more."""
+        self._unsaid[study] = why[:_LONGEST]
+        if self._refused.get(study) != why:
+            self._refused[study] = why
+            self._say(f"study {study!r} is not run here: {why}")
+
+    def _pause(self, why: str) -> None:
+        """Ask for no job for a while: this machine can run none."""
+        self._fit_at = time.monotonic() + _UNFIT
+        if why != self._unfit:
+            self._unfit = why
+            self._say(
+                f"this machine can run no job now: {why}; what it was given is given back, and it tries "
+                f"again every {_UNFIT:g} s"
+            )
 
     def _is_done(self) -> bool:
         """Whether to leave: it is to, and nothing runs any more."""
@@ -331,44 +360,3 @@ def _pick(free: deque[Slot], job: Job) -> list[Slot]:
     first = max(free, key=lambda slot: (slot.study == job.study, slot.freed))
     free.remove(first)
     return [first, *(free.pop() for _ in range(min(job.devices - 1, len(free))))]
-
-
-def _share(gpus: Sequence[str], index: int, slots: int) -> tuple[str, ...]:
-    """The GPUs of one slot: its own, or one that it shares."""
-    if not gpus:
-        return ()
-    return tuple(gpus[index::slots]) or (gpus[index % len(gpus)],)
-
-
-@contextmanager
-def machine(engine: Engine, slots: int) -> Iterator[Callable[[], int]]:
-    """What all slots have in common: the cores of this machine, or one connection to a Ray cluster.
-
-    Gives how many slots there is a place for, to be asked at any time. Ray takes SIGTERM for itself as it
-    connects: whoever wants it for a worker takes it after that.
-
-    Raises:
-        StudyError: no cluster answers, or no node of it can hold a job, and none comes in time.
-    """
-    if engine.name != "ray":
-        _share_threads(slots)
-        yield lambda: slots
-        return
-    from rung.executors.ray import RayCluster, patience
-    from rung.executors.ray_room import Room
-
-    needs = engine.needs or Needs()
-    address = engine.address or os.environ.get("RAY_ADDRESS")
-    cluster = RayCluster(address, max(cores(), ceil(slots * needs.cpus)))  # the executors of slots use it
-    try:
-        yield Room(cluster, needs, 0.0 if cluster.private else patience()).slots
-    finally:
-        cluster.close()
-
-
-def _share_threads(slots: int) -> None:
-    """Let each slot's libraries use its share of the cores, unless the user's environment asks for less."""
-    share = max(1, cores() // slots)
-    for name in THREADS:
-        asked = os.environ.get(name, "")
-        os.environ[name] = str(min(share, int(asked)) if asked.isdigit() and int(asked) > 0 else share)

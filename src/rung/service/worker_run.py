@@ -17,6 +17,7 @@ from rung.executors import make_executor
 from rung.executors.base import Executor
 from rung.executors.checkpoint_files import DamagedError
 from rung.executors.needs import Needs
+from rung.executors.processes import NotSentError
 from rung.executors.ray_errors import ClusterLostError
 from rung.executors.remote import is_url
 from rung.executors.setup import Setup
@@ -39,6 +40,10 @@ from rung.trials.events import (
 
 _TICK: Final = 0.2  # seconds until a job is told to stop
 _ROOM: Final = 60.0  # that a job waits for an executor which has no room for it
+
+
+class UnfitError(UserError):
+    """This machine can run no job now: no room on its disk, no process more, no node of its cluster."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +85,20 @@ class Slot:
         """One that runs this; the last job's, if it does.
 
         Raises:
-            StudyError: the objective cannot be sent to another process.
+            RefusedError: the objective cannot be sent to another process.
+            ClusterLostError: the cluster is gone.
+            UnfitError: it cannot be made, whatever the objective.
         """
         if self._executor is None or setup != self._setup:
             self.close()
-            self._executor, self._setup = make_executor(self._engine.name, setup), setup
+            try:
+                self._executor, self._setup = make_executor(self._engine.name, setup), setup
+            except ClusterLostError:
+                raise
+            except NotSentError as error:
+                raise RefusedError(str(error)) from error
+            except (UserError, OSError) as error:
+                raise UnfitError(str(error)) from error
         return self._executor
 
     def freed_by(self, study: str) -> Slot:
@@ -115,6 +129,7 @@ class Run:
     Attributes:
         outcome: the event that ended it; None until then.
         refused: why this worker does not run the study's objective; None if it does.
+        unfit: why this machine could not run it now, nor another job; None if it could.
         lost: what runs jobs here is gone, for all of them; None as long as it is there.
     """
 
@@ -132,6 +147,7 @@ class Run:
         self.slots = tuple(slots)
         self.outcome: Event | None = None
         self.refused: str | None = None
+        self.unfit: str | None = None
         self.lost: UserError | None = None
         self._api = api
         self._engine = engine
@@ -173,20 +189,28 @@ class Run:
                 self._run(start)
             except RefusedError as error:
                 self.refused = str(error)
-                self._fail(Failure.ERROR, str(error))
+                self._give_back()
+            except UnfitError as error:
+                self.unfit = str(error)
+                self._give_back()
             except DamagedError as error:
                 self._outbox.put(CheckpointDamaged(self.job.trial, str(error), self.job.attempt))
                 self._fail(Failure.INTERRUPTED, str(error))
             except ClusterLostError as error:  # which is not the trial's fault, and counts as no try
                 self.lost = error
                 self._fail(Failure.INTERRUPTED, str(error))
-            except (UserError, OSError) as error:  # no checkpoint, no worker process, no room
+            except (UserError, OSError) as error:  # no checkpoint, no worker process any more
                 self._fail(Failure.LOST, str(error))
             self._outbox.settle()
         finally:
             shutil.rmtree(start, ignore_errors=True)
             self._outbox.close()
             self._ended(self)
+
+    def _give_back(self) -> None:
+        """Another worker is to run it, or this one later; it counts as no try."""
+        self.outcome = JobStopped(self.job.trial, self.job.attempt)
+        self._outbox.put(self.outcome, leaving=True)
 
     def _fail(self, failure: Failure, message: str) -> None:
         self.outcome = JobFailed(self.job.trial, failure, message, self.job.attempt)
@@ -210,9 +234,13 @@ class Run:
 
         Raises:
             RefusedError: not on this worker.
+            UnfitError: there is no place for what the job prints.
         """
         job, engine = self.job, self._engine
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UnfitError(f"its folder cannot be made: {error}") from error
         return Setup(
             self._objectives.get(job.objective or "", job.study),
             job.metric,
@@ -228,7 +256,7 @@ class Run:
 
     def _await_room(self, executor: Executor, devices: int) -> bool:
         """Whether it can be submitted: other nodes of the last job may be at it, or have left the cluster."""
-        job, until = self.job, time.monotonic() + _ROOM
+        until = time.monotonic() + _ROOM
         while executor.free_slots < devices and self._stopping is None and time.monotonic() < until:
             executor.poll(_TICK)
             if self._api.rest(_TICK / 4):
@@ -236,8 +264,7 @@ class Run:
         if executor.free_slots >= devices and self._stopping is None:
             return True
         if self._stopping is not None:
-            self.outcome = JobStopped(job.trial, job.attempt)
-            self._outbox.put(self.outcome, leaving=True)
+            self._give_back()
         else:
             self._fail(Failure.INTERRUPTED, f"the worker has no room for {devices} devices any more")
         return False

@@ -7,14 +7,11 @@ leases and the workers' polls; what studies got until then is in a ledger.
 
 from __future__ import annotations
 
-import secrets
 import threading
-from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rung.cluster.sharing import (
-    Claim,
     ClaimChanged,
     Launch,
     Node,
@@ -34,42 +31,15 @@ from rung.cluster.sharing import (
     initial,
 )
 from rung.errors import LeaseError, MissingError, StorageError, StudyError
-from rung.service import room
-from rung.service.hosting import Grant, HostedStudy
+from rung.service import machines, room
+from rung.service.hosting import HostedStudy
 from rung.service.hub import Hub
 from rung.service.ledger import Books, Ledger, MemoryLedger
-from rung.service.shared import Hosted
-from rung.service.standing import Standing, lacking
+from rung.service.machines import Lender, Machine
+from rung.service.standing import Standing
 from rung.service.views import lent_job_view
 
 Job = tuple[str, int, int]  # study's name (or key), trial, attempt
-
-
-class Lender(NamedTuple):
-    """A worker as others see it."""
-
-    id: str
-    name: str
-    slots: int
-    labels: Mapping[str, str]
-    seen: float
-    running: int
-    busy: int  # slots that its jobs take
-
-
-class _Worker:
-    __slots__ = ("given", "id", "labels", "name", "owner", "polls", "refused", "seen", "slots")
-
-    def __init__(self, name: str, slots: int, labels: Mapping[str, str], owner: str, now: float) -> None:
-        self.id = secrets.token_hex(8)
-        self.name = name
-        self.slots = slots
-        self.labels = dict(labels)
-        self.owner = owner
-        self.seen = now
-        self.polls = 0
-        self.refused: frozenset[str] = frozenset()  # names of studies whose objective it does not have
-        self.given: dict[tuple[str, int], Grant] = {}  # by study's key and trial
 
 
 class Polled(NamedTuple):
@@ -92,7 +62,7 @@ class Workers:
         self._hub = hub
         self._books = Books(ledger or MemoryLedger())
         self._lock = threading.RLock()
-        self._workers: dict[str, _Worker] = {}
+        self._workers: dict[str, Machine] = {}
         self._sharing = initial(policy or Policy())
         self._claims: set[str] = set()  # keys of the studies that the policy knows
         self._tasks: dict[tuple[str, int], tuple[str, float]] = {}  # node and time saved, by key and trial
@@ -107,7 +77,7 @@ class Workers:
             for other in list(self._workers.values()):
                 if (other.name, other.owner) == (name, owner):
                     self._drop(other, now)
-            worker = _Worker(name, slots, labels, owner, now)
+            worker = Machine(name, slots, labels, owner, now)
             self._workers[worker.id] = worker
             self._fold(NodeJoined(time=now, node=Node(worker.id, slots)))
             return worker.id
@@ -121,11 +91,11 @@ class Workers:
         with self._lock:
             self._drop(self._known(number, owner), self._hub.now())
 
-    def _drop(self, worker: _Worker, now: float) -> None:
+    def _drop(self, worker: Machine, now: float) -> None:
         self._workers.pop(worker.id, None)
         self._fold(NodeLeft(time=now, name=worker.id))
 
-    def _known(self, number: str, owner: str | None) -> _Worker:
+    def _known(self, number: str, owner: str | None) -> Machine:
         worker = self._workers.get(number)
         if worker is None or owner not in (None, worker.owner):
             raise MissingError(f"there is no worker {number!r} here: register again")
@@ -134,7 +104,7 @@ class Workers:
     def lenders(self) -> list[Lender]:
         """All workers, by name."""
         with self._lock:
-            return _lenders(self._workers.values(), self._tasks, self._hub)
+            return machines.lenders(self._workers.values(), self._tasks, self._hub)
 
     def slots_of(self, key: str) -> int:
         """How many jobs of a study workers run now."""
@@ -147,7 +117,7 @@ class Workers:
             hosted, study, state = self._hub.hosted(key), self._hub.running(key), self._sharing
             if key in self._claims:
                 state = self._sharing = fold(state, Passed(time=self._hub.now()))
-            lacks = _lacks(hosted, study, self._workers.values())
+            lacks = machines.lacks(hosted, study, self._workers.values())
             account = state.account(key) if key in self._claims else self._books.known(key)
             return Standing(state.held(key), state.ideal(key), account.got, account.due, lacks)
 
@@ -168,11 +138,20 @@ class Workers:
         return 0 if worker is None else worker.polls
 
     def poll(
-        self, number: str, running: Sequence[Job], free: int, refuse: Iterable[str], owner: str | None = None
+        self,
+        number: str,
+        running: Sequence[Job],
+        free: int,
+        refuse: Mapping[str, str],
+        owner: str | None = None,
     ) -> Polled:
         """A worker's sign of life for itself and its jobs; what it is to start and to stop.
 
         A job that it was given and does not name, because the answer was lost, is given again.
+
+        Args:
+            refuse: names of studies that it does not run, and why; to be said once, since another study may
+                have that name later.
 
         Raises:
             MissingError: there is no worker of this id, as after a restart of the service: register again.
@@ -181,10 +160,9 @@ class Workers:
         with self._lock:
             worker = self._known(number, owner)
             worker.seen = now
-            refused = worker.refused | frozenset(refuse)
-            if refused != worker.refused:
-                worker.refused, self._launches = refused, None
             active = {study.name: study for study in self._hub.active}
+            worker.refused |= {active[name].key: why for name, why in refuse.items() if name in active}
+            self._launches = None if refuse else self._launches
             stop, held = self._renewed(worker, running, now)
             self._catch_up(active, now)
             jobs = _given_again(worker, held, active, self._hub)
@@ -192,7 +170,7 @@ class Workers:
         return Polled(jobs, stop)
 
     def _renewed(
-        self, worker: _Worker, running: Sequence[Job], now: float
+        self, worker: Machine, running: Sequence[Job], now: float
     ) -> tuple[list[dict[str, Any]], set[Job]]:
         """Renew the leases of a worker's jobs: those that are to stop, and all, by their studies' keys."""
         stop: list[dict[str, Any]] = []
@@ -211,7 +189,7 @@ class Workers:
                 stop.append({"study": name, "trial": trial, "attempt": attempt, "why": why})
         return stop, held
 
-    def _adopt(self, worker: _Worker, study: HostedStudy, trial: int, now: float) -> None:
+    def _adopt(self, worker: Machine, study: HostedStudy, trial: int, now: float) -> None:
         """A job that ran before the service restarted, or the worker registered anew, becomes known."""
         node, _ = self._tasks.get((study.key, trial), (None, 0.0))
         if node == worker.id:
@@ -220,7 +198,7 @@ class Workers:
             self._fold(TaskEnded(time=now, study=study.key, trial=trial))
         self._began(worker, study, trial, now)
 
-    def _began(self, worker: _Worker, study: HostedStudy, trial: int, now: float) -> None:
+    def _began(self, worker: Machine, study: HostedStudy, trial: int, now: float) -> None:
         lease = study.leases.running.get(trial)
         hosted = self._hub.hosted(study.key)
         if lease is None or hosted is None:
@@ -232,7 +210,7 @@ class Workers:
         self._fold(TaskStarted(time=now, task=task))
 
     def _launched(
-        self, worker: _Worker, free: int, active: Mapping[str, HostedStudy], now: float
+        self, worker: Machine, free: int, active: Mapping[str, HostedStudy], now: float
     ) -> list[dict[str, Any]]:
         """Carry out what the policy decides for this worker."""
         by_key = {study.key: study for study in active.values()}
@@ -298,7 +276,7 @@ class Workers:
         hosted = self._hub.hosted(study.key)
         if hosted is None or hosted.objective is None:
             return
-        claim = _claim_of(study, hosted, self._workers)
+        claim = machines.claim_of(study, hosted, self._workers)
         if study.key not in self._claims:
             past = self._books.came(study.key, now)
             self._claims.add(study.key)
@@ -346,32 +324,8 @@ def _told_to_stop(stop: Preempt, by_key: Mapping[str, HostedStudy], sharing: Any
     return fold(sharing, PreemptionAsked(time=now, study=stop.study, trial=stop.trial))
 
 
-def _lenders(
-    workers: Iterable[_Worker], tasks: Mapping[tuple[str, int], tuple[str, float]], hub: Hub
-) -> list[Lender]:
-    """Workers as others see them, by name."""
-    running: Counter[str] = Counter()
-    busy: Counter[str] = Counter()
-    for (key, trial), (node, _) in tasks.items():
-        running[node] += 1
-        busy[node] += room.taken(hub.hosted(key), hub.running(key), trial)
-    found = [
-        Lender(one.id, one.name, one.slots, one.labels, one.seen, running[one.id], busy[one.id])
-        for one in workers
-    ]
-    return sorted(found, key=lambda lender: (lender.name, lender.id))
-
-
-def _lacks(hosted: Hosted | None, study: HostedStudy | None, workers: Collection[_Worker]) -> str | None:
-    """Why no worker can start a study's jobs; None if one can, or it needs none."""
-    if hosted is None or hosted.objective is None or study is None:
-        return None
-    takers = [one.slots for one in workers if study.name not in one.refused]
-    return lacking(hosted, len(workers), takers)
-
-
 def _given_again(
-    worker: _Worker, held: set[Job], active: Mapping[str, HostedStudy], hub: Hub
+    worker: Machine, held: set[Job], active: Mapping[str, HostedStudy], hub: Hub
 ) -> list[dict[str, Any]]:
     """Jobs that a worker was given and does not hold, because the answer was lost."""
     by_key = {study.key: study for study in active.values()}
@@ -383,19 +337,3 @@ def _given_again(
         elif (key, trial, grant.attempt) not in held:
             jobs.append(lent_job_view(study, grant, hub.hosted(study.key)))
     return jobs
-
-
-def _claim_of(study: HostedStudy, hosted: Hosted, workers: Mapping[str, _Worker]) -> Claim:
-    """What a study wants now."""
-    takers = tuple(number for number, each in workers.items() if study.name not in each.refused)
-    wants = not study.closed and study.writer.ended is None
-    return Claim(
-        study.key,
-        weight=hosted.weight,
-        priority=hosted.priority,
-        minimum=hosted.min_slots,
-        maximum=hosted.max_slots,
-        waiting=study.ready if wants else 0,
-        gang=hosted.devices,
-        nodes=takers if len(takers) < len(workers) else None,
-    )
