@@ -124,7 +124,7 @@ def test_a_successor_adopts_what_runs(storage):
 
 
 def test_a_paused_study_ends_when_its_jobs_have_saved(storage):
-    study = begin(storage)
+    study = begin(storage, resource=("epoch", 3, 9))
     job = study.ask("w", "", 1.0)
     study.wind_down("paused", 2.0)
     answer = study.report(job.trial, job.attempt, 1, {"loss": 0.5}, "trial-000000/resource-1", 3.0)
@@ -149,8 +149,19 @@ def test_jobs_that_do_not_stop_are_given_up_after_the_grace(storage):
     assert events(storage, ev.JobFailed)[0].failure == ev.Failure.INTERRUPTED
 
 
+def test_a_job_that_had_told_its_last_value_has_finished_when_it_is_stopped(storage):
+    study = begin(storage, trials=1, resource=("epoch", 9, 9), scheduler="plain")
+    job = study.ask("w", "", 1.0)
+    study.report(job.trial, job.attempt, 9, {"loss": 0.5}, None, 2.0)
+    study.wind_down("paused", 3.0)
+    study.tell(job.trial, job.attempt, Told("stopped"), 4.0)
+    assert not events(storage, ev.JobStopped)
+    assert len(events(storage, ev.JobFinished)) == 1
+    assert open_stored(storage, "s").writer.history.states[job.trial] == "complete"
+
+
 def test_a_preempted_job_goes_on_later_and_loses_nothing(storage):
-    study = begin(storage)
+    study = begin(storage, resource=("epoch", 3, 9))
     job = study.ask("w", "", 1.0)
     study.preempt(job.trial)
     assert study.report(job.trial, job.attempt, 1, {"loss": 0.5}, "trial-000000/resource-1", 2.0) == (

@@ -16,13 +16,15 @@ from rung.executors.checkpoint_files import Saved
 from rung.executors.metrics import as_metrics
 from rung.executors.remote import is_url
 from rung.schedulers.base import Done, Wait
+from rung.service import outcomes
 from rung.service.leases import ASKED, LATE, Lease
 from rung.service.open_study import OpenStudy
-from rung.service.outcomes import OUTCOMES, ending
+from rung.service.outcomes import OUTCOMES
 from rung.space.draws import trial_seed
 from rung.study.asked import whole
 from rung.study.checkpoint_places import wanted
 from rung.study.devices import slots_event
+from rung.study.endings import ending
 from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted
@@ -179,9 +181,8 @@ class HostedStudy(OpenStudy):
             if told.checkpoint is not None:
                 until = self._writer.history.running[trial].job.until
                 events.append(self._checkpoint(trial, until, told.checkpoint, attempt, now))
-            self._commit(
-                [*events, ending((trial, attempt), told.outcome, told.metrics, told.message, now)], now
-            )
+            end = outcomes.event((trial, attempt), told.outcome, told.metrics, told.message, now)
+            self._commit([*events, ending(self._writer.history, end)], now)
             self._end_if_done(now)
             return False
 
@@ -270,7 +271,7 @@ class HostedStudy(OpenStudy):
                 event = ev.JobFailed(
                     lease.trial, Failure.INTERRUPTED, "did not stop in time", lease.attempt, now
                 )
-                self._commit([event], now)
+                self._commit([ending(self._writer.history, event)], now)
 
 
 def _grant(writer: Writer, event: JobStarted) -> Grant:

@@ -18,7 +18,7 @@ _FAILURES: Final = {
 OUTCOMES: Final = ("finished", "stopped", *_FAILURES)
 
 
-def ending(
+def event(
     job: tuple[int, int], outcome: str, metrics: Mapping[str, Any] | None, message: str, now: float
 ) -> Event:
     """The event that the outcome of a job (trial, attempt) is."""

@@ -30,6 +30,7 @@ from rung.study.checkpoint_places import resolved, wanted
 from rung.study.checkpoints import Keeper
 from rung.study.decide import ended
 from rung.study.devices import check_slots, least, slots_event
+from rung.study.endings import ending
 from rung.study.failing import FAILING, Alike
 from rung.study.fingerprint import fingerprint
 from rung.study.identity import count
@@ -177,9 +178,9 @@ class Loop:
                 self.executor.submit(jobs)
             if not self.history.running:
                 return
-            news = self.executor.poll(self._patience())
-            for event in news:
-                self.history.fold(event)
+            news: list[Event] = []
+            for event in self.executor.poll(self._patience()):
+                self._add(news, ending(self.history, event))
             pending = list(news)
             self._look(pending, news)
 
@@ -281,7 +282,8 @@ class Loop:
         self.executor.close(grace=0.0)
         for running in list(self.history.running.values()):
             job = running.job
-            self._add(pending, ev.JobFailed(job.trial, Failure.INTERRUPTED, "did not stop", job.attempt, now))
+            killed = ev.JobFailed(job.trial, Failure.INTERRUPTED, "did not stop", job.attempt, now)
+            self._add(pending, ending(self.history, killed))
 
     def interrupt(self) -> None:
         """Ctrl-C: the first asks the jobs to stop, the second stops at once."""
