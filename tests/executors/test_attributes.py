@@ -90,7 +90,7 @@ def test_by_ask_and_tell_also_when_the_trial_has_ended() -> None:
     assert study.best.number == job.number
     assert study.result.trials[1].attributes == {}
     text = io.StringIO()
-    write_csv(text, study.result.trials, 0)
+    write_csv(text, study.result.trials, 0, "loss")
     rows = list(csv.DictReader(io.StringIO(text.getvalue())))
     assert [row["attribute.after"] for row in rows] == ['{"a": [1]}', ""]
     assert [row["attribute.before"] for row in rows] == ["NaN", ""]

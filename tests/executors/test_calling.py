@@ -135,6 +135,13 @@ def raising(error: BaseException) -> Any:
     return objective
 
 
+class SpeechlessError(Exception):
+    """As exceptions whose text is made of what was never set."""
+
+    def __str__(self) -> str:
+        raise AttributeError("no such thing")
+
+
 class OutOfMemoryError(RuntimeError):
     """As torch's."""
 
@@ -145,7 +152,9 @@ class OutOfMemoryError(RuntimeError):
         (ValueError("bad lr\nsecond line"), Failure.ERROR, "ValueError: bad lr"),
         (KeyError("x"), Failure.ERROR, "KeyError: 'x'"),
         (RuntimeError(), Failure.ERROR, "RuntimeError"),
+        (SpeechlessError(), Failure.ERROR, "SpeechlessError: (its text cannot be shown)"),
         (ValueError("\ud800" + "x" * 2000), Failure.ERROR, "ValueError: \\ud800xxx"),
+        (ValueError("\x1b[31mred\x00 żółć"), Failure.ERROR, "ValueError: \\x1b[31mred\\x00 żółć"),
         (GeneratorExit(), Failure.ERROR, "GeneratorExit"),
         (rung.Infeasible("too deep"), Failure.INFEASIBLE, "too deep"),
         (MemoryError(), Failure.MEMORY, "MemoryError"),

@@ -66,3 +66,7 @@ def test_all_of_a_mapping() -> None:
     assert as_metrics({"loss": np.float32(0.5), "n": 3}) == {"loss": 0.5, "n": 3.0}
     with pytest.raises(StudyError, match="'n'"):
         as_metrics({"loss": 1.0, "n": "many"})
+
+
+def test_a_name_that_no_log_can_hold_is_escaped() -> None:
+    assert as_metrics({"loss": 1, "\ud800": 2, "größe": 3}) == {"loss": 1.0, "\\ud800": 2.0, "größe": 3.0}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, TextIO
 
 from rung.cli.output import plain
-from rung.study.records import TrialRecord
+from rung.study.records import TrialRecord, further
 
 
 def as_json(records: Sequence[TrialRecord], incumbent: int | None) -> list[dict[str, Any]]:
@@ -32,20 +32,26 @@ def _trial(record: TrialRecord, incumbent: bool) -> dict[str, Any]:
     }
 
 
-def write_csv(file: TextIO, records: Sequence[TrialRecord], incumbent: int | None) -> None:
-    """One row a trial: the metric at the largest resource reached, a column a parameter and an attribute."""
+def write_csv(file: TextIO, records: Sequence[TrialRecord], incumbent: int | None, metric: str) -> None:
+    """One row a trial, a column a parameter, an attribute and a metric, at the largest resource reached.
+
+    The study's own `metric` is the column `value`.
+    """
     names = list(dict.fromkeys(name for record in records for name in record.config))
     kept = list(dict.fromkeys(name for record in records for name in record.attributes))
-    head = ["number", "state", "incumbent", "value", "resource", *(f"config.{name}" for name in names)]
+    beside = further(records, metric)
+    head = ["number", "state", "incumbent", "value", "resource", *(f"metric.{name}" for name in beside)]
+    head += [f"config.{name}" for name in names]
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([*head, "started", "ended", "attempts", *(f"attribute.{name}" for name in kept)])
     for record in records:
+        metrics = [plain(record.metrics.get(name)) for name in beside]
         config = [plain(record.config.get(name)) for name in names]
         mine = str(record.number == incumbent).lower()
         timing = record.timing
-        row = [record.number, record.state.value, mine, plain(record.value), record.resource, *config]
+        row = [record.number, record.state.value, mine, plain(record.value), record.resource]
         attributes = [_cell(record.attributes.get(name)) for name in kept]
-        writer.writerow([*row, timing.started, timing.ended, timing.attempts, *attributes])
+        writer.writerow([*row, *metrics, *config, timing.started, timing.ended, timing.attempts, *attributes])
 
 
 def _cell(value: Any) -> Any:

@@ -9,6 +9,7 @@ import typer
 from rung.cli.place import placed
 
 DEFAULT_STORAGE = "rung.db"
+PLACE = "Where and how jobs run"  # a panel of the help
 
 Storage = Annotated[
     str,
@@ -30,18 +31,30 @@ StudyName = Annotated[
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Jobs that run at the same time.")]
 Executor = Annotated[
     str | None,
-    typer.Option("--executor", metavar="NAME", help="local, ray, inline or simulated.", show_default="local"),
+    typer.Option(
+        "--executor",
+        metavar="NAME",
+        help="local, ray, inline or simulated.",
+        show_default="local",
+        rich_help_panel=PLACE,
+    ),
 ]
 Address = Annotated[
     str | None,
     typer.Option(
-        "--address", metavar="HOST:PORT", help="A Ray cluster (or auto); without one Ray is started here."
+        "--address",
+        metavar="HOST:PORT",
+        help="A Ray cluster (or auto); without one Ray is started here.",
+        rich_help_panel=PLACE,
     ),
 ]
 Needs = Annotated[
     str | None,
     typer.Option(
-        "--needs", metavar="CPUS,...", help="What a trial takes of it: cpus=2,gpus=0.5,memory=4GB,nodes=1."
+        "--needs",
+        metavar="CPUS,...",
+        help="What a trial takes of it: cpus=2,gpus=0.5,memory=4GB,nodes=1.",
+        rich_help_panel=PLACE,
     ),
 ]
 Trials = Annotated[int | None, typer.Option("--trials", min=1, help="Start this many configurations.")]
@@ -50,14 +63,25 @@ TotalResource = Annotated[
 ]
 Target = Annotated[float | None, typer.Option("--target", help="Stop when the metric is this good.")]
 TrialTime = Annotated[
-    str | None, typer.Option("--trial-time", metavar="TIME", help="The longest that one job may take.")
+    str | None,
+    typer.Option(
+        "--trial-time", metavar="TIME", help="The longest that one job may take.", rich_help_panel=PLACE
+    ),
 ]
 TrialMemory = Annotated[
     str | None,
-    typer.Option("--trial-memory", metavar="SIZE", help="The most memory for one job, such as 2GB."),
+    typer.Option(
+        "--trial-memory",
+        metavar="SIZE",
+        help="The most memory for one job, such as 2GB.",
+        rich_help_panel=PLACE,
+    ),
 ]
 Retries = Annotated[
-    int, typer.Option("--retries", min=0, help="How often a job runs again whose worker was lost.")
+    int,
+    typer.Option(
+        "--retries", min=0, help="How often a job runs again whose worker was lost.", rich_help_panel=PLACE
+    ),
 ]
 Trust = Annotated[
     list[str] | None,

@@ -57,13 +57,13 @@ def _front(study: Study, result: Result) -> None:
     """The Pareto front as a table: the first of its trials by the first objective."""
     goals = study.identity.goals
     volume = result.hypervolume
-    table = output.grid("trial", *(goal.metric for goal in goals), "configuration", right=("trial",))
+    names = [goal.metric for goal in goals]
+    table = output.grid("trial", *names, "configuration", right=("trial", *names))
     members = sorted(
         result.front, key=lambda record: (record.value or 0.0) * (-1) ** (goals[0].mode == "max")
     )
     for record in members[:_SHOWN]:
-        metrics = record.observations[-1].metrics
-        told = (output.number(metrics.get(goal.metric)) for goal in goals)
+        told = (output.number(record.metrics.get(name)) for name in names)
         table.add_row(str(record.number), *told, output.settings(record.config))
     more = f", the first {_SHOWN}" if len(members) > _SHOWN else ""
     table.title = f"Pareto front: {len(members)} trials{more}; hypervolume {output.number(volume)}"

@@ -94,7 +94,7 @@ def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRe
 def _brief(study: StoredStudy, record: TrialRecord) -> dict[str, Any]:
     from rung.cli.search_shown import found
 
-    keys = ("number", "config", "state", "value", "resource", "checkpoint", "attributes")
+    keys = ("number", "config", "state", "value", "metrics", "resource", "checkpoint", "attributes")
     genotype = found(study.history, record.number)
     cells = {} if genotype is None else {"genotype": genotype.to_dict()}
     return {**{key: getattr(record, key) for key in keys}, **cells}
@@ -204,7 +204,7 @@ def _extras(study: StoredStudy) -> list[tuple[str, str]]:
         volume = output.number(hypervolume(history))
         facts.append(("front", f"{len(front(history))} trials, hypervolume {volume}"))
     if identity.constraints:
-        facts.append(("kept", ", ".join(map(str, identity.constraints))))
+        facts.append(("constraint", ", ".join(map(str, identity.constraints))))
     facts += _checkpoints(study)
     if history.fixed:
         facts.append(("fixed", output.settings(history.fixed)))
@@ -255,15 +255,17 @@ def _table(study: StoredStudy, ranked: list[TrialRecord]) -> Any:
 
     identity = study.history.identity
     amount = [identity.resource.name] if identity.resource else []
-    right = ("trial", identity.metric, *amount)
+    goals = [goal.metric for goal in identity.goals]
+    right = ("trial", *goals, *amount)
     networks = architecture(identity, ranked[0].config) is not None
     what = "cells" if networks else "configuration"
-    table = output.grid("trial", identity.metric, *amount, "state", what, right=right)
+    table = output.grid("trial", *goals, *amount, "state", what, right=right)
     for record in ranked:
         reached = [str(record.resource)] if amount else []
-        value = output.number(record.value)
+        values = [output.number(record.value)]
+        values += [output.number(record.metrics.get(goal)) for goal in goals[1:]]
         state = "breaks a constraint" if study.history.violation(record.number) else str(record.state)
         genotype = architecture(identity, record.config) if networks else None
         said = output.settings(record.config) if genotype is None else cells_text(genotype)
-        table.add_row(str(record.number), value, *reached, state, said)
+        table.add_row(str(record.number), *values, *reached, state, said)
     return table

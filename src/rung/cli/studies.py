@@ -93,7 +93,7 @@ def export(
         json.dump(as_json(records, incumbent), text, indent=1, ensure_ascii=False, allow_nan=False)
         text.write("\n")
     else:
-        write_csv(text, records, incumbent)
+        write_csv(text, records, incumbent, study.history.identity.metric)
     _write(text.getvalue(), out)
 
 

@@ -8,6 +8,7 @@ import typer
 
 from rung.cli.options import (
     DEFAULT_STORAGE,
+    PLACE,
     Address,
     Executor,
     Name,
@@ -24,6 +25,8 @@ from rung.cli.options import (
 )
 from rung.cli.place import is_service
 from rung.errors import UserError
+
+WAY, SERVED = "How it searches", "A service's study"  # panels of the help
 
 ObjectiveFile = Annotated[
     str | None,
@@ -71,49 +74,84 @@ Resource = Annotated[
 ]
 Devices = Annotated[
     str | None,
-    typer.Option(metavar="N|auto", help="Workers that one job takes; auto: more as a trial climbs."),
+    typer.Option(
+        metavar="N|auto",
+        help="Workers that one job takes; auto: more as a trial climbs.",
+        rich_help_panel=PLACE,
+    ),
 ]
 Efficiency = Annotated[
     float | None,
-    typer.Option(min=0.01, max=1.0, help="With --devices auto, the least that each must be worth (0.75)."),
+    typer.Option(
+        min=0.01,
+        max=1.0,
+        help="With --devices auto, the least that each must be worth (0.75).",
+        rich_help_panel=PLACE,
+    ),
 ]
 Scaling = Annotated[
     str | None,
-    typer.Option(metavar="FILE", help="With --devices auto, how training scales: of `rung plan --json`."),
+    typer.Option(
+        metavar="FILE",
+        help="With --devices auto, how training scales: of `rung plan --json`.",
+        rich_help_panel=PLACE,
+    ),
 ]
 Budget = Annotated[str | None, typer.Option(metavar="TIME", help="Wall time: 90, 90s, 5m, 1h30m.")]
-Method = Annotated[str | None, typer.Option(help="A sampler and a scheduler together, such as bohb.")]
+Method = Annotated[
+    str | None, typer.Option(help="A sampler and a scheduler together, such as bohb.", rich_help_panel=WAY)
+]
 Sampler = Annotated[
     str | None,
-    typer.Option(help="See `rung methods`; settings as in 'tpe(multivariate=False)'.", show_default="auto"),
+    typer.Option(
+        help="See `rung methods`; settings as in 'tpe(multivariate=False)'.",
+        show_default="auto",
+        rich_help_panel=WAY,
+    ),
 ]
 Scheduler = Annotated[
     str | None,
     typer.Option(
         help="See `rung methods`.",
         show_default="asha with --trials, hyper-tune with a budget, plain without a resource",
+        rich_help_panel=WAY,
     ),
 ]
-Eta = Annotated[int, typer.Option(help="One in this many trials is promoted.")]
-Seed = Annotated[int, typer.Option(help="Of everything random.")]
-Noisy = Annotated[bool, typer.Option("--noisy", help="A configuration that was tried may come again.")]
+Eta = Annotated[int, typer.Option(help="One in this many trials is promoted.", rich_help_panel=WAY)]
+Seed = Annotated[int, typer.Option(help="Of everything random.", rich_help_panel=WAY)]
+Noisy = Annotated[
+    bool, typer.Option("--noisy", help="A configuration that was tried may come again.", rich_help_panel=WAY)
+]
 Confirm = Annotated[
-    int, typer.Option(min=0, help="Evaluate the best configurations so often again before one is declared.")
+    int,
+    typer.Option(
+        min=0,
+        help="Evaluate the best configurations so often again before one is declared.",
+        rich_help_panel=WAY,
+    ),
 ]
 Deterministic = Annotated[
     int,
     typer.Option(
-        min=0, metavar="N", help="Take results in the order of N simulated workers: the same on any number."
+        min=0,
+        metavar="N",
+        help="Take results in the order of N simulated workers: the same on any number.",
+        rich_help_panel=WAY,
     ),
 ]
 EvaluationCost = Annotated[
-    str | None, typer.Option(metavar="TIME", help="What one evaluation takes, if known beforehand.")
+    str | None,
+    typer.Option(metavar="TIME", help="What one evaluation takes, if known beforehand.", rich_help_panel=WAY),
 ]
 Fix = Annotated[
-    list[str] | None, typer.Option("--fix", metavar="NAME=VALUE", help="A value that all configurations get.")
+    list[str] | None,
+    typer.Option(
+        "--fix", metavar="NAME=VALUE", help="A value that all configurations get.", rich_help_panel=WAY
+    ),
 ]
 Transfer = Annotated[
-    list[str] | None, typer.Option("--transfer", metavar="STUDY", help="An earlier study to learn from.")
+    list[str] | None,
+    typer.Option("--transfer", metavar="STUDY", help="An earlier study to learn from.", rich_help_panel=WAY),
 ]
 Checkpoints = Annotated[
     str | None,
@@ -122,6 +160,7 @@ Checkpoints = Annotated[
         metavar="FOLDER|URL",
         help="Where checkpoints lie: a folder, or a URL such as s3://bucket/prefix.",
         show_default="the study's own folder",
+        rich_help_panel=PLACE,
     ),
 ]
 CheckpointLimit = Annotated[
@@ -130,22 +169,24 @@ CheckpointLimit = Annotated[
         "--checkpoint-limit",
         metavar="SIZE",
         help="The most that they may be together, such as 20GB, or none.",
+        rich_help_panel=PLACE,
     ),
 ]
 Detach = Annotated[
-    bool, typer.Option("--detach", help="Of a service's study: don't follow it, leave it there.")
+    bool, typer.Option("--detach", help="Don't follow it, leave it there.", rich_help_panel=SERVED)
 ]
 Weight = Annotated[
-    float, typer.Option("--weight", help="Of a service's study: its share of the workers, against others'.")
+    float, typer.Option("--weight", help="Its share of the workers, against others'.", rich_help_panel=SERVED)
 ]
 Priority = Annotated[
-    int, typer.Option("--priority", help="Of a service's study: a higher one is served first.")
+    int, typer.Option("--priority", help="A higher one is served first.", rich_help_panel=SERVED)
 ]
 MinSlots = Annotated[
-    int, typer.Option("--min-slots", min=0, help="Of a service's study: slots that it always gets.")
+    int, typer.Option("--min-slots", min=0, help="Slots that it always gets.", rich_help_panel=SERVED)
 ]
 MaxSlots = Annotated[
-    int | None, typer.Option("--max-slots", min=0, help="Of a service's study: the most slots that it gets.")
+    int | None,
+    typer.Option("--max-slots", min=0, help="The most slots that it gets.", rich_help_panel=SERVED),
 ]
 Plan = Annotated[bool, typer.Option("--plan", help="Only say what would run, and what it can cost.")]
 

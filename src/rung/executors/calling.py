@@ -221,7 +221,10 @@ def _failed(error: BaseException, job: Job, time: float, log: Callable[[str], ob
 
 
 def message_of(error: BaseException) -> str:
-    """One line: the exception's type and text; our own speak for themselves."""
+    """One line: the exception's type and text; our own speak for themselves.
+
+    What moves a terminal's cursor or colours it stands there as its escape.
+    """
     try:
         lines = str(error).strip().splitlines()
     except Exception:  # noqa: BLE001  # the user's own text, which is code too
@@ -229,7 +232,7 @@ def message_of(error: BaseException) -> str:
     text = lines[0] if lines else ""
     if not isinstance(error, RungError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return text[:_LONGEST].encode("utf-8", "backslashreplace").decode()
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:_LONGEST])
 
 
 def _traceback(error: BaseException) -> str:

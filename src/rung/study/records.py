@@ -57,6 +57,17 @@ class TrialRecord(msgspec.Struct):
         """The largest resource it was observed at."""
         return self.observations[-1].resource if self.observations else None
 
+    @property
+    def metrics(self) -> Mapping[str, Any]:
+        """All metrics that were reported there, the study's own among them; empty without an observation."""
+        return self.observations[-1].metrics if self.observations else {}
+
+
+def further(records: Iterable[TrialRecord], metric: str) -> list[str]:
+    """Names of metrics that trials reported beside `metric`, in order of their first appearance."""
+    found = dict.fromkeys(name for record in records for name in record.metrics)
+    return [name for name in found if name != metric]
+
 
 def trials(events: Iterable[Event]) -> list[TrialRecord]:
     """The record of every trial, in order of number.

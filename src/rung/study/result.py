@@ -14,7 +14,7 @@ from rung.study.checkpoint_places import resolved
 from rung.study.confirm import declared
 from rung.study.front import front, hypervolume
 from rung.study.lineage import Stage, lineage
-from rung.study.records import TrialRecord, trials
+from rung.study.records import TrialRecord, further, trials
 from rung.study.writer import Writer
 from rung.trials.events import Event, Identity
 from rung.trials.history import EXHAUSTED, History
@@ -108,15 +108,20 @@ class Result:
         return self._events()
 
     def to_frame(self) -> pd.DataFrame:
-        """One row a trial: number, state, value, resource, a column a parameter and a column an attribute."""
+        """One row a trial: number, state, value, resource, a column a parameter and a column an attribute.
+
+        Metrics beside the study's own, which is `value`, have a column each, too.
+        """
         import pandas as pd
 
+        beside = further(self.trials, self._writer.history.identity.metric)
         rows: list[dict[str, Any]] = [
             {
                 "number": record.number,
                 "state": str(record.state),
                 "value": record.value,
                 "resource": record.resource,
+                **{f"metric.{name}": record.metrics.get(name) for name in beside},
                 **{f"config.{name}": value for name, value in record.config.items()},
                 **{f"attribute.{name}": value for name, value in record.attributes.items()},
             }
@@ -125,9 +130,14 @@ class Result:
         return pd.DataFrame(rows)
 
     def __repr__(self) -> str:
-        best = self._writer.history.incumbent
-        found = f"best {best.value:g} by trial {best.trial}" if best else "no trial has a value"
-        return f"<Result of {self.study!r}: {len(self._writer.history)} trials, {found}>"
+        return f"<Result of {self.study!r}: {in_short(self._writer.history)}>"
+
+
+def in_short(history: History) -> str:
+    """How many trials there are, and the best: what is shown of a study where its name stands."""
+    best = declared(history) or history.incumbent
+    found = f"best {best.value:g} by trial {best.trial}" if best else "no trial has a value"
+    return f"{len(history)} trials, {found}"
 
 
 def nothing_found(records: Sequence[TrialRecord], identity: Identity) -> str:

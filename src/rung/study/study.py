@@ -18,7 +18,7 @@ from rung.study.devices import Scaling, allotment_events, make_allotment
 from rung.study.durations import seconds
 from rung.study.limits import make_limits
 from rung.study.opening import Opened, open_or_begin, open_stored
-from rung.study.result import Result
+from rung.study.result import Result, in_short
 from rung.study.run import run
 from rung.study.settings import Settings
 from rung.study.transfer import COST, declared_cost, earlier_events
@@ -310,4 +310,4 @@ class Study:
         self.close()
 
     def __repr__(self) -> str:
-        return f"<Study {self.name!r}: {len(self.history)} trials, best {self.history.incumbent}>"
+        return f"<Study {self.name!r}: {in_short(self.history)}>"

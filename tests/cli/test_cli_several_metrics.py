@@ -1,0 +1,59 @@
+"""Studies with several metrics, or whose best was confirmed: each place shows the same numbers."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+
+import pytest
+
+import rung as package
+
+
+def judge(config):
+    return {"error": config["x"], "weight": 2 - config["x"], "note": 7.0}
+
+
+@pytest.fixture
+def front(folder) -> package.Study:
+    """A study of two objectives, in rung.db."""
+    study = package.Study(
+        {"x": package.Float(0, 1)}, metric=["error", "weight"], trials=6, storage="rung.db", study="front"
+    )
+    with study:
+        study.run(judge)
+    return study
+
+
+def test_every_objective_is_shown_and_exported(rung, front) -> None:
+    lines = rung("show", "front").stdout.splitlines()
+    assert any(line.split()[:4] == ["trial", "error", "weight", "state"] for line in lines)
+    best = json.loads(rung("show", "front", "--json").stdout)["best"][0]
+    assert best["metrics"] == {"error": best["value"], "weight": 2 - best["value"], "note": 7.0}
+    rows = list(csv.DictReader(io.StringIO(rung("export", "front", "--format", "csv").stdout)))
+    assert "metric.error" not in rows[0]  # it is the column `value`
+    for row in rows:
+        assert float(row["metric.weight"]) == 2 - float(row["value"])
+        assert row["metric.note"] == "7.0"
+
+
+def test_a_frame_has_every_metric(front) -> None:
+    frame = front.result.to_frame()
+    assert (frame["metric.weight"] + frame["value"]).tolist() == pytest.approx([2.0] * 6)
+    assert list(frame.columns)[:6] == ["number", "state", "value", "resource", "metric.weight", "metric.note"]
+
+
+def test_a_confirmed_best_is_the_same_everywhere(rung, folder) -> None:
+    """The mean of its repeats, not the luckiest single value."""
+    study = package.Study(
+        {"x": package.Float(0, 1)}, trials=6, confirm=2, noisy=True, storage="rung.db", study="twice"
+    )
+    with study:
+        result = study.run(lambda trial: trial.seed / 2**31)
+    assert result.best.value != study.history.incumbent.value
+    (row,) = json.loads(rung("list", "--json").stdout)
+    assert row["best"] == result.best.value
+    words = f"best {result.best.value:g} by trial {result.best.number}>"
+    assert repr(study) == f"<Study 'twice': {len(result.trials)} trials, {words}"
+    assert repr(result) == f"<Result of 'twice': {len(result.trials)} trials, {words}"
