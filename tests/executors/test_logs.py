@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from rung.errors import StudyError
 from rung.executors.base import Job
 from rung.executors.local import LocalExecutor
 from rung.executors.log_size import MOST, keep_ends
@@ -115,3 +116,18 @@ def test_a_job_that_prints_without_end_does_not_fill_the_disk(
     assert log.startswith(b"--- trial 0, attempt 0")
     assert log.endswith(b"after\n")
     assert log.count(b"bytes are left out here") == 1
+
+
+def test_how_much_is_kept_is_a_setting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUNG_LOG_SIZE", "20000")
+    made = LocalExecutor(Setup(objective, "loss", 1, tmp_path))
+    run(made, 0, says="x" * 50_000)
+    made.close()
+    assert 10_000 < (tmp_path / "logs" / "trial-000000.log").stat().st_size < 20_000
+
+
+@pytest.mark.parametrize("said", ["much", "-1", "10", "1e6"])
+def test_a_size_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("RUNG_LOG_SIZE", said)
+    with pytest.raises(StudyError, match=f"RUNG_LOG_SIZE must be a number of bytes, .* not '{said}'"):
+        Setup(objective, "loss", 1, tmp_path)

@@ -90,6 +90,7 @@ def worker(  # noqa: PLR0913  # a door
 
     Jobs are functions that this machine has: of modules in the working folder, or installed. No code is sent.
     """
+    from rung.executors.log_size import log_size
     from rung.executors.ray_errors import ClusterLostError
     from rung.executors.setup import Engine as Asked
     from rung.service.http import Api, find_token
@@ -102,6 +103,7 @@ def worker(  # noqa: PLR0913  # a door
     if executor not in ("local", "ray"):
         raise UserError(f"--executor {executor!r} is unknown to a worker: say local or ray")
     asked = Asked.of(executor, address, needs)
+    log_size()  # what is wrong with it is said at once
     called = name or f"{socket.gethostname()}-{os.getpid()}"
     sys.path.insert(0, str(Path.cwd()))  # `rung` is a script of another folder
     api = Api(url, find_token(url, None, file), patience=float("inf"))

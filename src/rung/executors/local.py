@@ -72,6 +72,7 @@ class LocalExecutor:
             save_every=setup.save_every,
             arguments=tuple(sys.argv),
             checkpoints=setup.checkpoints,
+            log_size=setup.log_size,
         )
         self.workers = setup.workers
         self._setup = setup

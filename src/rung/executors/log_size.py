@@ -8,10 +8,28 @@ from __future__ import annotations
 import os
 from typing import Final
 
-MOST: Final = 10 << 20  # bytes of a trial's log, headers and tracebacks included
+from rung.errors import StudyError
+
+MOST: Final = 10 << 20  # bytes of a trial's log, headers and tracebacks included, unless told
+_SETTING: Final = "RUNG_LOG_SIZE"
+_LEAST: Final = 10_000  # bytes: a traceback and what was printed before it
 _NOTICE: Final = b" bytes are left out here: of a trial's log its first and its last part are kept\n"
 _START: Final = b"--- "
 _LINE: Final = 4096  # bytes within which the first part is cut at the end of a line
+
+
+def log_size() -> int:
+    """Bytes that a trial's log may have, as the environment says.
+
+    Raises:
+        StudyError: `RUNG_LOG_SIZE` is no number of bytes, or less than 10,000.
+    """
+    text = os.environ.get(_SETTING, "").strip()
+    if not text:
+        return MOST
+    if not text.isdecimal() or int(text) < _LEAST:
+        raise StudyError(f"{_SETTING} must be a number of bytes, at least {_LEAST}, not {text!r}")
+    return int(text)
 
 
 def keep_ends(path: str, most: int = MOST) -> None:

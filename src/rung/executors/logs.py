@@ -15,13 +15,19 @@ from rung.executors.files import log_header, log_path
 from rung.executors.log_size import MOST, keep_ends
 
 _PATIENCE = 1.0  # seconds after which a running job's log has its name
-_FAST = MOST // 10  # bytes between two looks after which the next one is soon
+_FAST = 10  # of the most; if so much was printed between two looks, the next one is soon
 
 
 class JobLog:
-    """The log of the job that this process runs; file descriptors 1 and 2 are the spool at first."""
+    """The log of the job that this process runs; file descriptors 1 and 2 are the spool at first.
 
-    def __init__(self, folder: str, spool: str) -> None:
+    Args:
+        folder: of the study, see `rung.executors.files.log_path`.
+        most: bytes that a trial's log may have.
+    """
+
+    def __init__(self, folder: str, spool: str, most: int = MOST) -> None:
+        self._most = most
         self._folder = folder
         self._spool = spool
         self._spooling = True  # 1 and 2 are the spool, under its own name
@@ -53,7 +59,7 @@ class JobLog:
                 else:
                     os.ftruncate(1, 0)
             self._path = None
-            keep_ends(self._at)
+            keep_ends(self._at, self._most)
 
     def look(self) -> bool:
         """Give the log of a job that has run for a while its name, for whoever wants to read along, and cut
@@ -64,9 +70,9 @@ class JobLog:
             if due and self._spooling and self._path is not None:
                 self._publish(self._path)
             size, before = os.path.getsize(self._at), self._size
-            keep_ends(self._at)
-            self._size = min(size, MOST)
-        return size - before > _FAST
+            keep_ends(self._at, self._most)
+            self._size = min(size, self._most)
+        return size - before > self._most // _FAST
 
     def _publish(self, path: str) -> None:
         os.rename(self._spool, path)
@@ -77,12 +83,12 @@ class JobLog:
         self._spooling, self._at = path == self._spool, path
 
 
-def adopt(spool: str, folder: str, trial: int) -> None:
+def adopt(spool: str, folder: str, trial: int, most: int = MOST) -> None:
     """What a dead worker had in its spool becomes the log of the trial that it ran."""
     path = log_path(folder, trial)
     if os.path.exists(spool) and os.path.getsize(spool) > 0 and not os.path.exists(path):
         os.rename(spool, path)
-    keep_ends(path)
+    keep_ends(path, most)
 
 
 def open_spool(path: str) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from rung.executors.base import Job
+from rung.executors.log_size import MOST
 from rung.trials.events import AnyEvent
 
 _HEAD = 4  # bytes that hold a frame's length
@@ -31,6 +32,7 @@ class Begin(Message, frozen=True):
     save_every: float
     arguments: tuple[str, ...]  # `sys.argv` of the supervisor
     checkpoints: str | None = None  # see `Setup.checkpoints`
+    log_size: int = MOST  # bytes of a trial's log
 
 
 class Run(Message, frozen=True):

@@ -189,7 +189,7 @@ class PoolExecutor:
         self._cluster.end([member.worker for member in slot.members], slot.group)
         job = slot.job
         if job is not None and not slot.ended:
-            _keep_log(str(self._setup.folder), slot.number, job.trial)
+            _keep_log(self._setup, slot.number, job.trial)
             self._events.append(JobFailed(job.trial, failure, why, job.attempt, self.now()))
 
     def _tell(self, slot: Slot, member: Member, events: list[Any]) -> None:
@@ -305,11 +305,12 @@ def _stop(slot: Slot, cluster: Cluster) -> None:
             cluster.ask(member.worker, "cancel", slot.serial)
 
 
-def _keep_log(folder: str, slot: int, trial: int) -> None:
+def _keep_log(setup: Setup, slot: int, trial: int) -> None:
     """What a slot that is gone had printed goes to its trial's log."""
+    folder = str(setup.folder)
     spool = os.path.join(folder, "logs", f"worker-{slot}.log")
     if os.path.isdir(os.path.dirname(spool)):
-        adopt(spool, folder, trial)
+        adopt(spool, folder, trial, setup.log_size)
 
 
 def _tidy(logs: str, count: int) -> None:

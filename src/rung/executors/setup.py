@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rung.errors import StudyError
+from rung.executors.log_size import log_size
 from rung.executors.needs import Needs
 
 
@@ -53,6 +54,7 @@ class Setup:
             fsspec knows, such as "s3://bucket/prefix/key".
         needs, address, elastic: for a cluster: see `Engine`; `elastic`: as many jobs at once as it holds,
             however many `workers` says.
+        log_size: bytes that a trial's log may have, see `rung.executors.log_size`.
         paths: further entries of `sys.path` in worker processes, before the caller's own.
     """
 
@@ -69,6 +71,7 @@ class Setup:
     address: str | None = None
     elastic: bool = False
     checkpoints: str | None = None
+    log_size: int = field(default_factory=log_size)
 
     def __post_init__(self) -> None:
         if self.workers < 1:

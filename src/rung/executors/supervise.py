@@ -162,7 +162,7 @@ class Worker:
         kill_group(self.process)
         code = reap(self.process)
         if self.job is not None and self.sent:
-            adopt(self._begin.spool, self._begin.folder, self.job.trial)
+            adopt(self._begin.spool, self._begin.folder, self.job.trial, self._begin.log_size)
         self._hang_up()
         self.process, self.starting = None, False
         return self._verdict or (Failure.LOST, f"the worker {describe(code)}")

@@ -118,7 +118,7 @@ def main(pipe: int, code: int, parent: int) -> None:
     if not isinstance(begin, Begin):
         return
     sys.argv = list(begin.arguments)
-    log = JobLog(begin.folder, begin.spool)
+    log = JobLog(begin.folder, begin.spool, begin.log_size)
     beat = threading.Thread(target=_beat, args=(line, log, pipe, parent), name="rung-heartbeat", daemon=True)
     beat.start()
     loaded = _load(code, begin)
