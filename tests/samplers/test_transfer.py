@@ -10,6 +10,7 @@ import rung
 from rung.errors import StudyError
 from rung.samplers.transfer import FIRST, TOPIC, earlier_of, share
 from rung.samplers.transfer import _own as own_of
+from rung.storage import open_storage
 from rung.study.audit import audit
 
 SPACE = {"lr": rung.Float(1e-5, 1.0, log=True), "m": rung.Float(0, 1), "k": rung.Categorical(["a", "b", "c"])}
@@ -120,6 +121,14 @@ def test_a_base_with_a_state_of_its_own():
 def test_what_cannot_be_transferred(what):
     with pytest.raises(StudyError):
         rung.tune(bowl(-2.0), SPACE, trials=3, transfer=[what])
+
+
+def test_what_is_refused_leaves_no_study(tmp_path):
+    store = tmp_path / "rung.db"
+    rung.tune(bowl(-2.0), SPACE, sampler="random", trials=3, storage=store, study="old")
+    with pytest.raises(StudyError, match=r"no study 'nope'.*it has 'old'$"):
+        rung.tune(bowl(-2.0), SPACE, trials=3, storage=store, study="new", transfer=["old", "nope"])
+    assert [row.name for row in open_storage(str(store)).list()] == ["old"]
 
 
 def test_a_study_without_results_is_refused():

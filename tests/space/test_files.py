@@ -61,7 +61,7 @@ parameters:
         ("s.yaml", ONE + "  a: {type: constant, value: 2}\n", "line 3: .*stands twice"),
         ("s.yml", "parameters: [\n  a: {\n", "s.yml, line 3: this is not valid YAML"),
         ("s.yaml", "parameters: !!python/object:os.system x\n", "line 1: this is not valid YAML"),
-        ("s.yaml", "", "s.yaml: a mapping was expected, not None"),
+        ("s.yaml", "", "s.yaml: a mapping was expected, not nothing"),
         ("s.yaml", "a\n", "line 1: a mapping was expected, not 'a'"),
         (
             "s.yaml",

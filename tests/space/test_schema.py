@@ -181,3 +181,5 @@ def test_the_place_of_a_bad_rule_is_said(rules, message: str) -> None:
 def test_parameters_that_stand_bare_are_shown_their_place():
     with pytest.raises(SpaceError, match=r'must stand below "parameters", as in {"parameters": {"lr": ...}}'):
         from_json({"lr": {"type": "float", "low": 0.0, "high": 1.0}})
+    with pytest.raises(SpaceError, match=r'as in {"parameters": {"lr": ...}}'):
+        from_json({"lr": [0.0, 1.0]})

@@ -336,3 +336,10 @@ def test_another_space_is_told_by_its_parameters(space, said, tmp_path):
     rung.Study({"x": rung.Float(0, 2), "y": rung.Float(0, 1)}, **place).close()
     with pytest.raises(StudyError, match=said):
         rung.Study(space, **place)
+
+
+@pytest.mark.parametrize("name", ["", " ", 3])
+def test_a_name_that_is_none_is_refused(name):
+    """An empty one is a shell's variable that was never set."""
+    with pytest.raises(StudyError, match="study must be a name"):
+        rung.tune(loss, SPACE, trials=1, study=name)

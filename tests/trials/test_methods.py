@@ -87,7 +87,7 @@ def test_an_object_of_no_table_goes_by_its_own_path():
     [
         ("wlak", r"unknown walker 'wlak': did you mean 'walk'\? known are walk"),
         ("zzz", "unknown walker 'zzz': known are walk"),
-        (Spec("walk", {"stp": 1}), "unknown setting of the walker 'walk' 'stp': did you mean 'step'"),
+        (Spec("walk", {"stp": 1}), "the walker 'walk': unknown setting 'stp': did you mean 'step'"),
         (Spec("walk", {"derived": 1}), "unknown setting"),
         (Spec("walk", {"step": "far"}), "the walker 'walk' cannot be made: .*step"),
         (Spec("walk", {"step": -1.0}), "cannot be made: step must be above 0"),

@@ -133,10 +133,11 @@ def from_json(form: Any) -> Space:
     Raises:
         SpaceError: it is not valid; the message begins with the place, such as "parameters.lr.low".
     """
-    if isinstance(form, Mapping) and "parameters" not in form and _bare(form):
+    known = ("parameters", "version", "conditions", "forbidden", "$schema")
+    if isinstance(form, Mapping) and form and not any(key in known for key in form):  # parameters themselves
         shown = f'{{"parameters": {{"{next(iter(form))}": ...}}}}'
         raise FormError(f'the parameters must stand below "parameters", as in {shown}', ())
-    _mapping(form, (), ("parameters",), ("version", "conditions", "forbidden", "$schema"))
+    _mapping(form, (), known[:1], known[1:])
     version = form.get("version", VERSION)
     if version != VERSION or isinstance(version, bool):
         raise FormError(
@@ -145,17 +146,12 @@ def from_json(form: Any) -> Space:
     return _read_space(form, ())
 
 
-def _bare(form: Mapping[str, Any]) -> bool:
-    """Whether these are parameters themselves, by name."""
-    return bool(form) and all(isinstance(each, Mapping) and "type" in each for each in form.values())
-
-
 def _mapping(
     form: Any, path: Path, required: tuple[str, ...], optional: tuple[str, ...]
 ) -> Mapping[str, Any]:
     """`form` if it is a mapping with all of `required` and nothing else but `optional`."""
     if not isinstance(form, Mapping):
-        raise FormError(f"a mapping was expected, not {form!r}", path)
+        raise FormError(f"a mapping was expected, not {'nothing' if form is None else repr(form)}", path)
     for key in form:
         if key not in (*required, *optional):
             close = difflib.get_close_matches(str(key), (*required, *optional), 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rung import __version__
@@ -13,6 +14,7 @@ from rung.schedulers import make_scheduler
 from rung.storage import open_storage
 from rung.storage.base import Storage, Summary
 from rung.study.settings import Settings, make_identity
+from rung.study.transfer import earlier_events
 from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.codec import damaged
@@ -27,14 +29,16 @@ class Opened(NamedTuple):
     new: bool
 
 
-def open_or_begin(space: Any, settings: Settings, storage: Place, study: str | None) -> Opened:
-    """The study of this name with these settings, or a new one.
+def open_or_begin(
+    space: Any, settings: Settings, storage: Place, study: str | None, transfer: Sequence[Any] = ()
+) -> Opened:
+    """The study of this name with these settings, or a new one, which knows what those of `transfer` found.
 
     Raises:
         SpaceError, StudyError, StorageError: what was given cannot be used, or is not what the study has.
     """
-    if study is not None and not isinstance(study, str):
-        raise StudyError(f"study must be a name, not {study!r}")
+    if study is not None and (not isinstance(study, str) or not study.strip()):
+        raise StudyError(f"study must be a name, not {study!r}: leave it out, and one is made up")
     store = open_storage(storage) if isinstance(storage, str | os.PathLike) else storage
     if not hasattr(store, "create"):
         raise StudyError(f"storage must be 'memory', a path or a URL, not {storage!r}")
@@ -46,10 +50,11 @@ def open_or_begin(space: Any, settings: Settings, storage: Place, study: str | N
     else:
         identity = make_identity(space, settings)
         created = ev.StudyCreated(identity, __version__, time.time())
+        earlier = earlier_events(transfer, store, created.time)  # refused before anything is written
         summary = Summary(
             door=identity.door, metric=identity.metric, created=created.time, updated=created.time
         )
-        log, state = store.create(name, [created], summary), "idle"
+        log, state = store.create(name, [created, *earlier], summary), "idle"
     sampler, scheduler = _methods(settings, identity)
     return Opened(store, Writer(name, log, sampler, scheduler, identity, state), row is None)
 

@@ -21,7 +21,7 @@ from rung.study.opening import Opened, open_or_begin, open_stored
 from rung.study.result import Result, in_short
 from rung.study.run import run
 from rung.study.settings import Settings
-from rung.study.transfer import COST, declared_cost, earlier_events
+from rung.study.transfer import COST, declared_cost
 from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Identity, JobStarted, Limits
@@ -100,12 +100,10 @@ class Study:
         cost = None if evaluation_cost is None else seconds(evaluation_cost)
         named["task"] = {**(task or {}), "transfer": bool(transfer)}
         settings = Settings(**{name: named[name] for name in Settings.__dataclass_fields__})
-        opened = open_or_begin(space, settings, storage, study)
+        opened = open_or_begin(space, settings, storage, study, transfer)
         self._attach(opened)
         if opened.new or limits != Limits():  # none named: those that the study has stay
             self.set_limits(limits)
-        if opened.new and transfer:
-            self.writer.commit(earlier_events(transfer, opened.storage, time.time()))
         if cost is not None and declared_cost(self.history) != cost:
             self.record(COST, {"seconds": cost})
 

@@ -154,8 +154,7 @@ def _build(cls: type, spec: Spec, family: Family) -> Any:
     names = [field.name for field in dataclasses.fields(cls) if field.init]
     for key in spec.settings:
         if key not in names:
-            what = f"setting of the {family.kind} {spec.name!r}"
-            raise StudyError(_unknown(what, key, names))
+            raise StudyError(f"the {family.kind} {spec.name!r}: {_unknown('setting', key, names)}")
     try:
         return msgspec.convert(dict(spec.settings), cls)
     except msgspec.ValidationError as error:
