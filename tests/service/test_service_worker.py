@@ -81,8 +81,15 @@ def test_a_study_whose_objective_it_does_not_have_is_refused_and_its_job_given_b
             assert not [event for event in log_of(client, name) if isinstance(event, ev.JobFailed)]
             assert client.study(name).running == 0
             client.delete(name)
-        begin(client, "absent", "plain", resource=None, trials=2)  # another study of that name
-        until(lambda: client.study("absent").state == "done")
+
+
+def test_another_study_of_the_name_of_one_that_was_refused_is_run(client, service, tmp_path):
+    client.create(SPACE, name="again", objective="no_such_module:train", trials=50, sampler="random")
+    with working(service, tmp_path, slots=1):
+        until(lambda: "no_such_module" in (client.study("again").lacks or ""))
+        client.delete("again")
+        begin(client, "again", "plain", resource=None, trials=2)
+        until(lambda: client.study("again").state == "done")
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), StudyError("no node is there")])

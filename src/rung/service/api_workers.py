@@ -63,6 +63,7 @@ async def poll(number: str, body: Poll, who: Lender, here: Here) -> dict[str, An
         polled: Polled = await run_in_threadpool(
             here.workers.poll, number, running, body.free, refuse, who.user
         )
+        refuse = {}  # another study may get such a name meanwhile
         left = until - time.monotonic()
         if polled.jobs or polled.stop or left <= 0 or here.signals.ending:
             return polled._asdict()
