@@ -97,6 +97,8 @@ def test_importing_the_language_imports_no_numpy() -> None:
         (lambda: Ordinal([1, 2], default=3), "Ordinal: the default is 3"),
         (lambda: Constant([1j]), r"Constant's value is \[1j\], in which something is no JSON"),
         (lambda: Choice({}), "Choice needs at least one branch"),
+        (lambda: Categorical(["\ud800"]), "has half of a surrogate pair and is no text"),
+        (lambda: Space({"\ud800": Float(0, 1)}), r"the parameter '\\ud800' has half of a surrogate pair"),
         (lambda: Choice({1: {}}), "the name of a branch must be text, not 1"),
         (lambda: Choice({"a": 3}), "a space is a Space or a mapping"),
         (lambda: Choice(3), "a mapping from names was expected, not 3"),

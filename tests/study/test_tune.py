@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import rung
-from rung.errors import StudyError, UserError
+from rung.errors import SpaceError, StudyError, UserError
 from rung.executors.simulated import SimulatedExecutor
+from rung.space import Forbidden, Is, Space
 from rung.storage import open_storage
 
 SPACE = {
@@ -343,3 +344,11 @@ def test_a_name_that_is_none_is_refused(name):
     """An empty one is a shell's variable that was never set."""
     with pytest.raises(StudyError, match="study must be a name"):
         rung.tune(loss, SPACE, trials=1, study=name)
+
+
+@pytest.mark.parametrize("sampler", [None, "random", "grid"])
+def test_a_space_without_any_configuration_is_refused(tmp_path, sampler):
+    space = Space({"a": rung.Categorical([1, 2])}, forbidden=[Forbidden(Is("a", one_of=[1, 2]))])
+    with pytest.raises(SpaceError, match="leave no configuration at all"):
+        rung.tune(loss, space, trials=3, sampler=sampler, storage=tmp_path / "rung.db")
+    assert open_storage(str(tmp_path / "rung.db")).list() == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from rung.errors import SpaceError
@@ -65,10 +65,17 @@ def plain(value: object) -> Value:
         if isinstance(value, kind):
             if isinstance(value, float) and not math.isfinite(value):
                 raise MisfitError(f"is {value!r}, which is not a finite number")
+            if isinstance(value, str) and not storable(value):
+                raise MisfitError(f"is {value!r}, which has half of a surrogate pair and is no text")
             return value if type(value) is kind else kind(value)
     if value is not None:
         raise MisfitError(f"is {value!r}, which is not a str, int, float, bool, None, list or mapping")
     return None
+
+
+def storable(text: str) -> bool:
+    """Whether UTF-8 can write it, as the log must."""
+    return text.isascii() or not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def flat(value: object) -> Value:
@@ -105,6 +112,19 @@ def values_of(values: Iterable[object], said: str) -> tuple[Value, ...]:
             raise SpaceError(f"{said} has the value {value!r} twice")
         seen.add((type(value), value))
     return found
+
+
+def check_names(names: Sequence[object], said: str, what: str) -> None:
+    """Non-empty texts, each once, of parameters or branches."""
+    if not names:
+        raise SpaceError(f"{said} needs at least one {what}")
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise SpaceError(f"{said}: the name of a {what} must be text, not {name!r}")
+        if not storable(name):
+            raise SpaceError(f"{said}: the {what} {name!r} has half of a surrogate pair, which is no text")
+        if names.count(name) > 1:
+            raise SpaceError(f"{said} has the {what} {name!r} twice")
 
 
 def weights_of(prior: Iterable[float] | None, count: int, said: str) -> tuple[float, ...] | None:

@@ -17,7 +17,17 @@ from typing import Any, ClassVar
 from rung.errors import SpaceError
 from rung.space.checks import NO_DEFAULT as NO_DEFAULT
 from rung.space.checks import Beta as Beta
-from rung.space.checks import Missing, default_of, flat, lists_of, member, plain, values_of, weights_of
+from rung.space.checks import (
+    Missing,
+    check_names,
+    default_of,
+    flat,
+    lists_of,
+    member,
+    plain,
+    values_of,
+    weights_of,
+)
 from rung.space.checks import Normal as Normal
 from rung.space.layout import MisfitError, lay_out
 from rung.space.rules import Condition, Forbidden, kinds
@@ -295,7 +305,7 @@ class Choice:
         default: str | None = None,
     ) -> None:
         object.__setattr__(self, "branches", tuple((name, as_space(sub)) for name, sub in _items(branches)))
-        _check_names([name for name, _ in self.branches], "Choice", "branch")
+        check_names([name for name, _ in self.branches], "Choice", "branch")
         object.__setattr__(self, "prior", weights_of(prior, len(self.branches), "Choice"))
         object.__setattr__(self, "default", default)
         if default is not None and default not in self.values:
@@ -342,7 +352,7 @@ class Space:
         object.__setattr__(self, "conditions", _rules(conditions, Condition))
         object.__setattr__(self, "forbidden", _rules(forbidden, Forbidden))
         if self.parameters:
-            _check_names([name for name, _ in self.parameters], "Space", "parameter")
+            check_names([name for name, _ in self.parameters], "Space", "parameter")
         for name, domain in self.parameters:
             if not isinstance(domain, Domain):
                 raise SpaceError(
@@ -375,16 +385,6 @@ def _items(pairs: Any) -> list[tuple[str, Any]]:
         return [(name, value) for name, value in (pairs.items() if isinstance(pairs, Mapping) else pairs)]
     except (TypeError, ValueError):
         raise SpaceError(f"a mapping from names was expected, not {pairs!r}") from None
-
-
-def _check_names(names: list[Any], said: str, what: str) -> None:
-    if not names:
-        raise SpaceError(f"{said} needs at least one {what}")
-    for name in names:
-        if not isinstance(name, str) or not name:
-            raise SpaceError(f"{said}: the name of a {what} must be text, not {name!r}")
-        if names.count(name) > 1:
-            raise SpaceError(f"{said} has the {what} {name!r} twice")
 
 
 def _rules(rules: Any, kind: type) -> tuple[Any, ...]:

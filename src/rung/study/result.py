@@ -137,7 +137,8 @@ def in_short(history: History) -> str:
     """How many trials there are, and the best: what is shown of a study where its name stands."""
     best = declared(history) or history.incumbent
     found = f"best {best.value:g} by trial {best.trial}" if best else "no trial has a value"
-    return f"{len(history)} trials, {found}"
+    number = len(history)
+    return f"{number} trial{'' if number == 1 else 's'}, {found}"
 
 
 def nothing_found(records: Sequence[TrialRecord], identity: Identity) -> str:

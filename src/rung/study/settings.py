@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from rung.errors import StudyError
+from rung.errors import SpaceError, StudyError
 from rung.samplers import make_sampler
 from rung.samplers import spec_of as sampler_spec
 from rung.schedulers import make_scheduler
 from rung.schedulers import spec_of as scheduler_spec
-from rung.space import compile_space, to_json
+from rung.space import Space, compile_space, to_json
 from rung.study.defaults import scheduler_for
 from rung.study.identity import check_settings, make_resource, own_number
+from rung.study.propose import configurations
 from rung.trials.events import Constraint, Goal, Identity, Spec
 
 SIMULATED: Final = 8  # workers that `deterministic=True` stands for
@@ -43,6 +44,14 @@ class Settings:
     task: Mapping[str, Any] = field(default_factory=dict)
 
 
+def _searchable(space: Any) -> Space:
+    """The space, if it has any configuration at all."""
+    compiled = compile_space(ours(space))
+    if compiled.columns.forbidden and configurations(compiled) == 0:
+        raise SpaceError("the forbidden combinations leave no configuration at all: forbid less of the space")
+    return compiled.space
+
+
 def make_identity(space: Any, given: Settings, stored: Identity | None = None) -> Identity:
     """The identity that these settings name.
 
@@ -66,7 +75,7 @@ def make_identity(space: Any, given: Settings, stored: Identity | None = None) -
     if given.task.get("transfer"):
         sampler = _transferring(sampler)
     return Identity(
-        space=to_json(compile_space(ours(space)).space),
+        space=to_json(_searchable(space)),
         metric=first.metric,
         mode=first.mode,
         resource=resource,
