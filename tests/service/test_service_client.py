@@ -187,6 +187,29 @@ def test_a_lost_lease_is_told_so_and_the_result_not_counted(client, service):
     assert client.study("late").best == 1.0
 
 
+def test_what_a_job_of_a_deleted_study_says_is_not_taken_for_the_next_one_of_its_name(client, tmp_path):
+    given = {"name": "twice", "resource": "epoch:1:9", "trials": 9, "sampler": "random"}
+    client.create(SPACE, **given)
+    old = client.ask("twice").job
+    client.delete("twice")
+    client.create(SPACE, **given)
+    new = client.ask("twice").job
+    assert (new.trial, new.attempt) == (old.trial, old.attempt)
+    (tmp_path / "weights").touch()
+    for said in (
+        lambda: client.report(old, 1, {"loss": 0.1}),
+        lambda: client.set_attribute(old, "size", 3),
+        lambda: client.renew(old),
+        lambda: client.upload(old, 1, tmp_path),
+        lambda: client.tell(old, {"loss": 0.1}),
+    ):
+        with pytest.raises(LeaseError, match="of another study 'twice', which is no more"):
+            said()
+    assert client.report(new, 1, {"loss": 0.2}).go_on
+    assert not client.tell(new)
+    assert client.study("twice").best == 0.2
+
+
 def test_what_is_refused_is_a_sentence(client, service):
     with pytest.raises(StudyError, match="trials"):
         client.create(SPACE, trials=0)

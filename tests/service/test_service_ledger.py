@@ -15,7 +15,7 @@ from rung.service.hub import Hub
 from rung.service.ledger import EVERY, Books, MemoryLedger, SqlLedger
 from rung.service.models import NewStudy
 from rung.service.shared import MemoryRegister
-from rung.service.workers import Workers
+from rung.service.workers import Held, Workers
 from rung.storage import open_storage
 from support.clock import Clock
 
@@ -56,7 +56,7 @@ class House:
                     del self.running[place]
                     told = Told("finished", {"loss": 0.5})
                     self.hub.tell(job["study"], job["trial"], job["attempt"], told)
-            held = [(job["study"], job["trial"], job["attempt"]) for job, _ in self.running.values()]
+            held = [Held(job["study"], job["trial"], job["attempt"]) for job, _ in self.running.values()]
             for job in self.workers.poll(worker, held, slots - len(held), {}).jobs:
                 self.running[job["study"], job["trial"]] = job, self.clock.now + JOB
             for name, _ in self.running:

@@ -59,7 +59,7 @@ def test_a_study_that_pauses_stops_jobs_which_go_on_where_they_were(client, serv
 
 
 def test_a_job_that_does_not_stop_is_killed(client, service, tmp_path):
-    begin(client, "stubborn", "stubborn", trials=1)
+    begin(client, "stubborn", "stubborn", resource="epoch:9:9", scheduler="plain", trials=1)
     with working(service, tmp_path, grace=0.5):
         until(lambda: any(isinstance(event, ev.Reported) for event in log_of(client, "stubborn")))
         client.stop("stubborn")
@@ -90,6 +90,7 @@ def test_another_study_of_the_name_of_one_that_was_refused_is_run(client, servic
         client.delete("again")
         begin(client, "again", "plain", resource=None, trials=2)
         until(lambda: client.study("again").state == "done")
+    assert not [event for event in log_of(client, "again") if isinstance(event, ev.JobFailed)]
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), StudyError("no node is there")])

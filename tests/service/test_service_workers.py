@@ -7,7 +7,7 @@ from rung.service.hub import Hub
 from rung.service.models import NewStudy, StudyChange
 from rung.service.shared import MemoryRegister
 from rung.service.wishes import once, wished
-from rung.service.workers import Workers
+from rung.service.workers import Held, Workers
 from rung.storage import open_storage
 from rung.study.audit import audit
 from rung.trials import events as ev
@@ -49,7 +49,7 @@ def house(tmp_path):
 
 
 def of(job):
-    return (job["study"], job["trial"], job["attempt"])
+    return Held(job["study"], job["trial"], job["attempt"], job["key"])
 
 
 def test_two_studies_share_a_worker(house):
@@ -287,3 +287,16 @@ def test_a_trial_that_climbs_takes_no_slot_that_another_study_gets(house):
         house.finish(job, job["config"]["x"])
     jobs = house.workers.poll(worker, [], 4, {}).jobs
     assert sorted((job["study"], job["devices"]) for job in jobs) == [("auto", 1), *[("b", 1)] * 3]
+
+
+def test_a_job_of_a_deleted_study_is_none_of_the_next_one_of_its_name(house):
+    house.study("a")
+    worker = house.workers.join("w", 2, {}, "ann")
+    before = house.workers.poll(worker, [], 2, {}).jobs
+    house.hub.delete("a")
+    house.study("a")
+    polled = house.workers.poll(worker, [of(job) for job in before], 0, {})
+    assert [stop["why"] for stop in polled.stop] == ["lost", "lost"]
+    after = house.workers.poll(worker, [of(job) for job in before], 2, {}).jobs
+    assert [job["trial"] for job in after] == [0, 1]
+    assert {job["key"] for job in after}.isdisjoint(job["key"] for job in before)

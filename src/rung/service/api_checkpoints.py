@@ -18,7 +18,7 @@ from rung.errors import MissingError
 from rung.executors.checkpoint_files import Saved
 from rung.executors.files import save_checkpoint, trial_name
 from rung.service.access import Principal, Role, Scope, needs
-from rung.service.context import Context, context_of, may_work, now_named
+from rung.service.context import Context, context_of, may_work, now_named, same_study
 from rung.service.problems import Problem
 
 router = APIRouter(prefix="/studies/{name}/checkpoints", tags=["checkpoints"])
@@ -39,7 +39,12 @@ def listed(name: str, who: Reader, here: Here) -> dict[str, Any]:
     return {"items": found, "next": None}
 
 
-@router.put("/{trial}/{file}", status_code=201, summary="Save one: a tar; `file` is its resource.")
+@router.put(
+    "/{trial}/{file}",
+    status_code=201,
+    dependencies=[Depends(same_study)],
+    summary="Save one: a tar; `file` is its resource.",
+)
 async def put(  # a door
     name: str, trial: int, file: str, request: Request, who: Worker, here: Here, digest: Digest = None
 ) -> dict[str, Any]:

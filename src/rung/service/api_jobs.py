@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Path
 from starlette.concurrency import run_in_threadpool
 
 from rung.executors.checkpoint_files import Saved
 from rung.service.access import Principal, Role, Scope, needs
-from rung.service.context import Context, context_of, may_work, may_work_for
+from rung.service.context import Context, context_of, may_work, may_work_for, same_study
 from rung.service.hosting import Answer, HostedStudy, Told
 from rung.service.models import Ask, Attributes, Renew, Report, Tell, numbers
 from rung.service.views import job_view
@@ -20,6 +20,8 @@ Member = Annotated[Principal, Depends(needs(Role.MEMBER, Scope.JOBS))]
 Here = Annotated[Context, Depends(context_of)]
 Number = Annotated[int, Path(ge=0, lt=2**53)]
 Key = Annotated[str, Header(alias="Idempotency-Key", max_length=200)]
+
+SAME: Final = [Depends(same_study)]
 
 RETRY_AFTER = 1.0  # seconds after which a worker that was given nothing may ask again
 
@@ -48,9 +50,8 @@ async def ask(name: str, body: Ask, who: Member, here: Here, key: Key = "") -> d
 
     def answer() -> dict[str, Any]:
         job = study.ask(body.worker, key, hub.now())
-        plain_study = study.writer.identity.resource is None
         return {
-            "job": None if job is None else job_view(study.name, job, plain_study),
+            "job": None if job is None else job_view(study, job),
             "done": job is None and study.closed,
             "retry_after": RETRY_AFTER if job is None else None,
             "lease_seconds": hub.lease,
@@ -59,7 +60,7 @@ async def ask(name: str, body: Ask, who: Member, here: Here, key: Key = "") -> d
     return await here.desks.do(study, answer)
 
 
-@router.post("/jobs/{trial}/{attempt}/report", summary="A value on the way.")
+@router.post("/jobs/{trial}/{attempt}/report", dependencies=SAME, summary="A value on the way.")
 async def report(
     name: str, trial: Number, attempt: Number, body: Report, who: Member, here: Here
 ) -> dict[str, Any]:
@@ -74,7 +75,9 @@ async def report(
     return (await here.desks.do(study, answer))._asdict()
 
 
-@router.post("/jobs/{trial}/{attempt}/attributes", summary="Keep something of its trial beside the metrics.")
+@router.post(
+    "/jobs/{trial}/{attempt}/attributes", dependencies=SAME, summary="Keep something beside the metrics."
+)
 async def attributes(
     name: str, trial: Number, attempt: Number, body: Attributes, who: Member, here: Here
 ) -> dict[str, Any]:
@@ -86,7 +89,7 @@ async def attributes(
     return (await here.desks.do(study, answer))._asdict()
 
 
-@router.post("/jobs/{trial}/{attempt}/renew", summary="A sign of life.")
+@router.post("/jobs/{trial}/{attempt}/renew", dependencies=SAME, summary="A sign of life.")
 async def renew(
     name: str, trial: Number, attempt: Number, body: Renew, who: Member, here: Here
 ) -> dict[str, Any]:
@@ -98,7 +101,11 @@ async def renew(
     return (await here.desks.do(study, answer))._asdict()
 
 
-@router.post("/jobs/{trial}/{attempt}/tell", summary="How a job ended. Telling it again does no harm.")
+@router.post(
+    "/jobs/{trial}/{attempt}/tell",
+    dependencies=SAME,
+    summary="How a job ended. Telling it again does no harm.",
+)
 async def tell(
     name: str, trial: Number, attempt: Number, body: Tell, who: Member, here: Here
 ) -> dict[str, Any]:

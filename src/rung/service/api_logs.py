@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from rung.errors import MissingError
 from rung.service import job_logs
 from rung.service.access import Principal, Role, Scope, needs
-from rung.service.context import Context, context_of, may_work, now_named
+from rung.service.context import Context, context_of, may_work, now_named, same_study
 from rung.service.job_logs import JobLogs
 from rung.service.problems import Problem
 
@@ -32,7 +32,12 @@ async def _kept(request: Request) -> JobLogs:
 Logs = Annotated[JobLogs, Depends(_kept)]
 
 
-@router.put("/jobs/{trial}/{attempt}/log", status_code=204, summary="What a job printed so far: text.")
+@router.put(
+    "/jobs/{trial}/{attempt}/log",
+    status_code=204,
+    dependencies=[Depends(same_study)],
+    summary="What a job printed so far: text.",
+)
 async def put(  # a door
     name: str, trial: Number, attempt: Number, request: Request, who: Worker, here: Here, logs: Logs
 ) -> None:

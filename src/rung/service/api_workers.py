@@ -12,7 +12,7 @@ from rung.service.access import Principal, Role, Scope, needs
 from rung.service.context import Context, context_of
 from rung.service.models import NewWorker, Poll
 from rung.service.problems import Problem
-from rung.service.workers import Polled
+from rung.service.workers import Held, Polled
 
 router = APIRouter(prefix="/workers", tags=["workers"])
 
@@ -54,7 +54,7 @@ def leave(number: str, who: Lender, here: Here) -> None:
 @router.post("/{number}/poll", summary="A sign of life, and the question for jobs; waits for one.")
 async def poll(number: str, body: Poll, who: Lender, here: Here) -> dict[str, Any]:
     _lends(who)
-    running = [(job.study, job.trial, job.attempt) for job in body.running]
+    running = [Held(job.study, job.trial, job.attempt, job.key) for job in body.running]
     until = time.monotonic() + body.wait
     turn = here.workers.next_turn(number)
     refuse = body.refuse if isinstance(body.refuse, dict) else dict.fromkeys(body.refuse, "")

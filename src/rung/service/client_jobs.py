@@ -11,7 +11,7 @@ import msgspec
 
 from rung.executors.attributes import attribute
 from rung.service import tars
-from rung.service.http import Api, Call, part
+from rung.service.http import Api, Call, of_job, part
 from rung.service.outside import Outside
 from rung.service.wire import Asked, Job, Word, sent
 
@@ -41,7 +41,7 @@ class Jobs:
             LeaseError: the job was given to somebody else by now; what was told is recorded, not counted.
         """
         body = {"resource": resource, "metrics": sent(metrics), "checkpoint": checkpoint}
-        return msgspec.convert(self._api.json(Call("POST", f"{job.path}/report", body)), Word)
+        return msgspec.convert(self._api.json(of_job(job, "report", body)), Word)
 
     def set_attribute(self, job: Job, name: str, value: Any) -> Word:
         """Keep something of the job's trial beside its metrics, as plain data; whether the job is to go on.
@@ -51,11 +51,11 @@ class Jobs:
             StudyError: the value is not plain data, or too long.
         """
         body = {"attributes": attribute(job.trial, name, value, 0.0).data}
-        return msgspec.convert(self._api.json(Call("POST", f"{job.path}/attributes", body)), Word)
+        return msgspec.convert(self._api.json(of_job(job, "attributes", body)), Word)
 
     def renew(self, job: Job) -> Word:
         """A sign of life; due at least every `Asked.lease_seconds`, where nothing is reported."""
-        return msgspec.convert(self._api.json(Call("POST", f"{job.path}/renew", {})), Word)
+        return msgspec.convert(self._api.json(of_job(job, "renew", {})), Word)
 
     def tell(
         self,
@@ -81,7 +81,7 @@ class Jobs:
             "message": message,
             "checkpoint": checkpoint,
         }
-        return bool(self._api.json(Call("POST", f"{job.path}/tell", body))["already"])
+        return bool(self._api.json(of_job(job, "tell", body))["already"])
 
     def run(self, name: str, function: Callable[..., Any], slots: int = 1, *, worker: str = "") -> int:
         """Run the study's jobs with a function of this process until there are no more; how many it ran.
@@ -125,7 +125,7 @@ class Jobs:
 
     def upload(self, job: Job, resource: int, folder: str | os.PathLike[str]) -> str:
         """Send a folder as the job's checkpoint at `resource`; returns what to give to `report`."""
-        return tars.upload(self._api, job.study, job.trial, resource, Path(folder))
+        return tars.upload(self._api, job, resource, Path(folder))
 
     def _metric(self, name: str) -> str:
         return str(self._api.json(Call("GET", of(name)))["metric"])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import Request
+from fastapi import Depends, Header, Request
 
-from rung.errors import ConflictError
+from rung.errors import ConflictError, LeaseError
 from rung.service.access import Principal, Role
 from rung.service.problems import Problem
 
@@ -54,6 +54,21 @@ async def context_of(request: Request) -> Context:
     """The context of the application that serves this request; a coroutine, so that it takes no thread."""
     context: Context = request.app.state.context
     return context
+
+
+async def same_study(
+    name: str,
+    here: Annotated[Context, Depends(context_of)],
+    key: Annotated[str, Header(alias="Rung-Study", max_length=100)] = "",
+) -> None:
+    """Refuse what is said of a job of another study, which had this name and was deleted.
+
+    Raises:
+        LeaseError: the study that has the name now has another key than the job's.
+    """
+    study = here.hub.named(name) if key else None
+    if study is not None and study.key != key:
+        raise LeaseError(f"this job is of another study {name!r}, which is no more")
 
 
 def own(context: Context, name: str, principal: Principal) -> StudyRow:

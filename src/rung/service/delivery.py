@@ -22,7 +22,7 @@ from rung.executors.attributes import TOPIC as ATTRIBUTES
 from rung.executors.files import log_path
 from rung.executors.remote import is_url
 from rung.service import job_logs
-from rung.service.http import Api, AwayError, Call
+from rung.service.http import Api, AwayError, Call, of_job
 from rung.service.tars import upload
 from rung.service.wire import Job, Word, sent
 from rung.trials.events import (
@@ -98,7 +98,7 @@ class Delivery:
         if not text:
             return
         self._log_sent = size
-        headers = {"Content-Type": "text/plain; charset=utf-8"}
+        headers = {"Content-Type": "text/plain; charset=utf-8", **self._job.fence}
         call = Call("PUT", f"{self._job.path}/log", headers=headers, content=lambda: [text])
         try:
             self._api.send(call)
@@ -148,22 +148,22 @@ class Delivery:
         body: dict[str, Any] = {"resource": resource, "metrics": sent(metrics), "checkpoint": path}
         if saved is not None and is_url(saved.path):  # the service has not seen it
             body |= {"size": saved.size, "digest": saved.digest}
-        return msgspec.convert(self._api.json(Call("POST", f"{self._job.path}/report", body)), Word)
+        return msgspec.convert(self._api.json(of_job(self._job, "report", body)), Word)
 
     def _keep(self, attributes: Mapping[str, Any]) -> Word:
         body = {"attributes": dict(attributes)}
-        return msgspec.convert(self._api.json(Call("POST", f"{self._job.path}/attributes", body)), Word)
+        return msgspec.convert(self._api.json(of_job(self._job, "attributes", body)), Word)
 
     def _tell(self, outcome: str, metrics: Mapping[str, Any] | None = None, message: str = "") -> None:
         body = {"outcome": outcome, "metrics": sent(metrics), "message": message[:_LONGEST]}
-        self._api.json(Call("POST", f"{self._job.path}/tell", body))
+        self._api.json(of_job(self._job, "tell", body))
 
     def _checkpoint(self, event: CheckpointSaved) -> Word:
         """Send the folder, then say of which value it is; the copy here is needed no more."""
         path = event.path
         if not is_url(path):
             try:
-                path = upload(self._api, self._job.study, event.trial, event.resource, self._folder / path)
+                path = upload(self._api, self._job, event.resource, self._folder / path)
             except (AwayError, *_GONE):
                 raise
             except (StorageError, StudyError, OSError) as error:

@@ -22,6 +22,7 @@ from urllib.parse import quote, urlsplit
 from rung.errors import ConflictError, LeaseError, MissingError, StorageError, StudyError, UserError
 from rung.service import trust
 from rung.service.shared import ELSEWHERE, check_address
+from rung.service.wire import Job
 
 if TYPE_CHECKING:
     import httpx
@@ -63,6 +64,11 @@ class Call(NamedTuple):
     headers: Mapping[str, str] = {}
     content: Callable[[], Iterable[bytes]] | None = None
     wait: float = 0.0
+
+
+def of_job(job: Job, what: str, body: Any) -> Call:
+    """A request about a job that runs: report, attributes, renew or tell."""
+    return Call("POST", f"{job.path}/{what}", body, headers=job.fence)
 
 
 def is_service(url: str) -> bool:

@@ -151,11 +151,12 @@ class NewWorker(Body):
 
 
 class RunningJob(Body):
-    """A job that a worker runs."""
+    """A job that a worker runs; `key` is its study's, as the job had it."""
 
     study: Name
     trial: Trial
     attempt: Trial
+    key: Annotated[str, Field(max_length=100)] = ""
 
 
 class Poll(Body):

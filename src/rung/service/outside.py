@@ -20,7 +20,7 @@ from rung.executors.inline import InlineExecutor
 from rung.executors.remote import is_url
 from rung.executors.setup import Setup
 from rung.service.delivery import Delivery
-from rung.service.http import Api, Call, part
+from rung.service.http import Api, Call, of_job, part
 from rung.service.tars import download
 from rung.service.wire import Asked, Job, Word
 from rung.trials.events import CheckpointDamaged, Event, Failure, JobFailed
@@ -176,7 +176,7 @@ class _Run:
     def _beat(self) -> None:
         while not self._over.wait(self._lease / _BEATS):
             try:
-                call = Call("POST", f"{self._job.path}/renew", {})
+                call = of_job(self._job, "renew", {})
                 self._obey(msgspec.convert(self._outside.api.json(call), Word))
             except UserError:  # the lease is lost, or nobody answers
                 self._stop()

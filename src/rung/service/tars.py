@@ -12,13 +12,14 @@ from typing import IO, Final
 from rung.errors import MissingError, StorageError
 from rung.executors.checkpoint_files import DamagedError, check
 from rung.service.http import Api, Call, part
+from rung.service.wire import Job
 
 _TAR: Final = "application/x-tar"
 _TRIES: Final = 3  # of a download that arrives damaged
 _IN_MEMORY: Final = 1 << 20  # bytes of a tar that needs no file
 
 
-def upload(api: Api, study: str, trial: int, resource: int, folder: Path) -> str:
+def upload(api: Api, job: Job, resource: int, folder: Path) -> str:
     """Send a checkpoint to the service; returns the path by which the study knows it.
 
     Raises:
@@ -30,8 +31,8 @@ def upload(api: Api, study: str, trial: int, resource: int, folder: Path) -> str
         digest = hashlib.sha256()
         for chunk in _chunks(packed):
             digest.update(chunk)
-        headers = {"Rung-Digest": f"sha256={digest.hexdigest()}", "Content-Type": _TAR}
-        path = f"/studies/{part(study)}/checkpoints/{trial}/resource-{resource}"
+        headers = {"Rung-Digest": f"sha256={digest.hexdigest()}", "Content-Type": _TAR, **job.fence}
+        path = f"/studies/{part(job.study)}/checkpoints/{job.trial}/resource-{resource}"
         answer = api.json(Call("PUT", path, headers=headers, content=lambda: _chunks(packed)))
     return str(answer["path"])
 

@@ -131,16 +131,17 @@ def trial_view(record: TrialRecord) -> dict[str, Any]:
     }
 
 
-def job_view(study: str, job: Grant, plain_study: bool) -> dict[str, Any]:
+def job_view(study: HostedStudy, job: Grant) -> dict[str, Any]:
     """A job that is handed out; `resource` is what its objective is called with."""
     return {
-        "study": study,
+        "study": study.name,
+        "key": study.key,
         "trial": job.trial,
         "attempt": job.attempt,
         "config": dict(job.config),
         "start": job.start,
         "until": job.until,
-        "resource": None if plain_study else job.until,
+        "resource": None if study.writer.identity.resource is None else job.until,
         "seed": job.seed,
         "checkpoint": job.checkpoint,
         "gates": list(job.gates),
@@ -154,7 +155,7 @@ def lent_job_view(study: HostedStudy, grant: Grant, hosted: Hosted | None) -> di
     """A job as a worker is told it: with what runs it, and within which limits."""
     identity, limits = study.writer.identity, study.writer.history.limits
     return {
-        **job_view(study.name, grant, identity.resource is None),
+        **job_view(study, grant),
         "devices": max(grant.devices, hosted.devices if hosted is not None else 1),
         "objective": hosted.objective if hosted is not None else None,
         "metric": identity.metric,

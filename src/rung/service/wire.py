@@ -16,10 +16,12 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 class Job(Answered, frozen=True, kw_only=True):
     """A job that was handed out; `resource` is None in a study without one, see `rung.executors.base.Job`.
 
-    What follows `digest` is told to workers only: which function runs it, and within which limits.
+    `key` is the study's, which no other study ever has; its name another may have later. What follows
+    `digest` is told to workers only: which function runs it, and within which limits.
     """
 
     study: str
+    key: str = ""
     trial: int
     attempt: int
     config: dict[str, Any]
@@ -41,6 +43,16 @@ class Job(Answered, frozen=True, kw_only=True):
     def place(self) -> tuple[str, int, int]:
         """What names the job: study, trial, attempt."""
         return self.study, self.trial, self.attempt
+
+    def named(self) -> dict[str, Any]:
+        """What names it to its service: a worker's sign of life for it."""
+        names = {"study": self.study, "trial": self.trial, "attempt": self.attempt}
+        return {**names, "key": self.key} if self.key else names
+
+    @property
+    def fence(self) -> dict[str, str]:
+        """The header of all that is said of it: not to be taken for a job of another study of that name."""
+        return {"Rung-Study": self.key} if self.key else {}
 
     @property
     def path(self) -> str:

@@ -18,7 +18,7 @@ import msgspec
 
 from rung.errors import MissingError, UserError
 from rung.executors.gpus import visible_gpus
-from rung.service.http import Api, AwayError, Call
+from rung.service.http import Api, AwayError, Call, of_job
 from rung.service.wire import Job, Joined, Polled
 from rung.service.worker_machine import gpus_of
 from rung.service.worker_objectives import Objectives
@@ -77,9 +77,9 @@ class Worker:
         gpus = visible_gpus() if engine.name == "local" else ()
         self._slots = [Slot(engine, index, gpus_of(gpus, index, lent.slots)) for index in range(lent.slots)]
         self._free = deque(self._slots)
-        self._runs: dict[tuple[str, int, int], Run] = {}
+        self._runs: dict[tuple[str, int, int], Run] = {}  # by `Job.place`
         self._queued: deque[Job] = deque()  # given, and no slot is free yet
-        self._known: deque[tuple[str, int, int]] = deque(maxlen=_ENDED)  # ended
+        self._known: deque[tuple[str, object]] = deque(maxlen=_ENDED)  # ended, by study's key and place
         self._refused: dict[str, str] = {}  # studies, and why
         self._unsaid: dict[str, str] = {}  # those of which the service has not heard yet
         self._unfit = ""  # why this machine could not run a job
@@ -210,13 +210,13 @@ class Worker:
     def _present(self, wait: float) -> dict[str, Any]:
         room = self._room()
         with self._lock:
-            jobs = [*self._runs, *(job.place for job in self._queued)]
+            jobs = [*(run.job for run in self._runs.values()), *self._queued]
             waiting = sum(job.devices for job in self._queued)
             there = min(len(self._free), room - (len(self._slots) - len(self._free)))
             unfit = time.monotonic() < self._fit_at
             free = 0 if self.draining or unfit else max(0, there - waiting)
             refused = dict(self._unsaid)
-        running = [{"study": study, "trial": trial, "attempt": attempt} for study, trial, attempt in jobs]
+        running = [job.named() for job in jobs]
         return {"running": running, "free": free, "wait": wait, "refuse": refused}
 
     def _was_heard(self, refused: Mapping[str, str]) -> None:
@@ -251,7 +251,7 @@ class Worker:
         news = False
         with self._lock:
             for job in polled.jobs:
-                if job.place in self._runs or job.place in self._known or job in self._queued:
+                if job.place in self._runs or (job.key, job.place) in self._known or job in self._queued:
                     continue
                 self._queued.append(job)
                 news = True
@@ -278,7 +278,7 @@ class Worker:
         """A job's run is over; called from its thread."""
         with self._lock:
             del self._runs[run.job.place]
-            self._known.append(run.job.place)
+            self._known.append((run.job.key, run.job.place))
             self._free.extend(slot.freed_by(run.job.study) for slot in run.slots)
             well = went_well(run) and run.over is None
             self.finished, self.failed = self.finished + well, self.failed + (not well)
@@ -333,7 +333,7 @@ class Worker:
 def _return(api: Api, job: Job) -> None:
     """Give back a job that was not begun."""
     with suppress(UserError):  # its lease runs out
-        api.json(Call("POST", f"{job.path}/tell", {"outcome": "stopped"}))
+        api.json(of_job(job, "tell", {"outcome": "stopped"}))
 
 
 def _away(api: Api) -> list[str]:

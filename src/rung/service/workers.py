@@ -39,7 +39,16 @@ from rung.service.machines import Lender, Machine
 from rung.service.standing import Standing
 from rung.service.views import lent_job_view
 
-Job = tuple[str, int, int]  # study's name (or key), trial, attempt
+Job = tuple[str, int, int]  # study's key, trial, attempt
+
+
+class Held(NamedTuple):
+    """A job that a worker says it runs; `key` is its study's, "" where the worker does not say."""
+
+    study: str
+    trial: int
+    attempt: int
+    key: str = ""
 
 
 class Polled(NamedTuple):
@@ -140,7 +149,7 @@ class Workers:
     def poll(
         self,
         number: str,
-        running: Sequence[Job],
+        running: Sequence[Held],
         free: int,
         refuse: Mapping[str, str],
         owner: str | None = None,
@@ -170,14 +179,16 @@ class Workers:
         return Polled(jobs, stop)
 
     def _renewed(
-        self, worker: Machine, running: Sequence[Job], now: float
+        self, worker: Machine, running: Sequence[Held], now: float
     ) -> tuple[list[dict[str, Any]], set[Job]]:
         """Renew the leases of a worker's jobs: those that are to stop, and all, by their studies' keys."""
         stop: list[dict[str, Any]] = []
         held: set[Job] = set()
-        for name, trial, attempt in running:
+        for name, trial, attempt, key in running:
             try:
                 study = self._hub.study(name)
+                if key not in ("", study.key):
+                    raise LeaseError(f"this job is of another study {name!r}, which is no more")
                 held.add((study.key, trial, attempt))
                 why: str | None = study.renew(trial, attempt, now, worker.name).why
                 self._adopt(worker, study, trial, now)
