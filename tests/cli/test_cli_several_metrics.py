@@ -9,6 +9,7 @@ import json
 import pytest
 
 import rung as package
+from rung.cli.follow import follow
 
 
 def judge(config):
@@ -57,3 +58,34 @@ def test_a_confirmed_best_is_the_same_everywhere(rung, folder) -> None:
     words = f"best {result.best.value:g} by trial {result.best.number}>"
     assert repr(study) == f"<Study 'twice': {len(result.trials)} trials, {words}"
     assert repr(result) == f"<Result of 'twice': {len(result.trials)} trials, {words}"
+
+
+class Log:
+    """A service's client that has the log of one study."""
+
+    def __init__(self, study: package.Study) -> None:
+        self.rows = list(enumerate(study.events()))
+
+    def events(self, name, start=0, follow=True):
+        return self.rows[start:]
+
+
+def test_a_study_of_a_service_ends_in_the_same_words(rung, front, capsys) -> None:
+    """Its front, the values of its best, and None as a value."""
+    follow(Log(front), "front", "http://127.0.0.1:1")
+    there = capsys.readouterr().out
+    assert "Pareto front: " in there
+    assert f"best error {front.best.value:.6g} by trial {front.best.number}" in there
+
+
+def test_a_confirmed_best_and_a_none_over_a_service(folder, capsys) -> None:
+    study = package.Study(
+        {"x": package.Float(0, 1), "y": package.Constant(None)}, trials=6, confirm=2, noisy=True
+    )
+    with study:
+        result = study.run(lambda trial: trial.seed / 2**31)
+    follow(Log(study), "twice", "http://127.0.0.1:1")
+    there = capsys.readouterr().out
+    assert f"best loss {result.best.value:.6g} by trial {result.best.number}" in there
+    assert "the mean of 2 repeats" in there
+    assert "y = None" in there

@@ -68,27 +68,21 @@ def _from(client: Client, name: str, start: int) -> Iterable[tuple[int, Event]]:
 
 def _conclude(study: Followed, url: str) -> None:
     """Print what was found and the next command to type; exit with 1 if nothing."""
-    from rung.cli.outcome import ENDS
+    from rung.cli.outcome import found
     from rung.study.records import trials
-    from rung.study.result import failures, nothing_found
+    from rung.study.result import best_of, nothing_found
 
-    records, history = trials(study.events), study.history
-    ends = ENDS.get(study.ended or "", "all that was asked for")
-    output.say(f"{history.begun} trial{'' if history.begun == 1 else 's'}, {ends}")
-    best = history.incumbent
+    records = trials(study.events)
+    best = best_of(study.history, records)
+    if best is not None:
+        best.checkpoint = None  # it lies where the service keeps it
+    why = found(study.history, records, best, study.ended)
+    more = f" (more: {command('logs', study.name, url)})" if why else ""
     if best is None:
-        output.fail(nothing_found(records, study.identity))
+        output.fail(nothing_found(records, study.identity) + more)
         raise typer.Exit(NO_RESULT)
-    amount = study.identity.resource
-    at = f" at {amount.name} {best.resource}" if amount else ""
-    console = output.out()
-    console.print(
-        f"best {study.identity.metric} {output.number(best.value)} by trial {best.trial}{at}", soft_wrap=True
-    )
-    for key, value in history.config(best.trial).items():
-        console.print(f"  {key} = {output.number(value)}", soft_wrap=True)
-    if why := failures(records, study.identity.metric):
-        output.say(why)
+    if why:
+        output.say(why + more)
     output.say(f"all trials: {command('show', study.name, url)}")
     if study.ended in ("paused", "stopped"):
         output.say(f"go on with: {command('resume', study.name, url)}")

@@ -11,29 +11,21 @@ from rung.cli.exits import INTERRUPTED, NO_RESULT
 from rung.cli.store import command
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rung.study import Result, Study
     from rung.study.records import TrialRecord
+    from rung.trials.events import Identity
     from rung.trials.history import History
 
 
 def outcome(study: Study, result: Result, storage: str) -> None:
     """Print what was found and the next command to type; exit with 1 if nothing, 130 if interrupted."""
-    from rung.study.result import failures, nothing_found
-    from rung.trials.history import CONFIRM, TOLD
+    from rung.study.result import nothing_found
 
-    begun = study.history.begun
-    ends = ENDS.get(result.reason or "", "all that was asked for")
-    kinds = list(study.history.apart.values())
-    repeats = f", {count} that confirm" if (count := kinds.count(CONFIRM)) else ""
-    repeats += f", {count} that were told" if (count := kinds.count(TOLD)) else ""
-    output.say(f"{begun} trial{'' if begun == 1 else 's'}{repeats}, {ends}")
-    why = failures(result.trials, study.identity.metric)
-    if result.best is not None:
-        _found(study, result.best)
-        if len(study.identity.goals) > 1:
-            _front(study, result)
-        if why:
-            output.say(f"{why} (more: {command('logs', study.name, storage)})")
+    why = found(study.history, result.trials, result.best, result.reason)
+    if result.best is not None and why:
+        output.say(f"{why} (more: {command('logs', study.name, storage)})")
     if result.reason == "interrupted":
         interrupted(study.name, storage)
         raise typer.Exit(INTERRUPTED)
@@ -53,36 +45,62 @@ def outcome(study: Study, result: Result, storage: str) -> None:
 _SHOWN = 12  # of the front
 
 
-def _front(study: Study, result: Result) -> None:
+def found(
+    history: History, records: Sequence[TrialRecord], best: TrialRecord | None, reason: str | None
+) -> str:
+    """Say how many trials there were and why they ended, and print the best ones.
+
+    Returns:
+        How many failed and why, as a part of a sentence; "" if none did.
+    """
+    from rung.study.result import failures
+    from rung.trials.history import CONFIRM, TOLD
+
+    begun, kinds = history.begun, list(history.apart.values())
+    ends = ENDS.get(reason or "", "all that was asked for")
+    repeats = f", {count} that confirm" if (count := kinds.count(CONFIRM)) else ""
+    repeats += f", {count} that were told" if (count := kinds.count(TOLD)) else ""
+    output.say(f"{begun} trial{'' if begun == 1 else 's'}{repeats}, {ends}")
+    if best is not None:
+        _best(history.identity, best)
+        if len(history.identity.goals) > 1:
+            _front(history, records)
+    return failures(records, history.identity.metric)
+
+
+def _best(identity: Identity, best: TrialRecord) -> None:
+    console, amount = output.out(), identity.resource
+    at = f" at {amount.name} {best.resource}" if amount else ""
+    value = f"best {identity.metric} {output.number(best.value)}"
+    console.print(f"{value} by trial {best.number}{at}", soft_wrap=True)
+    if best.confirmed:
+        repeats = ", ".join(output.number(one) for one in best.confirmed)
+        console.print(f"  the mean of {len(best.confirmed)} repeats: {repeats}", soft_wrap=True)
+    for name, value in best.config.items():
+        console.print(f"  {name} = {output.setting(value)}", soft_wrap=True)
+    if best.checkpoint:
+        console.print(f"checkpoint {best.checkpoint}", soft_wrap=True)
+
+
+def _front(history: History, records: Sequence[TrialRecord]) -> None:
     """The Pareto front as a table: the first of its trials by the first objective."""
-    goals = study.identity.goals
-    volume = result.hypervolume
+    from rung.study.front import front, hypervolume
+
+    goals = history.identity.goals
     names = [goal.metric for goal in goals]
     table = output.grid("trial", *names, "configuration", right=("trial", *names))
     members = sorted(
-        result.front, key=lambda record: (record.value or 0.0) * (-1) ** (goals[0].mode == "max")
+        (records[trial] for trial in front(history)),
+        key=lambda record: (record.value or 0.0) * (-1) ** (goals[0].mode == "max"),
     )
     for record in members[:_SHOWN]:
         told = (output.number(record.metrics.get(name)) for name in names)
         table.add_row(str(record.number), *told, output.settings(record.config))
     more = f", the first {_SHOWN}" if len(members) > _SHOWN else ""
-    table.title = f"Pareto front: {len(members)} trials{more}; hypervolume {output.number(volume)}"
+    volume = output.number(hypervolume(history))
+    table.title = f"Pareto front: {len(members)} trials{more}; hypervolume {volume}"
     table.title_justify = "left"
     output.out().print(table)
-
-
-def _found(study: Study, best: TrialRecord) -> None:
-    console, amount = output.out(), study.identity.resource
-    at = f" at {amount.name} {best.resource}" if amount else ""
-    value = f"best {study.identity.metric} {output.number(best.value)}"
-    console.print(f"{value} by trial {best.number}{at}", soft_wrap=True)
-    if best.confirmed:
-        repeats = ", ".join(output.number(one) for one in best.confirmed)
-        console.print(f"  the mean of {len(best.confirmed)} repeats: {repeats}", soft_wrap=True)
-    for name, found in best.config.items():
-        console.print(f"  {name} = {output.setting(found)}", soft_wrap=True)
-    if best.checkpoint:
-        console.print(f"checkpoint {best.checkpoint}", soft_wrap=True)
 
 
 def _again(history: History) -> tuple[str, str]:

@@ -64,13 +64,8 @@ class Result:
         has, and that mean as its value. None if no trial has a value, or none keeps the constraints.
         """
         history = self._writer.history
-        incumbent, confirmed = history.incumbent, declared(history)
-        if incumbent is None:
-            return None
-        record = copy(self.trials[incumbent.trial if confirmed is None else confirmed.trial])
-        record.value = incumbent.value if confirmed is None else confirmed.value
-        record.confirmed = () if confirmed is None else confirmed.repeats
-        if record.number == incumbent.trial:
+        record = best_of(history, self.trials)
+        if record is not None and history.incumbent and record.number == history.incumbent.trial:
             kept = history.best_checkpoint
             record.checkpoint = None if kept is None else resolved(self._writer.log.folder, kept.path)
         return record
@@ -131,6 +126,17 @@ class Result:
 
     def __repr__(self) -> str:
         return f"<Result of {self.study!r}: {in_short(self._writer.history)}>"
+
+
+def best_of(history: History, records: Sequence[TrialRecord]) -> TrialRecord | None:
+    """The record of the best trial, as `Result.best` describes it; its checkpoint is the latest one."""
+    incumbent, confirmed = history.incumbent, declared(history)
+    if incumbent is None:
+        return None
+    record = copy(records[incumbent.trial if confirmed is None else confirmed.trial])
+    record.value = incumbent.value if confirmed is None else confirmed.value
+    record.confirmed = () if confirmed is None else confirmed.repeats
+    return record
 
 
 def in_short(history: History) -> str:
