@@ -2,7 +2,9 @@
 
 Two workers of pytest have two cores between them. Threads of BLAS beside them wait for each other: products
 of small matrices then take tens of times as long as they need, and how long depends on chance. It is too late
-for this once numpy is loaded, so it stands here, which pytest reads first. Hypothesis would fail an example that takes over 200 ms, as any may beside a busy process.
+for this once numpy is loaded, so it stands here, which pytest reads first.
+
+Hypothesis would fail an example that takes over 200 ms, as any may beside a busy process: no deadline here.
 """
 
 import os
