@@ -51,6 +51,8 @@ def test_show(rung, study: str) -> None:
     shown = rung("show", study, "--top", 3).stdout
     assert "study      made (tune, " in shown
     assert "loss, minimised; step 1 to 9, eta 3" in shown
+    head = next(line for line in shown.splitlines() if line.startswith("trial "))
+    assert head.split() == ["trial", "loss", "step", "state", "configuration"]
     data = json.loads(rung("show", study, "--json", "--top", 3).stdout)
     assert data["trials"]["all"] == 12
     assert len(data["best"]) == 3

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -40,7 +41,8 @@ def show(
     console = output.out()
     for label, text in _facts(study, records) + _share(served):
         console.print(f"{label:<10} ", style="bold", end="")
-        console.print(text)
+        room = max(20, console.width - 11)
+        console.print("\n".ljust(12).join(wrap(text, room, break_on_hyphens=False) or [""]))
     if ranked:
         console.print()
         console.print(_table(study, ranked))
@@ -255,7 +257,7 @@ def _table(study: StoredStudy, ranked: list[TrialRecord]) -> Any:
 
     identity = study.history.identity
     amount = [identity.resource.name] if identity.resource else []
-    goals = [goal.metric for goal in identity.goals]
+    goals = [goal.metric for goal in identity.goals] or [identity.metric]
     right = ("trial", *goals, *amount)
     networks = architecture(identity, ranked[0].config) is not None
     what = "cells" if networks else "configuration"
