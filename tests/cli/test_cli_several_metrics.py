@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -89,3 +90,16 @@ def test_a_confirmed_best_and_a_none_over_a_service(folder, capsys) -> None:
     assert f"best loss {result.best.value:.6g} by trial {result.best.number}" in there
     assert "the mean of 2 repeats" in there
     assert "y = None" in there
+
+
+def test_a_study_begun_from_python_is_resumed_with_its_objective(rung, front) -> None:
+    """The log of one that `rung tune` began knows where its objective lies."""
+    said = "rung resume front --objective FILE.py:FUNCTION"
+    assert said in rung("extend", "front", "--trials", 2).stderr
+    rung("report", "front", "--out", "front.html")
+    assert said in Path("front.html").read_text()
+
+
+def test_a_study_begun_by_a_command_is_resumed_by_name(rung, objective) -> None:
+    rung("tune", objective, "--trials", 2, "--study", "typed", "--sampler", "random")
+    assert rung("extend", "typed", "--trials", 2).stderr.endswith("go on with: rung resume typed\n")

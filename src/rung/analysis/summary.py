@@ -258,7 +258,8 @@ def settings(subject: Subject) -> list[tuple[str, str]]:
     sessions = [event for event in subject.events if isinstance(event, ev.SessionStarted)]
     if sessions:
         last = sessions[-1]
-        rows.append(("ran on", f"{last.executor}, {last.workers} at a time; {len(sessions)} session(s)"))
+        number = f"{len(sessions)} session{'' if len(sessions) == 1 else 's'}"
+        rows.append(("ran on", f"{last.executor}, {last.workers} at a time; {number}"))
     if isinstance(subject.events[0], ev.StudyCreated):
         rows.append(("made with", f"rung {subject.events[0].version}"))
     return rows

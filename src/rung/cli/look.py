@@ -195,17 +195,15 @@ def _subject(name: str, storage: str) -> Subject:
 def _commands(subject: Subject, storage: str) -> list[Command]:
     """How to go on with this study."""
     from rung.analysis.report import Command
-    from rung.cli.store import command
+    from rung.cli.store import command, resuming
 
     name = subject.name
     if subject.identity.door == "fit":
         return [Command(command("show", name, storage), "Show it in the terminal:")]
-    more = str(max(10, len(subject.history)))
+    more = command("extend", name, storage, "--trials", str(max(10, len(subject.history))))
+    on = resuming(subject.history, name, storage)
     return [
-        Command(
-            f"{command('extend', name, storage, '--trials', more)}\n{command('resume', name, storage)}",
-            "Give it more budget, then go on:",
-        ),
+        Command(f"{more}\n{on}", "Give it more budget, then go on:"),
         Command(command("export", name, storage), "Every trial as JSON (or --format csv):"),
         Command(command("importance", name, storage, "--method", "fanova"), "Another look at importance:"),
     ]

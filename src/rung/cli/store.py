@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from contextlib import closing
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rung.cli.options import DEFAULT_STORAGE
 from rung.cli.place import is_service, remote
@@ -108,3 +108,13 @@ def command(verb: str, name: str, url: str, *more: str) -> str:
     known = url == DEFAULT_STORAGE or (bare != url and os.environ.get("RUNG_STORAGE") == url)
     storage = [] if known else ["--storage", bare]
     return shlex.join(["rung", verb, name, *more, *storage])
+
+
+RECORD: Final = "command"  # the topic under which the log keeps what ran
+
+
+def resuming(history: History, name: str, url: str) -> str:
+    """The command with which a study goes on: one that was begun from Python must be told its objective."""
+    if is_service(url) or history.identity.door != "tune" or history.records.get(RECORD):
+        return command("resume", name, url)
+    return command("resume", name, url, "--objective", "FILE.py:FUNCTION")

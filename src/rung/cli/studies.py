@@ -184,7 +184,7 @@ def extend(  # noqa: PLR0913  # a door
     A target takes the place of the earlier one, and a space too: what was observed is read as of the new one.
     """
     from rung.cli.extend import change_space, extend_there, extended
-    from rung.cli.store import command, reading
+    from rung.cli.store import command, reading, resuming
     from rung.study import Study
 
     budgets = (trials, budget, total_resource, target)
@@ -193,14 +193,16 @@ def extend(  # noqa: PLR0913  # a door
         client = client_of(store)
         if client is not None:
             extend_there(client, store, name, None if keeps else budgets, (space, given or []))
+            next_one = command("resume", name, storage)
         else:
             with Study.open(store, name) as study:
                 limits = study.history.limits if keeps else extended(study.history, *budgets)
                 if space is not None:
                     change_space(study, space, given or [])
                 study.set_limits(limits)
+                next_one = resuming(study.history, name, storage)
     has = "more budget" if space is None else "the new space"
-    output.say(f"{name} has {has}; go on with: {command('resume', name, storage)}")
+    output.say(f"{name} has {has}; go on with: {next_one}")
 
 
 def logs(

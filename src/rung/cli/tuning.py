@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rung.cli import output
 from rung.cli.engine import as_record, engine_of, jobs_at_once
 from rung.cli.place import is_service
+from rung.cli.store import RECORD
 from rung.cli.tune_options import ENDLESS, Options, allotment, assignments, limit_of, numbers
 from rung.errors import UserError
 
@@ -21,8 +22,6 @@ NOTHING = (
     "say what to tune: FILE.py, or any program, as in "
     "--command 'python train.py --lr {lr}' --space space.json"
 )
-RECORD = "command"  # the topic under which the log keeps what ran
-
 
 _SHARES: Mapping[str, Any] = {
     "detach": False,
