@@ -159,7 +159,8 @@ def test_complete_networks_are_searched_compared_and_gone_on_with(
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["--data", "two.npz", "--strategy", "pnas", "--executor", "ray"], "leave --executor out"),
+        (["--data", "two.npz", "--strategy", "pnas", "--executor", "ray"], "give --workers N for several"),
+        (["--data", "two.npz", "--workers", "2"], "leave --workers out"),
         ([], "Usage"),
         (["--strategy", "asap"], "needs --data"),
         (["--data", "missing.npz"], "missing.npz"),

@@ -8,13 +8,17 @@ import zlib
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from rung.errors import DataError, UserError
+from rung.executors import make_executor
+from rung.executors.setup import Setup
 from rung.nas.complete import CompleteSearch, NothingTrained, Progress
-from rung.nas.discrete.architectures import configuration, parameters
-from rung.nas.discrete.configurations import genotype_of
+from rung.nas.costs import Costs
+from rung.nas.discrete.architectures import Architectures, configuration, parameters
+from rung.nas.discrete.configurations import form_of, genotype_of
 from rung.nas.discrete.history import explore
 from rung.nas.discrete.table import DISCRETE
 from rung.nas.genotype import Genotype
@@ -23,10 +27,12 @@ from rung.nas.loop import Diverged
 from rung.nas.page import render_page
 from rung.nas.planning import Request
 from rung.nas.result import SearchResult
+from rung.nas.search_study import METRIC
 from rung.nas.searching import search
 from rung.nas.space import SPACES
 from rung.nas.task import Scores
 from rung.space import compile_space
+from rung.space.draws import Rng
 from rung.storage import open_storage
 from rung.trials.history import History
 from support.pictures import halves
@@ -61,6 +67,11 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Genotype]:
     monkeypatch.setattr(ImageTask, "train", train)
     monkeypatch.setattr(ImageTask, "retrain", retrain)
     return asked
+
+
+def inline(writer: Any, objective: Any) -> Any:
+    """An executor whose jobs see what this process has patched."""
+    return make_executor("inline", Setup(objective, METRIC, 1, writer.log.folder))
 
 
 def found(pictures: Any, **more: Any) -> SearchResult:
@@ -146,8 +157,9 @@ def test_a_training_goes_on_in_the_middle(pictures: Any, tmp_path: Any) -> None:
     assert kept_file.name == "0.pt.checkpoint"
     ended = epochs[-1][1]
     assert ended < 4
-    rest = found(pictures, **kept, watch=stop)
-    assert epochs[epochs.index((1, ended)) + 1] == (1, ended + 1)  # not from its beginning
+    del epochs[:]
+    rest = found(pictures, **kept, watch=lambda seen: epochs.append((seen.number, seen.epoch)))
+    assert epochs[0] == (1, ended + 1)  # not from its beginning
     assert comparable(rest) == comparable(whole)
     store = open_storage(str(tmp_path / "s.db"))
     history = History().fold_all(list(store.read("s")))
@@ -213,6 +225,82 @@ def test_cost_is_a_limit_or_a_price(pictures: Any, trained: list[Genotype]) -> N
     assert ">score</th>" in render_page(priced)
 
 
+def test_latency_is_measured_once(
+    pictures: Any, trained: list[Genotype], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+
+    def costs(resource: str, space: Any, size: Any, *, derived: bool = False) -> Costs:
+        """The skips of the second session take a second each, all else takes none."""
+        measured.append(resource)
+        column = 1 if len(measured) > 1 else 2
+        edges = {c.name: np.eye(len(c.operations))[[column] * len(c.edges)] for c in space.cells}
+        return Costs(0.5, edges, "seconds")
+
+    monkeypatch.setattr("rung.nas.complete_plan.costs_of", costs)
+    limit = {**FEW, "resource": "latency", "most": 2.5, "price": 0.1}
+
+    def stop(seen: Progress) -> None:
+        if seen.number == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    kept = {"settings": limit, "storage": str(tmp_path / "s.db"), "study": "s"}
+    assert found(pictures, **kept, watch=stop).interrupted
+    rest = found(pictures, **kept)
+    assert measured == ["latency"]
+    assert len(rest.tried) == 9
+    for one in rest.tried:
+        edges = Genotype.from_dict(one["genotype"]).to_text().count("sep_conv_3x3")
+        assert edges <= 2
+        assert one["score"] == pytest.approx(one["error"] + 0.1 * (0.5 + edges) / 10.5)
+
+
+def test_several_networks_at_a_time_are_the_same_search_every_time(pictures: Any, tmp_path: Any) -> None:
+    kept = {"networks": 4, "workers": 2, "storage": str(tmp_path / "s.db"), "study": "s"}
+    seen: list[Progress] = []
+    result = found(pictures, **kept, watch=seen.append)
+    assert [(one.number, one.ended, one.done) for one in seen] == [(n, n, True) for n in range(1, 5)]
+    assert seen[-1].best is not None
+    assert seen[-1].best.genotype == result.genotype
+    assert result.settings["strategy"]["workers"] == 2
+    store = open_storage(str(tmp_path / "s.db"))
+    history = History().fold_all(list(store.read("s")))
+    store.close()
+    assert history.identity.deterministic == 2
+    assert not list(tmp_path.rglob("*.checkpoint"))
+    again = found(pictures, networks=4, workers=2)
+    assert comparable(again) == comparable(result)
+
+
+def test_what_is_trained_right_now_is_not_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
+    space = SPACES["tiny"]
+    drawn = explore(DISCRETE["random_retraining"], space, planted, 2, 0)
+    asked = iter([drawn[0].genotype, drawn[1].genotype])
+    strategy = SimpleNamespace(suggest=lambda *_: next(asked))
+    monkeypatch.setattr("rung.nas.discrete.architectures.make", lambda *_: strategy)
+    config = configuration(space, drawn[0].genotype)
+    history: Any = SimpleNamespace(running={0: None}, states=[], config=lambda _: config)
+    compiled = compile_space(parameters(space))
+    sampler = Architectures(form_of(space), "random_retraining")
+    suggestion = sampler.suggest(compiled, history, None, Rng(0, 1))  # type: ignore[arg-type]
+    assert suggestion is not None
+    assert genotype_of(space, compiled.to_mapping(suggestion.values)) == drawn[1].genotype
+
+
+def test_a_network_that_cannot_be_kept_in_a_worker_ends_the_search(
+    pictures: Any, trained: list[Genotype], tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = ImageTask.train
+    full = DataError("0.pt.checkpoint cannot be written (the disk is full): give another --out")
+    monkeypatch.setattr(ImageTask, "train", lambda *_, **__: (_ for _ in ()).throw(full))
+    monkeypatch.setattr("rung.study.run._engine", lambda writer, objective, *_: inline(writer, objective))
+    kept = {"networks": 3, "workers": 2, "storage": str(tmp_path / "s.db"), "study": "s"}
+    with pytest.raises(UserError, match=r"network 1 cannot be kept: .*the disk is full.; mend that"):
+        found(pictures, **kept)
+    monkeypatch.setattr(ImageTask, "train", usual)
+    assert [one["state"] for one in found(pictures, **kept).tried] == ["complete"] * 3
+
+
 @pytest.mark.parametrize(
     ("more", "why"),
     [
@@ -225,7 +313,8 @@ def test_cost_is_a_limit_or_a_price(pictures: Any, trained: list[Genotype]) -> N
         ),
         ({"settings": {"sample": 2.5}}, "whole number of at least 1, not 2.5"),
         ({"strategy": "reinforce", "settings": {"baseline_decay": 1.5}}, "above 0 and below 1, not 1.5"),
-        ({"settings": {"resource": "latency", "most": 1.0}}, "latency is measured anew"),
+        ({"settings": {"resource": "latency", "most": 1e-9}}, "no architecture is within 1e-09 seconds"),
+        ({"strategy": "asap", "networks": None, "workers": 2}, "trains one supernet, in one process"),
         ({"settings": {"most": 10}}, "no architecture"),
         ({"strategy": "asap", "networks": 3, "settings": {}}, "it takes no number of networks"),
         ({"budget": 0.01}, "a budget of 0.01 s is under the training of one network"),

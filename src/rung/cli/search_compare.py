@@ -19,6 +19,7 @@ from rung.cli.search_options import (
     Epochs,
     Limit,
     Networks,
+    NetworksAtOnce,
     Preset,
     Size,
     SpaceName,
@@ -70,6 +71,7 @@ def compare(  # noqa: PLR0913  # a door
     preset: Preset = "tiny",
     epochs: Epochs = None,
     networks: Networks = None,
+    workers: NetworksAtOnce = None,
     limit: Limit = None,
     cutout: Cutout = 0,
     size: Size = None,
@@ -82,6 +84,8 @@ def compare(  # noqa: PLR0913  # a door
 ) -> None:
     """Compare strategies: mean and spread over seeds, cost, relaxation gap, and a paired test."""
     given = dict(locals())  # first of all, so that it has the options and nothing else
+    from dataclasses import fields
+
     from rung.cli.search_run import space_named
     from rung.deploy.extras import need
 
@@ -95,7 +99,7 @@ def compare(  # noqa: PLR0913  # a door
 
     pairs = [setting(text) for text in settings or ()]
     check_owners(names, pairs)
-    shared = ("data", "cell", "preset", "epochs", "limit", "cutout", "size", "classes", "device", "networks")
+    shared = {field.name for field in fields(Request)} & given.keys() - {"space", "settings"}
     request = Request(space=space_named(space), **{name: given[name] for name in shared})
     requests = {name: _checked(_counted(request, name, names), name, pairs) for name in names}
     rows = _rows(out)
@@ -121,13 +125,13 @@ def _check_places(data: str, out: Path, picture: Path) -> None:
 
 
 def _counted(request: Request, strategy: str, names: Sequence[str]) -> Request:
-    """The request without a number of networks, where this strategy takes none and another one does."""
+    """The request without a number of networks and workers, where only others of these train networks."""
     from dataclasses import replace
 
     from rung.nas.complete_plan import is_complete
 
     others = any(is_complete(name) for name in names)
-    return replace(request, networks=None) if others and not is_complete(strategy) else request
+    return replace(request, networks=None, workers=None) if others and not is_complete(strategy) else request
 
 
 def _checked(request: Request, strategy: str, pairs: Sequence[tuple[str, Any]]) -> Request:

@@ -1,4 +1,4 @@
-"""What `rung search` shows while networks are trained one after the other, and of what came of it."""
+"""What `rung search` shows while networks are trained, one after the other or several at a time."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class NetworksProgress(Moving):
-    """Watches a search over complete networks: called after each epoch of each network.
+    """Watches a search over complete networks: called with its progress.
 
     Args:
         title: what is searched, in a few words.
@@ -39,7 +39,7 @@ class NetworksProgress(Moving):
 
     def __call__(self, seen: Progress) -> None:
         if self._seen is None:
-            self._first = seen.number - 1.0
+            self._first = float(seen.ended - seen.done)
         self._seen = seen
         if seen.done and self._plain:
             self._console.print(f"{self._numbers(seen)}, {self._left()}", markup=False)
@@ -59,7 +59,9 @@ class NetworksProgress(Moving):
     def _done(self) -> float:
         """Networks, with a share of the one that is trained now."""
         seen = self._seen
-        return 0.0 if seen is None else seen.number - 1 + seen.epoch / seen.epochs
+        if seen is None:
+            return 0.0
+        return seen.ended if seen.done else seen.ended + seen.epoch / seen.epochs
 
     def _left(self) -> str:
         seen, done = self._seen, self._done()
@@ -91,11 +93,12 @@ class NetworksProgress(Moving):
 def announced(plan: CompletePlan) -> str:
     """What will be searched, in a line."""
     recipe = plan.recipe
-    return (
+    said = (
         f"{plan.strategy} in space {plan.space.name}, seed {plan.seed}: {plan.networks} networks of "
         f"{recipe.retrain_channels} channels and {recipe.retrain_layers} layers, each trained for "
         f"{recipe.retrain_epochs} epoch{'s' * (recipe.retrain_epochs != 1)}"
     )
+    return said if plan.workers == 1 else f"{said}, {plan.workers} at a time"
 
 
 def rows_of(tried: Any) -> str:

@@ -65,6 +65,16 @@ Networks = Annotated[
         show_default="the preset's: 12, 40 or 200",
     ),
 ]
+NetworksAtOnce = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="How many of them are trained at the same time, each in a process of its own.",
+        show_default="1",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Settings = Annotated[
     list[str] | None,

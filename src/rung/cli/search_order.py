@@ -34,6 +34,7 @@ class Order:
     budget: float | None = None
     epochs: int | None = None
     networks: int | None = None
+    workers: int | None = None
     seed: int = 0
     settings: tuple[tuple[str, Any], ...] = ()
     limit: int | None = None

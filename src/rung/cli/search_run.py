@@ -98,7 +98,8 @@ def searcher(  # a search, all that it needs
         return Search(request, storage, study, epochs, engine, device), epochs
     if engine is not None:
         raise UserError(
-            f"strategy {request.strategy!r} trains its networks in this process: leave --executor out"
+            f"strategy {request.strategy!r} trains its networks on this machine: leave --executor out, and "
+            "give --workers N for several at a time"
         )
     networks = NetworksProgress(title)
     return CompleteSearch(request, storage, study, networks), networks

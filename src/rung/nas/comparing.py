@@ -115,7 +115,7 @@ class Line:
 
 def options_of(request: Request) -> dict[str, Any]:
     """What must be alike where searches stand beside each other: all but strategy, seed and device."""
-    kept = ("cell", "preset", "epochs", "limit", "cutout", "size", "classes", "networks")
+    kept = ("cell", "preset", "epochs", "limit", "cutout", "size", "classes", "networks", "workers")
     space = request.space if isinstance(request.space, str | None) else request.space.name
     settings = dict(sorted(request.settings.items()))
     data = Path(str(request.data)).name  # wherever it lies

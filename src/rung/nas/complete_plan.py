@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
@@ -21,6 +22,8 @@ from rung.nas.space import Space
 from rung.nas.strategies.described import COMPLETE
 from rung.nas.strategies.selection import Limits, check_limits
 from rung.nas.thrift import Size, Thrift, costs_of, thrift_of
+from rung.storage import open_storage
+from rung.study.opening import stored_identity
 
 NETWORKS: Final[Mapping[str, int]] = MappingProxyType({"tiny": 12, "small": 40, "paper": 200})
 """By preset, how many are trained unless told."""
@@ -40,6 +43,7 @@ class CompletePlan(NamedTuple):
         settings: of the strategy; what was not given is fitted to the number of networks.
         thrift: what of the cost counts.
         costs: by operation, of a network as it is trained; None where nothing asks for them.
+        workers: how many are trained at a time.
     """
 
     task: ImageTask
@@ -51,6 +55,7 @@ class CompletePlan(NamedTuple):
     networks: int
     thrift: Thrift
     costs: Costs | None
+    workers: int = 1
 
     @property
     def sampler(self) -> Architectures:
@@ -81,8 +86,11 @@ def is_complete(strategy: str) -> bool:
     return strategy in COMPLETE
 
 
-def prepare_complete(request: Request) -> CompletePrepared:
+def prepare_complete(request: Request, latencies: Callable[[], Costs | None]) -> CompletePrepared:
     """Read the data and put the plan together.
+
+    Args:
+        latencies: those that the study was begun with, None where it begins; called if they are asked for.
 
     Raises:
         UserError: something of it cannot be used.
@@ -92,15 +100,48 @@ def prepare_complete(request: Request) -> CompletePrepared:
     task, data, notes = pictures_task(request, recipe, space)
     height, _, channels = task.pictures.shape
     size = Size(recipe.retrain_channels, recipe.retrain_layers, len(task.pictures.classes), height, channels)
-    costs = costs_of(thrift.resource, space, size, derived=True) if thrift.price or thrift.most else None
+    costs = None
+    if thrift.price or thrift.most is not None:
+        before = latencies() if thrift.resource == "latency" else None
+        known = before is not None and before.belongs(space)
+        costs = before if known else costs_of(thrift.resource, space, size, derived=True)
     if costs is not None and thrift.most is not None:
         check_limits(space, Limits(None, costs, thrift.most))
     networks = request.networks or NETWORKS[request.preset]
     settings = fitted(request.strategy, settings, networks, max(cell.nodes for cell in space.cells))
     plan = CompletePlan(
-        task, space, request.strategy, settings, recipe, request.seed, networks, thrift, costs
+        task,
+        space,
+        request.strategy,
+        settings,
+        recipe,
+        request.seed,
+        networks,
+        thrift,
+        costs,
+        request.workers or 1,
     )
     return CompletePrepared(plan, data, notes)
+
+
+def latency_record(plan: CompletePlan) -> dict[str, Any]:
+    """For the log: measured anew they would be others, and the search would not go on as it began."""
+    if plan.costs is None or plan.thrift.resource != "latency":
+        return {}
+    return {"latency": plan.costs.to_dict()}
+
+
+def latencies_of(storage: Any, study: str | None) -> Costs | None:
+    """What `latency_record` gave when a study was begun; None if there is no such study, or it has none."""
+    if study is None:
+        return None
+    store = open_storage(storage) if isinstance(storage, str | os.PathLike) else storage
+    try:
+        task = stored_identity(store, study).task if store.find(study) is not None else {}
+    finally:
+        if store is not storage:
+            store.close()
+    return Costs.from_dict(task["latency"]) if "latency" in task else None
 
 
 def checked(request: Request) -> tuple[Recipe, Thrift, dict[str, Any]]:
@@ -124,10 +165,5 @@ def checked(request: Request) -> tuple[Recipe, Thrift, dict[str, Any]]:
     if request.epochs is not None:
         recipe = replace(recipe, retrain_epochs=request.epochs)
     thrift, settings = thrift_of(rest)
-    if thrift.resource == "latency" and (thrift.price or thrift.most is not None):
-        raise UserError(
-            "latency is measured anew each time, so that a search over complete networks could not go on as "
-            "it began: set resource to multiply_adds or parameters"
-        )
     make(request.strategy, settings)
     return recipe, thrift, settings

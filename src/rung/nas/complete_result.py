@@ -16,7 +16,7 @@ from rung.study import Study
 from rung.study.records import TrialRecord, trials
 from rung.trials.states import TrialState
 
-_ENDED = (TrialState.COMPLETE, TrialState.FAILED, TrialState.INFEASIBLE)
+ENDED = (TrialState.COMPLETE, TrialState.FAILED, TrialState.INFEASIBLE)
 
 
 class Tried(NamedTuple):
@@ -96,7 +96,7 @@ def ledger_of(networks: Sequence[Tried]) -> Ledger:
 
 def notes_of(plan: CompletePlan, networks: Sequence[Tried], reason: str | None) -> list[str]:
     """What a reader should know of a search, in sentences."""
-    done = [one for one in networks if one.state in _ENDED]
+    done = [one for one in networks if one.state in ENDED]
     notes = []
     if len(done) < plan.networks:
         why = {
@@ -135,9 +135,10 @@ def complete_result(  # noqa: PLR0913  # a result, all that it is made of
     plan = prepared.plan
     size = plan.task.size(best.genotype, plan.recipe)
     assert best.error is not None
+    several = {"workers": plan.workers} if plan.workers > 1 else {}
     settings = {
         "recipe": {name: getattr(plan.recipe, name) for name in RECIPE},
-        "strategy": {"networks": plan.networks, **plan.settings, **_thrift(plan)},
+        "strategy": {"networks": plan.networks, **several, **plan.settings, **_thrift(plan)},
     }
     return SearchResult(
         genotype=best.genotype,

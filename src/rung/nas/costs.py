@@ -55,6 +55,22 @@ class Costs:
         """Of the supernet with everything in it."""
         return self.rest + float(sum(table.sum() for table in self.edges.values()))
 
+    def belongs(self, space: Space) -> bool:
+        """Whether these are costs of a space's operations."""
+        shapes = {cell.name: (len(cell.edges), len(cell.operations)) for cell in space.cells}
+        return shapes == {name: table.shape for name, table in self.edges.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """For a log."""
+        edges = {name: table.tolist() for name, table in self.edges.items()}
+        return {"rest": self.rest, "edges": edges, "unit": self.unit}
+
+    @staticmethod
+    def from_dict(form: Mapping[str, Any]) -> Costs:
+        """The inverse."""
+        edges = {name: np.asarray(table, dtype=float) for name, table in form["edges"].items()}
+        return Costs(form["rest"], edges, form["unit"])
+
     def weighted(self, weight: float) -> Weighted:
         """A term for the loss of alphas: `weight` nats for the cost of the whole supernet.
 

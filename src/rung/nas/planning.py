@@ -51,6 +51,7 @@ class Request:
     size: int | None = None
     classes: Any = None
     networks: int | None = None
+    workers: int | None = None
 
 
 class Prepared(NamedTuple):
@@ -186,6 +187,11 @@ def strategy_of(request: Request) -> tuple[Recipe, Strategy, Thrift]:
         raise UserError(
             f"strategy {request.strategy!r} trains one supernet, so it takes no number of networks: leave "
             "--networks out, or take one such as evolution that trains each on its own"
+        )
+    if request.workers is not None:
+        raise UserError(
+            f"strategy {request.strategy!r} trains one supernet, in one process: leave --workers out, start "
+            "with torchrun for several devices, or take one such as evolution that trains many networks"
         )
     recipe, rest = recipe_of(request)
     thrift, settings = thrift_of({**recipe.settings(request.strategy), **rest})

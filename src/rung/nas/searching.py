@@ -62,6 +62,7 @@ def search(  # noqa: PLR0913  # a door
     device: str = "auto",
     retrain: bool = True,
     networks: int | None = None,
+    workers: int | None = None,
     storage: Any = "memory",
     study: str | None = None,
     watch: Callable[..., None] | None = None,
@@ -90,6 +91,7 @@ def search(  # noqa: PLR0913  # a door
         device: "cpu", "cuda", or "auto".
         retrain: whether the derived network is trained for a short time at the end.
         networks: how many are trained, where each is trained on its own, instead of the preset's.
+        workers: how many of them are trained at a time, each in a process of its own; one unless told.
         storage, study: where its events and checkpoints are kept, and under which name.
         watch: called after each epoch, with its record and the plan; where each network is trained on its
             own, with a `rung.nas.complete.Progress`.
@@ -121,6 +123,7 @@ def search(  # noqa: PLR0913  # a door
         size,
         classes,
         networks,
+        workers,
     )
     if is_complete(strategy):
         return CompleteSearch(request, storage, study, watch).run()

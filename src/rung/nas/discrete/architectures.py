@@ -72,16 +72,26 @@ class Architectures:
     def suggest(
         self, space: CompiledSpace, history: History, request: Request, rng: Rng
     ) -> Suggestion | None:
-        """The architecture that the strategy would train next; None where fifty are all beyond the limit."""
+        """The architecture that the strategy would train next, if possible none that is trained right now.
+
+        None where fifty are all beyond the limit.
+        """
         where = space_of_form(self.space)
-        strategy, tried = make(self.strategy, self.settings), scored(where, history)
+        strategy, tried, running = make(self.strategy, self.settings), scored(where, history), None
+        under_way = [genotype_of(where, history.config(trial)) for trial in history.running]
         for attempt in range(_ATTEMPTS):
             generator = torch.Generator().manual_seed(key(rng.seed, rng.number, attempt) >> 1)
             genotype = strategy.suggest(where, tried, generator)
-            if self.limit is None or self.limit.admits(where, genotype):
-                values = space.from_mapping(configuration(where, genotype))
-                return Suggestion(values, Origin(self.strategy))
-        return None
+            if self.limit is not None and not self.limit.admits(where, genotype):
+                continue
+            if genotype not in under_way:
+                return self._suggestion(space, where, genotype)
+            running = running or genotype
+        return None if running is None else self._suggestion(space, where, running)
+
+    def _suggestion(self, space: CompiledSpace, where: Space, genotype: Genotype) -> Suggestion:
+        values = space.from_mapping(configuration(where, genotype))
+        return Suggestion(values, Origin(self.strategy))
 
 
 def parameters(space: Space) -> dict[str, Categorical]:

@@ -1,0 +1,145 @@
+"""The objective of a search over complete networks: it trains one, in this process or in a worker's."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rung.errors import DataError, Infeasible, UserError
+from rung.executors.calling import EndedError
+from rung.executors.handle import Trial
+from rung.nas.complete_plan import CompletePlan
+from rung.nas.data.keys import seed_of
+from rung.nas.discrete.configurations import genotype_of
+from rung.nas.genotype import Genotype
+from rung.nas.loop import Diverged
+from rung.nas.retraining_epochs import Tick
+from rung.nas.retraining_files import checkpoint_of, read
+from rung.nas.search_study import METRIC
+from rung.storage.whole import write_whole
+from rung.trials.events import Failure
+
+Told = Callable[[int, int, float | None], object]
+
+
+@dataclass(frozen=True)
+class Training:
+    """Trains a trial's network, unless the same was trained before: it would come to the same.
+
+    Attributes:
+        plan: of the search.
+        folder: where checkpoints of trainings under way lie, and what came of those that ended.
+        told: called after each epoch with the trial's number, the epoch, and the error on held-out pictures,
+            None where they were not looked at; for a training in the caller's own process.
+    """
+
+    plan: CompletePlan
+    folder: Path
+    told: Told | None = None
+
+    def __call__(self, trial: Trial) -> dict[str, float]:
+        """The metrics of the network after its last epoch.
+
+        Raises:
+            Infeasible: its loss is not finite.
+            EndedError: it cannot be trained now; the study ends, and goes on with it when that is mended.
+        """
+        genotype = genotype_of(self.plan.space, trial.config)
+        known = self._known(trial.number, genotype)
+        if known is not None:
+            return known
+        try:
+            metrics = self._trained(trial, genotype)
+            self._keep(trial.number, genotype, metrics)
+        except Diverged as why:
+            raise Infeasible(str(why)) from why
+        except DataError as error:  # its checkpoint
+            said = str(error).partition(": give another")[0]
+            raise EndedError(
+                f"the training of network {trial.number + 1} cannot be kept: {said}; mend that, and go on "
+                "with the same study: the networks before it are kept",
+                Failure.INTERRUPTED,
+            ) from error
+        except UserError as error:  # it would be the same of the next
+            raise EndedError(str(error), Failure.INTERRUPTED) from error
+        return metrics
+
+    def _trained(self, trial: Trial, genotype: Genotype) -> dict[str, float]:
+        plan = self.plan
+        out = self.folder / f"{trial.number}.pt"
+        self.folder.mkdir(parents=True, exist_ok=True)
+        metrics = self._metrics(genotype)
+        waiting: list[tuple[int, dict[str, Any]]] = []
+
+        def watch(tick: Tick) -> None:
+            while waiting:  # its epoch is saved by now, so that a stop here loses a step
+                epoch, values = waiting.pop()
+                trial.report(epoch, **values)
+            row = tick.row
+            if row is None or row.epoch == tick.epochs:
+                return
+            if self.told is not None:
+                self.told(trial.number, row.epoch, None if row.accuracy is None else 1.0 - row.accuracy)
+            if row.accuracy is not None and row.loss is not None:
+                waiting.append((row.epoch, metrics(row.epoch, row.loss, row.accuracy)))
+
+        seed = seed_of(plan.seed, "search") % 2**31
+        resume = checkpoint_of(out).exists() and _readable(checkpoint_of(out))
+        found = plan.task.train(genotype, plan.recipe, seed=seed, out=out, resume=resume, watch=watch)
+        for path in (out, checkpoint_of(out)):
+            path.unlink(missing_ok=True)
+        return metrics(found.epochs, found.loss, found.accuracy)
+
+    def _metrics(self, genotype: Genotype) -> Callable[[int, float, float], dict[str, float]]:
+        """What is told of a network after so many epochs, by epoch, loss and accuracy."""
+        plan = self.plan
+        size, multiply_adds = plan.task.size(genotype, plan.recipe)
+        price = plan.price(genotype)
+        batch = min(plan.recipe.retrain_batch, len(plan.task.y))
+
+        def metrics(epoch: int, loss: float, accuracy: float) -> dict[str, float]:
+            steps = epoch * (len(plan.task.y) // batch)
+            return {
+                METRIC: 1.0 - accuracy + price,
+                "accuracy": accuracy,
+                "loss": loss,
+                "parameters": float(size),
+                "multiply_adds": float(multiply_adds or 0),
+                "passes": float(steps),
+                "images": float(steps * batch),
+            }
+
+        return metrics
+
+    # -- what is known --------------------------------------------------------------------------------
+
+    def _place(self, genotype: Genotype) -> Path:
+        return self.folder / f"{seed_of(genotype.to_text()):016x}.json"
+
+    def _keep(self, number: int, genotype: Genotype, metrics: Mapping[str, float]) -> None:
+        form = {"trial": number, "genotype": genotype.to_dict(), "metrics": dict(metrics)}
+        write_whole(self._place(genotype), json.dumps(form))
+
+    def _known(self, number: int, genotype: Genotype) -> dict[str, float] | None:
+        """What was told of the same architecture; that it cost nothing, if that was in another trial."""
+        try:
+            form = json.loads(self._place(genotype).read_text(encoding="utf-8"))
+            metrics: dict[str, float] = form["metrics"]
+            if form["genotype"] != genotype.to_dict():
+                return None
+        except (OSError, ValueError, KeyError, TypeError):  # it is not there, or damaged: it is trained
+            return None
+        return metrics if form["trial"] == number else {**metrics, "passes": 0.0, "images": 0.0}
+
+
+def _readable(path: Path) -> bool:
+    """Whether a checkpoint can be read; one that is damaged is removed: its network begins anew."""
+    try:
+        read(path)
+    except DataError:
+        path.unlink()
+        return False
+    return True
