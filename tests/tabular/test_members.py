@@ -12,16 +12,19 @@ from rung.tabular.decide import tempered
 from rung.tabular.finish import choose
 from rung.tabular.fit import fit_table
 from rung.tabular.learners.table import learners
-from rung.tabular.members import Last, completed, make_members
+from rung.tabular.members import Last, make_members, seconds_of_refits, with_whole
 from rung.tabular.pipeline import Constant, Fitted
 from rung.tabular.search import Search
 
 STEADY = {"forest", "extra_trees", "svm", "kernel", "linear", "neighbors", "gaussian_process"}
+BOOSTING = {"lightgbm", "xgboost", "catboost", "hist_boosting"}
 SOON = Last(Deadline.after(600))
 
 
-def test_steady_are_those_whose_fits_depend_little_on_chance():
-    assert {name for name, one in learners().items() if one.steady} - {"tabpfn", "tabicl"} == STEADY
+def test_all_rows_are_for_those_whose_fits_depend_little_on_chance_and_half_for_boosting():
+    shares = {name: one.whole for name, one in learners().items() if name not in {"tabpfn", "tabicl"}}
+    assert {name for name, share in shares.items() if share == 1} == STEADY
+    assert {name for name, share in shares.items() if 0 < share < 1} == BOOSTING
 
 
 def _frame(rows=150):
@@ -108,15 +111,45 @@ def test_one_that_was_cut_short_is_not_used_either(searched, monkeypatch):
     assert len(linear.pipelines) == 1
 
 
-def test_what_left_models_behind_gets_one_of_all_rows_in_place_of_one(searched):
+@pytest.fixture
+def half(monkeypatch):
+    """Naive Bayes gives half of its weight to a model of all rows."""
+    table = {**learners(), "bayes": replace(learners()["bayes"], whole=0.5)}
+    monkeypatch.setattr(members_module, "learners", lambda: table)
+
+
+def test_half_of_the_weight_goes_to_a_model_of_all_rows(searched, half):
     search, saved, _ = searched
-    whole = make_members(search, [saved["bayes"]], SOON)
-    light = [whole[0].__class__(1.0, "bayes", whole[0].pipelines[:2], whole[0].config)]
-    (found,) = completed(search, light, [(whole[0], saved["bayes"])], SOON)
-    assert len(found.pipelines) == 2
-    assert found.pipelines[0] not in whole[0].pipelines
-    assert found.pipelines[1] is whole[0].pipelines[0]
-    assert completed(search, whole, [(whole[0], saved["bayes"])], SOON) == whole  # nothing was lost
+    (folds,) = make_members(search, [saved["bayes"]], SOON)
+    pairs = [(replace(folds, weight=0.8, temperature=0.7), saved["bayes"])]
+    whole, rest = with_whole(search, pairs, SOON)
+    assert (whole.weight, rest.weight) == (0.4, 0.4)
+    assert (len(whole.pipelines), rest.pipelines) == (1, folds.pipelines)
+    assert whole.config == rest.config == search.config(saved["bayes"].trial)
+    assert whole.temperature == rest.temperature == 0.7
+    assert len(whole.pipelines[0].predict(search.dataset.table)) == len(search.dataset)
+
+
+def test_without_time_or_a_share_members_stay_as_they_are(searched, half):
+    search, saved, _ = searched
+    (folds,) = make_members(search, [saved["bayes"]], SOON)
+    assert with_whole(search, [(folds, saved["bayes"])], Last(Deadline.after(-1))) == [folds]
+    (linear,) = make_members(search, [saved["linear"]], SOON)
+    assert with_whole(search, [(linear, saved["linear"])], SOON) == [linear]  # it is of all rows already
+
+
+def test_fits_on_all_rows_are_reckoned_with_where_they_pay(searched, half):
+    search, saved, result = searched
+    bayes, linear = saved["bayes"], saved["linear"]
+    both = seconds_of_refits(search, [bayes, linear])
+    assert both == pytest.approx(1.3 * (bayes.seconds + linear.seconds) / result.folds)
+
+
+def test_the_leaderboard_gives_a_trial_the_weight_of_both_its_members():
+    result = fit_table(_frame(400), "y", budget=4, include=["lightgbm"], warm_start=False)
+    names = [len(member.pipelines) for member in result.model.members]
+    assert 1 in names
+    assert sum(row.weight for row in result.leaderboard) == pytest.approx(1.0)
 
 
 def test_a_stack_shares_the_model_of_all_rows():

@@ -186,12 +186,13 @@ def _model(
 
 def _weights(search: Search, ensemble: Ensemble, members: Sequence[Member]) -> dict[int, float]:
     """By trial, those that the model has in the end: slow members may have been left out."""
-    left, found = list(members), {}
+    found: dict[int, float] = {}
+    counted: list[dict[str, Any]] = []
     for trial in (one.trial for _, one in ensemble.members if one.trial >= 0):
         config = search.config(trial)
-        place = next((i for i, member in enumerate(left) if member.config == config), None)
-        if place is not None:
-            found[trial] = left.pop(place).weight
+        if config not in counted:  # its folds' models and that of all rows are members of their own
+            found[trial] = sum(member.weight for member in members if member.config == config)
+            counted.append(config)
     return found
 
 

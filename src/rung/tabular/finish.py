@@ -1,7 +1,7 @@
 """From a search's trials to a model: select an ensemble, and fit its members a last time.
 
 With cross-validation the fold models themselves are the member, their mean: each row was seen by all but one
-of them, and there is nothing to fit any more; but for learners whose folds' models hardly differ
+of them. Most learners gain by a model of all rows beside them or in their place
 (`rung.tabular.members`). With a holdout each member is fitted again on all rows, the heaviest first, as far
 as the time allows; the others stay as they are.
 """
@@ -21,7 +21,7 @@ from rung.tabular.decide import SINGLE, fit_temperature, tempered
 from rung.tabular.ensemble import mix, weigh
 from rung.tabular.evaluate import Saved, load_pipelines
 from rung.tabular.lighten import PREDICT_TIME, lighten, too_slow
-from rung.tabular.members import CONSTANT, STACK, Last, completed, fitted_constant, make_members
+from rung.tabular.members import CONSTANT, STACK, Last, fitted_constant, make_members, with_whole
 from rung.tabular.metrics import METRICS, Metric
 from rung.tabular.model import Member
 from rung.tabular.optimism import optimism
@@ -164,9 +164,9 @@ def last_fit(
         else:
             member = replace(_joined(made[one.trial], more.get(one.trial, [])), weight=weight)
         members.append(replace(member, temperature=ensemble.temperatures.get(one.trial, 1.0)))
-    kept = lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
     trials = [one for _, one in ensemble.members]
-    return completed(search, kept, list(zip(members, trials, strict=True)), last)
+    members = with_whole(search, list(zip(members, trials, strict=True)), last)
+    return lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
 
 
 def _parts(ensemble: Ensemble) -> list[Saved]:

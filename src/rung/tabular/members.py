@@ -1,9 +1,9 @@
 """Members of the ensemble from their trials: the folds' models, or one that is fitted anew on all rows.
 
-Which of the two is better depends on the learner. Where a fit depends on chance (networks, boosting), the
-mean of the folds' models is worth more than the rows that each of them lacks. Where it hardly does (forests,
-kernels, neighbours, linear models: `Learner.steady`) all rows are worth more, and one model predicts in a
-fraction of the time.
+Which of the two is better depends on the learner (`Learner.whole`). Where a fit depends on chance (networks),
+the mean of the folds' models is worth more than the rows that each of them lacks. Where it hardly does
+(forests, kernels, neighbours, linear models) all rows are worth more, and one model predicts in a fraction of
+the time. Boosting lies between: half of the weight goes to a model of all rows, half to the folds'.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from rung.tabular.metrics import METRICS, Metric
 from rung.tabular.model import Member
 from rung.tabular.pipeline import Constant, Fitted, Order, Pipeline, constant, fit_pipeline
 from rung.tabular.search import Search
+
+T = TypeVar("T")
 
 CONSTANT = -1  # stands for the trial's number of the member that predicts a constant, and
 STACK = -2  # of the one that is stacked on others
@@ -60,34 +62,29 @@ def make_members(search: Search, chosen: Sequence[Saved], last: Last) -> list[Me
     return _several(lambda one: _made(search, one, last), chosen, last.threads)
 
 
-def completed(
-    search: Search, members: Sequence[Member], whole: Sequence[tuple[Member, Saved]], last: Last
-) -> list[Member]:
-    """The members; of those that had to leave folds' models behind, a fit on all rows replaces one that is
-    kept: as fast, and it has seen more.
-
-    Args:
-        whole: what they were before, and of which trials.
+def with_whole(search: Search, members: Sequence[tuple[Member, Saved]], last: Last) -> list[Member]:
+    """The members, and beside means of folds' models one of all rows, which takes its learner's share of the
+    weight: where there is time, the first ones first.
     """
-    before = {id(member.config): (member, one) for member, one in whole if one.trial >= 0}
 
-    def one(member: Member) -> Member:
-        known, saved = before.get(id(member.config), (member, None))
-        if saved is None or len(member.pipelines) >= len(known.pipelines):
-            return member
-        fresh = _refit(search, saved, last.deadline)
-        return member if fresh is None else replace(member, pipelines=[fresh, *member.pipelines[:-1]])
+    def one(pair: tuple[Member, Saved]) -> list[Member]:
+        member, saved = pair
+        share = _whole(search, saved) if len(member.pipelines) > 1 else 0.0
+        fresh = _refit(search, saved, last.deadline) if share else None
+        if fresh is None:
+            return [member]
+        weights = share * member.weight, (1 - share) * member.weight
+        return [replace(member, weight=weights[0], pipelines=[fresh]), replace(member, weight=weights[1])]
 
-    return _several(one, members, last.threads)
+    return [member for some in _several(one, members, last.threads) for member in some]
 
 
 def seconds_of_refits(search: Search, chosen: Sequence[Saved]) -> float:
     """What fitting these on all rows should take, one after the other, of those that gain by it."""
-    steady = [one for one in chosen if one.trial >= 0 and _steady(search, one)]
-    return sum(_seconds(search.dataset, one) for one in steady)
+    return sum(_seconds(search.dataset, one) for one in chosen if _whole(search, one))
 
 
-def _several(make: Callable[[Any], Member], what: Sequence[Any], threads: int) -> list[Member]:
+def _several(make: Callable[[Any], T], what: Sequence[Any], threads: int) -> list[T]:
     with quietly(), ThreadPoolExecutor(threads) as pool:
         return list(pool.map(make, what))
 
@@ -101,7 +98,7 @@ def _made(search: Search, one: Saved, last: Last) -> Member:
     split = dataset.split
     partial = split.number == 1 or one.rows < len(dataset) or split.moments is not None
     fresh = None
-    if last.refit or partial or _steady(search, one):
+    if last.refit or partial or _whole(search, one) == 1:
         fresh = _refit(search, one, last.deadline)
     if fresh is not None:
         pipelines = [fresh]
@@ -110,8 +107,9 @@ def _made(search: Search, one: Saved, last: Last) -> Member:
     return Member(1.0, config["learner"], pipelines, config)
 
 
-def _steady(search: Search, one: Saved) -> bool:
-    return learners()[search.config(one.trial)["learner"]].steady
+def _whole(search: Search, one: Saved) -> float:
+    """The share of a trial's weight that a model of all rows takes."""
+    return learners()[search.config(one.trial)["learner"]].whole if one.trial >= 0 else 0.0
 
 
 def _seconds(dataset: Dataset, one: Saved) -> float:

@@ -125,7 +125,8 @@ class Learner:
         merit: how likely it is to be among the best: defaults run in the order of the square root of their
             predicted time divided by it.
         anytime: it comes back at its deadline with what it has, so that it may be begun at any time.
-        steady: a fit depends little on chance, so that one on all rows is better than the mean of the folds'.
+        whole: the share of an ensemble member's weight that a model of all rows takes, the mean of the folds'
+            models having the rest: 1 where a fit depends little on chance, 0 where it does.
         trusted: full names of types that its model file holds, beside the libraries' that are trusted anyway.
     """
 
@@ -151,5 +152,5 @@ class Learner:
     weights: bool = True
     merit: float = 1.0
     anytime: bool = False
-    steady: bool = False
+    whole: float = 0.0
     trusted: tuple[str, ...] = field(default=())

@@ -133,7 +133,7 @@ def _learner(package: str, line: str, tasks: frozenset[str]) -> Learner:
         needs=Needs(missing=True),
         fit=partial(_fit, package),
         merit=12.0,
-        steady=True,
+        whole=1.0,
         cost=Cost(3.0, rows=60.0, cells=20.0),
         encodings=("ordinal", "onehot"),
         up_to=10_000,

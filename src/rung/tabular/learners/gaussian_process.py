@@ -40,7 +40,7 @@ GAUSSIAN_PROCESS = Learner(
     reduces=("none", "select", "pca"),
     fit=_fit,
     merit=2.0,
-    steady=True,
+    whole=1.0,
     cost=Cost(0.1, rows=30.0, cells=300.0, power=2.0, by_class=True),
     up_to=600,
     most_classes=5,

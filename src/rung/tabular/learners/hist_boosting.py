@@ -76,6 +76,7 @@ HIST_BOOSTING = Learner(
     merit=4.0,
     cost=Cost(0.15, rows=0.5, cells=0.4, by_class=True),
     anytime=True,
+    whole=0.5,
     encodings=("native", "target"),
     expands=("none", "pairs"),
 )

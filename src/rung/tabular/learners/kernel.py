@@ -42,7 +42,7 @@ KERNEL = Learner(
     reduces=("none", "select", "pca"),
     fit=_fit,
     merit=1.0,
-    steady=True,
+    whole=1.0,
     cost=Cost(0.05, rows=0.3, cells=0.1),
     most_rows=30_000,
     most_classes=12,

@@ -173,6 +173,7 @@ LIGHTGBM = Learner(
     merit=10.0,
     cost=Cost(0.05, rows=0.6, cells=0.5, by_class=True),
     anytime=True,
+    whole=0.5,
     encodings=("native", "target"),
     expands=("none", "pairs"),
 )

@@ -39,6 +39,6 @@ LINEAR = Learner(
     reduces=("none", "select", "pca"),
     fit=_fit,
     merit=3.0,
-    steady=True,
+    whole=1.0,
     cost=Cost(0.02, cells=0.15, by_class=True),
 )

@@ -39,5 +39,5 @@ NEIGHBORS = Learner(
     cost=Cost(0.02, cells=1.5, power=2.0),
     most_rows=20_000,
     weights=False,
-    steady=True,
+    whole=1.0,
 )

@@ -14,7 +14,7 @@ from rung.tabular.splits import make_split
 SMALL = 300  # rows below which nothing is set aside to stop early
 TRAVEL = 15.0  # learning rate times rounds that a fit usually needs
 FASTEST = 0.25  # learning rate up to which it is raised where the time is short
-PART = 0.4  # of the time that is left is what a fit should take: others are waiting, and a last fit comes
+PART = 0.7  # of the time that is left is what a fit should take: how many rounds it needs is a guess
 
 
 class Portion(NamedTuple):
@@ -57,7 +57,7 @@ def _some(rows: Portion, which: NDArray[np.bool_]) -> Portion:
 
 def patience(rate: float) -> int:
     """Rounds without a gain after which boosting ends."""
-    return int(np.clip(3 / rate, 20, 60))
+    return int(np.clip(6 / rate, 30, 120))
 
 
 def paced(rate: float, rounds: int, each: float, setting: Setting, travel: float = TRAVEL) -> float:

@@ -81,7 +81,7 @@ SVM = Learner(
     reduces=("none", "select", "pca"),
     fit=_fit,
     merit=2.0,
-    steady=True,
+    whole=1.0,
     cost=Cost(0.02, rows=2.0, cells=8.0, power=2.0),
     up_to=6_000,
     most_classes=12,

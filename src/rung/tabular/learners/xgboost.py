@@ -175,4 +175,5 @@ XGBOOST = Learner(
     requires=("xgboost",),
     merit=4.0,
     anytime=True,
+    whole=0.5,
 )
