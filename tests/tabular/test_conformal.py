@@ -145,6 +145,19 @@ def test_members_fitted_again_have_no_folds() -> None:
     assert fold_predictions(model, frame) is None
 
 
+def test_folds_models_stand_for_a_model_of_all_rows_of_the_same_configuration() -> None:
+    model, frame = _folded_model()
+    expected = fold_predictions(model, frame)
+    folded = model.members[0]
+    config = {"learner": "linear"}
+    whole = Member(0.4, "linear", [Constant(np.asarray(9.0))], config)
+    model.members[0] = Member(0.3, "linear", folded.pipelines, config)
+    model.members.append(whole)
+    assert fold_predictions(model, frame) == pytest.approx(expected)
+    whole.config = {"learner": "another"}
+    assert fold_predictions(model, frame) is None
+
+
 def test_intervals_of_a_model_cover_new_rows() -> None:
     model, _ = fitted("regression")
     from support.tables import table
@@ -204,6 +217,25 @@ def test_aps_of_two_classes_neither_says_both_of_all_rows_nor_covers_too_few() -
     member = set_scores(proba[3000:], "aps") <= bound
     assert abs(member[np.arange(3000), y[3000:]].mean() - 0.9) < 0.03
     assert member.sum(axis=1).mean() < 1.7
+
+
+@pytest.mark.parametrize("method", ["lac", "aps"])
+def test_sets_from_predictions_out_of_fold_cover_new_rows_over_many_fits(method: str) -> None:
+    """30 tables of 300 rows: evidence of three folds' models, which predict new rows by their mean."""
+    from sklearn.linear_model import LogisticRegression
+
+    held, rng = [], np.random.default_rng(7)
+    for _ in range(30):
+        x = rng.normal(size=(800, 4))
+        y = (x @ rng.normal(size=(4, 3)) + rng.gumbel(size=(800, 3))).argmax(axis=1)
+        fold, proba, new = np.arange(300) % 3, np.empty((300, 3)), np.zeros((500, 3))
+        for k in range(3):
+            model = LogisticRegression().fit(x[:300][fold != k], y[:300][fold != k])
+            proba[fold == k] = model.predict_proba(x[:300][fold == k])
+            new += model.predict_proba(x[300:]) / 3
+        bound = conformal_quantile(set_scores(proba, method)[np.arange(300), y[:300]], 0.8)
+        held.append((set_scores(new, method) <= bound)[np.arange(500), y[300:]].mean())
+    assert abs(np.mean(held) - 0.8) < 4 * np.sqrt(0.8 * 0.2 * (1 / 300 + 1 / 500) / 30)
 
 
 def test_aps_scores_are_sums_of_the_more_probable() -> None:

@@ -25,9 +25,8 @@ from numpy.typing import NDArray
 from rung.errors import DataError
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from rung.tabular.model import Evidence, Model
+    from rung.tabular.frames import Frame
+    from rung.tabular.model import Evidence, Member, Model
     from rung.tabular.task import Label
 
 Floats = NDArray[np.float64]
@@ -71,7 +70,7 @@ class Sets:
         return [[self.classes[k] for k in np.flatnonzero(row)] for row in self.member]
 
 
-def predict_interval(model: Model, frame: pd.DataFrame, coverage: float = 0.9) -> Intervals:
+def predict_interval(model: Model, frame: Frame, coverage: float = 0.9) -> Intervals:
     """Intervals that hold the true values of `coverage` of such rows.
 
     With a model that keeps which fold each row of evidence was in, and one pipeline for each fold, these are
@@ -98,7 +97,7 @@ def predict_interval(model: Model, frame: pd.DataFrame, coverage: float = 0.9) -
 
 
 def predict_set(
-    model: Model, frame: pd.DataFrame, coverage: float = 0.9, method: str = "lac", *, by_class: bool = False
+    model: Model, frame: Frame, coverage: float = 0.9, method: str = "lac", *, by_class: bool = False
 ) -> Sets:
     """Sets that hold the true classes of `coverage` of such rows.
 
@@ -172,21 +171,36 @@ def cv_plus(
     return low, high
 
 
-def fold_predictions(model: Model, frame: pd.DataFrame) -> Floats | None:
+def fold_predictions(model: Model, frame: Frame) -> Floats | None:
     """What the ensemble would predict had it only the pipelines that did not see fold k: (K, n).
 
-    None where the members are not all of the cross-validation's K pipelines (or a constant).
+    None where the members are not all of the cross-validation's K pipelines (or a constant). For a model of
+    all rows, which has seen each of them, the folds' models of its configuration stand.
     """
     folds = int(model.notes.get("folds", 0) or 0)
-    usable = all(len(m.pipelines) == folds or m.name == "constant" for m in model.members)
-    if folds < 2 or not usable:
+    members = _with_folds(model, folds)
+    if folds < 2 or members is None:
         return None
     table = model.encoder.transform(frame)
     total = np.zeros((folds, len(table)))
-    for member in model.members:
+    for weight, member in members:
         each = [pipeline.predict(table) for pipeline in member.pipelines]
-        total += member.weight * np.asarray(each if len(each) == folds else each * folds)
+        total += weight * np.asarray(each if len(each) == folds else each * folds)
     return total
+
+
+def _with_folds(model: Model, folds: int) -> list[tuple[float, Member]] | None:
+    """The members that have a pipeline for each fold, with the weights of those that they stand for; None
+    where one has no such to stand for it.
+    """
+    found: list[tuple[float, Member]] = []
+    for member in model.members:
+        if len(member.pipelines) == folds or member.name == "constant":
+            same = [one.weight for one in model.members if one is not member and one.config == member.config]
+            found.append((member.weight + (sum(same) if member.config else 0.0), member))
+        elif not any(len(one.pipelines) == folds and one.config == member.config for one in model.members):
+            return None
+    return found
 
 
 def set_scores(proba: Floats, method: str) -> Floats:

@@ -16,9 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.frames import as_pandas
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from rung.tabular.frames import Frame
 
 DATE_PARTS = ("days", "year", "month", "day", "weekday", "hour")
 WORDS = 1024  # hashed counts a text column
@@ -70,13 +73,13 @@ class Encoder:
         """Levels of each category."""
         return [len(x) for x in self.levels]
 
-    def transform(self, frame: pd.DataFrame) -> Table:
+    def transform(self, frame: Frame) -> Table:
         """The frame as arrays; its columns may come in any order, others are ignored.
 
         Raises:
             DataError: a column is missing.
         """
-        return self.arrays(_prepared(frame, self.columns))
+        return self.arrays(_prepared(as_pandas(frame), self.columns))
 
     def arrays(self, cells: pd.DataFrame | Cells) -> Table:
         """The same, of a frame that is in the training table's shape already."""

@@ -154,7 +154,7 @@ class AutoClassifier(ClassifierMixin, _Auto):  # type: ignore[misc]
     """
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Search on X (array or frame, missing cells and categories allowed) with labels y.
+        """Search on X (array, or frame of pandas or polars; gaps and categories allowed) with labels y.
 
         Args:
             sample_weight: (n,) of the rows, in training and in every score.
@@ -212,7 +212,7 @@ class AutoRegressor(RegressorMixin, _Auto):  # type: ignore[misc]
         self.quantile = quantile
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
-        """Search on X (array or frame, missing cells and categories allowed) with values y.
+        """Search on X (array, or frame of pandas or polars; gaps and categories allowed) with values y.
 
         Args:
             sample_weight: (n,) of the rows, in training and in every score.
@@ -271,9 +271,13 @@ def _dense(X: Any) -> Any:
 
 
 def _frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
-    """X as a frame, checked as scikit-learn checks it; columns without names are called x0, x1, ..."""
+    """X as pandas' frame, checked as scikit-learn checks it; columns without names are called x0, x1, ..."""
     import pandas as pd
 
+    from rung.tabular.frames import as_pandas
+
+    if hasattr(X, "to_pandas"):  # a frame of polars, a pyarrow.Table
+        X = as_pandas(X)
     _check_feature_names(estimator, X, reset=reset)
     if isinstance(X, pd.DataFrame):
         if 0 in X.shape:

@@ -18,6 +18,7 @@ from rung.storage import open_storage
 from rung.tabular.baselines import lightgbm_prediction
 from rung.tabular.conclude import Asked, conclude
 from rung.tabular.deadline import Deadline
+from rung.tabular.frames import as_pandas
 from rung.tabular.latency import slower_than
 from rung.tabular.learners.table import Wanted
 from rung.tabular.names import listed
@@ -33,13 +34,14 @@ if TYPE_CHECKING:
 
     from rung.executors.setup import Engine
     from rung.storage.base import Storage
+    from rung.tabular.frames import Frame
 
 _REFITS = 10.0  # seconds at most, kept for those members that are fitted on all rows after cross-validation
 _SLACK = 1.0  # seconds beyond a tiny budget that a search may take, so that there is a model
 
 
 def fit_table(  # noqa: PLR0913  # a door
-    frame: pd.DataFrame,
+    frame: Frame,
     target: str,
     *,
     budget: float = 60.0,
@@ -72,7 +74,8 @@ def fit_table(  # noqa: PLR0913  # a door
     The same storage and study name go on with the trials that are there.
 
     Args:
-        frame: rows with an empty target must be gone (`check_target` removes them).
+        frame: of pandas or polars, or a pyarrow.Table; rows with an empty target must be gone
+            (`check_target` removes them).
         task: "binary", "multiclass", "regression", or "quantile:0.9" for that quantile of a number; guessed
             unless given.
         metric: a name of `METRICS` or of scikit-learn's scorers, or a function (see `get_metric`); the task's
@@ -121,7 +124,7 @@ def fit_table(  # noqa: PLR0913  # a door
         drift_sample,
     )
     return _fitted(
-        frame,
+        as_pandas(frame),
         Asked(target, asked, budget, began),
         _Terms(seed, workers, storage, study, watch, holdout, reserve, engine),
     )

@@ -16,7 +16,7 @@ from rung.tabular.names import listed
 from rung.tabular.task import Task
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from rung.tabular.frames import Frame
 
 
 Seen = dict[int, NDArray[np.float64]]  # what pipelines, by their identity, predict for the table at hand
@@ -112,8 +112,11 @@ class Model:
         """The column of the training rows' weights, if they had any."""
         return self.notes.get("weights")
 
-    def predict(self, frame: pd.DataFrame) -> NDArray[Any]:
+    def predict(self, frame: Frame) -> NDArray[Any]:
         """Labels as they stood in the table, or values: (n,).
+
+        Args:
+            frame: of pandas or polars, or a pyarrow.Table; other columns than the model's are ignored.
 
         Raises:
             DataError: a column that the model reads is missing.
@@ -146,7 +149,7 @@ class Model:
         """The probability of the second class of two from which it is said, None where it is one half."""
         return threshold(self.factors)
 
-    def predict_proba(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+    def predict_proba(self, frame: Frame) -> NDArray[np.float64]:
         """Probabilities of the classes, in the order of `task.classes`: (n, k), rows sum to 1.
 
         Raises:
@@ -157,7 +160,7 @@ class Model:
             raise TypeError("this model predicts values: it has no probabilities")
         return self.raw(frame)
 
-    def raw(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+    def raw(self, frame: Frame) -> NDArray[np.float64]:
         """Probabilities (n, k), or values (n,), whichever the task has."""
         table = self.encoder.transform(frame)
         seen: Seen = {}

@@ -8,18 +8,20 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Final
 
 from rung.errors import DataError
+from rung.tabular.frames import as_pandas
 from rung.tabular.names import listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rung.tabular.frames import Frame
     from rung.tabular.model import Model
 
 
 ONE_THREAD: Final = 20_000  # rows up to which predicting uses one thread: more would cost more than they save
 
 
-def predict_table(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
+def predict_table(model: Model, frame: Frame) -> pd.DataFrame:
     """Column `prediction` (labels as they stood in the training table, or numbers), then `p_<class>` each.
 
     The frame's columns may stand in any order, others beside them are ignored; rows keep their order.
@@ -31,6 +33,7 @@ def predict_table(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
 
     from rung.tabular.evaluate import quietly
 
+    frame = as_pandas(frame)
     with quietly() if len(frame) <= ONE_THREAD else nullcontext():
         raw = model.raw(frame)  # (n, k) or (n,)
     if not model.task.is_classification:
@@ -41,7 +44,7 @@ def predict_table(model: Model, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def predict_covered(
-    model: Model, frame: pd.DataFrame, coverage: float, method: str = "lac"
+    model: Model, frame: Frame, coverage: float, method: str = "lac"
 ) -> tuple[pd.DataFrame, str]:
     """The same with the columns `low` and `high`, or `set` (labels with `|` between), and a note or "".
 
@@ -58,6 +61,7 @@ def predict_covered(
     from rung.tabular.conformal import predict_interval, predict_set
     from rung.tabular.evaluate import quietly
 
+    frame = as_pandas(frame)
     with quietly() if len(frame) <= ONE_THREAD else nullcontext():
         if not model.task.is_classification:
             found = predict_interval(model, frame, coverage)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rung.errors import DataError
+from rung.tabular.frames import as_pandas
 from rung.tabular.model import Model
 from rung.tabular.model_file import SEVERAL, load_model
 from rung.tabular.names import did_you_mean
@@ -23,6 +24,7 @@ from rung.tabular.names import did_you_mean
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rung.tabular.frames import Frame
     from rung.tabular.result import FitResult
 
 KIND: Final = SEVERAL
@@ -35,7 +37,7 @@ class SeveralModels:
 
     models: Mapping[str, Model]
 
-    def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def predict(self, frame: Frame) -> pd.DataFrame:
         """A column for each target: labels as they stood in the table, or values.
 
         Raises:
@@ -59,7 +61,7 @@ class SeveralResults:
 
 
 def fit_targets(
-    frame: pd.DataFrame,
+    frame: Frame,
     targets: Sequence[str],
     *,
     budget: float = 60.0,
@@ -77,6 +79,7 @@ def fit_targets(
     from rung.tabular.fit import fit_table
     from rung.tabular.task import check_target
 
+    frame = as_pandas(frame)
     check_targets(targets, [str(name) for name in frame.columns])
     results = {}
     for target in targets:

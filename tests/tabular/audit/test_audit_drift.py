@@ -356,6 +356,18 @@ class TestAgainstTheSampleOfAProfile:
         assert report.apart.rows == (N, N)
         assert report.findings == []
 
+    def test_a_table_and_itself_are_told_apart_by_chance_alone(self) -> None:
+        for report in (against(table()), drift_between(table(), table())):
+            assert report.apart is not None
+            assert report.apart.auc.value == pytest.approx(0.5, abs=0.01)
+
+    def test_a_column_of_two_levels_alone_tells(self) -> None:
+        rng = np.random.default_rng(0)
+        old, new = (pd.DataFrame({"side": rng.choice(["x", "y"], N, p=[p, 1 - p])}) for p in (0.8, 0.2))
+        report = against(new, old)
+        assert report.apart is not None
+        assert report.apart.auc.value == pytest.approx(0.8, abs=0.05)
+
     def test_what_no_column_shows_by_itself(self) -> None:
         report = against(crossed(N, 2, mixed=True), crossed(N, 3, mixed=False))
         assert found(report, "drift") == []

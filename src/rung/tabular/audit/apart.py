@@ -52,7 +52,7 @@ def tell_apart(a: NDArray[np.float64], b: NDArray[np.float64], names: Sequence[s
     if not names or min(len(a), len(b)) < FEWEST:
         return None
     x, y = np.vstack([a, b]), np.repeat([0, 1], [len(a), len(b)])
-    folds = np.random.default_rng(0).permutation(len(y)) % _FOLDS
+    folds = _folds(x, y)
     prediction, gain = np.empty(len(y)), np.zeros(x.shape[1])
     for fold in range(_FOLDS):
         train = folds != fold
@@ -61,6 +61,23 @@ def tell_apart(a: NDArray[np.float64], b: NDArray[np.float64], names: Sequence[s
         gain += booster.feature_importance("gain")
     auc = bootstrap(METRICS["auc"], y, np.column_stack([1 - prediction, prediction]))
     return Apart(auc, _shares(gain, names), (len(a), len(b)))
+
+
+def _folds(x: NDArray[np.float64], y: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(n,) the fold of each row; a row of one table and its copy in the other are held out together.
+
+    Else a model that has seen one of them would say that the other is of the same table, and be wrong: of a
+    table and itself the AUC would be far below 0.5.
+    """
+    import pandas as pd
+
+    cells = np.ascontiguousarray(np.where(np.isnan(x), -np.inf, x))
+    rows = cells.view(np.dtype((np.void, cells.itemsize * cells.shape[1]))).ravel()
+    _, alike = np.unique(rows, return_inverse=True)
+    count = pd.Series(y).groupby([alike, y]).cumcount().to_numpy()  # the first of each are a pair, ...
+    _, pair = np.unique(alike * len(y) + count, return_inverse=True)
+    shuffled = np.random.default_rng(0).permutation(int(pair.max()) + 1)
+    return np.asarray(shuffled[pair] % _FOLDS, dtype=np.intp)
 
 
 def _boost(x: NDArray[np.float64], y: NDArray[Any]) -> Any:

@@ -21,11 +21,14 @@ from rung.tabular.audit.repeats import repeated_columns, row_findings
 from rung.tabular.audit.target import encoded, settle, target_findings
 from rung.tabular.audit.words import word_findings
 from rung.tabular.columns import Column, Kind
+from rung.tabular.frames import as_pandas
 from rung.tabular.names import did_you_mean
 from rung.tabular.task import Task
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from rung.tabular.frames import Frame
 
 Tell = Callable[[str], None]
 SAMPLE: Final = 50_000  # rows for what is about pairs of columns
@@ -80,7 +83,7 @@ class Audit:
 
 
 def findings(
-    frame: pd.DataFrame,
+    frame: Frame,
     target: str | None = None,
     task: str | None = None,
     columns: Sequence[Column] | None = None,
@@ -98,7 +101,7 @@ def findings(
 
 
 def audit_table(
-    frame: pd.DataFrame,
+    frame: Frame,
     target: str | None = None,
     task: str | None = None,
     known: Sequence[Column] | None = None,
@@ -115,7 +118,7 @@ def audit_table(
     """
     began = time.monotonic()
     tell = tell or (lambda text: None)
-    frame = _with_text_names(frame)
+    frame = _with_text_names(as_pandas(frame))
     names = list(frame.columns)
     if target is not None and target not in names:
         raise DataError(f"the table has no column {target!r} to predict; {did_you_mean(target, names)}")

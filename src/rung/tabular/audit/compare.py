@@ -18,16 +18,19 @@ from rung.tabular.audit.finding import TABLE, Finding, by_severity
 from rung.tabular.audit.profile import make_profile
 from rung.tabular.columns import Column, Kind, infer_columns
 from rung.tabular.encode import Table, encode
+from rung.tabular.frames import as_pandas
 from rung.tabular.names import listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rung.tabular.frames import Frame
+
 Tell = Callable[[str], None]
 
 
 def drift_between(
-    frame: pd.DataFrame, reference: pd.DataFrame, target: str | None = None, tell: Tell | None = None
+    frame: Frame, reference: Frame, target: str | None = None, tell: Tell | None = None
 ) -> DriftReport:
     """How far `frame` is from `reference`.
 
@@ -36,7 +39,7 @@ def drift_between(
     """
     began = time.monotonic()
     tell = tell or (lambda text: None)
-    frame, reference = (x.set_axis([str(name) for name in x.columns], axis=1) for x in (frame, reference))
+    frame, reference = (_with_text_names(as_pandas(x)) for x in (frame, reference))
     tell("what the columns are")
     columns = infer_columns(reference)
     if target is not None and target not in frame.columns:
@@ -58,6 +61,10 @@ def drift_between(
         notes=sampled(len(frame), len(reference)),
         seconds=time.monotonic() - began,
     )
+
+
+def _with_text_names(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.set_axis([str(name) for name in frame.columns], axis=1)
 
 
 def _kinds(frame: pd.DataFrame, columns: tuple[Column, ...]) -> Iterator[Finding]:

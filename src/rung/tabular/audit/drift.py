@@ -16,10 +16,13 @@ from rung.tabular.audit.distance import CERTAIN, Distance, levels_apart, numbers
 from rung.tabular.audit.finding import TABLE, Finding, by_severity, quoted, rows, share
 from rung.tabular.audit.profile import SAMPLE, Levels, Numbers, Profile, coded, present_cells, uncoded
 from rung.tabular.columns import Column, Kind
+from rung.tabular.frames import as_pandas
 from rung.tabular.names import listed
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from rung.tabular.frames import Frame
 
 Tell = Callable[[str], None]
 _UNSEEN: Final = 0.01  # share of the present cells
@@ -81,10 +84,11 @@ class DriftReport:
         return all(one.severity != "error" for one in self.findings)
 
 
-def drift_from_profile(frame: pd.DataFrame, profile: Profile, tell: Tell | None = None) -> DriftReport:
+def drift_from_profile(frame: Frame, profile: Profile, tell: Tell | None = None) -> DriftReport:
     """How far `frame` is from the table that the profile was made of."""
     began = time.monotonic()
     tell = tell or (lambda text: None)
+    frame = as_pandas(frame)
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     drifts, found = compare_columns(frame, profile, tell)
     tell("whether a model can tell the tables apart")

@@ -21,6 +21,7 @@ from rung.tabular.audit.drift import DriftReport, drift_from_profile
 from rung.tabular.audit.finding import TABLE, rows
 from rung.tabular.audit.profile import summarise_numbers
 from rung.tabular.evaluate import quietly
+from rung.tabular.frames import as_pandas
 from rung.tabular.metrics import Metric, get_metric
 from rung.tabular.names import listed
 from rung.tabular.request import weights_in
@@ -28,6 +29,7 @@ from rung.tabular.request import weights_in
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rung.tabular.frames import Frame
     from rung.tabular.model import Model
 
 Tell = Callable[[str], None]
@@ -93,13 +95,13 @@ class Watch:
         return columns or scores or (self.decay is not None and self.decay.worse)
 
 
-def watch(model: Model, frame: pd.DataFrame, tell: Tell | None = None) -> Watch:
+def watch(model: Model, frame: Frame, tell: Tell | None = None) -> Watch:
     """Look at new rows, with or without the target.
 
     Raises:
         DataError: a column that the model reads is missing.
     """
-    tell = tell or (lambda text: None)
+    tell, frame = tell or (lambda text: None), as_pandas(frame)
     notes: list[str] = []
     profile = getattr(model, "profile", None)
     tell("predictions")

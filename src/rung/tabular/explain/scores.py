@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import DataError
+from rung.tabular.frames import as_pandas
 from rung.tabular.metrics import METRICS, Metric, get_metric
 from rung.tabular.names import did_you_mean, listed
 from rung.tabular.pipeline import constant
@@ -21,6 +22,7 @@ from rung.tabular.pipeline import constant
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rung.tabular.frames import Frame
     from rung.tabular.model import Model
     from rung.tabular.task import Task
 
@@ -82,7 +84,7 @@ class Judged:
         return np.asarray(self.prediction * self.factors)
 
 
-def judge(model: Model, frame: pd.DataFrame, weight: NDArray[np.float64] | None = None) -> Judged:
+def judge(model: Model, frame: Frame, weight: NDArray[np.float64] | None = None) -> Judged:
     """Predict the rows of `frame` whose target is there.
 
     Args:
@@ -94,6 +96,7 @@ def judge(model: Model, frame: pd.DataFrame, weight: NDArray[np.float64] | None 
     """
     from rung.tabular.evaluate import quietly
 
+    frame = as_pandas(frame)
     names = [str(name) for name in frame.columns]
     if model.target not in names:
         raise DataError(

@@ -9,6 +9,7 @@ import numpy as np
 
 from rung.tabular.columns import prepare
 from rung.tabular.encode import Encoder, Table
+from rung.tabular.frames import as_pandas
 from rung.tabular.pretrained.cells import as_texts, refuse_paths
 from rung.tabular.pretrained.embedding import Embedding
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rung.tabular.encode import Cells
+    from rung.tabular.frames import Frame
 
 
 @dataclass
@@ -31,7 +33,7 @@ class EmbeddingEncoder(Encoder):
     embeddings: list[Embedding] = field(default_factory=list)
     folder: str = ""
 
-    def transform(self, frame: pd.DataFrame) -> Table:
+    def transform(self, frame: Frame) -> Table:
         """The frame as arrays; images may be paths, arrays or PIL's.
 
         A frame whose `attrs["paths"]` is False comes from someone who may not have files of this machine
@@ -42,6 +44,7 @@ class EmbeddingEncoder(Encoder):
         """
         for one in self.embeddings:  # even where all cells are known: what holds here holds elsewhere
             one.source.find(one.column)
+        frame = as_pandas(frame)
         self.folder = str(frame.attrs.get("folder", self.folder))
         cells = prepare(as_texts(frame, [one.column for one in self.embeddings]), self.columns)
         if not frame.attrs.get("paths", True):

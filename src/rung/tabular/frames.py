@@ -1,0 +1,43 @@
+"""Tables as they are handed over from Python: pandas' frames, and what can be turned into one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from rung.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Convertible(Protocol):
+    """A frame of polars, a table of pyarrow, and whatever else can say itself in pandas' terms."""
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The same rows and columns."""
+
+
+if TYPE_CHECKING:
+    Frame = pd.DataFrame | Convertible
+
+
+def as_pandas(table: Any) -> pd.DataFrame:
+    """The table as pandas' frame: itself if it is one.
+
+    Raises:
+        DataError: it is none, and cannot be turned into one.
+    """
+    import pandas as pd
+
+    if isinstance(table, pd.DataFrame):
+        return table
+    if not hasattr(table, "to_pandas"):
+        name = type(table).__name__
+        remedy = "call its collect() first" if hasattr(table, "collect") else "make a pandas.DataFrame of it"
+        raise DataError(
+            f"a table is a frame of pandas or polars, or a pyarrow.Table, and not a {name}: {remedy}"
+        )
+    found = table.to_pandas()
+    if not isinstance(found, pd.DataFrame):
+        raise DataError(f"a {type(table).__name__} is one column, and a table is needed: make a frame of it")
+    return found

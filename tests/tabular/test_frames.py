@@ -1,0 +1,74 @@
+"""Tables that are not pandas': pyarrow's, polars' where it is installed, and what is no table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import rung
+from rung.errors import DataError
+from rung.tabular.audit.check import audit_table
+from rung.tabular.audit.compare import drift_between
+from rung.tabular.audit.monitor import watch
+from rung.tabular.fit import fit_table
+from rung.tabular.frames import as_pandas
+from rung.tabular.predict import predict_covered, predict_table
+
+
+def _frame(n: int = 120) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    a = rng.normal(size=n)
+    return pd.DataFrame(
+        {
+            "a": np.where(rng.random(n) < 0.1, np.nan, a),
+            "b": rng.choice(["x", "y", None], n),
+            "day": pd.date_range("2020-01-01", periods=n),
+            "y": np.where(a > 0, "up", "down"),
+        }
+    )
+
+
+def _tables() -> list[pytest.param]:
+    def polars(frame: pd.DataFrame) -> object:
+        return pytest.importorskip("polars").from_pandas(frame)
+
+    return [pytest.param(pa.Table.from_pandas, id="pyarrow"), pytest.param(polars, id="polars")]
+
+
+@pytest.mark.parametrize("made", _tables())
+def test_every_door_takes_it(made) -> None:
+    frame = _frame()
+    table = made(frame)
+    model = fit_table(table, "y", budget=0.5).model
+    pd.testing.assert_frame_equal(predict_table(model, table), predict_table(model, frame))
+    assert (model.predict(table) == model.predict(frame)).all()
+    assert predict_covered(model, table, 0.5)[0].shape == (120, 4)
+    assert audit_table(table, "y").rows == 120
+    assert drift_between(table, frame, "y").usable
+    assert watch(model, table).drift is not None
+
+
+@pytest.mark.parametrize("made", _tables())
+def test_estimators_take_it(made) -> None:
+    frame = _frame()
+    X, y = frame.drop(columns="y"), frame["y"]
+    model = rung.AutoClassifier(budget=0.5, random_state=0, include=["linear"]).fit(made(X), y)
+    assert list(model.feature_names_in_) == ["a", "b", "day"]
+    assert (model.predict_proba(made(X)) == model.predict_proba(X)).all()
+
+
+def test_what_is_no_table_is_one_sentence() -> None:
+    frame = _frame()
+    assert as_pandas(frame) is frame
+    with pytest.raises(DataError, match=r"and not a list: make a pandas\.DataFrame of it"):
+        fit_table([1, 2], "y", budget=0.5)
+
+    class LazyFrame:
+        def collect(self) -> None: ...
+
+    with pytest.raises(DataError, match=r"and not a LazyFrame: call its collect\(\) first"):
+        as_pandas(LazyFrame())
+    with pytest.raises(DataError, match="one column, and a table is needed"):
+        as_pandas(pa.chunked_array([[1, 2]]))
