@@ -13,7 +13,6 @@ from rung import __version__
 from rung.deploy.extras import need
 from rung.deploy.to_onnx import without
 from rung.errors import UserError
-from rung.tabular.columns import Kind
 from rung.tabular.model import Member, Model
 from rung.tabular.model_file import load_model, save_model, versions
 
@@ -80,16 +79,15 @@ def _libraries(member: Member) -> set[str]:
 
 
 def _signature(model: Model) -> Any:
+    """The columns by name; of any type, for a kind is no type: the model takes integers, truth values and
+    words as numbers, moments and words as dates, and MLflow would refuse all but one of these.
+    """
     from mlflow.models import ModelSignature
     from mlflow.types import ColSpec, DataType, Schema
+    from mlflow.types.schema import AnyType
 
-    inputs: list[Any] = [
-        ColSpec(
-            DataType.double if column.kind == Kind.NUMBER else DataType.string, column.name, required=True
-        )
-        for column in model.columns
-        if column.used
-    ]
+    anything: Any = AnyType()  # type: ignore[no-untyped-call]
+    inputs: list[Any] = [ColSpec(anything, column.name) for column in model.columns if column.used]
     label = {"i": DataType.long, "f": DataType.double, "b": DataType.boolean}
     outputs: list[Any] = [ColSpec(label.get(_kind(model), DataType.string), "prediction")]
     outputs += [ColSpec(DataType.double, f"p_{label}") for label in model.task.classes]
