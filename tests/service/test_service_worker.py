@@ -8,6 +8,7 @@ import rung
 from rung.errors import StudyError
 from rung.executors.processes import NotSentError
 from rung.service import worker as worker_module
+from rung.service import worker_refusals
 from rung.service import worker_run as worker_run_module
 from rung.service.worker_objectives import Objectives, RefusedError
 from rung.trials import events as ev
@@ -106,7 +107,7 @@ def test_a_machine_that_can_run_nothing_gives_jobs_back_and_tries_again(
         return made(*given)
 
     monkeypatch.setattr(worker_run_module, "make_executor", make_executor)
-    monkeypatch.setattr(worker_module, "_UNFIT", 0.2)
+    monkeypatch.setattr(worker_refusals, "UNFIT", 0.2)
     begin(client, name, "plain", resource=None, trials=3)
     with working(service, tmp_path, slots=1) as worker:
         until(lambda: client.study(name).state == "done")

@@ -22,6 +22,7 @@ from rung.service.http import Api, AwayError, Call, of_job
 from rung.service.wire import Job, Joined, Polled
 from rung.service.worker_machine import gpus_of
 from rung.service.worker_objectives import Objectives
+from rung.service.worker_refusals import Refusals
 from rung.service.worker_run import Engine, Run, Slot, was_lost, went_well
 
 _WAIT: Final = 20.0  # seconds that a poll may wait at the service, or a third of a lease
@@ -30,8 +31,6 @@ _POLLS: Final = 3  # at once: a slot that is free does not wait for the poll bef
 _ENDED: Final = 1000  # jobs that are known to have ended
 _LATE: Final = 10.0  # seconds that the service gets to hear the last word
 _TURN: Final = 5.0  # that a poll may wait where nothing runs, and another service may have something
-_UNFIT: Final = 30.0  # that it asks for no job after one that this machine could not run
-_LONGEST: Final = 2000  # characters of a reason
 _IDLE: Final = 10.0  # that a slot without a job keeps its place in a cluster
 
 
@@ -80,10 +79,7 @@ class Worker:
         self._runs: dict[tuple[str, int, int], Run] = {}  # by `Job.place`
         self._queued: deque[Job] = deque()  # given, and no slot is free yet
         self._known: deque[tuple[str, object]] = deque(maxlen=_ENDED)  # ended, by study's key and place
-        self._refused: dict[str, str] = {}  # studies, and why
-        self._unsaid: dict[str, str] = {}  # those of which the service has not heard yet
-        self._unfit = ""  # why this machine could not run a job
-        self._fit_at = 0.0  # when it is to try again, monotonic
+        self._refusals = Refusals(say)
         self._lock = threading.RLock()
         self._wake = threading.Event()
         self._polls = 0
@@ -142,8 +138,8 @@ class Worker:
             parts.append(f"{self.failed} not")
         if waiting:
             parts.append(f"{waiting} waiting")
-        if self._refused:
-            parts.append(f"{len(self._refused)} studies refused")
+        if self._refusals:
+            parts.append(f"{len(self._refusals)} studies refused")
         if self.draining:
             parts.append("leaving: jobs stop at their next report")
         return " · ".join([*parts, *_away(self._api)])
@@ -187,7 +183,8 @@ class Worker:
             wait = min(_TURN if turns else _WAIT, self._lease / 3)
             body = self._present(wait)
             answer = self._api.json(Call("POST", f"/workers/{number}/poll", body, wait=wait))
-            self._was_heard(body["refuse"])
+            with self._lock:
+                self._refusals.was_heard(body["refuse"])
             news = self._take(msgspec.convert(answer, Polled))
             idle = time.monotonic() - began > wait / 2 and not (news or self._runs or self._queued)
             if turns and idle and not self.draining:
@@ -213,17 +210,10 @@ class Worker:
             jobs = [*(run.job for run in self._runs.values()), *self._queued]
             waiting = sum(job.devices for job in self._queued)
             there = min(len(self._free), room - (len(self._slots) - len(self._free)))
-            unfit = time.monotonic() < self._fit_at
-            free = 0 if self.draining or unfit else max(0, there - waiting)
-            refused = dict(self._unsaid)
+            free = 0 if self.draining or self._refusals.paused else max(0, there - waiting)
+            refused = self._refusals.unheard
         running = [job.named() for job in jobs]
         return {"running": running, "free": free, "wait": wait, "refuse": refused}
-
-    def _was_heard(self, refused: Mapping[str, str]) -> None:
-        with self._lock:
-            for study, why in refused.items():
-                if self._unsaid.get(study) == why:
-                    del self._unsaid[study]
 
     def _join_again(self, number: str) -> None:
         with self._lock:
@@ -284,9 +274,9 @@ class Worker:
             self.finished, self.failed = self.finished + well, self.failed + (not well)
             self._stale = True
             if run.refused is not None:
-                self._refuse(run.job.study, run.refused)
+                self._refusals.refuse(run.job.study, run.refused)
             if run.unfit is not None:
-                self._pause(run.unfit)
+                self._refusals.pause(run.unfit)
             gone = None if isinstance(run.broken, AwayError) else run.broken
             if gone is not None or run.lost is not None:
                 self._failed = self._failed or gone or run.lost
@@ -295,23 +285,6 @@ class Worker:
                 _let_go(self._free, 0.0)
         self._start_queued()
         self._wake.set()
-
-    def _refuse(self, study: str, why: str) -> None:
-        """Ask not to be given the study's jobs any more."""
-        self._unsaid[study] = why[:_LONGEST]
-        if self._refused.get(study) != why:
-            self._refused[study] = why
-            self._say(f"study {study!r} is not run here: {why}")
-
-    def _pause(self, why: str) -> None:
-        """Ask for no job for a while: this machine can run none."""
-        self._fit_at = time.monotonic() + _UNFIT
-        if why != self._unfit:
-            self._unfit = why
-            self._say(
-                f"this machine can run no job now: {why}; what it was given is given back, and it tries "
-                f"again every {_UNFIT:g} s"
-            )
 
     def _is_done(self) -> bool:
         """Whether to leave: it is to, and nothing runs any more."""

@@ -156,11 +156,8 @@ class Workers:
     ) -> Polled:
         """A worker's sign of life for itself and its jobs; what it is to start and to stop.
 
-        A job that it was given and does not name, because the answer was lost, is given again.
-
-        Args:
-            refuse: names of studies that it does not run, and why; to be said once, since another study may
-                have that name later.
+        A job that it was given and does not name, because the answer was lost, is given again. The studies
+        that it refuses, and why, are to be said once: another study may have such a name later.
 
         Raises:
             MissingError: there is no worker of this id, as after a restart of the service: register again.
@@ -184,20 +181,13 @@ class Workers:
         """Renew the leases of a worker's jobs: those that are to stop, and all, by their studies' keys."""
         stop: list[dict[str, Any]] = []
         held: set[Job] = set()
-        for name, trial, attempt, key in running:
-            try:
-                study = self._hub.study(name)
-                if key not in ("", study.key):
-                    raise LeaseError(f"this job is of another study {name!r}, which is no more")
-                held.add((study.key, trial, attempt))
-                why: str | None = study.renew(trial, attempt, now, worker.name).why
-                self._adopt(worker, study, trial, now)
-            except (LeaseError, StudyError):
-                why = "lost"
-            except StorageError:  # the study is to be taken up anew: the job goes on meanwhile
-                continue
+        for job in running:
+            study, why = _renewal(self._hub, job, worker.name, now)
+            if study is not None:
+                held.add((study.key, job.trial, job.attempt))
+                self._adopt(worker, study, job.trial, now)
             if why is not None:
-                stop.append({"study": name, "trial": trial, "attempt": attempt, "why": why})
+                stop.append({"study": job.study, "trial": job.trial, "attempt": job.attempt, "why": why})
         return stop, held
 
     def _adopt(self, worker: Machine, study: HostedStudy, trial: int, now: float) -> None:
@@ -325,6 +315,19 @@ class Workers:
 
     def _keep(self, now: float) -> None:
         self._books.keep({key: self._sharing.account(key) for key in self._claims}, now)
+
+
+def _renewal(hub: Hub, job: Held, worker: str, now: float) -> tuple[HostedStudy | None, str | None]:
+    """Renew the lease of a worker's job: its study, if it has one, and why it is to stop, if it is."""
+    try:
+        study = hub.study(job.study)
+        if job.key not in ("", study.key):
+            raise LeaseError(f"this job is of another study {job.study!r}, which is no more")
+        return study, study.renew(job.trial, job.attempt, now, worker).why
+    except (LeaseError, StudyError):
+        return None, "lost"
+    except StorageError:  # the study is to be taken up anew: the job goes on meanwhile
+        return None, None
 
 
 def _told_to_stop(stop: Preempt, by_key: Mapping[str, HostedStudy], sharing: Any, now: float) -> Any:
