@@ -219,7 +219,7 @@ def _last_part(data: Ready, plan: Plan, remaining: float, *, refit: bool) -> flo
     split = data.dataset.split
     if refit or split.number == 1 or split.moments is not None:
         return min(0.7 + 0.2 * remaining, 0.4 * remaining)
-    return 0.05 * remaining + min(0.7 + 0.05 * remaining, _REFITS, 0.35 * remaining)
+    return 0.05 * remaining + min(0.7 + 0.08 * remaining, _REFITS, 0.35 * remaining)
 
 
 def _lightgbm_baseline(data: Ready, frame: pd.DataFrame, end: Deadline) -> NDArray[np.float64] | None:
