@@ -1,10 +1,11 @@
-"""What decision 20 rests on: folds' models or one of all rows, and temperatures before weights are chosen.
+"""What decisions 20 and 22 rest on: folds' models, one of all rows, or both; temperatures before weights.
 
     python -m benchmarks.cash.members rows --tables segment,vehicle,vowel
     python -m benchmarks.cash.members sure --tables car,digits,vowel
 
 `rows` prints the test loss of each learner's first configuration by how it was fitted, as a share of the mean
-of five folds' models, without a deadline. `sure` searches each table for `--budget` seconds, and prints the
+of five folds' models, without a deadline, and the geometric means over the tables at the end ("3 folds, all
+rows" is half and half). `sure` searches each table for `--budget` seconds, and prints the
 test log loss of four ways to weigh its trials. A minute and more for a table; nothing is kept.
 """
 
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--split", type=int, default=0, help="which rows are tested on")
     parser.add_argument("--budget", type=float, default=36.0, help="seconds, for `sure`")
     asked = parser.parse_args(arguments)
+    found: dict[str, list[dict[str, float]]] = {}
     for table in chosen(asked.tables.split(",")):
         parts = split(table, asked.split)
         if asked.what == "sure":
@@ -59,7 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             continue
         ready = _ready(table, parts)
         for name in asked.learners.split(","):
-            _print(f"{table.name} {name}", rows(ready, parts, name))
+            found.setdefault(name, []).append(rows(ready, parts, name))
+            _print(f"{table.name} {name}", found[name][-1])
+    for name, all_of in found.items():
+        means = {how: math.exp(np.mean([math.log(one[how]) for one in all_of])) for how in all_of[0]}
+        _print(f"{len(all_of)} tables {name}", means)
     return 0
 
 
@@ -69,19 +75,22 @@ def rows(ready: Ready, parts: Parts, name: str) -> dict[str, float]:
     config = next(iter(defaults(learner, traits_of(dataset))))
     loss = _loss(ready, parts)
     test, y = ready.encoder.transform(parts.test), np.asarray(dataset.y, dtype=float)
-    found, known = {}, {}
+    found, known, means = {}, {}, {}
     with quietly():
         for count in (3, 5, 8):
             folds = make_split(y, dataset.classes, count, 0.2, 0, dataset.split.groups).folds
             some = replace(dataset, split=replace(dataset.split, folds=folds, number=count))
             outcome = evaluate(some, config, len(dataset), 1, _EVER)
             predictions = [pipeline.predict(test) for pipeline in outcome.pipelines]
-            found[f"{count} folds"] = loss(np.mean(predictions, axis=0))
+            means[count] = np.mean(predictions, axis=0)
+            found[f"{count} folds"] = loss(means[count])
             if count == 5:
                 known, found["2 of 5"] = dict(outcome.known), loss(np.mean(predictions[:2], axis=0))
         order = Order(learner, config, dataset.sizes, 0, _EVER, known, quantile=dataset.quantile)
-        whole = fit_pipeline(order, dataset.table, y, dataset.classes).pipeline
-        found["all rows"] = loss(whole.predict(test))
+        whole = fit_pipeline(order, dataset.table, y, dataset.classes).pipeline.predict(test)
+        found["all rows"] = loss(whole)
+        for count, mean in means.items():
+            found[f"{count} folds, all rows"] = loss((mean + whole) / 2)
     return {how: value / found["5 folds"] for how, value in found.items()}
 
 
