@@ -10,6 +10,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from threadpoolctl import threadpool_limits
+
 from benchmarks.entries import Unavailable
 from benchmarks.experiments import Plan
 from benchmarks.experiments.rows import Row, append, key, read, row_of
@@ -81,8 +83,9 @@ def _key(one: Search) -> tuple[object, ...] | str:
 
 def _all(todo: Sequence[Search], jobs: int) -> Iterator[tuple[Search, Row | str]]:
     if jobs == 1:
-        for one in todo:
-            yield one, search(*one)
+        with threadpool_limits(1):  # as those of several jobs: deciding is measured in one thread
+            for one in todo:
+                yield one, search(*one)
         return
     for name in _THREADS:
         os.environ.setdefault(name, "1")

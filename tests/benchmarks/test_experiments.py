@@ -6,10 +6,11 @@ import json
 import signal
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from benchmarks.entries import Unavailable
-from benchmarks.experiments import Experiment, Plan, experiment, experiments
+from benchmarks.experiments import Experiment, Plan, experiment, experiments, running
 from benchmarks.experiments.__main__ import main
 from benchmarks.experiments.asha_stragglers import first_trained, trained
 from benchmarks.experiments.rows import Row, append, read
@@ -17,6 +18,7 @@ from benchmarks.experiments.running import run, search
 from benchmarks.problems import problem, problems
 from benchmarks.problems.synthetic import SYNTHETIC
 from benchmarks.systems import Setting, system
+from threadpoolctl import threadpool_info, threadpool_limits
 
 QUICK_EVALUATIONS = 900  # full evaluations of an experiment's quick form, where these are what ends it
 QUICK_TIME = 200.0  # multiples of a full training of all workers together, where time ends it
@@ -119,6 +121,22 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
     append(tmp_path / "new" / "rows.jsonl", [row])
     assert read(tmp_path / "new" / "rows.jsonl") == [row]
     assert read(tmp_path / "none.jsonl") == []
+
+
+def test_a_search_in_this_process_has_one_thread_as_those_of_several_jobs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = []
+
+    def noted(*one: Any) -> Any:
+        threads.append([pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"])
+        return search(*one)
+
+    monkeypatch.setattr(running, "search", noted)
+    with threadpool_limits(2):  # as many as there are cores, when nothing is said
+        run([SMALL._replace(seeds=1)], tmp_path / "rows.jsonl", 1, quiet)
+    assert len(threads) == 4
+    assert {one for each in threads for one in each} == {1}
 
 
 def test_what_is_missing_is_skipped_with_its_reason(tmp_path: Path) -> None:

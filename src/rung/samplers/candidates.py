@@ -7,7 +7,7 @@ each discrete parameter at the centre of its value's part. Only the one that is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -48,7 +48,11 @@ def _drawn(space: CompiledSpace, generator: np.random.Generator, count: int, fla
 def decoded(space: CompiledSpace, points: Floats) -> tuple[Floats, Ints]:
     """Points (d, n) as the encoding has them, (m, d), of those that are legal; and which these are."""
     columns = space.columns
-    raw = columns.raw(points)
+    # a continuum's point is its own encoding: without rules nobody asks for its value
+    bare = not columns.forbidden and all(gate is None for gate in columns.gates)
+    raw: list[Any] = [
+        None if bare and axis.count is None else axis.raw(points[j]) for j, axis in enumerate(columns.axes)
+    ]
     active = columns.activity(raw)
     for j, (axis, mask) in enumerate(zip(columns.axes, active, strict=True)):
         if axis.count is not None:

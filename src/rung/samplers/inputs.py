@@ -50,9 +50,9 @@ class Inputs:
 
     def __call__(self, points: Floats) -> Floats:
         """Points (n, d) of the unit cube, NaN where inactive, as columns: (n, k)."""
-        numbers = points[:, self.values]
+        numbers, categories = points[:, self.values], points[:, self._categories]
         active = ~np.isnan(points[:, self._gated])
-        codes = np.floor(np.nan_to_num(points[:, self._categories]) * self._levels)
+        codes = np.floor(np.where(np.isnan(categories), 0.0, categories) * self._levels)
         return np.concatenate([np.where(np.isnan(numbers), 0.5, numbers), active, codes], axis=1)
 
     def movable(self, points: Floats) -> NDArray[np.bool_]:
