@@ -113,3 +113,14 @@ def test_a_tables_traits_decide_what_is_searched(traits, name, values):
 def test_a_skewed_target_is_tried_on_its_logarithm_at_once():
     lightgbm = next(x for x in BUILT_IN if x.name == "lightgbm")
     assert [c["target"] for c in defaults(lightgbm, Traits(skewed=True))[:2]] == ["plain", "log"]
+
+
+@pytest.mark.parametrize("classes", [9, 12])
+def test_of_many_classes_new_rows_get_the_columns_that_training_rows_got(classes):
+    table, _ = _table()
+    y = np.arange(len(table)) % classes
+    maker = Expansion()
+    made = maker.fit_transform(table, y.astype(float), classes)
+    assert maker.crosses
+    assert (maker.encoder is None) == (classes > 10)
+    assert maker.transform(table).shape == made.shape

@@ -24,6 +24,7 @@ _GROUPS = 3  # categories within which means are taken, of
 _GROUPED = 4  # numbers
 _CROSSES = 4  # pairs of categories
 _LEVELS = 2_000  # of a cross, the most frequent; the others are one
+_MOST_CLASSES = 10  # a column for each class, and each cross: beyond so many a cross is its share alone
 _SAMPLE = 2_000  # rows on which columns are compared
 _DEPTH = 3  # of the trees that compare them
 
@@ -79,17 +80,12 @@ class Expansion:
         self.pairs = _pairs(sample.numbers, numbers, judge)
         self.groups = [_group(table, c, j) for c in categories[:_GROUPS] for j in numbers[:_GROUPED]]
         self.crosses = [_cross(table.codes, a, b) for a, b in list(combinations(categories, 2))[:_CROSSES]]
-        plain = self._plain(table)
-        if not self.crosses:
-            return plain
-        target = Target(y, classes)
+        plain, target = self._plain(table), Target(y, classes)
         folds = target_folds(target)
-        codes = self._crossed(table.codes)
-        if folds < 2 or classes > 10:
-            self.crosses = []
+        if not self.crosses or folds < 2 or classes > _MOST_CLASSES:
             return plain
         self.encoder = target_encoder(target, folds, self.seed)
-        return np.hstack([plain, np.asarray(self.encoder.fit_transform(codes, y))])
+        return np.hstack([plain, np.asarray(self.encoder.fit_transform(self._crossed(table.codes), y))])
 
     def transform(self, table: Table) -> NDArray[np.float64]:
         """The columns of these rows: (n, e)."""
