@@ -71,6 +71,19 @@ def test_what_a_stack_and_a_member_share_is_paid_once(monkeypatch):
     assert {member.name: len(member.pipelines) for member in found} == {"m0": 4, "m1": 4, "stack": 4}
 
 
+def test_what_a_configuration_leaves_behind_goes_to_its_other_half(monkeypatch):
+    monkeypatch.setattr(module, "_seconds", lambda pipeline, rows: 3.0 if pipeline.prediction == 2.0 else 1.0)
+    whole = Member(0.4, "boosted", [Constant(np.asarray(1.0))], {"learner": "boosted"})
+    folds = Member(0.4, "boosted", [Constant(np.asarray(2.0))], {"learner": "boosted"})
+    other = Member(0.2, "linear", [Constant(np.asarray(3.0))], {"learner": "linear"})
+    found = lighten([whole, folds, other], TABLE, 3e-3)
+    assert {float(one.pipelines[0].prediction): one.weight for one in found} == pytest.approx(
+        {1.0: 0.8, 3.0: 0.2}
+    )
+    everything = lighten([whole, folds, other], TABLE, 1.0)
+    assert [one.weight for one in everything] == pytest.approx([0.4, 0.4, 0.2])
+
+
 def test_who_is_too_slow_for_its_weight(monkeypatch):
     monkeypatch.setattr(
         module, "_seconds", lambda pipeline, rows: float(pipeline.prediction) * len(rows) / 1000
@@ -80,9 +93,9 @@ def test_who_is_too_slow_for_its_weight(monkeypatch):
         (0.6, Constant(np.asarray(5.0))),
         (0.35, Constant(np.asarray(3.0))),
     ]
-    assert too_slow(given, TABLE, 20e-3) == []  # 17 seconds for 12.5
-    assert too_slow(given, TABLE, 10e-3) == [0]  # 8.5, of which the heaviest take 8
-    assert too_slow(given, TABLE, 5e-3) == [1, 0]  # the heaviest alone is slower than 4.25
+    assert too_slow(given, TABLE, 22e-3) == []  # 13.1 seconds for 12.5: what surely fits, 0.7 * 0.85 of 22
+    assert too_slow(given, TABLE, 14e-3) == [0]  # 8.3, of which the heaviest take 8
+    assert too_slow(given, TABLE, 8e-3) == [1, 0]  # the heaviest alone is slower than 4.8
     assert too_slow([], TABLE, 8e-3) == []
 
 

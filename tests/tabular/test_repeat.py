@@ -52,9 +52,10 @@ def test_those_that_take_long_stay_as_they_are_where_there_is_no_time_for_them()
     found = repeat(dataset, [(long, config), (short, config)], 2, Deadline.after(60))
     assert found.times == MOST
     assert {trial: len(models) for trial, models in found.pipelines.items()} == {3: MOST * 4, 5: 0}
+    # a mean of five would always look better than a single one
     saved = {one.trial: one for one in found.saved}
     assert saved[5].prediction == pytest.approx(long.prediction)
-    assert not np.array_equal(saved[3].prediction, short.prediction)
+    assert saved[3].prediction == pytest.approx(short.prediction)
     assert repeat(dataset, [(long, config)], 2, Deadline.after(60)) == NOTHING
 
 

@@ -15,6 +15,7 @@ from rung.tabular.model import Member, Seen
 PREDICT_TIME = 0.3e-3  # seconds for a row of a thousand, unless asked otherwise
 _ROWS = 1_000
 _MEMBERS = 0.85  # of the time is theirs; the rest is for reading the cells
+_SURELY = 0.7  # of it is what members may take whose weights are to be chosen: measurements differ
 _FAIR = 10.0  # times its weight's share of the time a first model may take, but for the heaviest
 
 
@@ -34,8 +35,18 @@ def lighten(members: Sequence[Member], table: Table, limit: float) -> list[Membe
     took = _together(kept, rows)
     if took > allowed:  # each one alone, twice in a row, is faster than all of them in turns
         kept = _kept(ordered, costs, allowed**2 / took)
-    total = sum(member.weight for member in kept)
-    return [replace(member, weight=member.weight / total) for member in kept]
+    weights = [_weight_of(kept, ordered, member) for member in kept]
+    return [replace(one, weight=weight / sum(weights)) for one, weight in zip(kept, weights, strict=True)]
+
+
+def _weight_of(kept: Sequence[Member], before: Sequence[Member], member: Member) -> float:
+    """Its own, and its part of what is left out of the same configuration (its folds' models, or that of all
+    rows).
+    """
+    some, whole = (
+        sum(one.weight for one in all_of if one.config == member.config) for all_of in (kept, before)
+    )
+    return member.weight * whole / some
 
 
 def _kept(ordered: Sequence[Member], costs: Mapping[int, float], seconds: float) -> list[Member]:
@@ -60,12 +71,13 @@ def _kept(ordered: Sequence[Member], costs: Mapping[int, float], seconds: float)
 def too_slow(pipelines: Sequence[tuple[float, Any]], table: Table, limit: float) -> list[int]:
     """Which of these, given with their weights, `lighten` would leave out because they predict slowly.
 
-    To be known before the weights are chosen for good: without them the others' are other ones.
+    To be known before the weights are chosen for good: without them the others' are other ones. What is near
+    the limit counts as slow, or the heaviest member might be left out after all.
     """
     if not len(table):
         return []
     few, many = (table.take(np.arange(rows) % len(table)) for rows in (_ROWS // 4, _ROWS))
-    left = allowed = _MEMBERS * limit * _ROWS
+    left = allowed = _SURELY * _MEMBERS * limit * _ROWS
     found = []
     for place, i in enumerate(sorted(range(len(pipelines)), key=lambda i: -pipelines[i][0])):
         weight, pipeline = pipelines[i]

@@ -1,7 +1,8 @@
 """Cross-validation once more, with other folds, for an ensemble's members: where time is left for it.
 
 On small tables the score of one cross-validation depends on the folds as much as on the configuration.
-Further ones average that out of the weights, and their models join the members'.
+Further ones average that out of the weights, and their models join the members'. Weights are chosen among
+means of as many predictions each: one of several is better than a single one, whatever the configuration.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class Repeated(NamedTuple):
     """What further cross-validations gave: at most `times` of them for each member.
 
     Attributes:
-        saved: the members with the mean of their predictions.
+        saved: the members with the mean of their predictions, of as many as each of them has.
         pipelines: by trial, those of the further folds.
     """
 
@@ -58,8 +59,7 @@ def repeat(
     whole = sorted(((o, c) for o, c in members if o.rows >= len(dataset)), key=lambda pair: pair[0].seconds)
     if split.number < 2 or split.moments is not None or len(dataset) > MOST_ROWS or not whole:
         return NOTHING
-    totals: list[NDArray[np.float64]] = [one.prediction.copy() for one, _ in whole]
-    counts = [1] * len(whole)
+    predictions = [[one.prediction] for one, _ in whole]
     pipelines: dict[int, list[Pipeline]] = {one.trial: [] for one, _ in whole}
     times = 0
     while times < min(most, MOST):
@@ -68,13 +68,12 @@ def repeat(
         if other is None:
             break
         for i, outcome in enumerate(_evaluated(other, some, threads, deadline)):
-            totals[i] += outcome.prediction
-            counts[i] += 1
+            predictions[i].append(outcome.prediction)
             pipelines[whole[i][0].trial] += outcome.pipelines
         times += 1
     if not times:
         return NOTHING
-    return Repeated(_averaged(dataset, whole, totals, counts), pipelines, times)
+    return Repeated(_averaged(dataset, [one for one, _ in whole], predictions), pipelines, times)
 
 
 def _how_many(seconds: Sequence[float], threads: int, remaining: float) -> int:
@@ -108,15 +107,13 @@ def _evaluated(
 
 
 def _averaged(
-    dataset: Dataset,
-    members: Sequence[tuple[Saved, dict[str, Any]]],
-    totals: Sequence[NDArray[np.float64]],
-    counts: Sequence[int],
+    dataset: Dataset, members: Sequence[Saved], predictions: Sequence[Sequence[NDArray[np.float64]]]
 ) -> list[Saved]:
     valid = dataset.split.validation(len(dataset))
+    each = min(len(some) for some in predictions)
     found = []
-    for (one, _), total, count in zip(members, totals, counts, strict=True):
-        prediction = total / count
+    for one, some in zip(members, predictions, strict=True):
+        prediction = np.mean(some[:each], axis=0)
         score = dataset.judge.score(dataset.y[valid], prediction, dataset.weights(valid))
         found.append(one._replace(prediction=prediction, score=score))
     return found
