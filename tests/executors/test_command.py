@@ -122,7 +122,7 @@ def test_what_it_finds_in_its_environment(ran, script, tmp_path: Path, monkeypat
         ("echo one >&2; echo two >&2; exit 3", Failure.ERROR, "exit code 3: one | two"),
         ("exit 1", Failure.ERROR, "exit code 1, and printed nothing on its standard error"),
         ("seq 2000 >&2; printf half >&2; exit 1", Failure.ERROR, "code 1: 1997 | 1998 | 1999 | 2000 | half"),
-        ("head -c 300000 /dev/zero >&2; exit 1", Failure.ERROR, "exit code 1: \0\0"),
+        ("head -c 300000 /dev/zero >&2; exit 1", Failure.ERROR, r"exit code 1: \x00\x00"),
         ("kill -KILL $$", Failure.LOST, "was killed by SIGKILL (as the system does when memory runs out)"),
         ("kill -SEGV $$", Failure.LOST, "was killed by SIGSEGV"),
         ("exit 137", Failure.LOST, "was killed by SIGKILL"),

@@ -232,7 +232,7 @@ def message_of(error: BaseException) -> str:
     text = lines[0] if lines else ""
     if not isinstance(error, RungError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:_LONGEST])
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:_LONGEST])[:_LONGEST]
 
 
 def _traceback(error: BaseException) -> str:

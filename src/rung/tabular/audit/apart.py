@@ -22,6 +22,7 @@ from rung.tabular.names import listed
 MOST: Final = 10_000  # rows of each table
 FEWEST: Final = 30
 _FOLDS: Final = 3
+_OFTEN: Final = 10  # times that a row is there on the mean, where there are few different ones
 _ROUNDS: Final = 60
 _MATTERS: Final = 0.6  # an AUC
 _FAR: Final = 0.75
@@ -52,7 +53,7 @@ def tell_apart(a: NDArray[np.float64], b: NDArray[np.float64], names: Sequence[s
     if not names or min(len(a), len(b)) < FEWEST:
         return None
     x, y = np.vstack([a, b]), np.repeat([0, 1], [len(a), len(b)])
-    folds = _folds(x, y)
+    folds = _folds(x)
     prediction, gain = np.empty(len(y)), np.zeros(x.shape[1])
     for fold in range(_FOLDS):
         train = folds != fold
@@ -63,21 +64,19 @@ def tell_apart(a: NDArray[np.float64], b: NDArray[np.float64], names: Sequence[s
     return Apart(auc, _shares(gain, names), (len(a), len(b)))
 
 
-def _folds(x: NDArray[np.float64], y: NDArray[np.intp]) -> NDArray[np.intp]:
-    """(n,) the fold of each row; a row of one table and its copy in the other are held out together.
+def _folds(x: NDArray[np.float64]) -> NDArray[np.intp]:
+    """(n,) the fold of each row; rows that are alike are held out together.
 
-    Else a model that has seen one of them would say that the other is of the same table, and be wrong: of a
-    table and itself the AUC would be far below 0.5.
+    Else a model that has seen one row of a table would say that its copy in the other is of the same table,
+    and be wrong: of a table and itself the AUC would be far below 0.5. Where few rows are different, each is
+    on all sides, and how often it is in either table is what there is to learn.
     """
-    import pandas as pd
-
     cells = np.ascontiguousarray(np.where(np.isnan(x), -np.inf, x))
     rows = cells.view(np.dtype((np.void, cells.itemsize * cells.shape[1]))).ravel()
-    _, alike = np.unique(rows, return_inverse=True)
-    count = pd.Series(y).groupby([alike, y]).cumcount().to_numpy()  # the first of each are a pair, ...
-    _, pair = np.unique(alike * len(y) + count, return_inverse=True)
-    shuffled = np.random.default_rng(0).permutation(int(pair.max()) + 1)
-    return np.asarray(shuffled[pair] % _FOLDS, dtype=np.intp)
+    different, alike = np.unique(rows, return_inverse=True)
+    groups = alike if len(different) > len(rows) / _OFTEN else np.arange(len(rows))
+    shuffled = np.random.default_rng(0).permutation(int(groups.max()) + 1)
+    return np.asarray(shuffled[groups] % _FOLDS, dtype=np.intp)
 
 
 def _boost(x: NDArray[np.float64], y: NDArray[Any]) -> Any:
