@@ -14,7 +14,7 @@ for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 from hypothesis import settings  # noqa: E402  # after the threads are set
 
-settings.register_profile("no deadline", deadline=None)
+settings.register_profile("no deadline", settings(), deadline=None)  # the rest as it is, on CI, too
 settings.load_profile("no deadline")
 
 pytest_plugins = ["support.postgres"]

@@ -76,9 +76,9 @@ class PaperStanding:
         marks = [self.mark(other, gate) for other in others if gate in other]
         if len(marks) < self.rule.min_trials or gate < self.rule.min_resource:
             return False
-        if isinstance(self.rule, Median):
-            return min(curve.values()) > statistics.median(marks)
-        return min(curve.values()) > np.percentile(marks, self.rule.percentile) + 1e-12
+        median = isinstance(self.rule, Median)
+        mark = statistics.median(marks) if median else np.percentile(marks, self.rule.percentile)
+        return min(curve.values()) > mark and not np.isclose(min(curve.values()), mark, rtol=1e-9, atol=0)
 
     def mark(self, curve, gate) -> float:
         if isinstance(self.rule, Percentile) and not self.rule.averages:
@@ -114,6 +114,18 @@ def test_running_trials_count_if_asked_for():
         for trial, value in enumerate([1.0, 2.0, 3.0]):
             driver.reports(driver.history.running[trial].job, 1, "value", value)
         assert isinstance(driver.ask(), Stop) == stops
+
+
+def test_a_plateau_stops_nobody_though_means_of_equal_values_are_a_little_less():
+    assert (0.7 + 0.7 + 0.7) / 3 < 0.7
+    driver = Driver(Median(min_trials=1), identity(1, 27, 3), Limits(trials=2), workers=1)
+    for trial in range(2):
+        assert not driver.decide()
+        job = driver.history.running[trial].job
+        for gate in (1, 3, 9):
+            driver.reports(job, gate, "value", 0.7)
+            assert not isinstance(driver.ask(), Stop)
+        driver.reports(job, 27, "value", 0.7)
 
 
 def test_the_best_value_so_far_is_compared_with_the_median_of_running_averages():

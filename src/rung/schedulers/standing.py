@@ -15,6 +15,7 @@ What happens when:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 from rung.errors import StudyError
@@ -71,6 +72,11 @@ class _Track:
     best: float = WORST
     total: float = 0.0
     marks: list[tuple[int, float]] = field(default_factory=list)
+
+
+def _worse(value: float, mark: float) -> bool:
+    """Whether it is above the mark by more than rounding: a mean of equal values may be a bit below them."""
+    return value > mark and not math.isclose(value, mark, rel_tol=1e-9)
 
 
 class Stopping:
@@ -134,7 +140,8 @@ class Standing:
         track.best = min(track.best, result.value)
         track.total += result.value
         others = self._marks[gate]
-        if gate >= rule.min_resource and len(others) >= rule.min_trials and track.best > others.value():
+        compared = gate >= rule.min_resource and len(others) >= rule.min_trials
+        if compared and _worse(track.best, others.value()):
             self._doomed[result.trial] = None
         mark = track.total / (len(track.marks) + 1) if rule.averages else result.value
         track.marks.append((gate, mark))
