@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -154,7 +156,12 @@ def test_folds_models_stand_for_a_model_of_all_rows_of_the_same_configuration() 
     model.members[0] = Member(0.3, "linear", folded.pipelines, config)
     model.members.append(whole)
     assert fold_predictions(model, frame) == pytest.approx(expected)
-    whole.config = {"learner": "another"}
+    twice = [replace(one, weight=one.weight / 2) for one in model.members for _ in range(2)]
+    model.members = twice  # two trials of the same configuration: no weight counts twice
+    assert fold_predictions(model, frame) == pytest.approx(expected)
+    for one in twice:
+        if len(one.pipelines) == 1 and one.name == "linear":
+            one.config = {"learner": "another"}
     assert fold_predictions(model, frame) is None
 
 

@@ -193,13 +193,14 @@ def _with_folds(model: Model, folds: int) -> list[tuple[float, Member]] | None:
     """The members that have a pipeline for each fold, with the weights of those that they stand for; None
     where one has no such to stand for it.
     """
-    found: list[tuple[float, Member]] = []
-    for member in model.members:
-        if len(member.pipelines) == folds or member.name == "constant":
-            same = [one.weight for one in model.members if one is not member and one.config == member.config]
-            found.append((member.weight + (sum(same) if member.config else 0.0), member))
-        elif not any(len(one.pipelines) == folds and one.config == member.config for one in model.members):
+    found = [(m.weight, m) for m in model.members if len(m.pipelines) == folds or m.name == "constant"]
+    for other in model.members:
+        if any(other is member for _, member in found):
+            continue
+        place = next((i for i, (_, m) in enumerate(found) if m.config and m.config == other.config), None)
+        if place is None:
             return None
+        found[place] = (found[place][0] + other.weight, found[place][1])
     return found
 
 

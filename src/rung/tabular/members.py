@@ -25,7 +25,7 @@ from rung.tabular.model import Member
 from rung.tabular.pipeline import Constant, Fitted, Order, Pipeline, constant, fit_pipeline
 from rung.tabular.search import Search
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 CONSTANT = -1  # stands for the trial's number of the member that predicts a constant, and
 STACK = -2  # of the one that is stacked on others
@@ -84,7 +84,7 @@ def seconds_of_refits(search: Search, chosen: Sequence[Saved]) -> float:
     return sum(_seconds(search.dataset, one) for one in chosen if _whole(search, one))
 
 
-def _several(make: Callable[[Any], T], what: Sequence[Any], threads: int) -> list[T]:
+def _several(make: Callable[[Any], _T], what: Sequence[Any], threads: int) -> list[_T]:
     with quietly(), ThreadPoolExecutor(threads) as pool:
         return list(pool.map(make, what))
 
