@@ -108,7 +108,7 @@ def _scores(result: FitResult) -> Any:
     )
     rows: list[tuple[str, float | None, float | None]] = [
         (
-            _members(sum(1 for member in result.model.members if member.name != "constant")),
+            _members(sum(1 for member, _ in result.model.shares() if member.name != "constant")),
             result.score,
             held and held.score,
         ),

@@ -82,7 +82,7 @@ def script(model: Model, name: str = "model.py") -> tuple[str, Member]:
 
 
 def _heaviest(model: Model) -> tuple[Member, Step]:
-    for member in sorted(model.members, key=lambda one: -one.weight):
+    for member, _ in model.shares():
         step = estimator_step(member, model.task, first_code(model.encoder))
         if step is not None:
             return member, step
@@ -95,13 +95,14 @@ def _heaviest(model: Model) -> tuple[Member, Step]:
 def _about(model: Model, member: Member) -> list[str]:
     """Lines of the script's docstring: what it is part of."""
     lines = []
-    heaviest = max(model.members, key=lambda one: one.weight)
-    if member is not heaviest:
+    shares = model.shares()
+    heaviest = shares[0][0]
+    if member.config != heaviest.config:
         lines.append(f"The heaviest member, {heaviest.name}, has no form in scikit-learn.")
     lines.append(
-        f"It has {member.weight:.0%} of the weight in a mean of {len(model.members)}: the whole model is a "
-        "little better."
-        if len(model.members) > 1
+        f"It has {next(w for one, w in shares if one.config == member.config):.0%} of the weight in a mean "
+        f"of {len(shares)}: the whole model is a little better."
+        if len(shares) > 1
         else "It is the model's only member."
     )
     if member.name == "mlp":

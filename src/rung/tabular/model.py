@@ -135,6 +135,18 @@ class Model:
             return prediction
         return np.asarray(prediction * self.factors)
 
+    def shares(self) -> list[tuple[Member, float]]:
+        """A member of each configuration, the heaviest first, with the configuration's weight.
+
+        Its folds' models and its model of all rows are members of their own.
+        """
+        found: list[tuple[Member, float]] = []
+        for member in self.members:
+            if not any(one.config == member.config for one, _ in found):
+                same = (one.weight for one in self.members if one.config == member.config)
+                found.append((member, sum(same)))
+        return sorted(found, key=lambda pair: -pair[1])
+
     def stacked(self) -> list[str]:
         """A sentence for each member that is stacked on others: its share, and what it is made of."""
         return [
