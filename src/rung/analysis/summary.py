@@ -18,10 +18,10 @@ from rung.analysis.subject import Subject
 from rung.space.domains import Choice, Constant, Domain, Float, Integer
 from rung.study.confirm import Declared, declared
 from rung.study.durations import spoken
+from rung.study.found import failures
 from rung.study.front import front as study_front
 from rung.study.front import hypervolume
 from rung.study.records import TrialRecord
-from rung.study.result import failures
 from rung.trials import events as ev
 from rung.trials.history import CONFIRM, TOLD
 

@@ -69,8 +69,9 @@ def _from(client: Client, name: str, start: int) -> Iterable[tuple[int, Event]]:
 def _conclude(study: Followed, url: str) -> None:
     """Print what was found and the next command to type; exit with 1 if nothing."""
     from rung.cli.outcome import found
+    from rung.study.found import nothing_found
     from rung.study.records import trials
-    from rung.study.result import best_of, nothing_found
+    from rung.study.result import best_of
 
     records = trials(study.events)
     best = best_of(study.history, records)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def outcome(study: Study, result: Result, storage: str) -> None:
     """Print what was found and the next command to type; exit with 1 if nothing, 130 if interrupted."""
-    from rung.study.result import nothing_found
+    from rung.study.found import nothing_found
 
     why = found(study.history, result.trials, result.best, result.reason)
     if result.best is not None and why:
@@ -53,7 +53,7 @@ def found(
     Returns:
         How many failed and why, as a part of a sentence; "" if none did.
     """
-    from rung.study.result import failures
+    from rung.study.found import failures
     from rung.trials.history import CONFIRM, TOLD
 
     begun, kinds = history.begun, list(history.apart.values())

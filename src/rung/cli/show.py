@@ -117,7 +117,7 @@ def notes(study: StoredStudy) -> list[str]:
 def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, str]]:
     from rung.cli.store import state_of
     from rung.study.confirm import declared
-    from rung.study.result import failures, nothing_found
+    from rung.study.found import failures, nothing_found
 
     identity, history = study.history.identity, study.history
     amount = identity.resource
@@ -196,11 +196,12 @@ def _share(served: StudyInfo | None) -> list[tuple[str, str]]:
 def _extras(study: StoredStudy) -> list[tuple[str, str]]:
     """What only some studies have: further objectives, constraints, fixed values, a choice of the sampler."""
     from rung.samplers.auto import TOPIC
-    from rung.study.front import front, hypervolume
 
     identity, history = study.history.identity, study.history
     facts = []
     if len(identity.goals) > 1:
+        from rung.study.front import front, hypervolume
+
         goals = ", ".join(f"{goal.metric} ({goal.mode})" for goal in identity.goals)
         facts.append(("objectives", goals))
         volume = output.number(hypervolume(history))

@@ -24,12 +24,14 @@ from rung.nas.complete_training import Training
 from rung.nas.devices import world
 from rung.nas.discrete.architectures import parameters
 from rung.nas.discrete.configurations import genotype_of
-from rung.nas.planning import SEARCHING, Request
+from rung.nas.genotype import Genotype
+from rung.nas.planning import SEARCHING, Request, threads_worth
 from rung.nas.result import SearchResult
-from rung.nas.search_study import EPOCH, METRIC, RESULT
+from rung.nas.search_study import EPOCH, METRIC, PLANNED, RESULT
 from rung.nas.task import Scores
 from rung.study import Study
-from rung.study.result import Result, failures
+from rung.study.found import failures
+from rung.study.result import Result
 from rung.trials.events import Event, Failure, JobFailed, JobFinished, JobStarted
 
 _FOLDER: Final = "networks"  # of trainings under way
@@ -115,6 +117,7 @@ class CompleteSearch:
         """
         phase = phase or (lambda _: None)
         study = self._study = self._opened()
+        threads = torch.get_num_threads()
         try:
             for topic, data in self._unlogged:
                 study.record(topic, data)
@@ -122,6 +125,7 @@ class CompleteSearch:
             study.record(RESULT, {**result.to_dict(), "tried": []})
             return result
         finally:
+            torch.set_num_threads(threads)
             study.close()
 
     def _opened(self) -> Study:
@@ -154,9 +158,11 @@ class CompleteSearch:
     def _searched(self, study: Study, phase: Callable[[str], None]) -> SearchResult:
         plan, request = self.prepared.plan, self.request
         self._known = tried(plan, study)
+        first = self._first()
+        self._set_threads(study, first, phase)
         if request.budget is not None and not self._known:
             phase("timing a few steps")
-            self._check_budget(request.budget)
+            self._check_budget(first, request.budget)
         phase("searching")
         training = Training(plan, study.folder / _FOLDER, self._tell if plan.workers == 1 else None)
         found = study.run(training, workers=plan.workers, watch=self._log)
@@ -174,14 +180,31 @@ class CompleteSearch:
             self.prepared, request, best, networks, retrained, notes, study.name, interrupted
         )
 
-    def _check_budget(self, budget: float) -> None:
+    def _first(self) -> Genotype:
+        """A network to time."""
+        plan = self.prepared.plan
+        return plan.space.genotype(random_choice(plan.space, torch.Generator().manual_seed(plan.seed)))
+
+    def _set_threads(self, study: Study, genotype: Genotype, phase: Callable[[str], None]) -> None:
+        """As many threads as the search was begun with, or as are worth having; workers have their own."""
+        plan, planned = self.prepared.plan, study.history.records.get(PLANNED)
+        if plan.task.device.type != "cpu":
+            return
+        if planned:  # sums of another number of threads differ in last bits
+            torch.set_num_threads(int(planned[-1].data["threads"]))
+            return
+        phase("timing a few steps")
+        worth = threads_worth(lambda probes: plan.task.step_seconds(genotype, plan.recipe, probes))
+        torch.set_num_threads(worth)
+        study.record(PLANNED, {"threads": worth})
+
+    def _check_budget(self, genotype: Genotype, budget: float) -> None:
         """Refuse a budget in which not even one network could be trained.
 
         Raises:
             UserError: it is one.
         """
         plan = self.prepared.plan
-        genotype = plan.space.genotype(random_choice(plan.space, torch.Generator().manual_seed(plan.seed)))
         seconds = plan.task.training_seconds(genotype, plan.recipe)
         if seconds > SEARCHING * budget:
             raise UserError(

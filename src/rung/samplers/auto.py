@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from rung.samplers.base import Request, Suggestion
-from rung.space.compiled import CompiledSpace
-from rung.space.draws import Rng
 from rung.trials.events import Spec
-from rung.trials.history import History
 
 if TYPE_CHECKING:
-    from rung.samplers.base import Sampler
+    from rung.samplers.base import Request, Sampler, Suggestion
+    from rung.space.compiled import CompiledSpace
+    from rung.space.draws import Rng
+    from rung.trials.history import History
 
 TOPIC: Final = "choice"  # under which the log keeps choices: a sampler's name and settings, and why
 BEFORE: Final = Spec("kde")  # before any choice, as where a history is made by hand

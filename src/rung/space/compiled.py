@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from rung.space.domains import Domain, Space, as_space
 from rung.space.draws import uniforms_of
 from rung.space.grid import Grid
 from rung.space.layout import Layout, MisfitError
+from rung.space.naming import Naming
 from rung.space.neighbours import find_neighbours
 from rung.space.values import INACTIVE, Value, Values
 
@@ -33,6 +33,7 @@ class CompiledSpace:
     Attributes:
         space: what was compiled.
         size: number of dimensions d.
+        naming: its parameters' names, by which a configuration becomes a mapping.
         names: by dimension, the public name; two branches may share one.
         keys: by dimension, the full name, such as "optimizer.sgd.momentum"; unique.
         levels: (d,) number of categories; 0 for numeric and ordinal dimensions and those of one value.
@@ -48,7 +49,8 @@ class CompiledSpace:
         self.layout: Layout = self.columns.layout
         slots = self.layout.slots
         self.size: int = len(slots)
-        self.names: tuple[str, ...] = tuple(slot.name for slot in slots)
+        self.naming = Naming(self.layout)
+        self.names: tuple[str, ...] = self.naming.names
         self.keys: tuple[str, ...] = tuple(slot.key for slot in slots)
         self.domains: tuple[Domain, ...] = tuple(slot.domain for slot in slots)
         self.levels: NDArray[np.int64] = np.array([axis.levels for axis in self.columns.axes], dtype=np.int64)
@@ -56,12 +58,6 @@ class CompiledSpace:
             axis.python(np.array([raw]))[0]
             for axis, raw in zip(self.columns.axes, self.columns.defaults, strict=True)
         )
-        self._lists = [  # by slot, the texts that stand for a list or a mapping
-            (j, frozenset(lists))
-            for j, lists in enumerate(getattr(domain, "lists", ()) for domain in self.domains)
-            if lists
-        ]
-        self._always_active = all(gate is None for gate in self.layout.gates)
         self._blocks: dict[tuple[int, int], list[Values]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -210,14 +206,7 @@ class CompiledSpace:
 
     def to_mapping(self, values: Values) -> dict[str, Any]:
         """The configuration as a flat mapping from public name to value, only what is active."""
-        if self._always_active:
-            found: dict[str, Any] = dict(zip(self.names, values, strict=True))
-        else:
-            found = {name: v for name, v in zip(self.names, values, strict=True) if v is not INACTIVE}
-        for slot, lists in self._lists:
-            if values[slot] in lists:
-                found[self.names[slot]] = json.loads(str(values[slot]))
-        return found
+        return self.naming.to_mapping(values)
 
     def from_mapping(self, mapping: Mapping[str, Any]) -> Values:
         """The configuration that a flat mapping means.

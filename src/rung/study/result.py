@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import cached_property
@@ -16,9 +15,8 @@ from rung.study.front import front, hypervolume
 from rung.study.lineage import Stage, lineage
 from rung.study.records import TrialRecord, further, trials
 from rung.study.writer import Writer
-from rung.trials.events import Event, Identity
+from rung.trials.events import Event
 from rung.trials.history import EXHAUSTED, History
-from rung.trials.states import TrialState
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -145,30 +143,3 @@ def in_short(history: History) -> str:
     found = f"best {best.value:g} by trial {best.trial}" if best else "no trial has a value"
     number = len(history)
     return f"{number} trial{'' if number == 1 else 's'}, {found}"
-
-
-def nothing_found(records: Sequence[TrialRecord], identity: Identity) -> str:
-    """Why there is no best trial, as a part of a sentence."""
-    if identity.constraints and any(record.value is not None for record in records):
-        told = {name for record in records for one in record.observations for name in one.metrics}
-        missing = [each.metric for each in identity.constraints if each.metric not in told]
-        if missing:
-            return f"no trial told {missing[0]!r}, which a constraint is about"
-        return f"no trial keeps the constraints ({', '.join(map(str, identity.constraints))})"
-    return f"no trial has a value: {failures(records, _names(identity)) or 'none ended'}"
-
-
-def _names(identity: Identity) -> str:
-    return " or ".join(goal.metric for goal in identity.goals) or identity.metric
-
-
-def failures(records: Sequence[TrialRecord], metric: str) -> str:
-    """How many trials failed and the commonest reason, as a part of a sentence; "" if none did."""
-    failed = [r for r in records if r.state in (TrialState.FAILED, TrialState.INFEASIBLE)]
-    if not failed:
-        return ""
-    missing = f"a value of {metric} that is NaN, infinite or missing"
-    reasons = Counter(record.timing.message or missing for record in failed)
-    reason, count = reasons.most_common(1)[0]
-    how = "" if count == len(failed) else f", {count} of them"
-    return f"{len(failed)} of {len(records)} failed{how} with: {reason}"

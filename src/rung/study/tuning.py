@@ -18,9 +18,10 @@ from rung.study.checkpoint_words import trouble
 from rung.study.choose import spoken
 from rung.study.devices import Scaling
 from rung.study.failing import first_failure
+from rung.study.found import nothing_found
 from rung.study.hints import hints
 from rung.study.methods import combination
-from rung.study.result import Result, nothing_found
+from rung.study.result import Result
 from rung.study.study import Study
 from rung.trials.events import Event
 

@@ -26,6 +26,7 @@ from rung.trials.running import (
     Metric,
     Result,
     Running,
+    Searched,
     Yardstick,
 )
 from rung.trials.states import TrialState
@@ -287,7 +288,7 @@ def _space_changed(history: History, event: ev.SpaceChanged) -> None:
 
     earlier = history.space
     history.identity = msgspec.structs.replace(history.identity, space=event.space)
-    history._space = None
+    history._searched = Searched()
     history.space_version += 1
     history._encoded = Encoded()
     history.exhausted = False

@@ -37,7 +37,7 @@ from rung.trials.running import EXHAUSTED as EXHAUSTED
 from rung.trials.running import MOST_CONFIRMED as MOST_CONFIRMED
 from rung.trials.running import TOLD as TOLD
 from rung.trials.running import WORST as WORST
-from rung.trials.running import Best, Clock, Encoded, Measure, Metric, Yardstick
+from rung.trials.running import Best, Clock, Encoded, Measure, Metric, Searched, Yardstick
 from rung.trials.running import Checkpoint as Checkpoint
 from rung.trials.running import Column as Column
 from rung.trials.running import Folding as Folding
@@ -132,7 +132,7 @@ class History:
         self._lost: dict[int, int] = {}  # trial -> lost attempts of its present job
         self._largest = 1
         self._plain = True  # no resource
-        self._space: CompiledSpace | None = None
+        self._searched = Searched()
         self._yardstick: Yardstick | None = None  # of more than one metric
         self._measures: dict[int, Measure] = {}  # by trial, what its latest value was made from
 
@@ -159,11 +159,7 @@ class History:
     @property
     def space(self) -> CompiledSpace:
         """The space from which configurations come, compiled; `values` are configurations of it."""
-        if self._space is None:
-            from rung.space import compile_space, from_json
-
-            self._space = compile_space(from_json(self.identity.space))
-        return self._space
+        return self._searched.compiled(self.identity.space)
 
     def may_spend(self, cost: int) -> bool:
         """Whether a job of this cost still fits into the budget."""
@@ -178,7 +174,9 @@ class History:
     def config(self, trial: int) -> dict[str, Any]:
         """The trial's configuration, a mapping of what is active; one that is outside keeps what it was."""
         original = self.originals.get(trial)
-        return dict(original) if original is not None else self.space.to_mapping(self.values[trial])
+        if original is not None:
+            return dict(original)
+        return self._searched.naming(self.identity.space).to_mapping(self.values[trial])
 
     def violation(self, trial: int) -> float:
         """By how much the trial's latest value breaks the constraints; 0 if it keeps them or has none."""

@@ -7,15 +7,15 @@ from array import array
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-import numpy as np
-
 from rung.space.values import Values
 from rung.trials.events import Goal, Identity, JobStarted
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from rung.space.compiled import CompiledSpace
+    from rung.space.naming import Naming
 
 ENQUEUED = "enqueued"  # the origin of a configuration that the user gave
 TOLD = "told"  # the origin of one whose result the user knew
@@ -235,6 +235,35 @@ class Best:
         self.incumbent = Incumbent(trial, resource, sign * value)
 
 
+class Searched:
+    """The space that configurations come from: compiled, and its names alone, each when first asked for.
+
+    Whoever only shows configurations needs no compiled space, and no arrays.
+    """
+
+    __slots__ = ("_compiled", "_naming")
+
+    def __init__(self) -> None:
+        self._compiled: CompiledSpace | None = None
+        self._naming: Naming | None = None
+
+    def compiled(self, space: Mapping[str, Any]) -> CompiledSpace:
+        """`space`, the JSON form that the log has: the same one at every call."""
+        if self._compiled is None:
+            from rung.space import compile_space, from_json
+
+            self._compiled = compile_space(from_json(space))
+        return self._compiled
+
+    def naming(self, space: Mapping[str, Any]) -> Naming:
+        """Its parameters' names."""
+        if self._naming is None:
+            from rung.space.naming import naming_of
+
+            self._naming = naming_of(space) if self._compiled is None else self._compiled.naming
+        return self._naming
+
+
 class Encoded:
     """All configurations as rows of the unit cube; each is encoded once."""
 
@@ -246,6 +275,8 @@ class Encoded:
 
     def matrix(self, space: CompiledSpace, values: Sequence[Values]) -> NDArray[np.float64]:
         """The rows of `values`, of which those already seen are taken from the last call: (n, d)."""
+        import numpy as np  # readers of a log that only look need no arrays
+
         known, wanted = self._array, len(values)
         if known is None or len(known) < wanted:
             grown = np.empty((max(64, 2 * wanted), space.size))
