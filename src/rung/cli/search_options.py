@@ -40,7 +40,11 @@ SpaceName = Annotated[
 ]
 Preset = Annotated[
     str,
-    typer.Option(metavar="tiny|small|paper", help="Minutes or an hour on two cores; the papers' settings."),
+    typer.Option(
+        metavar="tiny|small|paper",
+        help="About three minutes or an hour on two cores, of a supernet or of networks trained each on "
+        "its own; the papers' settings.",
+    ),
 ]
 Budget = Annotated[
     str | None,
@@ -62,7 +66,7 @@ Networks = Annotated[
         min=1,
         metavar="N",
         help="How many are trained, where a strategy trains each network on its own.",
-        show_default="the preset's: 12, 40 or 200",
+        show_default="the preset's: 12, 20 or 200",
     ),
 ]
 NetworksAtOnce = Annotated[

@@ -154,10 +154,17 @@ def announce(order: Order, search: Any) -> None:
     plan = prepared.plan
     output.say(f"data      {prepared.data}: {plan.task.spoken}")
     output.say(f"search    {announced(plan) if hasattr(plan, 'networks') else _announced(plan)}")
-    if not hasattr(plan, "networks"):
-        output.say(f"preset    {order.preset}: {plan.recipe.text}")
+    output.say(f"preset    {order.preset}: {preset_text(order.preset, plan)}")
     for note in prepared.notes:
         output.say(f"note      {note}")
+
+
+def preset_text(preset: str, plan: Any) -> str:
+    """What a preset is for a search."""
+    from rung.nas.complete_plan import SCALES
+
+    text: str = SCALES[preset].text if hasattr(plan, "networks") else plan.recipe.text
+    return text
 
 
 def _announced(plan: Any) -> str:

@@ -30,8 +30,7 @@ from rung.nas.result import SearchResult
 from rung.nas.search_study import EPOCH, METRIC, PLANNED, RESULT
 from rung.nas.task import Scores
 from rung.study import Study
-from rung.study.found import failures
-from rung.study.result import Result
+from rung.study.result import Result, failures
 from rung.trials.events import Event, Failure, JobFailed, JobFinished, JobStarted
 
 _FOLDER: Final = "networks"  # of trainings under way

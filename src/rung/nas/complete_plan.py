@@ -25,8 +25,47 @@ from rung.nas.thrift import Size, Thrift, costs_of, thrift_of
 from rung.storage import open_storage
 from rung.study.opening import stored_identity
 
-NETWORKS: Final[Mapping[str, int]] = MappingProxyType({"tiny": 12, "small": 40, "paper": 200})
-"""By preset, how many are trained unless told."""
+
+class Scale(NamedTuple):
+    """How much of a preset's time goes where: a supernet is trained once, here each network is.
+
+    Attributes:
+        text: what comes of it, in a sentence.
+        networks: how many are trained.
+        channels, epochs: of each, in place of the short training's after a supernet.
+    """
+
+    text: str
+    networks: int
+    channels: int
+    epochs: int
+
+
+SCALES: Final[Mapping[str, Scale]] = MappingProxyType(
+    {
+        "tiny": Scale(
+            "about three minutes, with two workers half of it: twelve networks and the best once more, of a "
+            "third of the multiply-adds and for half of the epochs of the training after a supernet",
+            networks=12,
+            channels=4,
+            epochs=3,
+        ),
+        "small": Scale(
+            "about an hour, with two workers half of it: twenty networks and the best once more, of half of "
+            "the multiply-adds and for a third of the epochs of the training after a supernet",
+            networks=20,
+            channels=8,
+            epochs=6,
+        ),
+        "paper": Scale(
+            "200 networks, each as the paper's cells are judged, on a GPU",
+            networks=200,
+            channels=36,
+            epochs=100,
+        ),
+    }
+)
+"""By preset, unless told: multiply-adds of all trainings are what its time allows (docs/search.md)."""
 
 _SETTINGS: Final = (
     *("pictures", "rate"),
@@ -107,7 +146,7 @@ def prepare_complete(request: Request, latencies: Callable[[], Costs | None]) ->
         costs = before if known else costs_of(thrift.resource, space, size, derived=True)
     if costs is not None and thrift.most is not None:
         check_limits(space, Limits(None, costs, thrift.most))
-    networks = request.networks or NETWORKS[request.preset]
+    networks = request.networks or SCALES[request.preset].networks
     settings = fitted(request.strategy, settings, networks, max(cell.nodes for cell in space.cells))
     plan = CompletePlan(
         task,
@@ -162,8 +201,11 @@ def checked(request: Request) -> tuple[Recipe, Thrift, dict[str, Any]]:
             f"{min(of_supernets)} is of supernets, and strategy {request.strategy!r} trains none: of its "
             f"networks {', '.join(_SETTINGS)} can be set"
         )
-    if request.epochs is not None:
-        recipe = replace(recipe, retrain_epochs=request.epochs)
+    scale, told = SCALES[request.preset], request.settings
+    if "retrain_channels" not in told:
+        recipe = replace(recipe, retrain_channels=scale.channels)
+    if request.epochs is not None or "retrain_epochs" not in told:
+        recipe = replace(recipe, retrain_epochs=request.epochs or scale.epochs)
     thrift, settings = thrift_of(rest)
     make(request.strategy, settings)
     return recipe, thrift, settings

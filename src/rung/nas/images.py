@@ -192,6 +192,13 @@ class ImageTask:
             table=self.table,
         )
 
+    def step_seconds(self, genotype: Genotype, recipe: Recipe, probes: int) -> float:
+        """What a step of `train` takes here, the least of so many after one (or that one)."""
+        from rung.nas.retraining import apart, step_seconds
+
+        pictures = apart(self.pictures, self.seed)
+        return step_seconds(genotype, pictures, schedule_of(recipe), str(self.device), self.table, probes)
+
     def training_seconds(self, genotype: Genotype, recipe: Recipe) -> float:
         """What `train` takes here, by timing a few steps."""
         from rung.nas.retraining import apart, training_seconds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SEARCHING: Final = 0.75  # of a budget; the rest is for deriving and for the short training
 _PROBES: Final = 3  # steps that are timed, after one that is not
 _WORTH: Final = 1.15  # times as long as with all threads is what a step may take with one
+_HOPELESS: Final = 3.0  # times as long as with one thread: threads wait for each other, and probing ends
 
 
 @dataclass(frozen=True)
@@ -265,12 +266,26 @@ def best_threads(plan: Plan) -> int:
     wait for each other can take ten times as long as one. Results may differ in the last bits with the
     number, so that a search keeps the one that it began with.
     """
+    if next(iter(start(plan).net.parameters())).device.type != "cpu":
+        return torch.get_num_threads()
+    return threads_worth(lambda probes: step_seconds(plan, probes))
+
+
+def threads_worth(seconds: Callable[[int], float]) -> int:
+    """One thread, or all of them, by what steps take on a CPU with either.
+
+    Args:
+        seconds: of a step, the least of so many after one that is not counted; of that one if none is.
+    """
     most = torch.get_num_threads()
-    if most == 1 or next(iter(start(plan).net.parameters())).device.type != "cpu":
+    if most == 1:
         return most
     try:
-        all_of_them = step_seconds(plan, 2)
         torch.set_num_threads(1)
-        return 1 if step_seconds(plan, 2) <= _WORTH * all_of_them else most
+        alone = seconds(2)
+        torch.set_num_threads(most)
+        if seconds(0) > _HOPELESS * alone:
+            return 1
+        return 1 if alone <= _WORTH * seconds(2) else most
     finally:
         torch.set_num_threads(most)

@@ -21,7 +21,7 @@ from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.recipe import Recipe
-from rung.nas.retraining_budget import Budget, OutOfBudget, Probe, epochs_within, measured
+from rung.nas.retraining_budget import Budget, OutOfBudget, Probe, epochs_within, least, measured
 from rung.nas.retraining_epochs import Job, Row, State, Watch, begin, one_epoch, score, train_step
 from rung.nas.retraining_schedule import Schedule, schedule_of
 from rung.nas.task import Scores
@@ -251,6 +251,20 @@ def training_seconds(
         job = Job(genotype, pictures, schedule, 0, device_of(device), table)
         training, testing = measured(_probe(job))
     return schedule.epochs * (training + testing / job.every)
+
+
+def step_seconds(  # what is timed, all that it depends on
+    genotype: Genotype,
+    pictures: Pictures,
+    schedule: Schedule,
+    device: str,
+    table: Mapping[str, Operation],
+    probes: int,
+) -> float:
+    """What a training step takes here, the least of so many after one; of that one if none is wanted."""
+    with torch.random.fork_rng(devices=_gpus(device)):
+        probe = _probe(Job(genotype, pictures, schedule, 0, device_of(device), table))
+        return least(probe, probes)
 
 
 def _trained(job: Job, keeper: Keeper, budget: Budget | None, watch: Watch | None, log: Notes) -> Retrained:

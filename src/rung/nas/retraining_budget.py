@@ -77,6 +77,12 @@ def measured(probe: Probe) -> tuple[float, float]:
     return _MARGIN * probe.steps * training, testing * probe.tested / min(probe.batch, probe.tested)
 
 
+def least(probe: Probe, steps: int) -> float:
+    """Seconds of the fastest of so many training steps after a first; the first's where there are no more."""
+    first = _timed(probe.step) or 0.0
+    return min((spent for _ in range(steps) if (spent := _timed(probe.step)) is not None), default=first)
+
+
 def _timed(call: Callable[[], object]) -> float | None:
     """Seconds; None where there was nothing to do."""
     began = time.perf_counter()
