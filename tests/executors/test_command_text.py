@@ -1,5 +1,6 @@
 """`rung.executors.command_text`: placeholders, and the words that values make of a command."""
 
+import re
 import shlex
 import subprocess
 
@@ -56,6 +57,35 @@ def test_check_tells_what_is_not_mentioned() -> None:
     assert check("run {lr} {RUNG_RESOURCE}", ["lr", "layers", "a-b"]) == ["layers", "a-b"]
     assert check("run {a-b} {lr}", ["lr", "a-b"]) == []
     assert names("{a} {b} {{c}} {a}") == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("run --lr {lr", "{lr, with no closing brace"),
+        ("run {lr --m {a-b}", "{lr, with no closing brace"),
+        ("run {lr}{RUNG_SEED", "{RUNG_SEED, with no closing brace"),
+        ("run {lr:.3f}", "{lr:.3f}, with more than the name"),
+        ("run { lr }", "{ lr }, with more than the name"),
+    ],
+)
+def test_half_a_placeholder_is_refused(text: str, written: str) -> None:
+    with pytest.raises(StudyError, match=re.escape(f"the command has {written}")):
+        check(text, ["lr", "a-b"])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("awk '{lr = 1; print $1}'", ["awk", "{lr = 1; print $1}"]),
+        ("run '{'lr", ["run", "{lr"]),
+        ("run '{'lr:.3f}", ["run", "{lr:.3f}"]),
+        ("run ${lr:-3} {lr,b}", ["run", "${lr:-3}", "{lr,b}"]),
+    ],
+)
+def test_braces_that_are_text_stay(text: str, words: list[str]) -> None:
+    check(text, ["lr"])
+    assert argv(text, {"lr": 0.1}) == words
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 
 A placeholder is a parameter's name in braces, or the name of one of the variables that the program finds in
 its environment, as `{RUNG_RESOURCE}`. Other braces stay as they are, so that `awk '{print $1}'` needs nothing
-special; `{{lr}}` is the text `{lr}` itself.
+special; `{{lr}}` is the text `{lr}` itself. A parameter's name with half of its braces, or with more than
+itself in them (`{lr`, `{lr:.3f}`), is refused: a program would be given that text in place of the value.
 
 Without a shell the command is cut into words first, by the shell's rules of quoting, and values are put into
 the words: no value can become two words, or a command. With a shell each value is quoted.
@@ -39,6 +40,12 @@ VARIABLES: Final = (
 _NAME: Final = r"[A-Za-z_][\w.\-]*"
 _HOLE: Final = re.compile(r"\{\{(?P<text>" + _NAME + r")\}\}|(?<!\$)\{(?P<name>" + _NAME + r")\}")
 
+# a brace that none closes before the next one opens; a name with blanks or a format beside it in its braces
+_HALF: Final = re.compile(
+    r"(?<![{$])\{(?P<half>" + _NAME + r")(?=[^{}]*(?:\{|\Z))"
+    r"|(?<![{$])\{[^\S\n]*(?P<more>" + _NAME + r")[^\S\n]*(?:[:!][^{}\s]*)?\}"
+)
+
 
 def names(text: str) -> list[str]:
     """The names in a command's placeholders, each once, in order."""
@@ -49,7 +56,7 @@ def check(text: str, parameters: Collection[str], *, shell: bool = False) -> lis
     """Refuse a command that no configuration can run; returns the parameters that it does not mention.
 
     Raises:
-        StudyError: it is empty, its quotes do not match, or a placeholder is not in the space.
+        StudyError: it is empty, its quotes do not match, a placeholder is not in the space or lacks a brace.
     """
     check_words(text, shell=shell)
     known = [*parameters, *VARIABLES]
@@ -62,7 +69,20 @@ def check(text: str, parameters: Collection[str], *, shell: bool = False) -> lis
                 f"the command has {{{name}}}, which is no parameter: {hint} "
                 f"For the text itself write {{{{{name}}}}}"
             )
+    _check_braces(text, known)
     return [name for name in parameters if name not in found]
+
+
+def _check_braces(text: str, known: Collection[str]) -> None:
+    """Refuse what would be a placeholder, had it the right braces with the name alone in them."""
+    for match in _HALF.finditer(text):
+        name, written = match["half"] or match["more"], match[0]
+        if name in known and written != f"{{{name}}}":
+            wrong = "no closing brace" if match["half"] else "more than the name in its braces"
+            raise StudyError(
+                f"the command has {written}, with {wrong}: write {{{name}}} for the value, "
+                f"or for the text itself quote the brace alone, as '{{'{written[1:]}"
+            )
 
 
 def check_words(text: str, *, shell: bool = False) -> None:
