@@ -352,3 +352,10 @@ def test_a_space_without_any_configuration_is_refused(tmp_path, sampler):
     with pytest.raises(SpaceError, match="leave no configuration at all"):
         rung.tune(loss, space, trials=3, sampler=sampler, storage=tmp_path / "rung.db")
     assert open_storage(str(tmp_path / "rung.db")).list() == []
+
+
+def test_a_space_of_which_nothing_can_be_drawn_leaves_no_study(tmp_path):
+    space = Space({"x": rung.Float(0, 1)}, forbidden=[Forbidden(Is("x", greater=0.0))])
+    with pytest.raises(SpaceError, match="leave almost nothing"):
+        rung.tune(loss, space, trials=3, storage=tmp_path / "rung.db")
+    assert open_storage(str(tmp_path / "rung.db")).list() == []

@@ -44,11 +44,17 @@ class Settings:
     task: Mapping[str, Any] = field(default_factory=dict)
 
 
-def _searchable(space: Any) -> Space:
-    """The space, if it has any configuration at all."""
+def _searchable(space: Any, seed: int, draws: bool) -> Space:
+    """The space, if it has any configuration at all; one of a study that will draw some, if that succeeds."""
     compiled = compile_space(ours(space))
-    if compiled.columns.forbidden and configurations(compiled) == 0:
-        raise SpaceError("the forbidden combinations leave no configuration at all: forbid less of the space")
+    if compiled.columns.forbidden:
+        number = configurations(compiled)
+        if number == 0:
+            raise SpaceError(
+                "the forbidden combinations leave no configuration at all: forbid less of the space"
+            )
+        if number is None and draws:
+            compiled.sample(seed, 0)  # refused before a study is made of it, not in its first session
     return compiled.space
 
 
@@ -75,7 +81,7 @@ def make_identity(space: Any, given: Settings, stored: Identity | None = None) -
     if given.task.get("transfer"):
         sampler = _transferring(sampler)
     return Identity(
-        space=to_json(_searchable(space)),
+        space=to_json(_searchable(space, seed, draws=stored is None and sampler != "grid")),
         metric=first.metric,
         mode=first.mode,
         resource=resource,
