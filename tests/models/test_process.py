@@ -236,3 +236,15 @@ def test_jitter_is_added_only_where_it_is_needed():
     np.testing.assert_allclose(factor @ factor.T, flat, atol=1e-6)
     with pytest.raises(ArithmeticError, match="negative eigenvalues"):
         factorised(-np.eye(3))
+
+
+@pytest.mark.parametrize(("numbers", "categories"), [(3, 0), (2, 3)])
+def test_what_stays_while_numbers_move_changes_no_bit(numbers, categories):
+    known, kernel = data(numbers, categories, 3), kernel_of(numbers, categories)
+    gain = Gain(kernel, known, known.x[:0], np.random.default_rng(0))
+    at = known.x[:5]
+    rest = gain.posterior.rest(at)
+    moved = at.copy()
+    moved[:, :numbers] = np.random.default_rng(1).random((5, numbers))
+    for told, asked in zip(gain.gradient(moved, rest), gain.gradient(moved), strict=True):
+        np.testing.assert_array_equal(told, asked)

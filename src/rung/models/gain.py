@@ -40,21 +40,29 @@ class Gain:
         size = max(1, _BLOCK // len(self.posterior.x))
         if len(x) > size:
             return np.concatenate([self(x[i : i + size]) for i in range(0, len(x), size)])
-        mean, deviation, _, _ = self._moments(x)
+        return self._at(x, None)
+
+    def _at(self, x: Floats, rest: Floats | None) -> Floats:
+        """The same; `rest` as `Posterior.cross` takes it."""
+        mean, deviation, _, _ = self._moments(x, rest)
         logs = log_improvement((self.posterior.best - mean) / deviation[:, None])
         return np.asarray(_log_mean_exp(logs) + np.log(deviation))
 
-    def _moments(self, x: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+    def _moments(self, x: Floats, rest: Floats | None) -> tuple[Floats, Floats, Floats, Floats]:
         """Means (b, F), deviations (b,), the kernel's slopes (b, N), half the variance's weights (b, N)."""
-        cross, near = self.posterior.cross(x)
+        cross, near = self.posterior.cross(x, rest)
         half = cross @ self.posterior.root.T
         variance = np.maximum(1.0 - np.einsum("ij,ij->i", half, half), _TINY)
         return self.posterior.mean + cross @ self.posterior.weights, np.sqrt(variance), near, half
 
-    def gradient(self, x: Floats) -> tuple[Floats, Floats]:
-        """At rows of `x` (b, k): (b,), and the gradient (b, k) along the numbers."""
+    def gradient(self, x: Floats, rest: Floats | None = None) -> tuple[Floats, Floats]:
+        """At rows of `x` (b, k): (b,), and the gradient (b, k) along the numbers.
+
+        Args:
+            rest: `posterior.rest(x)`, where it is known.
+        """
         posterior = self.posterior
-        mean, deviation, near, half = self._moments(x)
+        mean, deviation, near, half = self._moments(x, rest)
         z = (posterior.best - mean) / deviation[:, None]
         logs = log_improvement(z)
         total = _log_mean_exp(logs)
@@ -82,7 +90,8 @@ class Gain:
         """
         if iterations <= SHORT and extra is None and free.any():
             return self._stepped(x.copy(), free, bounds, iterations)
-        return uphill(self.gradient, x, free, bounds, iterations, extra)
+        rest = self.posterior.rest(x)  # only numbers move
+        return uphill(lambda moved: self.gradient(moved, rest), x, free, bounds, iterations, extra)
 
     def _stepped(
         self, x: Floats, free: NDArray[np.bool_], bounds: tuple[Floats, Floats], steps: int
@@ -93,19 +102,21 @@ class Gain:
         """
         k = free.shape[1]
         width = np.minimum(np.array(self.posterior.kernel.scales[:k]), 1.0) * free
-        value, steep = self.gradient(x)
+        rest = self.posterior.rest(x)  # only numbers move
+        value, steep = self.gradient(x, rest)
         length = np.full((len(x), 1), 0.1)
         for left in range(steps, 0, -1):
-            direction = np.nan_to_num(steep) * width * width
+            direction = (steep if np.isfinite(steep).all() else np.nan_to_num(steep)) * width * width
             longest = np.abs(direction).max(axis=1, keepdims=True)
-            tried = np.clip(x + direction * (length / np.maximum(longest, 1e-300)), *bounds)
-            tried = np.where(free, tried, x)
+            tried = x + direction * (length / np.maximum(longest, 1e-300))
+            tried = np.where(free, np.minimum(np.maximum(tried, bounds[0]), bounds[1]), x)
             # the slope where the last step leads is not asked for
-            found, slopes = self.gradient(tried) if left > 1 else (self(tried), steep)
+            found, slopes = self.gradient(tried, rest) if left > 1 else (self._at(tried, rest), steep)
             better = found > value
-            x, steep = np.where(better[:, None], tried, x), np.where(better[:, None], slopes, steep)
+            up = better[:, None]
+            x, steep = np.where(up, tried, x), np.where(up, slopes, steep)
             value = np.where(better, found, value)
-            length = np.where(better[:, None], 2.0 * length, 0.25 * length)
+            length *= np.where(up, 2.0, 0.25)
         return x
 
 

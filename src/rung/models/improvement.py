@@ -29,7 +29,7 @@ def log_improvement(z: Floats) -> Floats:
     above: Floats = np.log(np.exp(-0.5 * near * near - _LOG_SQRT_2PI) + near * ndtr(near))
     if z.min(initial=0.0) > -1.0:
         return above
-    far = np.clip(z, -_FARTHEST, -1.0)
+    far = np.minimum(np.maximum(z, -_FARTHEST), -1.0)  # `np.clip` takes longer on few numbers
     mills = np.log(erfcx(far * -math.sqrt(0.5)) * -far) + _LOG_SQRT_HALF_PI
     with np.errstate(divide="ignore"):
         tail = np.log(-np.expm1(np.minimum(mills, -1e-14)))

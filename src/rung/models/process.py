@@ -73,12 +73,20 @@ class Columns:
         return same
 
 
-def squared(a: Floats, b: Floats) -> Floats:
-    """(n, m) squared distances between rows of `a` (n, c) and `b` (m, c)."""
-    total = a @ (-2.0 * b.T)
-    total += np.einsum("ij,ij->i", a, a)[:, None]
-    total += np.einsum("ij,ij->i", b, b)
-    return np.maximum(total, 0.0, out=total)
+class Rows:
+    """Rows (m, c) to which distances are asked for again and again."""
+
+    def __init__(self, rows: Floats) -> None:
+        self.rows = rows
+        self._doubled = -2.0 * rows.T
+        self._norms = np.einsum("ij,ij->i", rows, rows)
+
+    def squared(self, a: Floats) -> Floats:
+        """(n, m) squared distances of rows of `a` (n, c) from these."""
+        total: Floats = a @ self._doubled
+        total += np.einsum("ij,ij->i", a, a)[:, None]
+        total += self._norms
+        return np.maximum(total, 0.0, out=total)
 
 
 def matern(distance: Floats) -> tuple[Floats, Floats]:
@@ -185,7 +193,7 @@ class Misfit:
         n, k, c = len(data.y), data.x.shape[1], data.numbers
         scales = np.exp(logs[:k])
         scaled = data.x[:, :c] / scales[:c]
-        covariance, near = matern(squared(scaled, scaled))
+        covariance, near = matern(Rows(scaled).squared(scaled))
         rest = self._rest(scales, logs)
         if rest is not None:
             covariance *= rest
@@ -294,9 +302,11 @@ class Posterior:
         self._rungs = np.concatenate([data.rungs, np.zeros(len(pending))])
         self._scales = np.array(kernel.scales)
         self._c = data.numbers
-        self._scaled = self.x[:, : self._c] / self._scales[: self._c]
+        self._lengths = self._scales[: self._c]
+        self._scaled = Rows(self.x[:, : self._c] / self._lengths)
         k = len(self._scales)
         self._shares = 1.0 / (self._scales[self._c :] * max(k - self._c, 1))
+        self._total = self._shares.sum()
         self._indicators = self._columns.indicators(self.x)
         self._weighted = (self._indicators * self._shares[self._columns.owner]).T
         self._below = np.exp(-self._rungs / kernel.length)
@@ -329,18 +339,32 @@ class Posterior:
         covariance /= self._below
         noise = self.kernel.noise
         if shared:
-            covariance *= np.exp(-np.abs(self._rungs[:, None] - self._rungs) / self.kernel.length)
+            rungs, which = np.unique(self._rungs, return_inverse=True)
+            alike = np.exp(-np.abs(rungs[:, None] - rungs) / self.kernel.length)  # (s, s)
+            covariance *= alike[which[:, None], which]
             np.fill_diagonal(covariance, 1.0 + noise * np.exp(self.kernel.growth * self._rungs))
         else:
             np.fill_diagonal(covariance, 1.0 + noise)
         return covariance
 
-    def cross(self, x: Floats) -> tuple[Floats, Floats]:
-        """(b, N) the kernel between rows of `x` (b, k), and what its slope along numbers is made from."""
-        value, near = matern(squared(x[:, : self._c] / self._scales[: self._c], self._scaled))
-        rest = self._below
-        if len(self._shares):
-            rest = rest * np.exp(self._columns.indicators(x) @ self._weighted - self._shares.sum())
+    def rest(self, x: Floats) -> Floats:
+        """(b, N), or (N,), the part of the kernel that is the same wherever the numbers of `x` (b, k) are."""
+        if not len(self._shares):
+            return self._below
+        exponent = self._columns.indicators(x) @ self._weighted
+        exponent -= self._total
+        np.exp(exponent, out=exponent)
+        exponent *= self._below
+        return exponent
+
+    def cross(self, x: Floats, rest: Floats | None = None) -> tuple[Floats, Floats]:
+        """(b, N) the kernel between rows of `x` (b, k), and what its slope along numbers is made from.
+
+        Args:
+            rest: `self.rest(x)`, where it is known.
+        """
+        value, near = matern(self._scaled.squared(x[:, : self._c] / self._lengths))
+        rest = self.rest(x) if rest is None else rest
         value *= rest
         near *= rest
         return value, near
@@ -349,7 +373,7 @@ class Posterior:
         """(b, k) the slope of the sums of the kernel's rows times `weights` (b, N); zero along categories."""
         found = np.zeros_like(x)
         both = near * weights
-        scaled = x[:, : self._c] / self._scales[: self._c]
-        found[:, : self._c] = both @ self._scaled - scaled * both.sum(axis=1)[:, None]
-        found[:, : self._c] /= self._scales[: self._c]
+        slopes = both @ self._scaled.rows
+        slopes -= (x[:, : self._c] / self._lengths) * both.sum(axis=1)[:, None]
+        np.divide(slopes, self._lengths, out=found[:, : self._c])
         return found

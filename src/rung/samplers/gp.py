@@ -168,12 +168,13 @@ class GpSampler:
         if inputs.width == 0:
             return None
         least, matrix = self._least(inputs), history.matrix(space)
-        sound = [each for each in fidelities(history) if _count(observed(history, each))]
+        counts = {each: _count(observed(history, each)) for each in fidelities(history)}
+        sound = [each for each, count in counts.items() if count]
         if len(history.identity.goals) > 1:
             sound = [each for each in sound if len(observed(history, each).trials) >= least][:1]
         if sum(len(observed(history, each).trials) for each in sound) < least:
             return None
-        if not sound or max(_count(observed(history, each)) for each in sound) < 2:
+        if not sound or max(counts[each] for each in sound) < 2:
             return None
         data = observed(history, sound[0])
         columns = inputs(matrix)
@@ -242,7 +243,7 @@ _fitted: WeakKeyDictionary[History, tuple[tuple[int, int], dict[Key, Kernel]]] =
 
 def _count(data: Observed) -> int:
     """How many results have a value."""
-    return int(np.isfinite(data.losses).sum())
+    return int(np.count_nonzero(np.isfinite(data.losses)))
 
 
 def _level(history: History, columns: Floats, fidelity: int, largest: int) -> Level:

@@ -115,17 +115,10 @@ def cut(losses: Floats) -> Floats:
 
 def _top(losses: Floats) -> float:
     """Where losses (n,) are cut off, of which some are finite."""
-    sound = losses[np.isfinite(losses)]
-    low, middle, top = float(sound.min()), _median(sound), float(sound.max())
+    known = np.sort(losses[np.isfinite(losses)])
+    half = len(known) // 2
+    low, top = float(known[0]), float(known[-1])
+    middle = float(known[half]) if len(known) % 2 else 0.5 * float(known[half - 1]) + 0.5 * float(known[half])
     with np.errstate(over="ignore"):
         high = middle + _WIDE * (middle - low)
     return high if middle > low and high < top else top
-
-
-def _median(x: Floats) -> float:
-    """That of (n,), as `np.median` has it, in a tenth of the time."""
-    half = len(x) // 2
-    if len(x) % 2:
-        return float(np.partition(x, half)[half])
-    low, high = np.partition(x, [half - 1, half])[half - 1 : half + 1]
-    return float(0.5 * low + 0.5 * high)
