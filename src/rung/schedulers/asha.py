@@ -17,30 +17,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rung.schedulers.base import Decision
+from rung.schedulers.base import ByState
 from rung.schedulers.ladder import ladder_of
 from rung.schedulers.promotion import Promotions
-from rung.trials.events import Identity, JobStarted, TrialStopped
-from rung.trials.history import History, Result
+from rung.trials.events import Identity
 
 
 @dataclass(frozen=True)
-class ASHA:
+class ASHA(ByState):
     """Asynchronous successive halving by promotion."""
 
     def initial(self, identity: Identity) -> Promotions:
         return Promotions([ladder_of(identity)], [1], identity.eta)
-
-    def fold(self, state: Promotions, item: JobStarted | Result | TrialStopped) -> Promotions:
-        state.fold(item)
-        return state
-
-    def next(self, history: History) -> Decision:
-        """Promote, start, wait or be done."""
-        state: Promotions = history.scheduler
-        return state.next(history)
-
-    def may_resume(self, history: History, trial: int) -> bool:
-        """Any paused trial may, until the last configuration was started and nothing runs."""
-        state: Promotions = history.scheduler
-        return state.may_resume(history, trial)

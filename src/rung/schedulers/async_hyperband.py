@@ -14,11 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rung.errors import StudyError
-from rung.schedulers.base import Decision
+from rung.schedulers.base import ByState
 from rung.schedulers.ladder import bracket_size, ladder_of
 from rung.schedulers.promotion import Promotions
-from rung.trials.events import Identity, JobStarted, TrialStopped
-from rung.trials.history import History, Result
+from rung.trials.events import Identity
 
 
 def shares(levels: int, eta: int, brackets: int | None = None) -> tuple[int, ...]:
@@ -28,7 +27,7 @@ def shares(levels: int, eta: int, brackets: int | None = None) -> tuple[int, ...
 
 
 @dataclass(frozen=True)
-class AsyncHyperband:
+class AsyncHyperband(ByState):
     """ASHA in several brackets.
 
     Args:
@@ -45,17 +44,3 @@ class AsyncHyperband:
         rungs = ladder_of(identity)
         share = shares(len(rungs), identity.eta, self.brackets)
         return Promotions([rungs[b:] for b in range(len(share))], share, identity.eta)
-
-    def fold(self, state: Promotions, item: JobStarted | Result | TrialStopped) -> Promotions:
-        state.fold(item)
-        return state
-
-    def next(self, history: History) -> Decision:
-        """Promote, start, wait or be done."""
-        state: Promotions = history.scheduler
-        return state.next(history)
-
-    def may_resume(self, history: History, trial: int) -> bool:
-        """Any paused trial may, until the last configuration was started and nothing runs."""
-        state: Promotions = history.scheduler
-        return state.may_resume(history, trial)

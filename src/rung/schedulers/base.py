@@ -99,6 +99,38 @@ class Scheduler(Protocol):
         """Whether `trial`, which is paused, can still be promoted: its checkpoint is kept as long."""
 
 
+class Keeper(Protocol):
+    """A state that decides by itself."""
+
+    def fold(self, item: JobStarted | Result | TrialStopped) -> None:
+        """Take in a job that started, a result or a trial that was stopped."""
+
+    def next(self, history: History) -> Decision:
+        """What to do now; changes nothing."""
+
+    def may_resume(self, history: History, trial: int) -> bool:
+        """Whether a paused trial can still be promoted."""
+
+
+class ByState:
+    """A scheduler that leaves all to its state, a `Keeper`, which `initial` makes of its settings."""
+
+    def fold(self, state: Keeper, item: JobStarted | Result | TrialStopped) -> Keeper:
+        """The state after a job started, a result came or a trial was stopped."""
+        state.fold(item)
+        return state
+
+    def next(self, history: History) -> Decision:
+        """What to do now."""
+        state: Keeper = history.scheduler
+        return state.next(history)
+
+    def may_resume(self, history: History, trial: int) -> bool:
+        """Whether a paused trial can still be promoted."""
+        state: Keeper = history.scheduler
+        return state.may_resume(history, trial)
+
+
 def at_its_end(history: History) -> bool:
     """Whether, within its present limits, no configuration is started any more and no result is to come."""
     limit = history.limits.trials

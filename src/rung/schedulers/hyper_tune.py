@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 
 from rung.errors import StudyError
 from rung.schedulers.async_hyperband import shares
-from rung.schedulers.base import Decision, Start
+from rung.schedulers.base import ByState, Decision, Start
 from rung.schedulers.ladder import ladder_of
 from rung.schedulers.promotion import Promotions
 from rung.trials.events import Identity, JobStarted, TrialStopped
@@ -197,7 +197,7 @@ class Weighed:
 
 
 @dataclass(frozen=True)
-class HyperTune:
+class HyperTune(ByState):
     """Asynchronous Hyperband that learns which brackets are worth their cost.
 
     Args:
@@ -218,17 +218,3 @@ class HyperTune:
 
     def initial(self, identity: Identity) -> Weighed:
         return Weighed(ladder_of(identity), identity.eta, self)
-
-    def fold(self, state: Weighed, item: JobStarted | Result | TrialStopped) -> Weighed:
-        state.fold(item)
-        return state
-
-    def next(self, history: History) -> Decision:
-        """Promote, start, wait or be done."""
-        state: Weighed = history.scheduler
-        return state.next(history)
-
-    def may_resume(self, history: History, trial: int) -> bool:
-        """Any paused trial may, until the last configuration was started and nothing runs."""
-        state: Weighed = history.scheduler
-        return state.may_resume(history, trial)

@@ -10,11 +10,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rung.schedulers.base import Decision
+from rung.schedulers.base import ByState
 from rung.schedulers.ladder import bracket_size, ladder_of, shrink
 from rung.schedulers.synchronous import BracketPlan, Brackets
-from rung.trials.events import Identity, JobStarted, TrialStopped
-from rung.trials.history import History, Result
+from rung.trials.events import Identity
 
 
 def table(rungs: tuple[int, ...], eta: int) -> tuple[BracketPlan, ...]:
@@ -27,22 +26,8 @@ def table(rungs: tuple[int, ...], eta: int) -> tuple[BracketPlan, ...]:
 
 
 @dataclass(frozen=True)
-class Hyperband:
+class Hyperband(ByState):
     """Synchronous Hyperband; with idle workers the next bracket opens early."""
 
     def initial(self, identity: Identity) -> Brackets:
         return Brackets(table(ladder_of(identity), identity.eta), identity.eta)
-
-    def fold(self, state: Brackets, item: JobStarted | Result | TrialStopped) -> Brackets:
-        state.fold(item)
-        return state
-
-    def next(self, history: History) -> Decision:
-        """Promote, start, wait or be done."""
-        state: Brackets = history.scheduler
-        return state.next(history)
-
-    def may_resume(self, history: History, trial: int) -> bool:
-        """Whether the trial's bracket may still choose it."""
-        state: Brackets = history.scheduler
-        return state.may_resume(history, trial)

@@ -33,7 +33,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from rung.schedulers.base import DONE, WAIT, Decision, Resume, Start, at_its_end
+from rung.schedulers.base import DONE, WAIT, ByState, Decision, Resume, Start, at_its_end
 from rung.schedulers.fronts import epsilon_net, fronts, scaled
 from rung.schedulers.ladder import ladder_of
 from rung.schedulers.promotion import Promotions
@@ -152,26 +152,10 @@ class FrontPromotions:
 
 
 @dataclass(frozen=True)
-class MOASHA:
+class MOASHA(ByState):
     """Asynchronous successive halving by promotion for several objectives."""
 
     def initial(self, identity: Identity) -> Promotions | FrontPromotions:
         if len(identity.goals) < 2:
             return Promotions([ladder_of(identity)], [1], identity.eta)
         return FrontPromotions(ladder_of(identity), identity.eta)
-
-    def fold(
-        self, state: Promotions | FrontPromotions, item: JobStarted | Result | TrialStopped
-    ) -> Promotions | FrontPromotions:
-        state.fold(item)
-        return state
-
-    def next(self, history: History) -> Decision:
-        """Promote, start, wait or be done."""
-        state: Promotions | FrontPromotions = history.scheduler
-        return state.next(history)
-
-    def may_resume(self, history: History, trial: int) -> bool:
-        """Any paused trial may, until the last configuration was started and nothing runs."""
-        state: Promotions | FrontPromotions = history.scheduler
-        return state.may_resume(history, trial)

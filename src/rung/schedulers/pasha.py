@@ -37,7 +37,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import StudyError
-from rung.schedulers.base import DONE, WAIT, Decision, Resume, Start, at_its_end
+from rung.schedulers.base import DONE, WAIT, ByState, Decision, Resume, Start, at_its_end
 from rung.schedulers.ladder import ladder_of
 from rung.schedulers.quantile import RunningPercentile
 from rung.schedulers.rungs import Rung
@@ -233,7 +233,7 @@ class Progressive:
 
 
 @dataclass(frozen=True)
-class PASHA:
+class PASHA(ByState):
     """Asynchronous successive halving that grows its ladder only while rankings are unstable.
 
     Args:
@@ -248,17 +248,3 @@ class PASHA:
 
     def initial(self, identity: Identity) -> Progressive:
         return Progressive(ladder_of(identity), identity.eta, self.epsilon)
-
-    def fold(self, state: Progressive, item: JobStarted | Result | TrialStopped) -> Progressive:
-        state.fold(item)
-        return state
-
-    def next(self, history: History) -> Decision:
-        """Promote, start, wait or be done."""
-        state: Progressive = history.scheduler
-        return state.next(history)
-
-    def may_resume(self, history: History, trial: int) -> bool:
-        """Any paused trial may, until the last configuration was started and nothing runs."""
-        state: Progressive = history.scheduler
-        return state.may_resume(history, trial)

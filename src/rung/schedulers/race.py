@@ -39,7 +39,7 @@ from heapq import heappush
 import numpy as np
 
 from rung.errors import StudyError
-from rung.schedulers.base import DONE, WAIT, Decision, Resume, Start
+from rung.schedulers.base import DONE, WAIT, ByState, Decision, Resume, Start
 from rung.schedulers.friedman import worse
 from rung.schedulers.ladder import ladder_of
 from rung.trials.events import Identity, JobStarted, TrialStopped
@@ -206,7 +206,7 @@ class Races:
 
 
 @dataclass(frozen=True)
-class Racing:
+class Racing(ByState):
     """Race after race: repeat what may be best, and drop what is worse by a test.
 
     Args:
@@ -232,17 +232,3 @@ class Racing:
     def initial(self, identity: Identity) -> Races:
         rungs = ladder_of(identity)
         return Races(rungs[0] if identity.resource is None else identity.resource.minimum, rungs[-1], self)
-
-    def fold(self, state: Races, item: JobStarted | Result | TrialStopped) -> Races:
-        state.fold(item)
-        return state
-
-    def next(self, history: History) -> Decision:
-        """Resume, start, wait or be done."""
-        state: Races = history.scheduler
-        return state.next(history)
-
-    def may_resume(self, history: History, trial: int) -> bool:
-        """Whether the trial is still in its race."""
-        state: Races = history.scheduler
-        return state.may_resume(history, trial)
