@@ -136,6 +136,11 @@ def test_complete_networks_are_searched_compared_and_gone_on_with(
     assert "sampler evolution, scheduler plain" in told
     assert f"normal     {cell_text(result.genotype['normal'])}\n" in told
     assert "normal_0_2" not in told
+    assert CliRunner().invoke(app, ["report", "s", "--out", "report.html"]).exit_code == 0
+    page = (here / "report.html").read_text().partition('id="figures"')[0]
+    assert page.count(cell_text(result.genotype["normal"])) >= 2  # at the head and in the table
+    assert "2 cells of space tiny" in page
+    assert "normal_0_2" not in page
     best = json.loads(CliRunner().invoke(app, ["show", "s", "--json"]).stdout)["best"]
     assert Genotype.from_dict(best[0]["genotype"]) == result.genotype
     assert {"normal_0_2", "reduce_1_3"} < set(best[0]["config"])

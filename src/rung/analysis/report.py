@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -17,6 +17,8 @@ from rung.errors import StudyError
 
 WIDE: Final = ("history", "ladder", "slice", "parallel", "timeline", "lineage")
 """Kinds of plots that take the page's whole width."""
+PER_PARAMETER: Final = ("importance", "slice", "contour", "parallel")
+"""Kinds of plots that have a panel or an axis for each parameter."""
 SHOWN: Final = 50  # trials of the table
 
 
@@ -27,6 +29,22 @@ class Command(NamedTuple):
     does: str
 
 
+class Wording(NamedTuple):
+    """How a study is worded whose parameters say little one by one, such as the edges of a cell.
+
+    Attributes:
+        configuration: by a trial's number, (name, value) in place of its parameters; None for these.
+        space: rows of the search space: name, what it may be, when; None for a row a parameter.
+        counted: what there is in place of so many parameters, such as "2 cells"; None for these.
+        per_parameter: whether plots are drawn that have a panel or an axis for each parameter.
+    """
+
+    configuration: Callable[[int], list[tuple[str, str]] | None]
+    space: list[tuple[str, str, str]] | None = None
+    counted: str | None = None
+    per_parameter: bool = True
+
+
 def report(
     study: Any,
     path: str | Path,
@@ -34,6 +52,7 @@ def report(
     storage: str | None = None,
     commands: Sequence[Command] = (),
     tell: Callable[[str], None] = lambda _: None,
+    wording: Wording | None = None,
 ) -> Path:
     """Write the report of a study to a file, whole or not at all.
 
@@ -41,6 +60,7 @@ def report(
         study: a result, a study, or a study's name (looked up in `storage`).
         commands: how to go on.
         tell: is told what is being done.
+        wording: of configurations and space, where it is not parameter by parameter.
 
     Raises:
         StudyError: there is no such study.
@@ -48,17 +68,22 @@ def report(
     """
     tell("reading the log")
     subject = subject_of(study, storage)
-    charts = usable_charts(subject, tell)
+    kinds = (
+        KINDS if wording is None or wording.per_parameter else [k for k in KINDS if k not in PER_PARAMETER]
+    )
+    charts = usable_charts(subject, tell, kinds)
     tell("writing the page")
     place = Path(path)
-    write(place, page(subject, charts, commands))
+    write(place, page(subject, charts, commands, wording))
     return place
 
 
-def usable_charts(subject: Subject, tell: Callable[[str], None] = lambda _: None) -> list[Chart]:
-    """Every kind of plot that has something to show of this study."""
+def usable_charts(
+    subject: Subject, tell: Callable[[str], None] = lambda _: None, kinds: Iterable[str] = KINDS
+) -> list[Chart]:
+    """Every kind of plot, or of these, that has something to show of this study."""
     found = []
-    for kind in KINDS:
+    for kind in kinds:
         tell(f"drawing {kind}")
         try:
             found.append(chart(subject, kind))
@@ -67,25 +92,41 @@ def usable_charts(subject: Subject, tell: Callable[[str], None] = lambda _: None
     return found
 
 
-def page(subject: Subject, charts: Sequence[Chart], commands: Sequence[Command] = ()) -> str:
+def page(
+    subject: Subject,
+    charts: Sequence[Chart],
+    commands: Sequence[Command] = (),
+    wording: Wording | None = None,
+) -> str:
     """The report as text."""
     ranked = summary.ranking(subject)
     placed = _placed(charts)
+    parameters = summary.parameters(subject)
+    counted = f"{len(parameters)} parameter{'s' * (len(parameters) != 1)}"
+    headline = summary.headline(subject)
+    rows = [summary.row(subject, record) for record in ranked[:SHOWN]]
+    if wording is not None:
+        parameters, counted = wording.space or parameters, wording.counted or counted
+        rows = [row._replace(config=wording.configuration(row.number) or row.config) for row in rows]
+        if headline.config and subject.best is not None:
+            headline = headline._replace(config=wording.configuration(subject.best) or headline.config)
     context = {
         "name": subject.name,
         "identity": subject.identity,
         "goals": subject.goals,
         "made": datetime.now().astimezone().strftime("%d %B %Y, %H:%M").lstrip("0"),
-        "headline": summary.headline(subject),
+        "headline": headline,
         "facts": summary.facts(subject),
         "rungs": summary.ladder_table(subject),
         "charts": placed,
         "figures": embedded([figure(c) for c, _ in placed]),
-        "ranked": [summary.row(subject, record) for record in ranked[:SHOWN]],
+        "ranked": rows,
         "all": len(subject.records),
         "best": subject.best,
         "colours": STATES,
-        "parameters": summary.parameters(subject),
+        "parameters": parameters,
+        "counted": counted,
+        "by_parameter": wording is None or wording.space is None,
         "settings": summary.settings(subject),
         "notes": summary.notes(subject),
         "commands": commands,

@@ -168,10 +168,12 @@ def report(
 ) -> None:
     """Write a report of a study: one HTML file that works without a network."""
     from rung.analysis.report import report as write
+    from rung.cli.search_shown import wording
 
     subject = _subject(name, storage)
     path = out or _file(name)
-    write(subject, path, commands=_commands(subject, storage), tell=_patient())
+    worded = wording(subject) if subject.identity.door == "search" else None
+    write(subject, path, commands=_commands(subject, storage), tell=_patient(), wording=worded)
     if subject.identity.door == "fit":
         output.say(
             f"{name} was made by rung fit: this page is about its search, fit's own is about the model"

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from rung.nas.genotype import CellGenotype, Genotype
 
 if TYPE_CHECKING:
+    from rung.analysis.report import Wording
+    from rung.analysis.subject import Subject
+    from rung.nas.space import Cell
     from rung.trials.events import Identity
     from rung.trials.history import History
 
@@ -51,3 +54,28 @@ def cells_text(genotype: Genotype) -> str:
     """A genotype, a line a cell."""
     width = max(len(name) for name, _ in genotype.cells)
     return "\n".join(f"{name:<{width}}  {cell_text(cell)}" for name, cell in genotype.cells)
+
+
+def wording(subject: Subject) -> Wording:
+    """How the report of a search's study words configurations and space: by cells."""
+    from rung.analysis.report import Wording
+
+    def cells(trial: int) -> list[tuple[str, str]] | None:
+        genotype = found(subject.history, trial)
+        return None if genotype is None else [(name, cell_text(cell)) for name, cell in genotype.cells]
+
+    form = subject.identity.sampler.settings.get("space")
+    if form is None:  # a supernet: its study has one trial
+        return Wording(cells)
+    from rung.nas.discrete.configurations import space_of_form
+
+    space = space_of_form(form)
+    rows = [(cell.name, _possible(cell), "") for cell in space.cells]
+    counted = f"{len(rows)} cell{'s' * (len(rows) != 1)} of space {space.name}"
+    return Wording(cells, rows, counted, per_parameter=False)
+
+
+def _possible(cell: Cell) -> str:
+    """What a cell may be, in words."""
+    kept = ", ".join(cell.operations)
+    return f"{cell.nodes} nodes, {len(cell.edges)} edges, an edge that is kept one of: {kept}"
