@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 volume: ContextVar[int] = ContextVar("volume", default=0)
 """-1 with `-q`, 1 with `-v`."""
+
+_GAP: Final = "   "  # between two columns
 
 
 def quiet() -> bool:
@@ -111,6 +113,39 @@ def grid(*columns: str, right: tuple[str, ...] = ()) -> Table:
     for column in columns:
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     return table
+
+
+def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], right: tuple[str, ...] = ()) -> None:
+    """A table of many rows on stdout, as `grid` looks: Rich lays it out only where its lines must be folded.
+
+    Args:
+        columns: their names.
+        rows: a text for each column.
+        right: the columns that hold numbers.
+    """
+    from rich.cells import cell_len
+
+    console = out()
+    table = [columns, *rows]
+    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+    total = sum(widths) + len(_GAP) * (len(widths) - 1)
+    if total > console.width or not all(text.isprintable() for row in table for text in row):
+        laid = grid(*columns, right=right)
+        for row in rows:
+            laid.add_row(*row)
+        console.print(laid)
+        return
+    numeric = [column in right for column in columns]
+
+    def line(row: Sequence[str]) -> str:
+        cells = []
+        for text, width, is_number in zip(row, widths, numeric, strict=True):
+            room = " " * (width - cell_len(text))
+            cells.append(room + text if is_number else text + room)
+        return _GAP.join(cells)
+
+    console.out(line(columns), style="bold", highlight=False)
+    console.out("\n".join(["─" * total, *map(line, rows)]), highlight=False)
 
 
 def show_warnings() -> None:

@@ -56,14 +56,13 @@ def list_studies(
         makes = "`rung tune` makes" if is_service(storage) else "`rung fit` and `rung tune` make"
         output.say(f"no studies in {shown(storage)} yet: {makes} them")
         return
-    table = output.grid(
-        "study", "door", "state", "trials", "metric", "best", "time", right=("trials", "best", "time")
-    )
+    columns = ("study", "door", "state", "trials", "metric", "best", "time")
+    table = []
     for row in rows:
         one = row.summary
         best, seconds = output.number(one.best), spoken(one.seconds)
-        table.add_row(row.name, one.door, state_of(row), str(one.trials), one.metric, best, seconds)
-    output.out().print(table)
+        table.append((row.name, one.door, state_of(row), str(one.trials), one.metric, best, seconds))
+    output.print_rows(columns, table, right=("trials", "best", "time"))
 
 
 def export(
