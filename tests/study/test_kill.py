@@ -128,3 +128,38 @@ def kill_and_compare(
     assert not audit(events).differences
     study.close()
     storage.close()
+
+
+LAST = textwrap.dedent(
+    """
+    import os, signal, sys
+    from pathlib import Path
+    import rung
+
+    def train(trial):
+        with Path(sys.argv[1], "starts").open("a") as starts:
+            starts.write(f"{trial.start} ")
+        for epoch in range(trial.start, trial.resource):
+            save = (lambda folder: Path(folder, "state").write_text("")) if sys.argv[2] == "save" else None
+            trial.report(epoch + 1, save=save, loss=trial.config["x"])
+        if sys.argv[3] == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    rung.tune(
+        train, {"x": rung.Float(0.0, 1.0)}, resource=("epoch", 9, 9), trials=1, sampler="random",
+        scheduler="plain", storage=sys.argv[1] + "/rung.db", study="s",
+    )
+    """
+)
+
+
+@pytest.mark.parametrize(("saving", "starts"), [("save", "0 9 "), ("none", "0 0 ")])
+def test_a_study_that_died_after_a_jobs_last_report_counts_it_once(tmp_path, saving, starts):
+    """It runs again: nothing is left to train where its checkpoint was saved, and all where none was."""
+    for end, code in (("die", -signal.SIGKILL), ("live", 0)):
+        done = subprocess.run([sys.executable, "-c", LAST, tmp_path, saving, end], check=False)
+        assert done.returncode == code
+    assert (tmp_path / "starts").read_text() == starts
+    with contextlib.closing(open_storage(str(tmp_path / "rung.db"))) as storage:
+        (record,) = trials(storage.read("s"))
+    assert (record.state, record.timing.attempts, len(record.observations)) == ("complete", 2, 9)
