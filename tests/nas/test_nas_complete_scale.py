@@ -82,6 +82,20 @@ def test_threads_are_worth_having_or_not(
     assert torch.get_num_threads() == 2
 
 
+def test_several_at_a_time_share_the_threads(two_threads: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int] = []
+
+    def retrain(*_: Any) -> tuple[Scores, list[str]]:
+        seen.append(torch.get_num_threads())
+        return Scores(1.0, 0.25), []
+
+    monkeypatch.setattr(ImageTask, "retrain", retrain)
+    monkeypatch.setattr(ImageTask, "step_seconds", lambda *_: pytest.fail("nothing is timed"))
+    given = {"strategy": "random_retraining", "space": "tiny", "networks": 2, "workers": 2}
+    search(halves(48), settings={**FEW, "retrain_epochs": 1}, **given)
+    assert (seen, torch.get_num_threads()) == ([1], 2)
+
+
 def test_a_search_keeps_the_threads_that_it_began_with(
     two_threads: None, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -30,7 +30,8 @@ from rung.nas.result import SearchResult
 from rung.nas.search_study import EPOCH, METRIC, PLANNED, RESULT
 from rung.nas.task import Scores
 from rung.study import Study
-from rung.study.result import Result, failures
+from rung.study.found import failures
+from rung.study.result import Result
 from rung.trials.events import Event, Failure, JobFailed, JobFinished, JobStarted
 
 _FOLDER: Final = "networks"  # of trainings under way
@@ -192,8 +193,11 @@ class CompleteSearch:
         if planned:  # sums of another number of threads differ in last bits
             torch.set_num_threads(int(planned[-1].data["threads"]))
             return
-        phase("timing a few steps")
-        worth = threads_worth(lambda probes: plan.task.step_seconds(genotype, plan.recipe, probes))
+        if plan.workers > 1:  # the last training has as many as each had before
+            worth = max(torch.get_num_threads() // plan.workers, 1)
+        else:
+            phase("timing a few steps")
+            worth = threads_worth(lambda probes: plan.task.step_seconds(genotype, plan.recipe, probes))
         torch.set_num_threads(worth)
         study.record(PLANNED, {"threads": worth})
 
