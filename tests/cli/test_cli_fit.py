@@ -15,7 +15,7 @@ from typer.testing import Result
 from rung.cli.begin import check_writable, command_start
 from rung.cli.parse import parse_duration, parse_share
 from rung.errors import UserError
-from rung.tabular.model_file import read_manifest
+from rung.tabular.model_file import load_model, read_manifest
 
 Rung = Callable[..., Result]
 
@@ -101,6 +101,16 @@ def test_numbers_are_predicted_and_the_study_is_listed(folder: Path, rung: Rung)
     assert rung("predict", "m.rung", "n.tsv").stdout.startswith("prediction\n")
     shown = rung("show", "mine")
     assert shown.exit_code == 0, shown.stderr
+
+
+def test_a_model_without_a_sample_of_its_rows(table: str, rung: Rung) -> None:
+    asked = ("fit", table, "--target", "y", "--budget", 4, "--workers", 1, "--no-drift-sample")
+    done = rung(*asked)
+    assert done.exit_code == 0, done.stderr
+    assert load_model("model.rung").profile.sample is None
+    assert "--no-drift-sample" in read_manifest("model.rung")["command"]
+    found = rung("check", table, "--against", "model.rung")
+    assert "keeps no rows of its training table" in found.stderr
 
 
 def test_the_same_study_with_another_table_is_refused(table: str, rung: Rung) -> None:

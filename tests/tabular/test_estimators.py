@@ -12,7 +12,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import check_estimator
 
 import rung
-from rung.errors import StudyError
+from rung.errors import DataError, StudyError
 
 # Left out by scikit-learn itself where SciPy's array interface is not switched on.
 BY_ENVIRONMENT = set() if os.environ.get("SCIPY_ARRAY_API") == "1" else {"check_array_api_input"}
@@ -152,3 +152,42 @@ def test_a_sparse_matrix_is_read_as_an_array_where_the_memory_allows():
         warnings.simplefilter("error")
         with pytest.raises(ValueError, match="y contains NaN"):
             rung.AutoRegressor(budget=0.2).fit(np.ones((3, 2)), [1.5, np.nan, 2.5])
+
+
+@pytest.mark.parametrize("kind", [rung.AutoClassifier, rung.AutoRegressor])
+def test_a_model_keeps_no_rows_where_the_estimator_is_told_so(kind):
+    X = np.random.default_rng(0).normal(size=(60, 2))
+    asked = {"budget": 0.3, "random_state": 0, "include": ["linear"]}
+    kept, private = (kind(**asked, drift_sample=word).fit(X, X[:, 0] > 0) for word in (True, False))
+    assert kept.model_.profile.sample is not None
+    assert private.model_.profile.sample is None
+    assert clone(private).get_params()["drift_sample"] is False
+
+
+def test_columns_go_by_position_where_only_the_fit_or_only_the_new_rows_have_names():
+    named = pd.DataFrame(np.random.default_rng(0).normal(size=(60, 2)), columns=["a", "b"])
+    bare, y = named.to_numpy(), named.a > 0
+    asked = {"budget": 0.3, "random_state": 0, "include": "linear"}
+    model = rung.AutoClassifier(**asked).fit(named, y)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        assert np.array_equal(model.predict(bare), model.predict(named))
+    other = rung.AutoClassifier(**asked).fit(bare, y)
+    with pytest.warns(UserWarning, match="was fitted without feature names"):
+        assert np.array_equal(other.predict(named), other.predict(bare))
+    numbered = rung.AutoClassifier(**asked).fit(pd.DataFrame(bare), y)
+    assert np.array_equal(numbered.predict(bare), numbered.predict(pd.DataFrame(bare)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "sentence"),
+    [
+        ({}, {"y": ["a", None, "b", "a"]}, "y contains NaN or other missing values: leave such rows out"),
+        ({}, {"sample_weight": list("1234")}, "Invalid sample_weight: numbers are needed, and not"),
+        ({"predict_time": "1ms"}, {}, "predict_time is seconds as a number, 0.001 for a millisecond"),
+        ({"include": "forrest"}, {}, "there is no learner 'forrest'"),
+    ],
+)
+def test_what_cannot_be_used_is_told_in_one_sentence(settings, given, sentence):
+    given = {"y": list("abab"), **given}
+    with pytest.raises((ValueError, DataError), match=sentence):
+        rung.AutoClassifier(budget=0.3, **settings).fit(np.ones((4, 2)), **given)

@@ -42,6 +42,8 @@ class _Beside(NamedTuple):
             if values is None:
                 continue
             array = np.asarray(values)
+            if name == _WEIGHT and array.dtype.kind not in "biuf":
+                raise ValueError(f"Invalid sample_weight: numbers are needed, and not {array.dtype}.")
             if array.shape != (rows,):
                 what = "sample_weight" if name == _WEIGHT else "groups"
                 raise ValueError(f"{what}.shape == {array.shape}, expected {(rows,)}!")
@@ -62,6 +64,7 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         include, exclude: learners by name (`rung methods` lists them); all that fit the task unless given.
         kinds: of columns whose kind is not to be guessed: number, category, text or date.
         predict_time: seconds that predicting a row, of a thousand at once, may take.
+        drift_sample: whether the model keeps a sample of the rows, in bins; `rung check` tells drift by it.
     """
 
     def __init__(  # noqa: PLR0913  # a door
@@ -74,6 +77,7 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         exclude: Sequence[str] | None = None,
         kinds: Mapping[str, str] | None = None,
         predict_time: float | None = None,
+        drift_sample: bool = True,
     ) -> None:
         self.budget = budget
         self.metric = metric
@@ -83,6 +87,7 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self.exclude = exclude
         self.kinds = kinds
         self.predict_time = predict_time
+        self.drift_sample = drift_sample
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -102,6 +107,10 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         began = time.monotonic()
         if len(frame) != len(y):
             raise ValueError(f"X has {len(frame)} rows and y has {len(y)}: they must be as many")
+        if isinstance(self.predict_time, str):
+            raise ValueError(
+                f"predict_time is seconds as a number, 0.001 for a millisecond, and not {self.predict_time!r}"
+            )
         frame = frame.assign(**{_TARGET: y}, **beside.columns(len(y)))
         self.result_: FitResult = fit_table(
             frame,
@@ -112,10 +121,11 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             seed=int(check_random_state(self.random_state).randint(2**31 - 1)),
             workers=self.workers,
             started=began,
-            include=tuple(self.include or ()),
-            exclude=tuple(self.exclude or ()),
+            include=_names(self.include),
+            exclude=_names(self.exclude),
             kinds=self.kinds,
             predict_time=self.predict_time,
+            drift_sample=self.drift_sample,
             weights=None if beside.weight is None else _WEIGHT,
             split=None if beside.groups is None else f"group:{_GROUP}",
         )
@@ -207,8 +217,11 @@ class AutoRegressor(RegressorMixin, _Auto):  # type: ignore[misc]
         kinds: Mapping[str, str] | None = None,
         predict_time: float | None = None,
         quantile: float | None = None,
+        drift_sample: bool = True,
     ) -> None:
-        super().__init__(budget, metric, random_state, workers, include, exclude, kinds, predict_time)
+        super().__init__(
+            budget, metric, random_state, workers, include, exclude, kinds, predict_time, drift_sample
+        )
         self.quantile = quantile
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
@@ -241,12 +254,21 @@ def _table(estimator: Any, X: Any) -> pd.DataFrame:
     return _frame(estimator, X, reset=False)
 
 
+def _names(given: Sequence[str] | None) -> tuple[str, ...]:
+    """Names of learners; a word is one name, and not a sequence of letters."""
+    return (given,) if isinstance(given, str) else tuple(given or ())
+
+
 def _target(estimator: Any, y: Any) -> NDArray[Any]:
+    import pandas as pd
+
     if y is None:
         raise ValueError(f"{type(estimator).__name__} requires y to be passed, but the target y is None")
     y = column_or_1d(y, warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError("y contains NaN or infinity: leave such rows out")
+    if y.dtype.kind == "O" and pd.isna(y).any():
+        raise ValueError("y contains NaN or other missing values: leave such rows out")
     type_of_target(y, input_name="y", raise_unknown=True)
     return np.asarray(y)
 
@@ -271,7 +293,11 @@ def _dense(X: Any) -> Any:
 
 
 def _frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
-    """X as pandas' frame, checked as scikit-learn checks it; columns without names are called x0, x1, ..."""
+    """X as pandas' frame, checked as scikit-learn checks it; columns without names are called x0, x1, ...
+
+    Where only the rows of the fit or only these have names, scikit-learn warns and goes by position: then the
+    columns are called as in the fit.
+    """
     import pandas as pd
 
     from rung.tabular.frames import as_pandas
@@ -290,4 +316,6 @@ def _frame(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
         array = check_array(X, dtype=None, ensure_all_finite="allow-nan", ensure_min_features=1)
         frame = pd.DataFrame(array, columns=[f"x{j}" for j in range(array.shape[1])])
     _check_n_features(estimator, frame, reset=reset)
-    return frame
+    if reset:
+        estimator._columns = frame.columns
+    return frame.set_axis(estimator._columns, axis=1)
