@@ -100,7 +100,7 @@ FOREST = Learner(
     space=_SPACE,
     defaults=(
         {"max_features": 0.4, "min_samples_leaf": 1, "criterion": "entropy"},
-        {"max_features": 0.25, "min_samples_leaf": 4, "criterion": "gini"},
+        {"max_features": 1.0, "min_samples_leaf": 1, "criterion": "entropy"},
     ),
     needs=Needs(),
     fit=_fit_random,
@@ -118,8 +118,8 @@ EXTRA_TREES = Learner(
     tasks=ALL_TASKS,
     space=_SPACE,
     defaults=(
-        {"max_features": 0.7, "min_samples_leaf": 2, "criterion": "gini"},
         {"max_features": 1.0, "min_samples_leaf": 1, "criterion": "entropy"},
+        {"max_features": 0.4, "min_samples_leaf": 2, "criterion": "entropy"},
     ),
     needs=Needs(),
     fit=_fit_extra,
