@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rung.schedulers.standing import Rule, Standing, Stopping, check, gates_of
+from rung.schedulers.base import ByState
+from rung.schedulers.standing import Rule, Standing, check, gates_of
 from rung.trials.events import Identity
 
 
 @dataclass(frozen=True)
-class Median(Stopping):
+class Median(ByState):
     """Stop a trial whose best value is worse than the median of the others' running averages.
 
     Args:

@@ -14,12 +14,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from rung.errors import StudyError
-from rung.schedulers.standing import Rule, Standing, Stopping, check, gates_of
+from rung.schedulers.base import ByState
+from rung.schedulers.standing import Rule, Standing, check, gates_of
 from rung.trials.events import Identity
 
 
 @dataclass(frozen=True)
-class Percentile(Stopping):
+class Percentile(ByState):
     """Stop a trial whose best value is worse than a percentile of the others' values.
 
     Args:

@@ -79,23 +79,6 @@ def _worse(value: float, mark: float) -> bool:
     return value > mark and not math.isclose(value, mark, rel_tol=1e-9)
 
 
-class Stopping:
-    """The scheduler that such a rule makes, but for the rule and its gates: what `initial` begins with."""
-
-    def fold(self, state: Standing, item: JobStarted | Result | TrialStopped) -> Standing:
-        state.fold(item)
-        return state
-
-    def next(self, history: History) -> Decision:
-        """Stop what is to be stopped, else start, else wait or be done."""
-        state: Standing = history.scheduler
-        return state.next(history)
-
-    def may_resume(self, history: History, trial: int) -> bool:
-        """Never: a trial has one job."""
-        return False
-
-
 class Standing:
     """The state: marks by gate, what running trials have come to, and who is to be stopped.
 
@@ -162,3 +145,7 @@ class Standing:
         if history.may_start:
             return self._start
         return WAIT if history.running or history.retry else DONE
+
+    def may_resume(self, history: History, trial: int) -> bool:
+        """Never: a trial has one job."""
+        return False
