@@ -193,7 +193,12 @@ def test_a_worker_that_is_told_twice_leaves_at_once(service, worker, rung, monke
     worker.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     assert worker.poll() is None
-    worker.send_signal(signal.SIGTERM)
+    again = (
+        time.monotonic() + 9
+    )  # shorter than its grace; two signals that a busy process finds at once are one
+    while worker.poll() is None and time.monotonic() < again:
+        worker.send_signal(signal.SIGTERM)
+        time.sleep(0.2)
     assert worker.wait(10) == 128 + signal.SIGTERM
     deadline = time.monotonic() + 10
     for child in map(int, children.stdout.split()):
