@@ -193,9 +193,7 @@ def test_a_worker_that_is_told_twice_leaves_at_once(service, worker, rung, monke
     worker.send_signal(signal.SIGTERM)
     time.sleep(0.5)
     assert worker.poll() is None
-    again = (
-        time.monotonic() + 9
-    )  # shorter than its grace; two signals that a busy process finds at once are one
+    again = time.monotonic() + 9  # less than its grace; of signals that come at once one counts
     while worker.poll() is None and time.monotonic() < again:
         worker.send_signal(signal.SIGTERM)
         time.sleep(0.2)
