@@ -63,10 +63,10 @@ class Recipe:
 PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
         "tiny": Recipe(
-            text="about three minutes on two cores (second-order DARTS a quarter of an hour): 2,000 pictures, 12 "
-            "epochs of few steps, so that alphas learn 30 times as fast as the papers' (ASAP's 300 times, to be "
-            "apart before it is cold) and the temperature falls as far as theirs, ASAP's in two fifths of the "
-            "epochs",
+            text="about three minutes on two cores (second-order DARTS a quarter of an hour): 2,000 "
+            "pictures, 12 epochs of few steps, so that alphas learn 30 times as fast as the papers' (ASAP's "
+            "300 times, to be apart before it is cold) and the temperature falls as far as theirs, ASAP's in "
+            "two fifths of the epochs",
             channels=4,
             layers=3,
             epochs=12,
