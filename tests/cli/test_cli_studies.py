@@ -8,6 +8,8 @@ import sqlite3
 import pytest
 
 from rung.cli import output
+from rung.trials.events import StudyCreated
+from rung.trials.folding import HANDLERS
 
 
 def test_list(rung, study: str) -> None:
@@ -45,6 +47,15 @@ def test_the_storage_of_the_environment(rung, folder, study: str, monkeypatch: p
     (folder / "below").mkdir()
     monkeypatch.chdir(folder / "below")
     assert [row["name"] for row in json.loads(rung("list", "--json").stdout)] == ["made"]
+
+
+@pytest.mark.parametrize("command", ["show", "export"])
+def test_who_looks_folds_the_log_once(rung, study: str, monkeypatch: pytest.MonkeyPatch, command) -> None:
+    begun = []
+    take = HANDLERS[StudyCreated]
+    monkeypatch.setitem(HANDLERS, StudyCreated, lambda *both: begun.append(1) or take(*both))
+    assert rung(command, study).exit_code == 0
+    assert len(begun) == 1
 
 
 def test_show(rung, study: str) -> None:

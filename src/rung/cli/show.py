@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Mapping
 from textwrap import wrap
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,8 +16,11 @@ from rung.cli.place import client_of
 
 if TYPE_CHECKING:
     from rung.cli.store import StoredStudy
+    from rung.nas.genotype import Genotype
     from rung.service.wire import StudyInfo
     from rung.study.records import TrialRecord
+    from rung.trials.events import Identity
+    from rung.trials.history import History
 
 
 def show(
@@ -26,13 +30,12 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a study: its settings, its budget, its best trials."""
-    from rung.cli.store import looking, read_study
+    from rung.cli.store import looking, read_trials
 
     with looking(storage) as store:
-        study = read_study(store, name)
+        study, records = read_trials(store, name)
         client = client_of(store)
         served = client.study(name) if client is not None else None
-    records = study.trials()
     ranked = ranking(study, records)[:top]
     if json:
         shared = {} if served is None else {"share": served.share, "lacks": served.lacks}
@@ -45,7 +48,7 @@ def show(
         console.print("\n".ljust(12).join(wrap(text, room, break_on_hyphens=False) or [""]))
     if ranked:
         console.print()
-        console.print(_table(study, ranked))
+        _print_table(study, ranked)
 
 
 def ranking(study: StoredStudy, records: list[TrialRecord]) -> list[TrialRecord]:
@@ -94,10 +97,8 @@ def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRe
 
 
 def _brief(study: StoredStudy, record: TrialRecord) -> dict[str, Any]:
-    from rung.cli.search_shown import found
-
     keys = ("number", "config", "state", "value", "metrics", "resource", "checkpoint", "attributes")
-    genotype = found(study.history, record.number)
+    genotype = _genotype(study, record.number)
     cells = {} if genotype is None else {"genotype": genotype.to_dict()}
     return {**{key: getattr(record, key) for key in keys}, **cells}
 
@@ -163,12 +164,21 @@ def _facts(study: StoredStudy, records: list[TrialRecord]) -> list[tuple[str, st
 
 def _configuration(study: StoredStudy, record: TrialRecord) -> list[tuple[str, str]]:
     """Of the best trial: its values by name, or the cells of a network."""
-    from rung.cli.search_shown import cell_text, found
-
-    genotype = found(study.history, record.number)
+    genotype = _genotype(study, record.number)
     if genotype is None:
         return [("", output.settings(record.config))]
+    from rung.cli.search_shown import cell_text
+
     return [(name, cell_text(cell)) for name, cell in genotype.cells]
+
+
+def _genotype(study: StoredStudy, trial: int) -> Genotype | None:
+    """The architecture of a search's trial; only a search loads what knows of architectures."""
+    if study.history.identity.door != "search":
+        return None
+    from rung.cli.search_shown import found
+
+    return found(study.history, trial)
 
 
 def _short(value: Any) -> str:
@@ -195,8 +205,6 @@ def _share(served: StudyInfo | None) -> list[tuple[str, str]]:
 
 def _extras(study: StoredStudy) -> list[tuple[str, str]]:
     """What only some studies have: further objectives, constraints, fixed values, a choice of the sampler."""
-    from rung.samplers.auto import TOPIC
-
     identity, history = study.history.identity, study.history
     facts = []
     if len(identity.goals) > 1:
@@ -211,10 +219,20 @@ def _extras(study: StoredStudy) -> list[tuple[str, str]]:
     facts += _checkpoints(study)
     if history.fixed:
         facts.append(("fixed", output.settings(history.fixed)))
-    if history.records.get(TOPIC):
-        choice = history.records[TOPIC][-1].data
+    choice = _choice(history)
+    if choice is not None:
         facts.append(("chosen", f"sampler {choice['sampler']}: {choice['why']}"))
     return facts
+
+
+def _choice(history: History) -> Mapping[str, Any] | None:
+    """What a sampler that chooses has chosen last."""
+    if not history.records:
+        return None
+    from rung.samplers.auto import TOPIC
+
+    made = history.records.get(TOPIC)
+    return made[-1].data if made else None
 
 
 def _checkpoints(study: StoredStudy) -> list[tuple[str, str]]:
@@ -253,22 +271,29 @@ def budget(study: StoredStudy) -> str:
     return ", ".join(parts)
 
 
-def _table(study: StoredStudy, ranked: list[TrialRecord]) -> Any:
-    from rung.cli.search_shown import architecture, cells_text
-
+def _print_table(study: StoredStudy, ranked: list[TrialRecord]) -> None:
     identity = study.history.identity
     amount = [identity.resource.name] if identity.resource else []
     goals = [goal.metric for goal in identity.goals] or [identity.metric]
     right = ("trial", *goals, *amount)
-    networks = architecture(identity, ranked[0].config) is not None
-    what = "cells" if networks else "configuration"
-    table = output.grid("trial", *goals, *amount, "state", what, right=right)
-    for record in ranked:
+    cells = [_cells(identity, record.config) for record in ranked]
+    what = "configuration" if cells[0] is None else "cells"
+    rows = []
+    for record, network in zip(ranked, cells, strict=True):
         reached = [str(record.resource)] if amount else []
         values = [output.number(record.value)]
         values += [output.number(record.metrics.get(goal)) for goal in goals[1:]]
         state = "breaks a constraint" if study.history.violation(record.number) else str(record.state)
-        genotype = architecture(identity, record.config) if networks else None
-        said = output.settings(record.config) if genotype is None else cells_text(genotype)
-        table.add_row(str(record.number), *values, *reached, state, said)
-    return table
+        said = output.settings(record.config) if network is None else network
+        rows.append((str(record.number), *values, *reached, state, said))
+    output.print_rows(("trial", *goals, *amount, "state", what), rows, right)
+
+
+def _cells(identity: Identity, config: Mapping[str, Any]) -> str | None:
+    """A configuration that is a network, a line a cell; None where it is none."""
+    if identity.door != "search":
+        return None
+    from rung.cli.search_shown import architecture, cells_text
+
+    genotype = architecture(identity, config)
+    return None if genotype is None else cells_text(genotype)

@@ -33,12 +33,6 @@ class StoredStudy(NamedTuple):
 
         return compile_space(from_json(self.history.identity.space))
 
-    def trials(self) -> list[TrialRecord]:
-        """Every trial's record, in order of number."""
-        from rung.study.records import trials
-
-        return trials(self.events)
-
 
 def looking(url: str) -> closing[Reader]:
     """As `reading`, for a command that only looks: it begins sooner.
@@ -72,11 +66,29 @@ def read_study(storage: Reader, name: str) -> StoredStudy:
     """
     from rung.trials.history import History
 
+    events, row = _read(storage, name)
+    return StoredStudy(row, events, History().fold_all(events))
+
+
+def read_trials(storage: Reader, name: str) -> tuple[StoredStudy, list[TrialRecord]]:
+    """As `read_study`, and with it every trial's record, in order of number; the log is folded once.
+
+    Raises:
+        StudyError: there is none of this name (the message names the closest).
+    """
+    from rung.study.records import folded
+
+    events, row = _read(storage, name)
+    history, records = folded(events)
+    return StoredStudy(row, events, history), records
+
+
+def _read(storage: Reader, name: str) -> tuple[list[Event], StudyRow]:
     events = list(storage.read(name))
     row = storage.find(name)
     if row is None:
         raise StudyError(f"there is no study {name!r} any more: it was deleted or renamed just now")
-    return StoredStudy(row, events, History().fold_all(events))
+    return events, row
 
 
 def state_of(row: StudyRow) -> str:

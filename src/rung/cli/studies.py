@@ -78,14 +78,14 @@ def export(
     import json
 
     from rung.cli.export import as_json, write_csv
-    from rung.cli.store import looking, read_study
+    from rung.cli.store import looking, read_trials
     from rung.errors import UserError
 
     if format not in ("json", "csv"):
         raise UserError(f"--format {format!r} is unknown: say json or csv")
     with looking(storage) as store:
-        study = read_study(store, name)
-    records, best = study.trials(), study.history.incumbent
+        study, records = read_trials(store, name)
+    best = study.history.incumbent
     incumbent = best.trial if best else None
     text = io.StringIO()
     if format == "json":

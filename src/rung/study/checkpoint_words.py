@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rung.trials.events import CheckpointDamaged, CheckpointFailed, Event
 from rung.trials.history import History
+
+_TROUBLES: Final = (CheckpointFailed, CheckpointDamaged)
 
 
 def trouble(event: Event) -> str | None:
@@ -40,9 +42,8 @@ def troubles(events: Iterable[Event]) -> tuple[int, int, str]:
     failed = damaged = 0
     last = ""
     for event in events:
-        line = trouble(event)
-        if line is not None:
+        if isinstance(event, _TROUBLES):
             failed += isinstance(event, CheckpointFailed)
             damaged += isinstance(event, CheckpointDamaged)
-            last = line
+            last = trouble(event) or last
     return failed, damaged, last

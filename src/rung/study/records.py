@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Final
 
 import msgspec
 
@@ -13,6 +13,8 @@ from rung.trials import events as ev
 from rung.trials.events import Event
 from rung.trials.history import History
 from rung.trials.states import TrialState
+
+_ANSWERS: Final = frozenset({ev.Reported, ev.JobFinished, ev.JobFailed, ev.JobStopped})
 
 
 class Observation(msgspec.Struct, frozen=True):
@@ -74,32 +76,52 @@ def trials(events: Iterable[Event]) -> list[TrialRecord]:
 
     A report that came late or doubled is left out, as it is by the history. A configuration is shown as it
     ran, also where the space has been changed since.
+
+    Raises:
+        StorageError: the events do not follow from each other, as those of a damaged log.
+    """
+    return folded(events)[1]
+
+
+def folded(events: Iterable[Event]) -> tuple[History, list[TrialRecord]]:
+    """The history that the events fold into, and with it every trial's record, as `trials`: one fold of both.
+
+    Raises:
+        StorageError: the events do not follow from each other, as those of a damaged log.
     """
     fold = _Fold()
-    for event in events:
-        fold.take(event)
-    return fold.finish()
+    fold.history.fold_all(fold.beside(events))
+    return fold.history, fold.finish()
 
 
 class _Fold:
     def __init__(self) -> None:
         self.history = History()
         self.records: list[TrialRecord] = []
+        self._after: dict[type[Event], Callable[[Any], None]] = {
+            ev.JobStarted: self._started,
+            ev.Told: self._told,
+            ev.Recorded: self._recorded,
+        }
 
-    def take(self, event: Event) -> None:
-        history = self.history
-        if isinstance(event, ev.Reported | ev.JobFinished | ev.JobFailed | ev.JobStopped):
-            running = history.running.get(event.trial)
-            if running is not None and running.job.attempt == event.attempt:
-                self._answer(event, running.job.until)
-        history.fold(event)
-        if isinstance(event, ev.JobStarted):
-            self._started(event)
-        elif isinstance(event, ev.Told):
-            self._created(event.trial, event.time)
-            told = Observation(None if self._plain else event.resource, event.metrics)
-            self.records[event.trial].observations.append(told)
-        elif isinstance(event, ev.Recorded) and event.topic == ATTRIBUTES and event.trial is not None:
+    def beside(self, events: Iterable[Event]) -> Iterator[Event]:
+        """The same events, for the history to fold: each is looked at before and after it has been."""
+        after = self._after
+        for event in events:
+            kind = type(event)
+            if kind in _ANSWERS:
+                self._answer(event)  # type: ignore[arg-type]  # one of these four, by the table
+            yield event
+            if kind in after:
+                after[kind](event)
+
+    def _told(self, event: ev.Told) -> None:
+        self._created(event.trial, event.time)
+        told = Observation(None if self._plain else event.resource, event.metrics)
+        self.records[event.trial].observations.append(told)
+
+    def _recorded(self, event: ev.Recorded) -> None:
+        if event.topic == ATTRIBUTES and event.trial is not None:
             self.records[event.trial].attributes.update(event.data)
 
     def _created(self, trial: int, time: float) -> None:
@@ -128,8 +150,11 @@ class _Fold:
     def _plain(self) -> bool:
         return self.history.identity.resource is None
 
-    def _answer(self, event: ev.Reported | ev.JobFinished | ev.JobFailed | ev.JobStopped, until: int) -> None:
-        record, plain = self.records[event.trial], self._plain
+    def _answer(self, event: ev.Reported | ev.JobFinished | ev.JobFailed | ev.JobStopped) -> None:
+        running = self.history.running.get(event.trial)
+        if running is None or running.job.attempt != event.attempt:
+            return
+        record, plain, until = self.records[event.trial], self._plain, running.job.until
         reached = self.history.reached[event.trial]
         if isinstance(event, ev.Reported):
             resource = event.resource if plain else min(event.resource, until)
