@@ -184,7 +184,7 @@ def test_columns_go_by_position_where_only_the_fit_or_only_the_new_rows_have_nam
     [
         ({}, {"y": ["a", None, "b", "a"]}, "y contains NaN or other missing values: leave such rows out"),
         ({}, {"sample_weight": list("1234")}, "Invalid sample_weight: numbers are needed, and not"),
-        ({"predict_time": "1ms"}, {}, "predict_time is seconds as a number, 0.001 for a millisecond"),
+        ({"predict_time": "1ms"}, {}, "predict_time is seconds as a number above 0, 0.001 for a milli"),
         ({"include": "forrest"}, {}, "there is no learner 'forrest'"),
     ],
 )

@@ -101,12 +101,18 @@ def metric_of(given: Any, kind: str) -> Metric:
     `greater_is_better = False`.
 
     Raises:
-        DataError: it cannot be called.
+        DataError: it cannot be called, or asks for a class by a name that it is not told.
     """
     if not callable(given):
         raise DataError(f"a metric is a name or a function, not {given!r}; give one of them")
     if hasattr(given, "_score_func") and hasattr(given, "_sign"):
         name = getattr(given._score_func, "__name__", "metric")
+        positive = given._kwargs.get("pos_label", 1)
+        if kind == "binary" and positive not in (0, 1):
+            raise DataError(
+                f"the scorer {name} has pos_label={positive!r}, and a metric is told the positive class "
+                "as 1: leave pos_label out"
+            )
         return _of_scorer(given, name, CLASSES if kind in CLASSES else NUMBERS)
     needs = "values" if kind in NUMBERS else str(getattr(given, "needs", "labels"))
     if needs not in ("values", "labels", "probabilities"):

@@ -29,7 +29,7 @@ from rung.tabular.learners.neighbors import NEIGHBORS
 from rung.tabular.learners.real_mlp import REAL_MLP
 from rung.tabular.learners.svm import SVM
 from rung.tabular.learners.xgboost import XGBOOST
-from rung.tabular.names import did_you_mean
+from rung.tabular.names import did_you_mean, listed
 
 GROUP = "rung.learners"
 WAYS = ("categories", "scale", "impute", "expand", "reduce", "balance", "target")
@@ -115,17 +115,22 @@ def fitting(task: str, classes: int, rows: int = 0, wanted: Wanted = EVERY) -> l
         if there is not None and not there():
             raise DataError(f"the learner {name!r} is not ready: {table[name].line}")
     asked = [table[name] for name in wanted.include] or list(table.values())
-    found = [
-        learner
-        for learner in asked
-        if learner.name not in wanted.exclude and _can(learner, task, classes, rows, weighted=wanted.weighted)
-    ]
+    able = [x.name for x in table.values() if _can(x, task, classes, rows, weighted=wanted.weighted)]
+    found = [x for x in asked if x.name in able and x.name not in wanted.exclude]
     if not found:
         raise DataError(
             f"none of the learners asked for can do this task ({task}, {rows:,} rows"
-            f"{', weighted' if wanted.weighted else ''}); include another"
+            f"{', weighted' if wanted.weighted else ''}); {_instead(able, wanted)}"
         )
     return found
+
+
+def _instead(able: list[str], wanted: Wanted) -> str:
+    """What to include in their place, or not to exclude."""
+    further = [name for name in able if name not in wanted.exclude]
+    if further:
+        return f"include {listed(further)}"
+    return f"exclude fewer of {listed(able)}" if able else "there is none that can"
 
 
 def _can(learner: Learner, task: str, classes: int, rows: int, *, weighted: bool) -> bool:

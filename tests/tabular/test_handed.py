@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import fbeta_score, make_scorer
+from sklearn.model_selection import GridSearchCV
+
+import rung
+from rung.errors import DataError
+
+FAST = {"budget": 0.3, "random_state": 0, "include": "linear"}
+
+
+def _frame(n=60):
+    rng = np.random.default_rng(0)
+    return pd.DataFrame({"a": rng.normal(size=n), "b": rng.integers(0, 9, size=n)})
+
+
+def test_columns_that_are_called_as_the_fits_own_are_used_as_all_others():
+    X = _frame().rename(columns={"a": "target of the fit", "b": "weight of the fit"})
+    X["group of the fit"] = 1.0
+    y = X["target of the fit"] > 0
+    model = rung.AutoClassifier(**FAST).fit(X, y, np.ones(60), np.arange(60) // 2)
+    assert model.score(X, y) == 1
+    assert [column.name for column in model.model_.columns if column.used] == list(X.columns[:2])
+
+
+def test_the_model_calls_its_target_as_the_series_is_called():
+    X = _frame()
+    y = (X.a > 0).rename("sold")
+    assert rung.AutoClassifier(**FAST).fit(X, y).model_.target == "sold"
+    assert rung.AutoClassifier(**FAST).fit(X, y.rename("a")).model_.target == "target of the fit"
+    assert rung.AutoClassifier(**FAST).fit(X, y.to_numpy()).model_.target == "target of the fit"
+
+
+def test_names_of_several_levels_are_joined():
+    X = _frame()
+    X.columns = pd.MultiIndex.from_tuples([("left", "a"), ("left", "")])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = rung.AutoClassifier(**FAST).fit(X, X["left", "a"] > 0)
+        assert model.predict(X).shape == (60,)
+    assert list(model.feature_names_in_) == ["left / a", "left"]
+
+
+@pytest.mark.parametrize(
+    ("dtype", "classes"), [("boolean", [False, True]), ("Int64", [0, 1]), ("bool[pyarrow]", [False, True])]
+)
+def test_classes_stay_what_they_were(dtype, classes):
+    X = _frame()
+    model = rung.AutoClassifier(**FAST).fit(X, (X.a > 0).astype(dtype))
+    assert model.classes_.tolist() == classes
+    assert {type(label) for label in model.classes_.tolist()} == {type(classes[0])}
+
+
+def test_a_grid_of_numpys_quantiles_is_searched():
+    X = _frame()
+    asked = {**FAST, "include": "hist_boosting"}
+    grid = {"quantile": np.array([0.1, 0.9])}
+    found = GridSearchCV(rung.AutoRegressor(**asked), grid, cv=2, error_score="raise").fit(X, X.a)
+    assert found.best_params_["quantile"] in (0.1, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("settings", "y", "sentence"),
+    [
+        ({}, ["x", "y"] * 30, "y holds 'x', which is no number: a regressor needs numbers, AutoClassifier"),
+        ({}, pd.date_range("2026", periods=60), "y holds dates, and a regressor learns numbers"),
+        ({}, pd.Series([pd.NA, 1.5] * 30, dtype=object), "y contains NaN or other missing values"),
+        ({}, pd.Series([None, 1.5] * 30, dtype="Float64"), "y contains NaN or infinity"),
+        ({"workers": "two"}, None, "workers is a number of processes, and not 'two'"),
+        ({"kinds": ["a"]}, None, "kinds is a dictionary such as"),
+        ({"include": 3}, None, r"include is a list of learners' names, such as \['linear'\], and not 3"),
+        ({"predict_time": -1}, None, "predict_time is seconds as a number above 0"),
+        ({"quantile": 0.5}, None, r"quantile, 60 rows\); include lightgbm"),
+        ({"exclude": "linear"}, None, r"regression, 60 rows\); include "),
+    ],
+)
+def test_what_a_regressor_cannot_use_is_told_in_one_sentence(settings, y, sentence):
+    X = _frame()
+    with pytest.raises((ValueError, DataError), match=sentence):
+        rung.AutoRegressor(**{**FAST, **settings}).fit(X, X.a if y is None else y)
+
+
+def test_what_a_classifier_cannot_use_is_told_in_one_sentence():
+    X = _frame()
+    words = np.where(X.a > 0, "yes", "no")
+    polars = pytest.importorskip("polars")
+    with pytest.raises(DataError, match=r"not a LazyFrame: call its collect\(\) first"):
+        rung.AutoClassifier(**FAST).fit(polars.from_pandas(X).lazy(), words)
+    with pytest.raises(DataError, match=r"not a dict: make a pandas.DataFrame of it"):
+        rung.AutoClassifier(**FAST).fit({"a": X.a}, words)
+    with pytest.raises(ValueError, match="y mixes values of int and str: make them of one type"):
+        rung.AutoClassifier(**FAST).fit(X, pd.Series([*words.tolist()[:-1], 3], dtype=object))
+    scorer = make_scorer(fbeta_score, beta=2, pos_label="yes")
+    with pytest.raises(DataError, match="pos_label='yes', and a metric is told the positive class as 1"):
+        rung.AutoClassifier(**FAST, metric=scorer).fit(X, words)
