@@ -82,7 +82,10 @@ def compare(  # noqa: PLR0913  # a door
     picture: Picture = Path("compare.svg"),
     json: Json = False,
 ) -> None:
-    """Compare strategies: mean and spread over seeds, cost, relaxation gap, and a paired test."""
+    """Compare strategies: mean and spread over seeds, cost, relaxation gap, and a paired test.
+
+    All with a supernet search as many epochs of as many pictures: one whose steps cost more takes longer.
+    """
     given = dict(locals())  # first of all, so that it has the options and nothing else
     from dataclasses import fields
 
@@ -182,14 +185,14 @@ def _search(requests: Mapping[str, Request], seeds: int, rows: list[Row], out: P
 
     from rung.cli.search_run import searcher
     from rung.nas.comparing import compare as compared
-    from rung.nas.comparing import options_of, runs
+    from rung.nas.comparing import evened, options_of, runs
 
     names = list(requests)
     waiting = runs(names, seeds, rows)
     output.say(f"{len(waiting)} searches, {len(rows)} rows in {out} already")
 
     def one(name: str, seed: int) -> SearchResult:
-        request = replace(requests[name], seed=seed)
+        request = replace(evened(requests[name]), seed=seed)
         search, progress = searcher(request, f"{name}, seed {seed}", "memory", None)
         with progress.showing():
             result: SearchResult = search.run(progress.phase)

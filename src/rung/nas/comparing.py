@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -120,6 +120,23 @@ def options_of(request: Request) -> dict[str, Any]:
     settings = dict(sorted(request.settings.items()))
     data = Path(str(request.data)).name  # wherever it lies
     return {"data": data, "space": space, **{name: getattr(request, name) for name in kept}, **settings}
+
+
+def evened(request: Request) -> Request:
+    """The same with the preset's own epochs and samples, whatever the strategy's steps cost.
+
+    Searches beside each other see the same pictures as often, and one whose steps cost more takes longer.
+    Where each network is trained on its own it stays as it is: epochs are those of each there.
+    """
+    from rung.nas.complete_plan import is_complete
+    from rung.nas.planning import preset_of
+
+    if is_complete(request.strategy):
+        return request
+    preset, told = preset_of(request), request.settings
+    epochs = told.get("epochs", preset.epochs) if request.epochs is None else request.epochs
+    limit = told.get("pictures", preset.pictures) if request.limit is None else request.limit
+    return replace(request, epochs=epochs, limit=limit)
 
 
 def settings_for(strategy: str, settings: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -155,16 +155,27 @@ def space_of(given: Any) -> Space:
     return SPACES[given]
 
 
+def preset_of(request: Request) -> Recipe:
+    """The preset as it is for most strategies.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    presets = _presets(request.cell)
+    if request.preset not in presets:
+        raise UserError(f"unknown preset {request.preset!r}: there are {', '.join(presets)}")
+    return presets[request.preset]
+
+
 def recipe_of(request: Request) -> tuple[Recipe, dict[str, Any]]:
     """The preset with what was set otherwise, and the settings that are the strategy's.
 
     Raises:
         UserError: there is no such preset, or a value is of the wrong kind.
     """
-    presets = _presets(request.cell)
-    if request.preset not in presets:
-        raise UserError(f"unknown preset {request.preset!r}: there are {', '.join(presets)}")
-    recipe = presets[request.preset].of(request.strategy)
+    asked = request.settings.get("epochs", request.epochs)
+    told = request.limit is not None or "pictures" in request.settings
+    recipe = preset_of(request).of(request.strategy, fewer=asked is None, sample=not told)
     known = settable(recipe)
     own = checked_recipe(recipe, {n: value for n, value in request.settings.items() if n in known})
     if request.epochs is not None:

@@ -5,9 +5,33 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, Literal, Self
+from typing import Final, Literal, NamedTuple, Self
 
 PresetName = Literal["tiny", "small", "paper"]
+
+
+class Share(NamedTuple):
+    """How much of a preset's course a strategy has time for, whose passes cost more than those of most.
+
+    Attributes:
+        why: in a few words.
+        epochs: share of the preset's epochs that it searches.
+        samples: share of the preset's pictures that it uses.
+    """
+
+    why: str
+    epochs: float = 1.0
+    samples: float = 1.0
+
+
+SHARES: Final[Mapping[str, Share]] = MappingProxyType(
+    {
+        "darts": Share("a step takes 5 passes where most take 2", epochs=2 / 5),
+        "pc_darts": Share("operations of a quarter of the channels are computed one by one", epochs=3 / 4),
+        "darts_pt": Share("choosing by what each removal costs takes twice the search", samples=3 / 10),
+    }
+)
+"""By strategy, where it is not all, so that all take about as long: passes as the ledger counts them."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +50,7 @@ class Recipe:
             training that judges the derived network.
         strategy: settings of strategies that are scaled to the number of steps, by strategy, then by name.
         alpha_rates: by strategy, where it is another.
+        even: whether strategies have their `SHARES` of epochs and pictures, to take about as long.
     """
 
     text: str = "the papers' settings, on a GPU"
@@ -49,24 +74,65 @@ class Recipe:
     retrain_drop_path: float = 0.2
     strategy: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
     alpha_rates: tuple[tuple[str, float], ...] = ()
+    even: bool = False
 
-    def of(self, strategy: str) -> Self:
-        """The same for a strategy: with its own `alpha_rate`, where it has one."""
+    def of(self, strategy: str, *, fewer: bool = True, sample: bool = True) -> Self:
+        """The same for a strategy: with its own `alpha_rate`, where it has one, and its share of the course.
+
+        With fewer steps the alphas learn faster, so that they can go as far; with fewer pictures the derived
+        network is trained for more epochs, so that it makes as many steps.
+
+        Args:
+            fewer: whether its share of epochs counts: not where their number was asked for.
+            sample: whether its share of pictures counts.
+        """
         rate = dict(self.alpha_rates).get(strategy, self.alpha_rate)
-        return replace(self, alpha_rate=rate, alpha_rates=())
+        own = replace(self, alpha_rate=rate, alpha_rates=())
+        share = SHARES.get(strategy) if self.even else None
+        if share is not None and share.epochs < 1 and fewer:
+            own = own._in_epochs(share)
+        if share is not None and share.samples < 1 and sample:
+            own = own._of_samples(share)
+        return own
+
+    def _in_epochs(self, share: Share) -> Self:
+        """With a share of the epochs."""
+        few = max(int(share.epochs * self.epochs), 1)
+        faster = self.epochs / few
+        text = f"{self.text}; {few} epochs instead of {self.epochs}, {_why(share, faster)}"
+        return replace(self, epochs=few, alpha_rate=faster * self.alpha_rate, text=text)
+
+    def _of_samples(self, share: Share) -> Self:
+        """With a share of the pictures."""
+        if self.pictures is None:
+            return self
+        few = int(share.samples * self.pictures)
+        faster = self.pictures / few
+        return replace(
+            self,
+            pictures=few,
+            alpha_rate=faster * self.alpha_rate,
+            retrain_epochs=round(faster * self.retrain_epochs),
+            text=f"{self.text}; {few:,} pictures instead of {self.pictures:,}, {_why(share, faster)}",
+        )
 
     def settings(self, strategy: str) -> dict[str, float]:
         """What this preset sets of a strategy."""
         return dict(dict(self.strategy).get(strategy, ()))
 
 
+def _why(share: Share, faster: float) -> str:
+    """What follows from fewer steps, and why they are fewer."""
+    return f"and alphas {faster:.2g} times as fast again, since {share.why}"
+
+
 PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
         "tiny": Recipe(
-            text="about three minutes on two cores (second-order DARTS a quarter of an hour): 2,000 "
-            "pictures, 12 epochs of few steps, so that alphas learn 30 times as fast as the papers' (ASAP's "
-            "300 times, to be apart before it is cold) and the temperature falls as far as theirs, ASAP's in "
-            "two fifths of the epochs",
+            text="about three minutes on two cores: 2,000 pictures, 12 epochs of few steps, so that alphas "
+            "learn 30 times as fast as the papers' (ASAP's 300 times, to be apart before it is cold) and "
+            "the temperature falls as far as theirs, ASAP's in two fifths of the epochs",
+            even=True,
             channels=4,
             layers=3,
             epochs=12,
@@ -87,6 +153,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             text="about an hour on two cores: 6,000 pictures, 20 epochs; alphas learn ten times as fast as "
             "the papers' (ASAP's 100 times), the temperature falls as far as theirs, ASAP's in two "
             "fifths of the epochs",
+            even=True,
             channels=8,
             layers=5,
             epochs=20,

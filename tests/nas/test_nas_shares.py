@@ -1,0 +1,136 @@
+"""Presets take about as long with any strategy: what costs more has fewer epochs or pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from rung.errors import UserError
+from rung.nas.comparing import evened
+from rung.nas.costs import supernet_costs
+from rung.nas.moment import Moment
+from rung.nas.plain import candidates_mask
+from rung.nas.planning import Request, recipe_of
+from rung.nas.recipe import PRESETS, SHARES, Recipe
+from rung.nas.recurrent.presets import LANGUAGE_PRESETS
+from rung.nas.searching import search
+from rung.nas.space import SPACES
+from rung.nas.strategies.base import Ending, Removal
+from rung.nas.strategies.darts_pt import DartsPt
+from rung.nas.strategies.table import STRATEGIES
+from rung.nas.task import Scores
+from support.pictures import halves
+
+
+def planned(strategy: str, **told: Any) -> Recipe:
+    return recipe_of(Request("x", strategy=strategy, **told))[0]
+
+
+def passes_of_a_step(strategy: str) -> float:
+    found = search(
+        halves(32),
+        strategy=strategy,
+        space="tiny",
+        epochs=1,
+        retrain=False,
+        settings={"channels": 4, "layers": 3, "batch": 8, **({"samples": 1} if strategy == "random" else {})},
+    )
+    return float(found.cost["alpha_passes"]) / float(found.cost["weight_passes"]) + 1.0
+
+
+def selection(pictures: int) -> float:
+    """Multiply-adds of DARTS-PT's choosing, forwards and backwards, on so many pictures in two halves."""
+    space = SPACES["darts"]
+    costs, spent = supernet_costs(space, 4, 3, 10), 0.0
+    net = SimpleNamespace(alive={cell.name: candidates_mask(cell) for cell in space.cells})
+
+    def score(mixed: Any) -> Scores:
+        nonlocal spent
+        spent += pictures / 2 * costs.of(net.alive)  # a forward pass
+        return Scores(1.0, 0.5)
+
+    def prune(removals: Sequence[Removal]) -> None:
+        for cell, edge, column in removals:
+            net.alive[cell][edge, column] = False
+
+    def tune(mixed: Any, epochs: int) -> None:
+        nonlocal spent
+        spent += epochs * pictures / 2 * 3 * costs.of(net.alive)
+
+    strategy: Any = DartsPt()
+    alphas = strategy.begin(space, 0)
+    moment = Moment(0, 12, 12, 0, 31)
+    strategy.finish(Ending(space, net, alphas, moment, (), score=score, prune=prune, tune=tune))  # type: ignore[arg-type]
+    return spent
+
+
+@pytest.mark.parametrize("preset", ["tiny", "small"])
+def test_second_order_takes_no_more_passes_than_first_order(preset: str) -> None:
+    steps = {name: passes_of_a_step(name) for name in ("darts", "darts1")}
+    assert steps == {"darts": 5.0, "darts1": 2.0}
+    spent = {name: passes * planned(name, preset=preset).epochs for name, passes in steps.items()}
+    assert 0.8 * spent["darts1"] <= spent["darts"] <= spent["darts1"]
+
+
+@pytest.mark.parametrize("strategy", ["gdas", "snas", "fair", "random", "asap", "p_darts", "pc_darts"])
+def test_no_other_takes_more_passes_in_a_step(strategy: str) -> None:
+    assert passes_of_a_step(strategy) <= 2.0
+
+
+def test_choosing_by_removals_fits_into_the_time_of_a_search() -> None:
+    tiny = PRESETS["tiny"]
+    assert tiny.pictures is not None
+    search_alone = tiny.epochs * tiny.pictures / 2 * 2 * 3 * supernet_costs(SPACES["darts"], 4, 3, 10).whole
+    chosen = selection(tiny.pictures)
+    assert 2.0 < chosen / search_alone < 2.2  # as its share says
+    own = planned("darts_pt").pictures
+    assert own == 600
+    assert (search_alone + chosen) * own / tiny.pictures <= 1.02 * search_alone
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("preset", sorted(PRESETS))
+def test_alphas_go_as_far_in_fewer_steps(strategy: str, preset: str) -> None:
+    whole, own = PRESETS[preset], planned(strategy, preset=preset)
+    rate = dict(whole.alpha_rates).get(strategy, whole.alpha_rate)
+    steps = (own.epochs / whole.epochs) * (own.pictures or 1) / (whole.pictures or 1)
+    assert own.alpha_rate * steps == pytest.approx(rate)
+    assert own.retrain_epochs * (own.pictures or 1) == pytest.approx(
+        whole.retrain_epochs * (whole.pictures or 1), rel=0.02
+    )
+    assert (steps < 1) == (strategy in SHARES and preset != "paper")
+    assert (own.text == whole.text) == (steps == 1)
+
+
+def test_what_is_asked_for_is_done_with_the_presets_own_rate() -> None:
+    tiny = PRESETS["tiny"]
+    for told in ({"epochs": 12}, {"settings": {"epochs": 12}}):
+        assert (planned("darts", **told).epochs, planned("darts", **told).alpha_rate) == (12, tiny.alpha_rate)
+    for told in ({"limit": 2000}, {"settings": {"pictures": 2000}}):
+        own = planned("darts_pt", **told)
+        assert (own.pictures, own.alpha_rate, own.retrain_epochs) == (2000, tiny.alpha_rate, 6)
+    assert planned("darts", settings={"alpha_rate": 0.5}).alpha_rate == 0.5
+
+
+@pytest.mark.parametrize("strategy", ["darts", "pc_darts", "darts_pt", "asap", "random"])
+def test_a_comparison_gives_all_the_same_epochs_and_pictures(strategy: str) -> None:
+    own = planned(strategy, **vars_of(evened(Request("x", strategy=strategy))))
+    assert (own.epochs, own.pictures) == (PRESETS["tiny"].epochs, PRESETS["tiny"].pictures)
+    told = evened(Request("x", strategy=strategy, epochs=3, settings={"pictures": 50}))
+    assert (told.epochs, told.limit) == (3, 50)
+    words = evened(Request("x", strategy=strategy, cell="rnn"))
+    assert (words.epochs, words.limit) == (LANGUAGE_PRESETS["tiny"].epochs, None)
+
+
+def test_a_comparison_leaves_networks_that_are_trained_alone_as_they_are() -> None:
+    request = Request("x", strategy="evolution")
+    assert evened(request) == request
+    with pytest.raises(UserError, match="unknown preset 'huge'"):
+        evened(Request("x", preset="huge"))
+
+
+def vars_of(request: Request) -> dict[str, Any]:
+    return {"epochs": request.epochs, "limit": request.limit}
