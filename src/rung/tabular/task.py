@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Label: TypeAlias = str | int | float | bool
 KINDS: Final = ("binary", "multiclass", "regression", "quantile:Q")
+_TITLES: Final = 10  # first rows in which the names of columns are looked for
+_SPOILT: Final = 0.2  # of the cells at most are words where numbers were meant
 MOST_CLASSES: Final = 20  # different whole numbers that are still taken for classes
 
 
@@ -83,6 +85,18 @@ def label_array(classes: tuple[Label, ...]) -> Array:
     return labels
 
 
+def no_target(frame: pd.DataFrame, target: str) -> DataError:
+    """The error that there is no such column; a first row that holds its name is often the line of names."""
+    names = [str(name) for name in frame.columns]
+    for place in range(min(len(frame), _TITLES)):
+        if target in {str(cell) for cell in frame.iloc[place].tolist()}:
+            return DataError(
+                f"the table has no column {target!r} to predict, but row {place + 1} below its first line "
+                "holds that word; if the columns' names stand there, remove the lines above them"
+            )
+    return DataError(f"the table has no column {target!r} to predict; {did_you_mean(target, names)}")
+
+
 def check_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
     """The rows whose target is not empty, and notes about those left out.
 
@@ -91,7 +105,7 @@ def check_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, tuple[
     """
     names = [str(name) for name in frame.columns]
     if target not in names:
-        raise DataError(f"the table has no column {target!r} to predict; {did_you_mean(target, names)}")
+        raise no_target(frame, target)
     if len(names) == 1:
         raise DataError(f"the table has no column besides {target!r}; add columns to predict it from")
     there = frame[target].notna()
@@ -186,6 +200,19 @@ def _positive_last(classes: tuple[Label, ...], positive: Any, name: str) -> tupl
     return (*(label for label in classes if label != found[0]), found[0])
 
 
+def _spoiling(y: pd.Series) -> list[str]:
+    """The words among numbers, where there are a few only: at most one cell in five."""
+    import pandas as pd
+
+    from rung.tabular.written import to_numbers
+
+    if pd.api.types.is_numeric_dtype(y.dtype):
+        return []
+    words = y.dropna().astype(str).str.strip()
+    bad = words[to_numbers(words).isna()]
+    return sorted(set(bad)) if 0 < len(bad) <= _SPOILT * len(words) else []
+
+
 def check_classes(y: pd.Series, task: Task) -> None:
     """Refuse classes of a single row: they can be learned from or checked on, not both.
 
@@ -199,6 +226,11 @@ def check_classes(y: pd.Series, task: Task) -> None:
     if not single:
         return
     if len(single) > len(counts) / 2:
+        if words := _spoiling(y):
+            raise DataError(
+                f"column {str(y.name)!r} holds numbers, but for {listed(map(repr, words), 'and', 3)}: "
+                "empty these cells (rows without a target are left out), or write numbers there"
+            )
         raise DataError(
             f"column {str(y.name)!r} has {len(counts)} different values, most of them in one row only: "
             "these are no classes; name another --target" + _or_regression(y)

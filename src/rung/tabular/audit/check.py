@@ -19,11 +19,11 @@ from rung.tabular.audit.leakage import leakage_findings, sample_rows
 from rung.tabular.audit.numbers import number_findings
 from rung.tabular.audit.repeats import repeated_columns, row_findings
 from rung.tabular.audit.target import encoded, settle, target_findings
+from rung.tabular.audit.untidy import stray_rows, untidy_words
 from rung.tabular.audit.words import word_findings
 from rung.tabular.columns import Column, Kind
 from rung.tabular.frames import as_pandas
-from rung.tabular.names import did_you_mean
-from rung.tabular.task import Task
+from rung.tabular.task import Task, no_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,7 +121,7 @@ def audit_table(
     frame = _with_text_names(as_pandas(frame))
     names = list(frame.columns)
     if target is not None and target not in names:
-        raise DataError(f"the table has no column {target!r} to predict; {did_you_mean(target, names)}")
+        raise no_target(frame, target)
     settled, found = settle(frame, target, task) if target is not None else (None, [])
     y = encoded(frame[target], settled) if target is not None and settled is not None else None
     kinds, outlines = [], []
@@ -165,6 +165,7 @@ def _of_column(cells: Cells) -> list[Finding]:
         *column_findings(cells),
         *number_findings(cells),
         *word_findings(cells, date.today()),
+        *untidy_words(cells),
     ]
 
 
@@ -191,6 +192,7 @@ def _of_table(frame: pd.DataFrame, columns: tuple[Column, ...], y: NDArray[Any] 
     yield from missing_together(sample[names])
     yield from repeated_columns(sample, columns)
     yield from row_findings(frame, columns, y)
+    yield from stray_rows(frame, columns)
 
 
 def _leakage(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import DataError
-from rung.tabular.audit.finding import Finding, rows, share
+from rung.tabular.audit.finding import Finding, quoted, rows, share
 from rung.tabular.audit.numbers import skewness
 from rung.tabular.names import listed
 from rung.tabular.task import KINDS, Task, check_classes, check_target, guess_task
@@ -87,6 +87,18 @@ def _classes(y: NDArray[Any], task: Task, name: str) -> Iterator[Finding]:
             f"rows: {few}{', …' * (len(rare) > 4)}",
             "rung spreads them over the folds; add rows of them, or merge them with another class",
             "rare-classes",
+        )
+    alike: dict[str, list[str]] = {}
+    for label in map(str, task.classes):
+        alike.setdefault(" ".join(label.casefold().replace("_", " ").split()), []).append(label)
+    several = [labels for labels in alike.values() if len(labels) > 1]
+    if several:
+        yield Finding(
+            "warning",
+            name,
+            f"classes that differ only in case, blanks or underscores: {'; '.join(map(quoted, several[:2]))}",
+            "rung learns to tell them apart, as classes of their own; write them alike",
+            "spelling",
         )
     part = float(counts.max() / counts.sum())
     if part >= _UNEVEN:

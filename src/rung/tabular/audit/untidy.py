@@ -1,0 +1,137 @@
+"""What a table kept by hand has: numbers with units, dates in several formats, rows that are no cases."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rung.tabular.audit.cells import Cells
+from rung.tabular.audit.finding import TABLE, Finding, quoted, rows, share
+from rung.tabular.columns import Column, Kind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MOST: Final = 0.8  # of the cells must be so written
+_LEVELS: Final = 5  # different ones at least, so that it is no small set of names
+_LOOKED_AT: Final = 1_000  # levels, the most frequent ones
+_UNIT: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:\s+([^\W\d_]{1,10}[²³]?)|([a-zµ°]{1,5}[²³]?))")
+_DAY: Final = re.compile(r"(\d{1,4})([-./])\d{1,2}\2(\d{1,4})(?:[ T].*)?")
+_TOTALS: Final = frozenset(
+    ["total", "totals", "grand total", "sum", "summe", "gesamt", "insgesamt", "average", "mean", "mittelwert"]
+)
+_EARLIER: Final = 5  # rows that a total stands below, at least
+
+
+def untidy_words(cells: Cells) -> Iterator[Finding]:
+    """Findings about one column of words that mean numbers or dates; none where rung reads them as such."""
+    if cells.typed or cells.column.kind not in (Kind.CATEGORY, Kind.TEXT, Kind.IDENTIFIER):
+        return
+    words, counts = cells.levels
+    words, counts = words[:_LOOKED_AT], counts[:_LOOKED_AT]
+    if len(words) >= _LEVELS:
+        yield from _units(cells.name, words, counts)
+        yield from _dates(cells.name, words, counts)
+
+
+def _units(name: str, words: NDArray[Any], counts: NDArray[np.intp]) -> Iterator[Finding]:
+    found = [_UNIT.fullmatch(str(word)) for word in words]
+    units: Counter[str] = Counter()
+    for match, count in zip(found, counts, strict=True):
+        if match:
+            units[match[1] or match[2]] += int(count)
+    if not units:
+        return
+    unit, count = units.most_common(1)[0]
+    if count >= _MOST * counts.sum():
+        hits = [word for word, match in zip(words, found, strict=True) if match]
+        yield Finding(
+            "warning",
+            name,
+            f"numbers with the unit {unit} in {rows(count)}, such as {quoted(hits, 2)}",
+            "rung takes them as words and so does not know that one is larger; write the numbers alone, "
+            "and the unit into the column's name",
+            "units",
+        )
+
+
+def _dates(name: str, words: NDArray[Any], counts: NDArray[np.intp]) -> Iterator[Finding]:
+    shapes: dict[tuple[str, bool], Any] = {}  # one word of each
+    dated = 0
+    for word, count in zip(words, counts, strict=True):
+        if match := _DAY.fullmatch(str(word)):
+            dated += int(count)
+            shapes.setdefault((match[2], len(match[1]) == 4), word)
+    if len(shapes) > 1 and dated >= _MOST * counts.sum():
+        yield Finding(
+            "warning",
+            name,
+            f"dates in {len(shapes)} formats, such as {quoted(shapes.values())}",
+            "rung takes them as words, for it cannot know which part is the day; write all of them in one "
+            "format, best as 2026-01-31",
+            "mixed-types",
+        )
+
+
+def stray_rows(frame: pd.DataFrame, columns: tuple[Column, ...]) -> Iterator[Finding]:
+    """Rows that are no cases: the names once more, and a last row of totals."""
+    yield from _names_again(frame)
+    yield from _totals(frame, [column.name for column in columns if column.kind == Kind.NUMBER])
+
+
+def _names_again(frame: pd.DataFrame) -> Iterator[Finding]:
+    worded = [name for name in frame.columns if frame[name].dtype.kind in "OTU"]
+    if len(worded) < 2:
+        return
+    hits = np.ones(len(frame), dtype=bool)
+    for name in worded:
+        hits &= np.asarray(frame[name].eq(name).fillna(False), dtype=bool)
+        if not hits.any():
+            return
+    count = int(hits.sum())
+    yield Finding(
+        "warning",
+        TABLE,
+        f"{rows(count)} ({share(count / len(frame))}) {'holds' if count == 1 else 'hold'} the columns' names "
+        f"once more, first row {int(hits.argmax()) + 1}",
+        "rung takes them as cases, which turns numbers into words; remove these lines",
+        "stray-rows",
+    )
+
+
+def _totals(frame: pd.DataFrame, numbers: list[str]) -> Iterator[Finding]:
+    import pandas as pd
+
+    if len(frame) <= _EARLIER:
+        return
+    last = frame.iloc[-1]
+    called = [name for name in frame.columns if str(last[name]).strip().casefold() in _TOTALS]
+    called = [name for name in called if int(frame[name].eq(last[name]).sum()) == 1]
+    summed = []
+    for name in numbers:
+        values = np.asarray(pd.to_numeric(frame[name], errors="coerce"), dtype=np.float64)
+        above, total = values[:-1][np.isfinite(values[:-1])], values[-1]
+        if (
+            len(above) >= _EARLIER
+            and abs(total) > 2 * np.abs(above).max()
+            and np.isclose(above.sum(), total, 1e-6)
+        ):
+            summed.append(name)
+    if called or summed:
+        why = (
+            f"{last[called[0]]!r} in column {called[0]}"
+            if called
+            else f"the sum of all others in {summed[0]}"
+        )
+        yield Finding(
+            "warning",
+            TABLE,
+            f"the last row seems to be no case but a total: it holds {why}",
+            "rung takes it as a case, which pulls scores and scales; remove the row",
+            "stray-rows",
+        )
