@@ -203,3 +203,32 @@ def test_a_forests_average_is_scikit_learns(kind, classes):
     assert is_forest(forest)
     theirs = forest.predict_proba(X) if classes else forest.predict(X)[:, None]
     assert np.allclose(averaged(forest, X), theirs, rtol=0, atol=1e-12)
+
+
+def test_a_forests_leaves_hold_one_row_unless_trees_would_be_too_large():
+    from rung.tabular.learners.forests import _TREE, _least_leaf
+
+    assert [_least_leaf(rows, 0) for rows in (1_000, 30_000, 500_000)] == [0, 1, 20]
+    assert [_least_leaf(rows, 2) for rows in (1_000, 30_000)] == [0, 6]  # a share, not 0 or 1
+    assert _least_leaf(12_000, 26) == 1
+    for rows, classes in ((2_000_000, 0), (100_000, 100)):
+        leaves = rows / _least_leaf(rows, classes)
+        assert 2 * leaves * (64 + 8 * max(classes, 1)) < 1.1 * _TREE
+
+
+@pytest.mark.parametrize("name", ["forest", "extra_trees"])
+def test_a_forest_has_as_many_trees_as_fit_into_its_bytes(name, monkeypatch):
+    from rung.tabular.learners import forests
+
+    learner, rng = table.learners()[name], np.random.default_rng(0)
+    X, y = rng.normal(size=(500, 3)), rng.normal(size=500)
+    setting = Setting(classes=0)
+    grown = learner.fit(learner.defaults[0], X, y, setting).estimator
+    assert len(grown.estimators_) == forests.TREES
+    each = sum(tree.tree_.node_count for tree in grown.estimators_) * 72 / forests.TREES
+    monkeypatch.setattr(forests, "_BYTES", 20.5 * each)
+    fewer = learner.fit(learner.defaults[0], X, y, setting)
+    assert len(fewer.estimator.estimators_) in (19, 20, 21)
+    assert not fewer.cut
+    monkeypatch.setattr(forests, "_BYTES", 1.0)
+    assert len(learner.fit(learner.defaults[0], X, y, setting).estimator.estimators_) == 5

@@ -1,6 +1,7 @@
 """Which members are fitted on all rows, and what becomes of a last fit that went wrong."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -9,12 +10,14 @@ import pytest
 from rung.tabular import members as members_module
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import tempered
+from rung.tabular.evaluate import load_pipelines
 from rung.tabular.finish import choose
 from rung.tabular.fit import fit_table
 from rung.tabular.learners.table import learners
 from rung.tabular.members import Last, make_members, seconds_of_refits, with_whole
 from rung.tabular.pipeline import Constant, Fitted
 from rung.tabular.search import Search
+from rung.tabular.splits import make_split
 
 STEADY = {"forest", "extra_trees", "svm", "kernel", "linear", "neighbors", "gaussian_process"}
 BOOSTING = {"lightgbm", "xgboost", "catboost", "hist_boosting"}
@@ -116,6 +119,47 @@ def half(monkeypatch):
     """Naive Bayes gives half of its weight to a model of all rows."""
     table = {**learners(), "bayes": replace(learners()["bayes"], whole=0.5)}
     monkeypatch.setattr(members_module, "learners", lambda: table)
+
+
+def _held_out(search, saved, **change):
+    """The same search as if it had held rows out once, and the learner as it is changed."""
+    dataset = search.dataset
+    split = make_split(np.asarray(dataset.y, float), dataset.classes, 1, 0.3, 0)
+    kept = SimpleNamespace(
+        dataset=replace(dataset, split=split), study=search.study, config=lambda trial: search.config(trial)
+    )
+    some = saved._replace(prediction=saved.prediction[split.validation(len(dataset))])
+    return kept, some, {**learners(), "bayes": replace(learners()["bayes"], anytime=True, **change)}
+
+
+@pytest.mark.parametrize(
+    ("whole", "cut", "beside"),
+    [
+        (1.0, True, True),  # a few trees more
+        (1.0, False, False),  # as many trees as before, of all rows
+        (0.0, False, True),  # one more network
+        (0.5, False, False),
+    ],
+)
+def test_after_a_holdout_what_is_hurried_stands_beside_what_there_was(
+    searched, monkeypatch, whole, cut, beside
+):
+    search, saved, _ = searched
+    kept, one, table = _held_out(search, saved["bayes"], whole=whole)
+    original = members_module.fit_pipeline
+    monkeypatch.setattr(members_module, "learners", lambda: table)
+    monkeypatch.setattr(members_module, "fit_pipeline", lambda *a: original(*a)._replace(cut=cut))
+    made = {
+        name: len(make_members(kept, [given], last)[0].pipelines)
+        for name, given, last in (
+            ("usual", one, SOON),
+            ("asked for all rows", one, SOON._replace(refit=True)),
+            ("few rows before", one._replace(rows=len(kept.dataset) // 3), SOON),
+        )
+    }
+    before = len(load_pipelines(search.study.folder, one.trial)[0])
+    usual = before + 1 if beside else 1
+    assert made == {"usual": usual, "asked for all rows": 1, "few rows before": 1}
 
 
 def test_half_of_the_weight_goes_to_a_model_of_all_rows(searched, half):

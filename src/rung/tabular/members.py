@@ -4,6 +4,8 @@ Which of the two is better depends on the learner (`Learner.whole`). Where a fit
 the mean of the folds' models is worth more than the rows that each of them lacks. Where it hardly does
 (forests, kernels, neighbours, linear models) all rows are worth more, and one model predicts in a fraction of
 the time. Boosting lies between: half of the weight goes to a model of all rows, half to the folds'.
+After a holdout, where the time is short, a forest gets the trees that there is time for, beside those that it
+had, and a network always a second one beside it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from rung.tabular.learners.base import ASIDE
 from rung.tabular.learners.table import learners
 from rung.tabular.metrics import METRICS, Metric
 from rung.tabular.model import Member
-from rung.tabular.pipeline import Constant, Fitted, Order, Pipeline, constant, fit_pipeline
+from rung.tabular.pipeline import Constant, Fitted, Order, constant, fit_pipeline
 from rung.tabular.search import Search
 
 _T = TypeVar("_T")
@@ -30,6 +32,7 @@ _T = TypeVar("_T")
 CONSTANT = -1  # stands for the trial's number of the member that predicts a constant, and
 STACK = -2  # of the one that is stacked on others
 _GROWTH = 1.3  # all rows against the training part of a holdout, with a margin
+_SHORT, _SHORT_NETWORK = 0.25, 0.5  # of the usual time are enough where it stands beside what there is
 _LOOKED_AT = 1_000  # held-out rows on which a last fit must not be worse than what it replaces, and
 _WORSE = 1.1  # by how much it may be, though it was trained on these rows
 _BREAKS = (ArithmeticError, MemoryError, RuntimeError, ValueError)  # on rows that the folds did without
@@ -70,11 +73,12 @@ def with_whole(search: Search, members: Sequence[tuple[Member, Saved]], last: La
     def one(pair: tuple[Member, Saved]) -> list[Member]:
         member, saved = pair
         share = _whole(search, saved) if len(member.pipelines) > 1 else 0.0
-        fresh = _refit(search, saved, last.deadline) if share else None
+        fresh = _refit(search, saved, last.deadline) if 0 < share < 1 else None
         if fresh is None:
             return [member]
         weights = share * member.weight, (1 - share) * member.weight
-        return [replace(member, weight=weights[0], pipelines=[fresh]), replace(member, weight=weights[1])]
+        whole = replace(member, weight=weights[0], pipelines=[fresh.pipeline])
+        return [whole, replace(member, weight=weights[1])]
 
     return [member for some in _several(one, members, last.threads) for member in some]
 
@@ -101,7 +105,8 @@ def _made(search: Search, one: Saved, last: Last) -> Member:
     if last.refit or partial or _whole(search, one) == 1:
         fresh = _refit(search, one, last.deadline)
     if fresh is not None:
-        pipelines = [fresh]
+        beside = not last.refit and _beside(search, one, fresh)
+        pipelines = [*pipelines, fresh.pipeline] if beside else [fresh.pipeline]
     elif split.moments is not None:
         pipelines = pipelines[:1]  # the fold that was trained on the most recent rows
     return Member(1.0, config["learner"], pipelines, config)
@@ -118,10 +123,23 @@ def _seconds(dataset: Dataset, one: Saved) -> float:
     return _GROWTH * one.seconds / fits * len(dataset) / one.rows
 
 
-def _refit(search: Search, one: Saved, deadline: Deadline) -> Pipeline | None:
+def _growing(search: Search, one: Saved) -> bool:
+    """Whether even a hurried last fit is worth having: a few trees more, or one more network."""
+    learner = learners()[search.config(one.trial)["learner"]]
+    return search.dataset.split.number == 1 and learner.anytime and learner.whole in (0, 1)
+
+
+def _beside(search: Search, one: Saved, fresh: Fitted) -> bool:
+    """Whether it is worth more together with the holdout's model than in its place."""
+    of_all = one.rows >= len(search.dataset)  # but for what was held out
+    return of_all and _growing(search, one) and (fresh.cut or not _whole(search, one))
+
+
+def _refit(search: Search, one: Saved, deadline: Deadline) -> Fitted | None:
     """A fit on all rows; None where there is no time for it, or nothing good came of it."""
-    dataset = search.dataset
-    if _seconds(dataset, one) >= 0.9 * deadline.remaining:
+    dataset, growing = search.dataset, _growing(search, one)
+    least = (_SHORT if _whole(search, one) else _SHORT_NETWORK) if growing else 1.0
+    if least * _seconds(dataset, one) >= 0.9 * deadline.remaining:
         return None
     _, known = load_pipelines(search.study.folder, one.trial)
     config, rows = search.config(one.trial), np.arange(len(dataset))
@@ -141,7 +159,9 @@ def _refit(search: Search, one: Saved, deadline: Deadline) -> Pipeline | None:
         fitted = fit_pipeline(order, dataset.table, np.asarray(dataset.y, float), dataset.classes)
     except _BREAKS:
         return None
-    return fitted.pipeline if _sound(dataset, one, fitted) else None
+    if fitted.cut and not (one.cut or growing):
+        return None
+    return fitted if _sound(dataset, one, fitted) else None
 
 
 def _sound(dataset: Dataset, one: Saved, fitted: Fitted) -> bool:
@@ -149,8 +169,6 @@ def _sound(dataset: Dataset, one: Saved, fitted: Fitted) -> bool:
 
     It has seen the rows that were held out, so that it must not be worse on them than what had not.
     """
-    if fitted.cut and not one.cut:
-        return False
     valid = dataset.split.validation(one.rows)
     some = np.arange(0, len(valid), max(1, len(valid) // _LOOKED_AT))
     rows, judge = valid[some], _soundness(dataset)

@@ -17,7 +17,10 @@ TREES = 120
 _NAMES = frozenset(
     kind + task for kind in ("RandomForest", "ExtraTrees") for task in ("Classifier", "Regressor")
 )
-_ROWS_A_LEAF = 5_000  # a leaf holds at least one in so many of the rows: bounds a forest's size
+_BYTES = 300e6  # that the trees of all folds may take together
+_TREE = 3.6e6  # bytes of one tree, about: with more rows each leaf holds several
+_NODE, _VALUE = 64, 8  # bytes of a node, and of each number in it
+_NOISY = 5_000  # with two classes a leaf holds at least one in so many of the rows: a share, not 0 or 1
 
 
 def _forest(config: Mapping[str, Any], rows: int, setting: Setting, *, extra: bool) -> Any:
@@ -32,7 +35,7 @@ def _forest(config: Mapping[str, Any], rows: int, setting: Setting, *, extra: bo
     settings: dict[str, Any] = {
         "n_estimators": 5,
         "max_features": config["max_features"],
-        "min_samples_leaf": max(config["min_samples_leaf"], rows // _ROWS_A_LEAF),
+        "min_samples_leaf": max(config["min_samples_leaf"], _least_leaf(rows, setting.classes)),
         "warm_start": True,
         "random_state": setting.seed,
         "n_jobs": 1,
@@ -42,12 +45,25 @@ def _forest(config: Mapping[str, Any], rows: int, setting: Setting, *, extra: bo
     return names[bool(setting.classes), extra](**settings)
 
 
+def _least_leaf(rows: int, classes: int) -> int:
+    """Rows that a leaf must hold, so that a tree has about its bytes at most; with two classes a share."""
+    bounded = int(2 * rows * (_NODE + _VALUE * max(classes, 1)) / _TREE)
+    return max(bounded, rows // _NOISY if classes == 2 else 0)
+
+
+def _bytes(forest: Any) -> float:
+    """Of one of its trees, on average."""
+    nodes = np.mean([tree.tree_.node_count for tree in forest.estimators_])
+    return float(nodes * (_NODE + _VALUE * forest.estimators_[0].tree_.value[0].size))
+
+
 def _grow(forest: Any, X: NDArray[np.float64], y: NDArray[np.float64], setting: Setting) -> Trained:
     """Fit five trees, then as many at a time as a quarter of the time left allows."""
     X32 = np.ascontiguousarray(X, dtype=np.float32)
-    wanted = TREES if setting.folds == 1 else TREES // 2
     began = time.monotonic()
     forest.fit(X32, y, setting.weight)
+    most = int(_BYTES / setting.folds / _bytes(forest))
+    wanted = min(TREES if setting.folds == 1 else TREES // 2, max(most, forest.n_estimators))
     while forest.n_estimators < wanted:
         each = (time.monotonic() - began) / forest.n_estimators
         portion = int(min(setting.deadline.remaining / 4 / max(each, 1e-6), wanted - forest.n_estimators))
