@@ -33,6 +33,17 @@ def test_the_files_own_folder_is_importable(folder: Path) -> None:
 def test_no_such_file_names_the_closest(objective: str) -> None:
     assert f"did you mean {objective}?" in refused(objective.replace("objective", "objektive"))
     assert "there is no file far/away.py" in refused("far/away.py")
+    assert "did you mean" not in refused("zz.py")  # `.py` alone makes no two names alike
+
+
+def test_a_folder_is_no_file(folder: Path) -> None:
+    (folder / "code.py").mkdir()
+    assert refused("code.py") == "code.py is a folder: name a file in it, as code.py/FILE.py"
+    assert refused("cod.py") == "there is no file cod.py"
+
+
+def test_a_program_that_is_not_python_runs_by_command(folder: Path) -> None:
+    assert "any other program runs by --command 'train.sh --lr {lr}'" in refused("train.sh")
 
 
 def test_no_such_function_names_the_closest(objective: str) -> None:

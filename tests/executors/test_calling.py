@@ -77,6 +77,19 @@ def test_styles(function: Any, style: str) -> None:
     assert style_of(function) == style
 
 
+def test_a_function_that_would_return_no_value_is_refused_before_it_is_called():
+    async def later(config):
+        return 1.0
+
+    def yields(config):
+        yield 1.0
+
+    with pytest.raises(StudyError, match="the objective later is async: a plain function returns its value"):
+        style_of(later)
+    with pytest.raises(StudyError, match="the objective yields is a generator"):
+        style_of(yields)
+
+
 def nothing_taken() -> None: ...
 
 

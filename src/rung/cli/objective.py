@@ -156,9 +156,12 @@ def load_module(file: Path) -> ModuleType:
     Raises:
         UserError: there is no such file, or it raises; the message has the last line of its traceback.
     """
+    if file.is_dir():
+        raise UserError(f"{file} is a folder: name a file in it, as {file / 'FILE.py'}")
     if not file.is_file():
-        close = difflib.get_close_matches(file.name, [path.name for path in file.parent.glob("*.py")], 1)
-        hint = f"; did you mean {file.with_name(close[0])}?" if close else ""
+        there = [path.stem for path in file.parent.glob("*.py") if path.is_file()]
+        close = difflib.get_close_matches(file.stem, there, 1)
+        hint = f"; did you mean {file.with_stem(close[0])}?" if close else ""
         raise UserError(f"there is no file {file}{hint}")
     path, name = file.resolve(), file.stem
     if "." in name:
@@ -192,7 +195,9 @@ def _split(text: str, default: str) -> tuple[Path, str]:
     if not colon or name.endswith(".py") or "/" in name or "\\" in name:
         file, name = text, default
     if not file.endswith(".py"):
-        raise UserError(f"{text!r} names no Python file: write FILE.py or FILE.py:NAME")
+        other = default == DEFAULT_FUNCTION  # an objective is meant, which any program can be
+        program = f"; any other program runs by --command '{text} --lr {{lr}}'" if other else ""
+        raise UserError(f"{text!r} names no Python file: write FILE.py or FILE.py:NAME{program}")
     return Path(file), name or default
 
 

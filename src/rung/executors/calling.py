@@ -70,10 +70,13 @@ def style_of(objective: Any) -> Style:
     """What `objective` wants to be called with.
 
     Raises:
-        StudyError: it cannot be called with a configuration.
+        StudyError: it cannot be called with a configuration, or would return no value when called.
     """
     if not callable(objective):
         raise StudyError(f"the objective must be a function, not {objective!r}")
+    if inspect.iscoroutinefunction(objective) or inspect.isgeneratorfunction(objective):
+        kind = "async" if inspect.iscoroutinefunction(objective) else "a generator"
+        raise StudyError(f"the objective {objective.__name__} is {kind}: a plain function returns its value")
     try:
         parameters = inspect.signature(objective).parameters.values()
     except ValueError:  # some built-in functions have none that can be read
