@@ -181,3 +181,29 @@ def test_commands_say_what_is_wrong(folder: Path, rung: Any) -> None:
         done = rung("service", *words)
         assert done.exit_code == 2, words
         assert why in done.stderr
+
+
+def test_no_token_takes_another_ones_file(folder: Path, rung: Any) -> None:
+    create = ("service", "token", "create", "--user", "ann")
+    assert rung(*create, "--role", "member", "--out", "ann.token").exit_code == 0
+    text = (folder / "ann.token").read_text()
+    done = rung(*create, "--out", "ann.token")
+    assert done.exit_code == 2
+    assert "ann.token is there already: name another file" in done.stderr
+    assert (folder / "ann.token").read_text() == text
+    assert rung(*create, "--out", "missing/ann.token").exit_code == 2
+    assert rung("service", "token", "create", "--user", "bob", "--out", "bob.token").exit_code == 2
+    assert not (folder / "bob.token").exists()
+    assert len(json.loads(rung("service", "token", "list", "--json").stdout)) == 1
+
+
+def test_a_token_is_for_what_its_user_may_do(folder: Path, rung: Any) -> None:
+    create = ("service", "token", "create", "--user", "vic")
+    assert rung(*create, "--role", "viewer").exit_code == 0
+    beyond = rung(*create, "--scope", "studies:write")
+    assert beyond.exit_code == 2
+    assert "vic, who is a viewer, cannot be for studies:write: that takes the role member" in beyond.stderr
+    other = rung(*create, "--role", "admin")
+    assert other.exit_code == 2
+    assert "vic is there already, as a viewer: leave --role out" in other.stderr
+    assert rung(*create, "--role", "viewer", "--scope", "studies:read").exit_code == 0

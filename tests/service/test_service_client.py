@@ -8,7 +8,7 @@ import pytest
 
 import rung
 from rung.errors import ConflictError, LeaseError, MissingError, StudyError, UserError
-from rung.service.http import NotAllowedError
+from rung.service.http import Call, NotAllowedError
 from rung.service.remote_storage import RemoteStorage
 from rung.trials import events as ev
 from rung.trials.history import History
@@ -243,3 +243,40 @@ def test_storage_over_the_api_reads_what_the_service_has(client, service):
         storage.folder("read")
     with pytest.raises(UserError, match="by the service only"):
         storage.open("read")
+
+
+def test_resuming_a_study_that_is_being_paused_takes_the_pause_back(client):
+    client.create(SPACE, name="regretted", resource="epoch:1:9", trials=9, sampler="random")
+    asked = client.ask("regretted")
+    assert client.pause("regretted").state == "pausing"
+    assert client.stop("regretted").state == "stopping"
+    assert client.resume("regretted").state == "running"
+    client.tell(asked.job, {"loss": 0.5})
+    assert client.study("regretted").state == "running"
+    assert client.ask("regretted").job is not None
+
+
+def test_workers_run_no_study_that_never_ends(client):
+    with pytest.raises(StudyError, match="say when a study that workers run ends: trials, budget"):
+        client.create(SPACE, name="endless", objective="trainer:train")
+    assert (
+        client.create(SPACE, name="endless").state == "running"
+    )  # outside workers stop asking by themselves
+
+
+def test_a_page_leaves_nothing_out_when_the_last_study_of_the_one_before_is_deleted(client):
+    for number in range(5):
+        client.create(SPACE, name=f"page-{number}", trials=1)
+    every = [study.name for study in client.studies()]
+
+    def page(**query):
+        told = client._api.json(Call("GET", "/studies", query={"limit": 2, **query}))
+        return [one["name"] for one in told["items"]], told["next"]
+
+    first, cursor = page()
+    assert first == every[:2]
+    assert page(cursor=cursor)[0] == every[2:4]
+    client.delete(first[1])
+    assert page(cursor=cursor)[0] == every[2:4]
+    with pytest.raises(StudyError, match="cursor '7' is none: give `next` of the page before"):
+        page(cursor="7")

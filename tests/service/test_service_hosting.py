@@ -190,3 +190,25 @@ def test_a_study_that_was_done_when_its_service_died_is_done_at_once(storage):
     heir = HostedStudy(open_stored(storage, "s").writer, LEASE, 3.0)
     assert heir.closed
     assert storage.find("s").summary.state == "done"
+
+
+def test_a_pause_is_taken_back_while_jobs_still_run(storage):
+    study = begin(storage, trials=2, resource=("epoch", 3, 9))
+    job = study.ask("w", "", 1.0)
+    study.wind_down("paused", 2.0)
+    assert study.ask("w", "", 2.0) is None
+    study.go_on(3.0)
+    assert study.report(job.trial, job.attempt, 1, {"loss": 0.5}, None, 4.0) == (True, None)
+    assert study.ask("w", "", 5.0) is not None
+    assert not events(storage, ev.JobFailed)
+
+
+def test_the_later_of_two_wishes_holds(storage):
+    study = begin(storage)
+    job = study.ask("w", "", 1.0)
+    study.wind_down("paused", 2.0)
+    study.wind_down("paused", 2.0)
+    study.wind_down("stopped", 3.0)
+    assert [event.reason for event in events(storage, ev.StopDecided)] == ["paused", "stopped"]
+    study.tell(job.trial, job.attempt, Told("stopped"), 4.0)
+    assert events(storage, ev.SessionEnded)[-1].reason == "stopped"

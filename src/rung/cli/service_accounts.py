@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,20 +133,54 @@ def create(  # a door
 ) -> None:
     """Make a token. It is shown once, on stdout, and nowhere kept."""
     with _accounts(storage) as accounts:
-        if role is not None and not _is_there(accounts, user):
-            accounts.add_user(user, _role(role), _by("user add", f"{user} {role}"))
-        expires = None if days is None else time.time() + days * _DAY
-        action = _by("token create", user)
-        made, text = accounts.create_token(user, _scopes(scope or []), expires=expires, note=note, by=action)
+        scopes = _scopes(scope or [])
+        with _room_for(out):
+            if role is not None:
+                _see_to(accounts, user, _role(role))
+            expires = None if days is None else time.time() + days * _DAY
+            action = _by("token create", user)
+            made, text = accounts.create_token(user, scopes, expires=expires, note=note, by=action)
+            if out is not None:
+                _write(out, text)
     if out is None:
         typer.echo(text)
-    else:
-        _write(out, text)
     output.say(f"token {made.id} of {user}, {_how_long(made)}; it is not shown again")
 
 
-def _is_there(accounts: Accounts, name: str) -> bool:
-    return any(user.name == name and user.disabled is None for user in accounts.users())
+def _see_to(accounts: Accounts, name: str, role: Role) -> None:
+    """Add the user, unless there is one who has this role.
+
+    Raises:
+        UserError: there is one who has another.
+    """
+    has = next((user.role for user in accounts.users() if user.name == name and user.disabled is None), None)
+    if has is None:
+        accounts.add_user(name, role, _by("user add", f"{name} {role}"))
+    elif has is not role:
+        raise UserError(
+            f"{name} is there already, as {_called(has)}: leave --role out, or change it first, by "
+            f"`rung service user role {name} {role}`"
+        )
+
+
+@contextmanager
+def _room_for(out: Path | None) -> Iterator[None]:
+    """A file for a token that the block makes: it can be written, and no other token is lost by that.
+
+    Raises:
+        UserError: it is there already, or cannot be written; then no token is made.
+    """
+    if out is None:
+        yield
+        return
+    if os.path.lexists(out):
+        raise UserError(f"{out} is there already: name another file, or delete it if nobody needs its token")
+    _write(out, "")
+    try:
+        yield
+    except BaseException:
+        out.unlink(missing_ok=True)
+        raise
 
 
 def _scopes(given: list[str]) -> list[Scope]:

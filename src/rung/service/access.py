@@ -40,7 +40,12 @@ class Scope(StrEnum):
     WRITE = "studies:write"
     JOBS = "jobs"  # ask and tell of its user's own studies
     WORKERS = "workers"  # lend machines: jobs of everybody's studies
-    ADMIN = "admin"  # users, tokens, the audit log
+    ADMIN = "admin"  # users, tokens, the audit log; of who is no admin their own tokens
+
+    @property
+    def least(self) -> Role:
+        """The role without which a token for this lets nobody do anything."""
+        return Role.VIEWER if self in (Scope.READ, Scope.ADMIN) else Role.MEMBER
 
 
 _INCLUDED: Final[Mapping[Scope, frozenset[Scope]]] = {

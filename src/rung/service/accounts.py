@@ -217,6 +217,7 @@ class Accounts:
 
         Raises:
             MissingError: there is no such user.
+            UserError: a scope is beyond the user's role.
         """
         text = new_token()
         now = self._clock()
@@ -225,7 +226,7 @@ class Accounts:
         )
         row = msgspec.structs.asdict(made) | {"scopes": " ".join(made.scopes), "digest": _digest(text)}
         with self._changing(by, made.id) as connection:
-            _active(connection, user)
+            _check_scopes(_active(connection, user), made.scopes)
             connection.execute(insert(tokens).values(row))
         return made, text
 
@@ -330,6 +331,16 @@ def _active(connection: Connection, name: str) -> User:
     if row is None or row.disabled is not None:
         raise MissingError(f"there is no user {name!r}")
     return _user(row)
+
+
+def _check_scopes(user: User, scopes: Sequence[Scope]) -> None:
+    """Refuse a token that is for what its user may not do."""
+    for scope in scopes:
+        if user.role.rank < scope.least.rank:
+            raise UserError(
+                f"a token of {user.name}, who is a {user.role}, cannot be for {scope}: that takes the role "
+                f"{scope.least}"
+            )
 
 
 def _keep_an_admin(connection: Connection, user: User) -> None:

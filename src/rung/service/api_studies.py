@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 
-from rung.errors import MissingError, StorageError
+from rung.errors import MissingError, StorageError, StudyError
 from rung.service import checkpoint_urls
 from rung.service.access import Principal, Role, needs
 from rung.service.context import Context, context_of, own
@@ -16,6 +17,7 @@ from rung.service.models import Known, NewStudy, StudyChange, Wish, numbers
 from rung.service.problems import Problem
 from rung.service.views import study_detail, study_view, trial_view
 from rung.service.wishes import once, wished
+from rung.storage.base import StudyRow
 from rung.study.changing import known_result
 from rung.study.checkpoint_places import places_of
 from rung.trials import events as ev
@@ -67,19 +69,36 @@ def listed(
 ) -> dict[str, Any]:
     hub, following = here.hub, None
     found: list[dict[str, Any]] = []
-    rows = iter(hub.storage.list())
-    if cursor is not None:
-        for row in rows:
-            if row.key == cursor:
-                break
-    for row in rows:
+    rows = hub.storage.list()
+    for at in range(_place(rows, cursor), len(rows)):
+        row = rows[at]
         one = study_view(row, hub.hosted(row.key), hub.running(row.key))
         if state in (None, one["state"]) and owner in (None, one["owner"]):
             if len(found) == limit:
-                following = found[-1]["key"]
+                following = f"{rows[at - 1].key}-{len(rows) - at}"
                 break
             found.append(one)
     return {"items": found, "next": following}
+
+
+def _place(rows: Sequence[StudyRow], cursor: str | None) -> int:
+    """Where in the list a page begins: behind the study that the last one ended with.
+
+    Where that was deleted meanwhile, before the older ones, of which the cursor has the number: nothing is
+    left out, and of a list of which still more was deleted some come twice.
+
+    Raises:
+        StudyError: no list gave this cursor.
+    """
+    if cursor is None:
+        return 0
+    key, _, older = cursor.partition("-")
+    if not (older.isascii() and older.isdecimal()):
+        raise StudyError(f"cursor {cursor!r} is none: give `next` of the page before, or leave it out")
+    for place, row in enumerate(rows):
+        if row.key == key:
+            return place + 1
+    return max(0, len(rows) - int(older))
 
 
 @router.get("/{name}", summary="One study: what it is, how far it is, its best configuration.")

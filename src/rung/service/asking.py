@@ -33,15 +33,8 @@ _SETTINGS: Final = (
     "confirm",
     "trials",
 )
-_ENDS: Final = (
-    "trials",
-    "budget",
-    "total_resource",
-    "target",
-    "retries",
-    "trial_time",
-    "trial_memory",
-)
+_LIMITS: Final = ("trials", "budget", "total_resource", "target")
+_ENDS: Final = (*_LIMITS, "retries", "trial_time", "trial_memory")
 
 
 def asked_for(new: NewStudy) -> tuple[Settings, Limits, Any]:
@@ -61,6 +54,8 @@ def asked_for(new: NewStudy) -> tuple[Settings, Limits, Any]:
         named = combination(new.method)
         sampler, scheduler = named.sampler, named.scheduler
     limits = make_limits(*(getattr(new, name) for name in _ENDS))
+    if new.objective is not None and all(getattr(new, name) is None for name in _LIMITS):
+        raise StudyError("say when a study that workers run ends: trials, budget, total_resource or target")
     given = {name: getattr(new, name) for name in _SETTINGS}
     settings, space = Settings(**given, sampler=sampler, scheduler=scheduler), from_json(new.space)
     if (wanted := _allotment(new)) is not None:  # refused before there is a study

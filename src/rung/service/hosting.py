@@ -25,11 +25,13 @@ from rung.study.asked import whole
 from rung.study.checkpoint_places import wanted
 from rung.study.devices import slots_event
 from rung.study.endings import ending
+from rung.study.ready import ready
 from rung.study.writer import Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted
 from rung.trials.history import History
 
+WISHED: Final = ("paused", "stopped")  # ends that somebody asks for, and may take back
 GRACE: Final = 30.0  # seconds that running jobs get to save, when their study is told to stop
 
 
@@ -229,11 +231,24 @@ class HostedStudy(OpenStudy):
                 lease.leaving = why
 
     def wind_down(self, reason: str, now: float) -> None:
-        """Start no more jobs, have those that run stop and save, then end: "paused" or "stopped"."""
+        """Start no more jobs, have those that run stop and save, then end: "paused" or "stopped".
+
+        Of a study that is being paused or stopped the later wish holds.
+        """
         with self._current(now):
-            if not self.closed and self._writer.history.stopping is None:
+            before = self._writer.history.stopping
+            if not self.closed and (before is None or (before in WISHED and before != reason)):
                 self._commit([ev.StopDecided(reason, now)], now)
             self._end_if_done(now)
+
+    def go_on(self, now: float) -> None:
+        """Take back that it is being paused or stopped; jobs that were told to stop meanwhile run again."""
+        with self._current(now):
+            if not self.closed and self._writer.history.stopping in WISHED:
+                self._writer.begin("service", 0, None, now, adopt=True)
+                self._stopping_since = None
+                self.ready = ready(self._writer.history, self._writer.scheduler)
+                self._changed()
 
     def add(self, made: Callable[[History], Sequence[Event]], now: float) -> None:
         """Add what is no answer of a job, made from the history: a known result, a note, another space."""
