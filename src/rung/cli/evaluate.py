@@ -8,6 +8,7 @@ import typer
 
 from rung.cli import output
 from rung.cli.options import Json, Trust
+from rung.cli.predict import say_lost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,6 +55,7 @@ def evaluate(  # noqa: PLR0913  # a door
         read_manifest(model)
     frame = read_table(table)
     fitted = load_any(model, tuple(trust or ()))
+    say_lost(fitted, frame)
     asked = _Asked(by, tuple(metric or ()), weights, seed, json)
     if not isinstance(fitted, SeveralModels):
         result = _evaluated(fitted, frame, asked)

@@ -62,7 +62,9 @@ def predict(
     if not holds_several(model):
         read_manifest(model)
     frame = read_table(table)
-    predictions = _predicted(load_any(model, tuple(trust or ())), frame, coverage, sets)
+    fitted = load_any(model, tuple(trust or ()))
+    predictions = _predicted(fitted, frame, coverage, sets)
+    say_lost(fitted, frame)
     if json:
         output.print_json(predictions.to_dict("records"))
     if out is not None:
@@ -70,6 +72,16 @@ def predict(
         output.say(f"{len(predictions):,} predictions in {out}")
     elif not json:
         predictions.to_csv(sys.stdout, index=False, lineterminator="\n")
+
+
+def say_lost(model: Model | SeveralModels, frame: pd.DataFrame) -> None:
+    """Say which cells of the table the model can make nothing of."""
+    from rung.tabular.predict import lost_cells
+    from rung.tabular.several import SeveralModels
+
+    models = model.models.values() if isinstance(model, SeveralModels) else [model]
+    for note in dict.fromkeys(note for one in models for note in lost_cells(one.columns, frame)):
+        output.say(note)
 
 
 def _coverage(text: str) -> float:

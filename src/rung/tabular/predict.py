@@ -4,10 +4,12 @@ asked: an interval or a set of classes.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rung.errors import DataError
+from rung.tabular.columns import Column, Kind, prepare
 from rung.tabular.frames import as_pandas
 from rung.tabular.names import listed
 
@@ -74,6 +76,41 @@ def predict_covered(
     shares = {f"p_{label}": raw[:, k] for k, label in enumerate(model.task.classes)}
     words = ["|".join(map(str, row)) for row in sets.labels()]
     return pd.DataFrame({"prediction": labels, "set": words, **shares}), sets.note
+
+
+def lost_cells(columns: Iterable[Column], frame: Frame) -> list[str]:
+    """One sentence for each column whose cells are there and yet tell a model nothing: words among numbers,
+    what is no date of the format that was trained on.
+
+    Args:
+        columns: of the training table.
+        frame: any later one; columns that it lacks are left to `prepare`, which refuses them.
+    """
+    import pandas as pd
+
+    frame = as_pandas(frame)
+    places = {str(name): i for i, name in enumerate(frame.columns)}
+    found = []
+    for column in columns:
+        if column.kind not in (Kind.NUMBER, Kind.DATE) or column.name not in places:
+            continue
+        cells = frame.iloc[:, places[column.name]].reset_index(drop=True).rename(column.name)
+        typed = pd.api.types.is_numeric_dtype if column.kind == Kind.NUMBER else _is_moment
+        if typed(cells.dtype):
+            continue
+        lost = cells[prepare(cells.to_frame(), [column])[column.name].isna() & cells.notna()]
+        if len(lost):
+            found.append(
+                f"column {column.name!r} holds no {column.kind} in {len(lost):,} of {len(cells):,} rows, "
+                f"such as {str(lost.iloc[0])!r}: these cells are taken as missing"
+            )
+    return found
+
+
+def _is_moment(dtype: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.api.types.is_datetime64_any_dtype(dtype))
 
 
 def _refuse_bars(model: Model) -> None:

@@ -228,7 +228,7 @@ def check_classes(y: pd.Series, task: Task) -> None:
     if len(single) > len(counts) / 2:
         if words := _spoiling(y):
             raise DataError(
-                f"column {str(y.name)!r} holds numbers, but for {listed(map(repr, words), 'and', 3)}: "
+                f"column {str(y.name)!r} holds numbers, but for {listed(map(repr, words), 'and', 3)}; "
                 "empty these cells (rows without a target are left out), or write numbers there"
             )
         raise DataError(

@@ -96,5 +96,5 @@ def test_a_line_of_title_above_the_names_is_told(door):
 
 def test_words_among_a_targets_numbers_are_named():
     y = pd.Series([str(i / 7) for i in range(30)] + ["k.A.", "-"], name="price")
-    with pytest.raises(DataError, match=r"'price' holds numbers, but for '-' and 'k.A.': empty"):
+    with pytest.raises(DataError, match=r"'price' holds numbers, but for '-' and 'k.A.'; empty"):
         check_classes(y, guess_task(y))

@@ -1,0 +1,42 @@
+"""Cells that a model can make nothing of are told, not silently taken as missing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+from rung.cli.app import app
+from rung.tabular.columns import infer_columns
+from rung.tabular.fit import fit_table
+from rung.tabular.model_file import save_model
+from rung.tabular.predict import lost_cells
+
+
+def _table(n=60):
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {"age": rng.integers(18, 80, n), "day": pd.date_range("2026", periods=n).strftime("%Y-%m-%d")}
+    )
+    return frame.assign(town=rng.choice(["Graz", "Linz"], n), y=np.where(frame.age > 48, "old", "young"))
+
+
+def test_words_among_numbers_and_odd_dates_are_told():
+    columns = infer_columns(_table(), "y")
+    assert lost_cells(columns, _table()) == []
+    later = _table(4).assign(age=["31", "old", None, "1,234"], day=["2026-01-01", "1.2.2026", "soon", None])
+    assert lost_cells(columns, later) == [
+        "column 'age' holds no number in 1 of 4 rows, such as 'old': these cells are taken as missing",
+        "column 'day' holds no date in 2 of 4 rows, such as '1.2.2026': these cells are taken as missing",
+    ]
+
+
+@pytest.mark.parametrize("command", ["predict", "evaluate"])
+def test_the_commands_say_so(command, tmp_path):
+    model = save_model(fit_table(_table(), "y", budget=0.3, include=["linear"]).model, tmp_path / "m.rung")
+    table = tmp_path / "later.csv"
+    _table().assign(age="n/k").to_csv(table, index=False)
+    answer = CliRunner().invoke(app, [command, str(model), str(table)])
+    assert answer.exit_code == 0, answer.output
+    assert "column 'age' holds no number in 60 of 60 rows, such as 'n/k'" in " ".join(answer.stderr.split())
