@@ -77,14 +77,20 @@ def test_a_stacked_member_predicts_what_was_selected():
     assert made.predict(table) == pytest.approx(0.5, abs=1e-6)
 
 
-def test_a_model_says_what_is_stacked():
+def test_a_model_says_what_no_row_of_the_leaderboard_shows():
     from support.tables import fitted
 
     model, _ = fitted("regression", "linear")
-    assert model.stacked() == []
+    assert model.unlisted() == []
     made = Stacked([Member(1.0, "svm", []), Member(1.0, "linear", [])], None, 0)
     model.members.append(Member(0.18, "stack", [made]))
-    assert model.stacked() == ["18% of the model is stacked: a linear model on svm and linear"]
+    stacked = "18% of the model is stacked: a linear model on svm and linear"
+    assert model.unlisted() == [stacked]
+    model.members.append(Member(0.112, "constant", []))
+    drawn = "11% of the model is a constant, which keeps predictions from going too far"
+    assert model.unlisted() == [drawn, stacked]
+    model.members[:] = [Member(1.0, "constant", [])]
+    assert model.unlisted() == [], "nothing is beside a constant that is all of the model"
 
 
 def test_a_base_that_is_a_member_too_predicts_once():

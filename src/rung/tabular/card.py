@@ -74,8 +74,8 @@ def _summary(result: FitResult) -> list[str]:
     members = sum(1 for row in result.leaderboard if row.weight)
     return [
         f"Made by rung {__version__} on {made} of {result.rows:,} rows and {len(result.columns):,} columns.",
-        f"A weighted mean of {members} configuration{'s' * (members != 1)}, chosen by "
-        f"{result.metric.name} ({'more' if result.metric.greater_is_better else 'less'} is better).",
+        f"{'One configuration' if members == 1 else f'A weighted mean of {members} configurations'}, chosen "
+        f"by {result.metric.name} ({'more' if result.metric.greater_is_better else 'less'} is better).",
         "",
         f"- task: {_text(result.task.why)}",
         *(f"- {_text(note)}" for note in result.notes if note != result.task.why),
@@ -185,7 +185,7 @@ def _search(result: FitResult) -> list[str]:
         "",
     ]
     members = [row for row in result.leaderboard if row.weight]
-    if not members and (stacked := result.model.stacked()):
+    if not members and (stacked := result.model.unlisted()):
         return [*facts, *(f"{sentence}." for sentence in stacked)]
     if not members:
         return [*facts, "The model is a constant: no configuration was better, or none was done in time."]

@@ -138,7 +138,7 @@ def _notes(data: Ready, model: Model, repeated: int) -> list[str]:
         notes.append("each fold is trained on earlier rows only, and the last fit is on all of them")
     elif split.groups is not None:
         notes += _together(split.groups)
-    notes += model.stacked()
+    notes += model.unlisted()
     if model.temperature != 1.0:
         notes.append(f"probabilities are calibrated by a temperature of {model.temperature:.2f}")
     if model.threshold is not None:

@@ -147,9 +147,13 @@ class Model:
                 found.append((member, sum(same)))
         return sorted(found, key=lambda pair: -pair[1])
 
-    def stacked(self) -> list[str]:
-        """A sentence for each member that is stacked on others: its share, and what it is made of."""
-        return [
+    def unlisted(self) -> list[str]:
+        """A sentence for each member that is no configuration of the leaderboard: a stack of others, with its
+        share and what it is made of, and a constant beside others, which draws predictions to the middle.
+        """
+        constant = sum(member.weight for member in self.members if member.name == "constant")
+        drawn = f"{constant:.0%} of the model is a constant, which keeps predictions from going too far"
+        return ([drawn] if 0.005 <= constant < 1 else []) + [
             f"{member.weight:.0%} of the model is stacked: a linear model on "
             + listed([base.name for base in member.pipelines[0].bases], "and")
             for member in self.members

@@ -95,7 +95,7 @@ def _context(result: FitResult, subject: Subject, findings: Findings) -> dict[st
         "interval": findings.interval,
         "gain": _gain(result),
         "members": [row for row in result.leaderboard if row.weight],
-        "stacked": result.model.stacked(),
+        "unlisted": result.model.unlisted(),
         "leaderboard": result.leaderboard[:MOST_SHOWN],
         "shown": SHOWN,
         "configs": {row.trial: _config(row) for row in result.leaderboard[:MOST_SHOWN]},
