@@ -241,14 +241,19 @@ class HostedStudy(OpenStudy):
                 self._commit([ev.StopDecided(reason, now)], now)
             self._end_if_done(now)
 
-    def go_on(self, now: float) -> None:
-        """Take back that it is being paused or stopped; jobs that were told to stop meanwhile run again."""
+    def go_on(self, now: float) -> bool:
+        """Take back that it is being paused or stopped; jobs that were told to stop meanwhile run again.
+
+        Returns:
+            False if it has ended already.
+        """
         with self._current(now):
             if not self.closed and self._writer.history.stopping in WISHED:
                 self._writer.begin("service", 0, None, now, adopt=True)
                 self._stopping_since = None
                 self.ready = ready(self._writer.history, self._writer.scheduler)
                 self._changed()
+            return not self.closed
 
     def add(self, made: Callable[[History], Sequence[Event]], now: float) -> None:
         """Add what is no answer of a job, made from the history: a known result, a note, another space."""

@@ -206,10 +206,7 @@ class Hub:
         with self._lock:
             row = self.row(name)
             self._known.look()
-            study = self.running(row.key)
-            if study is not None:
-                study.go_on(self.now())
-            if study is None or study.closed:  # it may have ended just before
+            if (study := self.running(row.key)) is None or not study.go_on(self.now()):
                 self._open(name)
             if self._known.get(row.key) is None:
                 self._known.keep(row.key, Hosted(owner))
