@@ -163,3 +163,18 @@ def test_a_study_that_is_interrupted_goes_on():
         events += executor.poll(None)
     stopped = [event.trial for event in events if isinstance(event, JobStopped)]
     assert sorted(stopped) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_what_had_ended_out_of_its_turn_runs_again_where_that_is_asked_for(strict):
+    inner = Shuffled(2, random.Random(0))
+    executor = OrderedExecutor(inner, 2, strict=strict)
+    executor.submit([Job(0, 9, {"x": 0.5}), Job(1, 9, {"x": 0.5})])
+    inner.rng.choice = lambda jobs: jobs[-1]  # the second goes first
+    while 1 in inner.jobs:
+        assert executor.poll(None) == []
+    for trial in (0, 1):
+        executor.cancel(trial)
+    events = [event for _ in range(20) for event in executor.poll(None)]
+    ends = {event.trial: type(event) for event in events if not isinstance(event, Reported)}
+    assert ends == {0: JobStopped, 1: JobStopped if strict else JobFinished}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import zlib
 from types import SimpleNamespace
@@ -34,6 +35,7 @@ from rung.nas.task import Scores
 from rung.space import compile_space
 from rung.space.draws import Rng
 from rung.storage import open_storage
+from rung.trials.events import Event, JobStopped
 from rung.trials.history import History
 from support.pictures import halves
 
@@ -137,6 +139,18 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
     rest = found(pictures, **kept)
     assert len(trained) <= 5
     assert comparable(rest) == comparable(whole)
+
+
+def test_what_is_waited_for_is_said(pictures: Any, trained: list[Genotype]) -> None:
+    request = Request(pictures, strategy="evolution", space="tiny", settings=FEW, networks=5)
+    said: list[str] = []
+
+    def stop(seen: Progress) -> None:
+        if seen.number == 1:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert CompleteSearch(request, "memory", None, stop).run(said.append).interrupted
+    assert said[-1].startswith("stopping: trainings under way end their epoch")
 
 
 def test_a_training_goes_on_in_the_middle(pictures: Any, tmp_path: Any) -> None:
@@ -272,6 +286,69 @@ def test_several_networks_at_a_time_are_the_same_search_every_time(pictures: Any
     assert comparable(again) == comparable(result)
 
 
+class TwoAtATime:
+    """Two slots whose jobs end in an order of chance, each run in this process when it is its turn."""
+
+    name, workers = "two", 2
+
+    def __init__(self, inner: Any, rng: random.Random) -> None:
+        self.inner, self.rng = inner, rng
+        self.jobs: dict[int, Any] = {}
+        self.cancelled: set[int] = set()
+        self.now, self.close = inner.now, inner.close
+
+    @property
+    def free_slots(self) -> int:
+        return 2 - len(self.jobs)
+
+    def submit(self, jobs: Any) -> None:
+        self.jobs |= {job.trial: job for job in jobs}
+
+    def cancel(self, trial: int) -> None:
+        self.cancelled.add(trial)
+
+    def poll(self, timeout: float | None) -> list[Event]:
+        if not self.jobs:
+            return []
+        job = self.jobs.pop(self.rng.choice(sorted(self.jobs)))
+        if job.trial in self.cancelled:
+            return [JobStopped(job.trial, job.attempt)]
+        self.inner.submit([job])
+        events: list[Event] = []
+        while not events or not self.inner.free_slots:
+            events += self.inner.poll(None)
+        return events
+
+
+@pytest.mark.parametrize(("at", "chance"), [(1, 0), (1, 1), (2, 0), (2, 1), (3, 0), (3, 1), (5, 0), (5, 1)])
+def test_several_at_a_time_go_on_as_if_they_had_not_been_interrupted(
+    at: int,
+    chance: int,
+    pictures: Any,
+    trained: list[Genotype],
+    tmp_path: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = random.Random(chance)
+    monkeypatch.setattr(
+        "rung.study.run._engine", lambda writer, objective, *_: TwoAtATime(inline(writer, objective), rng)
+    )
+    given = {"workers": 2, "settings": {**FEW, "population": 3}}
+    whole = found(pictures, **given)
+
+    def stop(seen: Progress) -> None:
+        if seen.ended == at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    kept = {**given, "storage": str(tmp_path / "s.db"), "study": "s"}
+    part = found(pictures, **kept, watch=stop)
+    assert part.interrupted
+    assert at <= len(part.tried) < 9
+    rest = found(pictures, **kept)
+    assert not rest.interrupted
+    assert comparable(rest) == comparable(whole)
+
+
 def test_what_is_trained_right_now_is_not_suggested(monkeypatch: pytest.MonkeyPatch) -> None:
     space = SPACES["tiny"]
     drawn = explore(DISCRETE["random_retraining"], space, planted, 2, 0)
@@ -279,7 +356,8 @@ def test_what_is_trained_right_now_is_not_suggested(monkeypatch: pytest.MonkeyPa
     strategy = SimpleNamespace(suggest=lambda *_: next(asked))
     monkeypatch.setattr("rung.nas.discrete.architectures.make", lambda *_: strategy)
     config = configuration(space, drawn[0].genotype)
-    history: Any = SimpleNamespace(running={0: None}, states=[], config=lambda _: config)
+    identity = SimpleNamespace(deterministic=2)
+    history: Any = SimpleNamespace(running={0: None}, states=[], config=lambda _: config, identity=identity)
     compiled = compile_space(parameters(space))
     sampler = Architectures(form_of(space), "random_retraining")
     suggestion = sampler.suggest(compiled, history, None, Rng(0, 1))  # type: ignore[arg-type]

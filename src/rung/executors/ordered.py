@@ -6,8 +6,8 @@ next gate, or its end, is due at that moment, and waits until everything that is
 So the log is the same, but for times, on one real worker or on many.
 
 Real jobs wait at no gate: they run on while their turn to be judged has not come, and one that is stopped
-then ends, for the study, right at the gate. What a real clock decides (a job that is lost, a limit on a
-job's time, a wall-time budget) is not the same elsewhere.
+then ends, for the study, right at the gate. What a real clock
+decides (a job that is lost, a limit on a job's time, a wall-time budget) is not the same elsewhere.
 """
 
 from __future__ import annotations
@@ -72,18 +72,22 @@ class OrderedExecutor:
     Args:
         inner: runs the jobs, as many at once as it can.
         simulated: number of simulated workers.
+        strict: where all jobs are told to stop, one that is due after the first that did so runs again, even
+            if it has ended: the study then goes on as if it had not been interrupted.
     """
 
-    def __init__(self, inner: Executor, simulated: int) -> None:
+    def __init__(self, inner: Executor, simulated: int, *, strict: bool = False) -> None:
         self.name = inner.name
         self.workers = simulated
-        self._inner = inner
+        self._inner, self._strict = inner, strict
         self._lanes: dict[int, _Lane] = {}
         self._waiting: deque[Job] = deque()
         self._clock = 0.0
         self._judged: int | None = None  # the trial that waits at a gate for the study's word
         self._dropped: set[tuple[int, int]] = set()  # (trial, attempt) that still run and are heard no more
         self._events: list[Event] = []
+        self._cancelled: set[int] = set()  # trials that are to stop at their next report
+        self._ending = False  # all are to stop, and one has
         self._closed = False
 
     @property
@@ -91,8 +95,10 @@ class OrderedExecutor:
         return 0 if self._closed else self.workers - sum(lane.job.devices for lane in self._lanes.values())
 
     def submit(self, jobs: Sequence[Job]) -> None:
+        self._ending = False
         for job in jobs:
             self._lanes[job.trial] = _Lane(job, self._clock)
+            self._cancelled.discard(job.trial)
             self._waiting.append(job._replace(gates=()))
         self._feed()
 
@@ -139,7 +145,11 @@ class OrderedExecutor:
 
     def _tell(self, lane: _Lane) -> list[Event]:
         self._clock = max(self._clock, lane.due[0])
+        trial, all_stop = lane.job.trial, self._cancelled.issuperset(self._lanes)
         events = lane.pass_on()
+        if self._strict and self._ending and isinstance(events[-1], JobFinished):
+            events = [JobStopped(trial, lane.job.attempt, self.now())]
+        self._ending = self._ending or (all_stop and isinstance(events[-1], JobStopped))
         if isinstance(events[-1], _ENDS):
             del self._lanes[lane.job.trial]
         else:
@@ -159,6 +169,7 @@ class OrderedExecutor:
             self._dropped.add((trial, job.attempt))
             self._inner.cancel(trial)
         elif trial != self._judged:
+            self._cancelled.add(trial)
             self._inner.cancel(trial)
             return
         del self._lanes[trial]

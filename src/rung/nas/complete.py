@@ -32,9 +32,12 @@ from rung.nas.task import Scores
 from rung.study import Study
 from rung.study.found import failures
 from rung.study.result import Result
-from rung.trials.events import Event, Failure, JobFailed, JobFinished, JobStarted
+from rung.trials.events import Event, Failure, JobFailed, JobFinished, JobStarted, StopDecided
 
 _FOLDER: Final = "networks"  # of trainings under way
+_STOPPING: Final = (
+    "stopping: trainings under way end their epoch, within half a minute; Ctrl-C again stops at once"
+)
 
 
 class NothingTrained(RungError):  # noqa: N818  # what there is not
@@ -100,6 +103,7 @@ class CompleteSearch:
         self._unlogged: list[tuple[str, Mapping[str, Any]]] = []
         self._known: list[Tried] = []  # networks of the log, and those of this session
         self._begun: set[int] = set()  # trials with a job in this session
+        self._phase: Callable[[str], None] = lambda _: None
 
     def keep(self, topic: str, data: Mapping[str, Any]) -> None:
         """Write something of the caller's into the study's log when it begins."""
@@ -115,7 +119,7 @@ class CompleteSearch:
             UserError: a network cannot be trained at all; the message says why.
             NothingTrained: it was interrupted before there was anything to show.
         """
-        phase = phase or (lambda _: None)
+        phase = self._phase = phase or self._phase
         study = self._study = self._opened()
         threads = torch.get_num_threads()
         try:
@@ -245,6 +249,8 @@ class CompleteSearch:
             match event:
                 case JobStarted(trial=trial):
                     self._begun.add(trial)
+                case StopDecided(reason="interrupted"):
+                    self._phase(_STOPPING)
                 case JobFailed(trial=trial, failure=Failure.INTERRUPTED):
                     if trial in self._begun and study.history.stopping is None:  # the study was not stopped
                         raise StudyError(event.message)

@@ -62,7 +62,8 @@ def run(
     asked = time.time()
     engine = _engine(writer, objective, workers, executor)
     if writer.identity.deterministic:
-        engine = OrderedExecutor(engine, writer.identity.deterministic)
+        again = writer.identity.door == "search"  # it keeps what was trained: repeating that costs nothing
+        engine = OrderedExecutor(engine, writer.identity.deterministic, strict=again)
     if engine.name != "simulated" and writer.identity.scheduler.name in _STOPPING:
         _warn_if_silent(writer, objective)
     try:

@@ -74,11 +74,15 @@ class Architectures:
     ) -> Suggestion | None:
         """The architecture that the strategy would train next, if possible none that is trained right now.
 
+        With several at a time a network knows of those that have ended when its turn comes, and of none that
+        an interruption let end before it: what is suggested is the same with it and without.
         None where fifty are all beyond the limit.
         """
         where = space_of_form(self.space)
-        strategy, tried, running = make(self.strategy, self.settings), scored(where, history), None
-        under_way = [genotype_of(where, history.config(trial)) for trial in history.running]
+        known = max(rng.number - max(int(history.identity.deterministic), 1) + 1, 0)
+        strategy, tried, running = make(self.strategy, self.settings), scored(where, history, known), None
+        beside = {*history.running, *range(known, rng.number)}
+        under_way = [genotype_of(where, history.config(trial)) for trial in sorted(beside)]
         for attempt in range(_ATTEMPTS):
             generator = torch.Generator().manual_seed(key(rng.seed, rng.number, attempt) >> 1)
             genotype = strategy.suggest(where, tried, generator)
@@ -113,13 +117,13 @@ def configuration(space: Space, genotype: Genotype) -> dict[str, str]:
     return config
 
 
-def scored(space: Space, history: History) -> list[Scored]:
-    """What was trained, in order of number.
+def scored(space: Space, history: History, known: int) -> list[Scored]:
+    """What was trained of the first so many, in order of number.
 
     A network that could not be trained, or whose loss was not finite, counts as bad as the worst that could.
     """
     given: list[tuple[Genotype, float]] = []
-    for number, state in enumerate(history.states):
+    for number, state in enumerate(history.states[:known]):
         if state in (TrialState.COMPLETE, TrialState.FAILED, TrialState.INFEASIBLE):
             score = history.latest[number] if state is TrialState.COMPLETE else math.inf
             given.append((genotype_of(space, history.config(number)), score))
