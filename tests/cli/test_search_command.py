@@ -137,8 +137,10 @@ def test_complete_networks_are_searched_compared_and_gone_on_with(
     assert f"normal     {cell_text(result.genotype['normal'])}\n" in told
     assert "normal_0_2" not in told
     assert CliRunner().invoke(app, ["report", "s", "--out", "report.html"]).exit_code == 0
-    page = (here / "report.html").read_text().partition('id="figures"')[0]
-    assert page.count(cell_text(result.genotype["normal"])) >= 2  # at the head and in the table
+    page = (here / "report.html").read_text()
+    head, _, figures = page.partition('id="figures"')
+    assert head.count(cell_text(result.genotype["normal"])) >= 2  # at the head and in the table
+    assert cell_text(result.genotype["normal"]) in figures  # over its point
     assert "2 cells of space tiny" in page
     assert "normal_0_2" not in page
     best = json.loads(CliRunner().invoke(app, ["show", "s", "--json"]).stdout)["best"]

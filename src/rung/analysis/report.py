@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -68,6 +69,8 @@ def report(
     """
     tell("reading the log")
     subject = subject_of(study, storage)
+    if wording is not None:
+        subject = replace(subject, worded=wording.configuration)
     kinds = (
         KINDS if wording is None or wording.per_parameter else [k for k in KINDS if k not in PER_PARAMETER]
     )

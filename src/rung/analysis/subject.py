@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,10 +35,17 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One study as it stands in its log; `kept` is for what several plots need and is computed once."""
+    """One study as it stands in its log.
+
+    Attributes:
+        kept: what several plots need and is computed once.
+        worded: by a trial's number, its configuration as (name, text) where it is not told by its
+            parameters; None where it is.
+    """
 
     name: str
     events: Sequence[Event]
+    worded: Callable[[int], list[tuple[str, str]] | None] = lambda _: None
     kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @cached_property

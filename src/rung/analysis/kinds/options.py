@@ -22,9 +22,12 @@ class Options:
     parameters: Sequence[str] | None = None
 
 
-def described(record: TrialRecord, what: str) -> str:
+def described(subject: Subject, record: TrialRecord, what: str) -> str:
     """A trial in some lines, for the pointer: its number, what it reached, its configuration."""
-    settings = [f"{name} = {short(value)}" for name, value in list(record.config.items())[:8]]
+    words = subject.worded(record.number)
+    if words is None:
+        words = [(name, short(value)) for name, value in list(record.config.items())[:8]]
+    settings = [f"{name} = {text}" for name, text in words]
     return "<br>".join([f"<b>trial {record.number}</b>", what, *settings])
 
 

@@ -87,6 +87,7 @@ def _by_resource(subject: Subject, goal: Goal, found: Latest, shown: Ints) -> li
         name = f"{subject.unit} {level}" if many else "trial"
         text = [
             described(
+                subject,
                 subject.records[found.trials[i]],
                 f"{goal.metric} {found.values[i]:.5g}{subject.at(int(found.resources[i]))}",
             )

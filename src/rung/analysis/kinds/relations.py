@@ -137,7 +137,8 @@ def _family(subject: Subject, options: Options, found: list[Link], line: list[in
     losses = -values.values if goal.mode == "max" else values.values
     rows = thin(losses, 1000)
     text = [
-        described(subject.records[values.trials[i]], f"{goal.metric} {values.values[i]:.5g}") for i in rows
+        described(subject, subject.records[values.trials[i]], f"{goal.metric} {values.values[i]:.5g}")
+        for i in rows
     ]
     marks.append(
         Points(values.trials[rows].astype(np.float64), values.values[rows], BLUE, "trials", 6.0, text=text)
@@ -192,7 +193,7 @@ def _pair_panel(subject: Subject, found: Front, i: int, j: int) -> Panel:
 def _objectives(subject: Subject, found: Front, row: int) -> str:
     values = zip(subject.goals, found.values[row].tolist(), strict=True)
     what = "<br>".join(f"{goal.metric} {value:.5g}" for goal, value in values)
-    return described(subject.records[found.trials[row]], what)
+    return described(subject, subject.records[found.trials[row]], what)
 
 
 def _staircase(subject: Subject, x: Floats, y: Floats) -> Line:
