@@ -171,3 +171,8 @@ def test_progress_tells_what_is_left(capsys: pytest.CaptureFixture[str]) -> None
     assert "epoch 4/4, train loss 0.9000, train accuracy 0.5000, test accuracy 0.7500, 16 s in all" in (
         capsys.readouterr().err
     )
+
+
+def test_a_training_of_one_step_ends_with_what_it_took(capsys: pytest.CaptureFixture[str]) -> None:
+    RetrainProgress("cell.json")(Tick(0, 1, 1, 1, 0.9, 4.0, Row(1, 0.1, 0.0, 0.9, 0.5, 0.6, 0.75, 4.0)))
+    assert capsys.readouterr().err.strip().endswith("4.0 s in all")

@@ -202,9 +202,10 @@ def test_a_loss_that_is_not_finite_ends_with_the_last_good_epoch(pictures: Any, 
     result = tiny(pictures, strategy="darts1", epochs=4)
     assert len(result.records) == 2
     assert any("epoch 3, step 2" in note and "epoch 2 is the last" in note for note in result.notes)
-    calls[:] = [1] * (4 * 2)
-    with pytest.raises(UserError, match="lower learning rate"):
-        tiny(pictures, strategy="darts1", epochs=4)
+    for rate, lower in ((0.02, "0.002"), (1e9, "0.05")):  # a tenth, or the preset's own
+        calls[:] = [1] * (4 * 2)
+        with pytest.raises(UserError, match=f"lower learning rate, such as --set rate={lower}$"):
+            tiny(pictures, strategy="darts1", epochs=4, settings={**FEW, "rate": rate})
 
 
 def test_out_of_memory_names_what_fits(pictures: Any, monkeypatch: pytest.MonkeyPatch) -> None:

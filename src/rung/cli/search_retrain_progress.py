@@ -83,11 +83,12 @@ class RetrainProgress(Moving):
         tick = self._tick
         if tick is None or self._start is None:
             return "starting"
+        if _share(tick) >= 1.0:
+            return f"{spoken(tick.seconds)} in all"
         done, seconds = _share(tick) - self._start[0], tick.seconds - self._start[1]
         if done <= 0:
             return "starting"
-        left = seconds / done * (1.0 - _share(tick))
-        return f"about {spoken(left)} left" if left > 0 else f"{spoken(tick.seconds)} in all"
+        return f"about {spoken(seconds / done * (1.0 - _share(tick)))} left"
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group

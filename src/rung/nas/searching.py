@@ -20,7 +20,7 @@ from rung.nas.complete_plan import is_complete
 from rung.nas.devices import from_first, world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
 from rung.nas.outcome import open_points, outcome
-from rung.nas.planning import Prepared, Request, best_threads, fit_budget, prepare, with_epochs
+from rung.nas.planning import Prepared, Request, best_threads, fit_budget, prepare, preset_of, with_epochs
 from rung.nas.processes import check_processes, follow, others_gone, told, told_beginning, told_end
 from rung.nas.result import SearchResult
 from rung.nas.room import explained, out_of_memory
@@ -343,9 +343,8 @@ class Search:
         """
         state = told_end(plan, lambda: self._checkpoint)
         if state is None:
-            self._broken = UserError(
-                f"{why}: give a lower learning rate, such as --set rate={plan.recipe.rate / 10:g}"
-            )
+            lower = min(plan.recipe.rate / 10, preset_of(self.request).rate)
+            self._broken = UserError(f"{why}: give a lower learning rate, such as --set rate={lower:g}")
             raise self._broken
         self._notes.append(f"{why}: the search ended, and epoch {state.epoch} is the last that counts")
         return state
