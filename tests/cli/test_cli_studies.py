@@ -233,6 +233,14 @@ def test_methods(rung) -> None:
     assert {"kde", "random", "grid", "asha", "hyperband", "bohb", "asap"} <= {row["name"] for row in rows}
     shown = rung("methods").stdout
     assert all(row["line"] in shown for row in rows)
+    assert not [row for row in rows if row["line"].endswith(".") or " & " in row["paper"]]
+    forest, process = (
+        (r["line"], r["paper"])
+        for r in rows
+        if r["name"] in ("forest", "gaussian_process") and r["kind"] == "learner"
+    )
+    assert forest == ("random forest", "Breiman 2001")
+    assert process == ("Gaussian process", "Rasmussen, Williams 2006")
 
 
 def test_plain_values() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from rung.cli import output
 from rung.cli.options import Json
@@ -49,7 +49,23 @@ def table() -> list[Row]:
     ]
     for name, one in METHODS.items():
         rows.append(Row(name, "combination", f"{one.sampler} + {one.scheduler}: {one.line}", one.paper))
-    rows += [Row(learner.name, "learner", learner.line, "") for learner in learners().values()]
+    rows += [_learner(learner.name, learner.line) for learner in learners().values()]
     strategies = {**GRADIENT, **COMPLETE}
     rows += [Row(name, "search strategy", one.line, one.paper) for name, one in strategies.items()]
-    return rows
+    return [row._replace(paper=row.paper.replace(" & ", ", ")) for row in rows]
+
+
+def _learner(name: str, line: str) -> Row:
+    """A learner's row in the words of the others: its line is a sentence, at whose end may be its paper."""
+    text = line.removesuffix(".")
+    cited = _CITED.search(text)
+    if cited is not None:
+        text = text[: cited.start()]
+    first, blank, rest = text.partition(" ")
+    if first.istitle() and first not in _NAMES:
+        first = first.lower()
+    return Row(name, "learner", first + blank + rest, "" if cited is None else cited[1])
+
+
+_CITED: Final = re.compile(r" \(([^()]*\d{4})\)$")
+_NAMES: Final = ("Gaussian",)  # of people
