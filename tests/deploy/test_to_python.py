@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
+import pandas as pd
 import pytest
 
 from rung.deploy.script_layout import laid_out, quoted
 from rung.deploy.to_python import export_python, script
 from rung.errors import UserError
+from rung.tabular.fit import fit_table
 from rung.tabular.learners.table import BUILT_IN
 from support.tables import fitted
 
@@ -60,6 +63,25 @@ def test_the_script_reads_numbers_as_people_write_them(fit: Any, tmp_path: Path)
     X, y = names["read"](str(tmp_path / "t.csv"))
     assert X[numbers[0]].tolist()[:2] == [0.5, 1.5]
     assert y.tolist() == pytest.approx(frame["y"].tolist())
+
+
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ('size , price\n"1,234.5",$ 12.50\n12 %,"3,000 EUR"\n?,7\n5,\n', "utf-8"),
+        ("size;price\n1.234,5;12,50 €\n12;3.000\n;7.0\n5;\n", "utf-16"),
+        ("\ufeffsize|price\n1234.5|12.5\n12|3000\nk.A.|7\n5|\n", "utf-8"),
+    ],
+)
+def test_the_script_reads_a_table_as_rung_does(tmp_path: Path, text: str, encoding: str) -> None:
+    frame = pd.DataFrame({"size": np.arange(60.0) % 17, "price": np.arange(60.0)})
+    model = fit_table(frame, "price", budget=0.3, include=["linear"]).model
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(script(model)[0], "model.py", "exec"), names)
+    (tmp_path / "t.csv").write_text(text, encoding)
+    X, y = names["read"](str(tmp_path / "t.csv"))
+    assert y.tolist() == [12.5, 3000.0, 7.0]
+    assert X["size"].tolist() == pytest.approx([1234.5, 12.0, float("nan")], nan_ok=True)
 
 
 @pytest.mark.parametrize(

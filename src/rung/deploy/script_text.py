@@ -44,18 +44,35 @@ def whole_codes(matrix):
 
 _READ: Final = '''
 
+COMMA = r"[-+]?(\\d{{1,3}}(\\.\\d{{3}})+|\\d+)(,\\d+)?"  # a number with a decimal comma: 1.234,5
+POINT = r"[-+]?(\\d{{1,3}}(,\\d{{3}})+|\\d+)(\\.\\d+)?"  # 1,234.5
+
+
+def numbers(words, commas):
+    """Numbers as people write them, too: $1,234.50, 12 %, 5 EUR."""
+    bare = words.str.replace(r"[$€£¥%'’\\s]|EUR|USD|GBP|CHF", "", regex=True)
+    thousand, point = (".", ",") if commas else (",", ".")
+    plain = bare.str.replace(thousand, "", regex=False).str.replace(point, ".", regex=False)
+    written = bare.str.fullmatch(COMMA if commas else POINT).fillna(False).astype(bool)
+    return pd.to_numeric(plain.where(written, bare), errors="coerce").astype(float)
+
+
 def read(path):
     """The table's columns, and its target."""
-    separator = "\\t" if ".tsv" in path else ","
-    words = {{name: str for name in CATEGORIES + TEXTS + DATES}}
-    options = {{"dtype": words, "na_values": ["?"], "skipinitialspace": True}}
-    frame = pd.read_csv(path, sep=separator, **options)
-    if TARGET not in frame:  # a table with semicolons has decimal commas
-        frame = pd.read_csv(path, sep=";", decimal=",", **options)
+    with open(path, "rb") as file:
+        encoding = "utf-16" if file.read(2) in (b"\\xff\\xfe", b"\\xfe\\xff") else "utf-8-sig"
+    for separator in ",;\\t|":
+        names = pd.read_csv(path, sep=separator, encoding=encoding, nrows=0).columns.str.strip()
+        if TARGET in names:
+            break
+    options = {{"dtype": str, "na_values": ["?"], "skipinitialspace": True, "index_col": False}}
+    frame = pd.read_csv(path, sep=separator, encoding=encoding, **options).set_axis(names, axis=1)
+    frame = frame.apply(lambda words: words.str.strip() if words.notna().any() else words)
     frame = frame[frame[TARGET].notna()].reset_index(drop=True)
+    commas = separator == ";"  # a table with semicolons has decimal commas
     X = frame[NUMBERS + CATEGORIES + DATES + TEXTS].copy()
-    plain = X[NUMBERS].replace(r"[$€£¥%\\s]|(?<=\\d),(?=\\d{{3}})", "", regex=True)  # $1,234 is 1234
-    X[NUMBERS] = plain.apply(pd.to_numeric, errors="coerce")
+    for name in NUMBERS:
+        X[name] = numbers(X[name], commas)
     X[CATEGORIES] = X[CATEGORIES].astype(object).where(X[CATEGORIES].notna(), None)
     X[TEXTS] = X[TEXTS].fillna("")
     return X, {target}
@@ -160,7 +177,7 @@ _TOLD: Final = {"lgbm": "categorical_feature", "catb": "cat_features"}  # argume
 _TARGETS: Final = {
     "classes": "frame[TARGET].astype(str)",
     "codes": 'frame[TARGET].astype("category").cat.codes.astype(int)',
-    "values": "pd.to_numeric(frame[TARGET])",
+    "values": "numbers(frame[TARGET], commas)",
 }
 
 
