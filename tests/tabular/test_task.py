@@ -104,3 +104,12 @@ def test_rows_without_a_target_are_left_out() -> None:
 def test_a_target_that_cannot_be_predicted(frame: dict[str, list[object]], words: str) -> None:
     with pytest.raises(DataError, match=words):
         check_target(pd.DataFrame(frame), "incme")
+
+
+def test_a_guessed_positive_class_is_told_with_how_to_change_it():
+    y = pd.Series(["yes", "not yet"] * 5, name="sold")
+    assert (
+        guess_task(y).why == "binary, because sold is not yet or yes (positive: yes, or --positive 'not yet')"
+    )
+    assert guess_task(y, "binary").why.endswith("(positive: yes)")
+    assert guess_task(y, positive="not yet").why.endswith("(positive: not yet)")

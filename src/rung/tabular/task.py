@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -158,7 +159,9 @@ def guess_task(y: pd.Series, asked: str | None = None, positive: Any = None) -> 
     classes = _positive_last(_classes(y), positive, name)
     fact = f"{name} is {listed(map(str, classes), limit=4)}"
     if kind == "binary" and len(classes) == 2:
-        fact += f" (positive: {classes[1]})"
+        guessed = positive is None and asked is None  # Python's doors ask for the task, and have no option
+        other = f", or --positive {shlex.quote(str(classes[0]))}" if guessed else ""
+        fact += f" (positive: {classes[1]}{other})"
     return Task(kind, classes, _why(kind, fact, asked, numeric))
 
 
