@@ -142,6 +142,8 @@ def test_complete_networks_are_searched_compared_and_gone_on_with(
     assert head.count(cell_text(result.genotype["normal"])) >= 2  # at the head and in the table
     assert cell_text(result.genotype["normal"]) in figures  # over its point
     assert "2 cells of space tiny" in page
+    assert CliRunner().invoke(app, ["plot", "s", "history", "--out", "history.html"]).exit_code == 0
+    assert cell_text(result.genotype["normal"]) in (here / "history.html").read_text()
     assert "normal_0_2" not in page
     best = json.loads(CliRunner().invoke(app, ["show", "s", "--json"]).stdout)["best"]
     assert Genotype.from_dict(best[0]["genotype"]) == result.genotype

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -187,11 +188,17 @@ def _file(stem: str) -> Path:
 
 
 def _subject(name: str, storage: str) -> Subject:
+    """A study by name; points of a search's plots are worded by cells."""
     from rung.analysis.subject import Subject
     from rung.cli.store import looking, read_study
 
     with looking(storage) as store:
-        return Subject(name, tuple(read_study(store, name).events))
+        subject = Subject(name, tuple(read_study(store, name).events))
+    if subject.identity.door != "search":
+        return subject
+    from rung.cli.search_shown import wording
+
+    return replace(subject, worded=wording(subject).configuration)
 
 
 def _commands(subject: Subject, storage: str) -> list[Command]:
