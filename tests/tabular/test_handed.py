@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import sparse
 from sklearn.metrics import fbeta_score, make_scorer
 from sklearn.model_selection import GridSearchCV
 
@@ -44,6 +45,12 @@ def test_names_of_several_levels_are_joined():
         model = rung.AutoClassifier(**FAST).fit(X, X["left", "a"] > 0)
         assert model.predict(X).shape == (60,)
     assert list(model.feature_names_in_) == ["left / a", "left"]
+
+
+@pytest.mark.parametrize("form", [sparse.dok_array, sparse.coo_matrix])
+def test_every_sparse_form_is_read(form):
+    X = form(_frame().to_numpy())
+    assert rung.AutoRegressor(**FAST).fit(X, _frame().a).predict(X).shape == (60,)
 
 
 @pytest.mark.parametrize(

@@ -233,10 +233,12 @@ def frame_of(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
         ValueError, DataError: X is no table, is empty, or has other columns than in the fit.
     """
     import pandas as pd
+    from scipy.sparse import issparse
 
     from rung.tabular.frames import as_pandas
 
-    if hasattr(X, "to_pandas") or hasattr(X, "collect") or isinstance(X, Mapping):
+    worded = isinstance(X, Mapping) and not issparse(X)  # SciPy's dictionary of keys is a mapping, too
+    if hasattr(X, "to_pandas") or hasattr(X, "collect") or worded:
         X = as_pandas(X)  # a frame of polars, a pyarrow.Table; or what cannot be used
     if isinstance(X, pd.DataFrame) and isinstance(X.columns, pd.MultiIndex):
         X = X.set_axis(_joined(X.columns.tolist()), axis=1)
