@@ -8,6 +8,7 @@ import pytest
 
 import rung
 from rung.errors import ConflictError, LeaseError, MissingError, StudyError, UserError
+from rung.service.context import Caps
 from rung.service.http import Call, NotAllowedError
 from rung.service.remote_storage import RemoteStorage
 from rung.trials import events as ev
@@ -280,3 +281,19 @@ def test_a_page_leaves_nothing_out_when_the_last_study_of_the_one_before_is_dele
     assert page(cursor=cursor)[0] == every[2:4]
     with pytest.raises(StudyError, match="cursor '7' is none: give `next` of the page before"):
         page(cursor="7")
+
+
+def test_the_last_study_that_a_user_may_have_is_begun_again_by_the_same_request(tmp_path):
+    with (
+        live(tmp_path / "rung.db", caps=Caps(1)) as service,
+        rung.Client(service.url, service.tokens["ann"]) as client,
+    ):
+        body = {
+            "name": "only",
+            "space": {"parameters": [{"name": "x", "type": "float", "low": 0, "high": 1}]},
+        }
+        call = Call("POST", "/studies", body, headers={"Idempotency-Key": "k"})
+        first = client._api.json(call)
+        assert client._api.json(call)["key"] == first["key"]  # whose answer was lost
+        with pytest.raises(NotAllowedError, match="ann has 1 studies, the most"):
+            client.create(SPACE, name="other")

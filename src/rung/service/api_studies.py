@@ -46,7 +46,7 @@ def shown(here: Context, name: str) -> dict[str, Any]:
 def create(  # a door
     new: NewStudy, request: Request, response: Response, who: Member, here: Here, key: Key = ""
 ) -> dict[str, Any]:
-    if here.hub.owned(who.user) >= here.caps.studies:
+    if here.hub.full(who.user, key, here.caps.studies):
         raise Problem(
             403,
             "too many studies",

@@ -156,9 +156,9 @@ class Hub:
             raise StorageError(f"study {name!r} is being taken up: try again")
         return self._running.named(name)
 
-    def owned(self, owner: str) -> int:
-        """How many studies of the storage are this user's."""
-        return self._known.owned(owner)
+    def full(self, owner: str, key: str, most: int) -> bool:
+        """Whether this user has so many studies, none of which a request of the same `key` has begun."""
+        return self._known.owned(owner) >= most and self._known.made_by(owner, key) is None
 
     # -- owners' wishes -------------------------------------------------------------------------------
 
