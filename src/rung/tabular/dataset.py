@@ -162,3 +162,13 @@ def write_atomically(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.write_bytes(data)
     partial.replace(path)
+
+
+def pickle_atomically(path: Path, thing: Any) -> None:
+    """The same for the pickle of `thing`, which is never in memory as a whole: a forest's is large."""
+    import pickle
+
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with partial.open("wb") as file:
+        pickle.dump(thing, file, protocol=5)
+    partial.replace(path)

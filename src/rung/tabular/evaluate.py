@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import Stopped
-from rung.tabular.dataset import Dataset, load_dataset, write_atomically
+from rung.tabular.dataset import Dataset, load_dataset, pickle_atomically, write_atomically
 from rung.tabular.deadline import Deadline
 from rung.tabular.learners.base import ASIDE, Learner
 from rung.tabular.learners.table import learners
@@ -279,9 +279,7 @@ def save_outcome(folder: Path, trial: int, outcome: Outcome) -> None:
     path = oof_path(folder, trial)
     path.parent.mkdir(exist_ok=True)
     _models_path(folder, trial).parent.mkdir(exist_ok=True)
-    write_atomically(
-        _models_path(folder, trial), pickle.dumps((outcome.pipelines, dict(outcome.known)), protocol=5)
-    )
+    pickle_atomically(_models_path(folder, trial), (outcome.pipelines, dict(outcome.known)))
     buffer = io.BytesIO()
     np.savez(
         buffer,

@@ -10,7 +10,7 @@ had, and a network always a second one beside it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
@@ -73,7 +73,7 @@ def with_whole(search: Search, members: Sequence[tuple[Member, Saved]], last: La
     def one(pair: tuple[Member, Saved]) -> list[Member]:
         member, saved = pair
         share = _whole(search, saved) if len(member.pipelines) > 1 else 0.0
-        fresh = _refit(search, saved, last.deadline) if 0 < share < 1 else None
+        fresh = _refit(search, saved, _known(search, saved), last.deadline) if 0 < share < 1 else None
         if fresh is None:
             return [member]
         weights = share * member.weight, (1 - share) * member.weight
@@ -98,12 +98,12 @@ def _made(search: Search, one: Saved, last: Last) -> Member:
     if one.trial == CONSTANT:
         return Member(1.0, "constant", [fitted_constant(dataset)])
     config = search.config(one.trial)
-    pipelines, _ = load_pipelines(search.study.folder, one.trial)
+    pipelines, known = load_pipelines(search.study.folder, one.trial)
     split = dataset.split
     partial = split.number == 1 or one.rows < len(dataset) or split.moments is not None
     fresh = None
     if last.refit or partial or _whole(search, one) == 1:
-        fresh = _refit(search, one, last.deadline)
+        fresh = _refit(search, one, known, last.deadline)
     if fresh is not None:
         beside = not last.refit and _beside(search, one, fresh)
         pipelines = [*pipelines, fresh.pipeline] if beside else [fresh.pipeline]
@@ -135,13 +135,17 @@ def _beside(search: Search, one: Saved, fresh: Fitted) -> bool:
     return of_all and _growing(search, one) and (fresh.cut or not _whole(search, one))
 
 
-def _refit(search: Search, one: Saved, deadline: Deadline) -> Fitted | None:
+def _known(search: Search, one: Saved) -> Mapping[str, float]:
+    """What a trial's first fold taught the others."""
+    return load_pipelines(search.study.folder, one.trial)[1]
+
+
+def _refit(search: Search, one: Saved, known: Mapping[str, float], deadline: Deadline) -> Fitted | None:
     """A fit on all rows; None where there is no time for it, or nothing good came of it."""
     dataset, growing = search.dataset, _growing(search, one)
     least = (_SHORT if _whole(search, one) else _SHORT_NETWORK) if growing else 1.0
     if least * _seconds(dataset, one) >= 0.9 * deadline.remaining:
         return None
-    _, known = load_pipelines(search.study.folder, one.trial)
     config, rows = search.config(one.trial), np.arange(len(dataset))
     order = Order(
         learners()[config["learner"]],

@@ -17,7 +17,7 @@ TREES = 120
 _NAMES = frozenset(
     kind + task for kind in ("RandomForest", "ExtraTrees") for task in ("Classifier", "Regressor")
 )
-_BYTES = 300e6  # that the trees of all folds may take together
+_BYTES = 200e6  # that the trees of all folds may take together
 _TREE = 3.6e6  # bytes of one tree, about: with more rows each leaf holds several
 _NODE, _VALUE = 64, 8  # bytes of a node, and of each number in it
 _NOISY = 5_000  # with two classes a leaf holds at least one in so many of the rows: a share, not 0 or 1
