@@ -1,16 +1,22 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
+from rung.tabular import finish
 from rung.tabular.dataset import Dataset
+from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
 from rung.tabular.evaluate import Saved
+from rung.tabular.finish import Ensemble
+from rung.tabular.members import STACK
 from rung.tabular.metrics import METRICS
 from rung.tabular.model import Member
 from rung.tabular.pipeline import Constant
 from rung.tabular.splits import make_split
-from rung.tabular.stacking import LEAST_ROWS, Stacked, stack
+from rung.tabular.stacking import LEAST_ROWS, Stack, Stacked, stack
 
 
 def _dataset(y, classes, folds=4):
@@ -112,3 +118,42 @@ def test_a_base_that_is_a_member_too_predicts_once():
         shared = member.predict(table, seen)
     assert len(calls) == len(bases)
     assert np.array_equal(shared, alone)
+
+
+class _Counted:
+    """A trial's models, which write down that they are asked."""
+
+    def __init__(self, trial, asked):
+        self.trial, self.asked = trial, asked
+
+    def predict(self, table):
+        self.asked.append(self.trial)
+
+
+@pytest.mark.parametrize("slow", [True, False])
+def test_a_stack_that_predicts_slowly_is_left_out_before_weights_are_chosen(monkeypatch, slow):
+    y = np.arange(1000) % 2
+    dataset = _dataset(y, 2)
+    saved = _saved(*[np.full((1000, 2), 0.5)] * 4)
+    asked, stacking = [], []
+
+    def choose(dataset, pool, deadline, *, stacked=True):
+        stacking.append(stacked)
+        bases = [saved[1], saved[2]]
+        extra = [(0.3, saved[0]._replace(trial=STACK))] if stacked else []
+        found = Stack(bases, None, saved[0].prediction) if stacked else None
+        return Ensemble([(0.7, saved[1]), *extra], np.arange(1000), saved[0].prediction, found)
+
+    def too_slow(pipelines, table, limit):
+        for _, pipeline in pipelines:
+            pipeline.predict(table)
+        return [i for i, (weight, _) in enumerate(pipelines) if slow and weight == 0.3]
+
+    monkeypatch.setattr(finish, "choose", choose)
+    monkeypatch.setattr(finish, "too_slow", too_slow)
+    monkeypatch.setattr(finish, "load_pipelines", lambda folder, trial: ([_Counted(trial, asked)], {}))
+    search = SimpleNamespace(dataset=dataset, study=SimpleNamespace(folder=None))
+    ensemble = finish.choose_quick(search, saved, Deadline(), None)
+    assert asked[:2] == [1, 2]  # the member, and of the stack's bases the one that is none
+    assert stacking == ([True, False] if slow else [True])
+    assert (ensemble.stack is None) == slow

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import SINGLE, fit_temperature, tempered
+from rung.tabular.encode import Table
 from rung.tabular.ensemble import mix, weigh
 from rung.tabular.evaluate import Saved, load_pipelines
 from rung.tabular.lighten import PREDICT_TIME, lighten, too_slow
@@ -50,8 +51,12 @@ class Ensemble(NamedTuple):
     temperatures: Mapping[int, float] = {}
 
 
-def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ensemble:
-    """Select from the trials at the largest scope that any reached; a constant where there is none."""
+def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline, *, stacked: bool = True) -> Ensemble:
+    """Select from the trials at the largest scope that any reached; a constant where there is none.
+
+    Args:
+        stacked: whether a linear model on the others may be a member, too.
+    """
     whole = [one for one in saved if one.rows >= len(dataset)]
     pool = whole or list(saved)
     if dataset.split.number == 1:  # all predict the same rows
@@ -62,9 +67,9 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
         return Ensemble([], valid, np.broadcast_to(prior, (len(valid), *prior.shape)).copy())
     best = _candidates(dataset, pool)
     candidates = [*best, _constant(dataset, len(valid))]
-    stacked = stack(dataset, best, valid) if whole else None
-    if stacked is not None:
-        candidates.append(Saved(STACK, stacked.prediction, len(dataset), 0.0, 0.0, cut=False))
+    on_others = stack(dataset, best, valid) if whole and stacked else None
+    if on_others is not None:
+        candidates.append(Saved(STACK, on_others.prediction, len(dataset), 0.0, 0.0, cut=False))
     judge, y, weight = _selector(dataset), dataset.y[valid], dataset.weights(valid)
     temperatures = {
         one.trial: fit_temperature(one.prediction, y, judge, weight, prior=SINGLE, most=_LOOKED_AT)
@@ -77,7 +82,7 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline) -> Ense
         ((float(w), one) for w, one in zip(weights, candidates, strict=True) if w > 0),
         key=lambda pair: (-pair[0], pair[1].trial),
     )
-    return Ensemble(members, valid, mix(predictions, weights), stacked, temperatures)
+    return Ensemble(members, valid, mix(predictions, weights), on_others, temperatures)
 
 
 def _selector(dataset: Dataset) -> Metric:
@@ -110,17 +115,36 @@ def choose_quick(
         predict_time: as in `last_fit`.
     """
     limit, dataset = PREDICT_TIME if predict_time is None else predict_time, search.dataset
-    pool = list(saved)
+    pool, stacked = list(saved), True
     for _ in range(_CHOICES):
-        ensemble = choose(dataset, pool, deadline)
-        members = [(weight, one.trial) for weight, one in ensemble.members if one.trial >= 0]
-        loaded = [(weight, load_pipelines(search.study.folder, trial)[0][0]) for weight, trial in members]
+        ensemble = choose(dataset, pool, deadline, stacked=stacked)
+        members = [(weight, one.trial) for weight, one in ensemble.members if one.trial != CONSTANT]
+        loaded = [(weight, _first(search, ensemble, trial)) for weight, trial in members]
         slow = {members[i][1] for i in too_slow(loaded, dataset.table, limit)}
         rest = [one for one in pool if one.trial not in slow]
         if not slow or not rest:
             break
-        pool = rest
+        pool, stacked = rest, stacked and STACK not in slow
     return ensemble
+
+
+class _Bases(NamedTuple):
+    """What a stack asks for beside the members, which predict for themselves."""
+
+    pipelines: list[Pipeline]
+
+    def predict(self, table: Table) -> None:
+        for pipeline in self.pipelines:
+            pipeline.predict(table)
+
+
+def _first(search: Search, ensemble: Ensemble, trial: int) -> Pipeline | _Bases:
+    """A member's first model, to be timed."""
+    if trial != STACK or ensemble.stack is None:
+        return load_pipelines(search.study.folder, trial)[0][0]
+    alone = {one.trial for _, one in ensemble.members}
+    bases = [one.trial for one in ensemble.stack.bases if one.trial not in alone]
+    return _Bases([load_pipelines(search.study.folder, base)[0][0] for base in bases])
 
 
 def too_good(
