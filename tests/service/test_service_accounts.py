@@ -217,7 +217,8 @@ def test_studies_and_accounts_share_a_database(postgres_url, first):
     again = Hub(storage, accounts)
     again.start()
     assert [study.name for study in again.active] == ["a"]
-    assert again.full("ann", "another", 1) and not again.full("ann", "another", 2)
+    assert again.full("ann", "another", 1)
+    assert not again.full("ann", "another", 2)
     again.close()
     accounts.close()
     storage.close()
