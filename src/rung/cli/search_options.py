@@ -42,7 +42,7 @@ Preset = Annotated[
     str,
     typer.Option(
         metavar="tiny|small|paper",
-        help="About three minutes or an hour on two cores with any strategy, of a supernet or of networks "
+        help="Three to six minutes or about an hour on two cores, of a supernet or of networks "
         "trained each on its own: one whose steps cost more has fewer; the papers' settings.",
     ),
 ]
