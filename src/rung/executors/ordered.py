@@ -6,8 +6,8 @@ next gate, or its end, is due at that moment, and waits until everything that is
 So the log is the same, but for times, on one real worker or on many.
 
 Real jobs wait at no gate: they run on while their turn to be judged has not come, and one that is stopped
-then ends, for the study, right at the gate. What a real clock
-decides (a job that is lost, a limit on a job's time, a wall-time budget) is not the same elsewhere.
+then ends, for the study, right at the gate. What a real clock decides (a job that is lost, a limit on a
+job's time, a wall-time budget) is not the same elsewhere.
 """
 
 from __future__ import annotations
