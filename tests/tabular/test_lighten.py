@@ -8,7 +8,7 @@ from sklearn.linear_model import LinearRegression
 
 from rung.tabular import lighten as module
 from rung.tabular.encode import Table
-from rung.tabular.lighten import lighten, too_slow
+from rung.tabular.lighten import Pace, lighten, too_slow
 from rung.tabular.model import Member
 from rung.tabular.pipeline import Constant
 from rung.tabular.stacking import Stacked
@@ -89,14 +89,23 @@ def test_who_is_too_slow_for_its_weight(monkeypatch):
         module, "_seconds", lambda pipeline, rows: float(pipeline.prediction) * len(rows) / 1000
     )
     given = [
-        (0.05, Constant(np.asarray(4.5))),
-        (0.6, Constant(np.asarray(5.0))),
-        (0.35, Constant(np.asarray(3.0))),
+        (weight, Pace(Constant(np.asarray(seconds)), TABLE))
+        for weight, seconds in [(0.05, 4.5), (0.6, 5.0), (0.35, 3.0)]
     ]
-    assert too_slow(given, TABLE, 22e-3) == []  # 13.1 seconds for 12.5: what surely fits, 0.7 * 0.85 of 22
-    assert too_slow(given, TABLE, 14e-3) == [0]  # 8.3, of which the heaviest take 8
-    assert too_slow(given, TABLE, 8e-3) == [1, 0]  # the heaviest alone is slower than 4.8
-    assert too_slow([], TABLE, 8e-3) == []
+    assert too_slow(given, 22e-3) == []  # 13.1 seconds for 12.5: what surely fits, 0.7 * 0.85 of 22
+    assert too_slow(given, 14e-3) == [0]  # 8.3, of which the heaviest take 8
+    assert too_slow(given, 8e-3) == [1, 0]  # the heaviest alone is slower than 4.8
+    assert too_slow([], 8e-3) == []
+
+
+def test_a_pace_is_that_of_a_quarter_but_for_what_each_call_takes_and_measured_once(monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        module, "_seconds", lambda pipeline, rows: asked.append(len(rows)) or 0.5 + 0.002 * len(rows)
+    )
+    pace = Pace(Constant(np.asarray(0.0)), TABLE)
+    assert [pace.seconds, pace.seconds] == pytest.approx([2.5, 2.5])
+    assert asked == [2, 250]
 
 
 def test_what_takes_longer_together_than_each_alone_is_cut_further(monkeypatch):

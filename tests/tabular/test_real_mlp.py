@@ -73,6 +73,74 @@ def test_how_far_to_go_is_learned_in_the_first_fold_and_told_to_the_others(monke
     assert [one.known["share"] for one in found] == [share] * 3
 
 
+def _three_classes(rows: int, seed: int, **known: float) -> Fold:
+    """Of one column that tells them apart, three columns in all."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(rows, 3))
+    return Fold(X, np.digitize(X[:, 0], [-0.4, 0.4]).astype(float), Setting(3, seed=5, known=known))
+
+
+def _log_loss(fold: Fold, estimator) -> float:
+    p = estimator.predict_proba(fold.X)[np.arange(len(fold.y)), fold.y.astype(int)]
+    return float(-np.log(p).mean())
+
+
+def test_networks_of_smoothed_labels_are_made_as_sure_as_they_should_be():
+    folds, new = [_three_classes(900, seed) for seed in range(2)], _three_classes(2_000, 7)
+    with quietly():
+        found = REAL_MLP.fit_many({**CONFIG, "smoothing": 0.2}, folds)
+        blunt = REAL_MLP.fit_many({**CONFIG, "smoothing": 0.2}, [_three_classes(900, 1, **_plain(found))])
+    sharpness = found[0].known["sharpness"]
+    assert sharpness > 1.2, "a fifth of each label lies on the other classes"
+    assert found[1].known == found[0].known
+    assert _log_loss(new, found[1].estimator) < 0.8 * _log_loss(new, blunt[0].estimator)
+    assert found[1].estimator.weights[-1] == pytest.approx(
+        sharpness * blunt[0].estimator.weights[-1], rel=1e-4
+    )
+
+
+def _plain(found) -> dict[str, float]:
+    return {"share": found[0].known["share"], "sharpness": 1.0}
+
+
+@pytest.mark.parametrize("classes", [0, 2, 3])
+def test_labels_are_smoothed_where_there_are_more_than_two_classes(classes):
+    fold = _fold(1, classes=max(classes, 2))
+    known = Setting(classes, seed=5, known={"share": 0.2})
+    plain, smoothed = (
+        REAL_MLP.fit({**CONFIG, "smoothing": smoothing}, fold.X, fold.y, known).estimator
+        for smoothing in (0.0, 0.1)
+    )
+    same = all(np.array_equal(a, b) for a, b in zip(plain.weights, smoothed.weights, strict=True))
+    assert same == (classes <= 2)
+
+
+def test_the_loss_on_smoothed_labels_is_the_mean_over_classes():
+    fold = _three_classes(400, 1)
+    training = real_mlp_training.Training(
+        {**CONFIG, "smoothing": 0.3}, [Portion(fold.X, fold.y, None)], fold.setting, Deadline()
+    )
+    torch = pytest.importorskip("torch")
+    out, y = torch.tensor([[[2.0, 0.0, -1.0]]]), torch.tensor([[0]])
+    logs = out[0, 0].numpy() - np.log(np.exp(out[0, 0].numpy()).sum())
+    expected = -(0.7 * logs[0] + 0.3 * logs.mean())
+    assert float(training._losses(out, y, 0.3)) == pytest.approx(expected, abs=1e-6)
+
+
+def test_numbers_too_small_to_matter_are_zero_while_networks_are_trained_and_not_after(monkeypatch):
+    torch = pytest.importorskip("torch")
+    tiny, seen = torch.tensor([1e-39, 2e-39]), []
+    step = real_mlp_training.Training._step
+    monkeypatch.setattr(
+        real_mlp_training.Training,
+        "_step",
+        lambda self, *given: (step(self, *given), seen.append(float((tiny * 1.5).sum()))),
+    )
+    _many(_fold(1))
+    assert set(seen) == {0.0}
+    assert float((tiny * 1.5).sum()) > 0
+
+
 def test_where_time_is_short_the_learning_rate_falls_to_its_end_all_the_same(monkeypatch):
     clock = itertools.count()
     monkeypatch.setattr(real_mlp_training.time, "monotonic", lambda: next(clock) * 0.1)

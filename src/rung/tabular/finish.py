@@ -21,7 +21,7 @@ from rung.tabular.decide import SINGLE, fit_temperature, tempered
 from rung.tabular.encode import Table
 from rung.tabular.ensemble import mix, weigh
 from rung.tabular.evaluate import Saved, load_pipelines
-from rung.tabular.lighten import PREDICT_TIME, lighten, too_slow
+from rung.tabular.lighten import PREDICT_TIME, Pace, lighten, too_slow
 from rung.tabular.members import CONSTANT, STACK, Last, fitted_constant, make_members, with_whole
 from rung.tabular.metrics import METRICS, Metric
 from rung.tabular.model import Member
@@ -115,12 +115,18 @@ def choose_quick(
         predict_time: as in `last_fit`.
     """
     limit, dataset = PREDICT_TIME if predict_time is None else predict_time, search.dataset
-    pool, stacked = list(saved), True
-    for _ in range(_CHOICES):
-        ensemble = choose(dataset, pool, deadline, stacked=stacked)
+    pool, stacked, paces = list(saved), True, dict[tuple[int, ...], Pace]()
+    for left in range(_CHOICES, 0, -1):
+        ensemble = choose(dataset, pool, deadline.share(left), stacked=stacked)
         members = [(weight, one.trial) for weight, one in ensemble.members if one.trial != CONSTANT]
-        loaded = [(weight, _first(search, ensemble, trial)) for weight, trial in members]
-        slow = {members[i][1] for i in too_slow(loaded, dataset.table, limit)}
+        if not members or not len(dataset):
+            break
+        for _, trial in members:
+            asked = _asked(ensemble, trial)
+            if asked not in paces:
+                paces[asked] = Pace(_first(search, asked), dataset.table)
+        timed = [(weight, paces[_asked(ensemble, trial)]) for weight, trial in members]
+        slow = {members[i][1] for i in too_slow(timed, limit)}
         rest = [one for one in pool if one.trial not in slow]
         if not slow or not rest:
             break
@@ -138,13 +144,18 @@ class _Bases(NamedTuple):
             pipeline.predict(table)
 
 
-def _first(search: Search, ensemble: Ensemble, trial: int) -> Pipeline | _Bases:
-    """A member's first model, to be timed."""
+def _asked(ensemble: Ensemble, trial: int) -> tuple[int, ...]:
+    """The trials that a member asks for: its own, or those of a stack that are no members themselves."""
     if trial != STACK or ensemble.stack is None:
-        return load_pipelines(search.study.folder, trial)[0][0]
+        return (trial,)
     alone = {one.trial for _, one in ensemble.members}
-    bases = [one.trial for one in ensemble.stack.bases if one.trial not in alone]
-    return _Bases([load_pipelines(search.study.folder, base)[0][0] for base in bases])
+    return (STACK, *(one.trial for one in ensemble.stack.bases if one.trial not in alone))
+
+
+def _first(search: Search, asked: tuple[int, ...]) -> Pipeline | _Bases:
+    """The first models of what a member asks for, to be timed."""
+    bases = [load_pipelines(search.study.folder, trial)[0][0] for trial in asked if trial != STACK]
+    return _Bases(bases) if asked[0] == STACK else bases[0]
 
 
 def too_good(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from rung.tabular.encode import Table
 from rung.tabular.model import Member, Seen
 
 PREDICT_TIME = 0.3e-3  # seconds for a row of a thousand, unless asked otherwise
-_ROWS = 1_000
+_ROWS, _FEW = 1_000, 2
 _MEMBERS = 0.85  # of the time is theirs; the rest is for reading the cells
 _SURELY = 0.7  # of it is what members may take whose weights are to be chosen: measurements differ
 _FAIR = 10.0  # times its weight's share of the time a first model may take, but for the heaviest
@@ -68,27 +69,42 @@ def _kept(ordered: Sequence[Member], costs: Mapping[int, float], seconds: float)
     return [replace(fastest, pipelines=fastest.pipelines[:1])]
 
 
-def too_slow(pipelines: Sequence[tuple[float, Any]], table: Table, limit: float) -> list[int]:
+class Pace:
+    """How long a model predicts a thousand rows, by a quarter of them: measured once, when it is asked for.
+
+    Args:
+        model: whatever has `predict`.
+        table: whose rows are predicted.
+    """
+
+    def __init__(self, model: Any, table: Table) -> None:
+        self._model, self._table = model, table
+
+    @cached_property
+    def seconds(self) -> float:
+        """What any call takes, and the rows' part of it."""
+        few, quarter = (_seconds(self._model, self._rows(count)) for count in (_FEW, _ROWS // 4))
+        return few + max(quarter - few, 0.0) * (_ROWS - _FEW) / (_ROWS // 4 - _FEW)
+
+    def _rows(self, count: int) -> Table:
+        return self._table.take(np.arange(count) % len(self._table))
+
+
+def too_slow(models: Sequence[tuple[float, Pace]], limit: float) -> list[int]:
     """Which of these, given with their weights, `lighten` would leave out because they predict slowly.
 
     To be known before the weights are chosen for good: without them the others' are other ones. What is near
     the limit counts as slow, or the heaviest member might be left out after all.
     """
-    if not len(table):
-        return []
-    few, many = (table.take(np.arange(rows) % len(table)) for rows in (_ROWS // 4, _ROWS))
     left = allowed = _SURELY * _MEMBERS * limit * _ROWS
     found = []
-    for place, i in enumerate(sorted(range(len(pipelines)), key=lambda i: -pipelines[i][0])):
-        weight, pipeline = pipelines[i]
+    for place, i in enumerate(sorted(range(len(models)), key=lambda i: -models[i][0])):
+        weight, pace = models[i]
         most = min(left, _FAIR * weight * allowed) if place else left
-        seconds = 4 * _seconds(pipeline, few)
-        if seconds > most:  # what is done once for all rows counts four times there
-            seconds = _seconds(pipeline, many)
-        if seconds > most:
+        if pace.seconds > most:
             found.append(i)
         else:
-            left -= seconds
+            left -= pace.seconds
     return found
 
 
@@ -150,16 +166,32 @@ def _parts(pipeline: Any) -> list[Any]:
 
 def _seconds(pipeline: Any, rows: Table) -> float:
     """For all rows; the first call, which unpacks the model, does not count."""
-    pipeline.predict(rows.take(np.arange(min(2, len(rows)))))
-    began = time.process_time()
+    pipeline.predict(rows.take(np.arange(min(_FEW, len(rows)))))
+    clock = _Clock()
     pipeline.predict(rows)
-    return time.process_time() - began
+    return clock.seconds()
 
 
 def _together(members: Sequence[Member], rows: Table) -> float:
     """Seconds of all of them, one after the other, for all rows."""
     seen: Seen = {}
-    began = time.process_time()
+    clock = _Clock()
     for member in members:
         member.predict(rows, seen)
-    return time.process_time() - began
+    return clock.seconds()
+
+
+class _Clock:
+    """Seconds since it was made: of the wall or of the processor, whichever are fewer.
+
+    Those of the wall count what else the machine does, those of the processor each thread of a model that
+    predicts with several.
+    """
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def seconds(self) -> float:
+        """Since it was made."""
+        wall, processor = self._began
+        return min(time.perf_counter() - wall, time.process_time() - processor)

@@ -2,8 +2,13 @@
 
 From the paper (arXiv 2407.04491, section 3): a learned scale of each column in front, periodic embeddings of
 numbers, neural tangent parametrisation, SELU or Mish, dropout and weight decay that fall with time, Adam with
-beta2 = 0.95, a learning rate that falls in four cycles. What is trained is kept as NumPy arrays and predicts
-with NumPy, so that a model needs no PyTorch to be used.
+beta2 = 0.95, a learning rate that falls in four cycles, and labels of many classes smoothed.
+
+With plain labels a network of many classes grows surer the longer it learns, and its few errors cost much;
+with smoothed ones it is too unsure. By how much is learned on rows of the training part, which also tell how
+far to go, and mended in the last layer. With two classes nothing was gained, and nothing is smoothed.
+
+What is trained is kept as NumPy arrays and predicts with NumPy, so that a model needs no PyTorch to be used.
 """
 
 from __future__ import annotations
@@ -94,34 +99,37 @@ def _fit(
 def _fit_many(config: Mapping[str, Any], folds: Sequence[Fold]) -> list[Trained]:
     """How far to go is learned in the first fold; then the others are trained side by side."""
     setting = folds[0].setting
-    share = setting.known.get("share", _FEW if len(folds[0].y) < SMALL else 0.0)
-    found: list[Trained] = []
+    known, found = dict(setting.known), list[Trained]()
+    if len(folds[0].y) < SMALL:
+        known = {"share": _FEW, **known}
     with _one_thread():
-        if not share:
+        if "share" not in known:
             part = setting.deadline.remaining / (1 + _OTHERS * (len(folds) - 1))
-            found = _trained(config, folds[:1], 0.0, Deadline.after(part))
-            share = found[0].known["share"]
+            found = _trained(config, folds[:1], {}, Deadline.after(part))
+            known = dict(found[0].known)
         rest = folds[len(found) :]
         alike = len({fold.setting.classes for fold in rest}) == 1
         groups = [rest] if alike else [[fold] for fold in rest]
         for i, group in enumerate(groups):
-            found += _trained(config, group, share, setting.deadline.share(len(groups) - i))
+            found += _trained(config, group, known, setting.deadline.share(len(groups) - i))
     return found
 
 
 def _trained(
-    config: Mapping[str, Any], folds: Sequence[Fold], share: float, deadline: Deadline
+    config: Mapping[str, Any], folds: Sequence[Fold], known: Mapping[str, float], deadline: Deadline
 ) -> list[Trained]:
-    """Networks that go `share` of the way; 0 for one that looks at rows set aside how far it should go."""
+    """Networks that go as far as is known; the only one looks at rows set aside where nothing is."""
     from rung.tabular.learners.real_mlp_training import Training
 
     plans = [
-        course(X, y, setting._replace(known={"rounds": 1.0} if share else {}), 1.0, 1)
+        course(X, y, setting._replace(known={"rounds": 1.0} if known else {}), 1.0, 1)
         for X, y, setting in folds
     ]
     training = Training(config, [plan.train for plan in plans], folds[0].setting, deadline)
-    share = training.run(plans[0].valid, share or 1.0)
-    return [Trained(Network(*training.arrays(i)), {"share": share}, training.cut) for i in range(len(folds))]
+    training.sharpness = known.get("sharpness", 1.0)
+    share = training.run(plans[0].valid, known.get("share", 1.0))
+    learned = {"share": share, "sharpness": training.sharpness}
+    return [Trained(Network(*training.arrays(i)), learned, training.cut) for i in range(len(folds))]
 
 
 @contextmanager
@@ -130,13 +138,15 @@ def _one_thread() -> Iterator[None]:
 
     before = torch.get_num_threads()
     torch.set_num_threads(1)
+    torch.set_flush_denormal(True)  # moments of weights that rest: each step would take four times as long
     try:
         yield
     finally:
+        torch.set_flush_denormal(False)
         torch.set_num_threads(before)
 
 
-def _default(width: int, layers: int, dropout: float, sigma: float) -> dict[str, Any]:
+def _default(width: int, layers: int, dropout: float, sigma: float, smoothing: float) -> dict[str, Any]:
     return {
         "width": width,
         "layers": layers,
@@ -144,6 +154,7 @@ def _default(width: int, layers: int, dropout: float, sigma: float) -> dict[str,
         "dropout": dropout,
         "decay": 0.02,
         "sigma": sigma,
+        "smoothing": smoothing,
     }
 
 
@@ -158,8 +169,9 @@ REAL_MLP = Learner(
         "dropout": Float(0.0, 0.5),
         "decay": Float(1e-3, 0.1, log=True),
         "sigma": Float(0.02, 2.0, log=True),
+        "smoothing": Float(0.0, 0.2),
     },
-    defaults=(_default(192, 3, 0.15, 0.1), _default(128, 2, 0.3, 0.5)),
+    defaults=(_default(192, 3, 0.15, 0.1, 0.1), _default(128, 2, 0.3, 0.5, 0.0)),
     needs=Needs(scaled=True),
     fit=_fit,
     fit_many=_fit_many,

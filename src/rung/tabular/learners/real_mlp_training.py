@@ -31,6 +31,8 @@ _MOST_EMBEDDED = 100  # numbers; the others go in as they are
 _LOOKED_AT = 500  # rows, for which columns are embedded
 _PART = 0.75  # of the time that is left is what a training may take
 _CHECKS = 40  # times at which the rows set aside are looked at
+_SHARPER = np.geomspace(1.0, 4.0, 13)  # what logits learned from smoothed labels may be multiplied by,
+_USUALLY, _GIVE_OR_TAKE = 1.75, 0.25  # what they usually ask for, and the spread of its logarithm
 
 
 class _Parts(NamedTuple):
@@ -49,8 +51,19 @@ class _Parts(NamedTuple):
         return [*self[:5], *self.weights, *self.biases]
 
 
+class _Look(NamedTuple):
+    """The loss on rows set aside, and by how much logits are multiplied for it."""
+
+    loss: float
+    sharpness: float
+
+
 class Training:
     """k networks on their way.
+
+    Attributes:
+        cut: whether the deadline ended it early.
+        sharpness: by how much logits are multiplied in `arrays`; `run` learns it from `valid`.
 
     Args:
         rows: of each network; they may differ in number, and columns that one lacks are 0.
@@ -75,7 +88,8 @@ class Training:
         self.embedded = np.array(varied[:_MOST_EMBEDDED] if config["sigma"] > 0 else [], dtype=np.intp)
         self.rest = np.setdiff1d(np.arange(columns), self.embedded)
         self.parts = self._made(len(rows), columns)
-        self.cut = False
+        self.cut, self.sharpness = False, 1.0
+        self.smoothing = config["smoothing"] if self.classes > 2 else 0.0
         self.peak = config["rate"] * (1.0 if self.classes else 4.0)
         parts = self.parts
         self.adam = [
@@ -133,7 +147,7 @@ class Training:
         batch = min(_BATCH, max(_LEAST_BATCH, count // _A_ROUND))
         epochs = int(np.clip(_ROWS_SEEN / count, 12, _EPOCHS))
         total = max(1, epochs * math.ceil(count / batch))
-        best, best_share, kept = math.inf, 1.0, None
+        best, best_share, kept = _Look(math.inf, 1.0), 1.0, None
         began, allowed = time.monotonic(), max(_PART * self.deadline.remaining / share, 1e-6)
         step, progress, next_check = 0, 0.0, 1 / _CHECKS
         orders = [_Shuffled(n, batch, self.generator) for n in self.counts]
@@ -143,12 +157,13 @@ class Training:
             progress = min(1.0, max(step / total, (time.monotonic() - began) / allowed))
             if valid is not None and progress >= min(next_check, 1.0):
                 next_check = progress + 1 / _CHECKS
-                loss = self._loss(valid)
-                if loss < best:
-                    best, best_share = loss, progress
+                look = self._look(valid)
+                if look.loss < best.loss:
+                    best, best_share = look, progress
                     kept = [tensor.detach().clone() for tensor in self.parts.all()]
         self.cut = self.deadline.passed
         if kept is not None:
+            self.sharpness = best.sharpness
             with torch.no_grad():
                 for tensor, value in zip(self.parts.all(), kept, strict=True):
                     tensor.copy_(value)
@@ -158,30 +173,36 @@ class Training:
         rate = self.peak * _cycles(progress)
         flat = 1.0 if progress < 0.5 else 0.5 * (1 + math.cos(math.pi * (2 * progress - 1)))
         which = torch.arange(len(rows))[:, None]
-        losses = self._losses(
-            self._forward(self.X[which, rows], self.config["dropout"] * flat), self.y[which, rows]
-        )
+        out = self._forward(self.X[which, rows], self.config["dropout"] * flat)
+        losses = self._losses(out, self.y[which, rows], self.smoothing)
         losses = losses if self.weight is None else losses * self.weight[which, rows]
         torch.autograd.backward(losses.mean(dim=1).sum())
         for one in self.adam:
             one.step(rate, flat)
 
-    def _losses(self, out: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def _losses(self, out: torch.Tensor, y: torch.Tensor, smoothing: float = 0.0) -> torch.Tensor:
         """(k, n)."""
         if self.classes:
-            return functional.cross_entropy(out.transpose(1, 2), y, reduction="none")
+            logits = out.transpose(1, 2)
+            return functional.cross_entropy(logits, y, reduction="none", label_smoothing=smoothing)
         error = y - out[..., 0]
         q = self.setting.quantile
         return error**2 if q is None else error * (q - (error < 0).to(error.dtype))
 
-    def _loss(self, valid: Portion) -> float:
-        """Of the first network."""
+    def _look(self, valid: Portion) -> _Look:
+        """At the first network; one that learned from smoothed labels is made as sure as it should be."""
         kind = np.int64 if self.classes else np.float32
+        factors = _SHARPER if self.smoothing else _SHARPER[:1]
         with torch.no_grad():
             X = torch.from_numpy(_filled(valid.X, (len(valid.y), self.X.shape[2])))
-            y = torch.from_numpy(valid.y.astype(kind))
-            losses = self._losses(self._forward(X[None], 0.0), y[None])[0].numpy()
-        return float(np.average(losses, weights=valid.weight))
+            y, out = torch.from_numpy(valid.y.astype(kind))[None], self._forward(X[None], 0.0)
+            losses = [self._losses(out * float(factor), y)[0].numpy() for factor in factors]
+        means = [float(np.average(each, weights=valid.weight)) for each in losses]
+        if self.smoothing:
+            # a hundred rows that are all right ask for certainty
+            unlikely = 0.5 * (np.log(factors / _USUALLY) / _GIVE_OR_TAKE) ** 2 / len(valid.y)
+            means = list(np.add(means, unlikely))
+        return min(map(_Look, map(float, means), map(float, factors)))
 
     def arrays(self, which: int) -> tuple[Any, ...]:
         """One network that was trained, as the fields of `rung.tabular.learners.real_mlp.Network`."""
@@ -190,6 +211,7 @@ class Training:
         count, columns = len(self.parts.weights), self.columns[which]
         weights = [weight / np.float32(math.sqrt(len(weight))) for weight in found[5 : 5 + count]]
         biases = [bias[0] for bias in found[5 + count :]]
+        weights[-1], biases[-1] = (last * np.float32(self.sharpness) for last in (weights[-1], biases[-1]))
         there = self.embedded < columns
         inputs = np.concatenate([self.rest < columns, there, np.repeat(there, offsets.shape[1])])
         weights[0] = weights[0][inputs]
