@@ -14,7 +14,7 @@ from rung.nas.costs import supernet_costs
 from rung.nas.moment import Moment
 from rung.nas.plain import candidates_mask
 from rung.nas.planning import Request, recipe_of
-from rung.nas.recipe import PRESETS, SHARES, Recipe
+from rung.nas.recipe import PRESETS, SHARES, WHOLE, Recipe
 from rung.nas.recurrent.presets import LANGUAGE_PRESETS
 from rung.nas.searching import search
 from rung.nas.space import SPACES
@@ -86,9 +86,9 @@ def test_choosing_by_removals_fits_into_the_time_of_a_search() -> None:
     search_alone = tiny.epochs * tiny.pictures / 2 * 2 * 3 * supernet_costs(SPACES["darts"], 4, 3, 10).whole
     chosen = selection(tiny.pictures)
     assert 2.0 < chosen / search_alone < 2.2  # as its share says
-    own = planned("darts_pt").pictures
-    assert own == 600
-    assert (search_alone + chosen) * own / tiny.pictures <= 1.02 * search_alone
+    own, darts1 = planned("darts_pt").pictures, planned("darts1").pictures
+    assert (own, darts1) == (300, 1000)
+    assert (search_alone + chosen) * own / tiny.pictures <= 1.02 * search_alone * darts1 / tiny.pictures
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
@@ -101,18 +101,22 @@ def test_alphas_go_as_far_in_fewer_steps(strategy: str, preset: str) -> None:
     assert own.retrain_epochs * (own.pictures or 1) == pytest.approx(
         whole.retrain_epochs * (whole.pictures or 1), rel=0.02
     )
-    assert (steps < 1) == (strategy in SHARES and preset != "paper")
+    fewer = SHARES.keys() | WHOLE if preset == "tiny" else SHARES.keys()
+    assert (steps < 1) == (strategy in fewer and preset != "paper")
     assert (own.text == whole.text) == (steps == 1)
 
 
 def test_what_is_asked_for_is_done_with_the_presets_own_rate() -> None:
     tiny = PRESETS["tiny"]
     for told in ({"epochs": 12}, {"settings": {"epochs": 12}}):
-        assert (planned("darts", **told).epochs, planned("darts", **told).alpha_rate) == (12, tiny.alpha_rate)
+        own = planned("darts", **told)
+        assert (own.epochs, own.alpha_rate) == (12, tiny.alpha_rate / tiny.whole)
     for told in ({"limit": 2000}, {"settings": {"pictures": 2000}}):
         own = planned("darts_pt", **told)
         assert (own.pictures, own.alpha_rate, own.retrain_epochs) == (2000, tiny.alpha_rate, 6)
     assert planned("darts", settings={"alpha_rate": 0.5}).alpha_rate == 0.5
+    both = planned("darts", epochs=12, limit=2000)
+    assert (both.alpha_rate, both.text) == (tiny.alpha_rate, tiny.text)
 
 
 @pytest.mark.parametrize("strategy", ["darts", "pc_darts", "darts_pt", "asap", "random"])
