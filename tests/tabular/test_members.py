@@ -14,7 +14,7 @@ from rung.tabular.evaluate import load_pipelines
 from rung.tabular.finish import choose
 from rung.tabular.fit import fit_table
 from rung.tabular.learners.table import learners
-from rung.tabular.members import Last, make_members, seconds_of_refits, with_whole
+from rung.tabular.members import Last, load_beforehand, make_members, seconds_of_refits, with_whole
 from rung.tabular.pipeline import Constant, Fitted
 from rung.tabular.search import Search
 from rung.tabular.splits import make_split
@@ -62,6 +62,37 @@ def searched(tmp_path_factory):
     for one in original(search):
         by_learner.setdefault(search.config(one.trial)["learner"], one)
     return search, by_learner, result
+
+
+@pytest.mark.parametrize(("folds", "loaded"), [(1, ["torch"]), (3, [])])
+def test_what_last_fits_of_networks_need_is_loaded_beforehand_after_a_holdout(monkeypatch, folds, loaded):
+    found = []
+    monkeypatch.setattr(members_module, "import_module", found.append)
+    chosen = [learners()[name] for name in ("lightgbm", "linear", "real_mlp", "forest")]
+    split = SimpleNamespace(number=folds)
+    search = SimpleNamespace(chosen=chosen, dataset=SimpleNamespace(split=split))
+    timer = load_beforehand(search, 0.0)
+    timer.join(10)
+    assert (timer.daemon, found) == (True, loaded)
+
+
+def test_what_is_broken_is_left_to_the_last_fit_and_what_is_over_loads_nothing(monkeypatch):
+    found = []
+
+    def broken(name):
+        found.append(name)
+        raise ImportError(name)
+
+    monkeypatch.setattr(members_module, "import_module", broken)
+    search = SimpleNamespace(
+        chosen=[learners()["real_mlp"]], dataset=SimpleNamespace(split=SimpleNamespace(number=1))
+    )
+    load_beforehand(search, 0.0).join(10)
+    assert found == ["torch"]
+    timer = load_beforehand(search, 60.0)
+    timer.cancel()
+    timer.join(10)
+    assert found == ["torch"]
 
 
 def test_a_steady_member_is_one_model_of_all_rows_and_others_are_their_folds(searched):

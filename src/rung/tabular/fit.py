@@ -21,6 +21,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.frames import as_pandas
 from rung.tabular.latency import slower_than
 from rung.tabular.learners.table import Wanted
+from rung.tabular.members import load_beforehand
 from rung.tabular.names import listed
 from rung.tabular.plan import Plan
 from rung.tabular.pretrained.cells import as_texts
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from rung.tabular.frames import Frame
 
 _REFITS = 10.0  # seconds at most, kept for those members that are fitted on all rows after cross-validation
+_LOADING = 0.8  # of the search has passed when what only its end needs is loaded
 _SLACK = 1.0  # seconds beyond a tiny budget that a search may take, so that there is a model
 
 
@@ -190,7 +192,13 @@ def _run(
         baseline = aside.submit(_lightgbm_baseline, data, frame, by)
         if inline:
             baseline.result()
-        search.run(plan, end.earlier(last), watch)
+        until = end.earlier(last)
+        loading = None if inline else load_beforehand(search, _LOADING * until.remaining)
+        try:
+            search.run(plan, until, watch)
+        finally:
+            if loading is not None:
+                loading.cancel()
     with np.errstate(all="ignore"):  # a metric of values near the largest float may overflow
         result = conclude(search, data, frame, asked, end, baseline.result())
     if not asked.request.drift_sample:

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
+from importlib import import_module
+from threading import Timer
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -20,7 +23,7 @@ import numpy as np
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.evaluate import Saved, load_pipelines, quietly
-from rung.tabular.learners.base import ASIDE
+from rung.tabular.learners.base import ASIDE, Learner
 from rung.tabular.learners.table import learners
 from rung.tabular.metrics import METRICS, Metric
 from rung.tabular.model import Member
@@ -83,6 +86,26 @@ def with_whole(search: Search, members: Sequence[tuple[Member, Saved]], last: La
     return [member for some in _several(one, members, last.threads) for member in some]
 
 
+def load_beforehand(search: Search, seconds: float) -> Timer:
+    """After so many seconds load what last fits of networks need, while workers search and nothing else is
+    done here: PyTorch takes more than one, of the few that there are in the end.
+
+    Only after a holdout, as otherwise the folds' networks stay as they are.
+    """
+    alone = search.dataset.split.number == 1
+    names = {name for one in search.chosen if alone and _grows(one) for name in one.requires}
+    timer = Timer(seconds, _load, args=(sorted(names),))
+    timer.daemon = True
+    timer.start()
+    return timer
+
+
+def _load(names: Sequence[str]) -> None:
+    for name in names:
+        with suppress(Exception):  # a last fit that lacks it says so itself
+            import_module(name)
+
+
 def seconds_of_refits(search: Search, chosen: Sequence[Saved]) -> float:
     """What fitting these on all rows should take, one after the other, of those that gain by it."""
     return sum(_seconds(search.dataset, one) for one in chosen if _whole(search, one))
@@ -125,8 +148,11 @@ def _seconds(dataset: Dataset, one: Saved) -> float:
 
 def _growing(search: Search, one: Saved) -> bool:
     """Whether even a hurried last fit is worth having: a few trees more, or one more network."""
-    learner = learners()[search.config(one.trial)["learner"]]
-    return search.dataset.split.number == 1 and learner.anytime and learner.whole in (0, 1)
+    return search.dataset.split.number == 1 and _grows(learners()[search.config(one.trial)["learner"]])
+
+
+def _grows(learner: Learner) -> bool:
+    return learner.anytime and learner.whole in (0, 1)
 
 
 def _beside(search: Search, one: Saved, fresh: Fitted) -> bool:

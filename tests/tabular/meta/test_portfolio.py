@@ -244,3 +244,13 @@ def test_a_real_table_gets_suggestions():
     new = meta_features(Table(X, codes), (X[:, 0] > 0).astype(int), 2, [])
     found = suggest(new, "binary", {"linear", "lightgbm", "extra_trees"})
     assert {one["learner"] for one in found} == {"linear", "lightgbm", "extra_trees"}
+
+
+def test_a_default_that_was_written_down_before_a_parameter_came_gets_it_as_it_is_now():
+    network = learners()["real_mlp"]
+    for plain in defaults(network, categories=True, missing=True):
+        before = {name: value for name, value in plain.items() if name != "smoothing"}
+        assert for_table(before, network, categories=True, missing=True) == plain
+    other = for_table({"learner": "real_mlp", "width": 77}, network)
+    assert other is not None
+    assert other["smoothing"] == network.defaults[0]["smoothing"]

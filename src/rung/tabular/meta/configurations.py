@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rung.space.layout import MisfitError
@@ -21,7 +21,7 @@ def for_table(
     """The configuration with exactly the parameters that the learner has on such a table.
 
     What the table leaves no room for is dropped (an encoding where there are no categories); what it asks
-    for, and the configuration does not give, is as in the learner's first default.
+    for, and the configuration does not give, is as in the learner's default that it is, else in its first.
 
     Args:
         traits: of the table.
@@ -32,7 +32,7 @@ def for_table(
     """
     choice = search_space([learner], traits, categories=categories, missing=missing)["learner"]
     plain = defaults(learner, traits, categories=categories, missing=missing)
-    complete = {**(plain[0] if plain else {}), **config}
+    complete = {**_nearest(config, plain), **config}
     found: dict[str, Any] = {"learner": learner.name}
     for name, domain in dict(choice.branches)[learner.name].parameters:
         if name not in complete:
@@ -42,3 +42,9 @@ def for_table(
         except MisfitError:
             return None
     return found
+
+
+def _nearest(config: Mapping[str, Any], plain: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The default that has all that the configuration gives; the first where there is none."""
+    same = (one for one in plain if all(config[name] == one[name] for name in config.keys() & one.keys()))
+    return next(same, plain[0] if plain else {})
