@@ -89,7 +89,7 @@ class Training:
         self.rest = np.setdiff1d(np.arange(columns), self.embedded)
         self.parts = self._made(len(rows), columns)
         self.cut, self.sharpness = False, 1.0
-        self.smoothing = config["smoothing"] if self.classes > 2 else 0.0
+        self.smoothing = config.get("smoothing", 0.0) if self.classes > 2 else 0.0
         self.peak = config["rate"] * (1.0 if self.classes else 4.0)
         parts = self.parts
         self.adam = [
