@@ -115,6 +115,16 @@ def test_labels_are_smoothed_where_there_are_more_than_two_classes(classes):
     assert same == (classes <= 2)
 
 
+def test_a_configuration_of_before_there_was_smoothing_is_one_without():
+    fold = _fold(1, classes=3)
+    before = {name: value for name, value in CONFIG.items() if name != "smoothing"}
+    old, plain = (
+        REAL_MLP.fit(config, fold.X, fold.y, Setting(3, seed=5, known={"share": 0.2})).estimator
+        for config in (before, {**before, "smoothing": 0.0})
+    )
+    assert all(np.array_equal(a, b) for a, b in zip(old.weights, plain.weights, strict=True))
+
+
 def test_the_loss_on_smoothed_labels_is_the_mean_over_classes():
     fold = _three_classes(400, 1)
     training = real_mlp_training.Training(
