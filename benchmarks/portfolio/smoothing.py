@@ -43,6 +43,7 @@ def main(names: list[str]) -> None:
     print(f"{'table':14s} {'smoothing':>9s} {'held out':>9s} {'tempered':>9s} {'test':>9s} {'seconds':>8s}")
     for table in chosen(names):
         if table.task != "multiclass":
+            print(f"{table.name:14s} has not more than two classes: nothing is smoothed")
             continue
         rows = _rows(table)
         for share in _SHARES:

@@ -91,6 +91,10 @@ def test_choosing_by_removals_fits_into_the_time_of_a_search() -> None:
     assert (search_alone + chosen) * own / tiny.pictures <= 1.02 * search_alone * darts1 / tiny.pictures
 
 
+def test_shares_are_of_strategies_that_there_are() -> None:
+    assert SHARES.keys() | WHOLE <= STRATEGIES.keys()
+
+
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_alphas_go_as_far_in_fewer_steps(strategy: str, preset: str) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rung.tabular import evaluate
 from rung.tabular import members as members_module
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import tempered
@@ -67,7 +68,7 @@ def searched(tmp_path_factory):
 @pytest.mark.parametrize(("folds", "loaded"), [(1, ["torch"]), (3, [])])
 def test_what_last_fits_of_networks_need_is_loaded_beforehand_after_a_holdout(monkeypatch, folds, loaded):
     found = []
-    monkeypatch.setattr(members_module, "import_module", found.append)
+    monkeypatch.setattr(evaluate, "import_module", found.append)
     chosen = [learners()[name] for name in ("lightgbm", "linear", "real_mlp", "forest")]
     split = SimpleNamespace(number=folds)
     search = SimpleNamespace(chosen=chosen, dataset=SimpleNamespace(split=split))
@@ -83,7 +84,7 @@ def test_what_is_broken_is_left_to_the_last_fit_and_what_is_over_loads_nothing(m
         found.append(name)
         raise ImportError(name)
 
-    monkeypatch.setattr(members_module, "import_module", broken)
+    monkeypatch.setattr(evaluate, "import_module", broken)
     search = SimpleNamespace(
         chosen=[learners()["real_mlp"]], dataset=SimpleNamespace(split=SimpleNamespace(number=1))
     )

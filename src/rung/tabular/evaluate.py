@@ -64,7 +64,7 @@ def evaluate(
     """Fit and predict each fold that `rows` asks for; the time left is shared among the folds."""
     split, classes = dataset.split, dataset.classes
     learner = learners()[config["learner"]]
-    _load(learner)
+    load_libraries(learner)
     began = time.monotonic()
     folds = split.folds_at(rows)
     valid = split.validation(rows)
@@ -83,8 +83,8 @@ def evaluate(
     return Outcome(score, held, [one.pipeline for one in found], dict(found[0].known), rows, seconds, cut)
 
 
-def _load(learner: Learner) -> None:
-    """Load its libraries before its time begins: the first fold would be short of these seconds."""
+def load_libraries(learner: Learner) -> None:
+    """To be called before its time begins: the first fold would be short of these seconds."""
     for name in learner.requires:
         import_module(name)
 
@@ -197,7 +197,7 @@ class Evaluation:
         usual, part = expected(dataset, trial.config, rows), self.part if learner.anytime else 1.0
         if self.patient and part * deadline.remaining < least(learner.name, usual):
             _wait_for(Deadline(self.close))
-        _load(learner)
+        load_libraries(learner)
         if part < 1:
             deadline = deadline.earlier((1 - part) * deadline.remaining)
         with quietly():

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from importlib import import_module
 from threading import Timer
 from typing import Any, NamedTuple, TypeVar
 
@@ -22,7 +21,7 @@ import numpy as np
 
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
-from rung.tabular.evaluate import Saved, load_pipelines, quietly
+from rung.tabular.evaluate import Saved, load_libraries, load_pipelines, quietly
 from rung.tabular.learners.base import ASIDE, Learner
 from rung.tabular.learners.table import learners
 from rung.tabular.metrics import METRICS, Metric
@@ -93,17 +92,16 @@ def load_beforehand(search: Search, seconds: float) -> Timer:
     Only after a holdout, as otherwise the folds' networks stay as they are.
     """
     alone = search.dataset.split.number == 1
-    names = {name for one in search.chosen if alone and _grows(one) for name in one.requires}
-    timer = Timer(seconds, _load, args=(sorted(names),))
+    timer = Timer(seconds, _load, args=([one for one in search.chosen if alone and _grows(one)],))
     timer.daemon = True
     timer.start()
     return timer
 
 
-def _load(names: Sequence[str]) -> None:
-    for name in names:
+def _load(some: Sequence[Learner]) -> None:
+    for one in some:
         with suppress(Exception):  # a last fit that lacks it says so itself
-            import_module(name)
+            load_libraries(one)
 
 
 def seconds_of_refits(search: Search, chosen: Sequence[Saved]) -> float:

@@ -61,14 +61,14 @@ class _Look(NamedTuple):
 class Training:
     """k networks on their way.
 
-    Attributes:
-        cut: whether the deadline ended it early.
-        sharpness: by how much logits are multiplied in `arrays`; `run` learns it from `valid`.
-
     Args:
         rows: of each network; they may differ in number, and columns that one lacks are 0.
         setting: the classes, the seed, and the quantile, the same for all.
         deadline: by when they are done.
+
+    Attributes:
+        cut: whether the deadline ended it early.
+        sharpness: by how much logits are multiplied in `arrays`; `run` learns it from `valid`.
     """
 
     def __init__(
