@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 from pathlib import Path
@@ -44,19 +45,27 @@ def open_storage(url: str | os.PathLike[str]) -> Storage:
 def open_reader(url: str | os.PathLike[str]) -> Reader:
     """The storage at `url`, to look at its studies; see `open_storage`.
 
-    A SQLite file is read without SQLAlchemy, where it has the tables of this version.
+    It is read without SQLAlchemy, where it has the tables of this version.
 
     Raises:
         StorageError: there can be no storage of ours in that place.
     """
     text = os.fspath(url)
-    if text != "memory" and not is_postgres(text):
-        from rung.storage.sqlite_reader import sqlite_reader
+    return _plain_reader(text) or open_storage(text)
 
-        found = sqlite_reader(sqlite_file(text))
-        if found is not None:
-            return found
-    return open_storage(text)
+
+def _plain_reader(text: str) -> Reader | None:
+    if text == "memory":
+        return None
+    if is_postgres(text):
+        if importlib.util.find_spec("psycopg") is None:
+            return None
+        from rung.storage.postgres_reader import postgres_reader
+
+        return postgres_reader(text)
+    from rung.storage.sqlite_reader import sqlite_reader
+
+    return sqlite_reader(sqlite_file(text))
 
 
 def is_postgres(url: str) -> bool:

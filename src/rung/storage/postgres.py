@@ -44,12 +44,17 @@ def postgres_storage(
 
 
 def database(
-    url: str, patience: float = PATIENCE, clock: Callable[[], float] = time.time, *, checked: bool = True
+    url: str,
+    patience: float = PATIENCE,
+    clock: Callable[[], float] = time.time,
+    *,
+    checked: bool = True,
+    met: bool = False,
 ) -> PostgresDatabase:
-    """The database at `url`; unless `checked`, its tables may be of any version."""
+    """The database at `url`; unless `checked`, its tables may be of any version. See `PostgresDatabase`."""
     if importlib.util.find_spec("psycopg") is None:
         raise StorageError("PostgreSQL needs psycopg, which is not installed: pip install 'rung[postgres]'")
     from rung.storage.postgres_database import PostgresDatabase
     from rung.storage.postgres_url import parse
 
-    return PostgresDatabase(parse(url), patience, clock, checked=checked)
+    return PostgresDatabase(parse(url), patience, clock, checked=checked, met=met)

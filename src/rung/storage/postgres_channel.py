@@ -22,11 +22,11 @@ from sqlalchemy.exc import DBAPIError
 from rung.errors import StorageError
 from rung.storage.base import Summary
 from rung.storage.database import Batch, Lease, OpenRequest, T
+from rung.storage.postgres_session import NOW
 from rung.storage.schema import events as event_table
 from rung.storage.schema import requests as request_table
 from rung.storage.schema import studies
 
-NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
 _APPEND: Final = f"""
 WITH held AS (
   UPDATE {studies.name} SET {", ".join(f"{field} = %s" for field in Summary.__struct_fields__)},

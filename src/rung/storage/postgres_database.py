@@ -23,30 +23,13 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from rung.errors import StorageError
 from rung.storage import postgres_schema
 from rung.storage.database import T
-from rung.storage.postgres_channel import NOW, PostgresChannel, run
+from rung.storage.postgres_channel import PostgresChannel, run
 from rung.storage.postgres_errors import Around, explain, is_lost, passes
+from rung.storage.postgres_session import NOW, READ, SETTINGS, prepare
 from rung.storage.postgres_url import Place
-from rung.storage.schema import events as event_table
 
 _PAUSES: Final = (0.05, 1.0)  # seconds before the first try anew, and at most before any
 _POOL: Final = {"pool_size": 4, "max_overflow": 12, "pool_timeout": 60.0, "pool_use_lifo": True}
-_READ: Final = (
-    f"SELECT seq, body FROM {event_table.name} WHERE study_id = %s AND seq >= %s ORDER BY seq LIMIT %s"
-)
-_ON_CONNECT: Final = """
-SELECT set_config('search_path', quote_ident(%s), false),
-       set_config('idle_in_transaction_session_timeout', '60s', false),
-       CASE WHEN current_setting('synchronous_commit') = 'off'
-            THEN set_config('synchronous_commit', 'on', false) END
-"""
-_SETTINGS: Final[dict[str, Any]] = {  # of libpq, unless the URL has others: a silent network is noticed
-    "application_name": "rung",
-    "connect_timeout": 10,
-    "keepalives_idle": 10,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
 
 
 class PostgresDatabase:
@@ -57,20 +40,27 @@ class PostgresDatabase:
         patience: seconds in which a server that was there before may come back.
         clock: this process's clock, seconds since the epoch; leases are judged by the server's.
         checked: False to look at the tables later.
+        met: the server has let this process in before, so that it is waited for.
 
     Raises:
         StorageError: it cannot be reached, does not let us in, or has others' tables there.
     """
 
     def __init__(
-        self, place: Place, patience: float, clock: Callable[[], float] = time.time, *, checked: bool = True
+        self,
+        place: Place,
+        patience: float,
+        clock: Callable[[], float] = time.time,
+        *,
+        checked: bool = True,
+        met: bool = False,
     ) -> None:
         self.place = place
         self.clock = clock
         self._patience = patience
         self._pid = os.getpid()
         self._lock = threading.Lock()
-        self._met = False  # whether the server ever let us in
+        self._met = met
         self._ready = False
         self._engine = self._make_engine()
         self._dispose = weakref.finalize(self, _dispose, self._engine, self._pid)
@@ -115,7 +105,7 @@ class PostgresDatabase:
         return literal_column(NOW)
 
     def bodies(self, study: int, start: int, most: int) -> Sequence[tuple[int, bytes]]:
-        return self.patiently(lambda one: run(one, _READ, (study, start, most), binary=True).fetchall())
+        return self.patiently(lambda one: run(one, READ, (study, start, most), binary=True).fetchall())
 
     def channel(self, study: str) -> PostgresChannel:
         return PostgresChannel(self, study)
@@ -185,7 +175,7 @@ class PostgresDatabase:
         return self._engine
 
     def _make_engine(self) -> Engine:
-        settings = {name: value for name, value in _SETTINGS.items() if name not in self.place.connect.query}
+        settings = {name: value for name, value in SETTINGS.items() if name not in self.place.connect.query}
         engine = create_engine(
             self.place.connect,
             isolation_level="AUTOCOMMIT",
@@ -196,9 +186,7 @@ class PostgresDatabase:
 
         @event.listens_for(engine, "connect")
         def _connected(connection: Any, _record: object) -> None:
-            was, connection.autocommit = connection.autocommit, True
-            connection.execute(_ON_CONNECT, (self.place.schema,))
-            connection.autocommit = was
+            prepare(connection, self.place.schema)
 
         return engine
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Final, NamedTuple
-
-from sqlalchemy import URL, make_url
-from sqlalchemy.exc import ArgumentError
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rung.errors import StorageError
 
+if TYPE_CHECKING:
+    from sqlalchemy import URL
+
 SCHEMA: Final = "rung"
-_DRIVERS: Final = ("postgresql", "postgres", "postgresql+psycopg")
+DRIVERS: Final = ("postgresql", "postgres", "postgresql+psycopg")
 _SECRETS: Final = ("password", "sslpassword")
 _IDENTIFIER: Final = re.compile(r"[a-z_][a-z0-9_]{0,62}")
 
@@ -51,16 +51,16 @@ def parse(text: str) -> Place:
             "this is no PostgreSQL URL: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE, and in the "
             "password %40 for @, %3A for :, %2F for /"
         )
-    if url.drivername not in _DRIVERS:
+    if url.drivername not in DRIVERS:
         raise StorageError(
             f"rung talks to PostgreSQL through psycopg: write postgresql://..., not {url.drivername}://..."
         )
     schema, files = _one(url, "schema") or SCHEMA, _one(url, "files")
-    if not _IDENTIFIER.fullmatch(schema):
+    if not is_schema(schema):
         raise StorageError(f"schema={schema!r} names no schema: give small letters, digits and _")
     base = url.difference_update_query(["schema", "files"])
     connect = base.set(drivername="postgresql+psycopg")
-    folder = _folder(files)
+    folder = files_folder(files)
     whole = url.update_query_dict({"files": str(folder)}) if files else url  # the same from any folder
     return Place(connect, schema, folder, _shown(whole), _server(base))
 
@@ -77,6 +77,9 @@ def _url(text: str) -> URL | None:
     """`text` as a URL; None if it is none, or if a part of a password may have been taken for a host."""
     if text.partition("?")[0].count("@") > 1:
         return None
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
     try:
         return make_url(text)
     except (ArgumentError, ValueError):
@@ -84,6 +87,8 @@ def _url(text: str) -> URL | None:
 
 
 def _shown(url: URL) -> str:
+    from sqlalchemy import URL
+
     bare = url.difference_update_query(_SECRETS)
     return URL.create(
         "postgresql", bare.username, None, bare.host, bare.port, bare.database, bare.query
@@ -98,7 +103,12 @@ def _one(url: URL, name: str) -> str | None:
     return value
 
 
-def _folder(given: str | None) -> Path:
+def is_schema(name: str) -> bool:
+    """Whether a namespace may be called so."""
+    return _IDENTIFIER.fullmatch(name) is not None
+
+
+def files_folder(given: str | None) -> Path:
     """The files' folder: the URL's, else that of `RUNG_FILES`, else one below the user's data."""
     chosen = given or os.environ.get("RUNG_FILES")
     if chosen:

@@ -1,7 +1,4 @@
-"""A SQLite file for those who only look: the studies and their logs, by the standard library alone.
-
-SQLAlchemy takes a third of a second to import, which is most of what `rung list` would take.
-"""
+"""A SQLite file for those who only look, by the standard library alone; see `rung.storage.plain_reader`."""
 
 from __future__ import annotations
 
@@ -10,15 +7,12 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, Final
+from typing import Final
 
 from rung.storage import lease, sqlite_opening
-from rung.storage.base import StudyRow
-from rung.storage.names import missing
-from rung.storage.reading import read_events, study_row
+from rung.storage.lease import Holder
+from rung.storage.plain_reader import Answer, PlainReader
 from rung.storage.versions import VERSIONS
-from rung.trials.events import Event
 
 _BODIES: Final = "SELECT seq, body FROM events WHERE study_id = ? AND seq >= ? ORDER BY seq LIMIT ?"
 
@@ -48,13 +42,15 @@ def sqlite_reader(path: Path) -> SqliteReader | None:
     return None
 
 
-class SqliteReader:
-    """The reading half of a storage, see `rung.storage.base.Reader`.
+class SqliteReader(PlainReader):
+    """See `rung.storage.base.Reader`.
 
     Args:
         path: the file, with tables of this version.
         connection: to it; closed by `close`.
     """
+
+    MARK = "?"
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
@@ -64,44 +60,27 @@ class SqliteReader:
     def url(self) -> str:
         return f"sqlite:///{self._path}"
 
-    def list(self, limit: int | None = None) -> Sequence[StudyRow]:
-        """All studies, newest first; at most `limit`."""
-        me = lease.this_process(time.time())
-        rows = self._rows("ORDER BY id DESC LIMIT ?", -1 if limit is None else limit)
-        return [study_row(row, me, _is_live) for row in rows]
+    @property
+    def files(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.files")
 
-    def find(self, name: str) -> StudyRow | None:
-        row = self._row(name)
-        return None if row is None else study_row(row, lease.this_process(row.now), _is_live)
+    @property
+    def now(self) -> str:
+        return repr(time.time())
 
-    def read(self, name: str, start: int = 0) -> Iterator[Event]:
-        return read_events(self, self._known(name), start)
+    def process(self, now: float) -> Holder:
+        return lease.this_process(now)
+
+    def ask(self, query: str, values: Sequence[object]) -> Answer:
+        with self._explained(), closing(self._connection.execute(query, values)) as found:
+            return [column for column, *_ in found.description], found.fetchall()
 
     def bodies(self, study: int, start: int, most: int) -> Sequence[tuple[int, bytes]]:
         with self._explained(), closing(self._connection.execute(_BODIES, (study, start, most))) as found:
             return found.fetchall()
 
-    def folder(self, name: str) -> Path:
-        return self._path.with_name(f"{self._path.name}.files") / str(self._known(name).key)
-
     def close(self) -> None:
         self._connection.close()
-
-    def _known(self, name: str) -> Any:
-        row = self._row(name)
-        if row is None:
-            raise missing(name, [other.name for other in self._rows("ORDER BY id DESC")], self.url)
-        return row
-
-    def _row(self, name: str) -> Any:
-        return next(iter(self._rows("WHERE name = ?", name)), None)
-
-    def _rows(self, which: str, *values: object) -> Sequence[Any]:
-        """Rows of the table of studies, each with the time `now`."""
-        query = f"SELECT *, ? AS now FROM studies {which}"  # `which` is a text of this file
-        with self._explained(), closing(self._connection.execute(query, (time.time(), *values))) as found:
-            names = [column for column, *_ in found.description]
-            return [SimpleNamespace(**dict(zip(names, row, strict=True))) for row in found]
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -109,10 +88,3 @@ class SqliteReader:
             yield
         except sqlite3.Error as error:
             raise sqlite_opening.explain(self._path, sqlite_opening.BUSY, error) from error
-
-
-def _is_live(key: str, token: int) -> bool:
-    """Asked only where this very process holds the lease, or did: then SQLAlchemy is loaded already."""
-    from rung.storage.sql_log import is_live
-
-    return is_live(key, token)
