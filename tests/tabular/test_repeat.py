@@ -97,3 +97,23 @@ def test_a_fit_uses_the_time_that_a_small_table_leaves():
     most = max(len(member.pipelines) for member in result.model.members)
     assert most == times * result.folds  # none is dropped, for it may take 10 seconds to predict
     assert np.isfinite(result.model.raw(frame)).all()
+
+
+def test_a_learner_that_fails_on_other_folds_leaves_what_there_was(monkeypatch):
+    from rung.tabular import repeat as module
+
+    dataset, calls = _dataset(), []
+    member, real = _member(dataset), module.evaluate
+
+    def sometimes(data, *rest):
+        calls.append(1)
+        if len(calls) == 2:
+            raise AttributeError("whatever a learner raises")
+        return real(data, *rest)
+
+    monkeypatch.setattr(module, "evaluate", sometimes)
+    found = repeat(dataset, [member], 1, Deadline.after(60))
+    assert found.times == 1
+    assert len(found.pipelines[3]) == 4
+    calls[:] = [1]
+    assert repeat(dataset, [member], 1, Deadline.after(60)) == NOTHING

@@ -43,3 +43,17 @@ def test_a_probe_of_catboost_hears_of_every_round():
     )
     assert len(clock.ends) == 5
     assert math.isfinite(clock.each())
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "hist_boosting"])
+def test_boosting_whose_time_is_over_in_the_first_round_is_a_model(name):
+    from rung.tabular.learners.table import Traits, defaults, learners
+
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(2_000, 3))
+    y = (X[:, 0] > 0).astype(float)
+    learner = learners()[name]
+    config = defaults(learner, Traits())[0]
+    found = learner.fit(config, X, y, Setting(2, deadline=Deadline.after(-1.0)))
+    assert found.cut
+    assert found.estimator.predict_proba(X).shape == (2_000, 2)

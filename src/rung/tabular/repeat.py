@@ -65,9 +65,10 @@ def repeat(
     while times < min(most, MOST):
         some = whole[: _how_many([one.seconds for one, _ in whole], threads, deadline.remaining)]
         other = _with_other_folds(dataset, times + 1) if some else None
-        if other is None:
+        outcomes = None if other is None else _evaluated(other, some, threads, deadline)
+        if outcomes is None:
             break
-        for i, outcome in enumerate(_evaluated(other, some, threads, deadline)):
+        for i, outcome in enumerate(outcomes):
             predictions[i].append(outcome.prediction)
             pipelines[whole[i][0].trial] += outcome.pipelines
         times += 1
@@ -97,13 +98,18 @@ def _evaluated(
     members: Sequence[tuple[Saved, dict[str, Any]]],
     threads: int,
     deadline: Deadline,
-) -> list[Outcome]:
+) -> list[Outcome] | None:
+    """An outcome for each; None if one of them fails on these folds, as a learner may."""
+
     def one(member: tuple[Saved, dict[str, Any]]) -> Outcome:
         saved, config = member
         return evaluate(dataset, config, len(dataset), saved.trial + 1, deadline)
 
     with quietly(), ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(one, members))
+        try:
+            return list(pool.map(one, members))
+        except Exception:  # noqa: BLE001  # whatever it was, the model of the folds before stays good
+            return None
 
 
 def _averaged(

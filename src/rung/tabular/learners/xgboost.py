@@ -140,7 +140,8 @@ def _fit(
         callbacks=[pace],
         verbose_eval=False,
     )
-    best = booster.best_iteration + 1 if watched else booster.num_boosted_rounds()
+    looked = booster.attr("best_iteration")  # None where the first round was stopped, or nothing watched
+    best = booster.num_boosted_rounds() if looked is None else int(looked) + 1
     fitted = XGBoostModel(bytes(booster.save_raw("ubj")), setting.classes, types, best)
     return Trained(fitted, {"rounds": best, "rate": pace.rate}, setting.deadline.passed)
 
