@@ -356,7 +356,7 @@ def test_what_is_trained_right_now_is_not_suggested(monkeypatch: pytest.MonkeyPa
     strategy = SimpleNamespace(suggest=lambda *_: next(asked))
     monkeypatch.setattr("rung.nas.discrete.architectures.make", lambda *_: strategy)
     config = configuration(space, drawn[0].genotype)
-    identity = SimpleNamespace(deterministic=2)
+    identity = SimpleNamespace(deterministic=2, metric="error")
     history: Any = SimpleNamespace(running={0: None}, states=[], config=lambda _: config, identity=identity)
     compiled = compile_space(parameters(space))
     sampler = Architectures(form_of(space), "random_retraining")
@@ -382,7 +382,6 @@ def test_a_network_that_cannot_be_kept_in_a_worker_ends_the_search(
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        ({"cell": "rnn"}, "for --cell rnn take one"),
         ({"settings": {"channels": 8}}, "channels is of supernets"),
         ({"settings": {"populaton": 8}}, "has no setting 'populaton': it has population, sample"),
         (

@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from rung.nas.choice import random_choice
-from rung.nas.complete_plan import SCALES, checked
+from rung.nas.complete_plan import checked
+from rung.nas.complete_scale import SCALES
 from rung.nas.counting import count
 from rung.nas.images import ImageTask
 from rung.nas.planning import Request, threads_worth
@@ -46,7 +47,7 @@ def test_all_trainings_fit_the_time_of_the_preset(preset: str) -> None:
         SPACES[space].genotype(random_choice(SPACES[space], torch.Generator().manual_seed(seed)))
         for seed in range(10)
     ]
-    sizes = [count(one, scale.channels, recipe.retrain_layers, 10, image_size=32) for one in drawn]
+    sizes = [count(one, scale.width, recipe.retrain_layers, 10, image_size=32) for one in drawn]
     mean = sum(size.multiply_adds or 0 for size in sizes) / len(sizes)
     pictures = PRESETS[preset].pictures
     assert pictures is not None
@@ -60,10 +61,10 @@ def test_what_is_told_goes_before_the_scale() -> None:
         return recipe.retrain_channels, recipe.retrain_epochs
 
     scale = SCALES["tiny"]
-    assert trained() == (scale.channels, scale.epochs)
-    assert trained(epochs=5) == (scale.channels, 5)
+    assert trained() == (scale.width, scale.epochs)
+    assert trained(epochs=5) == (scale.width, 5)
     assert trained(settings={"retrain_epochs": 7, "retrain_channels": 9}) == (9, 7)
-    assert trained(settings={"retrain_epochs": 7}, epochs=5) == (scale.channels, 5)
+    assert trained(settings={"retrain_epochs": 7}, epochs=5) == (scale.width, 5)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from rung.nas.complete import Progress
     from rung.nas.complete_plan import CompletePlan
+    from rung.nas.task import Scores
 
 
 class NetworksProgress(Moving):
@@ -49,11 +50,11 @@ class NetworksProgress(Moving):
         parts = [f"network {seen.number}/{seen.networks}"]
         if not seen.done:
             parts.append(f"epoch {seen.epoch}/{seen.epochs}")
-        if seen.error is not None:
-            parts.append(f"held-out accuracy {1.0 - seen.error:.4f}")
+        if seen.scores is not None:
+            parts.append("held-out " + " ".join(_spoken(seen.scores)))
         best = seen.best
-        if best is not None and best.error is not None:
-            parts.append(f"best {1.0 - best.error:.4f} of network {best.number}")
+        if best is not None and best.scores is not None:
+            parts.append(f"best {_spoken(best.scores)[1]} of network {best.number}")
         return ", ".join(parts)
 
     def _done(self) -> float:
@@ -90,12 +91,21 @@ class NetworksProgress(Moving):
         return Group(grid, Text(self._numbers(seen)), *cells)
 
 
+def _spoken(scores: Scores) -> tuple[str, str]:
+    """What held-out data is scored by, and how well."""
+    if scores.accuracy is not None:
+        return "accuracy", f"{scores.accuracy:.4f}"
+    from rung.nas.recurrent.language import perplexity
+
+    return "perplexity", f"{perplexity(scores.loss):.1f}"
+
+
 def announced(plan: CompletePlan) -> str:
     """What will be searched, in a line."""
     recipe = plan.recipe
     said = (
         f"{plan.strategy} in space {plan.space.name}, seed {plan.seed}: {plan.networks} networks of "
-        f"{recipe.retrain_channels} channels and {recipe.retrain_layers} layers, each trained for "
+        f"{plan.task.width(recipe)}, each trained for "
         f"{recipe.retrain_epochs} epoch{'s' * (recipe.retrain_epochs != 1)}"
     )
     return said if plan.workers == 1 else f"{said}, {plan.workers} at a time"
@@ -103,5 +113,5 @@ def announced(plan: CompletePlan) -> str:
 
 def rows_of(tried: Any) -> str:
     """How many networks were trained, in words."""
-    count = sum(one["error"] is not None for one in tried)
+    count = sum(one["score"] is not None for one in tried)
     return f"{count} network{'s' * (count != 1)}"

@@ -161,10 +161,11 @@ def announce(order: Order, search: Any) -> None:
 
 def preset_text(preset: str, plan: Any) -> str:
     """What a preset is for a search."""
-    from rung.nas.complete_plan import SCALES
+    from rung.nas.complete_scale import SCALES, TEXT_SCALES
 
-    text: str = SCALES[preset].text if hasattr(plan, "networks") else plan.recipe.text
-    return text
+    if not hasattr(plan, "networks"):
+        return str(plan.recipe.text)
+    return (TEXT_SCALES if plan.space.skeleton == "recurrent" else SCALES)[preset].text
 
 
 def _announced(plan: Any) -> str:

@@ -1,7 +1,7 @@
 """A search over complete networks: a study whose trials are networks, each trained on its own.
 
 A trial's resource is epochs; its checkpoint, where a training is interrupted, lies in the study's folder. The
-networks of a search are trained on the weights' half of the pictures and scored on the alphas' half, as a
+networks of a search are trained on the weights' part of the data and scored on the alphas' part, as a
 supernet is. Several at a time are trained by the engine's local workers, and their results taken in the order
 of a virtual clock: the same search comes of a seed and a number of workers, whichever of them is faster. The
 best is trained once more, from other weights and in another order: the least of many scores is better than
@@ -18,16 +18,24 @@ import torch
 
 from rung.errors import RungError, StudyError, UserError
 from rung.nas.choice import random_choice
-from rung.nas.complete_plan import CompletePlan, latencies_of, latency_record, prepare_complete
-from rung.nas.complete_result import ENDED, RECIPE, Tried, best_of, complete_result, notes_of, tried
+from rung.nas.complete_plan import latencies_of, latency_record, prepare_complete
+from rung.nas.complete_result import (
+    ENDED,
+    Tried,
+    best_of,
+    complete_result,
+    notes_of,
+    recipe_record,
+    told,
+    tried,
+)
 from rung.nas.complete_training import Training
 from rung.nas.devices import world
 from rung.nas.discrete.architectures import parameters
-from rung.nas.discrete.configurations import genotype_of
 from rung.nas.genotype import Genotype
 from rung.nas.planning import SEARCHING, Request, threads_worth
 from rung.nas.result import SearchResult
-from rung.nas.search_study import EPOCH, METRIC, PLANNED, RESULT
+from rung.nas.search_study import EPOCH, PLANNED, RESULT
 from rung.nas.task import Scores
 from rung.study import Study
 from rung.study.found import failures
@@ -56,7 +64,7 @@ class Progress(NamedTuple):
         networks: how many there will be.
         ended: how many are through by now.
         epoch, epochs: of this network.
-        error: of this network on held-out pictures, None where it was not tested after this epoch.
+        scores: of this network on held-out data, None where it was not tested after this epoch.
         best: the one with the least score so far, None before the first is trained.
         done: whether this network is trained.
     """
@@ -66,7 +74,7 @@ class Progress(NamedTuple):
     ended: int
     epoch: int
     epochs: int
-    error: float | None
+    scores: Scores | None
     best: Tried | None
     done: bool
 
@@ -136,7 +144,7 @@ class CompleteSearch:
         plan, request = self.prepared.plan, self.request
         return Study(
             parameters(plan.space),
-            metric=METRIC,
+            metric=plan.task.metric,
             resource=(EPOCH, 1, plan.recipe.retrain_epochs),
             door="search",
             sampler=plan.sampler,
@@ -154,10 +162,9 @@ class CompleteSearch:
     def _task(self) -> dict[str, Any]:
         """What makes it this search, beside space, strategy and seed."""
         plan = self.prepared.plan
-        shape = [*plan.task.pictures.shape, len(plan.task.y), len(plan.task.y_alphas)]
-        recipe = {name: getattr(plan.recipe, name) for name in RECIPE}
         price = {"price": plan.thrift.price, "resource": plan.thrift.resource} if plan.thrift.price else {}
-        return {"data": self.prepared.data, "shape": shape, **recipe, **price, **latency_record(plan)}
+        data = {"data": self.prepared.data, "shape": plan.task.shape}
+        return {**data, **recipe_record(plan), **price, **latency_record(plan)}
 
     def _searched(self, study: Study, phase: Callable[[str], None]) -> SearchResult:
         plan, request = self.prepared.plan, self.request
@@ -217,19 +224,19 @@ class CompleteSearch:
             raise UserError(
                 f"a budget of {budget:g} s is under the training of one network, which takes about "
                 f"{seconds:.0f} s here and may have {SEARCHING:.0%} of it: give --budget "
-                f"{seconds / SEARCHING + 1:.0f}s, or fewer --epochs or pictures (--limit)"
+                f"{seconds / SEARCHING + 1:.0f}s, or fewer --epochs or samples (--limit)"
             )
 
     def _nothing(self, found: Result, interrupted: bool) -> RungError:
         if interrupted:
             return NothingTrained(found.study)
-        why = failures(found.trials, METRIC)
+        why = failures(found.trials, self.prepared.plan.task.metric)
         if why:
             return UserError(f"no network could be trained: {why}")
         if found.reason == "budget":
             return UserError(
                 f"the budget of {self.request.budget:g} s ended before one network was trained: give a "
-                "longer --budget, or fewer --epochs or pictures (--limit)"
+                "longer --budget, or fewer --epochs or samples (--limit)"
             )
         return UserError("no architecture within the limit was found in fifty draws: raise most")
 
@@ -255,31 +262,14 @@ class CompleteSearch:
                     if trial in self._begun and study.history.stopping is None:  # the study was not stopped
                         raise StudyError(event.message)
                 case JobFinished(trial=trial, metrics=metrics) if metrics is not None:
-                    self._known.append(_now(self.prepared.plan, trial, study.history.config(trial), metrics))
-                    epochs = self.prepared.plan.recipe.retrain_epochs
-                    self._tell(trial, epochs, 1.0 - metrics["accuracy"], done=True)
+                    done = told(self.prepared.plan, trial, study.history.config(trial), metrics)
+                    self._known.append(done)
+                    self._tell(trial, self.prepared.plan.recipe.retrain_epochs, done.scores, done=True)
 
-    def _tell(self, trial: int, epoch: int, error: float | None, *, done: bool = False) -> None:
+    def _tell(self, trial: int, epoch: int, scores: Scores | None, *, done: bool = False) -> None:
         if self._watch is None or self._study is None:
             return
         plan = self.prepared.plan
         ended = sum(state in ENDED for state in self._study.history.states)
         best, epochs = best_of(plan, self._known), plan.recipe.retrain_epochs
-        self._watch(Progress(trial + 1, plan.networks, ended, epoch, epochs, error, best, done))
-
-
-def _now(plan: CompletePlan, trial: int, config: Mapping[str, Any], told: Mapping[str, float]) -> Tried:
-    """A network that was trained in this session, before the log has its end."""
-    return Tried(
-        number=trial + 1,
-        genotype=genotype_of(plan.space, config),
-        score=told[METRIC],
-        error=1.0 - told["accuracy"],
-        loss=told["loss"],
-        parameters=int(told["parameters"]),
-        multiply_adds=int(told["multiply_adds"]),
-        passes=int(told["passes"]),
-        images=int(told["images"]),
-        seconds=0.0,
-        state="complete",
-    )
+        self._watch(Progress(trial + 1, plan.networks, ended, epoch, epochs, scores, best, done))

@@ -5,19 +5,28 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
+
+import torch
 
 from rung.errors import UserError
+from rung.nas import complete_pictures, complete_text
 from rung.nas.choice import choice_of
+from rung.nas.complete_kind import Networks
+from rung.nas.complete_pictures import PictureNetworks
+from rung.nas.complete_scale import scale_of
+from rung.nas.complete_text import TextNetworks
 from rung.nas.costs import Costs
+from rung.nas.devices import device_of
 from rung.nas.discrete.architectures import Architectures, Limit
 from rung.nas.discrete.configurations import form_of
 from rung.nas.discrete.table import fitted, make
 from rung.nas.genotype import Genotype
 from rung.nas.images import ImageTask
-from rung.nas.planning import Request, pictures_task, recipe_of, space_of
+from rung.nas.planning import Request, kind_of_cell, pictures_task, recipe_of, space_of
 from rung.nas.recipe import Recipe
+from rung.nas.recurrent.presets import LanguageRecipe
+from rung.nas.recurrent.task import corpus_of
 from rung.nas.space import Space
 from rung.nas.strategies.described import COMPLETE
 from rung.nas.strategies.selection import Limits, check_limits
@@ -26,58 +35,11 @@ from rung.storage import open_storage
 from rung.study.opening import stored_identity
 
 
-class Scale(NamedTuple):
-    """How much of a preset's time goes where: a supernet is trained once, here each network is.
-
-    Attributes:
-        text: what comes of it, in a sentence.
-        networks: how many are trained.
-        channels, epochs: of each, in place of the short training's after a supernet.
-    """
-
-    text: str
-    networks: int
-    channels: int
-    epochs: int
-
-
-SCALES: Final[Mapping[str, Scale]] = MappingProxyType(
-    {
-        "tiny": Scale(
-            "about three minutes, with two workers half of it: twelve networks and the best once more, of a "
-            "third of the multiply-adds and for half of the epochs of the training after a supernet",
-            networks=12,
-            channels=4,
-            epochs=3,
-        ),
-        "small": Scale(
-            "about an hour, with two workers half of it: twenty networks and the best once more, of half of "
-            "the multiply-adds and for a third of the epochs of the training after a supernet",
-            networks=20,
-            channels=8,
-            epochs=6,
-        ),
-        "paper": Scale(
-            "200 networks, each as the paper's cells are judged, on a GPU",
-            networks=200,
-            channels=36,
-            epochs=100,
-        ),
-    }
-)
-"""By preset, unless told: multiply-adds of all trainings are what its time allows (docs/search.md)."""
-
-_SETTINGS: Final = (
-    *("pictures", "rate"),
-    *("retrain_channels", "retrain_layers", "retrain_epochs", "retrain_batch", "retrain_drop_path"),
-)
-"""Of a recipe, those that a network trained from scratch knows."""
-
-
 class CompletePlan(NamedTuple):
     """All that the result depends on.
 
     Attributes:
+        task: the data, and the networks that are trained for it.
         networks: how many are trained.
         settings: of the strategy; what was not given is fitted to the number of networks.
         thrift: what of the cost counts.
@@ -85,7 +47,7 @@ class CompletePlan(NamedTuple):
         workers: how many are trained at a time.
     """
 
-    task: ImageTask
+    task: Networks
     space: Space
     strategy: str
     settings: Mapping[str, Any]
@@ -135,18 +97,18 @@ def prepare_complete(request: Request, latencies: Callable[[], Costs | None]) ->
         UserError: something of it cannot be used.
     """
     recipe, thrift, settings = checked(request)
-    space = space_of(request.space or "darts")
-    task, data, notes = pictures_task(request, recipe, space)
-    height, _, channels = task.pictures.shape
-    size = Size(recipe.retrain_channels, recipe.retrain_layers, len(task.pictures.classes), height, channels)
-    costs = None
-    if thrift.price or thrift.most is not None:
-        before = latencies() if thrift.resource == "latency" else None
-        known = before is not None and before.belongs(space)
-        costs = before if known else costs_of(thrift.resource, space, size, derived=True)
-    if costs is not None and thrift.most is not None:
-        check_limits(space, Limits(None, costs, thrift.most))
-    networks = request.networks or SCALES[request.preset].networks
+    space = _space(request)
+    costs: Costs | None = None
+    task: Networks
+    if isinstance(recipe, LanguageRecipe):
+        corpus = corpus_of(request.data, recipe)
+        task = TextNetworks(corpus, recipe, request.seed, torch.device(device_of(request.device)))
+        data, notes = corpus.name, corpus.notes
+    else:
+        pictures, data, notes = pictures_task(request, recipe, space)
+        task = PictureNetworks(pictures)
+        costs = _costs(pictures, space, recipe, thrift, latencies)
+    networks = request.networks or scale_of(request).networks
     settings = fitted(request.strategy, settings, networks, max(cell.nodes for cell in space.cells))
     plan = CompletePlan(
         task,
@@ -161,6 +123,47 @@ def prepare_complete(request: Request, latencies: Callable[[], Costs | None]) ->
         request.workers or 1,
     )
     return CompletePrepared(plan, data, notes)
+
+
+def _space(request: Request) -> Space:
+    """The space that was asked for, or the usual one.
+
+    Raises:
+        UserError: it is of the other kind of cells.
+    """
+    recurrent = request.cell == "rnn"
+    space = space_of(request.space or ("recurrent" if recurrent else "darts"))
+    if (space.skeleton == "recurrent") != recurrent:
+        own = "recurrent cells" if space.skeleton == "recurrent" else "cells for pictures"
+        raise UserError(
+            f"space {space.name!r} is of {own}, and the cell asked for is {request.cell}: give --cell "
+            f"{'cnn' if recurrent else 'rnn'}, or leave --space out"
+        )
+    return space
+
+
+def _costs(
+    task: ImageTask,
+    space: Space,
+    recipe: Recipe,
+    thrift: Thrift,
+    latencies: Callable[[], Costs | None],
+) -> Costs | None:
+    """By operation, of a network as it is trained; None where nothing asks for them.
+
+    Raises:
+        UserError: no architecture is within the limit.
+    """
+    if not thrift.price and thrift.most is None:
+        return None
+    height, _, channels = task.pictures.shape
+    size = Size(recipe.retrain_channels, recipe.retrain_layers, len(task.pictures.classes), height, channels)
+    before = latencies() if thrift.resource == "latency" else None
+    known = before is not None and before.belongs(space)
+    costs = before if known else costs_of(thrift.resource, space, size, derived=True)
+    if costs is not None and thrift.most is not None:
+        check_limits(space, Limits(None, costs, thrift.most))
+    return costs
 
 
 def latency_record(plan: CompletePlan) -> dict[str, Any]:
@@ -184,28 +187,22 @@ def latencies_of(storage: Any, study: str | None) -> Costs | None:
 
 
 def checked(request: Request) -> tuple[Recipe, Thrift, dict[str, Any]]:
-    """The recipe with `epochs` as those of each network, what is asked of the cost, the strategy's settings.
+    """The recipe at the scale of many networks, what is asked of the cost, the strategy's settings.
 
     Raises:
         UserError: something is not known, of the wrong kind, or without effect here.
     """
-    if request.cell != "cnn":
-        raise UserError(
-            f"strategy {request.strategy!r} trains complete networks for pictures: for --cell rnn take one "
-            "that trains a supernet, such as asap or darts1"
-        )
+    recurrent = kind_of_cell(request.cell) == "rnn"
+    known = complete_text.SETTINGS if recurrent else complete_pictures.SETTINGS
     recipe, rest = recipe_of(replace(request, epochs=None))
-    of_supernets = set(request.settings) - set(rest) - set(_SETTINGS)
+    of_supernets = set(request.settings) - set(rest) - set(known)
     if of_supernets:
         raise UserError(
             f"{min(of_supernets)} is of supernets, and strategy {request.strategy!r} trains none: of its "
-            f"networks {', '.join(_SETTINGS)} can be set"
+            f"networks {', '.join(known)} can be set"
         )
-    scale, told = SCALES[request.preset], request.settings
-    if "retrain_channels" not in told:
-        recipe = replace(recipe, retrain_channels=scale.channels)
-    if request.epochs is not None or "retrain_epochs" not in told:
-        recipe = replace(recipe, retrain_epochs=request.epochs or scale.epochs)
     thrift, settings = thrift_of(rest)
+    if recurrent and (thrift.price or thrift.most is not None):
+        raise UserError("price and most are of picture cells: recurrent cells of one size cost alike")
     make(request.strategy, settings)
-    return recipe, thrift, settings
+    return scale_of(request).of(recipe, request), thrift, settings

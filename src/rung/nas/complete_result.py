@@ -25,10 +25,13 @@ class Tried(NamedTuple):
     Attributes:
         number: from 1.
         genotype: its cells.
-        score: what is made small: its error, and the price of its cost if there is one; None if it has none.
-        error, loss: on held-out pictures after its last epoch, loss in nats.
-        parameters, multiply_adds: of the network, multiply-adds of a picture's forward pass.
-        passes, images: of its training; 0 of an architecture that had been trained before.
+        score: what is made small: its error, and the price of its cost if there is one; of text its
+            perplexity; None if it has none.
+        error, loss: on held-out pictures after its last epoch, or of held-out words, which have no error;
+            loss in nats.
+        parameters, multiply_adds: of the network, multiply-adds of a picture's or a word's forward pass.
+        passes, images: of its training, images being samples: pictures, or words; 0 of an architecture that
+            had been trained before.
         seconds: that its jobs took.
         state: "complete", "failed" or "infeasible"; of one that was not trained to its end another word.
         why: why it has no score.
@@ -47,6 +50,13 @@ class Tried(NamedTuple):
     state: str
     why: str = ""
 
+    @property
+    def scores(self) -> Scores | None:
+        """On held-out data, None if it has none."""
+        if self.loss is None:
+            return None
+        return Scores(self.loss, None if self.error is None else 1.0 - self.error)
+
     def to_dict(self) -> dict[str, Any]:
         """For files."""
         return {**self._asdict(), "genotype": self.genotype.to_dict()}
@@ -60,20 +70,32 @@ def tried(plan: CompletePlan, study: Study) -> list[Tried]:
 
 def _of(plan: CompletePlan, record: TrialRecord, seconds: float) -> Tried:
     metrics: Mapping[str, Any] = record.observations[-1].metrics if record.observations else {}
-    complete = record.state is TrialState.COMPLETE
+    done = told(plan, record.number, record.config, metrics)._replace(
+        seconds=seconds, state=str(record.state), why=record.timing.message
+    )
+    if record.state is TrialState.COMPLETE:
+        return done._replace(score=record.value)
+    return done._replace(score=None, error=None, loss=None)
+
+
+def told(plan: CompletePlan, trial: int, config: Mapping[str, Any], metrics: Mapping[str, Any]) -> Tried:
+    """A network that is trained, from what the log was told of it.
+
+    Args:
+        trial: its number.
+    """
     return Tried(
-        number=record.number + 1,
-        genotype=genotype_of(plan.space, record.config),
-        score=record.value if complete else None,
-        error=1.0 - metrics["accuracy"] if complete else None,
-        loss=metrics["loss"] if complete else None,
+        number=trial + 1,
+        genotype=genotype_of(plan.space, config),
+        score=metrics.get(plan.task.metric),
+        error=1.0 - metrics["accuracy"] if "accuracy" in metrics else None,
+        loss=metrics.get("loss"),
         parameters=int(metrics.get("parameters", 0)),
         multiply_adds=int(metrics.get("multiply_adds", 0)),
         passes=int(metrics.get("passes", 0)),
         images=int(metrics.get("images", 0)),
-        seconds=seconds,
-        state=str(record.state),
-        why=record.timing.message,
+        seconds=0.0,
+        state=str(TrialState.COMPLETE),
     )
 
 
@@ -105,6 +127,13 @@ def notes_of(plan: CompletePlan, networks: Sequence[Tried], reason: str | None) 
             "exhausted": "no further architecture was found within the limit",
         }.get(reason or "", reason or "the search ended")
         notes.append(f"{len(done)} of {plan.networks} networks trained: {why}")
+    sizes = [_nodes(one) for one in done if one.score is not None]
+    most = max(cell.nodes for cell in plan.space.cells)
+    if len(done) == plan.networks and 0 < max(sizes, default=0) < most:
+        grown = int(plan.settings.get("beam", 1)) * (most - 1) + 1
+        notes.append(
+            f"cells grew to {max(sizes)} of {most} nodes: give --networks {grown} or more for whole ones"
+        )
     again = sum(one.state == TrialState.COMPLETE and not one.passes for one in done)
     if again:
         notes.append(
@@ -115,6 +144,11 @@ def notes_of(plan: CompletePlan, networks: Sequence[Tried], reason: str | None) 
     if failed:
         notes.append(f"{len(failed)} of {len(done)} networks could not be trained: {failed[0].why}")
     return notes
+
+
+def _nodes(one: Tried) -> int:
+    """Of its largest cell."""
+    return max(len(cell.nodes) for _, cell in one.genotype.cells)
 
 
 def complete_result(  # noqa: PLR0913  # a result, all that it is made of
@@ -134,10 +168,12 @@ def complete_result(  # noqa: PLR0913  # a result, all that it is made of
     """
     plan = prepared.plan
     size = plan.task.size(best.genotype, plan.recipe)
-    assert best.error is not None
+    found = best.scores
+    assert found is not None
+    words = found.accuracy is None
     several = {"workers": plan.workers} if plan.workers > 1 else {}
     settings = {
-        "recipe": {name: getattr(plan.recipe, name) for name in RECIPE},
+        "recipe": recipe_record(plan),
         "strategy": {"networks": plan.networks, **several, **plan.settings, **_thrift(plan)},
     }
     return SearchResult(
@@ -151,8 +187,9 @@ def complete_result(  # noqa: PLR0913  # a result, all that it is made of
         parameters=size[0],
         multiply_adds=size[1],
         cost=ledger_of(networks).to_dict(),
-        accuracy=Accuracies(1.0 - best.error, None, retrained.accuracy if retrained else None),
+        accuracy=Accuracies(found.accuracy, None, retrained.accuracy if retrained else None),
         relaxation_gap=Gap(),
+        perplexity=_perplexities(found, retrained) if words else {},
         settings=settings,
         notes=tuple(notes),
         tried=tuple(one.to_dict() for one in networks),
@@ -161,15 +198,19 @@ def complete_result(  # noqa: PLR0913  # a result, all that it is made of
     )
 
 
-RECIPE = (
-    "rate",
-    "retrain_channels",
-    "retrain_layers",
-    "retrain_epochs",
-    "retrain_batch",
-    "retrain_drop_path",
-)
-"""Settings of the networks' trainings."""
+def recipe_record(plan: CompletePlan) -> dict[str, Any]:
+    """Settings of the networks' trainings."""
+    return {name: getattr(plan.recipe, name) for name in plan.task.recorded}
+
+
+def _perplexities(searched: Scores, retrained: Scores | None) -> dict[str, float | None]:
+    from rung.nas.recurrent.language import perplexity
+
+    return {
+        "searched": perplexity(searched.loss),
+        "derived": None,
+        "retrained": None if retrained is None else perplexity(retrained.loss),
+    }
 
 
 def _thrift(plan: CompletePlan) -> dict[str, Any]:

@@ -11,18 +11,18 @@ from typing import Any
 from rung.errors import DataError, Infeasible, UserError
 from rung.executors.calling import EndedError
 from rung.executors.handle import Trial
+from rung.nas.complete_kind import Watching
 from rung.nas.complete_plan import CompletePlan
 from rung.nas.data.keys import seed_of
 from rung.nas.discrete.configurations import genotype_of
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
-from rung.nas.retraining_epochs import Tick
 from rung.nas.retraining_files import checkpoint_of, read
-from rung.nas.search_study import METRIC
+from rung.nas.task import Scores
 from rung.storage.whole import write_whole
 from rung.trials.events import Failure
 
-Told = Callable[[int, int, float | None], object]
+Told = Callable[[int, int, Scores | None], object]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Training:
     Attributes:
         plan: of the search.
         folder: where checkpoints of trainings under way lie, and what came of those that ended.
-        told: called after each epoch with the trial's number, the epoch, and the error on held-out pictures,
-            None where they were not looked at; for a training in the caller's own process.
+        told: called after each epoch with the trial's number, the epoch, and the scores on held-out data,
+            None where it was not looked at; for a training in the caller's own process.
     """
 
     plan: CompletePlan
@@ -72,44 +72,38 @@ class Training:
         out = self.folder / f"{trial.number}.pt"
         self.folder.mkdir(parents=True, exist_ok=True)
         metrics = self._metrics(genotype)
-        waiting: list[tuple[int, dict[str, Any]]] = []
 
-        def watch(tick: Tick) -> None:
-            while waiting:  # its epoch is saved by now, so that a stop here loses a step
-                epoch, values = waiting.pop()
-                trial.report(epoch, **values)
-            row = tick.row
-            if row is None or row.epoch == tick.epochs:
-                return
+        def seen(epoch: int, scores: Scores | None) -> None:
             if self.told is not None:
-                self.told(trial.number, row.epoch, None if row.accuracy is None else 1.0 - row.accuracy)
-            if row.accuracy is not None and row.loss is not None:
-                waiting.append((row.epoch, metrics(row.epoch, row.loss, row.accuracy)))
+                self.told(trial.number, epoch, scores)
 
-        seed = seed_of(plan.seed, "search") % 2**31
+        def kept(epoch: int, scores: Scores) -> None:
+            values: dict[str, Any] = {**metrics(epoch, scores)}
+            trial.report(epoch, **values)
+
         resume = checkpoint_of(out).exists() and _readable(checkpoint_of(out))
-        found = plan.task.train(genotype, plan.recipe, seed=seed, out=out, resume=resume, watch=watch)
+        watching = Watching(seen, kept)
+        found = plan.task.train(genotype, plan.recipe, out=out, resume=resume, watch=watching)
         for path in (out, checkpoint_of(out)):
             path.unlink(missing_ok=True)
-        return metrics(found.epochs, found.loss, found.accuracy)
+        return metrics(*found)
 
-    def _metrics(self, genotype: Genotype) -> Callable[[int, float, float], dict[str, float]]:
-        """What is told of a network after so many epochs, by epoch, loss and accuracy."""
+    def _metrics(self, genotype: Genotype) -> Callable[[int, Scores], dict[str, float]]:
+        """What is told of a network after so many epochs, by epoch and scores."""
         plan = self.plan
         size, multiply_adds = plan.task.size(genotype, plan.recipe)
         price = plan.price(genotype)
-        batch = min(plan.recipe.retrain_batch, len(plan.task.y))
 
-        def metrics(epoch: int, loss: float, accuracy: float) -> dict[str, float]:
-            steps = epoch * (len(plan.task.y) // batch)
+        def metrics(epoch: int, scores: Scores) -> dict[str, float]:
+            told = plan.task.told(scores)
+            steps, samples = plan.task.passes(plan.recipe, epoch)
             return {
-                METRIC: 1.0 - accuracy + price,
-                "accuracy": accuracy,
-                "loss": loss,
+                **told,
+                plan.task.metric: told[plan.task.metric] + price,
                 "parameters": float(size),
                 "multiply_adds": float(multiply_adds or 0),
                 "passes": float(steps),
-                "images": float(steps * batch),
+                "images": float(samples),
             }
 
         return metrics

@@ -72,7 +72,7 @@ def _context(result: SearchResult, command: str | None) -> dict[str, Any]:
         "notes": _notes(result),
         "charts": network_charts(result) if result.tried else charts(result),
         "networks": network_rows(result),
-        "priced": any(one["score"] != one["error"] for one in result.tried),
+        "priced": any(one["error"] not in (None, one["score"]) for one in result.tried),
         "series": drawn,
         "keys": _keys(drawn),
         "pruned": pruning_words(result) if drawn else None,

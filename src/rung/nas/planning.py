@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 import torch
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 SEARCHING: Final = 0.75  # of a budget; the rest is for deriving and for the short training
 _PROBES: Final = 3  # steps that are timed, after one that is not
+_TEXTS: Final = (".txt", ".text", ".tokens")  # how files of text are called
 _WORTH: Final = 1.15  # times as long as with all threads is what a step may take with one
 _HOPELESS: Final = 3.0  # times as long as with one thread: threads wait for each other, and probing ends
 
@@ -71,7 +74,7 @@ def prepare(request: Request) -> Prepared:
     """
     from rung.nas.thrift import thrifty
 
-    recurrent = _cell(request.cell) == "rnn"
+    recurrent = kind_of_cell(request.cell) == "rnn"
     space = space_of(request.space or ("recurrent" if recurrent else "darts"))
     recipe, strategy, thrift = strategy_of(request)
     if recurrent:
@@ -100,6 +103,10 @@ def pictures_task(request: Request, recipe: Recipe, space: Space) -> tuple[Image
     from rung.nas.images import ImageTask
     from rung.nas.supernet import table_of
 
+    if isinstance(request.data, str | os.PathLike) and Path(request.data).suffix in _TEXTS:
+        raise UserError(
+            f"{request.data} is a text, and cell cnn is for pictures: give pictures, or --cell rnn"
+        )
     limit = request.limit or recipe.pictures
     if isinstance(request.data, Pictures):
         pictures = request.data if request.classes is None else request.data.only(request.classes)
@@ -136,7 +143,12 @@ def _sizes(task: ImageTask, recipe: Recipe) -> tuple[Size, Size]:
     return searched, searched._replace(channels=recipe.retrain_channels, layers=recipe.retrain_layers)
 
 
-def _cell(name: str) -> str:
+def kind_of_cell(name: str) -> str:
+    """The name, if there is such a kind of cell.
+
+    Raises:
+        UserError: there is none.
+    """
     if name not in ("cnn", "rnn"):
         raise UserError(f"unknown cell {name!r}: it is cnn (pictures) or rnn (text)")
     return name

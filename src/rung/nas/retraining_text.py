@@ -6,6 +6,7 @@ checkpoint goes on bit for bit.
 
 from __future__ import annotations
 
+import math
 import time
 import zlib
 from collections.abc import Callable
@@ -35,11 +36,14 @@ _PROBED: Final = 5  # windows that are timed
 
 
 class TextTick(NamedTuple):
-    """What a watcher sees after an epoch: of how many, and seconds of the whole training."""
+    """What a watcher sees after an epoch: of how many, seconds of the whole training, the least loss of the
+    validation part so far.
+    """
 
     epoch: Epoch
     epochs: int
     seconds: float
+    best: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,8 @@ def retrain_text(  # noqa: PLR0913  # a door
             seconds += (each := time.monotonic() - began)
             _keep(training, place, {"identity": same, "seconds": seconds})
             if watch is not None:
-                watch(TextTick(done, recipe.epochs, seconds))
+                best = min(epoch.valid_loss for epoch in training.epochs)
+                watch(TextTick(done, recipe.epochs, seconds, best))
             if allowed is not None and average(allowed.spent() + each) > allowed.seconds:
                 break
         return _finished(training, corpus, seconds, diverged, place, same)

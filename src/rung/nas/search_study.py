@@ -13,6 +13,7 @@ from rung.study import Study
 from rung.study.result import Result
 
 METRIC: Final = "error"  # of the supernet on held-out pictures, or the loss of words in nats
+PERPLEXITY: Final = "perplexity"  # of language models that are each trained on their own, on held-out words
 EPOCH: Final = "epoch"  # the topic of an epoch's record in the study's log
 PLANNED: Final = "planned"  # of how many epochs were planned
 RESULT: Final = "result"

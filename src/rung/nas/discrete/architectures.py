@@ -19,6 +19,7 @@ from rung.nas.discrete.configurations import genotype_of, parameter_of, space_of
 from rung.nas.discrete.history import Scored
 from rung.nas.discrete.table import make
 from rung.nas.genotype import ZERO, Genotype
+from rung.nas.search_study import PERPLEXITY
 from rung.nas.space import Cell, Space
 from rung.samplers.base import Request, Suggestion
 from rung.space.compiled import CompiledSpace
@@ -121,11 +122,14 @@ def scored(space: Space, history: History, known: int) -> list[Scored]:
     """What was trained of the first so many, in order of number.
 
     A network that could not be trained, or whose loss was not finite, counts as bad as the worst that could.
+    A perplexity counts by its logarithm, the loss in nats: the worst of them would outweigh all others.
     """
+    words = history.identity.metric == PERPLEXITY
     given: list[tuple[Genotype, float]] = []
     for number, state in enumerate(history.states[:known]):
         if state in (TrialState.COMPLETE, TrialState.FAILED, TrialState.INFEASIBLE):
             score = history.latest[number] if state is TrialState.COMPLETE else math.inf
+            score = math.log(score) if words else score
             given.append((genotype_of(space, history.config(number)), score))
     worst = max((score for _, score in given if math.isfinite(score)), default=_WORST)
     return [Scored(genotype, score if math.isfinite(score) else worst) for genotype, score in given]

@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from rung.errors import DataError
-from rung.nas.counting import parameters
 from rung.nas.data.keys import numbers, seed_of
+from rung.nas.data.reading import SCIKIT_LEARN
 from rung.nas.data.text import Corpus, batchify, evaluation_windows, lengths, read_text, window
 from rung.nas.devices import part
 from rung.nas.genotype import Genotype
-from rung.nas.recurrent.language import CELL, LanguageModel, activation_penalty, language_model, word_macs
+from rung.nas.recurrent.language import CELL, activation_penalty
 from rung.nas.recurrent.masks import Dropouts, Masks, Sizes, draw
-from rung.nas.recurrent.presets import LanguageRecipe, TrainingRecipe
+from rung.nas.recurrent.presets import LanguageRecipe
+from rung.nas.recurrent.scratch import Scratch
 from rung.nas.recurrent.supernet import LanguageSupernet, search_macs
-from rung.nas.recurrent.training import Diverged, Epoch, Training, evaluated, summed_loss, train
+from rung.nas.recurrent.training import evaluated, summed_loss
 from rung.nas.space import Space
 from rung.nas.task import Call, Mixed, Net, Scores
-
-TEST_ROWS: Final = 10  # side by side in the test part
-_PROBES: Final = 3  # steps that are timed before a training that has a limit
 
 
 @dataclass(eq=False)
@@ -82,6 +81,7 @@ class LanguageTask:
     ) -> None:
         self.corpus, self.recipe, self.seed = corpus, recipe, seed
         self.device, self.dtype = torch.device(device), dtype
+        self._scratch = Scratch(corpus, recipe.words, self.device, dtype)
         if recipe.batch < 2:
             raise DataError("states are normalised over the batch: give --batch 2 or more")
         self.train = _part(batchify(corpus.train[: recipe.words], recipe.batch)).to(self.device)
@@ -184,61 +184,17 @@ class LanguageTask:
 
     def size(self, genotype: Genotype, recipe: LanguageRecipe) -> tuple[int, int]:
         """Parameters, and multiply-adds of a word, of the language model that `retrain` trains."""
-        with torch.device("meta"):
-            made = language_model(
-                genotype, len(self.corpus.vocabulary), recipe.training.hidden, self.dropouts
-            )
-        return parameters(made), word_macs(made)
+        return self._scratch.size(genotype, recipe.training)
 
     def retrain(
         self, genotype: Genotype, recipe: LanguageRecipe, seed: int, seconds: float | None
     ) -> tuple[Scores | None, list[str]]:
-        """Train the derived cell from scratch; the weights that did best on the validation part are tested.
+        """See `rung.nas.recurrent.scratch.Scratch.retrain`.
 
         Args:
             recipe: of the search; its `training`.
-            seconds: that are left, None for as many as it takes.
-
-        Returns:
-            The test part's scores (None where not even an epoch fits), and what a reader should know.
         """
-        settings = recipe.training
-        ends = None if seconds is None else time.perf_counter() + seconds
-        if ends is not None:
-            each = self._epoch_seconds(self._fresh(genotype, settings, seed), settings, seed)
-            if time.perf_counter() + each > ends:
-                return None, [
-                    f"not retrained: an epoch takes about {each:.0f} s, more than the budget has left"
-                ]
-        try:
-            training = train(
-                self._fresh(genotype, settings, seed),
-                self.corpus.train[: self.recipe.words],
-                self.corpus.valid,
-                settings,
-                seed=seed,
-                going_on=_until(ends),
-            )
-        except Diverged as why:
-            return None, [f"not retrained: {why}"]
-        test = batchify(self.corpus.test, TEST_ROWS).to(self.device)
-        return Scores(evaluated(training.model, test, settings.bptt), None), _said(training)
-
-    def _fresh(self, genotype: Genotype, settings: TrainingRecipe, seed: int) -> LanguageModel:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            made = language_model(genotype, len(self.corpus.vocabulary), settings.hidden, settings.dropouts)
-        return made.to(device=self.device, dtype=self.dtype)
-
-    def _epoch_seconds(self, model: LanguageModel, settings: TrainingRecipe, seed: int) -> float:
-        """What an epoch takes, by a few of its windows."""
-        train_ids = self.corpus.train[: self.recipe.words]
-        n = len(train_ids) // settings.rows
-        some = batchify(train_ids[: settings.rows * min(n, _PROBES * settings.bptt)], settings.rows)
-        training = Training(model, settings, seed)
-        began = time.perf_counter()
-        training.epoch(some.to(self.device), some[: settings.bptt].to(self.device))
-        return (time.perf_counter() - began) * n / len(some)
+        return self._scratch.retrain(genotype, recipe.training, seed, seconds)
 
 
 def language_task(
@@ -256,10 +212,30 @@ def language_task(
     Raises:
         DataError: the text cannot be used.
     """
-    corpus = data if isinstance(data, Corpus) else read_text(data, vocabulary=recipe.vocabulary)
+    corpus = corpus_of(data, recipe)
     if limit is not None:
         recipe = replace(recipe, words=limit)
     return LanguageTask(corpus, recipe, seed=seed, device=device), corpus.name, corpus.notes
+
+
+def corpus_of(data: Any, recipe: LanguageRecipe) -> Corpus:
+    """The text of a search, with as many words of vocabulary as the recipe has.
+
+    Raises:
+        DataError: it cannot be used.
+    """
+    if isinstance(data, Corpus):
+        return data
+    if _pictures(data):
+        raise DataError(f"{data} holds pictures, and cell rnn is for text: give a text file, or --cell cnn")
+    return read_text(data, vocabulary=recipe.vocabulary)
+
+
+def _pictures(data: Any) -> bool:
+    """Whether a name is that of pictures: an archive of arrays, or a set of scikit-learn's."""
+    if not isinstance(data, str | os.PathLike):
+        return False
+    return Path(data).suffix == ".npz" or (not Path(data).exists() and os.fspath(data) in SCIKIT_LEARN)
 
 
 def _part(data: Tensor) -> Tensor:
@@ -279,24 +255,3 @@ def _rows(masks: Masks) -> Masks:
         hidden=own(masks.hidden),
         output=own(masks.output),
     )
-
-
-def _until(ends: float | None) -> Callable[[Epoch], bool]:
-    """Whether there is time for another epoch, as long as those before."""
-    began = time.perf_counter()
-
-    def going_on(epoch: Epoch) -> bool:
-        now = time.perf_counter()
-        return ends is None or now + (now - began) / epoch.number <= ends
-
-    return going_on
-
-
-def _said(training: Training) -> list[str]:
-    best = min(training.epochs, key=lambda epoch: epoch.valid_loss)
-    since = next((epoch.number for epoch in training.epochs if epoch.averaged), None)
-    averaged = "" if since is None else f", averaging weights from epoch {since}"
-    return [
-        f"retrained for {len(training.epochs)} epochs{averaged}: perplexity {best.valid_perplexity:.1f} on "
-        f"the validation part after epoch {best.number}; the retrained cell's own is of the test part"
-    ]

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from rung.nas.genotype import Genotype
 from rung.nas.report.charts import Chart, Level, chart, curve
+from rung.nas.report.words import known, score, scores
 from rung.nas.result import SearchResult
 
 _ACCENT: Final = "#0f766e"
@@ -15,18 +16,24 @@ _BLUE: Final = "#1f62a8"
 
 
 def network_charts(result: SearchResult) -> list[Chart]:
-    """The accuracy of each network in the order in which they were trained, and of the best so far."""
-    each = [(one["number"], _accuracy(one)) for one in result.tried]
-    retrained = result.accuracy.retrained
+    """How good each network is in the order in which they were trained, and the best so far.
+
+    That is the accuracy of held-out pictures, or the perplexity of held-out words.
+    """
+    words = bool(result.perplexity)
+    each = [(one["number"], _figure(one)) for one in result.tried]
+    retrained = scores(result)["retrained"]
+    again = "the best, trained once more" + (": of the test part" if words else "")
     drawn = chart(
-        "Accuracy of the networks",
-        "Of held-out pictures, in the order in which they were trained.",
+        f"{'Perplexity' if words else 'Accuracy'} of the networks",
+        f"Of held-out {'words' if words else 'pictures'}, in the order in which they were trained"
+        f"{': the lower, the better' if words else ''}.",
         [
             curve("best so far", _ACCENT, _best_so_far(result)),
             curve("each network", _SOFT, each)._replace(scattered=True),
         ],
-        [Level("the best, trained once more", retrained, _BLUE)] if retrained is not None else [],
-        kind="share",
+        [Level(again, retrained, _BLUE)] if retrained is not None and known(retrained) else [],
+        kind="log" if words else "share",
         over="network",
     )
     return [drawn] if drawn else []
@@ -35,12 +42,12 @@ def network_charts(result: SearchResult) -> list[Chart]:
 def network_rows(result: SearchResult) -> list[dict[str, Any]]:
     """The table of networks, with the cell of each as text, and whether it is the one that was chosen."""
     chosen = result.genotype.to_dict()
-    known = (one for one in result.tried if one["genotype"] == chosen and one["score"] is not None)
-    first = next((one["number"] for one in known), None)
+    same = (one for one in result.tried if one["genotype"] == chosen and one["score"] is not None)
+    first = next((one["number"] for one in same), None)
     return [
         {
             **one,
-            "accuracy": _accuracy(one),
+            "figure": None if _figure(one) is None else score(result, _figure(one)),
             "cell": Genotype.from_dict(one["genotype"]).to_text(),
             "chosen": one["number"] == first,
         }
@@ -48,16 +55,18 @@ def network_rows(result: SearchResult) -> list[dict[str, Any]]:
     ]
 
 
-def _accuracy(one: Mapping[str, Any]) -> float | None:
-    return None if one["error"] is None else 1.0 - one["error"]
+def _figure(one: Mapping[str, Any]) -> float | None:
+    """The accuracy, or of text, which has no error, the perplexity."""
+    value: float | None = one["score"] if one["error"] is None else 1.0 - one["error"]
+    return value
 
 
 def _best_so_far(result: SearchResult) -> list[tuple[int, float | None]]:
-    """The accuracy of the one with the least score until then."""
+    """Of the one with the least score until then."""
     best: Mapping[str, Any] | None = None
     points: list[tuple[int, float | None]] = []
     for one in result.tried:
         if one["score"] is not None and (best is None or one["score"] < best["score"]):
             best = one
-        points.append((one["number"], None if best is None else _accuracy(best)))
+        points.append((one["number"], None if best is None else _figure(best)))
     return points

@@ -82,10 +82,10 @@ def plural(count: int, one: str, many: str | None = None) -> str:
 
 def scores(result: SearchResult) -> dict[str, float | None]:
     """By stage, the accuracy, or the perplexity of a language model."""
-    if result.perplexity:
-        return {stage: result.perplexity.get(stage) for stage in STAGES}
     accuracy = result.accuracy
     found = {"searched": accuracy.searched, "derived": accuracy.derived, "retrained": accuracy.retrained}
+    if result.perplexity:
+        found = {stage: result.perplexity.get(stage) for stage in STAGES}
     return {stage: value for stage, value in found.items() if stage != "derived" or not result.tried}
 
 
@@ -121,7 +121,7 @@ def summary(result: SearchResult) -> str:
 def extent(result: SearchResult) -> str:
     """How long it was searched: so many epochs, or networks."""
     if result.tried:
-        return plural(sum(one["error"] is not None for one in result.tried), "network")
+        return plural(sum(one["score"] is not None for one in result.tried), "network")
     return plural(len(result.records), "epoch")
 
 
