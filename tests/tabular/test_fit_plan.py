@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from rung import Choice
 from rung.schedulers import make_scheduler, spec_of
+from rung.storage import open_storage
 from rung.study import Study
+from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
+from rung.tabular.encode import Table
 from rung.tabular.learners.base import Cost
 from rung.tabular.plan import Default, make_plan, make_scheme
 from rung.tabular.schedule import DefaultsFirst
-from rung.tabular.search import hopeless_last, quick_first
+from rung.tabular.search import Opening, Search, hopeless_last, quick_first
+from rung.tabular.splits import make_split
 
 
 def test_small_tables_get_folds_and_large_ones_a_holdout():
@@ -143,3 +148,16 @@ def test_if_it_is_late_for_all_the_shortest_is_first():
     given = [Default(0, {"learner": name}, 9.0, first) for name, first in (("svm", 9.0), ("linear", 2.0))]
     assert [one.config["learner"] for one in hopeless_last(given, Deadline.after(0.1))] == ["linear", "svm"]
     assert hopeless_last(given, Deadline.after(60)) == given
+
+
+def test_a_short_budget_begins_with_what_is_done_soon():
+    """With 26 classes the best of the defaults, LightGBM, takes longer than the whole budget."""
+    rng = np.random.default_rng(0)
+    y = np.arange(6_000) % 26
+    table = Table(rng.normal(size=(6_000, 8)), np.zeros((6_000, 0), dtype=np.int32))
+    scheme = make_scheme(6_000, 8, 26, 3.0, 2)
+    data = Dataset(table, y, 26, [], make_split(y, 26, scheme.folds, 0.2, 0, None), "log_loss", 0)
+    search = Search(data, Opening(open_storage("memory"), None, {}, "multiclass", scheme))
+    search.plan(3.0, 2)
+    assert search.defaults[0].first <= 0.15 * 3.0
+    assert search.defaults[1].config["learner"] == "lightgbm"

@@ -20,7 +20,7 @@ _MOST_TRIALS = (
     (1_500, 60),
     (4_000, 120),
 )  # up to so many rows: more overfits the validation
-_SHORT = 8.0  # seconds of budget below which starting workers does not pay
+SHORT = 8.0  # seconds of budget below which starting workers does not pay
 _SMALLEST = 2_000  # rows of the lowest rung
 LARGE = 500_000  # rows from which the lowest rungs are lower, and first trials
 _FAST = 0.2  # as short as this part of other tables': what comes before them has taken time, and
@@ -106,8 +106,8 @@ def make_plan(costs: Sequence[float], rows: int, budget: float, workers: int) ->
         costs: predicted seconds of each default with all rows, in the order in which they run.
     """
     most = next((count for limit, count in _MOST_TRIALS if rows <= limit), None)
-    if budget >= _SHORT or most is None:
-        local = budget >= _SHORT and workers > 1 and sum(costs) > 2.0
+    if budget >= SHORT or most is None:
+        local = budget >= SHORT and workers > 1 and sum(costs) > 2.0
         return Plan(most, workers if local else 1, certain=False)
     afford = 0.4 * budget
     spent = np.cumsum(costs)

@@ -15,7 +15,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.evaluate import Evaluation, Saved, least, load_saved
 from rung.tabular.learners.table import EVERY, Traits, Wanted, defaults, fitting, search_space
 from rung.tabular.metrics import Metric
-from rung.tabular.plan import Default, Plan, Scheme, Size, cost_of, make_defaults, make_plan
+from rung.tabular.plan import SHORT, Default, Plan, Scheme, Size, cost_of, make_defaults, make_plan
 from rung.tabular.schedule import DefaultsFirst
 from rung.tabular.warm_start import LEAST_BUDGET, from_memory, from_studies, with_earlier
 from rung.trials.events import Limits
@@ -32,6 +32,7 @@ _FIRST = 0.3  # of the time that the first model may take, and
 _SOON = 0.03  # that it should take: until it is there, all other processors wait
 PATIENCE = 1.5  # seconds beyond a small budget that a fit of a small table may plan with
 _PART = 0.4  # of the time that is left is what one trial may take
+_EARLY = 0.15  # of a short budget, whose trials come one after the other
 _LATE = 5.0  # seconds for a first model where the budget has passed before a trial could begin
 _LEAST = 1.5  # seconds that it is given at least: a busy machine must not leave the user without a model
 
@@ -83,6 +84,8 @@ class Search:
 
     def plan(self, budget: float, workers: int) -> Plan:
         """How this session runs."""
+        if budget < SHORT:
+            self.defaults = quick_first(self.defaults, _EARLY * budget)
         costs = [default.seconds for default in self.defaults]
         plan = make_plan(costs, len(self.dataset), budget, workers)
         if self.engine is not None:  # the user knows why
