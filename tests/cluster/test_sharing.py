@@ -209,7 +209,7 @@ def test_the_job_that_loses_least_is_stopped() -> None:
     fold(state, TaskSaved(95.0, "a", 3))  # later still, but of a higher rung
     fold(state, Passed(100.0))
     (preempt,) = decide(state)
-    assert preempt == Preempt("a", 0, "study 'b' has had less than its share")
+    assert preempt == Preempt("a", 0, "b", "has had less than its share")
     fold(state, PreemptionAsked(100.0, "a", 0))
     fold(state, Passed(1000.0))
     assert decide(state) == [], "one is leaving: no more is needed"

@@ -181,6 +181,43 @@ def test_values_that_are_no_numbers_are_failures_not_lost(storage):
     assert study.closed or study.ask("w", "", 3.0) is None
 
 
+def test_what_is_told_without_the_studys_metric_is_refused_at_once_and_may_be_told_again(storage):
+    study = begin(storage)
+    job = study.ask("w", "", 1.0)
+    with pytest.raises(StudyError, match=r"trial 0 told only 'acc' at 1, and not 'loss', the study's metric"):
+        study.report(job.trial, job.attempt, 1, {"acc": 0.5}, None, 2.0)
+    with pytest.raises(StudyError, match="told nothing at 1"):
+        study.report(job.trial, job.attempt, 1, {}, None, 2.0)
+    for metrics in (None, {}, {"acc": 0.5}):
+        with pytest.raises(StudyError, match=r"told no 'loss' at 1, where its job ends: send it along"):
+            study.tell(job.trial, job.attempt, Told("finished", metrics), 3.0)
+    assert not events(storage, ev.Reported)
+    assert study.report(job.trial, job.attempt, 1, {"loss": 0.5}, None, 4.0).go_on
+    assert study.report(job.trial, job.attempt, 1, {"acc": 0.5}, None, 5.0).go_on  # beside it
+    assert not study.tell(job.trial, job.attempt, Told("finished"), 6.0)
+    assert study.writer.history.latest[job.trial] == 0.5
+
+
+def test_a_job_without_a_resource_ends_with_what_it_reported(storage):
+    study = begin(storage, resource=None, scheduler="plain")
+    job = study.ask("w", "", 1.0)
+    with pytest.raises(StudyError, match="trial 0 told no 'loss' in its job"):
+        study.tell(job.trial, job.attempt, Told("finished"), 2.0)
+    study.report(job.trial, job.attempt, 3, {"loss": 0.25}, None, 3.0)
+    with pytest.raises(StudyError, match="told only 'acc' at 3"):  # it would take the value's place
+        study.report(job.trial, job.attempt, 3, {"acc": 0.5}, None, 3.0)
+    study.tell(job.trial, job.attempt, Told("finished"), 4.0)
+    assert study.writer.history.latest[job.trial] == 0.25
+
+
+def test_all_of_several_objectives_are_told(storage):
+    study = begin(storage, metric=["loss", "size"], mode=["min", "min"], resource=None, scheduler="plain")
+    job = study.ask("w", "", 1.0)
+    with pytest.raises(StudyError, match="told no 'size' in its job"):
+        study.tell(job.trial, job.attempt, Told("finished", {"loss": 0.5}), 2.0)
+    study.tell(job.trial, job.attempt, Told("finished", {"loss": 0.5, "size": math.nan}), 2.0)
+
+
 def test_a_study_that_was_done_when_its_service_died_is_done_at_once(storage):
     study = begin(storage, trials=1)
     while (job := study.ask("w", "", 1.0)) is not None:

@@ -211,12 +211,13 @@ class _Asked:
         if study in self._sorted and task in self._sorted[study]:
             self._sorted[study].remove(task)
         self._given[study] = self._given.get(study, 0) + task.task.slots
-        self.preemptions.append(Preempt(study, task.task.trial, _why(self._state.shares[study], taker)))
+        why = _why(self._state.shares[study], taker)
+        self.preemptions.append(Preempt(study, task.task.trial, taker.claim.study, why))
 
 
 def _why(giver: Share, taker: Share) -> str:
     if taker.staying < taker.claim.minimum:
-        return f"study {taker.claim.study!r} has fewer slots than its minimum"
+        return "has fewer slots than its minimum"
     if giver.claim.priority < taker.claim.priority:
-        return f"study {taker.claim.study!r} has a higher priority"
-    return f"study {taker.claim.study!r} has had less than its share"
+        return "has a higher priority"
+    return "has had less than its share"

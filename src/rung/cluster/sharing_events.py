@@ -199,8 +199,9 @@ class Launch(msgspec.Struct, frozen=True):
 
 
 class Preempt(msgspec.Struct, frozen=True):
-    """Ask a job to save and stop; `why` is a sentence for its owner."""
+    """Ask a job to save and stop for the study `taker`, which `why`, such as "has a higher priority"."""
 
     study: str
     trial: int
+    taker: str
     why: str

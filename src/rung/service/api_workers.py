@@ -61,7 +61,7 @@ async def poll(number: str, body: Poll, who: Lender, here: Here) -> dict[str, An
     while True:
         rung = here.signals.number
         polled: Polled = await run_in_threadpool(
-            here.workers.poll, number, running, body.free, refuse, who.user
+            here.workers.poll, number, running, body.free, refuse, who.user, lends=body.lends
         )
         refuse = {}  # another study may get such a name meanwhile
         left = until - time.monotonic()

@@ -28,5 +28,6 @@ def facts_of(context: Context) -> Facts:
         slots=slots,
         free=max(0, slots - busy),
         leases_lost=hub.lost + sum(study.leases.lost for study in active),
+        preempted=context.workers.preempted,
         commits=hub.commits,
     )

@@ -20,6 +20,7 @@ from rung.service import outcomes
 from rung.service.leases import ASKED, LATE, Lease
 from rung.service.open_study import OpenStudy
 from rung.service.outcomes import OUTCOMES
+from rung.service.telling import check_end, check_report
 from rung.space.draws import trial_seed
 from rung.study.asked import whole
 from rung.study.checkpoint_places import wanted
@@ -122,11 +123,13 @@ class HostedStudy(OpenStudy):
 
         Raises:
             LeaseError: the job's lease was lost: somebody else may run it. What was told is recorded.
+            StudyError: the study's metric is missing, or there is one that is no number.
         """
         with self._current(now):
             at, values = whole(f"trial {trial}", resource), as_metrics(metrics)
             lease = self._held(trial, attempt, {"resource": at, "metrics": values}, now)
             lease.expires = now + self.leases.seconds
+            check_report(self._writer.history, trial, at, values)
             events: list[Event] = []
             if not lease.has_said(at, values):
                 events.append(ev.Reported(trial, at, values, attempt, now))
@@ -166,7 +169,7 @@ class HostedStudy(OpenStudy):
 
         Raises:
             LeaseError: the job's lease was lost. What was told is recorded, and not counted.
-            StudyError: there is no such outcome.
+            StudyError: there is no such outcome, or a job that finished has not told the study's metric.
         """
         if told.outcome not in OUTCOMES:
             raise StudyError(f"outcome {told.outcome!r} is unknown: say one of {', '.join(OUTCOMES)}")
@@ -176,7 +179,9 @@ class HostedStudy(OpenStudy):
             if told.metrics is not None:
                 told = told._replace(metrics=as_metrics(told.metrics))
             said = {"outcome": told.outcome, "metrics": told.metrics, "message": told.message}
-            self._held(trial, attempt, said, now)
+            lease = self._held(trial, attempt, said, now)
+            if told.outcome == "finished":
+                check_end(self._writer.history, trial, told.metrics, reported=lease.last is not None)
             events: list[Event] = []
             if told.outcome == "damaged":
                 events.append(ev.CheckpointDamaged(trial, told.message, attempt, now))

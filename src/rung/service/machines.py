@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from rung.cluster.sharing import Claim
@@ -30,18 +30,78 @@ class Lender(NamedTuple):
 class Machine:
     """A worker: what it lends, what it was given, what it does not run."""
 
-    __slots__ = ("given", "id", "labels", "name", "owner", "polls", "refused", "seen", "slots")
+    __slots__ = ("given", "id", "labels", "name", "owner", "polls", "refused", "seen", "slots", "usable")
 
     def __init__(self, name: str, slots: int, labels: Mapping[str, str], owner: str, now: float) -> None:
         self.id = secrets.token_hex(8)
         self.name = name
         self.slots = slots
+        self.usable = slots  # of them now, see `Workers.poll`
         self.labels = dict(labels)
         self.owner = owner
         self.seen = now
         self.polls = 0
         self.refused: dict[str, str] = {}  # keys of studies that it does not run, and why
         self.given: dict[tuple[str, int], Grant] = {}  # by study's key and trial
+
+
+class Fleet:
+    """The machines that lend slots now, and which studies each of them does not run.
+
+    What a study may run on is asked for at every poll, and changes seldom: it is kept.
+    """
+
+    def __init__(self) -> None:
+        self._machines: dict[str, Machine] = {}
+        self._refusing: dict[str, int] = {}  # machines, by key of the study that they refuse
+        self._takers: dict[str, tuple[str, ...]] = {}  # by key, of studies that some refuse
+
+    def all(self) -> list[Machine]:
+        """All of them, in the order in which they came."""
+        return list(self._machines.values())
+
+    def get(self, number: str) -> Machine | None:
+        """The one of this id."""
+        return self._machines.get(number)
+
+    def add(self, machine: Machine) -> None:
+        """It lends its slots from now on."""
+        self._machines[machine.id] = machine
+        self._takers.clear()
+
+    def drop(self, number: str) -> None:
+        """It is gone."""
+        machine = self._machines.pop(number, None)
+        for key in () if machine is None else machine.refused:
+            self._accepted(key)
+        self._takers.clear()
+
+    def refuse(self, machine: Machine, key: str, why: str) -> None:
+        """It does not run this study."""
+        if key not in machine.refused:
+            self._refusing[key] = self._refusing.get(key, 0) + 1
+            self._takers.pop(key, None)
+        machine.refused[key] = why
+
+    def forget(self, key: str) -> None:
+        """A study left: should it come again, it is tried anew."""
+        if self._refusing.pop(key, 0):
+            self._takers.pop(key, None)
+            for machine in self._machines.values():
+                machine.refused.pop(key, None)
+
+    def takers(self, key: str) -> tuple[str, ...] | None:
+        """Ids of those that run a study, as far as is known; None: all."""
+        if key not in self._refusing:
+            return None
+        if key not in self._takers:
+            self._takers[key] = tuple(at for at, each in self._machines.items() if key not in each.refused)
+        return self._takers[key]
+
+    def _accepted(self, key: str) -> None:
+        self._refusing[key] -= 1
+        if not self._refusing[key]:
+            del self._refusing[key]
 
 
 def lenders(
@@ -60,18 +120,18 @@ def lenders(
     return sorted(found, key=lambda lender: (lender.name, lender.id))
 
 
-def lacks(hosted: Hosted | None, study: HostedStudy | None, workers: Collection[Machine]) -> str | None:
+def lacks(hosted: Hosted | None, study: HostedStudy | None, fleet: Fleet) -> str | None:
     """Why no worker can start a study's jobs; None if one can, or it needs none."""
     if hosted is None or hosted.objective is None or study is None:
         return None
-    takers = [one.slots for one in workers if study.key not in one.refused]
-    refusals = {one.name: one.refused[study.key] for one in workers if study.key in one.refused}
+    key, workers = study.key, fleet.all()
+    takers = [one.slots for one in workers if key not in one.refused]
+    refusals = {one.name: one.refused[key] for one in workers if key in one.refused}
     return lacking(hosted, takers, refusals)
 
 
-def claim_of(study: HostedStudy, hosted: Hosted, workers: Mapping[str, Machine]) -> Claim:
+def claim_of(study: HostedStudy, hosted: Hosted, fleet: Fleet) -> Claim:
     """What a study wants now."""
-    takers = tuple(number for number, each in workers.items() if study.key not in each.refused)
     wants = not study.closed and study.writer.ended is None
     return Claim(
         study.key,
@@ -81,5 +141,5 @@ def claim_of(study: HostedStudy, hosted: Hosted, workers: Mapping[str, Machine])
         maximum=hosted.max_slots,
         waiting=study.ready if wants else 0,
         gang=hosted.devices,
-        nodes=takers if len(takers) < len(workers) else None,
+        nodes=fleet.takers(study.key),
     )

@@ -31,7 +31,7 @@ class Facts(msgspec.Struct, frozen=True):
         running: jobs handed out whose lease runs.
         queue: jobs that could start now if there were slots.
         workers, slots, free: machines lent, what they have, and what of it is free.
-        leases_lost, commits: since the process started.
+        leases_lost, preempted, commits: since the process started.
     """
 
     studies: Mapping[str, int] = {}
@@ -42,6 +42,7 @@ class Facts(msgspec.Struct, frozen=True):
     slots: int = 0
     free: int = 0
     leases_lost: int = 0
+    preempted: int = 0
     commits: int = 0
 
 
@@ -53,9 +54,15 @@ _GAUGES: Final = {
     "slots": "Slots of the machines that are lent.",
     "free": "Slots that are free.",
 }
-_NAMES: Final = {"running": "jobs_running", "queue": "jobs_waiting", "free": "slots_free"}
+_NAMES: Final = {
+    "running": "jobs_running",
+    "queue": "jobs_waiting",
+    "free": "slots_free",
+    "preempted": "jobs_preempted",
+}
 _COUNTERS: Final = {
     "leases_lost": "Jobs of which nothing was heard for too long.",
+    "preempted": "Jobs that were asked to stop for another study.",
     "commits": "Transactions that made events durable.",
 }
 
@@ -123,4 +130,4 @@ class _Facts(Collector):
         for name, text in _GAUGES.items():
             yield GaugeMetricFamily(f"rung_{_NAMES.get(name, name)}", text, getattr(facts, name))
         for name, text in _COUNTERS.items():
-            yield CounterMetricFamily(f"rung_{name}", text, getattr(facts, name))
+            yield CounterMetricFamily(f"rung_{_NAMES.get(name, name)}", text, getattr(facts, name))

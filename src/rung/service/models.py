@@ -160,10 +160,14 @@ class RunningJob(Body):
 
 
 class Poll(Body):
-    """A worker's sign of life and its question for more; which studies it does not run, and why."""
+    """A worker's sign of life and its question for more; which studies it does not run, and why.
+
+    `free` are slots that want a job now; `lends` those that it could fill, busy ones too, null for all.
+    """
 
     running: list[RunningJob] = []
     free: Slots = 0
+    lends: Slots | None = None
     wait: Annotated[float, Field(ge=0, le=20)] = 0.0
     refuse: dict[Name, Why] | list[Name] = {}
 

@@ -210,10 +210,14 @@ class Worker:
             jobs = [*(run.job for run in self._runs.values()), *self._queued]
             waiting = sum(job.devices for job in self._queued)
             there = min(len(self._free), room - (len(self._slots) - len(self._free)))
-            free = 0 if self.draining or self._refusals.paused else max(0, there - waiting)
+            unable = self.draining or self._refusals.paused
+            free = 0 if unable else max(0, there - waiting)
             refused = self._refusals.unheard
         running = [job.named() for job in jobs]
-        return {"running": running, "free": free, "wait": wait, "refuse": refused}
+        body = {"running": running, "free": free, "wait": wait, "refuse": refused}
+        if unable or room < len(self._slots):  # nothing is to be planned for the others
+            body["lends"] = 0 if unable else room
+        return body
 
     def _join_again(self, number: str) -> None:
         with self._lock:

@@ -12,30 +12,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rung.cluster.sharing import (
-    ClaimChanged,
-    Launch,
     Node,
     NodeJoined,
     NodeLeft,
     Passed,
     Policy,
-    Preempt,
-    PreemptionAsked,
-    StudyLeft,
     Task,
     TaskEnded,
     TaskSaved,
     TaskStarted,
-    decide,
-    fold,
-    initial,
 )
 from rung.errors import LeaseError, MissingError, StorageError, StudyError
 from rung.service import machines, room
 from rung.service.hosting import HostedStudy
 from rung.service.hub import Hub
-from rung.service.ledger import Books, Ledger, MemoryLedger
-from rung.service.machines import Lender, Machine
+from rung.service.ledger import Ledger
+from rung.service.machines import Fleet, Lender, Machine
+from rung.service.plan import Plan
 from rung.service.standing import Standing
 from rung.service.views import lent_job_view
 
@@ -69,13 +62,10 @@ class Workers:
 
     def __init__(self, hub: Hub, policy: Policy | None = None, ledger: Ledger | None = None) -> None:
         self._hub = hub
-        self._books = Books(ledger or MemoryLedger())
         self._lock = threading.RLock()
-        self._workers: dict[str, Machine] = {}
-        self._sharing = initial(policy or Policy())
-        self._claims: set[str] = set()  # keys of the studies that the policy knows
+        self._fleet = Fleet()
+        self._plan = Plan(policy, ledger)
         self._tasks: dict[tuple[str, int], tuple[str, float]] = {}  # node and time saved, by key and trial
-        self._launches: list[Launch] | None = None  # decided and not yet outdated
 
     # -- coming and going -----------------------------------------------------------------------------
 
@@ -83,12 +73,12 @@ class Workers:
         """Register a worker, in the place of its owner's of this name; returns the id that it polls with."""
         now = self._hub.now()
         with self._lock:
-            for other in list(self._workers.values()):
+            for other in self._fleet.all():
                 if (other.name, other.owner) == (name, owner):
                     self._drop(other, now)
             worker = Machine(name, slots, labels, owner, now)
-            self._workers[worker.id] = worker
-            self._fold(NodeJoined(time=now, node=Node(worker.id, slots)))
+            self._fleet.add(worker)
+            self._plan.fold(NodeJoined(time=now, node=Node(worker.id, slots)))
             return worker.id
 
     def leave(self, number: str, owner: str | None = None) -> None:
@@ -101,11 +91,11 @@ class Workers:
             self._drop(self._known(number, owner), self._hub.now())
 
     def _drop(self, worker: Machine, now: float) -> None:
-        self._workers.pop(worker.id, None)
-        self._fold(NodeLeft(time=now, name=worker.id))
+        self._fleet.drop(worker.id)
+        self._plan.fold(NodeLeft(time=now, name=worker.id))
 
     def _known(self, number: str, owner: str | None) -> Machine:
-        worker = self._workers.get(number)
+        worker = self._fleet.get(number)
         if worker is None or owner not in (None, worker.owner):
             raise MissingError(f"there is no worker {number!r} here: register again")
         return worker
@@ -113,7 +103,12 @@ class Workers:
     def lenders(self) -> list[Lender]:
         """All workers, by name."""
         with self._lock:
-            return machines.lenders(self._workers.values(), self._tasks, self._hub)
+            return machines.lenders(self._fleet.all(), self._tasks, self._hub)
+
+    @property
+    def preempted(self) -> int:
+        """Jobs that were asked to stop for another study, since the process started."""
+        return self._plan.preempted
 
     def slots_of(self, key: str) -> int:
         """How many jobs of a study workers run now."""
@@ -123,11 +118,11 @@ class Workers:
     def standing(self, key: str) -> Standing:
         """What a study has of the workers now, and got over its life."""
         with self._lock:
-            hosted, study, state = self._hub.hosted(key), self._hub.running(key), self._sharing
-            if key in self._claims:
-                state = self._sharing = fold(state, Passed(time=self._hub.now()))
-            lacks = machines.lacks(hosted, study, self._workers.values())
-            account = state.account(key) if key in self._claims else self._books.known(key)
+            hosted, study = self._hub.hosted(key), self._hub.running(key)
+            if key in self._plan.claims:
+                self._plan.look(self._hub.now())
+            state, account = self._plan.sharing, self._plan.account(key)
+            lacks = machines.lacks(hosted, study, self._fleet)
             return Standing(state.held(key), state.ideal(key), account.got, account.due, lacks)
 
     # -- polling --------------------------------------------------------------------------------------
@@ -135,7 +130,7 @@ class Workers:
     def next_turn(self, number: str) -> int:
         """Begin a poll: the ones before of the same worker, which know less, wait no longer."""
         with self._lock:
-            worker = self._workers.get(number)
+            worker = self._fleet.get(number)
             if worker is None:
                 return 0
             worker.polls += 1
@@ -143,7 +138,7 @@ class Workers:
 
     def turn(self, number: str) -> int:
         """The turn of the worker's latest poll."""
-        worker = self._workers.get(number)
+        worker = self._fleet.get(number)
         return 0 if worker is None else worker.polls
 
     def poll(
@@ -153,11 +148,18 @@ class Workers:
         free: int,
         refuse: Mapping[str, str],
         owner: str | None = None,
+        *,
+        lends: int | None = None,
     ) -> Polled:
         """A worker's sign of life for itself and its jobs; what it is to start and to stop.
 
         A job that it was given and does not name, because the answer was lost, is given again. The studies
         that it refuses, and why, are to be said once: another study may have such a name later.
+
+        Args:
+            running: what it says that it runs.
+            free: slots that want a job now.
+            lends: slots that it could fill now, busy ones too, such as 0 where its disk is full; None: all.
 
         Raises:
             MissingError: there is no worker of this id, as after a restart of the service: register again.
@@ -167,13 +169,22 @@ class Workers:
             worker = self._known(number, owner)
             worker.seen = now
             active = {study.name: study for study in self._hub.active}
-            worker.refused |= {active[name].key: why for name, why in refuse.items() if name in active}
-            self._launches = None if refuse else self._launches
+            for name in refuse.keys() & active.keys():
+                self._fleet.refuse(worker, active[name].key, refuse[name])
+            if refuse:
+                self._plan.outdate()
+            self._resize(worker, worker.slots if lends is None else min(lends, worker.slots), now)
             stop, held = self._renewed(worker, running, now)
             self._catch_up(active, now)
             jobs = _given_again(worker, held, active, self._hub)
             jobs += self._launched(worker, free - sum(job["devices"] for job in jobs), active, now)
         return Polled(jobs, stop)
+
+    def _resize(self, worker: Machine, slots: int, now: float) -> None:
+        """Nothing is planned for slots that a worker cannot fill."""
+        if worker.usable != slots:
+            worker.usable = slots
+            self._plan.fold(NodeJoined(time=now, node=Node(worker.id, slots)))
 
     def _renewed(
         self, worker: Machine, running: Sequence[Held], now: float
@@ -196,7 +207,7 @@ class Workers:
         if node == worker.id:
             return
         if node is not None:
-            self._fold(TaskEnded(time=now, study=study.key, trial=trial))
+            self._plan.fold(TaskEnded(time=now, study=study.key, trial=trial))
         self._began(worker, study, trial, now)
 
     def _began(self, worker: Machine, study: HostedStudy, trial: int, now: float) -> None:
@@ -208,7 +219,7 @@ class Workers:
         slots = room.taken(hosted, study, trial)
         task = Task(study.key, trial, worker.id, slots, running.job.until, lease.saved)
         self._tasks[study.key, trial] = (worker.id, lease.saved)
-        self._fold(TaskStarted(time=now, task=task))
+        self._plan.fold(TaskStarted(time=now, task=task))
 
     def _launched(
         self, worker: Machine, free: int, active: Mapping[str, HostedStudy], now: float
@@ -218,40 +229,26 @@ class Workers:
         jobs: list[dict[str, Any]] = []
         asked: set[str] = set()  # studies that had none, whatever they claim: each is asked once
         while free > 0:
-            decided = self._decided(by_key, now)
+            decided = self._plan.decided(by_key, now)
             launch = next((x for x in decided if x.node == worker.id and x.study not in asked), None)
             if launch is None or launch.slots > free:
                 break
             study = by_key[launch.study]
-            most = room.most(launch, decided, free, self._hub.hosted(study.key), self._sharing)
+            most = room.most(launch, decided, free, self._hub.hosted(study.key), self._plan.sharing)
             grant = study.ask(worker.name, "", now, most)
             if grant is None:
                 asked.add(study.key)
                 self._claim(study, now)  # it has none ready after all
-                self._launches = None
+                self._plan.outdate()
                 continue
             worker.given[study.key, grant.trial] = grant
             self._began(worker, study, grant.trial, now)
+            self._plan.began(launch, decided, grant.devices)
             jobs.append(lent_job_view(study, grant, self._hub.hosted(study.key)))
             free -= max(launch.slots, grant.devices)
         return jobs
 
-    def _decided(self, by_key: Mapping[str, HostedStudy], now: float) -> list[Launch]:
-        """What the policy decides now; jobs that it wants stopped are told so."""
-        if self._launches is None:
-            self._launches = []
-            for decision in decide(self._sharing):
-                if isinstance(decision, Launch):
-                    self._launches.append(decision)
-                else:
-                    self._sharing = _told_to_stop(decision, by_key, self._sharing, now)
-        return self._launches
-
     # -- what the policy is told ----------------------------------------------------------------------
-
-    def _fold(self, event: Any) -> None:
-        self._sharing = fold(self._sharing, event)
-        self._launches = None
 
     def _catch_up(self, active: Mapping[str, HostedStudy], now: float) -> None:
         """Tell the policy which jobs ended or saved, and what studies want."""
@@ -261,42 +258,33 @@ class Workers:
             lease = study.leases.running.get(trial) if study is not None else None
             if lease is None:
                 del self._tasks[key, trial]
-                self._fold(TaskEnded(time=now, study=key, trial=trial))
+                self._plan.fold(TaskEnded(time=now, study=key, trial=trial))
             elif lease.saved != saved:
                 self._tasks[key, trial] = (node, lease.saved)
-                self._fold(TaskSaved(time=now, study=key, trial=trial))
+                self._plan.fold(TaskSaved(time=now, study=key, trial=trial))
         for study in active.values():
             self._claim(study, now)
-        for key in [key for key in self._claims if key not in by_key]:
-            self._claims.remove(key)
-            self._fold(Passed(time=now))
-            self._books.went(key, self._sharing.account(key) if self._hub.hosted(key) is not None else None)
-            self._fold(StudyLeft(time=now, study=key))
+        for key in sorted(self._plan.claims - by_key.keys()):
+            self._fleet.forget(key)
+            self._plan.leave(key, now, forever=self._hub.hosted(key) is None)
 
     def _claim(self, study: HostedStudy, now: float) -> None:
         hosted = self._hub.hosted(study.key)
-        if hosted is None or hosted.objective is None:
-            return
-        claim = machines.claim_of(study, hosted, self._workers)
-        if study.key not in self._claims:
-            past = self._books.came(study.key, now)
-            self._claims.add(study.key)
-            if past is not None:
-                self._fold(past)
-        share = self._sharing.shares.get(study.key)
-        if share is None or share.claim != claim:  # each job that starts makes what it claims one less
-            self._fold(ClaimChanged(time=now, claim=claim))
+        if hosted is not None and hosted.objective is not None:
+            self._plan.claim(machines.claim_of(study, hosted, self._fleet), now)
 
     def tick(self) -> None:
         """Notice workers that are gone and jobs that ended; called every second or so."""
         now = self._hub.now()
         with self._lock:
-            for worker in list(self._workers.values()):
+            for worker in self._fleet.all():
                 if now - worker.seen > self._hub.lease:
                     self._drop(worker, now)
             self._look(now)
-            if self._books.due(now):
-                self._keep(now)
+            self._plan.decided(
+                {study.key: study for study in self._hub.active}, now
+            )  # where no slot is free, too
+            self._plan.keep(now)
 
     def close(self) -> None:
         """Note what studies got.
@@ -307,14 +295,11 @@ class Workers:
         now = self._hub.now()
         with self._lock:
             self._look(now)
-            self._keep(now)
+            self._plan.keep(now, anyway=True)
 
     def _look(self, now: float) -> None:
         self._catch_up({study.name: study for study in self._hub.active}, now)
-        self._fold(Passed(time=now))  # time alone changes what is fair
-
-    def _keep(self, now: float) -> None:
-        self._books.keep({key: self._sharing.account(key) for key in self._claims}, now)
+        self._plan.fold(Passed(time=now))  # time alone changes what is fair
 
 
 def _renewal(hub: Hub, job: Held, worker: str, now: float) -> tuple[HostedStudy | None, str | None]:
@@ -328,14 +313,6 @@ def _renewal(hub: Hub, job: Held, worker: str, now: float) -> tuple[HostedStudy 
         return None, "lost"
     except StorageError:  # the study is to be taken up anew: the job goes on meanwhile
         return None, None
-
-
-def _told_to_stop(stop: Preempt, by_key: Mapping[str, HostedStudy], sharing: Any, now: float) -> Any:
-    """Tell a job that the policy wants stopped; what the policy knows then."""
-    study = by_key.get(stop.study)
-    if study is not None:
-        study.preempt(stop.trial)
-    return fold(sharing, PreemptionAsked(time=now, study=stop.study, trial=stop.trial))
 
 
 def _given_again(
