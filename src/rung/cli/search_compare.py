@@ -202,7 +202,8 @@ def _search(requests: Mapping[str, Request], seeds: int, rows: list[Row], out: P
         rows.append(row)
         with out.open("a", encoding="utf-8") as file:
             file.write(jsons.dumps(row.to_dict()) + "\n")
-        error = "" if row.retrained is None else f"error {row.retrained:.4f}, "
+        what = "loss" if requests[row.strategy].cell == "rnn" else "error"
+        error = "" if row.retrained is None else f"{what} {row.retrained:.4f}, "
         output.say(
             f"{row.strategy}, seed {row.seed}: {error}{row.parameters:,} parameters, {row.seconds:.0f} s"
         )

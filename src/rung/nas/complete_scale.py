@@ -75,17 +75,17 @@ TEXT_SCALES: Final[Mapping[str, Scale]] = MappingProxyType(
     {
         "tiny": Scale(
             "about three minutes, with two workers half of it: twelve cells and the best once more, of 32 "
-            "units, for 6 epochs of 30,000 words",
+            "units, for 8 epochs of 30,000 words",
             networks=12,
             width=32,
-            epochs=6,
+            epochs=8,
         ),
         "small": Scale(
             "about an hour, with two workers half of it: twenty cells and the best once more, of 100 units, "
-            "for 9 epochs of 100,000 words",
+            "for 12 epochs of 100,000 words",
             networks=20,
             width=100,
-            epochs=9,
+            epochs=12,
             words=100_000,
         ),
         "paper": Scale(
