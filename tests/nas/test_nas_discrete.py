@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import torch
 
+from rung.errors import UserError
 from rung.nas.choice import choice_of, random_choice
+from rung.nas.controller import sampled
 from rung.nas.discrete.evolution import Evolution
 from rung.nas.discrete.history import Scored, best, explore
 from rung.nas.discrete.pnas import Pnas, extended
 from rung.nas.discrete.predictor import features, predict
 from rung.nas.discrete.random_retraining import RandomRetraining
-from rung.nas.discrete.reinforce import Reinforce
-from rung.nas.discrete.table import DISCRETE
+from rung.nas.discrete.reinforce import LSTM, Reinforce
+from rung.nas.discrete.table import DISCRETE, make
 from rung.nas.genotype import Genotype
 from rung.nas.space import SPACES, Cell, Space
 
@@ -115,6 +117,42 @@ def test_the_policy_solves_a_bandit() -> None:
     assert np.mean([scored.score for scored in history[-20:]]) < 0.3  # 1.5 at random
     policy = Reinforce().policy(space, history)["normal"][1]
     assert (policy.argmax(1) == 2).all()
+
+
+def test_the_lstm_learns_from_what_was_tried() -> None:
+    """An operation pays where the other input has another one: from 120 architectures by lot."""
+    space = Space("bandit", (Cell("normal", 1, ("a", "b", "c")),))
+
+    def loss(genotype: Genotype) -> float:
+        (first, _), (second, _) = genotype["normal"].nodes[0]
+        return float((first, second) not in (("a", "c"), ("c", "a")))
+
+    generator = torch.Generator().manual_seed(0)
+    lot = [space.genotype(random_choice(space, generator)) for _ in range(120)]
+    strategy = Reinforce(controller="lstm")
+    history = [Scored(genotype, loss(genotype)) for genotype in lot]
+    weights = strategy.weights(space, history)
+    with torch.no_grad():
+        drawn = [LSTM.draw(weights, space, sampled(generator)).chosen for _ in range(100)]
+    assert np.mean([loss(space.genotype(chosen)) for chosen in drawn]) < 0.55  # 7 of 9 by lot
+    again = strategy.weights(space, history)
+    assert all(torch.equal(value, again[name]) for name, value in weights.items())
+
+
+@pytest.mark.parametrize("name", ["darts", "nasbench201", "recurrent"])
+def test_the_lstm_draws_of_every_space(name: str) -> None:
+    strategy = Reinforce(controller="lstm")
+    history = explore(strategy, SPACES[name], planted, 4, 0)
+    assert history == explore(strategy, SPACES[name], planted, 4, 0, history[:2])
+    assert all(choice_of(SPACES[name], genotype) for genotype, _ in history)
+
+
+def test_a_policy_that_there_is_not_is_refused() -> None:
+    assert make("reinforce", {"controller": "lstm"}) == Reinforce(controller="lstm")
+    with pytest.raises(
+        UserError, match="controller of strategy 'reinforce' is independent or lstm, not 'gru'"
+    ):
+        make("reinforce", {"controller": "gru"})
 
 
 def test_cells_grow_a_node_at_a_time_and_keep_what_they_had() -> None:

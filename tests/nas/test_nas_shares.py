@@ -36,7 +36,12 @@ def passes_of_a_step(strategy: str) -> float:
         space="tiny",
         epochs=1,
         retrain=False,
-        settings={"channels": 4, "layers": 3, "batch": 8, **({"samples": 1} if strategy == "random" else {})},
+        settings={
+            "channels": 4,
+            "layers": 3,
+            "batch": 8,
+            **({"samples": 1} if strategy in ("random", "enas") else {}),
+        },
     )
     return float(found.cost["alpha_passes"]) / float(found.cost["weight_passes"]) + 1.0
 
@@ -75,7 +80,9 @@ def test_second_order_takes_no_more_passes_than_first_order(preset: str) -> None
     assert 0.8 * spent["darts1"] <= spent["darts"] <= spent["darts1"]
 
 
-@pytest.mark.parametrize("strategy", ["gdas", "snas", "fair", "random", "asap", "p_darts", "pc_darts"])
+@pytest.mark.parametrize(
+    "strategy", ["gdas", "snas", "fair", "random", "asap", "p_darts", "pc_darts", "enas"]
+)
 def test_no_other_takes_more_passes_in_a_step(strategy: str) -> None:
     assert passes_of_a_step(strategy) <= 2.0
 

@@ -37,7 +37,11 @@ from rung.nas.strategies.snas import Snas
 from rung.nas.strategies.table import STRATEGIES, make, rescaled, settings_of
 from rung.nas.supernet import table_of
 
-TINY_SETTINGS: dict[str, dict[str, Any]] = {"random": {"samples": 4}, "darts_pt": {"tune": 1}}
+TINY_SETTINGS: dict[str, dict[str, Any]] = {
+    "random": {"samples": 4},
+    "enas": {"samples": 4},
+    "darts_pt": {"tune": 1},
+}
 
 
 def plan_of(strategy: Strategy, *, epochs: int = 2, seed: int = 0, **settings: Any) -> Plan:

@@ -24,6 +24,7 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("p_darts", {"keep": [4, 2], "dropout": [0.2, 0.5], "warmup": 0.0}),
     ("darts_pt", {"tune": 1}),
     ("fair", {}),
+    ("enas", {"hidden": 8, "samples": 3}),
 ]
 
 

@@ -23,8 +23,8 @@ Strategy = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="Of a supernet: asap, darts, darts1, snas, gdas, pc_darts, p_darts, darts_pt, fair or random. "
-        "Each network trained on its own: evolution, reinforce, pnas, bananas (Bayesian) or "
+        help="Of a supernet: asap, darts, darts1, snas, gdas, pc_darts, p_darts, darts_pt, fair, enas or "
+        "random. Each network trained on its own: evolution, reinforce, pnas, bananas (Bayesian) or "
         "random_retraining. See rung methods.",
     ),
 ]

@@ -17,7 +17,8 @@ class Ledger:
         seconds: of searching.
         weight_passes, alpha_passes: through the supernet.
         images: samples that went through a training pass, each time counted.
-        multiply_adds: of these passes, three times a forward pass's each (one forward, two backward).
+        multiply_adds: of these passes through the operations that they computed, three times a forward pass's
+            each (one forward, two backward); of a pass that has no backward part, once.
     """
 
     seconds: float = 0.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import torch
@@ -15,6 +16,7 @@ from rung.nas.devices import average_gradients, average_statistics, world
 from rung.nas.genotype import Genotype
 from rung.nas.ledger import Ledger
 from rung.nas.moment import Moment, cosine
+from rung.nas.plain import Mask
 from rung.nas.recipe import Recipe
 from rung.nas.space import Space
 from rung.nas.strategies.base import (
@@ -28,6 +30,7 @@ from rung.nas.strategies.base import (
     Repeating,
     Strategy,
     Turn,
+    probabilities,
 )
 from rung.nas.task import Mixed, Net, Scores, Task
 from rung.nas.training import forget, weight_step
@@ -57,8 +60,8 @@ class Record:
         loss, accuracy: of the supernet on the alphas' samples.
         temperature: of the relaxation, if it has one.
         operations: that are left, of all edges of all kinds of cells.
-        alphas: by name, the values after the epoch.
-        mixtures: by cell, the (E, O) weights after the epoch.
+        alphas: by name, the values after the epoch of those that belong to a cell: (E, O), or others.
+        mixtures: by cell, the (E, O) weights after the epoch; of a strategy that samples, the probabilities.
         removed: what was pruned before it: [cell, edge, operation].
         genotype: what would be derived now.
         seconds: since the search began.
@@ -165,7 +168,6 @@ def one_epoch(plan: Plan, state: State) -> Record:
     torch.manual_seed(first.number("dropout"))  # what layers draw is a function of seed and epoch
     removed: list[Removal] = []
     rate = cosine(recipe.rate, recipe.rate_min, min(state.epoch, recipe.epochs), recipe.epochs)
-    macs = 0.0
     losses: list[float] = []
     notes: dict[str, Any] = {}
     state.net.train()
@@ -173,7 +175,6 @@ def one_epoch(plan: Plan, state: State) -> Record:
         moment = first._replace(step=step)
         if not step or (isinstance(strategy, Repeating) and strategy.prunes(moment)):
             removed += prune(plan, state, moment)
-            macs = task.macs(state.net, space)
         _set_rate(state.weights, rate * for_weights.pace)
         turn = Turn(
             task,
@@ -190,11 +191,12 @@ def one_epoch(plan: Plan, state: State) -> Record:
         if passes.passes:
             average_gradients(state.alphas.values())
             state.architecture.step()
+            macs = passes.work * macs_of(plan, state, passes.active)
             state.ledger.architecture(passes.passes, world() * passes.samples, macs)
         with torch.no_grad():
             mixed = strategy.mixed(space, state.alphas, state.net.alive, moment)
         losses.append(weight_step(task, state.net, mixed, for_weights, state.weights, recipe.clip))
-        state.ledger.weights(world() * for_weights.size, macs)
+        state.ledger.weights(world() * for_weights.size, macs_of(plan, state, mixed.active))
         if not math.isfinite(losses[-1]):
             raise Diverged(f"the training loss is {losses[-1]} in epoch {state.epoch + 1}, step {step + 1}")
         if step + 1 == task.steps and isinstance(strategy, Observing):
@@ -206,6 +208,14 @@ def one_epoch(plan: Plan, state: State) -> Record:
     record = _record(plan, state, sum(losses) / max(len(losses), 1), scores, removed, notes)
     state.records.append(record)
     return record
+
+
+def macs_of(plan: Plan, state: State, active: Mapping[str, Mask] | None) -> float:
+    """Multiply-adds of a sample's forward pass through what is alive and, unless all of it is, active."""
+    net: Any = state.net
+    if active is not None:
+        net = SimpleNamespace(alive={name: mask & active[name] for name, mask in state.net.alive.items()})
+    return plan.task.macs(net, plan.space)
 
 
 def prune(plan: Plan, state: State, moment: Moment) -> list[Removal]:
@@ -261,7 +271,6 @@ def tune(plan: Plan, state: State, mixed: Callable[[Moment], Mixed], epochs: int
         mixed: how the operations are weighed at a moment.
     """
     task, recipe = plan.task, plan.recipe
-    macs = task.macs(state.net, plan.space)
     state.net.train()
     for epoch in range(state.epoch, state.epoch + epochs):
         first = Moment(plan.seed, epoch, recipe.epochs, 0, task.steps)
@@ -271,7 +280,7 @@ def tune(plan: Plan, state: State, mixed: Callable[[Moment], Mixed], epochs: int
             with torch.no_grad():
                 weights = mixed(first._replace(step=step))
             loss = weight_step(task, state.net, weights, batch, state.weights, recipe.clip)
-            state.ledger.weights(world() * batch.size, macs)
+            state.ledger.weights(world() * batch.size, macs_of(plan, state, weights.active))
             if not math.isfinite(loss):
                 raise Diverged(f"the training loss is {loss} while the supernet is tuned")
         average_statistics(state.net)
@@ -306,6 +315,9 @@ def _record(
     moment = _last(plan, state)
     with torch.no_grad():
         mixed = plan.strategy.settled(plan.space, state.alphas, state.net.alive, moment)
+        mixtures = mixed.mixtures
+        if mixed.active is not None:
+            mixtures = probabilities(plan.strategy, plan.space, state.alphas, state.net.alive, moment)
     names = {cell.name: cell.operations for cell in plan.space.cells}
     return Record(
         epoch=state.epoch,
@@ -314,8 +326,8 @@ def _record(
         accuracy=scores.accuracy,
         temperature=plan.strategy.temperature(moment),
         operations=int(sum(mask.sum() for mask in state.net.alive.values())),
-        alphas={name: value.detach().tolist() for name, value in state.alphas.items()},
-        mixtures={name: value.detach().tolist() for name, value in mixed.mixtures.items()},
+        alphas={n: value.detach().tolist() for n, value in state.alphas.items() if n.split("/")[0] in names},
+        mixtures={name: value.detach().tolist() for name, value in mixtures.items()},
         removed=[[cell, edge, names[cell][column]] for cell, edge, column in removed],
         genotype=plan.strategy.derive(plan.space, state.alphas, state.net.alive).to_dict(),
         seconds=state.ledger.seconds,

@@ -52,7 +52,7 @@ class Recipe:
         retrain_channels, retrain_layers, retrain_epochs, retrain_batch, retrain_drop_path: of the short
             training that judges the derived network.
         strategy: settings of strategies that are scaled to the number of steps, by strategy, then by name.
-        alpha_rates: by strategy, where it is another.
+        alpha_rates, alpha_decays: by strategy, where it is another; a controller is not decayed.
         even: whether strategies have their `SHARES` of epochs and pictures, to take about as long.
         whole: share of the pictures that `WHOLE` strategies have, beside that.
     """
@@ -77,12 +77,13 @@ class Recipe:
     retrain_batch: int = 96
     retrain_drop_path: float = 0.2
     strategy: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
-    alpha_rates: tuple[tuple[str, float], ...] = ()
+    alpha_rates: tuple[tuple[str, float], ...] = (("enas", 3.5e-4),)
+    alpha_decays: tuple[tuple[str, float], ...] = (("enas", 0.0),)
     even: bool = False
     whole: float = 1.0
 
     def of(self, strategy: str, *, fewer: bool = True, sample: bool = True) -> Self:
-        """The same for a strategy: with its own `alpha_rate`, where it has one, and its share of the course.
+        """The same for a strategy: with its own rate and decay of alphas, and its share of the course.
 
         With fewer steps the alphas learn faster, so that they can go as far; with fewer pictures the derived
         network is trained for more epochs, so that it makes as many steps.
@@ -92,7 +93,8 @@ class Recipe:
             sample: whether its share of pictures counts.
         """
         rate = dict(self.alpha_rates).get(strategy, self.alpha_rate)
-        own = replace(self, alpha_rate=rate, alpha_rates=())
+        decay = dict(self.alpha_decays).get(strategy, self.alpha_decay)
+        own = replace(self, alpha_rate=rate, alpha_rates=(), alpha_decay=decay, alpha_decays=())
         shares = [SHARES[strategy]] if self.even and strategy in SHARES else []
         if strategy in WHOLE:
             shares.append(Share("no operation is left out on the way", samples=self.whole))
@@ -138,7 +140,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
         "tiny": Recipe(
             text="about three minutes on two cores: 2,000 pictures, 12 epochs of few steps, so that alphas "
-            "learn 30 times as fast as the papers' (ASAP's 300 times, to be apart before it is cold) and "
+            "learn 30 times as fast as the papers' (ASAP's 300 times, to be apart before it is cold; a controller 14 times) and "
             "the temperature falls as far as theirs, ASAP's in two fifths of the epochs",
             even=True,
             whole=0.5,
@@ -150,7 +152,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             rate=0.05,
             rate_min=0.005,
             alpha_rate=1e-2,
-            alpha_rates=(("asap", 1e-1),),
+            alpha_rates=(("asap", 1e-1), ("enas", 5e-3)),
             strategy=(("asap", (("anneal", 0.4), ("extra", 1))),),
             retrain_channels=8,
             retrain_layers=3,
@@ -160,7 +162,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
         ),
         "small": Recipe(
             text="about an hour on two cores: 6,000 pictures, 20 epochs; alphas learn ten times as fast as "
-            "the papers' (ASAP's 100 times), the temperature falls as far as theirs, ASAP's in two "
+            "the papers' (ASAP's 100 times, a controller 6 times), the temperature falls as far as theirs, ASAP's in two "
             "fifths of the epochs",
             even=True,
             channels=8,
@@ -170,7 +172,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             pictures=6000,
             rate=0.05,
             alpha_rate=3e-3,
-            alpha_rates=(("asap", 3e-2),),
+            alpha_rates=(("asap", 3e-2), ("enas", 2e-3)),
             strategy=(("asap", (("anneal", 0.4), ("extra", 1))),),
             retrain_channels=12,
             retrain_layers=5,

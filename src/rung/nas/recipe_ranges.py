@@ -10,7 +10,14 @@ from typing import Any, Final
 from rung.errors import UserError
 from rung.nas.recipe import Recipe
 
-NOT_SET: Final = ("text", "strategy", "alpha_rates", "even", "whole")  # of a preset, not for people to set
+NOT_SET: Final = (
+    "text",
+    "strategy",
+    "alpha_rates",
+    "alpha_decays",
+    "even",
+    "whole",
+)  # of a preset, not for people to set
 
 _SHARES: Final = ("momentum", "dropout", "retrain_drop_path", "retrain_dropout")
 _POSITIVE: Final = ("rate", "alpha_rate")

@@ -22,7 +22,8 @@ Resource = Literal["multiply_adds", "parameters", "latency"]
 
 RESOURCES: Final = ("multiply_adds", "parameters", "latency")
 SETTINGS: Final = ("price", "resource", "most")
-_NOT_PRICED: Final = {"random": "it has no alphas: set a limit (most) instead"}
+_NO_ALPHAS: Final = "it has no alphas: set a limit (most) instead"
+_NOT_PRICED: Final = {"random": _NO_ALPHAS, "enas": _NO_ALPHAS}
 _PRUNED: Final = "what it derives is what it pruned to: set a price instead"
 _NOT_LIMITED: Final = {"asap": _PRUNED, "darts_pt": _PRUNED}
 

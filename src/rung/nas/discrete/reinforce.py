@@ -1,24 +1,29 @@
-"""REINFORCE (Williams 1992) on a policy of independent choices, with a moving average as the baseline.
+"""REINFORCE (Williams 1992) with a moving average as the baseline, on either of two policies.
 
-As in the baseline of NAS-Bench-201 (Dong and Yang 2020); the controllers of NASNet (Zoph et al. 2018) and
-ENAS (Pham et al. 2018) draw the same choices one after the other from an LSTM.
+Independent choices, as in the baseline of NAS-Bench-201 (Dong and Yang 2020); or the controller of NASNet
+(Zoph et al. 2018, section 3), which draws the same choices one after the other from an LSTM. NASNet takes
+steps by PPO on twenty networks at a time; here each is a step of REINFORCE by Adam (Zoph and Le 2017).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from rung.nas.choice import Chosen, allowed, choice_of
+from rung.nas.controller import Controller, following, sampled
 from rung.nas.discrete.history import History
 from rung.nas.genotype import Genotype
 from rung.nas.space import Cell, Space
 
 Table = NDArray[np.float64]
+LSTM: Final = Controller()
 
 
 @dataclass(frozen=True)
@@ -28,15 +33,23 @@ class Reinforce:
     The policy is a fold over the history, so that nothing is kept between suggestions.
 
     Attributes:
-        policy_rate: of the logits, in units of the rewards' deviation.
+        policy_rate: of the logits of independent choices, in units of the rewards' deviation.
         baseline_decay: of the moving average of rewards.
+        controller: "independent" choices, or the "lstm" of `rung.nas.controller.Controller`. That one learns
+            anew from all of the history at each suggestion, some milliseconds a network.
+        controller_rate: Adam's, of the LSTM: larger than the papers' 6e-4 and 3.5e-4, since networks are few.
     """
 
     policy_rate: float = 0.3
     baseline_decay: float = 0.9
+    controller: Literal["independent", "lstm"] = "independent"
+    controller_rate: float = 0.02
 
     def suggest(self, space: Space, history: History, generator: torch.Generator) -> Genotype:
         """A sample of the policy after all of the history."""
+        if self.controller == "lstm":
+            weights = self.weights(space, history)
+            return space.genotype(LSTM.draw(weights, space, sampled(generator)).chosen)
         policy = self.policy(space, history)
         return space.genotype(
             {cell.name: _sample(cell, *policy[cell.name], generator) for cell in space.cells}
@@ -51,17 +64,33 @@ class Reinforce:
             )
             for cell in space.cells
         }
+        for (genotype, _), advantage in zip(history, self._advantages(history), strict=True):
+            _ascend(space, logits, choice_of(space, genotype), self.policy_rate * advantage)
+        return logits
+
+    def weights(self, space: Space, history: History) -> dict[str, Tensor]:
+        """Of the LSTM after all of the history; it begins with the same ones whatever the seed."""
+        weights = LSTM.begin(space, 0)
+        optimizer = torch.optim.Adam(weights.values(), lr=self.controller_rate)
+        for (genotype, _), advantage in zip(history, self._advantages(history), strict=True):
+            drawn = LSTM.draw(weights, space, following(choice_of(space, genotype)))
+            if drawn.decisions:
+                optimizer.zero_grad()
+                torch.autograd.backward(-advantage * drawn.log_probability)
+                optimizer.step()
+        return weights
+
+    def _advantages(self, history: History) -> Iterator[float]:
+        """How much better each was than usual, in units of the rewards' deviation, at most three of them."""
         baseline, spread = None, None
-        for genotype, score in history:
+        for _, score in history:
             reward = -score
             baseline = reward if baseline is None else baseline
             advantage = reward - baseline
             spread = abs(advantage) if spread is None else spread
             spread = self.baseline_decay * spread + (1 - self.baseline_decay) * abs(advantage)
             baseline = self.baseline_decay * baseline + (1 - self.baseline_decay) * reward
-            step = self.policy_rate * float(np.clip(advantage / (spread + 1e-12), -3.0, 3.0))
-            _ascend(space, logits, choice_of(space, genotype), step)
-        return logits
+            yield float(np.clip(advantage / (spread + 1e-12), -3.0, 3.0))
 
 
 def _ascend(space: Space, logits: dict[str, tuple[Table, Table]], chosen: Chosen, step: float) -> None:

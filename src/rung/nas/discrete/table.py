@@ -6,7 +6,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import fields
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from rung.errors import UserError
 from rung.nas.discrete.bananas import Bananas
@@ -48,18 +48,21 @@ def make(name: str, settings: Mapping[str, Any] | None = None) -> Suggests:
 
     Args:
         name: in `DISCRETE`.
-        settings: its fields by name: whole numbers of at least 1, and shares above 0.
+        settings: its fields by name: whole numbers of at least 1, shares above 0, or words.
 
     Raises:
         UserError: there is no such setting, or a value is not of its kind.
     """
     kind: Any = type(DISCRETE[name])
     hints = typing.get_type_hints(kind)
-    values = {}
+    values: dict[str, Any] = {}
     for setting, value in (settings or {}).items():
         if setting not in [field.name for field in fields(kind)]:
             own = ", ".join(field.name for field in fields(kind)) or "none"
             raise UserError(f"strategy {name!r} has no setting {setting!r}: it has {own}")
+        if typing.get_origin(hints[setting]) is Literal:
+            values[setting] = _word(name, setting, value, typing.get_args(hints[setting]))
+            continue
         whole = hints[setting] is int
         right = isinstance(value, int) if whole else isinstance(value, int | float)
         if isinstance(value, bool) or not right or not (value >= 1 if whole else 0 < value < 1):
@@ -68,3 +71,9 @@ def make(name: str, settings: Mapping[str, Any] | None = None) -> Suggests:
         values[setting] = value if whole else float(value)
     made: Suggests = kind(**values)
     return made
+
+
+def _word(name: str, setting: str, value: Any, words: tuple[str, ...]) -> str:
+    if value not in words:
+        raise UserError(f"{setting} of strategy {name!r} is {' or '.join(words)}, not {value!r}")
+    return str(value)

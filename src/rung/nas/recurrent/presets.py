@@ -10,6 +10,9 @@ from typing import Final
 from rung.nas.recipe import Recipe
 from rung.nas.recurrent.masks import Dropouts
 
+_CLIPPED: Final = ("darts", (("clip", 0.25),))
+_SURE: Final = ("enas", (("entropy_weight", 1e-4),))
+
 
 @dataclass(frozen=True)
 class TrainingRecipe:
@@ -62,7 +65,7 @@ class LanguageRecipe(Recipe):
         retrain_hidden, retrain_decay, retrain_dropout_hidden, retrain_dropout_words, retrain_patience: of the
             training from scratch, where they differ from the search's.
         strategy: second-order DARTS clips the gradients of its virtual step, too, as the reference does in
-            recurrent cells alone.
+            recurrent cells alone; ENAS adds 1e-4 of the entropy (section 3.1).
     """
 
     text: str = "the paper's settings for Penn Treebank, on a GPU"
@@ -95,7 +98,7 @@ class LanguageRecipe(Recipe):
     retrain_dropout_hidden: float = 0.25
     retrain_dropout_words: float = 0.1
     retrain_patience: int = 5
-    strategy: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = (("darts", (("clip", 0.25),)),)
+    strategy: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = (_CLIPPED, _SURE)
 
     @property
     def dropouts(self) -> Dropouts:
@@ -129,7 +132,7 @@ class LanguageRecipe(Recipe):
         )
 
 
-_FEW_EPOCHS: Final = (("darts", (("clip", 0.25),)), ("asap", (("anneal", 0.4), ("extra", 1))))
+_FEW_EPOCHS: Final = (_CLIPPED, _SURE, ("asap", (("anneal", 0.4), ("extra", 1))))
 
 LANGUAGE_PRESETS: Final[Mapping[str, LanguageRecipe]] = MappingProxyType(
     {
@@ -142,7 +145,7 @@ LANGUAGE_PRESETS: Final[Mapping[str, LanguageRecipe]] = MappingProxyType(
             rate=10.0,
             rate_min=10.0,
             alpha_rate=3e-2,
-            alpha_rates=(("asap", 1e-1),),
+            alpha_rates=(("asap", 1e-1), ("enas", 5e-3)),
             strategy=_FEW_EPOCHS,
             vocabulary=1000,
             words=30_000,
@@ -166,7 +169,7 @@ LANGUAGE_PRESETS: Final[Mapping[str, LanguageRecipe]] = MappingProxyType(
             epochs=15,
             batch=32,
             alpha_rate=1e-2,
-            alpha_rates=(("asap", 3e-2),),
+            alpha_rates=(("asap", 3e-2), ("enas", 2e-3)),
             strategy=_FEW_EPOCHS,
             vocabulary=4000,
             hidden=128,

@@ -52,10 +52,19 @@ class Turn(NamedTuple):
 
 
 class Passes(NamedTuple):
-    """Forward and backward passes that a step took, each over so many samples."""
+    """Forward and backward passes that a step took.
+
+    Attributes:
+        passes: how many.
+        samples: of all of them together.
+        active: by cell, (E, O) operations that were computed; None for all that are alive.
+        work: multiply-adds as a share of those of forward and backward passes: a third of forward ones alone.
+    """
 
     passes: int
     samples: int
+    active: Mapping[str, Mask] | None = None
+    work: float = 1.0
 
 
 class Strategy(Protocol):

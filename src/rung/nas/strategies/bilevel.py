@@ -28,7 +28,7 @@ def first_order(strategy: Mixes, turn: Turn) -> Passes:
         loss = turn.task.loss(turn.net, mixed, turn.alphas_batch)
     leaves = list(turn.alphas.values())
     leave(leaves, torch.autograd.grad(loss, leaves, allow_unused=True))
-    return Passes(1, turn.alphas_batch.size)
+    return Passes(1, turn.alphas_batch.size, mixed.active)
 
 
 def add_term(alphas: Alphas, term: torch.Tensor) -> None:

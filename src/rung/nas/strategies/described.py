@@ -72,6 +72,11 @@ GRADIENT: Final[Mapping[str, Described]] = MappingProxyType(
             "sigmoids instead of a softmax, so that operations do not compete",
             "Chu et al. 2020, Fair DARTS: Eliminating Unfair Advantages in Differentiable NAS",
         ),
+        "enas": Described(
+            "ENAS",
+            "a controller draws an architecture a step, and learns which do better with the shared weights",
+            "Pham et al. 2018, Efficient Neural Architecture Search via Parameter Sharing",
+        ),
     }
 )
 """By the names of `--strategy`."""
@@ -90,7 +95,7 @@ COMPLETE: Final[Mapping[str, Described]] = MappingProxyType(
         ),
         "reinforce": Described(
             "REINFORCE",
-            "a policy of independent choices, moved towards what did better than usual",
+            "a policy of independent choices, or an LSTM's, moved towards what did better than usual",
             "Williams 1992, Simple Statistical Gradient-Following Algorithms",
         ),
         "pnas": Described(

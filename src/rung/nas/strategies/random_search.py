@@ -61,7 +61,7 @@ class RandomSearch(FirstOrder):
         generator = ending.moment.generator("candidates")
         best: tuple[tuple[float, float], Chosen] | None = None
         for _ in range(self.samples):
-            chosen = _admitted(ending, generator)
+            chosen = admitted(ending, generator)
             found = merit(ending.score(one_hot(ending.space, chosen)))
             if best is None or found > best[0]:
                 best = found, chosen
@@ -72,7 +72,12 @@ class RandomSearch(FirstOrder):
         return random_choice(space, torch.Generator().manual_seed(self.seed), alive)
 
 
-def _admitted(ending: Ending, generator: torch.Generator) -> Chosen:
+def admitted(ending: Ending, generator: torch.Generator) -> Chosen:
+    """One at random that may be derived.
+
+    Raises:
+        SpaceError: none is found.
+    """
     for _ in range(_ATTEMPTS):
         chosen = random_choice(ending.space, generator, ending.net.alive)
         if ending.admits(chosen):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import typing
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -17,6 +18,7 @@ from rung.nas.strategies.darts import FirstOrder, SecondOrder
 from rung.nas.strategies.darts_pt import DartsPt
 from rung.nas.strategies.described import COMPLETE
 from rung.nas.strategies.eigenvalue import EarlyStop
+from rung.nas.strategies.enas import Enas
 from rung.nas.strategies.fair import Fair
 from rung.nas.strategies.gdas import Gdas
 from rung.nas.strategies.p_darts import PDarts
@@ -38,6 +40,7 @@ STRATEGIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
         "p_darts": PDarts,
         "darts_pt": DartsPt,
         "fair": Fair,
+        "enas": Enas,
     }
 )
 
@@ -45,6 +48,9 @@ _FIXED: Final = frozenset({"name", "form", "single_level", "inner"})
 _REMEDIES: Final[Mapping[str, Any]] = MappingProxyType(
     {"skip_dropout": float, "max_skips": int, "early_stop": bool}
 )
+_COUNTS: Final = frozenset({"samples", "hidden"})
+_POSITIVE: Final = frozenset({"logit_temperature", "tanh_constant"})
+_SHARES: Final = frozenset({"baseline_decay", "skip_dropout"})
 _PRUNING: Final = "what it derives is what it pruned to"
 _NOT_WITH: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
@@ -54,6 +60,7 @@ _NOT_WITH: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
         ("darts_pt", "max_skips"): _PRUNING,
         ("darts_pt", "early_stop"): "it does not derive by alphas",
         ("random", "early_stop"): "it has no alphas",
+        ("enas", "early_stop"): "it has a controller and no alphas, whose loss would have a curvature",
     }
 )
 
@@ -83,7 +90,7 @@ def make(name: str, settings: Mapping[str, Any] | None = None, epochs: int | Non
             raise UserError(f"strategy {name!r} has no setting {key!r}: it has {', '.join(sorted(known))}")
         if key in remedies and (name, key) in _NOT_WITH:
             raise UserError(f"{key} does not go with strategy {name!r}: {_NOT_WITH[name, key]}")
-        values[key] = _checked(name, key, value, known[key])
+        values[key] = _in_range(name, key, _checked(name, key, value, known[key]))
     strategy: Strategy = kind(**{key: value for key, value in values.items() if key in own})
     if epochs is not None and not _schedule(kind) & set(values):
         strategy = rescaled(strategy, epochs)
@@ -156,6 +163,17 @@ def _remedied(strategy: Strategy, remedies: Mapping[str, Any]) -> Strategy:
     if remedies.get("early_stop"):
         strategy = EarlyStop(strategy)
     return strategy
+
+
+def _in_range(strategy: str, key: str, value: Any) -> Any:
+    """The value, where it is one that can be worked with."""
+    if key in _COUNTS and value < 1:
+        raise UserError(f"{key} of strategy {strategy!r} is at least 1, not {value!r}")
+    if key in _POSITIVE and not 0 < value < math.inf:
+        raise UserError(f"{key} of strategy {strategy!r} is above 0, not {value!r}")
+    if key in _SHARES and not 0 <= value < 1:
+        raise UserError(f"{key} of strategy {strategy!r} is at least 0 and below 1, not {value!r}")
+    return value
 
 
 def _checked(strategy: str, key: str, value: Any, hint: Any) -> Any:
