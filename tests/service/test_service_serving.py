@@ -1,6 +1,7 @@
 """Where the service listens, TLS, slow clients, and how it ends."""
 
 import asyncio
+import math
 import os
 import socket
 import ssl
@@ -19,6 +20,7 @@ from rung.errors import UserError
 from rung.service import local_token, serving
 from rung.service.accounts import Accounts
 from rung.service.guards import Limits
+from rung.service.http import Api, Call
 from rung.service.serving import Server, Settings
 from support.service import small_app, user
 
@@ -103,6 +105,16 @@ def test_a_place_that_cannot_be_had():
 def test_certificates_that_cannot_be_used(cert, key, why):
     with pytest.raises(UserError, match=why):
         serving.tls(TLS / cert, TLS / key)
+
+
+def test_a_client_that_speaks_no_tls_is_told_to_try_it_at_once(accounts):
+    settings = Settings(port=0, cert=TLS / "cert.pem", key=TLS / "key.pem")
+    context = serving.tls(TLS / "cert.pem", TLS / "key.pem")
+    with running(small_app(accounts), settings, context) as (_, port):
+        client = Api(f"http://127.0.0.1:{port}", None, patience=math.inf)
+        with pytest.raises(UserError, match=rf"{port} speaks TLS: try https://127\.0\.0\.1:{port}$"):
+            client.json(Call("GET", "/studies"))
+        client.close()
 
 
 def test_it_speaks_tls_and_takes_up_a_renewed_certificate(accounts, tmp_path):

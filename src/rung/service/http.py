@@ -262,7 +262,7 @@ class Api:
                 response = self._once(call, headers, stream, self.urls[at])
             except httpx.TransportError as error:
                 self.turn_from(at)
-                tries.again(trust.why(error), None)
+                tries.again(trust.why(error, self.urls[at]), None)
                 continue
             if self._is_final(response, tries):
                 break

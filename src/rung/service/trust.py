@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import os
+import socket
 import ssl
+from contextlib import suppress
+from urllib.parse import urlsplit
 
 from rung.errors import UserError
 
 _FILE = "SSL_CERT_FILE"
+_PROBE = 3.0  # seconds for a look at whether TLS is spoken there
 
 
 def no_authorities(error: OSError) -> UserError:
@@ -19,12 +23,19 @@ def no_authorities(error: OSError) -> UserError:
     return UserError(f"{_FILE} names {name}, which cannot be used ({why}): name a file with certificates")
 
 
-def why(error: Exception) -> str:
-    """What kept a request from being answered; what no later try would mend is raised.
+def why(error: Exception, url: str) -> str:
+    """What kept a request to `url` from being answered; what no later try would mend is raised.
 
     Raises:
-        UserError: the certificate is not trusted, or the service does not speak TLS.
+        UserError: the certificate is not trusted, or the service does not speak TLS where it was expected
+            to, or the other way round.
     """
+    import httpx
+
+    closed = isinstance(error, httpx.RemoteProtocolError | httpx.ReadError)  # it was there, and said nothing
+    if closed and url.startswith("http://") and _speaks_tls(url):
+        safe = "https://" + url.removeprefix("http://")
+        raise UserError(f"what answers at {url} speaks TLS: try {safe}") from error
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, ssl.SSLCertVerificationError):
@@ -36,3 +47,18 @@ def why(error: Exception) -> str:
             raise UserError("what answers there does not speak TLS: is its address http://...?") from error
         cause = cause.__cause__ or cause.__context__
     return str(error).splitlines()[0] if str(error) else type(error).__name__
+
+
+def _speaks_tls(url: str) -> bool:
+    """Whether there is a TLS server at `url`, whoever it is; nothing is sent to it."""
+    parts = urlsplit(url)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    with (
+        suppress(OSError),
+        socket.create_connection((parts.hostname or "", parts.port or 80), _PROBE) as plain,
+        context.wrap_socket(plain, server_hostname=parts.hostname),
+    ):
+        return True
+    return False
