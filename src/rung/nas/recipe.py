@@ -140,8 +140,8 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
         "tiny": Recipe(
             text="about three minutes on two cores: 2,000 pictures, 12 epochs of few steps, so that alphas "
-            "learn 30 times as fast as the papers' (ASAP's 300 times, to be apart before it is cold; a controller 14 times) and "
-            "the temperature falls as far as theirs, ASAP's in two fifths of the epochs",
+            "learn 30 times as fast as the papers' (ASAP's 300 times, to be apart before it is cold; a "
+            "controller 14 times) and the temperature falls as far as theirs, ASAP's in two fifths of the epochs",
             even=True,
             whole=0.5,
             channels=4,
@@ -162,8 +162,8 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
         ),
         "small": Recipe(
             text="about an hour on two cores: 6,000 pictures, 20 epochs; alphas learn ten times as fast as "
-            "the papers' (ASAP's 100 times, a controller 6 times), the temperature falls as far as theirs, ASAP's in two "
-            "fifths of the epochs",
+            "the papers' (ASAP's 100 times, a controller 6 times), the temperature falls as far as theirs, "
+            "ASAP's in two fifths of the epochs",
             even=True,
             channels=8,
             layers=5,
