@@ -141,7 +141,8 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
         "tiny": Recipe(
             text="about three minutes on two cores: 2,000 pictures, 12 epochs of few steps, so that alphas "
             "learn 30 times as fast as the papers' (ASAP's 300 times, to be apart before it is cold; a "
-            "controller 14 times) and the temperature falls as far as theirs, ASAP's in two fifths of the epochs",
+            "controller 14 times) and the temperature falls as far as theirs, ASAP's in two fifths of the "
+            "epochs",
             even=True,
             whole=0.5,
             channels=4,
