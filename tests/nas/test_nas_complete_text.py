@@ -30,6 +30,7 @@ from rung.nas.recurrent.language import language_model, word_macs
 from rung.nas.recurrent.masks import Dropouts
 from rung.nas.recurrent.scratch import Scratch
 from rung.nas.recurrent.training import Diverged
+from rung.nas.report.networks import network_charts
 from rung.nas.result import SearchResult
 from rung.nas.searching import search
 from rung.nas.space import SPACES
@@ -121,8 +122,17 @@ def test_the_page_speaks_of_perplexity_alone(trained: list[Genotype]) -> None:
     assert "pictures" not in page
     assert "the best, trained once more: of the test part" in page
     assert "which no network of the search has seen" in page
+    assert "after another training from scratch, of the test part, in a network of" in page
     assert page.count("<summary>chosen</summary>") == 1
     assert ">score</th>" not in page
+
+
+def test_the_axis_fits_the_perplexities(monkeypatch: pytest.MonkeyPatch, trained: list[Genotype]) -> None:
+    (wide,) = network_charts(found(networks=5))
+    assert 'data-kind="log"' in wide.drawing
+    monkeypatch.setattr(f"{__name__}.planted", lambda genotype: 3.5 + len(genotype.to_text()) % 7 / 20)
+    (narrow,) = network_charts(found(networks=5))
+    assert 'data-kind="plain"' in narrow.drawing
 
 
 def test_a_network_goes_through_the_training_part_once_an_epoch(trained: list[Genotype]) -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rung.nas.genotype import Genotype
-from rung.nas.report.charts import Chart, Level, chart, curve
+from rung.nas.report.charts import Chart, Kind, Level, chart, curve
 from rung.nas.report.words import known, score, scores
 from rung.nas.result import SearchResult
 
 _ACCENT: Final = "#0f766e"
 _SOFT: Final = "#5c6b7c"
 _BLUE: Final = "#1f62a8"
+_APART: Final = 8.0  # times as large, from where an axis is logarithmic
 
 
 def network_charts(result: SearchResult) -> list[Chart]:
@@ -33,7 +34,7 @@ def network_charts(result: SearchResult) -> list[Chart]:
             curve("each network", _SOFT, each)._replace(scattered=True),
         ],
         [Level(again, retrained, _BLUE)] if retrained is not None and known(retrained) else [],
-        kind="log" if words else "share",
+        kind=_axis(each) if words else "share",
         over="network",
     )
     return [drawn] if drawn else []
@@ -53,6 +54,12 @@ def network_rows(result: SearchResult) -> list[dict[str, Any]]:
         }
         for one in result.tried
     ]
+
+
+def _axis(each: Sequence[tuple[int, float | None]]) -> Kind:
+    """Of perplexities: logarithmic where one is many times another."""
+    values = [value for _, value in each if value is not None and known(value)]
+    return "log" if values and max(values) > _APART * min(values) else "plain"
 
 
 def _figure(one: Mapping[str, Any]) -> float | None:

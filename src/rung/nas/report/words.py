@@ -108,7 +108,8 @@ def summary(result: SearchResult) -> str:
     named = {
         "searched": "as trained in the search" if result.tried else "as searched",
         "derived": "with copied weights",
-        "retrained": f"after {'another' if result.tried else 'a short'} training from scratch",
+        "retrained": f"after {'another' if result.tried else 'a short'} training from scratch"
+        f"{', of the test part' if result.tried and result.perplexity else ''}",
     }
     parts = [(score(result, v), named[stage]) for stage, v in scores(result).items() if known(v)]
     if not parts:
