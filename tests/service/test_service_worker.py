@@ -1,6 +1,7 @@
 """A worker that lends slots to a live service: jobs, gates, checkpoints, stops, breaks, leaving."""
 
 import time
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from rung.service import worker as worker_module
 from rung.service import worker_refusals
 from rung.service import worker_run as worker_run_module
 from rung.service.worker_objectives import Objectives, RefusedError
+from rung.service.worker_run import folder_name
 from rung.trials import events as ev
 from support.lending import HAVE, SPACE, begin, until, working
 from support.live_service import live
@@ -115,6 +117,24 @@ def test_a_machine_that_can_run_nothing_gives_jobs_back_and_tries_again(
     assert client.study(name).finished == 3
     (said,) = worker.said
     assert str(error) in said
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full is Linux' own")
+def test_a_machine_whose_disk_is_full_gives_jobs_back_before_they_fail(
+    client, service, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(worker_refusals, "UNFIT", 0.2)
+    begin(client, "full", "plain", resource=None, trials=2)
+    folder = tmp_path / folder_name("full") / "slot-0"
+    folder.mkdir(parents=True)
+    (folder / ".try").symlink_to("/dev/full")  # gone after the first try: then there is room
+    with working(service, tmp_path, slots=1) as worker:
+        until(lambda: client.study("full").state == "done")
+    log = log_of(client, "full")
+    assert not [event for event in log if isinstance(event, ev.JobFailed)]
+    assert [event.trial for event in log if isinstance(event, ev.JobStopped)] == [0]
+    (said,) = worker.said
+    assert "nothing can be written to its folder: [Errno 28] No space left on device" in said
 
 
 def test_an_objective_that_cannot_be_sent_to_a_process_is_refused(client, service, tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -39,6 +40,7 @@ from rung.trials.events import (
 )
 
 _TICK: Final = 0.2  # seconds until a job is told to stop
+_LITTLE: Final = 65_536  # bytes that a job's log, at least, has room for
 _ROOM: Final = 60.0  # that a job waits for an executor which has no room for it
 
 
@@ -239,8 +241,9 @@ class Run:
         job, engine = self.job, self._engine
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
+            _try_writing(self._folder / ".try")
         except OSError as error:
-            raise UnfitError(f"its folder cannot be made: {error}") from error
+            raise UnfitError(f"nothing can be written to its folder: {error}") from error
         return Setup(
             self._objectives.get(job.objective or "", job.study),
             job.metric,
@@ -304,6 +307,19 @@ class Run:
             executor.cancel(self.job.trial)
         if broken or now - self._since > self._engine.grace:
             self.slots[0].close()
+
+
+def _try_writing(file: Path) -> None:
+    """See that there is some room: else each job would fail here at once, and its tries be gone in a second.
+
+    Raises:
+        OSError: there is not.
+    """
+    try:
+        file.write_bytes(bytes(_LITTLE))
+    finally:
+        with suppress(OSError):
+            file.unlink()
 
 
 def folder_name(study: str) -> str:
