@@ -32,11 +32,15 @@ def test_words_among_numbers_and_odd_dates_are_told():
     ]
 
 
-@pytest.mark.parametrize("command", ["predict", "evaluate"])
-def test_the_commands_say_so(command, tmp_path):
+@pytest.mark.parametrize(
+    ("command", "rows"),
+    [(["predict"], 60), (["evaluate"], 60), (["explain", "--row", "2"], 1), (["monitor"], 60)],
+)
+def test_the_commands_say_so(command, rows, tmp_path):
     model = save_model(fit_table(_table(), "y", budget=0.3, include=["linear"]).model, tmp_path / "m.rung")
     table = tmp_path / "later.csv"
     _table().assign(age="n/k").to_csv(table, index=False)
-    answer = CliRunner().invoke(app, [command, str(model), str(table)])
+    answer = CliRunner().invoke(app, [command[0], str(model), str(table), *command[1:]])
     assert answer.exit_code == 0, answer.output
-    assert "column 'age' holds no number in 60 of 60 rows, such as 'n/k'" in " ".join(answer.stderr.split())
+    told = f"column 'age' holds no number in {rows} of {rows} rows, such as 'n/k'"
+    assert told in " ".join(answer.stderr.split())

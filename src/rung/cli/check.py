@@ -147,6 +147,7 @@ def _drift(table: str, against: str, target: str | None, trust: tuple[str, ...])
     from rung.errors import DataError
     from rung.tabular.audit.compare import drift_between
     from rung.tabular.audit.drift import drift_from_profile
+    from rung.tabular.columns import as_they_stand
     from rung.tabular.formats import is_table
     from rung.tabular.model_file import load_model
     from rung.tabular.read import read_table
@@ -162,7 +163,7 @@ def _drift(table: str, against: str, target: str | None, trust: tuple[str, ...])
                 f"{against} holds no profile of its training table, for it was made by an earlier rung; fit "
                 "it again, or give the training table itself to --against"
             )
-        return drift_from_profile(read_table(table), profile, tell)
+        return drift_from_profile(read_table(table, as_they_stand(model.columns)), profile, tell)
 
 
 def _written(report: Path | None) -> None:

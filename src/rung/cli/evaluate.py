@@ -8,7 +8,7 @@ import typer
 
 from rung.cli import output
 from rung.cli.options import Json, Trust
-from rung.cli.predict import say_lost
+from rung.cli.predict import say_lost, worded
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,8 +53,8 @@ def evaluate(  # noqa: PLR0913  # a door
 
     if not holds_several(model):
         read_manifest(model)
-    frame = read_table(table)
     fitted = load_any(model, tuple(trust or ()))
+    frame = read_table(table, worded(fitted))
     say_lost(fitted, frame)
     asked = _Asked(by, tuple(metric or ()), weights, seed, json)
     if not isinstance(fitted, SeveralModels):

@@ -8,6 +8,7 @@ import typer
 
 from rung.cli import output
 from rung.cli.options import Json, Trust
+from rung.cli.predict import say_lost, worded
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,12 +59,13 @@ def explain(  # noqa: PLR0913  # a door
     from rung.tabular.read import read_table
 
     read_manifest(model)
-    frame = read_table(table)
+    fitted = load_model(model, tuple(trust or ()))
+    frame = read_table(table, worded(fitted))
     check_row(row - 1, len(frame))
-    others = frame if background is None else read_table(background)
+    others = frame if background is None else read_table(background, worded(fitted))
     if len(others) < 2:
         raise UserError("there is no row to compare with: give a table of more rows with --background")
-    fitted = load_model(model, tuple(trust or ()))
+    say_lost(fitted, frame.iloc[[row - 1]])
     if shap:
         _explain_trees(fitted, frame, row, (label, background), json=json)
         return

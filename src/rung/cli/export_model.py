@@ -62,10 +62,11 @@ def export_model(
     others = {"the model's file": model} | ({"the table itself": check} if check else {})
     check_apart(out, "--out", others)
     from rung.deploy.extras import one_model
+    from rung.tabular.columns import as_they_stand
     from rung.tabular.read import read_table
 
     loaded = one_model(model, trust or ())
-    frame = read_table(check) if check else None
+    frame = read_table(check, as_they_stand(loaded.columns)) if check else None
     facts, sentence = write(_Order(model, loaded, out, frame, tuple(drop_member or ())))
     if json:
         output.print_json(facts)

@@ -27,6 +27,7 @@ def announce(order: Order, frame: pd.DataFrame, notes: tuple[str, ...]) -> None:
     """Say what was read, and what will be done."""
     from rung.tabular.columns import column_notes, infer_columns
     from rung.tabular.metrics import get_metric
+    from rung.tabular.predict import lost_cells
     from rung.tabular.task import guess_task
 
     if output.quiet():
@@ -39,7 +40,7 @@ def announce(order: Order, frame: pd.DataFrame, notes: tuple[str, ...]) -> None:
     missing = sum(column.missing for column in columns) * len(frame)
     width = f"{len(columns):,} column{'s' * (len(columns) != 1)}"
     output.say(f"{order.table}: {len(frame):,} rows, {width} ({what}), {missing:,.0f} missing cells")
-    for note in (f"task {task.why}", *notes, *column_notes(columns)):
+    for note in (f"task {task.why}", *notes, *column_notes(columns), *lost_cells(columns, frame)):
         output.say(note)
     metric = get_metric(order.metric, task)
     better = "more" if metric.greater_is_better else "less"

@@ -11,6 +11,7 @@ from rung.cli import output
 from rung.cli.check import Report, patiently, plain_drift, prepare_report, print_drift
 from rung.cli.exits import NO_RESULT
 from rung.cli.options import Json, Trust
+from rung.cli.predict import say_lost, worded
 
 if TYPE_CHECKING:
     from rung.tabular.audit.distance import Distance
@@ -40,8 +41,10 @@ def monitor(
 
     read_manifest(model)
     with patiently() as tell:
-        frame = read_table(table)
-        found = watch(load_model(model, tuple(trust or ())), frame, tell)
+        fitted = load_model(model, tuple(trust or ()))
+        frame = read_table(table, worded(fitted))
+        found = watch(fitted, frame, tell)
+    say_lost(fitted, frame)
     if report is not None:
         from rung.tabular.audit.page import write_drift_page
 

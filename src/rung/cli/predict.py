@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,8 +62,8 @@ def predict(
 
     if not holds_several(model):
         read_manifest(model)
-    frame = read_table(table)
     fitted = load_any(model, tuple(trust or ()))
+    frame = read_table(table, worded(fitted))
     predictions = _predicted(fitted, frame, coverage, sets)
     say_lost(fitted, frame)
     if json:
@@ -77,11 +78,22 @@ def predict(
 def say_lost(model: Model | SeveralModels, frame: pd.DataFrame) -> None:
     """Say which cells of the table the model can make nothing of."""
     from rung.tabular.predict import lost_cells
+
+    for note in dict.fromkeys(note for one in _each(model) for note in lost_cells(one.columns, frame)):
+        output.say(note)
+
+
+def worded(model: Model | SeveralModels) -> tuple[str, ...]:
+    """The columns that a file's reader is to leave as words, for the model knows what they mean."""
+    from rung.tabular.columns import as_they_stand
+
+    return tuple(name for one in _each(model) for name in as_they_stand(one.columns))
+
+
+def _each(model: Model | SeveralModels) -> Iterable[Model]:
     from rung.tabular.several import SeveralModels
 
-    models = model.models.values() if isinstance(model, SeveralModels) else [model]
-    for note in dict.fromkeys(note for one in models for note in lost_cells(one.columns, frame)):
-        output.say(note)
+    return model.models.values() if isinstance(model, SeveralModels) else [model]
 
 
 def _coverage(text: str) -> float:

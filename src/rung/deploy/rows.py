@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rung.errors import DataError
 from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.dates import ISO, date_words
 from rung.tabular.encode import Encoder
+from rung.tabular.forms import form_numbers, form_words
 from rung.tabular.names import closest
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def schema(encoder: Encoder) -> list[dict[str, Any]]:
         told: dict[str, Any] = {
             "name": column.name,
             "kind": str(column.kind),
-            "takes": _TAKES[Kind(column.kind)],
+            "takes": _takes(column),
         }
         if column.kind == Kind.CATEGORY:
             told["levels"] = [str(level) for level in levels[column.name][:LEVELS]]
@@ -80,12 +82,29 @@ def _cells(rows: Sequence[Mapping[str, Any]], column: Column, known: frozenset[s
         if column.name not in row:
             raise RowError(_lacks(number, row, column.name))
         value = row[column.name]
+        value = _number(value, column) if column.form else value
         if not _fits(value, column.kind):
             raise RowError(
-                f"row {number}: column {column.name!r} takes {_TAKES[Kind(column.kind)]}, not {_shown(value)}"
+                f"row {number}: column {column.name!r} takes {_takes(column)}, not {_shown(value)}"
             )
         values.append(_word(value, known) if column.kind == Kind.CATEGORY else value)
     return pd.Series(values, dtype="float64" if column.kind == Kind.NUMBER else object)
+
+
+def _takes(column: Column) -> str:
+    if column.form:
+        return f"a number, a string as in the training table ({form_words(column.form)}), or null"
+    return _TAKES[Kind(column.kind)]
+
+
+def _number(value: Any, column: Column) -> Any:
+    """What a string means in a column whose numbers have a form; itself where it means nothing."""
+    import pandas as pd
+
+    if not isinstance(value, str):
+        return value
+    found = float(form_numbers(pd.Series([value.strip()], dtype=object), column.form).iloc[0])
+    return value if math.isnan(found) else found
 
 
 def _lacks(number: int, row: Mapping[str, Any], name: str) -> str:
@@ -124,9 +143,9 @@ def _check_dates(frame: pd.DataFrame, used: Sequence[Column]) -> None:
         wrong = (read[column.name].isna() & given.notna() & (given != "")).to_numpy()
         if wrong.any():
             place = int(wrong.argmax())
-            form = column.format if column.format and column.format != "ISO8601" else "2024-12-31"
+            form = column.format or ISO
             raise RowError(
-                f"row {place + 1}: column {column.name!r} takes a date written as {form}, "
+                f"row {place + 1}: column {column.name!r} takes a date written as {date_words(form)}, "
                 f"not {_shown(given.iloc[place])}"
             )
 

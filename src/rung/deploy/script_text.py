@@ -19,7 +19,12 @@ def date_parts(frame):
     """Days since 1970, year, month, day, weekday and hour of each date."""
     parts = []
     for name in frame:
-        moment = pd.to_datetime(frame[name], format=DATE_FORMATS[name], errors="coerce", utc=True)
+        moment, *others = (
+            pd.to_datetime(frame[name], format=form, errors="coerce", utc=True)
+            for form in DATE_FORMATS[name].split("|")
+        )
+        for other in others:
+            moment = moment.where(moment.notna(), other)
         days = (moment - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
         clock = moment.dt
         parts += [days, clock.year, clock.month, clock.day, clock.day_of_week, clock.hour]
@@ -40,6 +45,34 @@ def whole_codes(matrix):
     frame = pd.DataFrame(matrix)
     whole = frame[CODES].fillna(-1).astype(int)
     return pd.concat([frame.drop(columns=CODES), whole], axis=1)[list(frame)]
+'''
+
+_IN_FORM: Final = '''
+
+READ_AS = {forms}
+SHORT = {{"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "mn": 1e6, "bn": 1e9, "Bn": 1e9}}
+SHORT |= {{"Mio": 1e6, "Mio.": 1e6, "Mrd": 1e9, "Mrd.": 1e9}}
+CLOCK = r"^(\\d{{1,3}}):([0-5]\\d)(?::([0-5]\\d(?:\\.\\d+)?))?(?: ?([AaPp])\\.?[Mm]\\.?)?$"
+
+
+def in_form(words, form):
+    """Numbers of a form: `point kg` with a unit, `comma €`, `point* $` for 1.2k, `clock` for 13:45."""
+    if form == "clock":
+        found = words.str.extract(CLOCK)
+        hour, minute, second = (pd.to_numeric(found[i]) for i in range(3))
+        half = found[3].str.lower()
+        hour = hour.where(half.isna(), hour % 12 + 12 * half.eq("p"))
+        return hour + minute / 60 + second.fillna(0) / 3600
+    style, _, unit = form.partition(" ")
+    thousand, point = (".", ",") if style.startswith("comma") else (",", ".")
+    unit = re.escape(unit.replace(" ", ""))
+    size = "|".join(map(re.escape, SHORT)) if style.endswith("*") else "(?!)"
+    front, behind = (f"(?:{{unit}})?", f"(?:{{unit}}s?)?") if unit else ("", "")
+    number = r"([+-]?[\\d.,]+(?:[eE][+-]?\\d+)?)"
+    bare = words.str.replace(r"['’\\s]", "", regex=True)
+    found = bare.str.extract(f"^([+-]?){{front}}{{number}}({{size}})?{{behind}}$")
+    plain = found[1].str.replace(thousand, "", regex=False).str.replace(point, ".", regex=False)
+    return pd.to_numeric(found[0] + plain, errors="coerce") * found[2].map(SHORT).fillna(1.0)
 '''
 
 _READ: Final = '''
@@ -72,7 +105,7 @@ def read(path):
     commas = separator == ";"  # a table with semicolons has decimal commas
     X = frame[NUMBERS + CATEGORIES + DATES + TEXTS].copy()
     for name in NUMBERS:
-        X[name] = numbers(X[name], commas)
+        X[name] = {cells}
     X[CATEGORIES] = X[CATEGORIES].astype(object).where(X[CATEGORIES].notna(), None)
     X[TEXTS] = X[TEXTS].fillna("")
     return X, {target}
@@ -105,13 +138,21 @@ if __name__ == "__main__":
 """
 
 
+_FORMED: Final = "in_form(X[name], READ_AS[name]) if name in READ_AS else numbers(X[name], commas)"
+
+
+def _table(told: Mapping[str, str]) -> str:
+    """A dictionary, a line an entry."""
+    lines = "".join(f"    {quoted(name)}: {quoted(form)},\n" for name, form in told.items())
+    return f"{{\n{lines}}}"
+
+
 def helpers(steps: Sequence[Step], formats: Mapping[str, str]) -> str:
     """The functions that the steps call."""
     wanted = {name for step in steps for name in step.helpers}
     text = ""
     if "date_parts" in wanted:
-        lines = "".join(f"    {quoted(name)}: {quoted(form)},\n" for name, form in formats.items())
-        text += _DATE_PARTS.format(formats=f"{{\n{lines}}}")
+        text += _DATE_PARTS.format(formats=_table(formats))
     if "squash" in wanted:
         text += _SQUASH
     if "whole_codes" in wanted:
@@ -125,7 +166,7 @@ class Content(NamedTuple):
     Attributes:
         name: of the script's file.
         about: lines of its docstring.
-        columns: by kind; formats: of the dates.
+        columns: by kind; formats: of the dates; forms: of numbers in words.
         scoring: as scikit-learn calls it.
     """
 
@@ -134,6 +175,7 @@ class Content(NamedTuple):
     imports: Sequence[str]
     columns: Mapping[str, list[str]]
     formats: Mapping[str, str]
+    forms: Mapping[str, str]
     target: str
     steps: Sequence[Step]
     scoring: str
@@ -145,7 +187,14 @@ def fill(content: Content) -> str:
     steps, classes, scoring = content.steps, content.classes, content.scoring
     wanted = {helper for step in steps for helper in step.helpers}
     needs_numpy = bool(wanted & {"date_parts", "squash"})
-    head = ["import argparse", "", "import joblib", *(["import numpy as np"] if needs_numpy else [])]
+    patterns = ["import re"] if content.forms else []
+    head = [
+        "import argparse",
+        *patterns,
+        "",
+        "import joblib",
+        *(["import numpy as np"] if needs_numpy else []),
+    ]
     codes = steps[-1].codes
     last = steps[-1].code.split("(")[0].lower()
     told = f"{last}__{_TOLD[last[:4]]}" if codes and last[:4] in _TOLD else ""
@@ -162,7 +211,11 @@ def fill(content: Content) -> str:
             if codes
             else "",
             helpers(steps, content.formats),
-            _READ.format(target=_TARGETS[_target_form(classes, last)]),
+            _IN_FORM.format(forms=_table(content.forms)) if content.forms else "",
+            _READ.format(
+                cells=_FORMED if content.forms else "numbers(X[name], commas)",
+                target=_TARGETS[_target_form(classes, last)],
+            ),
             _model(steps, regression=not classes),
             _MAIN.format(
                 scoring=scoring,

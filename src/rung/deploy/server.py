@@ -204,9 +204,15 @@ _JSON_TYPES: Final = {
 }
 
 
+def _json_types(column: dict[str, Any]) -> list[str]:
+    """Numbers that have a form may also come as the training table wrote them."""
+    formed = column["kind"] == "number" and "format" in column
+    return [*_JSON_TYPES[column["kind"]], *(["string"] if formed else [])]
+
+
 def _described(columns: list[dict[str, Any]], limits: Limits) -> dict[str, Any]:
     """The request of `/predict` for OpenAPI."""
-    properties = {column["name"]: {"type": _JSON_TYPES[column["kind"]]} for column in columns}
+    properties = {column["name"]: {"type": _json_types(column)} for column in columns}
     row = {"type": "object", "properties": properties, "required": list(properties)}
     rows = {"type": "array", "items": row, "minItems": 1, "maxItems": limits.rows}
     body = {"type": "object", "properties": {"rows": rows}, "required": ["rows"]}

@@ -48,7 +48,7 @@ def _example(column: Mapping[str, Any]) -> Any:
 
 def _values(column: Mapping[str, Any]) -> str:
     if column["kind"] != "category":
-        return str(column.get("format", column["takes"]))
+        return str(column["format"] if column["kind"] == "date" and "format" in column else column["takes"])
     more = len(column["levels"]) + column["more_levels"] - _LEVELS
     shown = ", ".join(column["levels"][:_LEVELS])
     return f"{shown} and {more} more" if more > 0 else shown

@@ -175,7 +175,11 @@ def model_input(model: Model) -> str:
 
 
 def _facts(model: Model) -> dict[str, str]:
-    columns = [{"name": c.name, "kind": str(c.kind)} for c in model.columns if c.used]
+    columns = [
+        {"name": c.name, "kind": str(c.kind), **({"form": c.form} if c.form else {})}
+        for c in model.columns
+        if c.used
+    ]
     return {
         "task": model.task.kind,
         "target": model.target,

@@ -72,6 +72,7 @@ def script(model: Model, name: str = "model.py") -> tuple[str, Member]:
         about=_about(model, member),
         imports=_imports(steps, regression=not model.task.is_classification),
         formats=formats,
+        forms={c.name: c.form for c in model.columns if c.form and not c.unit},
         columns={str(kind): names for kind, names in kinds.items()},
         target=model.target,
         steps=steps,

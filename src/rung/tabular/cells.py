@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from rung.tabular.written import mostly_numbers, plain_numbers
+from rung.tabular.forms import NO_NUMBER as NO_NUMBER
+from rung.tabular.written import plain_numbers, signs_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,52 +29,70 @@ MISSING: Final = (
     "?",
 )
 """Cells that are missing wherever they stand."""
-NO_NUMBER: Final = ("None", "none", "-", "--", ".", "missing", "unknown", "Unknown")
-"""Cells that are missing too where everything else is a number; elsewhere they are words."""
 WRITTEN: Final = "written"
-"""The frame's attribute that lists columns of numbers that were written for people."""
+"""The frame's attribute that has columns of numbers that were written for people, with the sign (`$`, `%`,
+"" for none) that they had.
+"""
+COMMA: Final = "comma"
+"""The frame's attribute that says whether its numbers may have decimal commas."""
 _LOOK: Final = 64  # cells that most columns of words are known by
 _CODE: Final = r"^[+-]?0[0-9xX]"  # a number would lose the zero (or read a hexadecimal one)
 
 
 def from_words(
-    columns: Sequence[pa.ChunkedArray], names: Sequence[str], *, comma: bool = False
+    columns: Sequence[pa.ChunkedArray],
+    names: Sequence[str],
+    *,
+    comma: bool = False,
+    words: Collection[str] = (),
 ) -> pd.DataFrame:
     """The frame of columns of strings: whole numbers, numbers or words each.
 
     Args:
         comma: whether numbers may have decimal commas.
+        words: columns that stay words.
     """
     import pandas as pd
 
-    found = {name: convert(words, comma=comma) for name, words in zip(names, columns, strict=True)}
+    found = {
+        name: (_present(cells), None) if name in words else convert(cells, comma=comma)
+        for name, cells in zip(names, columns, strict=True)
+    }
     frame = pd.DataFrame({name: to_pandas(cells) for name, (cells, _) in found.items()})
-    frame.attrs[WRITTEN] = [name for name, (_, written) in found.items() if written]
+    frame.attrs[WRITTEN] = {name: sign for name, (_, sign) in found.items() if sign is not None}
+    frame.attrs[COMMA] = comma
     return frame
 
 
-def convert(words: pa.ChunkedArray, *, comma: bool = False) -> tuple[pa.ChunkedArray, bool]:
-    """int64, float64 or string: the narrowest type that holds every cell as it stood, blanks around it
-    aside; and whether they are numbers that were written for people ("$1,234.50", "12 %": `plain_numbers`).
-    """
-    import pyarrow as pa
+def _present(words: Any) -> Any:
+    """The cells without blanks around them, null where they say that nothing is there."""
     import pyarrow.compute as pc
 
-    trimmed = pc.utf8_trim_whitespace(words)
-    present = without(trimmed, MISSING)
+    return without(pc.utf8_trim_whitespace(words), MISSING)
+
+
+def convert(words: pa.ChunkedArray, *, comma: bool = False) -> tuple[pa.ChunkedArray, str | None]:
+    """int64, float64 or string: the narrowest type that holds every cell as it stood, blanks around it
+    aside; and the sign of numbers that were written for people ("$1,234.50", "12 %": `plain_numbers`), ""
+    where they have none. Numbers with two signs stay words.
+    """
+    import pyarrow as pa
+
+    present = _present(words)
     if present.null_count == len(present):
-        return present, False
+        return present, None
     for cells in (present, without(present, NO_NUMBER)):
         for written in (cells, _plain(cells, comma=comma)):
             numbers = None if written is None else cast(written, pa.float64())
             if numbers is None:
                 continue
             if numbers.null_count == len(numbers):
-                return present, False
-            return _narrowed(written, numbers, present), written is not cells
-    plain = plain_numbers(present, comma=True) if comma else present
-    most = comma and mostly_numbers(plain)
-    return plain if most else present, most
+                return present, None
+            signs = signs_in(cells) if written is not cells else None
+            if signs is not None and len(signs) > 1:
+                return present, None
+            return _narrowed(written, numbers, present), None if signs is None else "".join(signs)
+    return present, None
 
 
 def _plain(cells: pa.ChunkedArray, *, comma: bool) -> pa.ChunkedArray | None:

@@ -7,12 +7,12 @@ are, once to keep them as that.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from rung.tabular.cells import MISSING, NO_NUMBER, WRITTEN, cast, looks_coded, to_pandas, without
-from rung.tabular.written import plain_numbers
+from rung.tabular.cells import COMMA, MISSING, NO_NUMBER, WRITTEN, cast, looks_coded, to_pandas, without
+from rung.tabular.written import plain_numbers, signs_in
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,12 +25,18 @@ Kind = Literal["words", "numbers", "whole"]
 
 
 class Layout(NamedTuple):
-    """How a text table is written."""
+    """How a text table is written.
+
+    Attributes:
+        comma: whether numbers may have decimal commas.
+        words: columns that stay words.
+    """
 
     delimiter: str
     names: list[str]
     packed: bool
     comma: bool = False
+    words: tuple[str, ...] = ()
 
 
 @dataclass
@@ -45,6 +51,7 @@ class Seen:
         coded: some look like codes, such as 00501.
         written: some are numbers only as people write them, such as 1,234.
         comma: whether those may have decimal commas.
+        signs: the currencies and percent signs that those have; with two of them they are words.
     """
 
     words: bool = False
@@ -54,6 +61,7 @@ class Seen:
     coded: bool = False
     written: bool = False
     comma: bool = False
+    signs: set[str] = field(default_factory=set)
 
     def look(self, words: pa.Array) -> None:
         """Take further cells into account."""
@@ -71,9 +79,10 @@ class Seen:
             numbers = cast(cells, pa.float64())
         if numbers is None:
             self.written = True
-            cells = plain_numbers(cells, comma=self.comma)
+            as_written, cells = cells, plain_numbers(cells, comma=self.comma)
             numbers = cast(cells, pa.float64())
-        if numbers is None:
+            self.signs.update(() if numbers is None else signs_in(as_written))
+        if numbers is None or len(self.signs) > 1:
             self.words = True
             return
         self.numbers = self.numbers or numbers.null_count < len(numbers)
@@ -97,7 +106,7 @@ def read_in_chunks(place: Path, form: Layout) -> pd.DataFrame | None:
     import pandas as pd
     import pyarrow as pa
 
-    seen = [Seen(comma=form.comma) for _ in form.names]
+    seen = [Seen(words=name in form.words, comma=form.comma) for name in form.names]
     rows = 0
     for piece in _pieces(place, form):
         rows += len(piece)
@@ -114,11 +123,12 @@ def read_in_chunks(place: Path, form: Layout) -> pd.DataFrame | None:
         columns[name] = to_pandas(pa.chunked_array(cells))
         cells.clear()  # one column at a time is there twice
     frame = pd.DataFrame(columns, copy=False)
-    frame.attrs[WRITTEN] = [
-        name
+    frame.attrs[COMMA] = form.comma
+    frame.attrs[WRITTEN] = {
+        name: "".join(column.signs)
         for name, column in zip(form.names, seen, strict=True)
         if column.written and column.kind != "words"
-    ]
+    }
     return frame
 
 

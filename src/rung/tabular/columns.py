@@ -10,12 +10,15 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from rung.errors import DataError
-from rung.tabular.cells import WRITTEN
+from rung.tabular.cells import COMMA, WRITTEN
+from rung.tabular.dates import BETWEEN, date_format, date_words, dates_in
+from rung.tabular.forms import PLAIN, SIGN, form_numbers, form_words, number_form
 from rung.tabular.names import closest, listed
-from rung.tabular.written import to_numbers
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 class Kind(StrEnum):
@@ -35,29 +38,6 @@ USED: Final = (Kind.NUMBER, Kind.CATEGORY, Kind.TEXT, Kind.DATE)
 ASKABLE: Final = ("number", "category", "text", "date")
 """Kinds that a user may ask for."""
 _ROW_NAMES: Final = ("", "id", "index", "idx", "row", "rowid", "row_id", "row_number", "nr", "no")
-_DAYS: Final = (
-    "%m/%d/%Y",
-    "%d/%m/%Y",
-    "%d.%m.%Y",
-    "%Y/%m/%d",
-    "%m/%d/%y",
-    "%d-%b-%Y",
-    "%d %b %Y",
-    "%d %B %Y",
-    "%d-%m-%Y",
-    "%d/%m/%y",
-    "%d.%m.%y",
-    "%d-%b-%y",
-    "%b %d, %Y",
-    "%B %d, %Y",
-    "%A, %d %B %Y",
-    "%A, %B %d, %Y",
-    "%a, %d %b %Y",
-)
-_TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M:%S %p")
-_FORMATS: Final = ("ISO8601", *(day + time for time in _TIMES for day in _DAYS))
-_SHARE: Final = 0.95  # of the cells must be numbers (or dates) for the column to be one
-_YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole; others are missing
 _LONG: Final = 500_000  # rows from which not every number is looked at, to see how many differ, but
 _LOOKED_AT: Final = 100_000  # of them, and
 _MANY: Final = 1_000  # different ones are enough
@@ -71,7 +51,8 @@ class Column:
     Attributes:
         distinct: number of different values, missing cells not counted.
         missing: share of missing cells, 0 to 1.
-        format: of a date in words, as pandas takes it; None for all else.
+        format: of dates in words, as pandas takes it (several with | between); of numbers in words that
+            have a unit or decimal commas, or are times, as `rung.tabular.forms` has it; None for all else.
     """
 
     name: str
@@ -79,6 +60,16 @@ class Column:
     distinct: int
     missing: float
     format: str | None = None
+
+    @property
+    def form(self) -> str | None:
+        """Of numbers in words, None if they have none."""
+        return self.format if self.kind == Kind.NUMBER else None
+
+    @property
+    def unit(self) -> str:
+        """The currency or percent sign that its numbers have in whatever table; "" for all else."""
+        return self.form.removeprefix(SIGN) if self.form and self.form.startswith(SIGN) else ""
 
     @property
     def used(self) -> bool:
@@ -94,20 +85,26 @@ def infer_columns(
 ) -> tuple[Column, ...]:
     """Every column's kind, in the frame's order, the target's left out; `asked` kinds are taken as said.
 
-    Words of which at least 95 % are numbers are numbers, unless one has a leading zero; dates likewise.
+    Words of which at least 95 % are numbers are numbers, unless one has a leading zero; so are those with one
+    unit, and times (`rung.tabular.forms`). Dates may have several formats (`rung.tabular.dates`).
     Words with three or more parts on average that seldom repeat are text. Words of which 95 % or more are
     different (50 rows or more), and whole numbers that count the rows, are identifiers, which no model can
     learn from.
     """
-    return tuple(
-        _as_asked(_infer(str(name), frame[name]), frame[name], asked or {}, left_out)
-        for name in frame.columns
-        if name != target
-    )
+    comma, written = bool(frame.attrs.get(COMMA)), dict(frame.attrs.get(WRITTEN, {}))
+    found = []
+    for name in frame.columns:
+        if name != target:
+            column = _infer(str(name), frame[name], comma=comma)
+            unit = written.get(str(name))
+            if unit and column.kind == Kind.NUMBER and column.format is None:
+                column = replace(column, format=SIGN + unit)
+            found.append(_as_asked(column, frame[name], asked or {}, left_out, comma=comma))
+    return tuple(found)
 
 
 def _as_asked(
-    column: Column, values: pd.Series, asked: Mapping[str, str], left_out: Collection[str]
+    column: Column, values: pd.Series, asked: Mapping[str, str], left_out: Collection[str], *, comma: bool
 ) -> Column:
     if column.name in left_out:
         return replace(column, kind=str(Kind.DROPPED), format=None)
@@ -116,42 +113,66 @@ def _as_asked(
         return column
     pattern = None
     if kind == Kind.DATE:
-        pattern = _date_format(_words(values.dropna()))
+        pattern = date_format(_words(values.dropna()))
         if pattern is None:
             raise DataError(
                 f"column {column.name!r} holds no dates that rung can read; leave its kind to rung"
             )
+    elif kind == Kind.NUMBER and _worded(values):
+        pattern = _form(_some(values), comma=comma, least=0.0)[1]
     return replace(column, kind=kind, format=pattern)
 
 
 def column_notes(columns: Iterable[Column]) -> tuple[str, ...]:
-    """One sentence for each kind of column that models do not see."""
+    """One sentence for each kind of column that models do not see, and for words read as something else."""
     why = {
         Kind.CONSTANT: "hold one value only",
         Kind.EMPTY: "are empty",
         Kind.IDENTIFIER: "name the single row (--kinds NAME=number or NAME=category keeps one)",
         Kind.DROPPED: "are not to be learned from",
     }
+    columns = tuple(columns)
     groups = {kind: [c.name for c in columns if c.kind == kind] for kind in why}
-    return tuple(
+    return _read_otherwise(columns) + tuple(
         f"left out, because they {why[kind]}: {listed(names, 'and')}"
         for kind, names in groups.items()
         if names
     )
 
 
-def reading_notes(frame: pd.DataFrame) -> tuple[str, ...]:
-    """What reading the table took for something else than what its cells say, in sentences."""
-    names = frame.attrs.get(WRITTEN, [])
-    if not names:
-        return ()
-    return (
-        "read as numbers, without thousands marks, currencies and percent signs (--kinds NAME=category keeps "
-        f"levels): {listed(names, 'and', 10)}",
+def _read_otherwise(columns: Iterable[Column]) -> tuple[str, ...]:
+    """What words with a unit, times and dates of several formats are read as."""
+    formed = [f"{c.name} ({form_words(c.form)})" for c in columns if c.form]
+    mixed = [
+        f"{c.name} ({date_words(c.format)})"
+        for c in columns
+        if c.kind == Kind.DATE and c.format and BETWEEN in c.format
+    ]
+    said = {"as numbers": formed, "as dates of several formats": mixed}
+    return tuple(
+        f"read {how} (--kinds NAME=category keeps words): {listed(names, 'and', 10)}"
+        for how, names in said.items()
+        if names
     )
 
 
-def _infer(name: str, values: pd.Series) -> Column:
+def as_they_stand(columns: Iterable[Column]) -> tuple[str, ...]:
+    """The columns whose cells a later file must give as they stand: their form says what they mean."""
+    return tuple(column.name for column in columns if column.form and not column.unit)
+
+
+def reading_notes(frame: pd.DataFrame) -> tuple[str, ...]:
+    """What reading the table took for something else than what its cells say, in sentences."""
+    names = [name for name, unit in frame.attrs.get(WRITTEN, {}).items() if not unit]
+    if not names:
+        return ()
+    return (
+        f"read as numbers, without thousands marks (--kinds NAME=category keeps levels): "
+        f"{listed(names, 'and', 10)}",
+    )
+
+
+def _infer(name: str, values: pd.Series, *, comma: bool) -> Column:
     import pandas as pd
 
     missing = float(values.isna().mean()) if len(values) else 1.0
@@ -171,9 +192,7 @@ def _infer(name: str, values: pd.Series) -> Column:
     elif pd.api.types.is_datetime64_any_dtype(values.dtype):
         kind = Kind.DATE
     else:
-        there = values.dropna()
-        some = there if len(there) <= _SAMPLE else there.sample(_SAMPLE, random_state=0)
-        kind, pattern = _infer_words(_words(some), distinct, len(there))
+        kind, pattern = _infer_words(_some(values), distinct, int(values.count()), comma=comma)
     return Column(name, str(kind), distinct, missing, pattern)
 
 
@@ -188,17 +207,18 @@ def _distinct(values: pd.Series) -> int:
     return int(_hashable(values).nunique())
 
 
-def _infer_words(sample: pd.Series, distinct: int, rows: int) -> tuple[str, str | None]:
-    """Kind of a column of words, and the format if they are dates.
+def _infer_words(sample: pd.Series, distinct: int, rows: int, *, comma: bool) -> tuple[str, str | None]:
+    """Kind of a column of words, and the format if they are dates or numbers of a form.
 
     Args:
         sample: of the words, none of them missing.
         distinct, rows: of all of them.
+        comma: whether the table's decimal sign is a comma.
     """
-    coded = sample.str.contains(r"^[+-]?0[0-9]", regex=True).any()
-    if not coded and to_numbers(sample).notna().mean() >= _SHARE:
-        return Kind.NUMBER, None
-    if (pattern := _date_format(sample)) is not None:
+    numbers, pattern = _form(sample, comma=comma)
+    if numbers:
+        return Kind.NUMBER, pattern
+    if (pattern := date_format(sample)) is not None:
         return Kind.DATE, pattern
     parts = float(sample.str.count(r"\s+").mean()) + 1
     if parts >= 3 and distinct > 20 and distinct > 0.01 * rows:
@@ -206,17 +226,25 @@ def _infer_words(sample: pd.Series, distinct: int, rows: int) -> tuple[str, str 
     return (Kind.IDENTIFIER if rows >= 50 and distinct >= 0.95 * rows else Kind.CATEGORY), None
 
 
-def _date_format(words: pd.Series) -> str | None:
-    """The first format that fits 95 % of the words, None if none does."""
+def _form(sample: pd.Series, *, comma: bool, least: float | None = None) -> tuple[bool, str | None]:
+    """Whether the words are numbers, and the form of those that are not plain ones."""
+    words = sample.str.strip()
+    coded = words.str.contains(r"^[+-]?0[0-9](?!:)", regex=True).any()
+    form = None if coded and least is None else number_form(words, comma=comma, least=least)
+    return form is not None, None if form == PLAIN else form
+
+
+def _some(values: pd.Series) -> pd.Series:
+    """Words of cells that are there, drawn from a long column."""
+    there = values.dropna()
+    return _words(there if len(there) <= _SAMPLE else there.sample(_SAMPLE, random_state=0))
+
+
+def _worded(values: pd.Series) -> bool:
     import pandas as pd
 
-    dated = words.str.contains(r"\d", regex=True) & words.str.len().between(6, 35)
-    if dated.mean() < _SHARE:
-        return None
-    for pattern in _FORMATS:
-        if pd.to_datetime(words, format=pattern, errors="coerce", utc=True).notna().mean() >= _SHARE:
-            return pattern
-    return None
+    typed = pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_datetime64_any_dtype(values.dtype)
+    return not typed
 
 
 def _counts_rows(name: str, values: pd.Series) -> bool:
@@ -248,15 +276,20 @@ def prepare(frame: pd.DataFrame, columns: Iterable[Column]) -> pd.DataFrame:
     Raises:
         DataError: a used column is missing.
     """
+    import numpy as np
     import pandas as pd
 
     used = [column for column in columns if column.used]
     by_name = {str(name): i for i, name in enumerate(frame.columns)}
     _refuse_missing([column.name for column in used if column.name not in by_name], list(by_name))
-    return pd.DataFrame(
-        {column.name: _converted(frame.iloc[:, by_name[column.name]], column) for column in used},
-        index=pd.RangeIndex(len(frame)),
-    )
+    comma, signs = bool(frame.attrs.get(COMMA)), frame.attrs.get(WRITTEN, {})
+    cells = {
+        column.name: _converted(frame.iloc[:, by_name[column.name]], column, comma=comma)
+        if column.unit in ("", signs.get(column.name) or column.unit)
+        else np.full(len(frame), np.nan)  # numbers of another currency tell nothing
+        for column in used
+    }
+    return pd.DataFrame(cells, index=pd.RangeIndex(len(frame)))
 
 
 def _refuse_missing(absent: list[str], there: list[str]) -> None:
@@ -272,41 +305,25 @@ def _refuse_missing(absent: list[str], there: list[str]) -> None:
     )
 
 
-def _converted(values: pd.Series, column: Column) -> object:
+def _converted(values: pd.Series, column: Column, *, comma: bool) -> object:
     """The cells of one column in its training kind; words as a series, because pandas would guess a type."""
     if column.kind == Kind.NUMBER:
-        return _numbers(values)
+        return numbers_in(values, column.form, comma=comma)
     if column.kind == Kind.DATE:
-        return _dates(values, column.format)
+        return dates_in(values, column.format)
     return _words(values)
 
 
-def _numbers(values: pd.Series) -> object:
+def numbers_in(values: pd.Series, form: str | None, *, comma: bool = False) -> NDArray[np.float64]:
+    """The numbers that a column's cells are, (n,); NaN where they are none of this form."""
     import numpy as np
     import pandas as pd
 
     if not pd.api.types.is_numeric_dtype(values.dtype):
-        values = to_numbers(values.where(values.isna(), values.astype(str).str.strip()))
+        values = form_numbers(values.where(values.isna(), values.astype(str).str.strip()), form, comma=comma)
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     numbers[~np.isfinite(numbers)] = np.nan
     return numbers
-
-
-def _dates(values: pd.Series, pattern: str | None) -> object:
-    import pandas as pd
-
-    if pd.api.types.is_numeric_dtype(values.dtype):
-        values = values.astype("Int64").astype(str)
-    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
-        values = pd.to_datetime(
-            values.where(values.isna(), values.astype(str)),
-            format=pattern or "ISO8601",
-            errors="coerce",
-            utc=True,
-        )
-    if values.dt.tz is not None:
-        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
-    return values.where(values.dt.year.between(*_YEARS)).astype("datetime64[ns]").to_numpy()
 
 
 def _words(values: pd.Series) -> pd.Series:

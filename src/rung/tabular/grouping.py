@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -76,7 +77,8 @@ def _moments(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
         raise DataError(
             f"column {column!r} holds neither dates nor numbers, so that it cannot order the rows"
         )
-    values = prepare(frame, [found])[column] if found.kind == "date" else frame[column].astype(float)
+    shown = replace(found, kind="number") if found.kind == "identifier" else found
+    values = prepare(frame, [shown])[column]
     moments = values.to_numpy()
     if found.kind == "date":
         gone = np.isnat(moments)

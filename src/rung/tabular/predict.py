@@ -9,7 +9,9 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from rung.errors import DataError
+from rung.tabular.cells import NO_NUMBER, WRITTEN
 from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.forms import form_words
 from rung.tabular.frames import as_pandas
 from rung.tabular.names import listed
 
@@ -80,31 +82,42 @@ def predict_covered(
 
 def lost_cells(columns: Iterable[Column], frame: Frame) -> list[str]:
     """One sentence for each column whose cells are there and yet tell a model nothing: words among numbers,
-    what is no date of the format that was trained on.
+    numbers with another unit, what is no date of the format that was trained on.
 
     Args:
         columns: of the training table.
         frame: any later one; columns that it lacks are left to `prepare`, which refuses them.
     """
-    import pandas as pd
-
     frame = as_pandas(frame)
     places = {str(name): i for i, name in enumerate(frame.columns)}
     found = []
     for column in columns:
         if column.kind not in (Kind.NUMBER, Kind.DATE) or column.name not in places:
             continue
-        cells = frame.iloc[:, places[column.name]].reset_index(drop=True).rename(column.name)
-        typed = pd.api.types.is_numeric_dtype if column.kind == Kind.NUMBER else _is_moment
-        if typed(cells.dtype):
-            continue
-        lost = cells[prepare(cells.to_frame(), [column])[column.name].isna() & cells.notna()]
+        cells = frame.iloc[:, [places[column.name]]].reset_index(drop=True)
+        lost = _lost(cells.set_axis([column.name], axis=1), column)
         if len(lost):
+            unit = f" that the model can read ({form_words(column.form)})" if column.form else ""
             found.append(
-                f"column {column.name!r} holds no {column.kind} in {len(lost):,} of {len(cells):,} rows, "
-                f"such as {str(lost.iloc[0])!r}: these cells are taken as missing"
+                f"column {column.name!r} holds no {column.kind}{unit} in {len(lost):,} of {len(cells):,} "
+                f"rows, such as {str(lost.iloc[0])!r}: these cells are taken as missing"
             )
     return found
+
+
+def _lost(cells: pd.DataFrame, column: Column) -> pd.Series:
+    """The cells that are there and have no meaning, as they stand."""
+    import pandas as pd
+
+    given = cells[column.name]
+    sign = cells.attrs.get(WRITTEN, {}).get(column.name, "")
+    if column.unit and sign not in ("", column.unit):
+        return given.dropna().astype(str) + f" {sign}"  # a file's reader took the sign away
+    typed = pd.api.types.is_numeric_dtype if column.kind == Kind.NUMBER else _is_moment
+    if typed(given.dtype):
+        return given.iloc[:0]
+    lost = given[prepare(cells, [column])[column.name].isna() & given.notna()]
+    return lost[~lost.astype(str).str.strip().isin(NO_NUMBER)] if column.form else lost
 
 
 def _is_moment(dtype: Any) -> bool:

@@ -14,6 +14,7 @@ import io
 import sys
 import zlib
 from collections import Counter
+from collections.abc import Collection
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -51,7 +52,7 @@ _MAGIC: Final = {
 }
 
 
-def read_table(path: str | Path) -> pd.DataFrame:
+def read_table(path: str | Path, words: Collection[str] = ()) -> pd.DataFrame:
     """The table in the file at `path` ("-" is standard input), rows in the file's order.
 
     The ending decides on the format: .csv, .tsv, .tab and .txt, and .json and .jsonl, each also with .gz,
@@ -62,17 +63,20 @@ def read_table(path: str | Path) -> pd.DataFrame:
     words; digits with a leading zero stay words ("00501"), and so do booleans. Cells that are empty, NA,
     NaN, null or ? are missing.
 
+    Args:
+        words: columns of a text file that stay words, for a model knows what they mean (`as_they_stand`).
+
     Raises:
         DataError: the file is missing, cannot be read, or holds no rectangular table with finite numbers.
     """
     place = Path(path)
     form = form_of(place)
-    found = _large(place, form)
+    found = _large(place, form, words)
     if found is None:  # also where something is wrong with a large one: then all of it is looked through
         data = _standard_input() if str(path) == STDIN else _bytes(place)
         data = unpacked(data, form.packing, place) if form.packing else data
         text = form.ending in DELIMITERS
-        found = _text(data, form.ending, place) if text else _framed(data, form.ending, place)
+        found = _text(data, form.ending, place, words) if text else _framed(data, form.ending, place)
     found.attrs["folder"] = str(place.absolute().parent)  # where paths in its cells begin
     return found
 
@@ -86,7 +90,7 @@ def _standard_input() -> bytes:
     return data
 
 
-def _large(place: Path, form: Form) -> pd.DataFrame | None:
+def _large(place: Path, form: Form, words: Collection[str]) -> pd.DataFrame | None:
     """The table in a large text file; None for any other file, and where something is wrong with it."""
     if form.ending not in DELIMITERS or form.packing not in ("", ".gz") or not place.is_file():
         return None
@@ -105,7 +109,7 @@ def _large(place: Path, form: Form) -> pd.DataFrame | None:
     _refuse_binary(start, place)
     names, delimiter = _names(start, form.ending, place)
     try:
-        frame = read_in_chunks(place, Layout(delimiter, names, packed, delimiter == ";"))
+        frame = read_in_chunks(place, Layout(delimiter, names, packed, delimiter == ";", tuple(words)))
     except (pa.ArrowInvalid, OSError):
         return None
     if frame is None or infinite_row(frame) is not None:
@@ -146,7 +150,7 @@ def _tables_in(folder: Path) -> str:
     return f" (tables there: {listed(names, 'and', 5)})" if names else ""
 
 
-def _text(data: bytes, ending: str, place: Path) -> pd.DataFrame:
+def _text(data: bytes, ending: str, place: Path, as_words: Collection[str]) -> pd.DataFrame:
     """The table in delimited text."""
     import pyarrow as pa
 
@@ -160,7 +164,7 @@ def _text(data: bytes, ending: str, place: Path) -> pd.DataFrame:
         raise explain_text(data, delimiter, place, str(error)) from error
     if len(words) == 0:
         raise DataError(f"{place} has column names and no row below them; a table needs at least one row")
-    frame = from_words(words.columns, names, comma=delimiter == ";")
+    frame = from_words(words.columns, names, comma=delimiter == ";", words=as_words)
     if (hit := infinite_row(frame)) is not None:
         line = line_of_row(data, delimiter, hit[1])
         raise DataError(

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import pandas as pd
-    import pyarrow as pa
 
 _MONEY: Final = "(?:[$€£¥]|EUR|USD|GBP|CHF)"
 _GAP: Final = "[ \u00a0\u202f]?"
@@ -18,8 +17,6 @@ _NUMBER: Final = (
 _POINT: Final = _NUMBER.format(mark=",", point=".")
 _COMMA: Final = _NUMBER.format(mark=".", point=",")
 _BESIDE: Final = f"{_MONEY}|[%'\u2019\u00a0\u202f ]"
-_BARE: Final = r"^[+-]?[0-9]*[.]?[0-9]+(?:[eE][+-]?[0-9]+)?$"
-_SHARE: Final = 0.95  # of the cells must be numbers so written; what the others hold is then said
 
 
 def plain_numbers(words: Any, *, comma: bool = False) -> Any:
@@ -45,13 +42,17 @@ def plain_numbers(words: Any, *, comma: bool = False) -> Any:
     return pc.if_else(pc.fill_null(written, False), bare, words)
 
 
-def mostly_numbers(cells: pa.ChunkedArray) -> bool:
-    """Whether 95 % of the cells that are there are numbers as computers write them."""
+def signs_in(cells: Any) -> list[str]:
+    """The different currencies and percent signs beside the numbers, in order.
+
+    Args:
+        cells: a pyarrow array (or chunked array) of strings.
+    """
     import pyarrow.compute as pc
 
-    there = len(cells) - cells.null_count
-    hits = pc.sum(pc.match_substring_regex(cells, _BARE)).as_py() or 0
-    return bool(there and hits >= _SHARE * there)
+    number = pc.match_substring_regex(cells, "^[-+%$€£¥EUSDGBPCHF \u00a0\u202f]*[0-9]")
+    found = pc.extract_regex(pc.filter(cells, pc.fill_null(number, False)), f"(?P<sign>%|{_MONEY})")
+    return sorted(x for x in pc.unique(pc.struct_field(found, "sign")).to_pylist() if x)
 
 
 def to_numbers(words: pd.Series) -> pd.Series:

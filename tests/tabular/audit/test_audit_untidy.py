@@ -37,10 +37,12 @@ def test_numbers_with_units_are_found():
     frame = _table()
     frame["kg"] = frame.kg.astype(str) + np.where(frame.index % 9, " kg", "")
     assert _found(frame, "units") == [
-        ("kg", f"numbers with the unit kg in 106 rows, such as {_top(frame.kg)}")
+        ("kg", f"numbers with a unit: kg in 106 rows, such as {_top(frame.kg)}")
     ]
     frame["kg"] = _table().kg.map("{}.5kg".format)
-    assert len(_found(frame, "units")) == 1
+    assert _found(frame, "units") == [("kg", "words that mean numbers (kg)")]
+    frame["kg"] = frame.kg.where(frame.index % 3 > 0, _table().kg.map("{} lb".format))
+    assert "numbers with several units: kg in 80 rows and lb in 40 rows" in _found(frame, "units")[0][1]
 
 
 def _top(values):
@@ -52,6 +54,10 @@ def test_dates_in_several_formats_are_found():
     days = pd.date_range("2020-01-01", periods=N, freq="9D")
     forms = ["%Y-%m-%d", "%d.%m.%Y", "%m/%d/%Y"]
     frame = _table().assign(day=[day.strftime(forms[i % 3]) for i, day in enumerate(days)])
+    told = ("day", "words that mean dates (2026-01-31, %m/%d/%Y and %d.%m.%Y)")
+    assert _found(frame, "mixed-types") == [told]
+    unclear = ["%Y-%m-%d", "%m/05/%Y", "%d.%m.%Y"]
+    frame = frame.assign(day=[day.strftime(unclear[i % 3]) for i, day in enumerate(days)])
     [(subject, sentence)] = _found(frame, "mixed-types")
     assert subject == "day"
     assert sentence.startswith("dates in 3 formats, such as ")

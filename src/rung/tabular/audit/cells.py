@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular.cells import COMMA
 from rung.tabular.columns import Column, Kind, infer_columns, prepare
+from rung.tabular.forms import form_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,15 +49,12 @@ class Cells:
     @cached_property
     def numbers(self) -> NDArray[np.float64]:
         """(m,) the cells that are numbers, infinite ones too; empty unless the column is one of numbers."""
-        import pandas as pd
-
         if self.column.kind != Kind.NUMBER:
             return np.empty(0)
         if self.typed:
             values = self.values.to_numpy(dtype=np.float64, na_value=np.nan)
         else:
-            words = pd.Series(self.levels[0], dtype=object)
-            values = np.repeat(pd.to_numeric(words, errors="coerce").to_numpy(float), self.levels[1])
+            values = np.repeat(self._worded, self.levels[1])
         return np.asarray(values[~np.isnan(values)], dtype=np.float64)
 
     @cached_property
@@ -113,10 +112,18 @@ class Cells:
     @cached_property
     def numeric(self) -> NDArray[np.bool_]:
         """(levels,) which of the distinct words are numbers."""
+        return ~np.isnan(self._worded)
+
+    @cached_property
+    def _worded(self) -> NDArray[np.float64]:
+        """(levels,) the numbers that the distinct words are, NaN where they are none."""
         import pandas as pd
 
         words = pd.Series(self.levels[0], dtype=object)
-        return np.asarray(pd.to_numeric(words, errors="coerce").notna())
+        if self.column.form:
+            comma = bool(self.values.attrs.get(COMMA))
+            return np.asarray(form_numbers(words.str.strip(), self.column.form, comma=comma), np.float64)
+        return np.asarray(pd.to_numeric(words, errors="coerce"), dtype=np.float64)
 
     @cached_property
     def dates(self) -> NDArray[np.datetime64]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,14 +12,18 @@ from numpy.typing import NDArray
 from rung.tabular.audit.cells import Cells
 from rung.tabular.audit.finding import TABLE, Finding, quoted, rows, share
 from rung.tabular.columns import Column, Kind
+from rung.tabular.dates import BETWEEN, date_words
+from rung.tabular.forms import form_words, units_in
+from rung.tabular.names import listed
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MOST: Final = 0.8  # of the cells must be so written
 _LEVELS: Final = 5  # different ones at least, so that it is no small set of names
+_FEW: Final = 0.01  # of them have a unit that is worth a word
+_UNITS: Final = 4  # different ones at most
 _LOOKED_AT: Final = 1_000  # levels, the most frequent ones
-_UNIT: Final = re.compile(r"[+-]?\d+(?:[.,]\d+)*(?:\s+([^\W\d_]{1,10}[²³]?)|([a-zµ°]{1,5}[²³]?))")
 _DAY: Final = re.compile(r"(\d{1,4})([-./])\d{1,2}\2(\d{1,4})(?:[ T].*)?")
 _TOTALS: Final = frozenset(
     ["total", "totals", "grand total", "sum", "summe", "gesamt", "insgesamt", "average", "mean", "mittelwert"]
@@ -29,8 +32,14 @@ _EARLIER: Final = 5  # rows that a total stands below, at least
 
 
 def untidy_words(cells: Cells) -> Iterator[Finding]:
-    """Findings about one column of words that mean numbers or dates; none where rung reads them as such."""
-    if cells.typed or cells.column.kind not in (Kind.CATEGORY, Kind.TEXT, Kind.IDENTIFIER):
+    """Findings about one column of words that mean numbers or dates: what rung reads them as, or why not."""
+    if cells.column.form:
+        yield _read(cells.name, "numbers", form_words(cells.column.form))
+    if cells.typed:
+        return
+    if cells.column.kind == Kind.DATE and BETWEEN in (cells.column.format or ""):
+        yield _read(cells.name, "dates", date_words(cells.column.format or ""))
+    if cells.column.kind not in (Kind.CATEGORY, Kind.TEXT, Kind.IDENTIFIER):
         return
     words, counts = cells.levels
     words, counts = words[:_LOOKED_AT], counts[:_LOOKED_AT]
@@ -39,25 +48,37 @@ def untidy_words(cells: Cells) -> Iterator[Finding]:
         yield from _dates(cells.name, words, counts)
 
 
+def _read(name: str, what: str, how: str) -> Finding:
+    return Finding(
+        "note",
+        name,
+        f"words that mean {what} ({how})",
+        f"rung reads the {what}; say --kinds NAME=category where they are names",
+        "units" if what == "numbers" else "mixed-types",
+    )
+
+
 def _units(name: str, words: NDArray[Any], counts: NDArray[np.intp]) -> Iterator[Finding]:
-    found = [_UNIT.fullmatch(str(word)) for word in words]
-    units: Counter[str] = Counter()
-    for match, count in zip(found, counts, strict=True):
-        if match:
-            units[match[1] or match[2]] += int(count)
-    if not units:
+    import pandas as pd
+
+    texts = pd.Series(words, dtype=object).astype(str).str.strip()
+    units = units_in(texts, counts)
+    bare = units.pop("", 0)
+    named = [(unit, count) for unit, count in units.most_common() if count >= _FEW * counts.sum()]
+    if not named or bare + sum(count for _, count in named) < _MOST * counts.sum():
         return
-    unit, count = units.most_common(1)[0]
-    if count >= _MOST * counts.sum():
-        hits = [word for word, match in zip(words, found, strict=True) if match]
-        yield Finding(
-            "warning",
-            name,
-            f"numbers with the unit {unit} in {rows(count)}, such as {quoted(hits, 2)}",
-            "rung takes them as words and so does not know that one is larger; write the numbers alone, "
-            "and the unit into the column's name",
-            "units",
-        )
+    if len(named) > _UNITS:
+        return  # letters behind numbers that tell one name from another
+    shares = listed([f"{unit} in {rows(count)}" for unit, count in named], "and")
+    several = len(named) > 1
+    yield Finding(
+        "warning",
+        name,
+        f"numbers with {'several units' if several else 'a unit'}: {shares}, such as {quoted(words, 2)}",
+        "rung takes them as words and so does not know that one is larger; write the numbers "
+        f"{'in one unit' if several else 'alone'}, and the unit into the column's name",
+        "units",
+    )
 
 
 def _dates(name: str, words: NDArray[Any], counts: NDArray[np.intp]) -> Iterator[Finding]:
