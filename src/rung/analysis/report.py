@@ -14,6 +14,7 @@ from rung.analysis.pages import embedded, render, write
 from rung.analysis.plotly_figure import figure
 from rung.analysis.plotting import KINDS, chart
 from rung.analysis.subject import Subject, subject_of
+from rung.analysis.wording import Wording as Wording
 from rung.errors import StudyError
 
 WIDE: Final = ("history", "ladder", "slice", "parallel", "timeline", "lineage")
@@ -28,22 +29,6 @@ class Command(NamedTuple):
 
     text: str
     does: str
-
-
-class Wording(NamedTuple):
-    """How a study is worded whose parameters say little one by one, such as the edges of a cell.
-
-    Attributes:
-        configuration: by a trial's number, (name, value) in place of its parameters; None for these.
-        space: rows of the search space: name, what it may be, when; None for a row a parameter.
-        counted: what there is in place of so many parameters, such as "2 cells"; None for these.
-        per_parameter: whether plots are drawn that have a panel or an axis for each parameter.
-    """
-
-    configuration: Callable[[int], list[tuple[str, str]] | None]
-    space: list[tuple[str, str, str]] | None = None
-    counted: str | None = None
-    per_parameter: bool = True
 
 
 def report(
@@ -61,7 +46,8 @@ def report(
         study: a result, a study, or a study's name (looked up in `storage`).
         commands: how to go on.
         tell: is told what is being done.
-        wording: of configurations and space, where it is not parameter by parameter.
+        wording: of configurations and space, where it is not parameter by parameter; the study's own, by
+            cells of a search, unless told.
 
     Raises:
         StudyError: there is no such study.
@@ -71,6 +57,7 @@ def report(
     subject = subject_of(study, storage)
     if wording is not None:
         subject = replace(subject, worded=wording.configuration)
+    wording = wording or subject.wording
     kinds = (
         KINDS if wording is None or wording.per_parameter else [k for k in KINDS if k not in PER_PARAMETER]
     )

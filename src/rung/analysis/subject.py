@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from rung.analysis.wording import Wording, wording_of
 from rung.errors import StorageError, StudyError
 from rung.space.compiled import CompiledSpace
 from rung.storage import is_there, open_storage
@@ -79,6 +80,16 @@ class Subject:
     def records(self) -> list[TrialRecord]:
         """Every trial's record, in order of number."""
         return trials(self.events)
+
+    @cached_property
+    def wording(self) -> Wording | None:
+        """How it is worded where its parameters say little one by one; None where they do."""
+        return wording_of(self.history)
+
+    def words(self, trial: int) -> list[tuple[str, str]] | None:
+        """A trial's configuration as (name, text) where it is not told by its parameters."""
+        told = self.worded(trial)
+        return self.wording.configuration(trial) if told is None and self.wording is not None else told
 
     @property
     def identity(self) -> ev.Identity:

@@ -24,7 +24,7 @@ class Options:
 
 def described(subject: Subject, record: TrialRecord, what: str) -> str:
     """A trial in some lines, for the pointer: its number, what it reached, its configuration."""
-    words = subject.worded(record.number)
+    words = subject.words(record.number)
     if words is None:
         words = [(name, short(value)) for name, value in list(record.config.items())[:8]]
     settings = [f"{name} = {text}" for name, text in words]
