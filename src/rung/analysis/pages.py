@@ -19,7 +19,7 @@ def render(template: str, context: dict[str, Any]) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     pages = Environment(loader=PackageLoader("rung.analysis"), autoescape=True, undefined=StrictUndefined)
-    script = _script()  # the one thing, with the figures' JSON, that is markup already
+    script = plotly_script()  # the one thing, with the figures' JSON, that is markup already
     return pages.get_template(template).render(**context, plotly=script, version=__version__)
 
 
@@ -39,7 +39,7 @@ def embedded(value: Any) -> Any:
 
 
 @cache
-def _script() -> Any:
+def plotly_script() -> Any:
     """Plotly's script."""
     from markupsafe import Markup
 

@@ -31,6 +31,22 @@ class Command(NamedTuple):
     does: str
 
 
+class Live(NamedTuple):
+    """What makes a page that is served look whether there is more.
+
+    Attributes:
+        at: where it asks, which answers with these two:
+        events: of the log that it was made from.
+        state: of the study.
+        every: seconds between two looks.
+    """
+
+    at: str
+    events: int
+    state: str
+    every: float
+
+
 def report(
     study: Any,
     path: str | Path,
@@ -58,14 +74,16 @@ def report(
     if wording is not None:
         subject = replace(subject, worded=wording.configuration)
     wording = wording or subject.wording
-    kinds = (
-        KINDS if wording is None or wording.per_parameter else [k for k in KINDS if k not in PER_PARAMETER]
-    )
-    charts = usable_charts(subject, tell, kinds)
+    charts = usable_charts(subject, tell, kinds_of(wording))
     tell("writing the page")
     place = Path(path)
     write(place, page(subject, charts, commands, wording))
     return place
+
+
+def kinds_of(wording: Wording | None) -> list[str]:
+    """The kinds of plots that a report has."""
+    return [k for k in KINDS if wording is None or wording.per_parameter or k not in PER_PARAMETER]
 
 
 def usable_charts(
@@ -87,8 +105,9 @@ def page(
     charts: Sequence[Chart],
     commands: Sequence[Command] = (),
     wording: Wording | None = None,
+    live: Live | None = None,
 ) -> str:
-    """The report as text."""
+    """The report as text; a `live` one takes Plotly's script from `/plotly.js`."""
     ranked = summary.ranking(subject)
     placed = _placed(charts)
     parameters = summary.parameters(subject)
@@ -120,6 +139,7 @@ def page(
         "settings": summary.settings(subject),
         "notes": summary.notes(subject),
         "commands": commands,
+        "live": live,
     }
     return render("report.html.j2", context)
 

@@ -58,6 +58,7 @@ COMMANDS: Final = {
     "list": _Command("studies", "list_studies", _STUDIES),
     "show": _Command("show", "show", _STUDIES),
     "report": _Command("look", "report", _STUDIES),
+    "dashboard": _Command("dashboard", "dashboard", _STUDIES),
     "plot": _Command("look", "plot", _STUDIES),
     "importance": _Command("look", "importance", _STUDIES),
     "export": _Command("studies", "export", _STUDIES),

@@ -52,7 +52,7 @@ def importance(
     from rung.analysis import importances_by_resource
     from rung.errors import UserError
 
-    subject = _subject(name, storage)
+    subject = subject_of(name, storage)
     if resource == "all":
         if pairs:
             raise UserError("--pairs goes with one --resource, not with all")
@@ -151,7 +151,7 @@ def plot(
     from rung.analysis.plotting import chart, save
 
     names = None if parameters is None else [part.strip() for part in parameters.split(",")]
-    made = chart(_subject(name, storage), kind, Options(goal, resource, names))
+    made = chart(subject_of(name, storage), kind, Options(goal, resource, names))
     path = out or _file(f"{name}-{kind}")
     save(made, path)
     output.say(f"{kind} of {name} is in {path}")
@@ -171,10 +171,10 @@ def report(
     from rung.analysis.report import report as write
     from rung.cli.search_shown import wording
 
-    subject = _subject(name, storage)
+    subject = subject_of(name, storage)
     path = out or _file(name)
     worded = wording(subject) if subject.identity.door == "search" else None
-    write(subject, path, commands=_commands(subject, storage), tell=_patient(), wording=worded)
+    write(subject, path, commands=commands_of(subject, storage), tell=_patient(), wording=worded)
     if subject.identity.door == "fit":
         output.say(
             f"{name} was made by rung fit: this page is about its search, fit's own is about the model"
@@ -187,7 +187,7 @@ def _file(stem: str) -> Path:
     return Path("".join(sign if sign.isalnum() or sign in "-_. " else "-" for sign in stem) + ".html")
 
 
-def _subject(name: str, storage: str) -> Subject:
+def subject_of(name: str, storage: str) -> Subject:
     """A study by name; points of a search's plots are worded by cells."""
     from rung.analysis.subject import Subject
     from rung.cli.store import looking, read_study
@@ -201,7 +201,7 @@ def _subject(name: str, storage: str) -> Subject:
     return replace(subject, worded=wording(subject).configuration)
 
 
-def _commands(subject: Subject, storage: str) -> list[Command]:
+def commands_of(subject: Subject, storage: str) -> list[Command]:
     """How to go on with this study."""
     from rung.analysis.report import Command
     from rung.cli.store import command, resuming

@@ -16,11 +16,19 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def listen(host: str, port: int, *, waiting: int = 256, unread: int | None = None) -> socket.socket:
+def listen(
+    host: str,
+    port: int,
+    *,
+    waiting: int = 256,
+    unread: int | None = None,
+    instead: str = "another --port or --host",
+) -> socket.socket:
     """A socket that listens there; port 0 takes a free one.
 
     Args:
         waiting: connections that wait to be taken.
+        instead: what may be given where it cannot be.
         unread: seconds after which a connection is cut off whose client reads nothing, where the system can.
 
     Raises:
@@ -39,7 +47,5 @@ def listen(host: str, port: int, *, waiting: int = 256, unread: int | None = Non
     except (OSError, OverflowError) as error:
         place.close()
         reason = getattr(error, "strerror", None) or error
-        raise UserError(
-            f"cannot listen on {host}, port {port} ({reason}): give another --port or --host"
-        ) from error
+        raise UserError(f"cannot listen on {host}, port {port} ({reason}): give {instead}") from error
     return place
