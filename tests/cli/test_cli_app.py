@@ -13,8 +13,8 @@ from rung.cli.app import COMMANDS as PLACES
 
 COMMANDS = """
 audit check dashboard delete doctor enqueue evaluate explain export export-model extend fit fix import
-importance leaderboard list logs methods monitor note pause plan plot predict rename report resume search serve service
-show stop storage tell tune worker
+importance leaderboard list logs methods monitor note pause plan plot predict rename report resume search
+serve service show stop storage tell tune worker
 """
 
 
