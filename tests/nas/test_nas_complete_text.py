@@ -210,9 +210,11 @@ def test_several_networks_at_a_time_are_the_same_search_every_time(tmp_path: Any
 
 
 def test_cells_that_could_not_grow_are_told(trained: list[Genotype]) -> None:
-    result = found(strategy="pnas", networks=4)
-    assert any("grew to 4 of 8 nodes: give --networks 8 or more" in note for note in result.notes)
-    assert not any("grew" in note for note in found(strategy="pnas", networks=8).notes)
+    result = found(strategy="pnas", networks=4, settings={**FEW, "beam": 3, "step": 1})
+    assert any("grew to 2 of 8 nodes: give --networks 22 or more" in note for note in result.notes)
+    enough = found(strategy="pnas", networks=4)
+    assert enough.settings["strategy"]["step"] == 2
+    assert not any("grew" in note for note in enough.notes)
 
 
 def test_what_diverges_is_as_bad_as_the_worst(

@@ -109,7 +109,8 @@ def prepare_complete(request: Request, latencies: Callable[[], Costs | None]) ->
         task = PictureNetworks(pictures)
         costs = _costs(pictures, space, recipe, thrift, latencies)
     networks = request.networks or scale_of(request).networks
-    settings = fitted(request.strategy, settings, networks, max(cell.nodes for cell in space.cells))
+    nodes, workers = max(cell.nodes for cell in space.cells), request.workers or 1
+    settings = fitted(request.strategy, settings, networks, nodes, workers)
     plan = CompletePlan(
         task,
         space,
@@ -120,7 +121,7 @@ def prepare_complete(request: Request, latencies: Callable[[], Costs | None]) ->
         networks,
         thrift,
         costs,
-        request.workers or 1,
+        workers,
     )
     return CompletePrepared(plan, data, notes)
 

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 from rung.nas.complete_plan import CompletePlan, CompletePrepared
 from rung.nas.discrete.configurations import genotype_of, whole
+from rung.nas.discrete.pnas import Pnas
+from rung.nas.discrete.table import make
 from rung.nas.genotype import Genotype
 from rung.nas.ledger import Ledger
 from rung.nas.planning import Request
@@ -127,13 +129,7 @@ def notes_of(plan: CompletePlan, networks: Sequence[Tried], reason: str | None) 
             "exhausted": "no further architecture was found within the limit",
         }.get(reason or "", reason or "the search ended")
         notes.append(f"{len(done)} of {plan.networks} networks trained: {why}")
-    sizes = [_nodes(one) for one in done if one.score is not None]
-    most = max(cell.nodes for cell in plan.space.cells)
-    if len(done) == plan.networks and 0 < max(sizes, default=0) < most:
-        grown = int(plan.settings.get("beam", 1)) * (most - 1) + 1
-        notes.append(
-            f"cells grew to {max(sizes)} of {most} nodes: give --networks {grown} or more for whole ones"
-        )
+    notes += _not_grown(plan, done)
     again = sum(one.state == TrialState.COMPLETE and not one.passes for one in done)
     if again:
         notes.append(
@@ -146,9 +142,15 @@ def notes_of(plan: CompletePlan, networks: Sequence[Tried], reason: str | None) 
     return notes
 
 
-def _nodes(one: Tried) -> int:
-    """Of its largest cell."""
-    return max(len(cell.nodes) for _, cell in one.genotype.cells)
+def _not_grown(plan: CompletePlan, done: Sequence[Tried]) -> list[str]:
+    """That cells did not grow to all nodes, where networks were too few for that."""
+    strategy = make(plan.strategy, plan.settings)
+    most = max(cell.nodes for cell in plan.space.cells)
+    sizes = [len(cell.nodes) for one in done if one.score is not None for _, cell in one.genotype.cells]
+    if not isinstance(strategy, Pnas) or len(done) < plan.networks or max(sizes, default=most) == most:
+        return []
+    needed = strategy.needed(most, plan.workers)
+    return [f"cells grew to {max(sizes)} of {most} nodes: give --networks {needed} or more for whole ones"]
 
 
 def complete_result(  # noqa: PLR0913  # a result, all that it is made of

@@ -27,20 +27,39 @@ DISCRETE: Final[Mapping[str, Suggests]] = MappingProxyType(
 )
 
 
-def fitted(name: str, settings: Mapping[str, Any], networks: int, nodes: int) -> dict[str, Any]:
+def fitted(
+    name: str, settings: Mapping[str, Any], networks: int, nodes: int, workers: int = 1
+) -> dict[str, Any]:
     """The settings, with what was not set fitted to so few networks: each strategy comes to its own.
 
     Args:
         networks: how many are trained in all.
         nodes: of the largest cell.
+        workers: how many are trained at a time.
     """
     third = max(networks // 3, 2)
     own: dict[str, dict[str, Any]] = {
         "evolution": {"population": min(Evolution.population, third)},
         "bananas": {"first": min(Bananas.first, third)},
-        "pnas": {"beam": min(Pnas.beam, max(networks // (nodes + 1), 1))},
     }
+    if name == "pnas":
+        own["pnas"] = _growth(settings, networks, nodes, workers)
     return {**own.get(name, {}), **settings}
+
+
+def _growth(settings: Mapping[str, Any], networks: int, nodes: int, workers: int) -> dict[str, Any]:
+    """Beam and step of a progressive search: the least step with which cells grow to the whole space.
+
+    A beam of two, which a predictor can learn from, comes before a small step.
+    """
+    found = []
+    for step in [settings["step"]] if "step" in settings else range(1, max(nodes, 2)):
+        stages = len(Pnas(step=step).sizes(nodes))
+        beam = settings.get("beam", min(Pnas.beam, max(networks // (stages + 1), 1)))
+        late = Pnas(beam, step=step).needed(nodes, workers) > networks
+        found.append((late, beam < 2, step, beam))
+    *_, step, beam = min(found)
+    return {"beam": beam} if step == 1 else {"beam": beam, "step": step}
 
 
 def make(name: str, settings: Mapping[str, Any] | None = None) -> Suggests:
