@@ -18,9 +18,10 @@ from rung.nas.recipe import PRESETS, SHARES, WHOLE, Recipe
 from rung.nas.recurrent.presets import LANGUAGE_PRESETS
 from rung.nas.searching import search
 from rung.nas.space import SPACES
+from rung.nas.strategies import eigenvalue
 from rung.nas.strategies.base import Ending, Removal
 from rung.nas.strategies.darts_pt import DartsPt
-from rung.nas.strategies.table import STRATEGIES
+from rung.nas.strategies.table import STRATEGIES, make, rescaled
 from rung.nas.task import Scores
 from support.pictures import halves
 
@@ -149,3 +150,39 @@ def test_a_comparison_leaves_networks_that_are_trained_alone_as_they_are() -> No
 
 def vars_of(request: Request) -> dict[str, Any]:
     return {"epochs": request.epochs, "limit": request.limit}
+
+
+@pytest.mark.parametrize(("strategy", "steps"), [("darts1", 2), ("gdas", 2), ("darts", 5)])
+@pytest.mark.parametrize("preset", ["tiny", "small"])
+def test_stopping_early_takes_no_longer(strategy: str, steps: int, preset: str) -> None:
+    """A pass a step more, in as many fewer epochs; alphas go as far."""
+    plain, own = (planned(strategy, preset=preset, settings=s) for s in ({}, {"early_stop": True}))
+    assert own.epochs * (steps + 1) <= plain.epochs * steps < (own.epochs + 1) * (steps + 1)
+    assert own.alpha_rate * own.epochs == pytest.approx(plain.alpha_rate * plain.epochs)
+    assert "eigenvalue" in own.text
+    asked = planned(strategy, preset=preset, epochs=9, settings={"early_stop": True})
+    assert (asked.epochs, asked.alpha_rate) == (9, planned(strategy, preset=preset, epochs=9).alpha_rate)
+
+
+@pytest.mark.parametrize(("steps", "iterations"), [(4, 5), (16, 8), (390, 30)])
+def test_the_eigenvalue_takes_about_a_pass_a_step(
+    steps: int, iterations: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two passes an iteration, and half as many iterations as steps."""
+    seen: list[int] = []
+
+    def noting(mixed: Any, turn: Any, iterations: int) -> float:
+        seen.append(iterations)
+        return 1.0
+
+    monkeypatch.setattr(eigenvalue, "alpha_eigenvalue", noting)
+    turn: Any = SimpleNamespace(task=SimpleNamespace(steps=steps))
+    stopping: Any = make("darts1", {"early_stop": True}, 12)
+    stopping.observe(turn)
+    assert seen == [iterations]
+
+
+def test_early_stop_looks_back_a_third_of_few_epochs() -> None:
+    windows = {epochs: make("darts1", {"early_stop": True}, epochs).window for epochs in (2, 4, 8, 50)}  # type: ignore[attr-defined]
+    assert windows == {2: 1, 4: 1, 8: 2, 50: 5}
+    assert rescaled(make("darts1", {"early_stop": True}, 50), 8).window == 2  # type: ignore[attr-defined]

@@ -187,7 +187,8 @@ def recipe_of(request: Request) -> tuple[Recipe, dict[str, Any]]:
     """
     asked = request.settings.get("epochs", request.epochs)
     told = request.limit is not None or "pictures" in request.settings
-    recipe = preset_of(request).of(request.strategy, fewer=asked is None, sample=not told)
+    stopping = request.settings.get("early_stop") is True
+    recipe = preset_of(request).of(request.strategy, fewer=asked is None, sample=not told, stopping=stopping)
     known = settable(recipe)
     own = checked_recipe(recipe, {n: value for n, value in request.settings.items() if n in known})
     if request.epochs is not None:

@@ -33,6 +33,8 @@ SHARES: Final[Mapping[str, Share]] = MappingProxyType(
 )
 """By strategy, where it is not all, so that all take about as long: passes as the ledger counts them."""
 
+_STOPPING: Final = Share("the eigenvalue of early_stop takes a pass a step more", epochs=2 / 3)
+
 WHOLE: Final = frozenset({"darts", "darts1", "darts_pt", "fair", "pc_darts", "snas"})
 """Strategies that compute every operation in every step to the last: others remove some, or sample."""
 
@@ -82,7 +84,7 @@ class Recipe:
     even: bool = False
     whole: float = 1.0
 
-    def of(self, strategy: str, *, fewer: bool = True, sample: bool = True) -> Self:
+    def of(self, strategy: str, *, fewer: bool = True, sample: bool = True, stopping: bool = False) -> Self:
         """The same for a strategy: with its own rate and decay of alphas, and its share of the course.
 
         With fewer steps the alphas learn faster, so that they can go as far; with fewer pictures the derived
@@ -91,6 +93,7 @@ class Recipe:
         Args:
             fewer: whether its share of epochs counts: not where their number was asked for.
             sample: whether its share of pictures counts.
+            stopping: whether it may end early by the eigenvalue of each epoch.
         """
         rate = dict(self.alpha_rates).get(strategy, self.alpha_rate)
         decay = dict(self.alpha_decays).get(strategy, self.alpha_decay)
@@ -98,6 +101,8 @@ class Recipe:
         shares = [SHARES[strategy]] if self.even and strategy in SHARES else []
         if strategy in WHOLE:
             shares.append(Share("no operation is left out on the way", samples=self.whole))
+        if self.even and stopping:
+            shares.append(_STOPPING._replace(epochs=5 / 6) if strategy == "darts" else _STOPPING)
         for share in shares:
             if share.epochs < 1 and fewer:
                 own = own._in_epochs(share)

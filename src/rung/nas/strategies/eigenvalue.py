@@ -21,6 +21,7 @@ from rung.nas.strategies.remedies import Wrapper
 from rung.nas.supernet import frozen_statistics
 
 EIGENVALUE: Final = "eigenvalue"
+_FEWEST: Final = 5  # iterations, however few steps there are
 
 Product = Callable[[Tensor], Tensor]
 
@@ -30,9 +31,10 @@ class EarlyStop(Wrapper):
     """Ends a search when the eigenvalue has grown, and takes the architecture of some epochs before.
 
     Attributes:
-        window: epochs over which the eigenvalue is averaged, and how far back is looked (the paper's k = 5).
+        window: epochs over which the eigenvalue is averaged, and how far back is looked: the paper's k = 5 of
+            50 epochs, a third of those of a search under 15.
         ratio: the search ends when the average of `window` epochs ago is under `ratio` times today's (.75).
-        iterations: of the power iteration, at most.
+        iterations: of the power iteration, at most; with two passes each no more than an epoch has steps.
     """
 
     window: int = 5
@@ -41,7 +43,8 @@ class EarlyStop(Wrapper):
 
     def observe(self, turn: Turn) -> Mapping[str, Any]:
         """The other's figures, and the eigenvalue on the epoch's last batch of the alphas."""
-        found = average(alpha_eigenvalue(self.inner.mixed, turn, self.iterations))
+        iterations = min(self.iterations, max(turn.task.steps // 2, _FEWEST))
+        found = average(alpha_eigenvalue(self.inner.mixed, turn, iterations))
         return {**super().observe(turn), EIGENVALUE: found}
 
     def overstayed(self, notes: Sequence[Mapping[str, Any]]) -> int | None:
@@ -55,6 +58,11 @@ class EarlyStop(Wrapper):
         """The architecture of the epoch before the growth; without growth, the other's."""
         at = self.overstayed([past.notes for past in ending.history])
         return super().finish(ending) if at is None else ending.history[at - 1].genotype
+
+
+def window_of(epochs: int | None) -> int:
+    """The window of a search of so many epochs: the paper's five, or a third of them where they are few."""
+    return EarlyStop.window if epochs is None else max(min(EarlyStop.window, epochs // 3), 1)
 
 
 def grown(values: Sequence[float], window: int, ratio: float) -> int | None:

@@ -17,7 +17,7 @@ from rung.nas.strategies.base import Strategy
 from rung.nas.strategies.darts import FirstOrder, SecondOrder
 from rung.nas.strategies.darts_pt import DartsPt
 from rung.nas.strategies.described import COMPLETE
-from rung.nas.strategies.eigenvalue import EarlyStop
+from rung.nas.strategies.eigenvalue import EarlyStop, window_of
 from rung.nas.strategies.enas import Enas
 from rung.nas.strategies.fair import Fair
 from rung.nas.strategies.gdas import Gdas
@@ -94,7 +94,7 @@ def make(name: str, settings: Mapping[str, Any] | None = None, epochs: int | Non
     strategy: Strategy = kind(**{key: value for key, value in values.items() if key in own})
     if epochs is not None and not _schedule(kind) & set(values):
         strategy = rescaled(strategy, epochs)
-    return _remedied(strategy, {key: value for key, value in values.items() if key in remedies})
+    return _remedied(strategy, {key: value for key, value in values.items() if key in remedies}, epochs)
 
 
 def unknown(name: str) -> str:
@@ -107,6 +107,8 @@ def unknown(name: str) -> str:
 
 def rescaled(strategy: Strategy, epochs: int) -> Strategy:
     """The same with its schedule stretched or shrunk to so many epochs."""
+    if isinstance(strategy, EarlyStop):
+        return replace(strategy, inner=rescaled(strategy.inner, epochs), window=window_of(epochs))
     if isinstance(strategy, Wrapper):
         return replace(strategy, inner=rescaled(strategy.inner, epochs))
     if isinstance(strategy, Asap):
@@ -155,13 +157,13 @@ def _schedule(kind: type[Any]) -> frozenset[str]:
     return frozenset({"beta"}) if kind is Asap else frozenset()
 
 
-def _remedied(strategy: Strategy, remedies: Mapping[str, Any]) -> Strategy:
+def _remedied(strategy: Strategy, remedies: Mapping[str, Any], epochs: int | None) -> Strategy:
     if remedies.get("skip_dropout"):
         strategy = SkipDropout(strategy, remedies["skip_dropout"])
     if "max_skips" in remedies:
         strategy = Limited(strategy, max_skips=remedies["max_skips"])
     if remedies.get("early_stop"):
-        strategy = EarlyStop(strategy)
+        strategy = EarlyStop(strategy, window=window_of(epochs))
     return strategy
 
 
