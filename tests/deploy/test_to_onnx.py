@@ -278,3 +278,11 @@ def test_a_search_tree_finds_the_zone() -> None:
 
 def test_bits_are_positions() -> None:
     assert codes_in(np.array([0b101, 1 << 31], dtype=np.uint32)).tolist() == [0, 2, 63]
+
+
+def test_empty_words_beside_missing_cells_are_refused_by_name(fit: Any, tmp_path: Path) -> None:
+    model, frame = fit("binary", "linear")
+    name = model.encoder.names("category")[0]
+    model.encoder.levels[0] = np.append(model.encoder.levels[0][:-1], "")
+    with pytest.raises(UserError, match=f"column {name!r} has empty words as a level"):
+        export_onnx(model, tmp_path / "m.onnx", frame)

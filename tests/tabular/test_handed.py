@@ -105,3 +105,23 @@ def test_what_a_classifier_cannot_use_is_told_in_one_sentence():
     scorer = make_scorer(fbeta_score, beta=2, pos_label="yes")
     with pytest.raises(DataError, match="pos_label='yes', and a metric is told the positive class as 1"):
         rung.AutoClassifier(**FAST, metric=scorer).fit(X, words)
+
+
+def test_several_targets_and_complex_numbers_are_refused_with_what_to_do():
+    X, y = np.arange(20.0).reshape(10, 2), np.arange(10) % 2
+    with pytest.raises(ValueError, match=r"y should be a 1d array.*MultiOutputClassifier\(AutoClassifier"):
+        rung.AutoClassifier(budget=0.2).fit(X, np.c_[y, y])
+    with pytest.raises(ValueError, match=r"y should be a 1d array.*MultiOutputRegressor\(AutoRegressor"):
+        rung.AutoRegressor(budget=0.2).fit(X, np.c_[y, y])
+    with pytest.raises(ValueError, match=r"Complex data not supported: column 'z'"):
+        rung.AutoClassifier(budget=0.2).fit(pd.DataFrame({"x": y, "z": y + 1j}), y)
+
+
+def test_lengths_of_time_are_hours():
+    hours = np.random.default_rng(0).uniform(0, 9, 60)
+    frame = pd.DataFrame({"x": pd.to_timedelta(hours, unit="h")})
+    found = rung.AutoRegressor(budget=0.4, include=["linear"], workers=1, random_state=0).fit(
+        frame, 3 * hours
+    )
+    assert [str(column.kind) for column in found.model_.columns] == ["number"]
+    assert found.predict(frame) == pytest.approx(3 * hours, abs=1.0)

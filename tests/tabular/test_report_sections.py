@@ -222,3 +222,12 @@ def test_a_histogram_of_weights_is_that_of_repeated_rows() -> None:
     weighted = charts.histogram_chart(inner, "x", weight=times)
     assert weighted == charts.histogram_chart(np.repeat(inner, times), "x")
     assert weighted != charts.histogram_chart(inner, "x")
+
+
+def test_long_names_keep_both_ends():
+    assert charts._shortened("age ≤ 30", 180) == "age ≤ 30"
+    short = charts._shortened("chV1_intrinsicReflections: 24.5 to 36", 180)
+    assert short.startswith("chV1_intri")
+    assert short.endswith("…ons: 24.5 to 36"[-10:])
+    assert "…" in short
+    assert charts._shortened("x" * 50, 1) == "x…"

@@ -19,7 +19,7 @@ def add_inputs(graph: Graph, encoder: Encoder) -> tuple[str, str]:
     """Inputs for all used columns; returns numbers, (n, a) doubles, and codes, (n, b) int64, -1 if unknown.
 
     Raises:
-        UserError: a column is text, or no column is used.
+        UserError: a column is text, has "" among its levels, or no column is used.
     """
     used = [column for column in encoder.columns if column.used]
     for column in used:
@@ -27,6 +27,12 @@ def add_inputs(graph: Graph, encoder: Encoder) -> tuple[str, str]:
             raise UserError(
                 f"column {column.name!r} is text, which ONNX has no operator for: fit again without "
                 "it (rung fit --drop), or serve the model with rung serve"
+            )
+    for name, levels in zip(encoder.names(Kind.CATEGORY), encoder.levels, strict=True):
+        if "" in levels:
+            raise UserError(
+                f"column {name!r} has empty words as a level, which ONNX cannot tell from a missing cell: "
+                "make them missing, or name them, and fit again; rung serve takes the model as it is"
             )
     if not used:
         raise UserError(

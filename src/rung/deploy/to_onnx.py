@@ -220,7 +220,7 @@ def _pipeline(graph: Graph, pipeline: Any, given: tuple[str, str, str]) -> str:
 
 def _stacked(graph: Graph, pipeline: Stacked, given: tuple[str, str, str]) -> str:
     """The head on what the bases predict: log odds against the first class, or values."""
-    told = [_member(graph, base, given) for base in pipeline.bases]
+    told = [_tempered(graph, _member(graph, base, given), base.temperature) for base in pipeline.bases]
     if pipeline.classes:
         rest = np.arange(1, pipeline.classes)
         logs = [graph.op("Log", graph.op("Clip", one, STACKED_FLOOR, 1.0)) for one in told]

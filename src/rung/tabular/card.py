@@ -122,13 +122,14 @@ def _number(value: float | None) -> str:
 
 def _schema(result: FitResult) -> list[str]:
     shown: Sequence[Column] = result.columns[:MOST_COLUMNS]
-    rows = [
-        (_text(c.name), str(c.kind), f"{c.distinct:,}", f"{c.missing:.1%}" if c.missing else "none", _why(c))
-        for c in shown
-    ]
+    rows = [(_text(c.name), _text(c.what), f"{c.distinct:,}", _missing(c), _why(c)) for c in shown]
     more = len(result.columns) - len(shown)
     lines = _table(("column", "kind", "different values", "missing", "left out, because"), rows)
     return [*lines, *(["", f"and {more:,} more columns"] if more > 0 else [])]
+
+
+def _missing(column: Column) -> str:
+    return f"{column.missing:.1%}" if column.missing else "none"
 
 
 def _why(column: Column) -> str:

@@ -351,15 +351,21 @@ def _inner(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _shortened(name: str, width: float) -> str:
-    """The name, cut where it would be wider than `width` at 13 pixels (capitals and wide scripts counted
-    more).
+    """The name, cut in its middle where it would be wider than `width` at 13 pixels (capitals and wide
+    scripts counted more): columns often begin alike, and a group's name ends with its range.
     """
-    used = 0.0
-    for i, letter in enumerate(name):
-        used += 9.4 if letter.isupper() or ord(letter) > 0x2E80 else 7.0
-        if used > width:
-            return name[: max(i - 1, 1)] + "…"
-    return name
+    widths = [9.4 if letter.isupper() or ord(letter) > 0x2E80 else 7.0 for letter in name]
+    if sum(widths) <= width:
+        return name
+    ends = [0, 0]  # letters kept at the beginning, and at the end
+    used, side = 9.0, 0
+    while True:
+        place = ends[0] if side == 0 else len(name) - 1 - ends[1]
+        used += widths[place]
+        if used > width and ends != [0, 0]:
+            return f"{name[: ends[0]]}…{name[len(name) - ends[1] :]}"
+        ends[side] += 1
+        side = 1 - side
 
 
 def _padded(low: float, high: float, share: float = 0.06) -> tuple[float, float]:

@@ -67,6 +67,11 @@ class Column:
         return self.format if self.kind == Kind.NUMBER else None
 
     @property
+    def what(self) -> str:
+        """Its kind, and what words are read as: "number (kg)"."""
+        return f"{self.kind} ({form_words(self.form)})" if self.form else str(self.kind)
+
+    @property
     def unit(self) -> str:
         """The currency or percent sign that its numbers have in whatever table; "" for all else."""
         return self.form.removeprefix(SIGN) if self.form and self.form.startswith(SIGN) else ""

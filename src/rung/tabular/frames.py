@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def as_pandas(table: Any) -> pd.DataFrame:
-    """The table as pandas' frame: itself if it is one.
+    """The table as pandas' frame: itself if it is one. Lengths of time are hours, as times in words are.
 
     Raises:
         DataError: it is none, and cannot be turned into one.
@@ -30,7 +30,7 @@ def as_pandas(table: Any) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(table, pd.DataFrame):
-        return table
+        return _in_hours(table)
     if not hasattr(table, "to_pandas"):
         name = type(table).__name__
         remedy = "call its collect() first" if hasattr(table, "collect") else "make a pandas.DataFrame of it"
@@ -40,4 +40,14 @@ def as_pandas(table: Any) -> pd.DataFrame:
     found = table.to_pandas()
     if not isinstance(found, pd.DataFrame):
         raise DataError(f"a {type(table).__name__} is one column, and a table is needed: make a frame of it")
+    return _in_hours(found)
+
+
+def _in_hours(frame: pd.DataFrame) -> pd.DataFrame:
+    lengths = [i for i, kind in enumerate(frame.dtypes) if getattr(kind, "kind", "") == "m"]
+    if not lengths:
+        return frame
+    found = frame.copy(deep=False)
+    for i in lengths:
+        found.isetitem(i, frame.iloc[:, i].dt.total_seconds() / 3600)
     return found

@@ -139,6 +139,7 @@ def target_values(estimator: Any, y: Any) -> NDArray[Any]:
         raise ValueError(
             f"y is a {type(y).__name__}, whose values are not known yet: call its collect() first"
         )
+    _refuse_several(estimator, y)
     y = column_or_1d(_plain(y), warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
         raise ValueError("y contains NaN or infinity: leave such rows out")
@@ -150,6 +151,18 @@ def target_values(estimator: Any, y: Any) -> NDArray[Any]:
         kinds = " and ".join(sorted({type(value).__name__ for value in y}))
         raise ValueError(f"y mixes values of {kinds}: make them of one type, such as str") from None
     return np.asarray(y)
+
+
+def _refuse_several(estimator: Any, y: Any) -> None:
+    """scikit-learn's own sentence, and what to do about it."""
+    shape = np.shape(y)
+    if len(shape) == 2 and shape[1] > 1:
+        kind = "Classifier" if type(estimator).__name__.endswith("Classifier") else "Regressor"
+        raise ValueError(
+            f"y should be a 1d array, got an array of shape {shape} instead: several targets need a model "
+            f"each, by sklearn.multioutput.MultiOutput{kind}({type(estimator).__name__}(...)), or rung fit "
+            "--target a,b"
+        )
 
 
 def _plain(y: Any) -> Any:
@@ -247,6 +260,12 @@ def frame_of(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
         if 0 in X.shape:
             raise ValueError(
                 f"Found a frame with {X.shape[0]} rows and {X.shape[1]} columns: give one of each at least"
+            )
+        odd = [str(name) for name, kind in X.dtypes.items() if getattr(kind, "kind", "") == "c"]
+        if odd:
+            raise ValueError(
+                f"Complex data not supported: column {odd[0]!r}; give its real and imaginary part, or size "
+                "and angle, a column each"
             )
         frame = X.reset_index(drop=True)
     else:

@@ -30,6 +30,7 @@ RENDERING: Final = 0.15  # seconds
 SHOWN: Final = 12  # rows of the leaderboard before the fold
 MOST_SHOWN: Final = 200
 MOST_COLUMNS: Final = 400  # of the table
+FOLDED: Final = 40  # of them, behind which the others are folded away
 MOST_BARS: Final = 20
 MOST_SWARMS: Final = 8
 _SHORT: Final = {
@@ -105,6 +106,7 @@ def _context(result: FitResult, subject: Subject, findings: Findings) -> dict[st
         "tried": Counter(row.learner for row in result.leaderboard).most_common(),
         "failures": failures(result),
         "columns": result.columns[:MOST_COLUMNS],
+        "folded": FOLDED,
         "confusion": confusion(result, rows),
         "pictures": pictures(result, rows),
         "slices": findings.slices,
