@@ -13,6 +13,10 @@ from rung.executors.needs import Needs
 def test_as_text() -> None:
     needs = Needs.parse("cpus=2, gpus=0.5,memory=4GB,custom.tpu=1,nodes=2")
     assert needs == Needs(2.0, 0.5, 4 * 10**9, (("tpu", 1.0),), 2)
+    assert str(needs) == "cpus=2,gpus=0.5,memory=4GB,custom.tpu=1,nodes=2"
+    for size in ("500MB", "3GiB", "1.5GiB", "7MiB", "1000001B"):
+        other = Needs.parse(f"memory={size}")
+        assert Needs.parse(str(other)) == other == Needs(memory=other.memory)
     assert Needs.parse(str(needs)) == needs
     assert Needs.parse("") == Needs() == Needs.parse("cpus=1")
 

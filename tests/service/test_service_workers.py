@@ -152,6 +152,15 @@ def test_a_request_that_is_made_twice_makes_one_study(house):
     assert house.hub.create(new, "ann", "k1").key == first.key
 
 
+def test_a_study_that_was_deleted_at_the_storage_is_made_anew(house):
+    new = NewStudy(space=SPACE, trials=5)
+    first = house.hub.create(new, "ann", "k1")
+    house.hub.close()
+    house.hub.storage.delete(first.name)
+    house.open()
+    assert house.hub.create(new, "ann", "k1").key != first.key
+
+
 def test_a_rename_costs_no_job(house):
     house.study("a", trials=1)
     worker = house.workers.join("w", 1, {}, "ann")

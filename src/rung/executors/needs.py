@@ -119,8 +119,16 @@ class Needs:
     def __str__(self) -> str:
         own = [f"{_CUSTOM}{name}={amount:g}" for name, amount in self.custom]
         words = [f"cpus={self.cpus:g}", *([f"gpus={self.gpus:g}"] if self.gpus else ())]
-        words += [f"memory={self.memory}"] if self.memory else []
+        words += [f"memory={_size_words(self.memory)}"] if self.memory else []
         return ",".join([*words, *own, *([f"nodes={self.nodes}"] if self.nodes > 1 else ())])
+
+
+def _size_words(size: int) -> str:
+    """Bytes as somebody would write them, such as 4GB; exactly."""
+    for unit, name in ((10**9, "GB"), (2**30, "GiB"), (10**6, "MB"), (2**20, "MiB")):
+        if size % unit == 0:
+            return f"{size // unit}{name}"
+    return str(size)
 
 
 def _exact(amount: float) -> Fraction:

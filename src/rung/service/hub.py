@@ -175,8 +175,9 @@ class Hub:
             if key:
                 self._known.look()  # another service may have answered the same request
             made = self._known.made_by(owner, key)
-            if made is not None:
-                return next(row for row in self.storage.list() if row.key == made)
+            for row in self.storage.list() if made is not None else ():
+                if row.key == made:  # else it was deleted since, by somebody at the storage
+                    return row
             if new.name is not None and self.storage.find(new.name) is not None:
                 raise ConflictError(f"the name {new.name!r} is taken: choose another, or delete that study")
             writer = open_or_begin(space, settings, self.storage, new.name).writer
