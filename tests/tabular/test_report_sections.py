@@ -231,3 +231,12 @@ def test_long_names_keep_both_ends():
     assert short.endswith("…ons: 24.5 to 36"[-10:])
     assert "…" in short
     assert charts._shortened("x" * 50, 1) == "x…"
+
+
+def test_numbers_in_texts_have_no_exponent_that_they_can_do_without():
+    assert [charts.rounded(x) for x in (48_712.4, -33_600, 0.12345, 1.5e7)] == [
+        "48,700",
+        "-33,600",
+        "0.123",
+        "1.5e+07",
+    ]

@@ -50,9 +50,12 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 def number(value: float) -> str:
     """A tick's text: short, no more digits than it needs."""
-    if value and (abs(value) >= 1e6 or abs(value) < 1e-4):
-        return f"{value:.3g}"
-    return f"{value:,.6g}"
+    return f"{value:.3g}" if value and not 1e-4 <= abs(value) < 1e6 else f"{value:,.6g}"
+
+
+def rounded(value: float, places: int = 3) -> str:
+    """A number in a text, so many places of it: 48,700."""
+    return number(float(f"{value:.{places}g}"))
 
 
 def _left(low: float, high: float) -> float:
@@ -160,7 +163,7 @@ def bar_chart(rows: Sequence[tuple[str, float, float]], unit: str) -> Markup:
             f'<rect class="bar{" weak" if value <= 0 else ""}" x="{a}" y="{y}" width="{max(b - a, 1):.1f}" '
             f'height="18" rx="3"/>'
             f'<path class="whisker" d="M{xs.at(value - deviation)},{middle}H{xs.at(value + deviation)}"/>'
-            f'<text class="value" x="{after}" y="{middle + 4}">{number(float(f"{value:.3g}"))}</text>'
+            f'<text class="value" x="{after}" y="{middle + 4}">{rounded(value)}</text>'
         )
     return _drawing("".join(parts), unit, len(rows) * each + 6)
 
@@ -351,21 +354,17 @@ def _inner(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _shortened(name: str, width: float) -> str:
-    """The name, cut in its middle where it would be wider than `width` at 13 pixels (capitals and wide
-    scripts counted more): columns often begin alike, and a group's name ends with its range.
-    """
+    """The name, cut in its middle (both ends say most) where it is wider than `width` at 13 pixels."""
     widths = [9.4 if letter.isupper() or ord(letter) > 0x2E80 else 7.0 for letter in name]
     if sum(widths) <= width:
         return name
-    ends = [0, 0]  # letters kept at the beginning, and at the end
-    used, side = 9.0, 0
-    while True:
-        place = ends[0] if side == 0 else len(name) - 1 - ends[1]
-        used += widths[place]
-        if used > width and ends != [0, 0]:
-            return f"{name[: ends[0]]}…{name[len(name) - ends[1] :]}"
-        ends[side] += 1
-        side = 1 - side
+    kept, used = [0, 0], 9.0  # letters at the beginning, and at the end
+    for i in range(len(name)):
+        used += widths[-1 - kept[1] if i % 2 else kept[0]]
+        if i and used > width:
+            break
+        kept[i % 2] += 1
+    return f"{name[: kept[0]]}…{name[len(name) - kept[1] :]}"
 
 
 def _padded(low: float, high: float, share: float = 0.06) -> tuple[float, float]:

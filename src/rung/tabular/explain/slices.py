@@ -163,7 +163,7 @@ def _ranges(numbers: NDArray[np.float64]) -> list[tuple[str, NDArray[np.intp]]]:
 
 def _range(edges: NDArray[np.float64], k: int) -> str:
     """Upper ends belong to a range, lower ends do not."""
-    short = [f"{edge:.4g}" for edge in edges]
+    short = [f"{float(f'{edge:.4g}'):.10g}" for edge in edges]
     if k == 0:
         return f"≤ {short[0]}"
     return f"> {short[-1]}" if k == len(edges) else f"{short[k - 1]} to {short[k]}"

@@ -80,6 +80,7 @@ def render_report(result: FitResult, subject: Subject, findings: Findings | None
 
     pages = Environment(loader=PackageLoader("rung.tabular"), autoescape=True, undefined=StrictUndefined)
     pages.filters["score"] = _score
+    pages.filters["rounded"] = charts.rounded
     return pages.get_template("report.html.j2").render(_context(result, subject, findings or Findings()))
 
 
@@ -92,6 +93,7 @@ def _context(result: FitResult, subject: Subject, findings: Findings) -> dict[st
         "made": datetime.now().astimezone().strftime("%d %B %Y, %H:%M").lstrip("0"),
         "version": __version__,
         "judged": rows.words,
+        "judged_rows": len(rows.y),
         "scores": _scores(result),
         "interval": findings.interval,
         "gain": _gain(result),
@@ -248,7 +250,7 @@ def _dependence_chart(one: Dependence) -> Markup:
             float(one.mean[i, k]),
             float(one.low[i, k]),
             float(one.high[i, k]),
-            f"{one.mean[i, k]:.3g}",
+            charts.rounded(float(one.mean[i, k])),
         )
         for i, level in enumerate(one.grid)
         for k in range(1 if lone else min(2, len(one.series)))

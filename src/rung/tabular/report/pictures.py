@@ -200,7 +200,7 @@ def _calibration(result: FitResult, rows: Judged) -> Picture:
 
 def _of_numbers(result: FitResult, rows: Judged) -> list[Picture]:
     error, w = rows.prediction - rows.y, rows.weight
-    target = result.model.target
+    target, half = result.model.target, _quantile(np.abs(error), 0.5, w)
     found = [
         (
             "Predicted and true",
@@ -209,7 +209,7 @@ def _of_numbers(result: FitResult, rows: Judged) -> list[Picture]:
         ),
         (
             "Errors",
-            f"Predicted minus true; half of them are within ±{_quantile(np.abs(error), 0.5, w):.3g}.",
+            f"Predicted minus true; half of them are within ±{charts.rounded(half)}.",
             charts.histogram_chart(error, "error", weight=_units(w)),
         ),
     ]
