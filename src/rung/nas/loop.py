@@ -258,6 +258,7 @@ def derive(plan: Plan, state: State) -> Genotype:
             score=lambda mixed: plan.task.evaluate(state.net, mixed),
             prune=lambda removals: remove(state, removals),
             tune=lambda mixed, epochs: tune(plan, state, mixed, epochs),
+            task=plan.task,
         )
     )
     state.ledger.seconds += time.perf_counter() - began

@@ -156,6 +156,7 @@ class Ending(NamedTuple):
         prune: remove operations for good.
         tune: go on training the weights alone, mixed as a function of the moment says, for so many epochs.
         admits: whether a choice, by cell (edge, column), may be derived: False for one over a limit.
+        task: the data and its loss, for a strategy that judges in a way of its own.
     """
 
     space: Space
@@ -167,6 +168,7 @@ class Ending(NamedTuple):
     prune: Callable[[Sequence[Removal]], None]
     tune: Callable[[Callable[[Moment], Mixed], int], None]
     admits: Callable[[Mapping[str, Sequence[tuple[int, int]]]], bool] = lambda _: True
+    task: Task | None = None
 
 
 @runtime_checkable

@@ -8,11 +8,13 @@ derived (section 2.3).
 Where it differs from the paper, whose steps of either kind are taken epoch by epoch, the controller's fewer:
 here a step of the one follows a step of the other, as in all strategies of this loop. The inputs of a node
 are different ones, as a genotype has them, drawn by a softmax of their own. The weights learn as the recipe
-says. Candidates are judged on all of the alphas' samples, where the paper takes a batch.
+says. Candidates are judged on eight batches of the alphas' samples, where the paper takes one: as in steps of
+the controller, not with running statistics, which are of many architectures' activations.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +30,7 @@ from rung.nas.genotype import Genotype
 from rung.nas.moment import Moment
 from rung.nas.plain import Mask
 from rung.nas.space import Space
-from rung.nas.strategies.base import Alphas, Ending, Passes, Turn, merit
+from rung.nas.strategies.base import Alphas, Ending, Passes, Turn
 from rung.nas.strategies.bilevel import leave
 from rung.nas.strategies.darts import FirstOrder
 from rung.nas.strategies.random_search import admitted
@@ -39,6 +41,7 @@ BASELINE: Final = "controller/baseline"
 _PREFIX: Final = "controller/"
 _TEXT: Final = 80.0  # of a text the reward is this by the perplexity (section 3.1)
 _SHARES: Final = 50  # architectures by which the probabilities of operations are told
+_JUDGED: Final = 8  # batches
 _TRIES: Final = 100  # draws of the controller for one within the limits
 
 
@@ -135,15 +138,15 @@ class Enas(FirstOrder):
         return space.genotype(self._drawn(space, alphas, alive, greedy))
 
     def finish(self, ending: Ending) -> Genotype:
-        """The best of those that the controller draws, by the shared weights: the earlier one in ties."""
+        """The best of those that the controller draws, by the shared weights; the earlier one in ties."""
         generator = ending.moment.generator("candidates")
         candidates: dict[str, Chosen] = {}
         for _ in range(self.samples):
             chosen = self._admitted(ending, generator)
             candidates.setdefault(repr(sorted(chosen.items())), chosen)
         order = list(candidates.values())
-        merits = [merit(ending.score(one_hot(ending.space, chosen))) for chosen in order]
-        return ending.space.genotype(order[merits.index(max(merits))])
+        rewards = [_judged(ending, chosen) for chosen in order]
+        return ending.space.genotype(order[rewards.index(max(rewards))])
 
     def _admitted(self, ending: Ending, generator: torch.Generator) -> Chosen:
         """One within the limits: by the controller, or, where it hardly finds any, by lot."""
@@ -156,6 +159,16 @@ class Enas(FirstOrder):
     def _drawn(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], pick: Pick) -> Chosen:
         with torch.no_grad():
             return self.controller.draw(_weights(alphas), space, pick, alive).chosen
+
+
+def _judged(ending: Ending, chosen: Chosen) -> float:
+    """The mean reward of an architecture on the alphas' first batches, the same for all: in training mode."""
+    assert ending.task is not None
+    ending.net.train()
+    mixed = one_hot(ending.space, chosen)
+    some = itertools.islice(ending.task.pairs(ending.moment.epoch), _JUDGED)
+    found = [reward(ending.task, ending.net, mixed, batch) for _, batch in some]
+    return average(sum(found) / len(found))
 
 
 def reward(task: Task, net: Net, mixed: Mixed, batch: Any) -> float:
@@ -175,7 +188,7 @@ def reward(task: Task, net: Net, mixed: Mixed, batch: Any) -> float:
     scores = said[0]
     if isinstance(scores, Tensor) and scores.ndim == 2 and batch.y.ndim == 1:
         return float((scores.argmax(1) == batch.y).double().mean())
-    return _TEXT * math.exp(-loss) if loss < 700.0 else 0.0
+    return _TEXT * math.exp(-loss) if math.isfinite(loss) else 0.0
 
 
 def _weights(alphas: Alphas) -> dict[str, Tensor]:
