@@ -99,6 +99,23 @@ def test_rows_that_do_not_fit(post: Post, rows: Any, status: int, sentence: str)
     assert sentence in answer.json()["detail"]
 
 
+def test_all_faults_of_a_batch_are_told_in_the_rows_order(post: Post) -> None:
+    answer = post([{**ROW, "day": "soon"}, ROW, {**ROW, "a": "x", "note": 5}])
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == (
+        "row 1: column 'day' takes a date written as %d.%m.%Y, not 'soon'; "
+        "row 3: column 'a' takes a number or null, not 'x'; "
+        "row 3: column 'note' takes a string or null, not 5"
+    )
+    assert post([{**ROW, "a": "x"}] * 9).json()["detail"].endswith("; and 4 more")
+
+
+def test_the_description_has_the_answers(client: Client) -> None:
+    told = client.get("/openapi.json").json()["paths"]["/predict"]["post"]["responses"]
+    assert set(told) == {"200", "400", "401", "413", "415", "422"}
+    assert "predictions" in told["200"]["content"]["application/json"]["schema"]["properties"]
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "status", "sentence"),
     [

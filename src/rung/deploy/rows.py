@@ -16,7 +16,10 @@ from rung.tabular.names import closest
 if TYPE_CHECKING:
     import pandas as pd
 
+Fault = tuple[int, str]
+"""A row's number, and what is wrong with it."""
 LEVELS: Final = 100  # of a category that the schema lists
+TOLD: Final = 5  # faults of a batch of rows
 _TAKES: Final = {
     Kind.NUMBER: "a number or null",
     Kind.CATEGORY: "a string, a number, a boolean or null",
@@ -26,7 +29,7 @@ _TAKES: Final = {
 
 
 class RowError(DataError):
-    """Rows that do not fit the model's columns; the message names the row and the column."""
+    """Rows that do not fit the model's columns; the message names rows and columns, the first few."""
 
 
 def schema(encoder: Encoder) -> list[dict[str, Any]]:
@@ -67,44 +70,56 @@ def frame_of(rows: Any, encoder: Encoder) -> pd.DataFrame:
     levels = dict(zip(encoder.names(Kind.CATEGORY), encoder.levels, strict=True))
     known = {name: frozenset(map(str, some)) for name, some in levels.items()}
     used = [column for column in encoder.columns if column.used]
-    cells = {column.name: _cells(rows, column, known.get(column.name, frozenset())) for column in used}
+    faults: list[Fault] = []
+    cells = {
+        column.name: _cells(rows, column, known.get(column.name, frozenset()), faults) for column in used
+    }
     frame = pd.DataFrame(cells, index=pd.RangeIndex(len(rows)))
-    _check_dates(frame, used)
+    faults += _bad_dates(frame, used)
+    if faults:
+        faults.sort(key=lambda fault: fault[0])
+        more = f"; and {len(faults) - TOLD:,} more" if len(faults) > TOLD else ""
+        raise RowError("; ".join(sentence for _, sentence in faults[:TOLD]) + more)
     frame.attrs["paths"] = False  # a client has no files of this machine
     return frame
 
 
-def _cells(rows: Sequence[Mapping[str, Any]], column: Column, known: frozenset[str]) -> pd.Series:
+def _cells(
+    rows: Sequence[Mapping[str, Any]], column: Column, known: frozenset[str], faults: list[Fault]
+) -> pd.Series:
+    """The column's cells; what is wrong with them is added to `faults`, and such cells are missing."""
     import pandas as pd
 
-    values = []
-    for number, row in enumerate(rows, 1):
+    given = [row.get(column.name) for row in rows]
+    values = _read(given, column) if column.form else given
+    for i, row in enumerate(rows):
         if column.name not in row:
-            raise RowError(_lacks(number, row, column.name))
-        value = row[column.name]
-        value = _number(value, column) if column.form else value
-        if not _fits(value, column.kind):
-            raise RowError(
-                f"row {number}: column {column.name!r} takes {_takes(column)}, not {_shown(value)}"
-            )
-        values.append(_word(value, known) if column.kind == Kind.CATEGORY else value)
+            faults.append((i + 1, _lacks(i + 1, row, column.name)))
+        elif not _fits(values[i], column.kind):
+            told = f"row {i + 1}: column {column.name!r} takes {_takes(column)}, not {_shown(given[i])}"
+            faults.append((i + 1, told))
+            values[i] = None
+    if column.kind == Kind.CATEGORY:
+        values = [_word(value, known) for value in values]
     return pd.Series(values, dtype="float64" if column.kind == Kind.NUMBER else object)
+
+
+def _read(given: list[Any], column: Column) -> list[Any]:
+    """What strings mean in a column whose numbers have a form; themselves where they mean nothing."""
+    import pandas as pd
+
+    found = list(given)
+    places = [i for i, value in enumerate(given) if isinstance(value, str)]
+    words = pd.Series([given[i].strip() for i in places], dtype=object)
+    for i, number in zip(places, form_numbers(words, column.form), strict=True):
+        found[i] = given[i] if math.isnan(number) else float(number)
+    return found
 
 
 def _takes(column: Column) -> str:
     if column.form:
         return f"a number, a string as in the training table ({form_words(column.form)}), or null"
     return _TAKES[Kind(column.kind)]
-
-
-def _number(value: Any, column: Column) -> Any:
-    """What a string means in a column whose numbers have a form; itself where it means nothing."""
-    import pandas as pd
-
-    if not isinstance(value, str):
-        return value
-    found = float(form_numbers(pd.Series([value.strip()], dtype=object), column.form).iloc[0])
-    return value if math.isnan(found) else found
 
 
 def _lacks(number: int, row: Mapping[str, Any], name: str) -> str:
@@ -133,21 +148,20 @@ def _word(value: Any, known: frozenset[str]) -> str | None:
     return word.lower() if isinstance(value, bool) and word not in known else word
 
 
-def _check_dates(frame: pd.DataFrame, used: Sequence[Column]) -> None:
+def _bad_dates(frame: pd.DataFrame, used: Sequence[Column]) -> list[Fault]:
     dates = [column for column in used if column.kind == Kind.DATE]
     if not dates:
-        return
+        return []
     read = prepare(frame[[column.name for column in dates]], dates)
+    found = []
     for column in dates:
         given = frame[column.name]
         wrong = (read[column.name].isna() & given.notna() & (given != "")).to_numpy()
-        if wrong.any():
-            place = int(wrong.argmax())
-            form = column.format or ISO
-            raise RowError(
-                f"row {place + 1}: column {column.name!r} takes a date written as {date_words(form)}, "
-                f"not {_shown(given.iloc[place])}"
-            )
+        takes = f"column {column.name!r} takes a date written as {date_words(column.format or ISO)}"
+        found += [
+            (i + 1, f"row {i + 1}: {takes}, not {_shown(given.iloc[i])}") for i in wrong.nonzero()[0].tolist()
+        ]
+    return found
 
 
 def _shown(value: Any) -> str:

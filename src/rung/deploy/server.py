@@ -204,6 +204,15 @@ _JSON_TYPES: Final = {
 }
 
 
+_REFUSALS: Final = {
+    "400": "The body is no JSON.",
+    "401": "The token is missing or wrong.",
+    "413": "More rows, or a larger body, than the server takes.",
+    "415": "The body is not said to be JSON.",
+    "422": "Rows do not fit the columns: the first few faults, with row and column.",
+}
+
+
 def _json_types(column: dict[str, Any]) -> list[str]:
     """Numbers that have a form may also come as the training table wrote them."""
     formed = column["kind"] == "number" and "format" in column
@@ -216,7 +225,21 @@ def _described(columns: list[dict[str, Any]], limits: Limits) -> dict[str, Any]:
     row = {"type": "object", "properties": properties, "required": list(properties)}
     rows = {"type": "array", "items": row, "minItems": 1, "maxItems": limits.rows}
     body = {"type": "object", "properties": {"rows": rows}, "required": ["rows"]}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": body}}}}
+    one = {"type": "object", "properties": {"prediction": {}}, "required": ["prediction"]}
+    found = {"type": "object", "properties": {"predictions": {"type": "array", "items": one}}}
+    detail = {"type": "object", "properties": {"detail": {"type": "string"}}}
+    answers = {
+        status: {"description": why, "content": {"application/json": {"schema": detail}}}
+        for status, why in _REFUSALS.items()
+    }
+    answers["200"] = {
+        "description": "One object a row: `prediction`, and for classes `p_<class>` each.",
+        "content": {"application/json": {"schema": found}},
+    }
+    return {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": body}}},
+        "responses": answers,
+    }
 
 
 # -- running -----------------------------------------------------------------------------------------------

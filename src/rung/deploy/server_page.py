@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from html import escape
 from typing import Any, Final
 
+from rung.tabular.dates import date_words
+
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem}"
     "pre{background:#f4f4f4;padding:1rem;overflow-x:auto}td,th{text-align:left;padding:.2rem 1rem .2rem 0;"
@@ -48,7 +50,8 @@ def _example(column: Mapping[str, Any]) -> Any:
 
 def _values(column: Mapping[str, Any]) -> str:
     if column["kind"] != "category":
-        return str(column["format"] if column["kind"] == "date" and "format" in column else column["takes"])
+        written = column["kind"] == "date" and column.get("format")
+        return date_words(written) if written else str(column["takes"])
     more = len(column["levels"]) + column["more_levels"] - _LEVELS
     shown = ", ".join(column["levels"][:_LEVELS])
     return f"{shown} and {more} more" if more > 0 else shown
