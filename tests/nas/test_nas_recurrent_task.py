@@ -167,7 +167,7 @@ def test_evaluation_is_of_all_validation_words_and_leaves_the_mode() -> None:
     assert scores.loss == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("strategy", ["darts1", "darts", "asap", "random", "snas", "gdas"])
+@pytest.mark.parametrize("strategy", ["darts1", "darts", "asap", "random", "snas", "gdas", "enas"])
 def test_strategies_search_a_recurrent_cell(strategy: str) -> None:
     plan = _plan(strategy)
     state = run(plan, start(plan), lambda state, record: True)

@@ -250,7 +250,7 @@ def figures(result: SearchResult) -> Any:
 
 
 def _gap(outputs: float | None) -> str:
-    return "relaxation gap not defined" if outputs is None else f"relaxation gap {outputs:.6f} of outputs"
+    return "relaxation gap not defined" if outputs is None else f"relaxation gap {outputs:.3g} of outputs"
 
 
 _STAGES: Final = ("searched", "derived", "retrained")
