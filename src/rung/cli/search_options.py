@@ -89,7 +89,10 @@ Settings = Annotated[
     ),
 ]
 Limit = Annotated[
-    int | None, typer.Option(min=1, help="Use so many training pictures.", show_default="the preset's")
+    int | None,
+    typer.Option(
+        min=1, help="Use so many training pictures, or words of a text.", show_default="the preset's"
+    ),
 ]
 Cutout = Annotated[
     int, typer.Option(min=0, metavar="PIXELS", help="Side of the square cut out of training pictures.")

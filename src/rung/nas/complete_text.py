@@ -7,10 +7,11 @@ best there; the best cell's last training is scored on the test part, which noth
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import torch
 
@@ -24,7 +25,7 @@ from rung.nas.recurrent import training
 from rung.nas.recurrent.language import perplexity
 from rung.nas.recurrent.presets import LanguageRecipe, TrainingRecipe
 from rung.nas.recurrent.scratch import TEST_ROWS, Scratch
-from rung.nas.retraining_text import TextTick, retrain_text
+from rung.nas.retraining_text import RetrainedText, TextTick, retrain_text
 from rung.nas.search_study import PERPLEXITY
 from rung.nas.task import Scores
 
@@ -136,8 +137,14 @@ class TextNetworks:
         return len(found.epochs), Scores(found.valid_loss, None)
 
     def _trained(
-        self, genotype: Genotype, settings: TrainingRecipe, out: Path, watch: Any, *, resume: bool
-    ) -> Any:
+        self,
+        genotype: Genotype,
+        settings: TrainingRecipe,
+        out: Path,
+        watch: Callable[[TextTick], object],
+        *,
+        resume: bool,
+    ) -> RetrainedText:
         return retrain_text(
             genotype,
             self.searched,

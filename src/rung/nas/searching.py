@@ -82,7 +82,7 @@ def search(  # noqa: PLR0913  # a door
         epochs: instead of the preset's; of each network, where each is trained on its own.
         seed: of everything random.
         settings: of the strategy or of the recipe, by name, such as {"batch": 64, "T0": 1.6}.
-        limit: of so many training pictures, instead of the preset's.
+        limit: of so many training pictures, or words of a text, instead of the preset's.
         cutout: side of the square that is cut out of training pictures, in pixels; 0 for none.
         crop: whether training pictures are cropped out of a border.
         flip: whether half of them are mirrored; guessed by the data's name unless told.
