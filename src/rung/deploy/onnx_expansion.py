@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from rung.deploy.onnx_graph import ML, Graph
+from rung.tabular.preparation import code_tables
 
 _LARGEST = 1e30  # as `rung.tabular.expansion` cuts
 _OPERATORS: Final[Mapping[str, str]] = {"minus": "Sub", "plus": "Add", "times": "Mul", "ratio": "Div"}
@@ -23,22 +23,11 @@ def add_expansion(graph: Graph, expansion: Any, numbers: str, codes: str) -> str
         columns.append(graph.op("Gather", np.append(0.0, cross.shares), _next(graph, place)))
     if expansion.encoder is not None:
         sizes = [len(cross.known) for cross in expansion.crosses]
-        tables = target_tables(expansion.encoder, sizes)
+        tables = code_tables(expansion.encoder, sizes)
         for place, table in zip(places, tables, strict=True):
             row = graph.op("Squeeze", _next(graph, place), np.array([1]))
             columns.append(graph.op("Gather", table, row, settings={"axis": 0}))
     return graph.join(columns) if columns else None
-
-
-def target_tables(encoder: Any, sizes: list[int]) -> list[NDArray[np.float64]]:
-    """What scikit-learn's target encoder makes of the codes -1, 0, ... of each column: (size + 1, width)."""
-    width = len(encoder.encodings_) // len(sizes)
-    tables = []
-    for j, size in enumerate(sizes):
-        cells = np.full((size + 1, len(sizes)), -1, dtype=np.int64)
-        cells[:, j] = np.arange(-1, size)
-        tables.append(np.asarray(encoder.transform(cells), float)[:, j * width : (j + 1) * width])
-    return tables
 
 
 def _next(graph: Graph, place: str) -> str:

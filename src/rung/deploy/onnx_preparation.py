@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.deploy.onnx_expansion import add_expansion, add_iterative, add_reduction, target_tables
+from rung.deploy.onnx_expansion import add_expansion, add_iterative, add_reduction
 from rung.deploy.onnx_graph import Graph
 from rung.deploy.onnx_trees import tree_sums, zone_tree
-from rung.tabular.preparation import Preparation
+from rung.tabular.preparation import Preparation, code_tables
 
 _NEAR = 1e-7  # scikit-learn's BOUNDS_THRESHOLD: so near to an end of the range a value counts as the end
 _EDGE = float(_NEAR - np.spacing(1))
@@ -85,7 +85,7 @@ def _imputed(graph: Graph, imputer: Any, chosen: str, kept: NDArray[np.intp]) ->
 def _codes(graph: Graph, preparation: Preparation, codes: str) -> list[str]:
     """Each category's part of the matrix is looked up by its code."""
     blocks = []
-    for j, table in enumerate(code_tables(preparation)):
+    for j, table in enumerate(_tables(preparation)):
         place = graph.op(
             "Add", graph.op("Gather", codes, np.array(j), settings={"axis": 1}), np.array(1)
         )  # (n,)
@@ -95,7 +95,7 @@ def _codes(graph: Graph, preparation: Preparation, codes: str) -> list[str]:
     return blocks
 
 
-def code_tables(preparation: Preparation) -> list[NDArray[np.float64]]:
+def _tables(preparation: Preparation) -> list[NDArray[np.float64]]:
     """For each category the rows that its codes -1, 0, ... become: (levels + 1, width)."""
     sizes = preparation.sizes
     encoder = preparation.parts.get(preparation.categories)
@@ -104,25 +104,10 @@ def code_tables(preparation: Preparation) -> list[NDArray[np.float64]]:
         if preparation.needs.missing:
             codes = [np.where(code < 0, np.nan, code) for code in codes]
         return [code[:, None] for code in codes]
-    if preparation.categories == "target":
-        return target_tables(encoder, sizes)
     if preparation.categories == "hash":
         words = [[[f"{j}={code}"] for code in range(-1, size)] for j, size in enumerate(sizes)]
         return [np.asarray(encoder.transform(some).toarray(), dtype=np.float64) for some in words]
-    tables = []
-    for j, (start, end) in enumerate(_spans(encoder, len(sizes))):
-        cells = np.full((sizes[j] + 1, len(sizes)), -1, dtype=np.int32)
-        cells[:, j] = np.arange(-1, sizes[j])
-        tables.append(np.asarray(encoder.transform(cells), dtype=np.float64)[:, start:end])
-    return tables
-
-
-def _spans(encoder: Any, count: int) -> list[tuple[int, int]]:
-    """The columns of the one-hot encoder's matrix that each category has."""
-    owners = [int(name[1:].split("_")[0]) for name in encoder.get_feature_names_out()]
-    widths = np.bincount(owners, minlength=count)
-    ends = np.cumsum(widths)
-    return [(int(end - width), int(end)) for end, width in zip(ends, widths, strict=True)]
+    return code_tables(encoder, sizes)
 
 
 # -- scale ------------------------------------------------------------------------------------------------
