@@ -47,6 +47,27 @@ def test_a_study_of_a_higher_class_takes_slots_that_are_all_busy(house, caplog):
     assert begun["study"] == "urgent"
 
 
+@pytest.mark.parametrize("saves", [True, False])
+def test_a_job_that_had_to_stop_for_nothing_is_not_stopped_again(house, saves):
+    house.study("low", resource="epoch:9:9", trials=1, scheduler="plain")
+    worker = house.workers.join("w", 1, {}, "ann")
+    (job,) = house.workers.poll(worker, [], 1, {}).jobs
+    house.study("urgent", priority=1, max_slots=1, trials=2, scheduler="plain", resource=None)
+    low, urgent = house.hub.study("low"), house.hub.study("urgent")
+    assert len(passing(house, 80, (worker, [job]))) >= 1
+    if saves:
+        low.report(job["trial"], 0, 3, {"loss": 1.0}, "somewhere", house.clock.now)
+    low.tell(job["trial"], 0, Told("stopped"), house.clock.now)
+    (other,) = house.workers.poll(worker, [], 1, {}).jobs
+    urgent.wind_down("paused", house.clock.now)
+    urgent.tell(other["trial"], 0, Told("finished", {"loss": 1.0}), house.clock.now)
+    house.hub.tick()
+    (again,) = house.workers.poll(worker, [], 1, {}).jobs
+    assert (again["study"], again["start"]) == ("low", 3 if saves else 0)
+    house.hub.resume("urgent", "ann")
+    assert bool(passing(house, 120, (worker, [again]))) is saves
+
+
 def test_slots_that_a_worker_cannot_fill_hold_nobody_up(house):
     house.study("a", trials=1, scheduler="plain", resource=None)
     full = house.workers.join("full disk", 1, {}, "ann")

@@ -43,6 +43,7 @@ class Plan:
         self.sharing = initial(policy)
         self._books = Books(ledger or MemoryLedger())
         self.claims: set[str] = set()
+        self._asked: dict[str, dict[int, int]] = {}  # where jobs began that had to stop, by key and trial
         self.preempted = 0
         self._launches: list[Launch] | None = None  # None: to be decided anew
 
@@ -75,6 +76,7 @@ class Plan:
     def leave(self, key: str, now: float, *, forever: bool) -> None:
         """A study went, and may come again unless it is no more."""
         self.claims.remove(key)
+        self._asked.pop(key, None)
         self.look(now)
         self._books.went(key, None if forever else self.sharing.account(key))
         self.fold(StudyLeft(time=now, study=key))
@@ -95,6 +97,13 @@ class Plan:
         """
         if anyway or self._books.due(now):
             self._books.keep({key: self.sharing.account(key) for key in self.claims}, now)
+
+    def may_stop(self, key: str, trial: int, start: int) -> bool:
+        """Whether a job that begins there may be asked to stop: not if the one before it had to, for nothing.
+
+        Without a checkpoint it would begin anew each time, and never end where studies take turns.
+        """
+        return start > self._asked.get(key, {}).get(trial, -1)
 
     # -- decisions ------------------------------------------------------------------------------------
 
@@ -127,6 +136,9 @@ class Plan:
         if study is not None:
             study.preempt(stop.trial)
             self.preempted += 1
+            running = study.writer.history.running.get(stop.trial)
+            if running is not None:
+                self._asked.setdefault(stop.study, {})[stop.trial] = running.job.start
             whose = stop.taker if taker is None else taker.name
             _log.info("%s: the job of trial %d is to stop: %s %s", study.name, stop.trial, whose, stop.why)
         self.sharing = fold(self.sharing, PreemptionAsked(time=now, study=stop.study, trial=stop.trial))

@@ -217,7 +217,8 @@ class Workers:
             return
         running = study.writer.history.running[trial]
         slots = room.taken(hosted, study, trial)
-        task = Task(study.key, trial, worker.id, slots, running.job.until, lease.saved)
+        may_stop = self._plan.may_stop(study.key, trial, running.job.start)
+        task = Task(study.key, trial, worker.id, slots, running.job.until, lease.saved, may_stop)
         self._tasks[study.key, trial] = (worker.id, lease.saved)
         self._plan.fold(TaskStarted(time=now, task=task))
 
