@@ -93,6 +93,15 @@ def test_what_is_not_numbers_of_one_unit_stays_words(make):
     assert number_form(series(make)) is None
 
 
+def test_signs_and_blanks():
+    words = series(lambda i: "" if i % 9 == 8 else f"\u2212{i} kg")
+    assert number_form(words) == "point kg"
+    assert form_numbers(words, "point kg")[1] == -1.0
+    plain = series(lambda i: f"\u2212{i}")
+    assert number_form(plain) == "point"
+    assert form_numbers(plain, None)[1] == -1.0
+
+
 def test_few_cells_do_not_prove_a_unit():
     assert number_form(series(lambda i: f"{i} kg", 19)) is None
     assert number_form(series(lambda i: f"{i} kg", 20)) == "point kg"

@@ -69,7 +69,7 @@ def in_form(words, form):
     size = "|".join(map(re.escape, SHORT)) if style.endswith("*") else "(?!)"
     front, behind = (f"(?:{{unit}})?", f"(?:{{unit}}s?)?") if unit else ("", "")
     number = r"([+-]?[\\d.,]+(?:[eE][+-]?\\d+)?)"
-    bare = words.str.replace(r"['’\\s]", "", regex=True)
+    bare = words.str.replace(r"['’\\s]", "", regex=True).str.replace("−", "-")
     found = bare.str.extract(f"^([+-]?){{front}}{{number}}({{size}})?{{behind}}$")
     plain = found[1].str.replace(thousand, "", regex=False).str.replace(point, ".", regex=False)
     return pd.to_numeric(found[0] + plain, errors="coerce") * found[2].map(SHORT).fillna(1.0)
@@ -83,7 +83,7 @@ POINT = r"[-+]?(\\d{{1,3}}(,\\d{{3}})+|\\d+)(\\.\\d+)?"  # 1,234.5
 
 def numbers(words, commas):
     """Numbers as people write them, too: $1,234.50, 12 %, 5 EUR."""
-    bare = words.str.replace(r"[$€£¥%'’\\s]|EUR|USD|GBP|CHF", "", regex=True)
+    bare = words.str.replace(r"[$€£¥%'’\\s]|EUR|USD|GBP|CHF", "", regex=True).str.replace("−", "-")
     thousand, point = (".", ",") if commas else (",", ".")
     plain = bare.str.replace(thousand, "", regex=False).str.replace(point, ".", regex=False)
     written = bare.str.fullmatch(COMMA if commas else POINT).fillna(False).astype(bool)

@@ -5,30 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from rung.tabular.forms import NO_NUMBER as NO_NUMBER
+from rung.tabular.written import MISSING as MISSING
+from rung.tabular.written import NO_NUMBER as NO_NUMBER
 from rung.tabular.written import plain_numbers, signs_in
 
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-MISSING: Final = (
-    "",
-    "NA",
-    "N/A",
-    "n/a",
-    "#N/A",
-    "<NA>",
-    "NaN",
-    "nan",
-    "-nan",
-    "NaT",
-    "null",
-    "NULL",
-    "Null",
-    "?",
-)
-"""Cells that are missing wherever they stand."""
 WRITTEN: Final = "written"
 """The frame's attribute that has columns of numbers that were written for people, with the sign (`$`, `%`,
 "" for none) that they had.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.tabular.written import to_numbers
+from rung.tabular.written import MINUS, MISSING, NO_NUMBER, to_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 CLOCK: Final = "clock"
 PLAIN: Final = "point"
 SIGN: Final = "sign "
-NO_NUMBER: Final = ("None", "none", "-", "--", ".", "missing", "unknown", "Unknown")
-"""Cells that are missing too where everything else is a number; elsewhere they are words."""
 _FEWEST: Final = 20  # cells below which no unit is believed in
 _ALIKE: Final = 0.98  # of the cells have the unit (or decimal commas, or are times)
 _SHARE: Final = 0.95  # of the cells are numbers, plain ones or with a currency or percent signs
@@ -70,7 +68,7 @@ def number_form(words: pd.Series, *, comma: bool = False, least: float | None = 
         comma: whether the table's decimal sign is a comma, which counts where both readings are possible.
         least: share of the words that must be numbers, in place of these.
     """
-    words = words[~words.isin(NO_NUMBER)]
+    words = words[~words.isin((*MISSING, *NO_NUMBER))]
     if not len(words):
         return None
     found = [(0.0, "")]
@@ -152,6 +150,7 @@ def _parts(words: pd.Series, style: str) -> _Parts:
 
     mark, point = _STYLES[style]
     cells = pa.array(words.astype(object).where(words.notna(), None), pa.string())
+    cells = pc.replace_substring(cells, MINUS, "-")
     pattern = _CELL.replace("<mark>", mark).replace("<point>", point)
     found = pc.extract_regex(cells, pattern=pattern)
     sign, front, number, tail = (pc.struct_field(found, k) for k in ("sign", "front", "number", "tail"))
@@ -209,6 +208,8 @@ def _styled(words: pd.Series, style: str, least: float | None, *, comma: bool) -
     unit, count = units.most_common(1)[0] if units else ("", 0)
     form = f"{style}{'*' * short}{' ' * bool(unit)}{unit}"
     share, plain = (count + bare) / len(words), not unit or _is_mark(unit)
+    if form == PLAIN:
+        share = float(to_numbers(words).notna().mean())  # which is how they will be read
     if plain and unit and not short and comma == (style == "comma"):
         form = SIGN + unit
     if least is not None:

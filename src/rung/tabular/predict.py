@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from rung.errors import DataError
-from rung.tabular.cells import NO_NUMBER, WRITTEN
+from rung.tabular.cells import MISSING, NO_NUMBER, WRITTEN
 from rung.tabular.columns import Column, Kind, prepare
 from rung.tabular.forms import form_words
 from rung.tabular.frames import as_pandas
@@ -117,7 +117,7 @@ def _lost(cells: pd.DataFrame, column: Column) -> pd.Series:
     if typed(given.dtype):
         return given.iloc[:0]
     lost = given[prepare(cells, [column])[column.name].isna() & given.notna()]
-    return lost[~lost.astype(str).str.strip().isin(NO_NUMBER)] if column.form else lost
+    return lost[~lost.astype(str).str.strip().isin((*MISSING, *NO_NUMBER))] if column.form else lost
 
 
 def _is_moment(dtype: Any) -> bool:

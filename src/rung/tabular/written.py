@@ -7,6 +7,27 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     import pandas as pd
 
+MISSING: Final = (
+    "",
+    "NA",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "<NA>",
+    "NaN",
+    "nan",
+    "-nan",
+    "NaT",
+    "null",
+    "NULL",
+    "Null",
+    "?",
+)
+"""Cells that are missing wherever they stand."""
+NO_NUMBER: Final = ("None", "none", "-", "--", ".", "missing", "unknown", "Unknown")
+"""Cells that are missing too where everything else is a number; elsewhere they are words."""
+MINUS: Final = "\u2212"
+"""The sign that typesetters write for a hyphen."""
 _MONEY: Final = "(?:[$€£¥]|EUR|USD|GBP|CHF)"
 _GAP: Final = "[ \u00a0\u202f]?"
 _NUMBER: Final = (
@@ -63,11 +84,13 @@ def to_numbers(words: pd.Series) -> pd.Series:
     """
     import pandas as pd
     import pyarrow as pa
+    import pyarrow.compute as pc
 
     numbers = pd.to_numeric(words, errors="coerce")
     rest = numbers.isna() & words.notna()
     if rest.any():
-        plain = plain_numbers(pa.array(words[rest].astype(str), pa.string()))
+        signed = pc.replace_substring(pa.array(words[rest].astype(str), pa.string()), MINUS, "-")
+        plain = plain_numbers(signed)
         numbers = numbers.astype(float)
         numbers[rest] = pd.to_numeric(plain.to_pandas(), errors="coerce").to_numpy()
     return numbers
