@@ -155,7 +155,7 @@ def target_values(estimator: Any, y: Any) -> NDArray[Any]:
 
 def _refuse_several(estimator: Any, y: Any) -> None:
     """scikit-learn's own sentence, and what to do about it."""
-    shape = np.shape(y)
+    shape: tuple[int, ...] = getattr(y, "shape", ())
     if len(shape) == 2 and shape[1] > 1:
         kind = "Classifier" if type(estimator).__name__.endswith("Classifier") else "Regressor"
         raise ValueError(
