@@ -14,10 +14,10 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
+from rung.analysis.wording import cell_text
 from rung.cli.app import app
 from rung.cli.search_order import Order
 from rung.cli.search_run import reproduces
-from rung.cli.search_shown import cell_text
 from rung.nas.genotype import Genotype
 from rung.nas.images import ImageTask
 from rung.nas.result import SearchResult

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple, Protocol
 from urllib.parse import quote, unquote, urlsplit
 
 from rung.analysis.pages import plotly_script, render
-from rung.analysis.report import Command, Live, kinds_of, page, usable_charts
+from rung.analysis.report import Command, Live, page, usable_charts
 from rung.analysis.subject import Subject
 from rung.errors import MissingError, UserError
 
@@ -137,10 +137,10 @@ class Dashboard:
     def _report(self, name: str, standing: tuple[int, str]) -> bytes:
         began = time.monotonic()
         subject, commands = self._source.look(name)
-        charts = usable_charts(subject, kinds=kinds_of(subject.wording))
+        charts = usable_charts(subject)
         every = max(self._every, _PATIENCE * (time.monotonic() - began))
         live = Live(f"/state/{quote(name, safe='')}", *standing, every)
-        return page(subject, charts, commands, subject.wording, live).encode()
+        return page(subject, charts, commands, live).encode()
 
 
 def _page(template: str, context: dict[str, Any]) -> Answer:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -14,7 +13,6 @@ from rung.analysis.pages import embedded, render, write
 from rung.analysis.plotly_figure import figure
 from rung.analysis.plotting import KINDS, chart
 from rung.analysis.subject import Subject, subject_of
-from rung.analysis.wording import Wording as Wording
 from rung.errors import StudyError
 
 WIDE: Final = ("history", "ladder", "slice", "parallel", "timeline", "lineage")
@@ -54,7 +52,6 @@ def report(
     storage: str | None = None,
     commands: Sequence[Command] = (),
     tell: Callable[[str], None] = lambda _: None,
-    wording: Wording | None = None,
 ) -> Path:
     """Write the report of a study to a file, whole or not at all.
 
@@ -62,8 +59,6 @@ def report(
         study: a result, a study, or a study's name (looked up in `storage`).
         commands: how to go on.
         tell: is told what is being done.
-        wording: of configurations and space, where it is not parameter by parameter; the study's own, by
-            cells of a search, unless told.
 
     Raises:
         StudyError: there is no such study.
@@ -71,27 +66,20 @@ def report(
     """
     tell("reading the log")
     subject = subject_of(study, storage)
-    if wording is not None:
-        subject = replace(subject, worded=wording.configuration)
-    wording = wording or subject.wording
-    charts = usable_charts(subject, tell, kinds_of(wording))
+    charts = usable_charts(subject, tell)
     tell("writing the page")
     place = Path(path)
-    write(place, page(subject, charts, commands, wording))
+    write(place, page(subject, charts, commands))
     return place
 
 
-def kinds_of(wording: Wording | None) -> list[str]:
-    """The kinds of plots that a report has."""
-    return [k for k in KINDS if wording is None or wording.per_parameter or k not in PER_PARAMETER]
-
-
-def usable_charts(
-    subject: Subject, tell: Callable[[str], None] = lambda _: None, kinds: Iterable[str] = KINDS
-) -> list[Chart]:
-    """Every kind of plot, or of these, that has something to show of this study."""
+def usable_charts(subject: Subject, tell: Callable[[str], None] = lambda _: None) -> list[Chart]:
+    """Every kind of plot that has something to show of this study."""
+    left_out = () if subject.wording is None or subject.wording.per_parameter else PER_PARAMETER
     found = []
-    for kind in kinds:
+    for kind in KINDS:
+        if kind in left_out:
+            continue
         tell(f"drawing {kind}")
         try:
             found.append(chart(subject, kind))
@@ -104,10 +92,10 @@ def page(
     subject: Subject,
     charts: Sequence[Chart],
     commands: Sequence[Command] = (),
-    wording: Wording | None = None,
     live: Live | None = None,
 ) -> str:
     """The report as text; a `live` one takes Plotly's script from `/plotly.js`."""
+    wording = subject.wording
     ranked = summary.ranking(subject)
     placed = _placed(charts)
     parameters = summary.parameters(subject)

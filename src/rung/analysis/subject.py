@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -40,13 +40,10 @@ class Subject:
 
     Attributes:
         kept: what several plots need and is computed once.
-        worded: by a trial's number, its configuration as (name, text) where it is not told by its
-            parameters; None where it is.
     """
 
     name: str
     events: Sequence[Event]
-    worded: Callable[[int], list[tuple[str, str]] | None] = lambda _: None
     kept: dict[Any, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -88,8 +85,7 @@ class Subject:
 
     def words(self, trial: int) -> list[tuple[str, str]] | None:
         """A trial's configuration as (name, text) where it is not told by its parameters."""
-        told = self.worded(trial)
-        return self.wording.configuration(trial) if told is None and self.wording is not None else told
+        return None if self.wording is None else self.wording.configuration(trial)
 
     @property
     def identity(self) -> ev.Identity:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -169,12 +168,10 @@ def report(
 ) -> None:
     """Write a report of a study: one HTML file that works without a network."""
     from rung.analysis.report import report as write
-    from rung.cli.search_shown import wording
 
     subject = subject_of(name, storage)
     path = out or _file(name)
-    worded = wording(subject) if subject.identity.door == "search" else None
-    write(subject, path, commands=commands_of(subject, storage), tell=_patient(), wording=worded)
+    write(subject, path, commands=commands_of(subject, storage), tell=_patient())
     if subject.identity.door == "fit":
         output.say(
             f"{name} was made by rung fit: this page is about its search, fit's own is about the model"
@@ -188,17 +185,12 @@ def _file(stem: str) -> Path:
 
 
 def subject_of(name: str, storage: str) -> Subject:
-    """A study by name; points of a search's plots are worded by cells."""
+    """A study by name."""
     from rung.analysis.subject import Subject
     from rung.cli.store import looking, read_study
 
     with looking(storage) as store:
-        subject = Subject(name, tuple(read_study(store, name).events))
-    if subject.identity.door != "search":
-        return subject
-    from rung.cli.search_shown import wording
-
-    return replace(subject, worded=wording(subject).configuration)
+        return Subject(name, tuple(read_study(store, name).events))
 
 
 def commands_of(subject: Subject, storage: str) -> list[Command]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from rung.analysis.wording import cell_text
 from rung.cli.moving import Moving
-from rung.cli.search_shown import cell_text
 from rung.study.durations import spoken
 
 if TYPE_CHECKING:

@@ -167,7 +167,7 @@ def _configuration(study: StoredStudy, record: TrialRecord) -> list[tuple[str, s
     genotype = _genotype(study, record.number)
     if genotype is None:
         return [("", output.settings(record.config))]
-    from rung.cli.search_shown import cell_text
+    from rung.analysis.wording import cell_text
 
     return [(name, cell_text(cell)) for name, cell in genotype.cells]
 
@@ -176,7 +176,7 @@ def _genotype(study: StoredStudy, trial: int) -> Genotype | None:
     """The architecture of a search's trial; only a search loads what knows of architectures."""
     if study.history.identity.door != "search":
         return None
-    from rung.cli.search_shown import found
+    from rung.analysis.wording import found
 
     return found(study.history, trial)
 
@@ -293,7 +293,7 @@ def _cells(identity: Identity, config: Mapping[str, Any]) -> str | None:
     """A configuration that is a network, a line a cell; None where it is none."""
     if identity.door != "search":
         return None
-    from rung.cli.search_shown import architecture, cells_text
+    from rung.analysis.wording import architecture, cells_text
 
     genotype = architecture(identity, config)
     return None if genotype is None else cells_text(genotype)
