@@ -32,7 +32,8 @@ _FIRST = 0.3  # of the time that the first model may take, and
 _SOON = 0.03  # that it should take: until it is there, all other processors wait
 PATIENCE = 1.5  # seconds beyond a small budget that a fit of a small table may plan with
 _PART = 0.4  # of the time that is left is what one trial may take
-_EARLY = 0.15  # of a short budget, whose trials come one after the other
+_EARLY = 0.15  # of a short budget, whose trials come one after the other, is what its first should take, or
+_AT_ONCE = 0.5  # so many seconds
 _LATE = 5.0  # seconds for a first model where the budget has passed before a trial could begin
 _LEAST = 1.5  # seconds that it is given at least: a busy machine must not leave the user without a model
 
@@ -85,7 +86,7 @@ class Search:
     def plan(self, budget: float, workers: int) -> Plan:
         """How this session runs."""
         if budget < SHORT:
-            self.defaults = quick_first(self.defaults, _EARLY * budget)
+            self.defaults = quick_first(self.defaults, max(_EARLY * budget, _AT_ONCE))
         costs = [default.seconds for default in self.defaults]
         plan = make_plan(costs, len(self.dataset), budget, workers)
         if self.engine is not None:  # the user knows why
