@@ -197,6 +197,14 @@ def test_without_a_resource_the_last_report_counts_unless_a_value_is_returned():
     assert history.incumbent == Incumbent(1, 1, 0.3)
     history.fold_all([start(2, 1), JobFinished(2)])
     assert history.states[2] is TrialState.FAILED
+    history.fold_all(
+        [start(3, 1), Reported(3, 1, {"loss": 0.1}), Reported(3, 2, {"seconds": 4.0}), JobFinished(3)]
+    )
+    assert history.incumbent == Incumbent(3, 1, 0.1), "what else is told does not take its place"
+    history.fold_all(
+        [start(4, 1), Reported(4, 1, {"loss": 0.0}), Reported(4, 2, {"loss": math.nan}), JobFinished(4)]
+    )
+    assert history.states[4] is TrialState.FAILED
 
 
 # -- failures -----------------------------------------------------------------------------------------

@@ -122,8 +122,9 @@ def _reported(history: History, event: ev.Reported) -> None:
     if running is None:
         return
     trial, job = event.trial, running.job
-    if history._plain:  # without a resource a trial's value is its last one
-        history.latest[trial] = history._value(trial, event.metrics)
+    if history._plain:  # without a resource a trial's value is its last one; other metrics may follow it
+        if history._concerns(event.metrics):
+            history.latest[trial] = history._value(trial, event.metrics)
         return
     resource = min(event.resource, job.until)
     if resource <= history.reached[trial]:
