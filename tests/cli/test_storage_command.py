@@ -294,7 +294,7 @@ def test_what_cannot_be_used_is_said(rung, study):
 @pytest.fixture
 def next_version(monkeypatch, tmp_path):
     """A rung whose tables are one version further, by a migration as Alembic runs it."""
-    from rung.storage import schema
+    from rung.storage import postgres_reader, schema, sqlite_reader
 
     scripts = tmp_path / "migrations"
     shutil.copytree(schema.MIGRATIONS, scripts, ignore=shutil.ignore_patterns("__pycache__"))
@@ -305,7 +305,9 @@ def next_version(monkeypatch, tmp_path):
     )
     before = schema.VERSION
     monkeypatch.setattr(schema, "MIGRATIONS", scripts)
-    monkeypatch.setattr(schema, "VERSIONS", (*schema.VERSIONS, "9999"))
+    versions = (*schema.VERSIONS, "9999")
+    for module in (schema, sqlite_reader, postgres_reader):
+        monkeypatch.setattr(module, "VERSIONS", versions)
     monkeypatch.setattr(schema, "VERSION", "9999")
     return before
 
