@@ -123,7 +123,7 @@ def _reported(history: History, event: ev.Reported) -> None:
         return
     trial, job = event.trial, running.job
     if history._plain:  # without a resource a trial's value is its last one; other metrics may follow it
-        if history._concerns(event.metrics):
+        if _concerns(history.identity, event.metrics):
             history.latest[trial] = history._value(trial, event.metrics)
         return
     resource = min(event.resource, job.until)
@@ -136,6 +136,12 @@ def _reported(history: History, event: ev.Reported) -> None:
         history._result(trial, job.gates[running.passed - 1], value, ended=False)
     if resource == job.until:
         running.final = value
+
+
+def _concerns(identity: ev.Identity, metrics: Mapping[str, Any]) -> bool:
+    """Whether an objective is among these metrics, be it no number."""
+    names = [goal.metric for goal in identity.goals] or [identity.metric]
+    return any(name in metrics for name in names)
 
 
 def _checkpoint_saved(history: History, event: ev.CheckpointSaved) -> None:

@@ -257,11 +257,6 @@ class History:
         value, self._measures[trial] = self._yardstick.measure(metrics)
         return value
 
-    def _concerns(self, metrics: Mapping[str, Any]) -> bool:
-        """Whether an objective is among these metrics, be it no number."""
-        goals = self.identity.goals
-        return any(goal.metric in metrics for goal in goals) if goals else self._metric.name in metrics
-
     def _final_value(self, running: Running, metrics: Mapping[str, Any] | None) -> float:
         """The value at the job's end: reported there, else returned, else (no resource) the last one."""
         if running.final is not None:
