@@ -14,11 +14,16 @@ from rung.analysis.plotly_figure import figure
 from rung.storage.whole import write_whole
 
 
-def render(template: str, context: dict[str, Any]) -> str:
-    """A page from one of our templates; whatever is put in is escaped."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
+def render(template: str, context: dict[str, Any], package: str = "rung.analysis") -> str:
+    """A page from one of our templates; whatever is put in is escaped.
 
-    pages = Environment(loader=PackageLoader("rung.analysis"), autoescape=True, undefined=StrictUndefined)
+    Args:
+        package: whose templates they are; what they include may be of the reports' own.
+    """
+    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+
+    loader = ChoiceLoader([PackageLoader(package), PackageLoader("rung.analysis")])
+    pages = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
     script = plotly_script()  # the one thing, with the figures' JSON, that is markup already
     return pages.get_template(template).render(**context, plotly=script, version=__version__)
 

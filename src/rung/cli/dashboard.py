@@ -12,7 +12,7 @@ from rung.cli import output
 from rung.cli.options import DEFAULT_STORAGE, Storage
 
 if TYPE_CHECKING:
-    from rung.analysis.dashboard import Line, Looked
+    from rung.dashboard import Line, Looked
     from rung.storage.base import StudyRow
 
 
@@ -26,14 +26,14 @@ def dashboard(
 
     It only reads, and only this machine reaches it.
     """
-    from rung.analysis.dashboard import Dashboard, serve
     from rung.cli.store import looking
+    from rung.dashboard import Dashboard, serve
     from rung.deploy.listening import listen
 
     with looking(storage) as store:  # whatever is wrong with it is said before anything listens
         store.list(1)
     place = listen("127.0.0.1", port, instead="another --port, or 0 for a free one")
-    server = serve(Dashboard(_Studies(storage), every), place)
+    server = serve(Dashboard(Studies(storage), every), place)
     url = f"http://127.0.0.1:{place.getsockname()[1]}"
     output.say(f"the studies are on {url}; Ctrl-C ends it")
     if open:
@@ -45,8 +45,8 @@ def dashboard(
         server.serve_forever()
 
 
-class _Studies:
-    """See `rung.analysis.dashboard.Source`. The storage is opened for each look: it may be moved or away."""
+class Studies:
+    """See `rung.dashboard.Source`. The storage is opened for each look: it may be moved or away."""
 
     def __init__(self, storage: str) -> None:
         from rung.storage import shown
@@ -71,16 +71,16 @@ class _Studies:
         return row.events, state_of(row)
 
     def look(self, name: str) -> Looked:
-        from rung.analysis.dashboard import Looked
         from rung.cli.look import commands_of, subject_of
+        from rung.dashboard import Looked
 
         subject = subject_of(name, self._storage)
         return Looked(subject, commands_of(subject, self._storage))
 
 
 def _line(row: StudyRow) -> Line:
-    from rung.analysis.dashboard import Line
     from rung.cli.store import state_of
+    from rung.dashboard import Line
     from rung.study.durations import spoken
 
     one = row.summary

@@ -110,12 +110,10 @@ class Dashboard:
             return _sentence(str(error), 503)
 
     def _list(self, _: str) -> Answer:
-        return _page(
-            "dashboard.html.j2", {**self._listed(), "place": self._source.place, "every": self._every}
-        )
+        return _page("studies.html.j2", {**self._listed(), "place": self._source.place, "every": self._every})
 
     def _rows(self, _: str) -> Answer:
-        return _page("dashboard_rows.html.j2", self._listed())
+        return _page("rows.html.j2", self._listed())
 
     def _listed(self) -> dict[str, Any]:
         return {"lines": [(quote(line.name, safe=""), line) for line in self._source.lines()]}
@@ -144,11 +142,11 @@ class Dashboard:
 
 
 def _page(template: str, context: dict[str, Any]) -> Answer:
-    return Answer(render(template, context).encode())
+    return Answer(render(template, context, "rung.dashboard").encode())
 
 
 def _sentence(text: str, status: int) -> Answer:
-    return Answer(render("dashboard_sentence.html.j2", {"text": text}).encode(), status=status)
+    return Answer(render("sentence.html.j2", {"text": text}, "rung.dashboard").encode(), status=status)
 
 
 def _plotly(_: str) -> Answer:

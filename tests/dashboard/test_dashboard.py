@@ -8,8 +8,8 @@ import urllib.request
 import pytest
 
 import rung
-from rung.analysis.dashboard import Dashboard, serve
-from rung.cli.dashboard import _Studies
+from rung.cli.dashboard import Studies
+from rung.dashboard import Dashboard, serve
 from rung.deploy.listening import listen
 
 NAME = "a b/<i>&1"
@@ -35,7 +35,7 @@ def place(tmp_path):
     return url
 
 
-class Counted(_Studies):
+class Counted(Studies):
     """Counts the logs that are read whole."""
 
     looks = 0
@@ -105,7 +105,7 @@ def test_what_is_not_there_is_a_sentence(shown):
 def test_a_storage_that_cannot_be_read_is_a_sentence(tmp_path):
     place = tmp_path / "rung.db"
     place.write_text("no database " * 100)
-    answer = Dashboard(_Studies(str(place)), 5.0).answer("/rows")
+    answer = Dashboard(Studies(str(place)), 5.0).answer("/rows")
     assert answer.status == 503
     assert "rung.db" in text(answer)
 
