@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from rung.errors import Stopped
 from rung.tabular.dataset import Dataset, load_dataset, pickle_atomically, write_atomically
 from rung.tabular.deadline import Deadline
+from rung.tabular.lean import without
 from rung.tabular.learners.base import ASIDE, Learner
 from rung.tabular.learners.table import learners
 from rung.tabular.metrics import Metric
@@ -197,11 +198,12 @@ class Evaluation:
         usual, part = expected(dataset, trial.config, rows), self.part if learner.anytime else 1.0
         if self.patient and part * deadline.remaining < least(learner.name, usual):
             _wait_for(Deadline(self.close))
-        load_libraries(learner)
-        if part < 1:
-            deadline = deadline.earlier((1 - part) * deadline.remaining)
-        with quietly():
-            outcome = evaluate(dataset, trial.config, rows, trial.seed, deadline)
+        with without(learner.without):
+            load_libraries(learner)
+            if part < 1:
+                deadline = deadline.earlier((1 - part) * deadline.remaining)
+            with quietly():
+                outcome = evaluate(dataset, trial.config, rows, trial.seed, deadline)
         _learn(dataset, trial.config, rows, outcome.seconds)
         if saved is not None and saved.rows == rows and _better(dataset.judge, saved.score, outcome.score):
             self._report(trial, saved)  # both were cut, or one by a busier machine

@@ -15,6 +15,7 @@ from rung.tabular.preparation import Needs
 CLASSIFICATION = frozenset({"binary", "multiclass"})
 ALL_TASKS = CLASSIFICATION | {"regression"}
 WITH_QUANTILES = ALL_TASKS | {"quantile"}
+FRAMES = ("pandas", "pyarrow", "polars")
 ASIDE = 0.12  # of the training rows is set aside for a look within the fold
 
 
@@ -119,6 +120,8 @@ class Learner:
         most_classes: of tasks with more it is kept away.
         up_to: of tables with more rows it is kept away.
         requires: packages without which it is not there.
+        without: packages that its libraries load where they are there, and can do without: a worker process
+            has arrays alone, and saves half a second and 55 MB by it.
         copies: how often it holds the matrix, its own model included, beside the copies that preparing makes.
         there: whether what else it needs is there, such as weights in a folder.
         weights: it takes the rows' weights; one that does not is left out where there are any.
@@ -147,6 +150,7 @@ class Learner:
     most_classes: int | None = None
     up_to: int | None = None
     requires: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
     copies: float = 1.0
     there: Callable[[], bool] | None = None
     weights: bool = True

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Float
-from rung.tabular.learners.base import CLASSIFICATION, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import CLASSIFICATION, FRAMES, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 
 
@@ -67,6 +67,7 @@ BAYES = Learner(
     merit=0.3,
     cost=Cost(0.01, cells=0.2),
     scales=("quantile", "standard"),
+    without=FRAMES,
 )
 
 DISCRIMINANT = Learner(
@@ -80,6 +81,7 @@ DISCRIMINANT = Learner(
     merit=0.5,
     cost=Cost(0.02, cells=0.15),
     weights=False,
+    without=FRAMES,
 )
 
 QUADRATIC = Learner(
@@ -94,4 +96,5 @@ QUADRATIC = Learner(
     cost=Cost(0.02, cells=0.2),
     most_classes=30,
     weights=False,
+    without=FRAMES,
 )

@@ -203,4 +203,5 @@ CATBOOST = Learner(
     merit=10.0,
     anytime=True,
     whole=0.5,
+    without=("pyarrow", "polars"),
 )

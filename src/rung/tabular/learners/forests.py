@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Categorical, Float, Integer
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import ALL_TASKS, FRAMES, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 
 TREES = 120
@@ -126,6 +126,7 @@ FOREST = Learner(
     copies=2.0,
     anytime=True,
     encodings=("ordinal", "onehot", "target"),
+    without=FRAMES,
 )
 
 EXTRA_TREES = Learner(
@@ -144,4 +145,5 @@ EXTRA_TREES = Learner(
     cost=Cost(0.3, rows=1.2, cells=0.4),
     anytime=True,
     encodings=("ordinal", "onehot", "target"),
+    without=FRAMES,
 )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Categorical, Float
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import ALL_TASKS, FRAMES, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 
 
@@ -45,4 +45,5 @@ GAUSSIAN_PROCESS = Learner(
     up_to=600,
     most_classes=2,  # one against the rest takes as many times the time, to fit and to predict
     weights=False,
+    without=FRAMES,
 )

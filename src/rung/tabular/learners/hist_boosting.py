@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Float, Integer
-from rung.tabular.learners.base import WITH_QUANTILES, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import FRAMES, WITH_QUANTILES, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 
 ROUNDS = 600
@@ -79,4 +79,5 @@ HIST_BOOSTING = Learner(
     whole=0.5,
     encodings=("native", "target"),
     expands=("none", "pairs"),
+    without=FRAMES,
 )

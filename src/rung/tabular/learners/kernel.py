@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Float
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import ALL_TASKS, FRAMES, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 
 _LANDMARKS = 300
@@ -46,4 +46,5 @@ KERNEL = Learner(
     cost=Cost(0.05, rows=0.3, cells=0.1),
     most_rows=30_000,
     most_classes=12,
+    without=FRAMES,
 )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Categorical, Float, Integer
-from rung.tabular.learners.base import WITH_QUANTILES, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import FRAMES, WITH_QUANTILES, Cost, Learner, Setting, Trained
 from rung.tabular.learners.rounds import course, paced, patience
 from rung.tabular.preparation import Needs
 
@@ -176,4 +176,5 @@ LIGHTGBM = Learner(
     whole=0.5,
     encodings=("native", "target"),
     expands=("none", "pairs"),
+    without=FRAMES,
 )

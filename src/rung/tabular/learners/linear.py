@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Float
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import ALL_TASKS, FRAMES, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 
 _PASSES = 3e8  # multiplications a second and a half: bounds the iterations on large matrices
@@ -41,4 +41,5 @@ LINEAR = Learner(
     merit=3.0,
     whole=1.0,
     cost=Cost(0.02, cells=0.15, by_class=True),
+    without=FRAMES,
 )

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Float, Integer
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import ALL_TASKS, FRAMES, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 
 _STEPS = 300_000  # rows seen in all, at most
@@ -88,4 +88,5 @@ MLP = Learner(
     weights=False,  # scikit-learn before 1.7 has none here
     encodings=("onehot", "target"),
     scales=("quantile", "standard"),
+    without=FRAMES,
 )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Categorical, Integer
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import ALL_TASKS, FRAMES, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 
 
@@ -40,4 +40,5 @@ NEIGHBORS = Learner(
     most_rows=20_000,
     weights=False,
     whole=1.0,
+    without=FRAMES,
 )

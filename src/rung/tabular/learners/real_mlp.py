@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from rung.space.domains import Float, Integer
 from rung.tabular.deadline import Deadline
-from rung.tabular.learners.base import WITH_QUANTILES, Cost, Fold, Learner, Setting, Trained
+from rung.tabular.learners.base import FRAMES, WITH_QUANTILES, Cost, Fold, Learner, Setting, Trained
 from rung.tabular.learners.rounds import SMALL, course
 from rung.tabular.preparation import Needs
 
@@ -181,4 +181,5 @@ REAL_MLP = Learner(
     encodings=("onehot", "target"),
     scales=("smooth", "quantile"),
     requires=("torch",),
+    without=FRAMES,
 )

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Float
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import ALL_TASKS, FRAMES, Cost, Learner, Setting, Trained
 from rung.tabular.preparation import Needs
 from rung.tabular.splits import make_split
 
@@ -85,4 +85,5 @@ SVM = Learner(
     cost=Cost(0.02, rows=2.0, cells=8.0, power=2.0),
     up_to=6_000,
     most_classes=12,
+    without=FRAMES,
 )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.space.domains import Float, Integer
-from rung.tabular.learners.base import ALL_TASKS, Cost, Learner, Setting, Trained
+from rung.tabular.learners.base import ALL_TASKS, FRAMES, Cost, Learner, Setting, Trained
 from rung.tabular.learners.rounds import Portion, course, paced, patience
 from rung.tabular.preparation import Needs
 
@@ -177,4 +177,5 @@ XGBOOST = Learner(
     merit=4.0,
     anytime=True,
     whole=0.5,
+    without=FRAMES,
 )
