@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from rung.models.curves import Curve, Forecast
+from rung.models.one_thread import one_thread
 
 Floats = NDArray[np.float64]
 
@@ -135,6 +136,7 @@ class Fitted(NamedTuple):
     parameters: Floats
 
 
+@one_thread
 def forecast(curve: Curve, horizon: float, others: Floats, generator: np.random.Generator) -> Forecast | None:
     """The value at the horizon of a curve to be minimised; None if no family fits or all values are equal.
 

@@ -36,6 +36,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.models.one_thread import one_thread
 from rung.samplers.base import Request, Suggestion
 from rung.samplers.distributions import Distribution, Draw, Parts, begin, parts_of
 from rung.samplers.observed import places
@@ -138,6 +139,7 @@ class CmaesSampler:
                 state.drawn[item.trial] = (state.age, token)
         return state
 
+    @one_thread
     def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion:
         """A draw of the present distribution; the origin is a model's once a generation was told."""
         state: Search = history.sampler

@@ -36,6 +36,7 @@ from numpy.typing import NDArray
 from rung.models.botorch_acquisition import Acquisition, Data
 from rung.models.botorch_gp import Kernel
 from rung.models.gain import Gain
+from rung.models.one_thread import one_thread
 from rung.models.torch_scope import require
 from rung.samplers.base import Request, Suggestion
 from rung.samplers.candidates import best_allowed
@@ -135,6 +136,7 @@ class GpSampler:
         _check("belief", self.belief, self.belief >= 0.0, "at least 0")
         _check("region_above", self.region_above, self.region_above >= 1, "at least 1")
 
+    @one_thread
     def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion:
         """The configuration that promises most, or one of a Sobol sequence; the origin tells which.
 

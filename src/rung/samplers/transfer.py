@@ -27,6 +27,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.models.one_thread import one_thread
 from rung.samplers.base import Request, Suggestion
 from rung.samplers.observed import Observed, observed
 from rung.samplers.rows import Rows
@@ -94,6 +95,7 @@ class TransferSampler:
         base = self._base
         return base.fold(state, item) if hasattr(base, "fold") else state
 
+    @one_thread
     def suggest(
         self, space: CompiledSpace, history: History, request: Request, rng: Rng
     ) -> Suggestion | None:

@@ -27,6 +27,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.models.one_thread import one_thread
 from rung.models.thompson import draw
 from rung.models.torch_scope import require
 from rung.samplers.base import Request, Suggestion
@@ -165,6 +166,7 @@ class TurboSampler:
         state.searches[fidelity] = search.take(item, own, state.limit)
         return state
 
+    @one_thread
     def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion:
         """The best candidate in one draw of the model, or one of a Sobol sequence; the origin tells which."""
         state: State = history.sampler

@@ -38,6 +38,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.models.entropy import log_improvement
+from rung.models.one_thread import one_thread
 from rung.models.subsets import Hypers, Results, SubsetModels, fit
 from rung.schedulers.base import DONE, WAIT, Decision, Start
 from rung.schedulers.ladder import ladder_of
@@ -129,6 +130,7 @@ class Fabolas:
             state.results.append((item.trial, item.resource, item.value))
         return state
 
+    @one_thread
     def next(self, history: History) -> Decision:
         """Start another, wait, or be done."""
         if not history.may_start:

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from rung.models.entropy import information_gain, log_improvement, probability_below
 from rung.models.freeze_thaw import Ahead, Asymptotes, Curve, Hypers, ahead, fit
+from rung.models.one_thread import one_thread
 from rung.schedulers.base import DONE, WAIT, Decision, Resume, Start, at_its_end
 from rung.schedulers.ladder import ladder_of
 from rung.schedulers.pool import Latest, candidates, features_of, latest_of, spread, stage, targets
@@ -156,6 +157,7 @@ class FreezeThaw:
             state.drop(item.trial)
         return state
 
+    @one_thread
     def next(self, history: History) -> Decision:
         """Resume, start, wait or be done."""
         state: Frozen = history.scheduler
