@@ -271,3 +271,20 @@ def test_the_budget_counts_from_the_start_of_the_process(table: str) -> None:
     start, after = map(float, done.stdout.split())
     assert after - start >= 0.3
     assert start >= before - 0.02, "a clock tick is 0.01 s"
+
+
+def test_trials_end_a_fit_whatever_the_budget(table: str, rung: Rung) -> None:
+    """The record of the fit knows it, the command that repeats it has it, and more can be added."""
+    asked = ("fit", table, "--target", "y", "--trials", 2, "--include", "linear,bayes")
+    done = rung(*asked, "--budget", "0.1s", "--study", "mine", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)["trials"] == 2
+    assert "ends after 2 configurations" in done.stderr
+    assert "--trials 2" in Path("report.html").read_text()
+    over = rung("resume", "mine")
+    assert over.exit_code == 2
+    assert "has done its 2 trials: add some with rung extend mine --trials 10" in over.stderr
+    assert rung("extend", "mine", "--trials", 2).exit_code == 0
+    went_on = rung("resume", "mine")
+    assert went_on.exit_code == 0, went_on.stderr
+    assert "ends after 4 configurations" in went_on.stderr

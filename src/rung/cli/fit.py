@@ -30,6 +30,7 @@ from rung.cli.fit_options import (
     Table,
     Target,
     TaskName,
+    Trials,
     WarmStart,
     Weights,
 )
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 
     from rung.executors.setup import Engine
     from rung.tabular.result import FitResult
+    from rung.trials.history import History
 
 RECORD = "command"  # the topic under which the log keeps what ran
 SAVE = 0.6  # seconds that are kept for writing the files, and
@@ -68,6 +70,7 @@ def fit(  # noqa: PLR0913  # a door
     table: Table,
     target: Target,
     budget: Budget = "60s",
+    trials: Trials = None,
     task: TaskName = None,
     metric: MetricName = None,
     holdout: Holdout = None,
@@ -115,6 +118,7 @@ def fit(  # noqa: PLR0913  # a door
         refit,
         folders(embed),
         drift_sample,
+        trials,
     )
     seconds = parse_duration(budget)
     asked = (table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
@@ -145,12 +149,29 @@ def resume_fit(name: str, storage: str, workers: int | None = None) -> None:
         raise UserError(
             f"study {name!r} was begun from Python: go on there, with fit_table and the same settings"
         )
-    left = (history.limits.seconds or 0.0) - history.clock.known()
+    order = msgspec.convert(dict(recorded[-1].data), Order)
+    order = dataclasses.replace(_rest(order, name, history), workers=workers or order.workers)
+    _run(order, storage, name, began, json=False)
+
+
+def _rest(order: Order, name: str, history: History) -> Order:
+    """The order for what is left to do.
+
+    Raises:
+        UserError: nothing is.
+    """
+    limits = history.limits
+    if order.wishes.trials is not None:
+        most = limits.trials or order.wishes.trials
+        if most <= history.begun and not history.running:
+            raise UserError(
+                f"study {name!r} has done its {most} trials: add some with rung extend {name} --trials 10"
+            )
+        return dataclasses.replace(order, wishes=dataclasses.replace(order.wishes, trials=most))
+    left = (limits.seconds or 0.0) - history.clock.known()
     if left < 1:
         raise UserError(f"study {name!r} has used its budget: add some with rung extend {name} --budget 60s")
-    order = msgspec.convert(dict(recorded[-1].data), Order)
-    order = dataclasses.replace(order, budget=round(left, 3), workers=workers or order.workers)
-    _run(order, storage, name, began, json=False)
+    return dataclasses.replace(order, budget=round(left, 3))
 
 
 def _run(order: Order, storage: str, study: str | None, began: float, json: bool) -> None:
@@ -275,7 +296,7 @@ def _search(
     if order.budget >= ASIDE:  # else this process may fit by itself, and what it needs is loaded
         Thread(target=_load_later, args=(order.budget,), daemon=True).start()
     record = dataclasses.replace(order, out=order.alone or order.out, alone=None)
-    progress = FitProgress(order.budget, began, {RECORD: dataclasses.asdict(record)})
+    progress = FitProgress(order.budget, began, order.wishes.trials, {RECORD: dataclasses.asdict(record)})
     with progress.showing(), told_to(output.say):
         result = fit_table(
             frame,
@@ -312,6 +333,8 @@ def _write(order: Order, frame: pd.DataFrame, result: FitResult, storage: str, e
     card = model_card(result, frame, command)
     save_model(result.model, order.out, _facts(order, result, storage), card=card)
     # Where the search ended late, the explanation still gets a moment: a budget is kept within 5 % and 2 s.
+    if order.wishes.trials is not None:
+        end = time.monotonic() + MOST
     deadline = max(end - 0.2, time.monotonic() + min(LEAST * order.budget, 1.0))
     write_report(order.report, result, frame, command, deadline)
 

@@ -19,6 +19,15 @@ Target = Annotated[
     str, typer.Option(metavar="COL", help="The column to predict; several with commas between.")
 ]
 Budget = Annotated[str, typer.Option(metavar="TIME", help="Wall time for everything: 90, 90s, 5m, 1h30m.")]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="End after so many configurations, whatever the time: the same seed gives the same model.",
+        show_default="as many as the time allows",
+    ),
+]
 TaskName = Annotated[
     str | None,
     typer.Option(

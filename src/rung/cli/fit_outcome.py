@@ -44,7 +44,12 @@ def announce(order: Order, frame: pd.DataFrame, notes: tuple[str, ...]) -> None:
         output.say(note)
     metric = get_metric(order.metric, task)
     better = "more" if metric.greater_is_better else "less"
-    output.say(f"metric {metric.name} ({better} is better), budget {spoken(order.budget)}")
+    output.say(f"metric {metric.name} ({better} is better), {_limit(order)}")
+
+
+def _limit(order: Order) -> str:
+    trials = order.wishes.trials
+    return f"budget {spoken(order.budget)}" if trials is None else f"ends after {trials:,} configurations"
 
 
 def outcome(order: Order, result: FitResult, storage: str, *, json: bool, interrupted: bool) -> None:

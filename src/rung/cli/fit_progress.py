@@ -24,13 +24,15 @@ class FitProgress(Moving):
 
     Args:
         budget: seconds, counted from `began` (monotonic).
+        trials: after so many the search ends, whatever the budget; None: at its end.
         records: what to write into the study's log once, by topic.
     """
 
-    def __init__(self, budget: float, began: float, records: Mapping[str, Any]) -> None:
+    def __init__(self, budget: float, began: float, trials: int | None, records: Mapping[str, Any]) -> None:
         super().__init__()
         self.interrupted = False
-        self._budget, self._began, self._records = budget, began, dict(records)
+        self._budget, self._began, self._trials, self._records = budget, began, trials, dict(records)
+        self._done = 0
         self._learner: dict[int, str] = {}
         self._best: dict[str, float] = {}
         self._running: tuple[str, ...] = ()
@@ -48,7 +50,7 @@ class FitProgress(Moving):
             elif isinstance(event, StopDecided) and event.reason == "interrupted":
                 self.interrupted = True
         self._running = tuple(sorted(self._name(trial) for trial in study.history.running))
-        self._headline = self._said(study)
+        self._done, self._headline = len(study.history) - len(study.history.running), self._said(study)
         due = self.interrupted != was or time.monotonic() - self._printed >= PATIENCE
         if self._plain and due:
             self._printed = time.monotonic()
@@ -85,7 +87,7 @@ class FitProgress(Moving):
 
     def _clock(self) -> str:
         spent = time.monotonic() - self._began
-        return f"{spoken(spent)} of {spoken(self._budget)}"
+        return f"{spoken(spent)} of {spoken(self._budget)}" if self._trials is None else spoken(spent)
 
     def __rich__(self) -> RenderableType:
         from rich.console import Group
@@ -96,8 +98,11 @@ class FitProgress(Moving):
         spent = time.monotonic() - self._began
         left = self._budget - spent
         grid = Table.grid(padding=(0, 2))
-        bar = ProgressBar(total=self._budget, completed=min(spent, self._budget), width=32)
-        grid.add_row(bar, Text(f"{spoken(left)} left" if left > 0 else "finishing", style="bold cyan"))
+        total, done, until = self._budget, spent, f"{spoken(left)} left"
+        if self._trials is not None:
+            total, done, until = self._trials, self._done, f"{self._done} of {self._trials} trials"
+        bar = ProgressBar(total=total, completed=min(done, total), width=32)
+        grid.add_row(bar, Text(until if done < total else "finishing", style="bold cyan"))
         tried = Counter(self._learner.values())
         names = ", ".join(f"{name} {count}" for name, count in tried.most_common())
         return Group(grid, Text(self._headline), Text(f"tried: {names}" if names else "", style="dim"))

@@ -28,6 +28,7 @@ class Wishes:
     refit: bool = False
     embed: dict[str, str] = dataclasses.field(default_factory=dict)
     drift_sample: bool = True
+    trials: int | None = None
 
     def arguments(self) -> Mapping[str, Any]:
         """As `fit_table` takes them."""
@@ -49,6 +50,7 @@ class Wishes:
             "--split": self.split,
             "--include": ",".join(self.include) or None,
             "--exclude": ",".join(self.exclude) or None,
+            "--trials": None if self.trials is None else str(self.trials),
             "--predict-time": None if self.predict_time is None else f"{self.predict_time * 1e6:g}us",
         }
         words = [word for option, value in given.items() if value is not None for word in (option, value)]

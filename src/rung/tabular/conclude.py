@@ -102,6 +102,7 @@ def conclude(
         optimism=too_good(dataset, saved, ensemble, by),
         weight=weight,
         failures=_failures(search),
+        limit=asked.request.trials,
     )
 
 

@@ -44,6 +44,9 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         kinds: of columns whose kind is not to be guessed: number, category, text or date.
         predict_time: seconds that predicting a row, of a thousand at once, may take.
         drift_sample: whether the model keeps a sample of the rows, in bins; `rung check` tells drift by it.
+        trials: end after so many configurations, whatever time it takes: the same `random_state` then gives
+            the same model. `budget` only lays the search out, and one process evaluates unless `workers`
+            says otherwise.
     """
 
     def __init__(  # noqa: PLR0913  # a door
@@ -57,6 +60,7 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         kinds: Mapping[str, str] | None = None,
         predict_time: float | None = None,
         drift_sample: bool = True,
+        trials: int | None = None,
     ) -> None:
         self.budget = budget
         self.metric = metric
@@ -67,6 +71,7 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
         self.kinds = kinds
         self.predict_time = predict_time
         self.drift_sample = drift_sample
+        self.trials = trials
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -99,6 +104,7 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
             kinds=self.kinds,
             predict_time=self.predict_time,
             drift_sample=self.drift_sample,
+            trials=self.trials,
             weights=given.weights,
             split=None if given.groups is None else f"group:{given.groups}",
         )
@@ -187,10 +193,10 @@ class AutoRegressor(RegressorMixin, _Auto):  # type: ignore[misc]
         predict_time: float | None = None,
         quantile: float | None = None,
         drift_sample: bool = True,
+        trials: int | None = None,
     ) -> None:
-        super().__init__(
-            budget, metric, random_state, workers, include, exclude, kinds, predict_time, drift_sample
-        )
+        choice = include, exclude, kinds, predict_time, drift_sample, trials
+        super().__init__(budget, metric, random_state, workers, *choice)
         self.quantile = quantile
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:

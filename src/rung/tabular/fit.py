@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
 _REFITS = 10.0  # seconds at most, kept for those members that are fitted on all rows after cross-validation
 _LOADING = 0.8  # of the search has passed when what only its end needs is loaded
+_NO_LIMIT = 30 * 86_400.0  # seconds, where the number of trials ends the search
 _SLACK = 1.0  # seconds beyond a tiny budget that a search may take, so that there is a model
 
 
@@ -70,6 +71,7 @@ def fit_table(  # noqa: PLR0913  # a door
     refit: bool = False,
     embed: Mapping[str, str] | None = None,
     drift_sample: bool = True,
+    trials: int | None = None,
 ) -> FitResult:
     """Search for the best model for column `target` within `budget` seconds.
 
@@ -103,6 +105,11 @@ def fit_table(  # noqa: PLR0913  # a door
             that makes numbers of them; see docs/pretrained.md.
         drift_sample: whether the model keeps a sample of the training rows, each cell as the number of its
             bin or level, by which a later table is told apart; leave it out where no row may be given away.
+        trials: end after so many configurations, whatever time it takes: no clock decides anything, so that
+            the same seed gives the same model. Then `budget` only lays the search out (how many folds), the
+            search begins with the defaults whatever was found earlier, one process evaluates unless
+            `workers` says otherwise (the order in which several are done is chance), and what predicts
+            slowly is left out only where `predict_time` says so.
 
     Raises:
         DataError: the table, the target, the metric or another word of the user's cannot be used.
@@ -124,6 +131,7 @@ def fit_table(  # noqa: PLR0913  # a door
         refit,
         embed or {},
         drift_sample,
+        trials,
     )
     return _fitted(
         as_pandas(frame),
@@ -147,6 +155,8 @@ class _Terms(NamedTuple):
 
 def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
     """The whole way."""
+    if given.request.trials is not None:
+        given = given._replace(request=given.request.unmeasured())
     target, asked, budget, began = given[:4]
     workers, seed, holdout, study = terms.workers, terms.seed, terms.holdout, terms.study
     if workers is not None and workers < 1:
@@ -168,7 +178,10 @@ def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
             embedder.keep(search.study.folder, data.encoder)
         end = Deadline.after(budget - terms.reserve, began)
         plan = search.plan(budget, count)
-        if plan.certain or end.remaining < _SLACK:  # imports must not use all of it up
+        if asked.trials is not None:
+            alone = (workers or 1) if terms.engine is None else plan.workers
+            plan, end = Plan(asked.trials, alone, certain=True), Deadline.after(_NO_LIMIT)
+        elif plan.certain or end.remaining < _SLACK:  # imports must not use all of it up
             end = Deadline.after(max(budget + _SLACK - (time.monotonic() - began), _SLACK))
         given = given._replace(threads=count, certain=plan.certain)
         return _run(search, data, frame, given, (plan, end, terms.watch))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SPLITS: Final = ("random", "stratified", "group:COLUMN", "time:COLUMN", "folds:COLUMN")
+_ANY_TIME = 1e3  # seconds for a row: more than any model takes
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,7 @@ class Request:
         warm_start: whether earlier studies of the storage may be used.
         embed: for columns of texts or images the folder of the pretrained model that makes numbers of them.
         drift_sample: whether the model may keep a sample of the training rows to tell drift by.
+        trials: configurations after which the search ends, whatever time it takes.
     """
 
     task: str | None = None
@@ -52,6 +55,7 @@ class Request:
     refit: bool = False
     embed: Mapping[str, str] = field(default_factory=dict)
     drift_sample: bool = True
+    trials: int | None = None
 
     def check(self, frame: pd.DataFrame, target: str) -> None:
         """Refuse what does not fit the table.
@@ -59,6 +63,7 @@ class Request:
         Raises:
             DataError: a column, kind or split that is not there, in one sentence.
         """
+        check_trials(self.trials)
         names = [str(name) for name in frame.columns]
         for name in (*self.kinds, *self.drop, *self.embed, *self._columns()):
             if name not in names:
@@ -74,6 +79,10 @@ class Request:
             raise DataError(f"column {name!r} is to be embedded and to be left out: choose one of both")
         if not set(names) - {target, *self.left_out()}:
             raise DataError("every column besides the target is left out; drop fewer")
+
+    def unmeasured(self) -> Request:
+        """The same, with nothing that depends on how long something takes or on what the storage has."""
+        return replace(self, predict_time=self.predict_time or _ANY_TIME, warm_start=False)
 
     def asked_kinds(self) -> dict[str, str]:
         """Kinds that are not guessed; what is embedded is text, if only of paths."""
@@ -110,6 +119,20 @@ class Request:
             DataError: one of them is missing, negative or no number, or all are 0.
         """
         return None if self.weights is None else weights_in(frame, self.weights)
+
+
+def check_trials(trials: Any) -> None:
+    """Refuse a number of configurations that is none.
+
+    Raises:
+        DataError: it is no whole number from 1 up.
+    """
+    whole = isinstance(trials, Integral) and not isinstance(trials, bool)
+    if trials is not None and (not whole or trials < 1):
+        raise DataError(
+            f"trials is the number of configurations after which the search ends, and not {trials!r}; "
+            "give a whole number from 1 up, or leave it out"
+        )
 
 
 def weights_in(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:

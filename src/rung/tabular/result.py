@@ -62,6 +62,7 @@ class FitResult:
         notes: sentences about what was done otherwise than asked.
         failures: why trials have no value, and how many each.
         weight: (n,) of the validation rows, None where they count the same.
+        limit: the number of configurations that was asked for, None where the budget ended the search.
         optimism: by how much `score` is expected to be too good, in its own units; None if not looked at.
     """
 
@@ -88,3 +89,4 @@ class FitResult:
     optimism: float | None = None
     failures: dict[str, int] = field(default_factory=dict)
     weight: NDArray[np.float64] | None = None
+    limit: int | None = None
