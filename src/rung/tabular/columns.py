@@ -172,7 +172,7 @@ def reading_notes(frame: pd.DataFrame) -> tuple[str, ...]:
     if not names:
         return ()
     return (
-        f"read as numbers, without thousands marks (--kinds NAME=category keeps levels): "
+        f"read as numbers, without thousands marks, and (5) as -5 (--kinds NAME=category keeps levels): "
         f"{listed(names, 'and', 10)}",
     )
 

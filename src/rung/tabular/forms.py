@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.tabular.written import MINUS, MISSING, NO_NUMBER, to_numbers
+from rung.tabular.written import MINUS, MISSING, NO_NUMBER, signed_words, to_numbers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +150,7 @@ def _parts(words: pd.Series, style: str) -> _Parts:
 
     mark, point = _STYLES[style]
     cells = pa.array(words.astype(object).where(words.notna(), None), pa.string())
-    cells = pc.replace_substring(cells, MINUS, "-")
+    cells = signed_words(pc.replace_substring(cells, MINUS, "-"))
     pattern = _CELL.replace("<mark>", mark).replace("<point>", point)
     found = pc.extract_regex(cells, pattern=pattern)
     sign, front, number, tail = (pc.struct_field(found, k) for k in ("sign", "front", "number", "tail"))

@@ -145,6 +145,8 @@ def guess_task(y: pd.Series, asked: str | None = None, positive: Any = None) -> 
     asked, quantile = _asked(asked)
     name, distinct = str(y.name), int(y.nunique())
     kind = asked or _guess(y, distinct)
+    if not asked and kind == "multiclass" and distinct > MOST_CLASSES and (why := _meant(y)):
+        raise DataError(f"{why}, or ask for --task multiclass if they are names")
     numeric = pd.api.types.is_numeric_dtype(y.dtype) and not pd.api.types.is_bool_dtype(y.dtype)
     if kind in ("regression", "quantile"):
         _numeric(y)
@@ -216,6 +218,12 @@ def _spoiling(y: pd.Series) -> list[str]:
     return sorted(set(bad)) if 0 < len(bad) <= _SPOILT * len(words) else []
 
 
+def _meant(y: pd.Series) -> str | None:
+    from rung.tabular.meant import meant
+
+    return meant(y)
+
+
 def check_classes(y: pd.Series, task: Task) -> None:
     """Refuse classes of a single row: they can be learned from or checked on, not both.
 
@@ -229,6 +237,8 @@ def check_classes(y: pd.Series, task: Task) -> None:
     if not single:
         return
     if len(single) > len(counts) / 2:
+        if why := _meant(y):
+            raise DataError(why)
         if words := _spoiling(y):
             raise DataError(
                 f"column {str(y.name)!r} holds numbers, but for {listed(map(repr, words), 'and', 3)}; "
@@ -280,6 +290,8 @@ def _numeric(y: pd.Series) -> pd.Series:
 
     numbers = pd.to_numeric(y, errors="coerce")
     if numbers.isna().any():
+        if why := _meant(y):
+            raise DataError(why)
         bad = _plain(y[numbers.isna()])[0]
         raise DataError(
             f"column {str(y.name)!r} holds {bad!r}, which is no number, so that regression cannot predict "

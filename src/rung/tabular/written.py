@@ -35,6 +35,7 @@ _NUMBER: Final = (
     "(?:[0-9]{{1,3}}(?:[{mark}'\u2019\u00a0\u202f][0-9]{{3}})+|[0-9]+)(?:[{point}][0-9]+)?"
     f"{_GAP}(?:%|{_MONEY})?$"
 )
+_BRACKETS: Final = rf"^((?:{_MONEY}{_GAP})?)\(([^()+-]*[0-9][^()+-]*)\)({_GAP}(?:%|{_MONEY})?)$"
 _POINT: Final = _NUMBER.format(mark=",", point=".")
 _COMMA: Final = _NUMBER.format(mark=".", point=",")
 _BESIDE: Final = f"{_MONEY}|[%'\u2019\u00a0\u202f ]"
@@ -44,7 +45,8 @@ def plain_numbers(words: Any, *, comma: bool = False) -> Any:
     """The words with every number that is written for people as a computer writes it, others as they stand.
 
     `1,234.50`, `$1'234.5`, `12 %` and `5 EUR` become 1234.50, 1234.5, 12 and 5; with decimal commas
-    `1.234,5` becomes 1234.5. A percent sign or a currency is left out, not computed with.
+    `1.234,5` becomes 1234.5, and `(5)`, as accountants write it, -5. A percent sign or a currency is left
+    out, not computed with.
 
     Args:
         words: a pyarrow array (or chunked array) of strings.
@@ -52,15 +54,29 @@ def plain_numbers(words: Any, *, comma: bool = False) -> Any:
     """
     import pyarrow.compute as pc
 
-    written = pc.match_substring_regex(words, _COMMA if comma else _POINT)
+    signed = signed_words(words)
+    written = pc.match_substring_regex(signed, _COMMA if comma else _POINT)
     if not pc.any(written).as_py():
         return words
-    bare = pc.replace_substring_regex(words, _BESIDE, "")
+    bare = pc.replace_substring_regex(signed, _BESIDE, "")
     if comma:
         bare = pc.replace_substring(pc.replace_substring(bare, ".", ""), ",", ".")
     else:
         bare = pc.replace_substring(bare, ",", "")
     return pc.if_else(pc.fill_null(written, False), bare, words)
+
+
+def signed_words(words: Any) -> Any:
+    """The words with `-5` for the `(5)` of accounts, and `-$5` for `($5)` and `$(5)`; others as they stand.
+
+    Args:
+        words: a pyarrow array (or chunked array) of strings.
+    """
+    import pyarrow.compute as pc
+
+    if not pc.any(pc.match_substring(words, "(")).as_py():
+        return words
+    return pc.replace_substring_regex(words, _BRACKETS, r"-\1\2\3")
 
 
 def signs_in(cells: Any) -> list[str]:
@@ -71,7 +87,7 @@ def signs_in(cells: Any) -> list[str]:
     """
     import pyarrow.compute as pc
 
-    number = pc.match_substring_regex(cells, "^[-+%$€£¥EUSDGBPCHF \u00a0\u202f]*[0-9]")
+    number = pc.match_substring_regex(cells, "^[-+(%$€£¥EUSDGBPCHF \u00a0\u202f]*[0-9]")
     found = pc.extract_regex(pc.filter(cells, pc.fill_null(number, False)), f"(?P<sign>%|{_MONEY})")
     return sorted(x for x in pc.unique(pc.struct_field(found, "sign")).to_pylist() if x)
 
