@@ -58,7 +58,15 @@ def test_the_function_tune_is_not_taken_for_a_module() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [["list"], ["show", "s"], ["show", "s", "--json"], ["export", "s"], ["logs", "s"]]
+    "command",
+    [
+        ["list"],
+        ["list", "--limit", "3"],
+        ["show", "s", "--top", "3"],
+        ["show", "s", "--json"],
+        ["export", "s"],
+        ["logs", "s"],
+    ],
 )
 def test_looking_at_studies_loads_no_array_or_database_library(command, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
@@ -67,6 +75,9 @@ def test_looking_at_studies_loads_no_array_or_database_library(command, tmp_path
     loaded = modules_after(HELP % (command,))
     assert "msgspec" in loaded  # it was read
     assert not loaded.intersection(set(HEAVY) - {"msgspec"})
+    assert "pydantic" not in loaded  # which Typer would read the command line by: 80 ms
+    if command[0] in ("list", "show"):
+        assert "rich" not in loaded  # 50 ms
 
 
 def test_import_loads_nothing_of_others() -> None:

@@ -30,7 +30,43 @@ def test_rows_look_as_rich_lays_them_out(rows, capsys):
     assert capsys.readouterr().out == expected
 
 
+@pytest.mark.parametrize(
+    ("settings", "bold"),
+    [
+        ({}, False),
+        ({"FORCE_COLOR": "1"}, True),
+        ({"FORCE_COLOR": "1", "TERM": "dumb"}, False),
+        ({"TTY_COMPATIBLE": "1"}, True),
+        ({"TTY_COMPATIBLE": "0", "FORCE_COLOR": "1"}, False),
+    ],
+)
+def test_bold_is_shown_where_rich_shows_it(settings, bold, monkeypatch, capsys):
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TERM", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    console = output.out()
+    console.print("study ", style="bold", end="")
+    console.print("a")
+    expected = capsys.readouterr().out
+    output.print_bold("study ", "a")
+    assert capsys.readouterr().out == expected
+    assert ("\x1b" in expected) == bold
+
+
+def test_a_terminal_folds_lines_and_shows_bold(monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    assert output.room() == 30
+    output.print_rows(COLUMNS, [("a", "0.5", "1.0 s"), ("w" * 40, "1", "2 s")], right=RIGHT)
+    assert max(map(len, capsys.readouterr().out.splitlines()[1:])) <= 30
+    output.print_rows(COLUMNS, [("a", "0.5", "1.0 s")], right=RIGHT)
+    assert capsys.readouterr().out.startswith("\x1b[1mstudy   best    time\x1b[0m\n")
+
+
 def test_many_rows_are_laid_out_without_rich(monkeypatch, capsys):
-    monkeypatch.setattr("rich.table.Table.__init__", None)  # to use it would be an error
+    monkeypatch.setattr("rich.console.Console.__init__", None)  # to use it would be an error
     output.print_rows(COLUMNS, [(f"study-{i}", "0.5", "1.0 s") for i in range(1000)], right=RIGHT)
     assert len(capsys.readouterr().out.splitlines()) == 1002

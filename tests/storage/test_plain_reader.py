@@ -76,6 +76,13 @@ def test_a_name_that_is_missing_is_the_same_sentence(place):
     assert "did you mean 'first'" in said[0]
 
 
+def test_a_name_that_no_study_can_bear_is_missing(place):
+    reader = open_reader(place)
+    for name in ("\udcff", "a\0b"):
+        assert reader.find(name) is None
+    reader.close()
+
+
 @pytest.mark.parametrize("what", ["missing", "empty", "others", "newer", "text", "folder"])
 def test_what_is_not_simply_ours_is_left_to_the_storage(file, tmp_path, what):
     place = tmp_path / f"{what}.db"

@@ -104,6 +104,15 @@ def test_a_name_that_cannot_be_used_is_refused(storage, new, name):
     assert [row.name for row in storage.list()] == ["mine"]
 
 
+@pytest.mark.parametrize("name", ["\udcff", "a\0b", "a\nb"], ids=["half a character", "null", "two lines"])
+def test_a_name_that_no_study_can_bear_is_missing(storage, new, name):
+    new("mine")
+    assert storage.find(name) is None
+    for action in (storage.open, storage.read, storage.delete):
+        with pytest.raises(StudyError, match="there is no study"):
+            action(name)
+
+
 MISSING = {
     "open": lambda storage: storage.open("mnie"),
     "read": lambda storage: storage.read("mnie"),

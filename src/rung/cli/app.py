@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from rung import __version__
 from rung.cli import output, place, usage
 from rung.cli.exits import BAD_INPUT, INTERRUPTED
+from rung.cli.values import spare_reading
 from rung.errors import UserError
 
 _VOLUMES: Final = ("-q", "--quiet", "-v", "--verbose")
@@ -91,7 +92,8 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of this name; None if there is none."""
         if cmd_name in COMMANDS and cmd_name not in self.commands:
-            self.commands[cmd_name] = COMMANDS[cmd_name].load(cmd_name)
+            self.commands[cmd_name] = loaded = COMMANDS[cmd_name].load(cmd_name)
+            spare_reading(loaded.get_params(ctx))
         return self.commands.get(cmd_name)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
@@ -105,6 +107,7 @@ class Commands(TyperGroup):
         end = args.index("--") if "--" in args else len(args)
         loud = [arg for arg in args[:end] if arg in _VOLUMES]
         rest = [arg for arg in args[:end] if arg not in _VOLUMES]
+        spare_reading(self.get_params(ctx))
         try:
             return super().parse_args(ctx, loud + rest + args[end:])
         except usage.USAGE as error:

@@ -6,6 +6,8 @@ Rich leaves colours and moving parts out where the stream is no terminal, and co
 from __future__ import annotations
 
 import math
+import os
+import shutil
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
@@ -22,6 +24,7 @@ volume: ContextVar[int] = ContextVar("volume", default=0)
 """-1 with `-q`, 1 with `-v`."""
 
 _GAP: Final = "   "  # between two columns
+_ENDLESS: Final = 10_000  # letters of a line that no terminal ends
 
 
 def quiet() -> bool:
@@ -46,7 +49,9 @@ def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
     plain = not stream.isatty()
-    width = 10_000 if plain else None  # users' names and values are text: no "[b]" or ":a:" in them is Rich's
+    width = (
+        _ENDLESS if plain else None
+    )  # users' names and values are text: no "[b]" or ":a:" in them is Rich's
     return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=plain, width=width)
 
 
@@ -123,29 +128,55 @@ def print_rows(columns: Sequence[str], rows: Sequence[Sequence[str]], right: tup
         rows: a text for each column.
         right: the columns that hold numbers.
     """
-    from rich.cells import cell_len
-
-    console = out()
     table = [columns, *rows]
-    widths = [max(map(cell_len, column)) for column in zip(*table, strict=True)]
+    widths = [max(map(_cells, column)) for column in zip(*table, strict=True)]
     total = sum(widths) + len(_GAP) * (len(widths) - 1)
-    if total > console.width or not all(text.isprintable() for row in table for text in row):
+    if total > room() or not all(text.isprintable() for row in table for text in row):
         laid = grid(*columns, right=right)
         for row in rows:
             laid.add_row(*row)
-        console.print(laid)
+        out().print(laid)
         return
     numeric = [column in right for column in columns]
 
     def line(row: Sequence[str]) -> str:
         cells = []
         for text, width, is_number in zip(row, widths, numeric, strict=True):
-            room = " " * (width - cell_len(text))
-            cells.append(room + text if is_number else text + room)
+            gap = " " * (width - _cells(text))
+            cells.append(gap + text if is_number else text + gap)
         return _GAP.join(cells)
 
-    console.out(line(columns), style="bold", highlight=False)
-    console.out("\n".join(["─" * total, *map(line, rows)]), highlight=False)
+    print_bold(line(columns), "\n".join(["", "─" * total, *map(line, rows)]))
+
+
+def print_bold(bold: str, text: str = "") -> None:
+    """A line of a result that begins in bold on a terminal; without Rich, which takes a while to load."""
+    shown = f"\x1b[1m{bold}\x1b[0m" if _has_bold(sys.stdout) else bold
+    sys.stdout.write(f"{shown}{text}\n")
+
+
+def room() -> int:
+    """The letters that a line of a result has: the terminal's width, or as many as it likes."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else _ENDLESS
+
+
+def _has_bold(stream: TextIO) -> bool:
+    """Whether a stream is a terminal that shows bold letters, or is to be taken for one, as Rich takes it."""
+    told, forced = os.environ.get("TTY_COMPATIBLE"), os.environ.get("FORCE_COLOR")
+    if told in ("0", "1"):
+        terminal = told == "1"
+    else:
+        terminal = bool(forced) if forced is not None else stream.isatty()
+    return terminal and os.name == "posix" and os.environ.get("TERM", "").lower() not in ("dumb", "unknown")
+
+
+def _cells(text: str) -> int:
+    """How many letters wide a terminal shows a text."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len
+
+    return cell_len(text)
 
 
 def show_warnings() -> None:

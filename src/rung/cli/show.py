@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Mapping
 from textwrap import wrap
@@ -41,13 +42,13 @@ def show(
         shared = {} if served is None else {"share": served.share, "lacks": served.lacks}
         output.print_json({**summary(study, records, ranked), **shared})
         return
-    console = output.out()
+    room = max(20, output.room() - 11)
     for label, text in _facts(study, records) + _share(served):
-        console.print(f"{label:<10} ", style="bold", end="")
-        room = max(20, console.width - 11)
-        console.print("\n".ljust(12).join(wrap(text, room, break_on_hyphens=False) or [""]))
+        output.print_bold(
+            f"{label:<10} ", "\n".ljust(12).join(wrap(text, room, break_on_hyphens=False) or [""])
+        )
     if ranked:
-        console.print()
+        sys.stdout.write("\n")
         _print_table(study, ranked)
 
 

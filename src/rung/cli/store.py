@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 from contextlib import closing
@@ -40,6 +41,7 @@ def looking(url: str) -> closing[Reader]:
     Raises:
         StorageError: there is no such file.
     """
+    gc.set_threshold(1_000_000, 20, 20)  # a log becomes as many objects, and none of them is garbage
     return closing(remote(url) if is_service(url) else open_reader(_there(url)))
 
 

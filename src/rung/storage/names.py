@@ -24,6 +24,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def can_be(name: str) -> bool:
+    """Whether a study can have a name, so that a database is asked for it: drivers refuse what is no text."""
+    return name.isprintable()
+
+
 def missing(name: str, names: Collection[str], url: str) -> MissingError:
     """There is no study of this name; the sentence names the closest."""
     if not names:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 from rung.storage.base import StudyRow
 from rung.storage.lease import Holder
-from rung.storage.names import missing
+from rung.storage.names import can_be, missing
 from rung.storage.reading import read_events, study_row
 from rung.trials.events import Event
 
@@ -85,7 +85,7 @@ class PlainReader(ABC):
         return row
 
     def _row(self, name: str) -> Any:
-        return next(iter(self._rows(f"WHERE name = {self.MARK}", name)), None)
+        return None if not can_be(name) else next(iter(self._rows(f"WHERE name = {self.MARK}", name)), None)
 
     def _rows(self, which: str, *values: object) -> Sequence[Any]:
         """Rows of the table of studies, each with the time `now`."""

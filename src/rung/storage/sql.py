@@ -18,7 +18,7 @@ from rung.errors import LeaseError, StudyError
 from rung.storage.base import StudyRow, Summary
 from rung.storage.database import Database, Lease, encoded_rows
 from rung.storage.lease import Holder
-from rung.storage.names import check_name, missing, taken
+from rung.storage.names import can_be, check_name, missing, taken
 from rung.storage.reading import read_events, study_row, writer_of
 from rung.storage.requests import pack
 from rung.storage.schema import events as event_table
@@ -195,6 +195,8 @@ class SqlStorage:
         return select(studies, now)
 
     def _row(self, connection: Connection, name: str) -> Row[Any] | None:
+        if not can_be(name):
+            return None
         return connection.execute(self._rows().where(studies.c.name == name)).one_or_none()
 
     def _known(self, name: str) -> Row[Any]:
@@ -208,6 +210,8 @@ class SqlStorage:
 
     def _free(self, connection: Connection, name: str) -> Row[Any]:
         """The study's row, locked, if no live process writes it."""
+        if not can_be(name):
+            self._missing(connection, name)
         query = self._rows().where(studies.c.name == name).with_for_update(key_share=True)
         row = connection.execute(query).one_or_none() or self._missing(connection, name)
         holder = self._writer(row)
