@@ -204,6 +204,8 @@ def test_plot_from_python(subject, tmp_path):
     assert drawn.layout.title.text == "loss over each parameter"
     with pytest.raises(StudyError, match="did you mean 'history'"):
         rung.plot(result, "histroy")
+    with pytest.raises(StudyError, match="did you mean 'parallel'"):
+        rung.plot(result, "parallel_coordinate")
     with pytest.raises(UserError, match="matplotlib or plotly, not with 'bokeh'"):
         rung.plot(result, backend="bokeh")
 

@@ -117,6 +117,12 @@ def test_importing_the_language_imports_no_numpy() -> None:
         (lambda: Condition("a", 3), "needs a statement such as .*, not 3"),
         (lambda: Forbidden("a"), "Forbidden needs a statement"),
         (lambda: AllOf(), "AllOf needs at least one statement"),
+        (lambda: Space({"a": (0, 1.5)}), r"for a range write Float\(0, 1.5\), for a choice Categorical"),
+        (lambda: Space({"a": [1, 8]}), r"for a range write Integer\(1, 8\), for a choice Categorical"),
+        (lambda: Space({"a": [True, False]}), r"for a choice write Categorical\(\[True, False\]\)"),
+        (lambda: Space({"a": ("x", "y", "z")}), r"for a choice write Categorical\(\['x', 'y', 'z'\]\)"),
+        (lambda: Space({"a": 0.1}), r"for one value write Constant\(0.1\)"),
+        (lambda: Space({"a": {"b": Float(0, 1)}}), "names are flat; .* are a branch of a Choice"),
         (lambda: AnyOf(Is("a", less=1), 3), "AnyOf joins statements such as Is"),
     ],
 )

@@ -34,6 +34,17 @@ KINDS: Final[dict[str, Kind]] = {
     "timeline": Kind(process.timeline, "what ran when"),
     "lineage": Kind(relations.lineage, "which trial began from which"),
 }
+_ELSEWHERE: Final = {  # what other libraries call them
+    "optimization_history": "history",
+    "intermediate_values": "curves",
+    "learning_curves": "curves",
+    "param_importances": "importance",
+    "parallel_coordinate": "parallel",
+    "pareto_front": "pareto",
+    "front": "pareto",
+    "rank": "contour",
+    "scatter": "slice",
+}
 ENDINGS: Final = (".html", ".png", ".svg", ".pdf")
 
 
@@ -44,8 +55,8 @@ def chart(subject: Subject, kind: str, options: Options | None = None) -> Chart:
         StudyError: there is no such kind, or the study has nothing of it to show; the message says why.
     """
     if kind not in KINDS:
-        close = get_close_matches(kind, KINDS, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}? " if close else ""
+        close = get_close_matches(kind, [*KINDS, *_ELSEWHERE], n=1, cutoff=0.5)
+        hint = f"did you mean {_ELSEWHERE.get(close[0], close[0])!r}? " if close else ""
         raise StudyError(f"unknown kind of plot {kind!r}: {hint}known are {', '.join(KINDS)}")
     return KINDS[kind].make(subject, options or Options())
 

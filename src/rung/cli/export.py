@@ -35,7 +35,7 @@ def _trial(record: TrialRecord, incumbent: bool) -> dict[str, Any]:
 def write_csv(file: TextIO, records: Sequence[TrialRecord], incumbent: int | None, metric: str) -> None:
     """One row a trial, a column a parameter, an attribute and a metric, at the largest resource reached.
 
-    The study's own `metric` is the column `value`.
+    The study's own `metric` is the column `value`; `message` says how a job of the trial failed last.
     """
     names = list(dict.fromkeys(name for record in records for name in record.config))
     kept = list(dict.fromkeys(name for record in records for name in record.attributes))
@@ -43,15 +43,18 @@ def write_csv(file: TextIO, records: Sequence[TrialRecord], incumbent: int | Non
     head = ["number", "state", "incumbent", "value", "resource", *(f"metric.{name}" for name in beside)]
     head += [f"config.{name}" for name in names]
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow([*head, "started", "ended", "attempts", *(f"attribute.{name}" for name in kept)])
+    writer.writerow(
+        [*head, "started", "ended", "attempts", "message", *(f"attribute.{name}" for name in kept)]
+    )
     for record in records:
         metrics = [plain(record.metrics.get(name)) for name in beside]
         config = [plain(record.config.get(name)) for name in names]
         mine = str(record.number == incumbent).lower()
         timing = record.timing
         row = [record.number, record.state.value, mine, plain(record.value), record.resource]
+        times = [timing.started, timing.ended, timing.attempts, timing.message]
         attributes = [_cell(record.attributes.get(name)) for name in kept]
-        writer.writerow([*row, *metrics, *config, timing.started, timing.ended, timing.attempts, *attributes])
+        writer.writerow([*row, *metrics, *config, *times, *attributes])
 
 
 def _cell(value: Any) -> Any:

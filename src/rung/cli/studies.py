@@ -264,6 +264,7 @@ def note(
     from rung.cli.store import reading
     from rung.study import Study
 
+    text = text.encode("utf-8", "backslashreplace").decode()  # a terminal may send what is no text
     with reading(storage) as store:
         if _written_elsewhere(store, name):
             store.request(name, "note", {"text": text})
@@ -278,13 +279,17 @@ def enqueue(
     config: Annotated[str, typer.Argument(metavar="CONFIG", help="As JSON, such as '{\"lr\": 0.01}'.")],
     storage: Storage = DEFAULT_STORAGE,
 ) -> None:
-    """Have a configuration run before any that the sampler proposes, in a study that runs or is resumed."""
+    """Have a configuration run before any that the sampler proposes, in a study that runs or is resumed.
+
+    Parameters that it leaves out get random values.
+    """
     from rung.cli.store import read_study, reading
     from rung.study import Study
+    from rung.study.enqueued import asked_configuration
 
     asked = _configuration(config)
     with reading(storage) as store:
-        read_study(store, name).history.space.from_mapping(asked)
+        asked = asked_configuration(read_study(store, name).history, asked)
         if _written_elsewhere(store, name):
             store.request(name, "enqueue", asked)
         else:

@@ -148,6 +148,24 @@ def member(values: tuple[Value, ...], value: object) -> Value:
     return given
 
 
+def meant(given: object) -> str:
+    """What somebody may have meant who gave this in place of a domain: the end of a sentence, or nothing."""
+    match given:
+        case bool() | int() | float() | str() | None:
+            return f": for one value write Constant({given!r})"
+        case (bool(), _) | (_, bool()):
+            return f": for a choice write Categorical({list(given)!r})"
+        case (int() as low, int() as high):
+            return f": for a range write Integer({low}, {high}), for a choice Categorical([{low}, {high}])"
+        case (int() | float() as low, int() | float() as high):
+            return f": for a range write Float({low}, {high}), for a choice Categorical([{low}, {high}])"
+        case list() | tuple():
+            return f": for a choice write Categorical({list(given)!r})"
+        case Mapping():
+            return ": names are flat; parameters that belong together are a branch of a Choice"
+    return ""
+
+
 class Missing:
     """The type of `NO_DEFAULT`, where None is a value."""
 

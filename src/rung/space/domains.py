@@ -23,6 +23,7 @@ from rung.space.checks import (
     default_of,
     flat,
     lists_of,
+    meant,
     member,
     plain,
     values_of,
@@ -357,7 +358,7 @@ class Space:
             if not isinstance(domain, Domain):
                 raise SpaceError(
                     f"parameter {name!r} must be a Float, Integer, Categorical, Ordinal, Constant or Choice, "
-                    f"not {domain!r}"
+                    f"not {domain!r}{meant(domain)}"
                 )
         lay_out(self)
 

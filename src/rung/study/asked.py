@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rung.errors import StudyError
@@ -16,7 +16,7 @@ from rung.trials.events import Event, Failure, JobStarted
 
 if TYPE_CHECKING:
     from rung.study.study import Study
-    from rung.study.writer import Writer
+    from rung.study.writer import Watch, Writer
 
 _TICK = 0.5  # seconds between looks at other processes' requests
 
@@ -104,6 +104,22 @@ def check_running(study: Study, job: Asked) -> None:
     if running is None or running.job.attempt != job.attempt:
         how = "was stopped by the scheduler" if job.stopped else "was told already"
         raise StudyError(f"the job of trial {job.number} {how}: ask() for another")
+
+
+def watching(study: Study, watch: Callable[[Study, Sequence[Event]], None] | None) -> Watch | None:
+    """What the writer tells of its events, who hands them on beside the study."""
+    check_watch(watch)
+    return None if watch is None else lambda events: watch(study, events)
+
+
+def check_watch(watch: Any) -> None:
+    """Refuse what cannot be called with events.
+
+    Raises:
+        StudyError: it is no function.
+    """
+    if watch is not None and not callable(watch):
+        raise StudyError(f"watch must be a function, called with the study and its new events, not {watch!r}")
 
 
 def reported(

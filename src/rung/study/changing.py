@@ -11,6 +11,7 @@ from rung.space.changes import completed
 from rung.space.compiled import CompiledSpace
 from rung.space.layout import MisfitError
 from rung.study.asked import metrics_of, whole
+from rung.study.enqueued import check_values
 from rung.study.settings import ours
 from rung.trials.events import Event, Requested, SpaceChanged, Told
 from rung.trials.history import History
@@ -56,15 +57,7 @@ def fixed_events(history: History, values: Mapping[str, Any], now: float) -> lis
     space = history.space
     if not isinstance(values, Mapping):
         raise StudyError(f"what is fixed is a mapping from names to values, not {values!r}")
-    for name, value in values.items():
-        slots = [i for i in range(space.size) if name in (space.keys[i], space.names[i])]
-        if not slots:
-            raise SpaceError(f"{name!r} cannot be fixed: the space has {', '.join(space.keys)}")
-        for slot in slots:
-            try:
-                space.domains[slot].admit(value)
-            except MisfitError as problem:
-                raise SpaceError(f"parameter {space.keys[slot]!r} {problem}") from None
+    check_values(space, values, "cannot be fixed")
     drawn = (space.to_mapping(row) for row in space.samples(history.identity.seed, 0, _TRIED))
     if not space.legal([completed(space, {**row, **values}).values for row in drawn]).any():
         raise SpaceError(f"no configuration with {dict(values)!r} is legal in this space")

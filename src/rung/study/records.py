@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from rung.executors.attributes import TOPIC as ATTRIBUTES
+from rung.study.foreign import TRIAL, called_elsewhere
 from rung.trials import events as ev
 from rung.trials.events import Event
 from rung.trials.history import History
@@ -33,6 +34,7 @@ class Timing(msgspec.Struct):
     message: str = ""
 
 
+@called_elsewhere("a trial's record", TRIAL)
 class TrialRecord(msgspec.Struct):
     """One configuration over its whole life.
 

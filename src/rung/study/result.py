@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from rung.errors import StudyError
 from rung.schedulers.replay import Replay
 from rung.study.checkpoint_places import resolved
 from rung.study.confirm import declared
+from rung.study.foreign import RESULT, called_elsewhere
 from rung.study.front import front, hypervolume
 from rung.study.lineage import Stage, lineage
+from rung.study.notebook import as_html
 from rung.study.records import TrialRecord, further, trials
 from rung.study.writer import Writer
 from rung.trials.events import Event
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@called_elsewhere("a result", RESULT)
 class Result:
     """What a search found so far; records are read from the log when first asked for.
 
@@ -103,7 +106,8 @@ class Result:
     def to_frame(self) -> pd.DataFrame:
         """One row a trial: number, state, value, resource, a column a parameter and a column an attribute.
 
-        Metrics beside the study's own, which is `value`, have a column each, too.
+        Metrics beside the study's own, which is `value`, have a column each, too. `started` and `ended` are
+        seconds since 1970, of its first job and its last; `message` says how a job of it failed last.
         """
         import pandas as pd
 
@@ -116,6 +120,10 @@ class Result:
                 "resource": record.resource,
                 **{f"metric.{name}": record.metrics.get(name) for name in beside},
                 **{f"config.{name}": value for name, value in record.config.items()},
+                "started": record.timing.started,
+                "ended": record.timing.ended,
+                "attempts": record.timing.attempts,
+                "message": record.timing.message,
                 **{f"attribute.{name}": value for name, value in record.attributes.items()},
             }
             for record in self.trials
@@ -124,6 +132,15 @@ class Result:
 
     def __repr__(self) -> str:
         return f"<Result of {self.study!r}: {in_short(self._writer.history)}>"
+
+    def _repr_html_(self) -> str:
+        return as_html(f"{self.study}: {in_short(self.history)}", self.history, self.trials, self.best)
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a result reads its study's log and cannot be pickled: keep the log (storage='study.db', "
+            "study='mine'; rung.Study.open('study.db', 'mine').result), or result.to_frame()"
+        )
 
 
 def best_of(history: History, records: Sequence[TrialRecord]) -> TrialRecord | None:

@@ -71,11 +71,12 @@ def run(
             check_slots(writer.history, engine.workers)
         began = min(asked, engine.now())  # what a cluster takes to start is waited for, so it counts
         writer.begin(engine.name, engine.workers, fingerprint(objective), began)
-        loop = Loop(writer, engine)
+        loop, writer.loops = Loop(writer, engine), True
         with _interrupts(loop):
             loop.run()
         loop.finish()
     finally:
+        writer.loops = False
         engine.close(grace=0.0)
 
 
@@ -177,6 +178,7 @@ class Loop:
                 self.executor.cancel(trial)
             if jobs:
                 self.executor.submit(jobs)
+            self._heed()
             if not self.history.running:
                 return
             news: list[Event] = []
@@ -252,8 +254,9 @@ class Loop:
     def _look(self, pending: list[Event], news: Sequence[Event]) -> None:
         """Notice a limit that has been reached, an interrupt, other processes' requests, new checkpoints."""
         now = self.executor.now()
-        if self.history.stopping is None and self.stop_wanted is not None:
-            self._add(pending, ev.StopDecided(self.stop_wanted, now))
+        wanted = self.stop_wanted or self.writer.stop_wanted
+        if self.history.stopping is None and wanted is not None:
+            self._add(pending, ev.StopDecided(wanted, now))
         elif self.history.stopping is None and self._alike.note(news):
             self._add(pending, ev.StopDecided(FAILING, now))
         elif (overdue := self.writer.overdue(now)) is not None:
@@ -265,6 +268,12 @@ class Loop:
         pending.extend(self._keeper.sweep(news, now))
         if self._cancelled_at is not None and now - self._cancelled_at > self._grace():
             self._give_up(pending, now)
+
+    def _heed(self) -> None:
+        """End the session if `watch` wanted it while the latest events were logged; what they start stops."""
+        if self.writer.stop_wanted is not None and self.history.stopping is None:
+            self.writer.commit([ev.StopDecided(self.writer.stop_wanted, self.executor.now())])
+            self._cancel_all()
 
     def _grace(self) -> float:
         return _GRACE_AT_BUDGET if self.history.stopping == "budget" else _GRACE

@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rung.schedulers.base import Done, Wait
 from rung.storage.base import Storage
-from rung.study.asked import Asked, check_running, failed, finished, look, reported, whole
+from rung.study.asked import Asked, check_running, failed, finished, look, reported, watching, whole
 from rung.study.changing import fixed_events, known_result, space_events
 from rung.study.checkpoint_places import changed
 from rung.study.devices import Scaling, allotment_events, make_allotment
 from rung.study.durations import seconds
+from rung.study.enqueued import asked_configuration
+from rung.study.foreign import STUDY, called_elsewhere
 from rung.study.limits import make_limits
 from rung.study.opening import Opened, open_or_begin, open_stored
 from rung.study.result import Result, in_short
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from rung.study.records import TrialRecord
 
 
+@called_elsewhere("a study", STUDY)
 class Study:
     """One search: a space, a sampler, a scheduler and a log.
 
@@ -173,8 +176,7 @@ class Study:
     ) -> bool:
         """Tell a value on the way; returns whether the job is to go on.
 
-        Raises:
-            StudyError: the job isn't running, or the resource isn't a whole number above 0.
+        Raises StudyError: the job isn't running, or the resource isn't a whole number above 0.
         """
         check_running(self, job)
         at, now = whole(f"trial {job.number}", resource), time.time()
@@ -214,9 +216,15 @@ class Study:
         self.writer.commit(ends)
 
     def enqueue(self, config: Mapping[str, Any]) -> None:
-        """Run this configuration before any of the sampler's; SpaceError if it is not in the space."""
-        self.space.from_mapping(config)
-        self.writer.commit([ev.Requested("enqueue", dict(config), time.time())])
+        """Run this configuration next; what it leaves out is drawn at random, beside what is fixed.
+
+        Raises SpaceError: a name or a value is not in the space, or no legal configuration has them.
+        """
+        self.writer.commit([ev.Requested("enqueue", asked_configuration(self.history, config), time.time())])
+
+    def stop(self) -> None:
+        """Start no further job; those that run stop at their next report. `run` would go on."""
+        self.writer.want_stop(time.time())
 
     def fix(self, values: Mapping[str, Any]) -> None:
         """Give new configurations these values, by name; an empty mapping fixes nothing any more.
@@ -232,8 +240,7 @@ class Study:
             space: as in the constructor.
             given: the value that a new parameter had in earlier trials, where it was not its default.
 
-        Raises:
-            SpaceError: the space is not valid, or a value of `given` is not in it.
+        Raises SpaceError: the space is not valid, or a value of `given` is not in it.
         """
         self.writer.commit(space_events(self.history, space, given or {}, time.time()))
 
@@ -267,7 +274,7 @@ class Study:
     ) -> Result:
         """Run the study with this objective until it ends: see `rung.tune`."""
         self.keep_checkpoints(checkpoints, checkpoint_limit)
-        self.writer.watch = None if watch is None else lambda events: watch(self, events)
+        self.writer.watch = watching(self, watch)
         try:
             run(self.writer, objective, workers, executor)
         finally:
@@ -282,20 +289,17 @@ class Study:
                 folder; None: where they lie now.
             limit: bytes; 0 for no limit; None: as it is now.
 
-        Raises:
-            StudyError, StorageError: the place cannot be used, or not be written.
+        Raises StudyError, StorageError: the place cannot be used, or not be written.
         """
-        writer = self.writer
-        writer.commit(changed(writer.log, writer.history, place, limit, time.time()))
+        self.writer.commit(changed(self.writer.log, self.history, place, limit, time.time()))
 
     def allot(self, devices: int | str, efficiency: float = 0.75, scaling: Scaling | None = None) -> None:
         """Say how many devices a job gets from now on; the log holds it. See `rung.tune`.
 
-        Raises:
-            StudyError: what was given cannot be used.
+        Raises StudyError: what was given cannot be used.
         """
-        wanted = make_allotment(devices, efficiency, scaling)
-        self.writer.commit(allotment_events(self.history, wanted, time.time()))
+        asked = make_allotment(devices, efficiency, scaling)
+        self.writer.commit(allotment_events(self.history, asked, time.time()))
 
     def close(self) -> None:
         """End the session, if one is open, and let another process write the study."""
@@ -309,3 +313,6 @@ class Study:
 
     def __repr__(self) -> str:
         return f"<Study {self.name!r}: {in_short(self.history)}>"
+
+    def _repr_html_(self) -> str:
+        return self.result._repr_html_()

@@ -14,6 +14,7 @@ from rung.executors.calling import style_of
 from rung.executors.needs import Needs
 from rung.executors.setup import Engine
 from rung.storage.base import Storage
+from rung.study.asked import check_watch
 from rung.study.checkpoint_words import trouble
 from rung.study.choose import spoken
 from rung.study.devices import Scaling
@@ -116,7 +117,7 @@ def tune(  # noqa: PLR0913  # a door
             the same on any number of real ones.
         evaluation_cost: seconds (or text, as "10m") that one evaluation takes, if known beforehand.
         fixed: values that all configurations get, by name.
-        enqueue: configurations to run first.
+        enqueue: configurations to run first; parameters that one leaves out get random values.
         transfer: earlier studies to learn from: names in the same storage, `Study`s or `Result`s.
         storage: "memory", a path, or a URL such as "sqlite:///study.db".
         study: its name.
@@ -124,7 +125,7 @@ def tune(  # noqa: PLR0913  # a door
             the study's own folder; None: as the study was told before, at first its own folder.
         checkpoint_limit: bytes that they may be, 0 for no limit; over it those are given up that cost least
             to make again, never the incumbent's or one that a job starts from. None: as the study was told.
-        watch: called with the study and each batch of logged events.
+        watch: called with the study and each batch of logged events; `study.stop()` ends the search.
         quiet: say nothing on stderr.
 
     Returns:
@@ -134,7 +135,7 @@ def tune(  # noqa: PLR0913  # a door
         UserError: what was given cannot be used; the message says what to do.
     """
     given = {name: value for name, value in locals().items() if name not in _NOT_OF_THE_STUDY}
-    style_of(objective)  # before anything is written
+    _check(objective, watch)  # before anything is written
     engine = executor if address is None and needs is None else _cluster(executor, address, needs)
     opened = Study(**given | _policies(method, sampler, scheduler))
     try:
@@ -150,6 +151,11 @@ def tune(  # noqa: PLR0913  # a door
         opened.close()
     _warn_if_nothing(result, opened)
     return result
+
+
+def _check(objective: Any, watch: Any) -> None:
+    style_of(objective)
+    check_watch(watch)
 
 
 def _warn_if_nothing(result: Result, study: Study) -> None:

@@ -18,6 +18,7 @@ from rung.storage.base import Log, Request, Summary
 from rung.study.choose import Chooser, chooses
 from rung.study.confirm import declared, time_to_confirm
 from rung.study.decide import Decider, decide, ended, out_of_resource, unfinished
+from rung.study.enqueued import asked_configuration
 from rung.study.identity import check_same
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, Identity, Limits
@@ -67,6 +68,8 @@ class Writer:
         self.log = log
         self.scheduler = scheduler
         self.watch: Watch | None = None
+        self.loops = False  # whether the loop runs, whose clock is the executor's
+        self.stop_wanted: str | None = None  # why, where `watch` wants the loop to end
         self._held: list[Event] | None = None  # folded, and made durable together with others
         self._session = False
         self._opened = time.time()
@@ -152,6 +155,7 @@ class Writer:
         With `adopt` such jobs go on: others run them, who outlive this process.
         """
         self.catch_up()
+        self.stop_wanted = None
         history = self.history
         died = [] if adopt else unfinished(history)
         events: list[Event] = [
@@ -178,6 +182,13 @@ class Writer:
         if self._session:
             self._session, self._state = False, _STATES.get(reason, "done")
             self.commit([ev.SessionEnded(reason, now)])
+
+    def want_stop(self, now: float) -> None:
+        """Start no further job in this session; without one there is nothing to stop."""
+        if self.loops:
+            self.stop_wanted = "stopped"
+        elif self._session and self.history.stopping is None:
+            self.commit([ev.StopDecided("stopped", now)])
 
     def set_limits(self, limits: Limits, now: float) -> None:
         """Log when the study ends from now on; a finished one may have something to do again."""
@@ -254,7 +265,8 @@ class Writer:
         """The event of a request; a configuration that is not in the space is refused, not queued."""
         if request.request == "enqueue":
             try:
-                self.space.from_mapping(request.data)
+                asked = asked_configuration(self.history, request.data)
+                return ev.Requested("enqueue", asked, now, request.id)
             except SpaceError as error:
                 warnings.warn(f"a configuration that was asked for is refused: {error}", stacklevel=4)
                 data = {"request": "enqueue", "data": request.data, "why": str(error)}

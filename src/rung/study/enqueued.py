@@ -1,0 +1,56 @@
+"""Configurations that a user asks for, whole or in part, and the names and values that a space has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rung.errors import SpaceError
+from rung.space.changes import with_fixed
+from rung.space.compiled import CompiledSpace
+from rung.space.draws import key
+from rung.space.layout import MisfitError
+from rung.trials.history import History
+
+_DRAWN: Final = 1000  # random ones, the first of which that takes the values asked for is completed by them
+_STREAM: Final = 53  # apart from other keys made of a study's seed
+
+
+def asked_configuration(history: History, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration that a user asks for; what it leaves out is drawn at random, beside what is fixed.
+
+    Raises:
+        SpaceError: a name or a value is not in the space, or no legal configuration has them.
+    """
+    space = history.space
+    try:
+        space.from_mapping(config)
+    except SpaceError:
+        if not isinstance(config, Mapping):
+            raise
+        check_values(space, config, "cannot be asked for")
+        seed = key(history.identity.seed, _STREAM, history.length) >> 1
+        for row in space.samples(seed, 0, _DRAWN):
+            found = with_fixed(space, row, {**history.fixed, **config})
+            mapping = space.to_mapping(found)
+            if config.keys() <= mapping.keys() and space.legal([found])[0]:
+                return mapping
+        raise
+    return dict(config)
+
+
+def check_values(space: CompiledSpace, values: Mapping[str, Any], refused: str) -> None:
+    """Refuse a name or a value that is not in the space, whatever is active.
+
+    Raises:
+        SpaceError: naming it.
+    """
+    for name, value in values.items():
+        slots = [i for i in range(space.size) if name in (space.keys[i], space.names[i])]
+        if not slots:
+            raise SpaceError(f"{name!r} {refused}: the space has {', '.join(space.keys)}")
+        for slot in slots:
+            try:
+                space.domains[slot].admit(value)
+            except MisfitError as problem:
+                raise SpaceError(f"parameter {space.keys[slot]!r} {problem}") from None

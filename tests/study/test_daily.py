@@ -1,0 +1,233 @@
+"""What users of other libraries do every day: stop from a callback, enqueue half a configuration, look."""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+import rung
+from rung.errors import SpaceError, StudyError
+from rung.executors.simulated import SimulatedExecutor
+from rung.study.audit import audit
+from rung.trials.events import JobStarted, Reported, Requested
+from rung.trials.states import TrialState
+
+SPACE = {
+    "x": rung.Float(-1.0, 1.0),
+    "optimizer": rung.Choice(
+        {"sgd": {"momentum": rung.Float(0.0, 0.9)}, "adam": {"beta": rung.Float(0.8, 0.9)}}
+    ),
+}
+
+
+def square(config):
+    return config["x"] ** 2
+
+
+# -- stopping -----------------------------------------------------------------------------------------
+
+
+def stop_after(number):
+    def watch(study, events):
+        if len(study.history.values) > number:
+            study.stop()
+
+    return watch
+
+
+def test_watch_may_stop_the_search_in_line():
+    ran = []
+
+    def train(config):
+        ran.append(config)
+        return square(config)
+
+    result = rung.tune(train, SPACE, trials=50, sampler="random", watch=stop_after(4), quiet=True)
+    assert result.reason == "stopped"
+    assert len(ran) == 4, "a job that was only submitted does not run"
+    assert [trial.state for trial in result.trials[:4]] == [TrialState.COMPLETE] * 4
+    assert len(result.trials) == 5
+
+
+def test_watch_may_stop_it_in_the_middle_of_a_trial():
+    def train(trial):
+        for epoch in range(9):
+            trial.report(epoch + 1, loss=1.0)
+
+    def watch(study, events):
+        if any(isinstance(event, Reported) and event.resource == 3 for event in events):
+            study.stop()
+
+    result = rung.tune(
+        train, SPACE, trials=9, resource=("epoch", 1, 9), scheduler="plain", watch=watch, quiet=True
+    )
+    assert result.reason == "stopped"
+    assert len(result.trials) == 1
+    assert result.trials[0].resource == 3
+
+
+def test_watch_may_stop_it_on_workers_and_on_a_virtual_clock():
+    result = rung.tune(square, SPACE, trials=50, workers=2, watch=stop_after(6), quiet=True)
+    assert result.reason == "stopped"
+    assert 6 <= len(result.trials) <= 9
+    virtual = SimulatedExecutor(
+        3, lambda config, trial, resource: {"loss": square(config)}, lambda config, low, high, trial: 1.0
+    )
+    result = rung.tune(square, SPACE, trials=50, executor=virtual, watch=stop_after(6), quiet=True)
+    assert result.reason == "stopped"
+    assert len(result.trials) < 12
+
+
+def test_a_stopped_search_goes_on(tmp_path):
+    place = {"storage": tmp_path / "s.db", "study": "s", "sampler": "random", "quiet": True}
+    calm = rung.tune(square, SPACE, trials=12, sampler="random", quiet=True)
+    rung.tune(square, SPACE, trials=12, watch=stop_after(4), **place)
+    result = rung.tune(square, SPACE, trials=12, **place)
+    assert result.reason is None
+    assert [trial.config for trial in result.trials] == [trial.config for trial in calm.trials]
+    assert {trial.state for trial in result.trials} == {TrialState.COMPLETE}
+
+
+def test_ones_own_loop_stops_too():
+    with rung.Study(SPACE, trials=9) as study:
+        study.stop()  # nothing runs: nothing to stop
+        job, other = study.ask(), study.ask()
+        study.stop()
+        study.stop()
+        assert study.ask() is None
+        study.tell(job, 1.0)
+        study.tell(other, 2.0)
+        assert study.done
+        assert study.result.reason == "stopped"
+
+
+def test_watch_is_a_function():
+    for quiet in (True, False):
+        with pytest.raises(StudyError, match="watch must be a function"):
+            rung.tune(square, SPACE, trials=2, watch=[print], quiet=quiet)
+
+
+# -- half a configuration -----------------------------------------------------------------------------
+
+
+def test_what_a_configuration_leaves_out_is_drawn():
+    with rung.Study(SPACE, trials=4, sampler="random") as study:
+        study.fix({"x": 0.5})
+        study.enqueue({"momentum": 0.25})
+        study.enqueue({"x": 1})
+        study.enqueue({})
+        study.enqueue({"x": 0.0, "optimizer": "adam", "beta": 0.85})
+        configs = [study.ask().config for _ in range(4)]
+        assert configs[0] == {"x": 0.5, "optimizer": "sgd", "momentum": 0.25}
+        assert configs[1]["x"] == 1.0
+        assert "optimizer" in configs[1]
+        assert configs[2]["x"] == 0.5
+        assert configs[3] == {"x": 0.0, "optimizer": "adam", "beta": 0.85}
+        asked = [event.data for event in study.events() if isinstance(event, Requested)]
+        assert asked[1:] == configs, "the log has all of it"
+        assert all(study.history.origins[i].sampler == "enqueued" for i in range(4))
+        assert audit(list(study.events())).differences == ()
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"lr": 0.1}, "'lr' cannot be asked for: the space has x, optimizer, "),
+        ({"momentum": 2.0}, "momentum.* is 2.0, which is not between"),
+        ({"momentum": 0.1, "beta": 0.8}, "has no value for parameter 'x'"),
+        ({"x": 0.1, "optimizer": "adam", "beta": 0.8, "momentum": 0.1}, "not active beside the other values"),
+        ([("x", 0.1)], "a configuration is a mapping"),
+    ],
+)
+def test_what_no_configuration_has_is_refused(config, message):
+    with rung.Study(SPACE, trials=4) as study, pytest.raises(SpaceError, match=message):
+        study.enqueue(config)
+
+
+def test_the_same_half_is_completed_the_same_way():
+    def first(seed):
+        result = rung.tune(square, SPACE, trials=2, seed=seed, enqueue=[{"optimizer": "sgd"}] * 2, quiet=True)
+        return [trial.config for trial in result.trials]
+
+    assert first(3) == first(3) != first(4)
+    assert first(3)[0] != first(3)[1]
+
+
+# -- looking at it ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def found():
+    def train(config):
+        if config["x"] < -0.5:
+            raise ValueError("<too small>")
+        return {"loss": square(config), "size": 3}
+
+    return rung.tune(train, SPACE, trials=12, sampler="random", seed=2, quiet=True)
+
+
+def test_a_notebook_shows_a_table(found):
+    html = found._repr_html_()
+    assert html.startswith("<p>study-1: 12 trials, best ")
+    assert "<th>trial</th><th>loss</th><th>state</th><th>x</th>" in html
+    assert html.count("<tr>") == 1 + min(10, sum(trial.value is not None for trial in found.trials))
+    best = html.split("<tr>")[2]
+    assert f"<td>{found.best.number}</td><td>{found.best.value:.6g}</td>" in best
+
+
+def test_a_notebook_shows_words_as_words():
+    space = {"<b>": rung.Categorical(["<script>", "&"])}
+    html = rung.tune(lambda config: 1.0, space, trials=2, study="<i>", quiet=True)._repr_html_()
+    assert "<script>" not in html
+    assert "&lt;b&gt;" in html
+    assert "&lt;i&gt;" in html
+
+
+def test_a_notebook_shows_a_front_and_an_empty_study():
+    result = rung.tune(
+        lambda config: {"a": config["x"], "b": -config["x"]}, SPACE, metric=["a", "b"], trials=5, quiet=True
+    )
+    assert "<th>trial</th><th>a</th><th>b</th><th>state</th>" in result._repr_html_()
+    with rung.Study(SPACE, resource=("epoch", 1, 9), trials=2) as study:
+        assert study._repr_html_() == f"<p>{study.name}: 0 trials, no trial has a value</p>"
+        study.tell(study.ask(), 0.5)
+        assert "<th>epoch</th>" in study._repr_html_()
+
+
+def test_a_frame_has_times_and_what_went_wrong(found):
+    frame = found.to_frame()
+    failed = frame[frame["state"] == "failed"]
+    assert len(failed) > 0
+    assert set(failed["message"]) == {"ValueError: <too small>"}
+    assert (frame["ended"] >= frame["started"]).all()
+    assert set(frame["attempts"]) == {1}
+
+
+@pytest.mark.parametrize(
+    ("ask", "hint"),
+    [
+        (lambda result: result.best_params, "it is result.best.config"),
+        (lambda result: result.trials_dataframe(), r"it is result.to_frame\(\)"),
+        (lambda result: result.best.params, "it is .config"),
+        (lambda result: result.trials[0].user_attrs, "it is .attributes"),
+        (lambda _: rung.Study(SPACE).optimize(square), r"it is study.run\(objective\)"),
+        (lambda _: rung.Study(SPACE).best_value, "it is study.best.value"),
+        (lambda result: result.bests, "'Result' object has no attribute 'bests'"),
+        (lambda result: result.best.bests, "'TrialRecord' object has no attribute 'bests'"),
+    ],
+)
+def test_other_libraries_names_are_told(found, ask, hint):
+    with pytest.raises(AttributeError, match=hint):
+        ask(found)
+
+
+def test_a_result_says_how_it_is_kept(found):
+    with pytest.raises(TypeError, match="cannot be pickled: keep the log"):
+        pickle.dumps(found)
+
+
+def test_job_numbers_are_not_skipped_by_a_stop():
+    result = rung.tune(square, SPACE, trials=9, watch=stop_after(2), quiet=True)
+    started = [event.trial for event in result.events() if isinstance(event, JobStarted)]
+    assert started == list(range(len(started)))
