@@ -8,7 +8,7 @@ import pytest
 from sklearn.base import clone
 
 import rung
-from rung.errors import DataError
+from rung.errors import DataError, StudyError
 from rung.tabular.fit import fit_table
 
 QUICK = ("linear", "bayes", "discriminant")
@@ -64,3 +64,32 @@ def test_what_is_no_number_of_trials(trials):
     X, y = _table()
     with pytest.raises(DataError, match="trials is the number of configurations"):
         rung.AutoClassifier(trials=trials).fit(X, y)
+
+
+def test_a_study_of_another_table_is_told_from_one_with_other_settings():
+    from rung.storage import open_storage
+
+    X, y = _table()
+    kept, frame = open_storage("memory"), X.assign(y=y)
+    how = {"trials": 1, "include": QUICK, "storage": kept, "study": "mine"}
+    fit_table(frame, "y", **how)
+    with pytest.raises(
+        StudyError, match="binary of 'y', 60 rows, and this is binary of 'y', 50 rows; give the"
+    ):
+        fit_table(frame.iloc[:50], "y", **how)
+    with pytest.raises(StudyError, match="other cells, or with others of its columns"):
+        fit_table(frame.assign(a=frame.a + 1), "y", **how)
+    with pytest.raises(StudyError, match="exists with other settings"):
+        fit_table(frame, "y", **{**how, "seed": 5})
+
+
+def test_a_smaller_table_under_the_name_of_a_large_ones_study():
+    """Its lowest rung has more rows than this table: that was said in the engine's words."""
+    from rung.storage import open_storage
+
+    kept = open_storage("memory")
+    rng = np.random.default_rng(0)
+    large = pd.DataFrame({"a": rng.normal(size=6_500), "y": rng.choice(["p", "q"], 6_500)})
+    fit_table(large, "y", trials=1, include=["bayes"], storage=kept, study="mine")
+    with pytest.raises(StudyError, match="is of another table"):
+        fit_table(large.iloc[:300], "y", trials=1, include=["bayes"], storage=kept, study="mine")

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sklearn import metrics as oracle
-from sklearn.metrics import get_scorer_names, make_scorer
+from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
 
 from rung.errors import DataError
 from rung.tabular.metrics import METRICS, get_metric
@@ -102,3 +102,15 @@ def test_the_loss_of_a_quantile():
     assert pinball("rmse") is None
     with pytest.raises(KeyError):
         scikit_learn_metric("nothing")
+
+
+@pytest.mark.parametrize("name", ["f1_macro", "precision_weighted", "roc_auc", "neg_log_loss", "accuracy"])
+def test_a_scorer_that_scikit_learn_has_a_name_for_is_the_metric_of_that_name(name):
+    assert get_metric(get_scorer(name), BINARY) is get_metric(name, BINARY)
+
+
+def test_a_scorer_of_another_task_is_refused_as_its_name_is():
+    with pytest.raises(DataError, match="metric 'f1' is for binary and the task is multiclass"):
+        get_metric(get_scorer("f1"), MULTI)
+    averaged = make_scorer(oracle.fbeta_score, beta=2, average="macro", pos_label=None)
+    assert metric_of(averaged, "binary").name == "fbeta_score"

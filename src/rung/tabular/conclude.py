@@ -98,7 +98,7 @@ def conclude(
         held=_score_held(data, frame, model, baseline),
         seconds=time.monotonic() - asked.began,
         budget=asked.budget,
-        notes=_notes(data, model, again.times),
+        notes=_notes(data, model, again.times, asked.request.splitting()),
         optimism=too_good(dataset, saved, ensemble, by),
         weight=weight,
         failures=_failures(search),
@@ -130,17 +130,19 @@ def _again(search: Search, ensemble: Ensemble, asked: Asked, deadline: Deadline)
     return repeat(search.dataset, members, asked.threads, asked.unhurried(deadline), most)
 
 
-def _notes(data: Ready, model: Model, repeated: int) -> list[str]:
+def _notes(data: Ready, model: Model, repeated: int, way: tuple[str, str | None]) -> list[str]:
     notes = [data.task.why, *data.notes]
     if repeated:
         notes.append(f"members were cross-validated {repeated + 1} times, with other folds each time")
     split = data.dataset.split
     if split.moments is not None:
         notes.append("each fold is trained on earlier rows only, and the last fit is on all of them")
+    elif way[0] == "folds":
+        notes.append(f"rows are held out as column {way[1]!r} says: {split.number} folds")
     elif split.groups is not None:
         notes += _together(split.groups)
     notes += model.unlisted()
-    if model.temperature != 1.0:
+    if f"{model.temperature:.2f}" != "1.00":
         notes.append(f"probabilities are calibrated by a temperature of {model.temperature:.2f}")
     if model.threshold is not None:
         notes.append(f"{model.task.classes[1]!s} is said from a probability of {model.threshold:.3f} up")

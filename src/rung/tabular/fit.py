@@ -25,7 +25,7 @@ from rung.tabular.members import load_beforehand
 from rung.tabular.names import listed
 from rung.tabular.plan import Plan
 from rung.tabular.pretrained.cells import as_texts
-from rung.tabular.ready import Ready, embedder_for, facts, make_ready, scheme_for
+from rung.tabular.ready import Ready, embedder_for, facts, make_ready, refuse_another_table, scheme_for
 from rung.tabular.request import Request
 from rung.tabular.result import FitResult
 from rung.tabular.search import Opening, Search, Watch
@@ -171,6 +171,7 @@ def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
     )
     wanted = Wanted(asked.include, asked.exclude, weighted=data.dataset.weight is not None)
     told = facts(data, target, asked, holdout)
+    refuse_another_table(kept, study, told)
     opening = Opening(kept, study, told, data.task.kind, data.scheme, wanted, asked.warm_start)
     search = Search(data.dataset, opening, terms.engine)
     try:

@@ -45,9 +45,10 @@ def get_metric(name: Any, task: Task) -> Metric:
     if task.kind == "quantile" and name is None:
         return named_metric(f"pinball_{task.quantile:g}")
     if name is not None and not isinstance(name, str):
-        from rung.tabular.scoring import metric_of
+        from rung.tabular.scoring import metric_of, scorer_name
 
-        return metric_of(name, task.kind)
+        known = scorer_name(name)
+        return metric_of(name, task.kind) if known is None else get_metric(known, task)
     asked = DEFAULTS[task.kind] if name is None else name.lower().replace("-", "_").removeprefix("neg_")
     fitting = [m.name for m in METRICS.values() if task.kind in m.tasks]
     try:

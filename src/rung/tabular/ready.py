@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.errors import StudyError
 from rung.study.opening import stored_identity
 from rung.tabular.columns import Column, infer_columns
 from rung.tabular.dataset import Dataset
@@ -140,18 +141,49 @@ def scheme_for(storage: Storage, name: str | None, time: tuple[float, float], wo
     Args:
         time: the budget in seconds, and when it began (monotonic).
     """
+    stored = None
     if name is not None and storage.find(name) is not None:
         stored = stored_identity(storage, name).task.get("scheme")
-        if isinstance(stored, Mapping):
-            return lambda *_: Scheme(**stored)
 
     def made(rows: int, width: int, classes: int) -> Scheme:
+        if isinstance(stored, Mapping) and stored["smallest"] <= rows:  # else it is another table's, which
+            return Scheme(**stored)  # opening the study says
         budget, began = time
         if rows >= LARGE:
             budget = max(budget - (monotonic() - began), _LEAST * budget)
         return make_scheme(rows, width, classes, budget, workers)
 
     return made
+
+
+def refuse_another_table(storage: Storage, name: str | None, told: Mapping[str, Any]) -> None:
+    """Say that a study is of other data, which its identity would say by the details of the search space.
+
+    Args:
+        told: the `facts` about the table at hand.
+
+    Raises:
+        StudyError: the study exists, and is of another table, target or kind of task.
+    """
+    if name is None or storage.find(name) is None:
+        return
+    stored = stored_identity(storage, name).task
+    if "table" not in stored or all(
+        stored.get(key) == told[key] for key in ("target", "kind", "rows", "table")
+    ):
+        return
+    was, now = (
+        f"{one.get('kind')} of {one.get('target')!r}, {one.get('rows', 0):,} rows" for one in (stored, told)
+    )
+    other = (
+        f"was begun with {was}, and this is {now}"
+        if was != now
+        else ("was begun with other cells, or with others of its columns (--drop, --kinds)")
+    )
+    raise StudyError(
+        f"study {name!r} is of another table: it {other}; give the new study another name, or go on with "
+        "the table that it was begun with"
+    )
 
 
 def embedder_for(

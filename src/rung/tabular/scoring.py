@@ -93,6 +93,20 @@ def _parameters(function: Callable[..., Any]) -> frozenset[str]:
     return frozenset(inspect.signature(function).parameters)
 
 
+def scorer_name(given: Any) -> str | None:
+    """Under which name scikit-learn has this scorer object (`get_scorer("f1_macro")`); None for all else."""
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    if not (hasattr(given, "_score_func") and hasattr(given, "_response_method")):
+        return None
+    return next((name for name in get_scorer_names() if _same(get_scorer(name), given)), None)
+
+
+def _same(one: Any, other: Any) -> bool:
+    parts = ("_score_func", "_sign", "_kwargs", "_response_method")
+    return type(one) is type(other) and all(getattr(one, part) == getattr(other, part) for part in parts)
+
+
 def metric_of(given: Any, kind: str) -> Metric:
     """A scorer object of scikit-learn's, or a function of true and predicted values where more is better.
 
@@ -108,7 +122,7 @@ def metric_of(given: Any, kind: str) -> Metric:
     if hasattr(given, "_score_func") and hasattr(given, "_sign"):
         name = getattr(given._score_func, "__name__", "metric")
         positive = given._kwargs.get("pos_label", 1)
-        if kind == "binary" and positive not in (0, 1):
+        if kind == "binary" and positive not in (None, 0, 1):
             raise DataError(
                 f"the scorer {name} has pos_label={positive!r}, and a metric is told the positive class "
                 "as 1: leave pos_label out"
