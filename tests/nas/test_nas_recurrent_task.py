@@ -12,6 +12,7 @@ import torch
 
 from rung.errors import DataError
 from rung.nas.checkpoint import load, save
+from rung.nas.choice import choice_of, one_hot, random_choice
 from rung.nas.counting import count_recurrent
 from rung.nas.data.text import Corpus
 from rung.nas.gap import measured, training_gap
@@ -165,6 +166,38 @@ def test_evaluation_is_of_all_validation_words_and_leaves_the_mode() -> None:
         said = net(task.held_out[:-1], _uniform().mixtures).log_probabilities
     expected = -said.gather(-1, task.held_out[1:, :, None]).mean().item()
     assert scores.loss == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_architecture_is_judged_by_its_own_statistics() -> None:
+    """Whatever the running ones, of all that share the weights, have become; and they stay as they are."""
+    task = _task()
+    net = task.supernet(SPACE, "plain", 0)
+    norm = net.cell.weights.norm  # type: ignore[union-attr]
+    mixed = one_hot(SPACE, random_choice(SPACE, torch.Generator().manual_seed(0)))
+    before = task.evaluate(net, mixed).loss
+    norm.running_mean.fill_(7.0)  # type: ignore[union-attr,operator]
+    norm.running_var.fill_(1e-9)  # type: ignore[union-attr,operator]
+    assert task.evaluate(net, mixed).loss == before
+    assert before < 2 * math.log(5)
+    assert float(norm.running_mean.mean()) == 7.0  # type: ignore[union-attr,operator]
+    assert net.training
+    assert norm.training  # type: ignore[union-attr]
+    net.eval()
+    task.evaluate(net, mixed)
+    assert not norm.training  # type: ignore[union-attr]
+    assert task.evaluate(net, _uniform()).loss != pytest.approx(before, rel=0.5)  # by those of training
+
+
+@pytest.mark.parametrize("strategy", ["random", "enas"])
+def test_what_shares_statistics_has_a_perplexity_of_its_own(strategy: str) -> None:
+    """As a derived model, with the weights copied, has."""
+    plan = _plan(strategy, epochs=2)
+    state = run(plan, start(plan), lambda *_: True)
+    genotype = derive(plan, state)
+    searched = plan.task.evaluate(state.net, one_hot(SPACE, choice_of(SPACE, genotype)))
+    own, _ = measured(plan, state, genotype)
+    assert searched.loss == pytest.approx(own.loss, rel=1e-5)
+    assert own.loss < 2 * math.log(5)
 
 
 @pytest.mark.parametrize("strategy", ["darts1", "darts", "asap", "random", "snas", "gdas", "enas"])

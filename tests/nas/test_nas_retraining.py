@@ -15,11 +15,12 @@ from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.network import CellNetwork, DerivedCell, drop_path
 from rung.nas.recipe import PRESETS
-from rung.nas.retraining import retrain, short_training
+from rung.nas.retraining import retrain
 from rung.nas.retraining_epochs import Job, Tick, begin, one_epoch, score, smoothed, train_step
 from rung.nas.retraining_files import checkpoint_of, load_network, read
 from rung.nas.retraining_limits import advice, auxiliary_fits, built, fitted, side_by_cell, training_bytes
 from rung.nas.retraining_schedule import SCHEDULES, Schedule, schedule_of
+from rung.nas.retraining_short import short_training
 
 torch.set_num_threads(1)
 

@@ -50,6 +50,10 @@ def run(order: Order) -> None:
         except NothingTrained as error:
             output.say(f"{error}; go on with: {command('resume', error.study, order.storage)}")
             raise typer.Exit(INTERRUPTED) from error
+        except KeyboardInterrupt as error:  # after the search: deriving, or the last training
+            if search.study is not None:
+                output.say(f"interrupted; go on with: {command('resume', search.study, order.storage)}")
+            raise typer.Exit(INTERRUPTED) from error
     if not first:
         return
     write(order, result)

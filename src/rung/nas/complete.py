@@ -35,7 +35,7 @@ from rung.nas.discrete.architectures import parameters
 from rung.nas.genotype import Genotype
 from rung.nas.planning import SEARCHING, Request, threads_worth
 from rung.nas.result import SearchResult
-from rung.nas.search_study import EPOCH, PLANNED, RESULT
+from rung.nas.search_study import EPOCH, LAST, PLANNED, RESULT
 from rung.nas.task import Scores
 from rung.study import Study
 from rung.study.found import failures
@@ -108,6 +108,7 @@ class CompleteSearch:
         self.prepared = prepare_complete(request, lambda: latencies_of(storage, study))
         self._storage, self._name, self._watch = storage, study, watch
         self._study: Study | None = None
+        self.study: str | None = None  # its name, once it is open
         self._unlogged: list[tuple[str, Mapping[str, Any]]] = []
         self._known: list[Tried] = []  # networks of the log, and those of this session
         self._begun: set[int] = set()  # trials with a job in this session
@@ -129,6 +130,7 @@ class CompleteSearch:
         """
         phase = self._phase = phase or self._phase
         study = self._study = self._opened()
+        self.study = study.name
         threads = torch.get_num_threads()
         try:
             for topic, data in self._unlogged:
@@ -185,7 +187,9 @@ class CompleteSearch:
         retrained: Scores | None = None
         if request.retrain and not interrupted:
             phase("training the best network once more")
-            retrained, said = plan.task.retrain(best.genotype, plan.recipe, plan.seed, self._left())
+            retrained, said = plan.task.retrain(
+                best.genotype, plan.recipe, plan.seed, self._left(), study.folder / LAST
+            )
             notes += said
         return complete_result(
             self.prepared, request, best, networks, retrained, notes, study.name, interrupted

@@ -84,7 +84,7 @@ class Networks(Protocol):
         ...
 
     def retrain(
-        self, genotype: Genotype, recipe: Any, seed: int, seconds: float | None
+        self, genotype: Genotype, recipe: Any, seed: int, seconds: float | None, out: Path | None = None
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.task.Task`."""
         ...

@@ -90,10 +90,10 @@ class PictureNetworks:
         return found.epochs, Scores(found.loss, found.accuracy)
 
     def retrain(
-        self, genotype: Genotype, recipe: Recipe, seed: int, seconds: float | None
+        self, genotype: Genotype, recipe: Recipe, seed: int, seconds: float | None, out: Path | None = None
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.task.Task`."""
-        return self.task.retrain(genotype, recipe, seed, seconds)
+        return self.task.retrain(genotype, recipe, seed, seconds, out)
 
     def step_seconds(self, genotype: Genotype, recipe: Recipe, probes: int) -> float:
         """Of a step of `train`."""

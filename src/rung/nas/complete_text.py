@@ -162,10 +162,15 @@ class TextNetworks:
         return seed_of(self.seed, "search") % 2**31
 
     def retrain(
-        self, genotype: Genotype, recipe: LanguageRecipe, seed: int, seconds: float | None
+        self,
+        genotype: Genotype,
+        recipe: LanguageRecipe,
+        seed: int,
+        seconds: float | None,
+        out: Path | None = None,
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.task.Task`: scored on the test part."""
-        return self._scratch.retrain(genotype, recipe.training, seed, seconds)
+        return self._scratch.retrain(genotype, recipe.training, seed, seconds, out)
 
     def step_seconds(self, genotype: Genotype, recipe: LanguageRecipe, probes: int) -> float:
         """Of a window."""

@@ -17,7 +17,7 @@ from rung.nas.data.keys import seed_of
 from rung.nas.discrete.configurations import genotype_of
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
-from rung.nas.retraining_files import checkpoint_of, read
+from rung.nas.retraining_files import discard, goes_on
 from rung.nas.task import Scores
 from rung.storage.whole import write_whole
 from rung.trials.events import Failure
@@ -81,11 +81,9 @@ class Training:
             values: dict[str, Any] = {**metrics(epoch, scores)}
             trial.report(epoch, **values)
 
-        resume = checkpoint_of(out).exists() and _readable(checkpoint_of(out))
         watching = Watching(seen, kept)
-        found = plan.task.train(genotype, plan.recipe, out=out, resume=resume, watch=watching)
-        for path in (out, checkpoint_of(out)):
-            path.unlink(missing_ok=True)
+        found = plan.task.train(genotype, plan.recipe, out=out, resume=goes_on(out), watch=watching)
+        discard(out)
         return metrics(*found)
 
     def _metrics(self, genotype: Genotype) -> Callable[[int, Scores], dict[str, float]]:
@@ -127,13 +125,3 @@ class Training:
         except (OSError, ValueError, KeyError, TypeError):  # it is not there, or damaged: it is trained
             return None
         return metrics if form["trial"] == number else {**metrics, "passes": 0.0, "images": 0.0}
-
-
-def _readable(path: Path) -> bool:
-    """Whether a checkpoint can be read; one that is damaged is removed: its network begins anew."""
-    try:
-        read(path)
-    except DataError:
-        path.unlink()
-        return False
-    return True

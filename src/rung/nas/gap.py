@@ -31,7 +31,7 @@ def measured(plan: Plan, state: State, genotype: Genotype) -> tuple[Scores, Gap]
         return Scores(math.nan, None), Gap()
     both = Both(state.net, derived)
     searched = plan.task.evaluate(both, last_mixed(plan, state))
-    own = plan.task.evaluate(derived, None)
+    own = plan.task.evaluate(Alone(derived), last_mixed(plan, state))  # normalised as the supernet was
     lost = None
     if searched.accuracy is not None and own.accuracy is not None:
         lost = searched.accuracy - own.accuracy
@@ -97,6 +97,18 @@ class Both(nn.Module):
         difference = (_scores(y) - _scores(own)).detach().abs().max()
         self.largest = max(self.largest, float(difference))
         return y
+
+
+class Alone(nn.Module):
+    """A derived network that is called as a supernet is."""
+
+    def __init__(self, derived: nn.Module) -> None:
+        super().__init__()
+        self.derived = derived
+
+    def forward(self, x: Tensor, mixtures: Mixtures, active: Any = None, *more: Any) -> Any:
+        """The derived network's output; mixtures do not matter to it."""
+        return self.derived(x, *more)
 
 
 def _scores(output: Any) -> Tensor:

@@ -147,10 +147,10 @@ class ImageTask:
         )
 
     def retrain(
-        self, genotype: Genotype, recipe: Recipe, seed: int, seconds: float | None
+        self, genotype: Genotype, recipe: Recipe, seed: int, seconds: float | None, out: Path | None = None
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.task.Task`."""
-        from rung.nas.retraining import short_training
+        from rung.nas.retraining_short import short_training
 
         return short_training(
             genotype,
@@ -159,6 +159,7 @@ class ImageTask:
             seed=seed,
             seconds=seconds,
             device=str(self.device),
+            out=out,
             table=self.table,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Final
 
 from rung.nas.genotype import Genotype
@@ -14,7 +15,12 @@ _SHOWN: Final = 6  # of what a search had not decided
 
 
 def outcome(
-    prepared: Prepared, state: State, request: Request, study: str, seconds: float | None
+    prepared: Prepared,
+    state: State,
+    request: Request,
+    study: str,
+    seconds: float | None,
+    out: Path | None = None,
 ) -> SearchResult:
     """The result of a search's state.
 
@@ -22,6 +28,7 @@ def outcome(
         request: what was asked; its `retrain` says whether the derived network is trained for a short time.
         study: the name of the search's study.
         seconds: what is left of the budget, None without one.
+        out: beside which the short training keeps its checkpoint.
     """
     from rung.nas.gap import measured
 
@@ -31,7 +38,7 @@ def outcome(
     derived, gap = measured(plan, state, genotype)
     retrained: Scores | None = None
     if request.retrain:
-        retrained, said = plan.task.retrain(genotype, plan.recipe, plan.seed, seconds)
+        retrained, said = plan.task.retrain(genotype, plan.recipe, plan.seed, seconds, out)
         notes += said
     parameters, multiply_adds = plan.task.size(genotype, plan.recipe)
     words = searched.accuracy is None

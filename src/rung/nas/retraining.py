@@ -20,10 +20,9 @@ from rung.nas.devices import average, check_batch, device_of, from_first, rank, 
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.operations import OPERATIONS, Operation
-from rung.nas.recipe import Recipe
-from rung.nas.retraining_budget import Budget, OutOfBudget, Probe, epochs_within, least, measured
+from rung.nas.retraining_budget import Budget, Probe, epochs_within, least, measured
 from rung.nas.retraining_epochs import Job, Row, State, Watch, begin, one_epoch, score, train_step
-from rung.nas.retraining_schedule import Schedule, schedule_of
+from rung.nas.retraining_schedule import Schedule
 from rung.nas.task import Scores
 from rung.study.durations import spoken
 
@@ -336,39 +335,3 @@ def apart(pictures: Pictures, seed: int) -> Pictures:
     first, second = halves(pictures.y_train, seed)
     x, y = pictures.x_train, pictures.y_train
     return replace(pictures, x_train=x[first], y_train=y[first], x_test=x[second], y_test=y[second], notes=())
-
-
-def short_training(
-    genotype: Genotype,
-    pictures: Pictures,
-    recipe: Recipe,
-    *,
-    seed: int,
-    seconds: float | None,
-    device: str,
-    table: Mapping[str, Operation] = OPERATIONS,
-) -> tuple[Scores | None, list[str]]:
-    """A preset's short training from scratch, that judges what a search found.
-
-    It learns from the weights' half of the search's pictures and is scored on the alphas' half, as the
-    supernet was, so that the accuracies may be compared.
-
-    Args:
-        seconds: that it may take; None for as long as it takes.
-
-    Returns:
-        The scores, None where there was no time for one epoch; and what a reader should know, in sentences.
-    """
-    parts = apart(pictures, seed)
-    if seconds is not None and seconds <= 0:
-        return None, ["the budget left no time to train the derived network"]
-    try:
-        found = retrain(
-            genotype, parts, schedule_of(recipe), seed=seed, device=device, budget=seconds, table=table
-        )
-    except OutOfBudget as why:
-        return None, [f"the derived network was not trained: {why}"]
-    except Diverged as why:
-        return None, [f"the short training of the derived network diverged: {why}"]
-    notes = [f"the short training: {note}" for note in found.notes]
-    return Scores(found.loss, found.accuracy), notes

@@ -174,6 +174,25 @@ def checkpoint_of(out: Path) -> Path:
     return out.with_name(out.name + ".checkpoint")
 
 
+def goes_on(out: Path) -> bool:
+    """Whether there is a checkpoint of what was to be written here; one that is damaged is removed."""
+    path = checkpoint_of(out)
+    if not path.exists():
+        return False
+    try:
+        read(path)
+    except DataError:
+        path.unlink()
+        return False
+    return True
+
+
+def discard(out: Path) -> None:
+    """Remove what was written here, and the checkpoint beside it."""
+    for path in (out, checkpoint_of(out)):
+        path.unlink(missing_ok=True)
+
+
 def kept(path: Path, *, resume: bool) -> dict[str, Any] | None:
     """The checkpoint that a training goes on from; None for one that begins.
 

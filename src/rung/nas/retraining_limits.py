@@ -25,6 +25,10 @@ _GIGA: Final = 1e9
 Build = Callable[[Schedule], nn.Module]
 
 
+class OutOfMemory(UserError):  # noqa: N818  # what happened
+    """Memory ran out; the message names what would fit."""
+
+
 def fitted(schedule: Schedule, genotype: Genotype, pictures: Pictures) -> tuple[Schedule, tuple[str, ...]]:
     """A schedule for pictures of this size, and what had to be left out, in sentences.
 
@@ -145,7 +149,7 @@ def named_out_of_memory(
     """Turn an error of memory into a sentence with the batch and the channels that would fit.
 
     Raises:
-        UserError: memory ran out inside.
+        OutOfMemory: it did inside.
     """
     try:
         yield
@@ -154,7 +158,7 @@ def named_out_of_memory(
             sign in str(error).lower() for sign in _SIGNS
         ):
             raise
-        raise UserError(advice(build, schedule, shape, memory(device))) from error
+        raise OutOfMemory(advice(build, schedule, shape, memory(device))) from error
 
 
 def memory(device: str) -> float:

@@ -17,6 +17,7 @@ PERPLEXITY: Final = "perplexity"  # of language models that are each trained on 
 EPOCH: Final = "epoch"  # the topic of an epoch's record in the study's log
 PLANNED: Final = "planned"  # of how many epochs were planned
 RESULT: Final = "result"
+LAST: Final = "last.pt"  # in a study's folder: the training of what was found, while it is under way
 
 
 def opened(plan: Plan, storage: Any, study: str | None) -> Study:

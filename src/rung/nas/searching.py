@@ -26,6 +26,7 @@ from rung.nas.result import SearchResult
 from rung.nas.room import explained, out_of_memory
 from rung.nas.search_study import (
     EPOCH,
+    LAST,
     METRIC,
     PLANNED,
     RESULT,
@@ -167,6 +168,7 @@ class Search:
         self.prepared = prepare(request)
         self._phase: Callable[[str], None] = lambda _: None
         self._opened: Study | None = None  # in the first process only
+        self.study: str | None = None  # its name, once it is open
         self._found: Result | None = None
         self._state: State | None = None
         self._unlogged: list[tuple[str, Mapping[str, Any]]] = []
@@ -215,7 +217,8 @@ class Search:
         self._phase("deriving and training the derived network" if request.retrain else "deriving")
         noted = prepared._replace(notes=(*prepared.notes, *self._notes))
         name = "" if self._found is None else self._found.study
-        found = outcome(noted, state, request, name, from_first(self._left))
+        out = from_first(lambda: None if study is None else study.folder / LAST)
+        found = outcome(noted, state, request, name, from_first(self._left), out)
         result = replace(found, interrupted=interrupted)
         if study is not None:
             study.record(RESULT, {**result.to_dict(), "records": []})
@@ -225,6 +228,7 @@ class Search:
         """How the study's search was planned, None where it begins; opens the study."""
         plan = self.prepared.plan
         self._opened = opened(plan, self._storage, self._study)
+        self.study = self._opened.name
         known = self._opened.history.records.get(PLANNED)
         return dict(known[-1].data) if known else None
 

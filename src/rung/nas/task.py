@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor, nn
@@ -119,13 +120,15 @@ class Task(Protocol):
         ...
 
     def retrain(
-        self, genotype: Genotype, recipe: Any, seed: int, seconds: float | None
+        self, genotype: Genotype, recipe: Any, seed: int, seconds: float | None, out: Path | None = None
     ) -> tuple[Scores | None, list[str]]:
         """Train the derived network from scratch for the preset's short time, and judge it on held-out data.
 
         Args:
             recipe: of the search; its `retrain_*` settings.
             seconds: that are left, None for as many as it takes; None comes back if not even an epoch fits.
+            out: beside which a checkpoint lies after each epoch, from which an interrupted training goes on;
+                nothing is left there in the end.
 
         Returns:
             Its scores, and what a reader should know, in sentences.

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
+from rung.errors import DataError
+from rung.nas import retraining_files as files
 from rung.nas.counting import parameters
 from rung.nas.data.strata import Indices
 from rung.nas.data.text import Corpus, batchify
+from rung.nas.devices import from_first, rank
 from rung.nas.genotype import Genotype
 from rung.nas.recurrent.language import LanguageModel, language_model, word_macs
 from rung.nas.recurrent.presets import TrainingRecipe
-from rung.nas.recurrent.training import Diverged, Epoch, Training, evaluated, train
+from rung.nas.recurrent.training import Diverged, Epoch, Training, evaluated, go_on
 from rung.nas.task import Scores
 
 TEST_ROWS: Final = 10  # side by side where a text is scored, as in the reference
@@ -45,34 +49,42 @@ class Scratch:
         return parameters(made), word_macs(made)
 
     def retrain(
-        self, genotype: Genotype, settings: TrainingRecipe, seed: int, seconds: float | None
+        self,
+        genotype: Genotype,
+        settings: TrainingRecipe,
+        seed: int,
+        seconds: float | None,
+        out: Path | None = None,
     ) -> tuple[Scores | None, list[str]]:
         """Train a cell from scratch; the weights that did best on the validation part are tested.
 
         Args:
             seconds: that are left, None for as many as it takes.
+            out: see `rung.nas.task.Task.retrain`.
 
         Returns:
             The test part's scores (None where not even an epoch fits), and what a reader should know.
         """
         ends = None if seconds is None else time.perf_counter() + seconds
-        if ends is not None:
+        training = Training(self._fresh(genotype, settings, seed), settings, seed)
+        keeper = _Keeper(out, {"cell": genotype.to_dict(), "seed": seed, **asdict(settings)})
+        keeper.load(training)
+        if ends is not None and not training.epochs:
             each = self.epoch_seconds(genotype, settings, seed)
             if time.perf_counter() + each > ends:
                 return None, [
                     f"not retrained: an epoch takes about {each:.0f} s, more than the budget has left"
                 ]
         try:
-            training = train(
-                self._fresh(genotype, settings, seed),
+            go_on(
+                training,
                 self.corpus.train[: self.words],
                 self.corpus.valid,
-                settings,
-                seed=seed,
-                going_on=_until(ends),
+                going_on=_until(ends, keeper, training),
             )
-        except Diverged as why:
+        except (Diverged, DataError) as why:
             return None, [f"not retrained: {why}"]
+        keeper.end()
         test = batchify(self.corpus.test, TEST_ROWS).to(self.device)
         return Scores(evaluated(training.model, test, settings.bptt), None), _said(training)
 
@@ -116,13 +128,43 @@ class Scratch:
         return made.to(device=self.device, dtype=self.dtype)
 
 
-def _until(ends: float | None) -> Callable[[Epoch], bool]:
-    """Whether there is time for another epoch, as long as those before."""
-    began = time.perf_counter()
+class _Keeper:
+    """The checkpoint of a training; nothing without `out`."""
+
+    def __init__(self, out: Path | None, same: dict[str, Any]) -> None:
+        self._out, self._same = out, same
+
+    def load(self, training: Training) -> None:
+        """Take over what was kept, if it is of the same training."""
+        kept = from_first(self._kept)
+        if kept is not None:
+            training.load(kept)
+
+    def _kept(self) -> dict[str, Any] | None:
+        if self._out is None or not files.goes_on(self._out):
+            return None
+        kept = files.read(files.checkpoint_of(self._out))
+        return kept if kept.get("identity") == self._same else None
+
+    def save(self, training: Training) -> None:
+        """After an epoch."""
+        if self._out is not None and not rank():
+            files.write({"identity": self._same, **training.state()}, files.checkpoint_of(self._out))
+
+    def end(self) -> None:
+        """Nothing is needed any more."""
+        if self._out is not None and not rank():
+            files.discard(self._out)
+
+
+def _until(ends: float | None, keeper: _Keeper, training: Training) -> Callable[[Epoch], bool]:
+    """Keep each epoch, and say whether there is time for another, as long as those before."""
+    began, before = time.perf_counter(), len(training.epochs)
 
     def going_on(epoch: Epoch) -> bool:
+        keeper.save(training)
         now = time.perf_counter()
-        return ends is None or now + (now - began) / epoch.number <= ends
+        return ends is None or now + (now - began) / (epoch.number - before) <= ends
 
     return going_on
 

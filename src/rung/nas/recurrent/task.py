@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from rung.errors import DataError
 from rung.nas.data.keys import numbers, seed_of
@@ -24,6 +24,7 @@ from rung.nas.recurrent.scratch import Scratch
 from rung.nas.recurrent.supernet import LanguageSupernet, search_macs
 from rung.nas.recurrent.training import evaluated, summed_loss
 from rung.nas.space import Space
+from rung.nas.supernet import frozen_statistics
 from rung.nas.task import Call, Mixed, Net, Scores
 
 
@@ -159,14 +160,20 @@ class LanguageTask:
         return loss
 
     def evaluate(self, call: Call, mixed: Mixed | None) -> Scores:
-        """On the validation part, as many rows side by side as in the search; the mode is left as it was."""
+        """On the validation part, as many rows side by side as in the search; the mode is left as it was.
+
+        Where a single architecture is judged (`mixed.active`), states are normalised by the batch: running
+        statistics are of all architectures that shared the weights, under which its loss may be anything.
+        """
         network: Any = call
         if mixed is None:
             return Scores(evaluated(network, self.held_out, self.recipe.bptt), None)
         training = network.training
         network.eval()
         total, words, state = 0.0, 0, None
-        with torch.no_grad():
+        with torch.no_grad(), frozen_statistics(network):
+            if mixed.active is not None:
+                _normalise_by_batch(network)
             for cut in evaluation_windows(self.held_out, self.recipe.bptt):
                 spoken = network(cut.x, mixed.mixtures, mixed.active, state)
                 state = spoken.state
@@ -187,14 +194,19 @@ class LanguageTask:
         return self._scratch.size(genotype, recipe.training)
 
     def retrain(
-        self, genotype: Genotype, recipe: LanguageRecipe, seed: int, seconds: float | None
+        self,
+        genotype: Genotype,
+        recipe: LanguageRecipe,
+        seed: int,
+        seconds: float | None,
+        out: Path | None = None,
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.recurrent.scratch.Scratch.retrain`.
 
         Args:
             recipe: of the search; its `training`.
         """
-        return self._scratch.retrain(genotype, recipe.training, seed, seconds)
+        return self._scratch.retrain(genotype, recipe.training, seed, seconds, out)
 
 
 def language_task(
@@ -236,6 +248,13 @@ def _pictures(data: Any) -> bool:
     if not isinstance(data, str | os.PathLike):
         return False
     return Path(data).suffix == ".npz" or (not Path(data).exists() and os.fspath(data) in SCIKIT_LEARN)
+
+
+def _normalise_by_batch(net: nn.Module) -> None:
+    """Normalise by the batch in what else is evaluation mode."""
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm1d):
+            module.train()
 
 
 def _part(data: Tensor) -> Tensor:

@@ -263,12 +263,29 @@ def train(  # one training, all that it depends on
         Diverged: a loss is not finite.
         DataError: a text is too short for so many rows.
     """
-    device = model.frame.embedding.device
-    rows = batchify(train_ids, recipe.rows).to(device)
-    held_out = batchify(valid_ids, valid_rows).to(device)
     training = Training(model, recipe, seed)
-    for _ in range(recipe.epochs):
+    go_on(training, train_ids, valid_ids, valid_rows=valid_rows, going_on=going_on)
+    return training
+
+
+def go_on(
+    training: Training,
+    train_ids: Any,
+    valid_ids: Any,
+    *,
+    valid_rows: int = 10,
+    going_on: Callable[[Epoch], bool] = lambda _: True,
+) -> None:
+    """The rest of a training, as `train` does it.
+
+    Raises:
+        Diverged: a loss is not finite.
+        DataError: a text is too short for so many rows.
+    """
+    device = training.model.frame.embedding.device
+    rows = batchify(train_ids, training.recipe.rows).to(device)
+    held_out = batchify(valid_ids, valid_rows).to(device)
+    while len(training.epochs) < training.recipe.epochs:
         if not going_on(training.epoch(rows, held_out)):
             break
     training.restore_best()
-    return training

@@ -1,0 +1,85 @@
+"""A preset's short training of what a search found, that judges it; an interrupted one goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from rung.errors import DataError, SpaceError
+from rung.nas import retraining_files as files
+from rung.nas.data.pictures import Pictures
+from rung.nas.devices import from_first, rank
+from rung.nas.genotype import Genotype
+from rung.nas.loop import Diverged
+from rung.nas.operations import OPERATIONS, Operation
+from rung.nas.recipe import Recipe
+from rung.nas.retraining import Retrained, apart, retrain
+from rung.nas.retraining_budget import OutOfBudget
+from rung.nas.retraining_limits import OutOfMemory
+from rung.nas.retraining_schedule import schedule_of
+from rung.nas.task import Scores
+
+
+def short_training(  # noqa: PLR0913  # a training, all that it depends on
+    genotype: Genotype,
+    pictures: Pictures,
+    recipe: Recipe,
+    *,
+    seed: int,
+    seconds: float | None,
+    device: str,
+    out: Path | None = None,
+    table: Mapping[str, Operation] = OPERATIONS,
+) -> tuple[Scores | None, list[str]]:
+    """A preset's short training from scratch, that judges what a search found.
+
+    It learns from the weights' half of the search's pictures and is scored on the alphas' half, as the
+    supernet was, so that the accuracies may be compared.
+
+    Args:
+        seconds: that it may take; None for as long as it takes.
+        out: see `rung.nas.task.Task.retrain`.
+
+    Returns:
+        The scores, None where there was no time or no memory for it; and what a reader should know, in
+        sentences.
+    """
+    parts = apart(pictures, seed)
+    if seconds is not None and seconds <= 0:
+        return None, ["the budget left no time to train the derived network"]
+
+    def trained(resume: bool) -> Retrained:
+        return retrain(
+            genotype,
+            parts,
+            schedule_of(recipe),
+            seed=seed,
+            device=device,
+            out=out,
+            resume=resume,
+            budget=seconds,
+            table=table,
+        )
+
+    try:
+        found = _gone_on(trained, out)
+    except (OutOfBudget, OutOfMemory, DataError) as why:  # what was searched is kept
+        return None, [f"the derived network was not trained: {why}"]
+    except Diverged as why:
+        return None, [f"the short training of the derived network diverged: {why}"]
+    if out is not None and not rank():
+        files.discard(out)
+    notes = [f"the short training: {note}" for note in found.notes]
+    return Scores(found.loss, found.accuracy), notes
+
+
+def _gone_on(trained: Callable[[bool], Retrained], out: Path | None) -> Retrained:
+    """From the checkpoint beside `out`, if there is one and it is of the same training; else from scratch."""
+    if out is None or not from_first(lambda: files.goes_on(out)):
+        return trained(False)
+    try:
+        return trained(True)
+    except SpaceError:  # other settings of the last training than when it was interrupted
+        if not rank():
+            files.discard(out)
+        return trained(False)

@@ -1,0 +1,131 @@
+"""The short training of what was found: interrupted it goes on, and no trouble with it loses the cell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from rung.errors import DataError
+from rung.nas import retraining, retraining_short
+from rung.nas import retraining_files as files
+from rung.nas.data.text import Corpus
+from rung.nas.result import SearchResult
+from rung.nas.searching import search
+from support.pictures import halves
+
+torch.set_num_threads(1)
+
+FEW = {"retrain_channels": 4, "retrain_layers": 3, "retrain_batch": 8, "retrain_epochs": 4}
+WORDS = {"retrain_hidden": 6, "retrain_batch": 4, "retrain_epochs": 4, "bptt": 8, "rate": 2.0}
+SUPERNET = {**FEW, "channels": 4, "layers": 3, "batch": 8}
+KINDS: dict[str, dict[str, Any]] = {
+    "supernet": {"strategy": "darts1", "space": "tiny", "settings": SUPERNET, "epochs": 1},
+    "complete": {"strategy": "evolution", "space": "tiny", "settings": FEW, "networks": 1},
+    "text": {"strategy": "evolution", "cell": "rnn", "settings": WORDS, "networks": 1},
+}
+
+
+class Killed(BaseException):
+    """What nothing catches."""
+
+
+def data(kind: str) -> Any:
+    if kind != "text":
+        return halves(48)
+    ids = np.arange(240) % 5
+    return Corpus("circle", ids[:160], ids[160:200], ids[200:], tuple("abcde"))
+
+
+def found(kind: str, **more: Any) -> SearchResult:
+    return search(data(kind), **{**KINDS[kind], **more})
+
+
+def kept_here(written: list[str], after: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the process die when so many epochs of the last training have been kept."""
+    write = files.write
+
+    def counted(form: Any, path: Any) -> None:
+        write(form, path)
+        if path.name == "last.pt.checkpoint":
+            written.append(path.name)
+            if len(written) == after:
+                raise Killed
+
+    monkeypatch.setattr(files, "write", counted)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_killed_in_its_last_training_a_search_goes_on_with_that(
+    kind: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = found(kind)
+    written: list[str] = []
+    kept_here(written, 3, monkeypatch)
+    with pytest.raises(Killed):
+        found(kind, storage=str(tmp_path / "s.db"), study="s")
+    rest = found(kind, storage=str(tmp_path / "s.db"), study="s")
+    assert len(written) == 4  # of four epochs the last one was left
+    assert (rest.genotype, rest.accuracy) == (whole.genotype, whole.accuracy)
+    assert rest.perplexity == whole.perplexity
+    assert not list(tmp_path.rglob("last.pt*"))
+
+
+def test_a_last_training_with_other_settings_begins_anew(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written: list[str] = []
+    kept_here(written, 3, monkeypatch)
+    with pytest.raises(Killed):
+        found("supernet", storage=str(tmp_path / "s.db"), study="s")
+    wide = {**SUPERNET, "retrain_channels": 8}
+    rest = found("supernet", settings=wide, storage=str(tmp_path / "s.db"), study="s")
+    assert len(written) == 3 + 4
+    assert rest.accuracy == found("supernet", settings=wide).accuracy
+
+
+def test_a_damaged_checkpoint_of_the_last_training_is_left_aside(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept_here([], 2, monkeypatch)
+    with pytest.raises(Killed):
+        found("complete", storage=str(tmp_path / "s.db"), study="s")
+    (torn,) = tmp_path.rglob("last.pt.checkpoint")
+    torn.write_bytes(torn.read_bytes()[:100])
+    assert found("complete", storage=str(tmp_path / "s.db"), study="s").accuracy == found("complete").accuracy
+
+
+@pytest.mark.parametrize("kind", ["supernet", "complete"])
+def test_out_of_memory_in_the_short_training_keeps_the_cell(
+    kind: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, short = found(kind), retraining_short.retrain
+
+    def hungry(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    def trained(*given: Any, **more: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(retraining, "_trained", hungry)
+            return short(*given, **more)
+
+    monkeypatch.setattr(retraining_short, "retrain", trained)
+    result = found(kind)
+    assert result.genotype == whole.genotype
+    assert result.accuracy.retrained is None
+    (said,) = [note for note in result.notes if "not trained" in note]
+    assert "out of memory with a batch of 8 and 4 channels" in said
+
+
+def test_a_full_disk_in_the_short_training_keeps_the_cell(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(form: Any, path: Any) -> None:
+        raise DataError(f"{path} cannot be written: the disk is full")
+
+    monkeypatch.setattr(files, "write", full)
+    result = found("supernet", storage=str(tmp_path / "s.db"), study="s")
+    assert result.accuracy.retrained is None
+    assert any("the disk is full" in note for note in result.notes)
