@@ -17,6 +17,7 @@ from nas.nas_support import SMALL, TinyTask
 from rung.errors import UserError
 from rung.nas.choice import Chosen, choice_of
 from rung.nas.controller import Controller, Drawn, Place, following, greedy, sampled
+from rung.nas.costs import supernet_costs
 from rung.nas.loop import Plan, derive, one_epoch, run, start
 from rung.nas.moment import Moment
 from rung.nas.plain import candidates_mask
@@ -26,7 +27,9 @@ from rung.nas.space import SPACES, Cell, Space
 from rung.nas.strategies import enas
 from rung.nas.strategies.base import Passes, Turn
 from rung.nas.strategies.enas import BASELINE, Enas
-from rung.nas.strategies.table import make
+from rung.nas.strategies.table import make, settings_of
+from rung.nas.task import Weighted
+from rung.nas.thrift import Size, Thrift, thrifty
 
 TOY = Space(
     "toy",
@@ -246,6 +249,39 @@ def test_it_judges_each_candidate_once_and_keeps_the_best_within_the_limits(
     assert all(torch.equal(value, before[name]) for name, value in state.net.plain_state().items())
 
 
+def test_a_price_is_taken_from_the_reward(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all classify alike, what is found is cheaper than without a price."""
+    monkeypatch.setattr(enas, "reward", lambda *_: 0.5)
+    costs = supernet_costs(SMALL, 4, 3, 3, image_size=8)
+    recipe = Recipe(epochs=2, batch=8, rate=0.05, alpha_rate=0.01, alpha_decay=0.0)
+    found = []
+    for price in (0.0, 3.0):
+        size = Size(4, 3, 3, 8)
+        strategy = thrifty(make("enas", {"samples": 30}, 2), Thrift(price=price), SMALL, size, size)
+        plan = Plan(TinyTask(count=16), SMALL, strategy, recipe, 0)
+        state = run(plan, start(plan), lambda *_: True)
+        chosen = dict(choice_of(SMALL, derive(plan, state)))
+        found.append(costs.of_chosen(chosen))
+        baseline = float(state.alphas[BASELINE])
+        assert baseline == pytest.approx(0.5, abs=0.2) if not price else baseline < 0.5
+        assert settings_of(strategy).get("price") == (price or None)
+    assert found[1] < found[0]
+
+
+def test_a_price_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(enas, "reward", lambda *_: 0.5)
+    cost = {"normal": torch.tensor([[0.0, 0.25, 0.5]] * 2), "reduce": torch.tensor([[0.5, 0.25]] * 2)}
+    strategy = Enas(entropy_weight=0.0, price=Weighted(cost, 2.0))
+    alphas = strategy.begin(TOY, 0)
+    monkeypatch.setattr(enas, "sampled", lambda generator: Path((1, 1, 0, 0)))
+    strategy.step(turn_of(alphas, TinyTask().supernet(TOY, "plain", 0)))
+    weights = {n.removeprefix("controller/"): v for n, v in alphas.items() if n != BASELINE}
+    chosen = strategy.controller.draw(weights, TOY, Path((1, 1, 0, 0))).chosen
+    spent = sum(float(cost[name][edge, column]) for name, kept in chosen.items() for edge, column in kept)
+    assert spent > 0
+    assert float(alphas[BASELINE]) == pytest.approx(0.5 - 2.0 * spent)
+
+
 def test_a_space_of_one_architecture_leaves_nothing_to_learn() -> None:
     one = Space("one", (Cell("normal", 1, ("sep_conv_3x3",)),))
     strategy = Enas()
@@ -267,7 +303,7 @@ def test_the_controller_is_not_decayed_and_has_the_papers_rate() -> None:
     ("name", "value"),
     [
         ("early_stop", True),
-        ("price", 0.5),
+        ("price", -0.5),
         ("hiden", 3),
         ("samples", 0),
         ("hidden", 0),

@@ -1,6 +1,7 @@
 """Hardware-aware search: what operations cost, put around a strategy as a price or as a limit.
 
-A price is an expected cost beside the loss of the alphas, in units of the whole supernet; a limit is on the
+A price is an expected cost beside the loss of the alphas (of ENAS' controller: a cost that its reward is less
+by), in units of the whole supernet; a limit is on the
 network that is retrained, so that what is derived can be used where it must fit.
 """
 
@@ -14,16 +15,18 @@ from rung.errors import UserError
 from rung.nas.costs import Costs, measured_costs, supernet_costs, supernet_parameters
 from rung.nas.space import Space
 from rung.nas.strategies.base import Strategy
+from rung.nas.strategies.enas import Enas
 from rung.nas.strategies.p_darts import PDarts
 from rung.nas.strategies.remedies import Limited, Priced, Wrapper
 from rung.nas.strategies.selection import Limits, check_limits
+from rung.nas.task import Weighted
 
 Resource = Literal["multiply_adds", "parameters", "latency"]
 
 RESOURCES: Final = ("multiply_adds", "parameters", "latency")
 SETTINGS: Final = ("price", "resource", "most")
 _NO_ALPHAS: Final = "it has no alphas: set a limit (most) instead"
-_NOT_PRICED: Final = {"random": _NO_ALPHAS, "enas": _NO_ALPHAS}
+_NOT_PRICED: Final = {"random": _NO_ALPHAS}
 _PRUNED: Final = "what it derives is what it pruned to: set a price instead"
 _NOT_LIMITED: Final = {"asap": _PRUNED, "darts_pt": _PRUNED}
 
@@ -88,7 +91,7 @@ def thrifty(strategy: Strategy, thrift: Thrift, space: Space, searched: Size, re
                 f"price does not go with strategy {strategy.name!r}: {_NOT_PRICED[strategy.name]}"
             )
         costs = costs_of(thrift.resource, space, searched)
-        strategy = Priced(strategy, costs.weighted(thrift.price))
+        strategy = _priced(strategy, costs.weighted(thrift.price))
     if thrift.most is not None:
         if strategy.name in _NOT_LIMITED:
             raise UserError(
@@ -98,6 +101,15 @@ def thrifty(strategy: Strategy, thrift: Thrift, space: Space, searched: Size, re
         check_limits(space, Limits(None, costs, thrift.most))
         strategy = _limited(strategy, costs, thrift.most)
     return strategy
+
+
+def _priced(strategy: Strategy, price: Weighted) -> Strategy:
+    """A price beside the loss of the alphas; of a controller in the reward that it learns from."""
+    if isinstance(strategy, Enas):
+        return replace(strategy, price=price)
+    if isinstance(strategy, Wrapper) and strategy.name == Enas.name:
+        return replace(strategy, inner=_priced(strategy.inner, price))
+    return Priced(strategy, price)
 
 
 def _limited(strategy: Strategy, costs: Costs, most: float) -> Strategy:

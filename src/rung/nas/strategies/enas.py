@@ -25,6 +25,7 @@ from torch import Tensor
 
 from rung.nas.choice import Chosen, one_hot
 from rung.nas.controller import Controller, Drawn, Pick, greedy, sampled
+from rung.nas.costs import expected
 from rung.nas.devices import average
 from rung.nas.genotype import Genotype
 from rung.nas.moment import Moment
@@ -35,7 +36,7 @@ from rung.nas.strategies.bilevel import leave
 from rung.nas.strategies.darts import FirstOrder
 from rung.nas.strategies.random_search import admitted
 from rung.nas.supernet import frozen_statistics
-from rung.nas.task import Mixed, Net, Task
+from rung.nas.task import Mixed, Net, Task, Weighted
 
 BASELINE: Final = "controller/baseline"
 _PREFIX: Final = "controller/"
@@ -60,6 +61,8 @@ class Enas(FirstOrder):
             say whether of a sum.
         baseline_decay: of the moving average of rewards, for which the paper has no figure.
         samples: architectures that are drawn in the end, of which each is judged once.
+        price: what an architecture's cost takes from its reward, in training and in the end: cost by
+            operation in units of the whole supernet, and its weight; see `rung.nas.costs.Costs.weighted`.
     """
 
     name: str = "enas"
@@ -70,6 +73,7 @@ class Enas(FirstOrder):
     entropy_weight: float = 0.1
     baseline_decay: float = 0.95
     samples: int = 100
+    price: Weighted | None = None
 
     @property
     def controller(self) -> Controller:
@@ -105,7 +109,7 @@ class Enas(FirstOrder):
         if not drawn.decisions:
             return Passes(0, 0)
         mixed = one_hot(turn.space, drawn.chosen)
-        found = reward(turn.task, turn.net, mixed, turn.alphas_batch)
+        found = reward(turn.task, turn.net, mixed, turn.alphas_batch) - self._spent(mixed)
         baseline = turn.alphas[BASELINE]
         advantage = self._advantage(average(found), drawn, baseline)
         leaves = list(weights.values())
@@ -145,8 +149,21 @@ class Enas(FirstOrder):
             chosen = self._admitted(ending, generator)
             candidates.setdefault(repr(sorted(chosen.items())), chosen)
         order = list(candidates.values())
-        rewards = [_judged(ending, chosen) for chosen in order]
+        rewards = [self._judged(ending, chosen) for chosen in order]
         return ending.space.genotype(order[rewards.index(max(rewards))])
+
+    def _judged(self, ending: Ending, chosen: Chosen) -> float:
+        """The mean reward on the alphas' first batches, the same for all: in training mode."""
+        assert ending.task is not None
+        ending.net.train()
+        mixed = one_hot(ending.space, chosen)
+        some = itertools.islice(ending.task.pairs(ending.moment.epoch), _JUDGED)
+        found = [reward(ending.task, ending.net, mixed, batch) for _, batch in some]
+        return average(sum(found) / len(found)) - self._spent(mixed)
+
+    def _spent(self, mixed: Mixed) -> float:
+        """The price of an architecture."""
+        return 0.0 if self.price is None else float(expected(self.price, mixed.mixtures))
 
     def _admitted(self, ending: Ending, generator: torch.Generator) -> Chosen:
         """One within the limits: by the controller, or, where it hardly finds any, by lot."""
@@ -159,16 +176,6 @@ class Enas(FirstOrder):
     def _drawn(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], pick: Pick) -> Chosen:
         with torch.no_grad():
             return self.controller.draw(_weights(alphas), space, pick, alive).chosen
-
-
-def _judged(ending: Ending, chosen: Chosen) -> float:
-    """The mean reward of an architecture on the alphas' first batches, the same for all: in training mode."""
-    assert ending.task is not None
-    ending.net.train()
-    mixed = one_hot(ending.space, chosen)
-    some = itertools.islice(ending.task.pairs(ending.moment.epoch), _JUDGED)
-    found = [reward(ending.task, ending.net, mixed, batch) for _, batch in some]
-    return average(sum(found) / len(found))
 
 
 def reward(task: Task, net: Net, mixed: Mixed, batch: Any) -> float:

@@ -45,6 +45,7 @@ STRATEGIES: Final[Mapping[str, type[Any]]] = MappingProxyType(
 )
 
 _FIXED: Final = frozenset({"name", "form", "single_level", "inner"})
+_ELSEWHERE: Final = frozenset({"price"})  # `rung.nas.thrift` sets it
 _REMEDIES: Final[Mapping[str, Any]] = MappingProxyType(
     {"skip_dropout": float, "max_skips": int, "early_stop": bool}
 )
@@ -81,7 +82,7 @@ def make(name: str, settings: Mapping[str, Any] | None = None, epochs: int | Non
         raise UserError(unknown(name))
     kind, given = STRATEGIES[name], dict(settings or {})
     hints = typing.get_type_hints(kind)
-    own = {field.name: hints[field.name] for field in fields(kind) if field.name not in _FIXED}
+    own = {field.name: hints[field.name] for field in fields(kind) if field.name not in _FIXED | _ELSEWHERE}
     remedies = {key: hint for key, hint in _REMEDIES.items() if key not in own}
     known = {**own, **remedies}
     values = {}
