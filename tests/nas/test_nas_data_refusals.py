@@ -63,6 +63,8 @@ def test_files_that_are_no_archives(tmp_path: Path) -> None:
     for path in (text, cut, pickled, tmp_path / "empty.npz"):
         with pytest.raises(DataError, match="cannot be read as an archive of NumPy"):
             read_pictures(path)
+    with pytest.raises(DataError, match="it is another kind of file"):  # nor "load it, if you trust it"
+        read_pictures(text)
     with pytest.raises(DataError, match="is a single array"):
         read_pictures(single)
 
@@ -95,8 +97,9 @@ def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
         ((X, None), "there are no labels"),
         ((X[:3], np.array(["a", None, "b"], dtype=object)), "some pictures have no label"),
         (iter([(X[0], 0)]), "a data set with a length"),
+        ({"x_train": X, "y_train": Y}, "cannot be read from a dict: give a path"),
     ],
-    ids=["missing", "iris", "int", "three", "paths", "mixed", "unlabelled", "hole", "endless"],
+    ids=["missing", "iris", "int", "three", "paths", "mixed", "unlabelled", "hole", "endless", "dict"],
 )
 def test_sources_that_cannot_be_used(source: Any, said: str) -> None:
     with pytest.raises(DataError, match=said):

@@ -19,6 +19,7 @@ from rung.nas.data.decoding import decoded, pillow, stacked
 from rung.nas.data.pictures import Bytes
 
 _PARTS = ("train", "test")
+_MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x93NUM")  # how an archive, an empty one, a single array begin
 _BROKEN = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)
 
 
@@ -72,6 +73,9 @@ def _loaded(path: Path) -> dict[str, NDArray[Any]]:
 def _arrays(path: Path) -> dict[str, NDArray[Any]] | None:
     """All arrays of an archive; None of a file that is a single array."""
     with path.open("rb") as stream:  # NumPy would leave a damaged file open
+        if stream.read(len(_MAGIC[0])) not in _MAGIC:  # NumPy would call it pickled
+            raise ValueError("it is another kind of file")
+        stream.seek(0)
         archive = np.load(stream, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -110,7 +110,9 @@ def _several(source: tuple[Any, ...], size: int | None) -> Raw:
 def _is_set(given: Any) -> bool:
     """A data set of (picture, label), not an array or a list of them."""
     return (
-        isinstance(given, Items) and not isinstance(given, list | tuple | str) and not hasattr(given, "shape")
+        isinstance(given, Items)
+        and not isinstance(given, list | tuple | str | Mapping)
+        and not hasattr(given, "shape")
     )
 
 
