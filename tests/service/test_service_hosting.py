@@ -5,7 +5,7 @@ import math
 import pytest
 
 from rung import Float
-from rung.errors import LeaseError, MissingError, StudyError
+from rung.errors import ConflictError, LeaseError, MissingError, StudyError
 from rung.service.hosting import HostedStudy, Told
 from rung.service.leases import LATE
 from rung.storage import open_storage
@@ -41,6 +41,11 @@ def test_the_same_key_is_given_the_same_job(storage):
     assert one.trial != other.trial
     assert study.ask("w", "k1", 2.0) == one
     assert len(events(storage, ev.JobStarted)) == 2
+    with pytest.raises(ConflictError, match="'k1' is that of worker 'w', which has a job for it"):
+        study.ask("v", "k1", 2.0)
+    assert study.ask("", "k1", 2.0) == one  # it does not say who it is
+    study.tell(one.trial, one.attempt, Told("error"), 3.0)
+    assert study.ask("v", "k1", 4.0).trial != one.trial
 
 
 def test_a_study_runs_to_its_end(storage):

@@ -152,6 +152,18 @@ def test_a_request_that_is_made_twice_makes_one_study(house):
     assert house.hub.create(new, "ann", "k1").key == first.key
 
 
+def test_a_key_that_another_request_had_is_refused(house):
+    new = NewStudy(space=SPACE, trials=5)
+    first = house.hub.create(new, "ann", "k1")
+    with pytest.raises(ConflictError, match="the Idempotency-Key 'k1' was given with another request"):
+        house.hub.create(NewStudy(space=SPACE, trials=6), "ann", "k1")
+    house.hub.close()
+    house.open()
+    with pytest.raises(ConflictError, match="'k1'"):
+        house.hub.create(NewStudy(space=SPACE, trials=6), "ann", "k1")
+    assert house.hub.create(new, "ann", "k1").key == first.key
+
+
 def test_a_study_that_was_deleted_at_the_storage_is_made_anew(house):
     new = NewStudy(space=SPACE, trials=5)
     first = house.hub.create(new, "ann", "k1")
@@ -212,6 +224,15 @@ def test_a_request_with_a_key_is_taken_up_once(house):
         house.hub.add("a", once(lambda history: wished(history, "note", {"text": "x"}, now), "k", now))
     notes = [event for event in house.hub.storage.read("a") if getattr(event, "topic", "") == "note"]
     assert len(notes) == 1
+    for digest, refused in (("d", False), ("d", False), ("e", True)):
+        made = once(lambda history: wished(history, "note", {"text": "y"}, now), "l", now, digest)
+        if refused:
+            with pytest.raises(ConflictError, match="was given with another request"):
+                house.hub.add("a", made)
+        else:
+            house.hub.add("a", made)
+    notes = [event for event in house.hub.storage.read("a") if getattr(event, "topic", "") == "note"]
+    assert len(notes) == 2
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
@@ -11,8 +12,9 @@ from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
-from rung.service.access import Principal, Role, needs
+from rung.service.access import Principal, Role, Scope, needs, see
 from rung.service.context import Context, context_of
+from rung.service.problems import Problem
 from rung.trials.codec import encode_all
 from rung.trials.events import Event
 
@@ -49,10 +51,9 @@ async def events(  # a door
 ) -> Response:
     accept = request.headers.get("accept", "")
     if STREAM in accept:
-        if last is not None and last.isdecimal():
-            start = int(last) + 1
+        begin = _after(last) if last else start
         await run_in_threadpool(here.hub.row, name)
-        return StreamingResponse(_stream(here, name, start), media_type=STREAM)
+        return StreamingResponse(_stream(here, name, begin, request), media_type=STREAM)
     found = await run_in_threadpool(_page, here, name, start, limit)
     if RAW in accept:
         return Response(encode_all(found), media_type=RAW, headers={"Rung-Count": str(len(found))})
@@ -66,10 +67,26 @@ def _item(number: int, event: Event) -> dict[str, Any]:
     return {"number": number, **fields}
 
 
-async def _stream(here: Context, name: str, start: int) -> AsyncIterator[bytes]:
-    """All events, then each as it comes, until the study runs no more: then one named "end"."""
+def _after(last: str) -> int:
+    """The number of the event behind the one that a client had last.
+
+    Raises:
+        Problem: it is none that a stream gave.
+    """
+    if re.fullmatch(r"[0-9]{1,15}", last) is None:
+        raise Problem(
+            422, "not usable", f"Last-Event-ID {last!r} is no event's number: give the last id, or none"
+        )
+    return int(last) + 1
+
+
+async def _stream(here: Context, name: str, start: int, request: Request) -> AsyncIterator[bytes]:
+    """All events, then each as it comes, until the study runs no more: then one named "end".
+
+    It ends without that when the token is revoked or has expired: whoever comes again is told why.
+    """
     yield b"retry: 1000\n\n"
-    while not here.signals.ending:
+    while not here.signals.ending and await _counts(request):
         rung = here.signals.number
         key = (await run_in_threadpool(here.hub.row, name)).key
         runs = here.hub.running(key) is not None  # before reading: what it wrote last is not missed
@@ -82,6 +99,12 @@ async def _stream(here: Context, name: str, start: int) -> AsyncIterator[bytes]:
             return
         elif await here.signals.wait(rung, _ALIVE) == rung:
             yield b": alive\n\n"
+
+
+async def _counts(request: Request) -> bool:
+    """Whether the token with which a stream was opened still lets its user read."""
+    seen = await see(request.app.state.accounts, request.headers.get("authorization"))
+    return seen.principal is not None and seen.principal.may(Role.VIEWER, Scope.READ)
 
 
 def _sent(number: int, event: Event) -> bytes:

@@ -15,6 +15,7 @@ from rung.service.access import Principal, Role, needs
 from rung.service.context import Context, context_of, own
 from rung.service.models import Known, NewStudy, StudyChange, Wish, numbers
 from rung.service.problems import Problem
+from rung.service.shared import digest_of
 from rung.service.views import study_detail, study_view, trial_view
 from rung.service.wishes import once, wished
 from rung.storage.base import StudyRow
@@ -158,7 +159,8 @@ def ask_of(name: str, wish: Wish, who: Member, here: Here, key: Key = "") -> dic
         here.hub.wind_down(name, "paused" if wish.request == "pause" else "stopped")
         return {"done": True}
     now = here.hub.now()
-    here.hub.add(name, once(lambda history: wished(history, wish.request, wish.data, now), key, now))
+    digest = digest_of(wish.model_dump_json())
+    here.hub.add(name, once(lambda history: wished(history, wish.request, wish.data, now), key, now, digest))
     return {"done": True}
 
 
@@ -170,7 +172,7 @@ def known(name: str, known: Known, who: Member, here: Here, key: Key = "") -> di
     def made(history: History) -> list[ev.Event]:
         return [known_result(history, known.config, value, known.resource, here.hub.now())]
 
-    here.hub.add(name, once(made, key, here.hub.now()))
+    here.hub.add(name, once(made, key, here.hub.now(), digest_of(known.model_dump_json())))
     return {"done": True}
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rung.errors import StudyError
-from rung.service.shared import Hosted, check_address
+from rung.service.shared import Hosted, check_address, digest_of
 from rung.study.checkpoint_places import TOPIC, place_of
 from rung.study.devices import AUTO, Allotment, allotment_events, make_allotment
 from rung.study.limits import make_limits
@@ -98,6 +98,7 @@ def hosted_as(new: NewStudy, owner: str, request: str) -> Hosted:
         1 if new.devices == AUTO else new.devices,
         request=request,
         auto=new.devices == AUTO,
+        digest=digest_of(new.model_dump_json(exclude_defaults=True)) if request else "",
     )
 
 

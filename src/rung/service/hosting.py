@@ -80,11 +80,14 @@ class HostedStudy(OpenStudy):
 
         Args:
             free: slots that it may take, where trials that climb get more; None: as many as are worth it.
+
+        Raises:
+            ConflictError: another worker was given a job for this key, and has it.
         """
         with self._current(now):
             if self.closed:
                 return None
-            known = self.leases.by_key(key) if key else None
+            known = self.leases.by_key(key, worker) if key else None
             if known is not None:
                 known.expires = now + self.leases.seconds
                 return _grant(self._writer, self._writer.history.running[known.trial].job)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from rung.errors import ConflictError
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure
 
@@ -142,10 +143,20 @@ class Leases:
         """Whether its worker told how it ended."""
         return (trial, attempt) in self._told
 
-    def by_key(self, key: str) -> Lease | None:
-        """The running job that a request of this key was given."""
+    def by_key(self, key: str, worker: str = "") -> Lease | None:
+        """The running job that a request of this key was given.
+
+        Raises:
+            ConflictError: it was another worker's; "" is any.
+        """
         trial, attempt = self._keys.get(key, (-1, -1))
-        return self.holder(trial, attempt)
+        found = self.holder(trial, attempt)
+        if found is not None and worker not in ("", found.worker) and found.worker:
+            raise ConflictError(
+                f"the Idempotency-Key {key!r} is that of worker {found.worker!r}, which has a job for it: "
+                "give each request for a job a key of its own"
+            )
+        return found
 
     def expired(self, now: float) -> list[Lease]:
         """Leases that are lost by now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from typing import Any, Final, Protocol
@@ -22,6 +23,7 @@ class Hosted(msgspec.Struct, frozen=True):
         auto: whether a job takes more as its trial climbs; its log says how that is found.
         wanted: what its owner wants of it, "running", "paused" or "stopped".
         request: the idempotency key of the request that made it.
+        digest: of what that request asked for; "" if it is not known.
     """
 
     owner: str
@@ -34,6 +36,7 @@ class Hosted(msgspec.Struct, frozen=True):
     wanted: str = "running"
     request: str = ""
     auto: bool = False
+    digest: str = ""
 
 
 def checked(hosted: Hosted) -> Hosted:
@@ -49,6 +52,27 @@ def checked(hosted: Hosted) -> Hosted:
             f"(min_slots is {hosted.min_slots}, and one job takes {hosted.devices}), or leave it out"
         )
     return hosted
+
+
+def digest_of(body: bytes | str) -> str:
+    """By which a request is known again, with the same body; 16 letters."""
+    return hashlib.sha256(body.encode() if isinstance(body, str) else body).hexdigest()[:16]
+
+
+def check_same(key: str, before: str, now: str) -> None:
+    """Refuse a request whose idempotency key another request had.
+
+    Args:
+        before, now: the digests of both; "": not known, and taken for the same.
+
+    Raises:
+        ConflictError: they differ.
+    """
+    if before and now and before != now:
+        raise ConflictError(
+            f"the Idempotency-Key {key!r} was given with another request: only the same request, made again, "
+            "has the same key"
+        )
 
 
 def check_address(name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from rung.errors import StudyError
+from rung.service.shared import check_same
 from rung.study.changing import fixed_events, space_events
 from rung.trials import events as ev
 from rung.trials.events import Event
@@ -15,16 +16,23 @@ ANSWERED: Final = "answered"  # the topic under which a log keeps the keys of re
 
 
 def once(
-    made: Callable[[History], Sequence[Event]], key: str, now: float
+    made: Callable[[History], Sequence[Event]], key: str, now: float, digest: str = ""
 ) -> Callable[[History], Sequence[Event]]:
-    """`made`, but for a request whose key the log has already: then nothing."""
+    """`made`, but for a request whose key the log has already: then nothing.
+
+    Args:
+        digest: of what is asked, see `rung.service.shared.digest_of`. With another one before, under the same
+            key, the events raise ConflictError.
+    """
     if not key:
         return made
 
     def events(history: History) -> Sequence[Event]:
-        if any(each.data["key"] == key for each in history.records.get(ANSWERED, ())):
-            return ()
-        return [*made(history), ev.Recorded(ANSWERED, {"key": key}, None, now)]
+        for each in history.records.get(ANSWERED, ()):
+            if each.data["key"] == key:
+                check_same(key, str(each.data.get("digest", "")), digest)
+                return ()
+        return [*made(history), ev.Recorded(ANSWERED, {"key": key, "digest": digest}, None, now)]
 
     return events
 
