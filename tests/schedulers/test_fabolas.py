@@ -63,6 +63,16 @@ def test_the_first_design_is_random_configurations_each_on_small_subsets():
             assert decision.origin == ev.Origin("fabolas", parent=i - i % 3)
 
 
+def test_the_first_design_repeats_no_configuration_that_failed():
+    driver = bench()
+    first = run(driver, 3, lambda x, size: math.nan if size == 1 else 0.5)
+    second = run(driver, 3, lambda x, size: math.nan if size == 2 else 0.5)
+    assert [decision.until for decision in first + second] == [1, 2, 4] * 2
+    assert [decision.values is None for decision in first] == [True, True, True]
+    assert [decision.values is None for decision in second] == [True, False, True]
+    assert len(set(driver.history.values)) == 5
+
+
 def test_then_the_model_chooses_and_says_so():
     driver = bench()
     run(driver, 15)

@@ -162,6 +162,8 @@ def found():
     def train(config):
         if config["x"] < -0.5:
             raise ValueError("<too small>")
+        if config["x"] > 0.3:
+            return {"loss": float("nan")}
         return {"loss": square(config), "size": 3}
 
     return rung.tune(train, SPACE, trials=12, sampler="random", seed=2, quiet=True)
@@ -199,7 +201,11 @@ def test_a_frame_has_times_and_what_went_wrong(found):
     frame = found.to_frame()
     failed = frame[frame["state"] == "failed"]
     assert len(failed) > 0
-    assert set(failed["message"]) == {"ValueError: <too small>"}
+    assert set(failed["message"]) == {
+        "ValueError: <too small>",
+        "a value of loss that is NaN, infinite or missing",
+    }
+    assert set(frame[frame["state"] == "complete"]["message"]) == {""}
     assert (frame["ended"] >= frame["started"]).all()
     assert set(frame["attempts"]) == {1}
 

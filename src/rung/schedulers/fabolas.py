@@ -47,6 +47,7 @@ from rung.space.draws import Rng, key
 from rung.space.values import Values
 from rung.trials.events import Identity, JobStarted, Origin, TrialStopped
 from rung.trials.history import BEHIND, History, Result
+from rung.trials.states import TrialState
 
 Floats = NDArray[np.float64]
 
@@ -55,6 +56,7 @@ NEAR: Final = 12  # neighbours of each of the three best configurations
 TRIED: Final = 40  # tried configurations among the candidates: those with the best predictions
 _STREAM: Final = 37  # apart from other keys made of a study's seed
 _NAME: Final = "fabolas"
+_FAILED: Final = (TrialState.FAILED, TrialState.INFEASIBLE)
 
 
 class Runs:
@@ -176,13 +178,16 @@ def _configurations(history: History) -> int:
 
 
 def _designed(state: Runs, history: History, place: int) -> Start:
-    """Each configuration of the first design on one size after the other; the sampler proposes it."""
+    """Each configuration of the first design on one size after the other; the sampler proposes it.
+
+    The sizes that one which failed still had are given to new ones, a size each.
+    """
     turn = place % len(state.design)
-    earlier = state.started[place - turn] if turn else None
-    if earlier is None or earlier in history.outside:
+    turns = state.started[place - turn : place]
+    if not turns or turns[0] in history.outside or any(history.states[each] in _FAILED for each in turns):
         return Start(state.design[turn])
-    origin = Origin(_NAME, parent=earlier)
-    return Start(state.design[turn], values=history.values[earlier], origin=origin)
+    origin = Origin(_NAME, parent=turns[0])
+    return Start(state.design[turn], values=history.values[turns[0]], origin=origin)
 
 
 class _Seen(NamedTuple):

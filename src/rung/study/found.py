@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rung.study.records import named, unsound
 from rung.trials.states import TrialState
 
 if TYPE_CHECKING:
@@ -21,11 +22,7 @@ def nothing_found(records: Sequence[TrialRecord], identity: Identity) -> str:
         if missing:
             return f"no trial told {missing[0]!r}, which a constraint is about"
         return f"no trial keeps the constraints ({', '.join(map(str, identity.constraints))})"
-    return f"no trial has a value: {failures(records, _names(identity)) or 'none ended'}"
-
-
-def _names(identity: Identity) -> str:
-    return " or ".join(goal.metric for goal in identity.goals) or identity.metric
+    return f"no trial has a value: {failures(records, named(identity)) or 'none ended'}"
 
 
 def failures(records: Sequence[TrialRecord], metric: str) -> str:
@@ -33,8 +30,7 @@ def failures(records: Sequence[TrialRecord], metric: str) -> str:
     failed = [r for r in records if r.state in (TrialState.FAILED, TrialState.INFEASIBLE)]
     if not failed:
         return ""
-    missing = f"a value of {metric} that is NaN, infinite or missing"
-    reasons = Counter(record.timing.message or missing for record in failed)
+    reasons = Counter(record.timing.message or unsound(metric) for record in failed)
     reason, count = reasons.most_common(1)[0]
     how = "" if count == len(failed) else f", {count} of them"
     return f"{len(failed)} of {len(records)} failed{how} with: {reason}"

@@ -73,6 +73,16 @@ def further(records: Iterable[TrialRecord], metric: str) -> list[str]:
     return [name for name in found if name != metric]
 
 
+def named(identity: ev.Identity) -> str:
+    """What is optimised, in words."""
+    return " or ".join(goal.metric for goal in identity.goals) or identity.metric
+
+
+def unsound(metric: str) -> str:
+    """Why a trial failed whose job went well."""
+    return f"a value of {metric} that is NaN, infinite or missing"
+
+
 def trials(events: Iterable[Event]) -> list[TrialRecord]:
     """The record of every trial, in order of number.
 
@@ -176,6 +186,8 @@ class _Fold:
             checkpoint = history.checkpoints.get(record.number)
             record.checkpoint = checkpoint.path if checkpoint else None
             record.value = _last_value(record.observations, history)
+            if record.state is TrialState.FAILED and not record.timing.message:
+                record.timing.message = unsound(named(history.identity))
         return self.records
 
 
