@@ -15,7 +15,7 @@ from rung.service.asking import asked_for, begin, changed_limits, hosted_as, lim
 from rung.service.hosting import HostedStudy, Told
 from rung.service.leases import was_told
 from rung.service.running import Running
-from rung.service.shared import ElsewhereError, Hosted, Known, Register, check_address, check_same, checked
+from rung.service.shared import ElsewhereError, Hosted, Known, Register, check_address, checked
 from rung.storage.base import Storage, StudyRow
 from rung.study.opening import open_or_begin, open_stored
 from rung.trials.events import Event
@@ -166,7 +166,7 @@ class Hub:
         """Begin a study; the one that this owner began by a request of the same `key`, if there is one.
 
         Raises:
-            StudyError: the name is taken, or the key was given with another request.
+            ConflictError: the name is taken, or the key was another request's.
             UserError: what was given makes no study.
         """
         settings, limits, space = asked_for(new)
@@ -174,11 +174,9 @@ class Hub:
         with self._lock:
             if key:
                 self._known.look()  # another service may have answered the same request
-            made = self._known.made_by(owner, key)
+            made = self._known.made_by(owner, key, hosted.digest)
             for row in self.storage.list() if made is not None else ():
                 if row.key == made:  # else it was deleted since, by somebody at the storage
-                    before = self._known.get(row.key)
-                    check_same(key, "" if before is None else before.digest, hosted.digest)
                     return row
             if new.name is not None and self.storage.find(new.name) is not None:
                 raise ConflictError(f"the name {new.name!r} is taken: choose another, or delete that study")

@@ -168,7 +168,16 @@ class Known:
         """How many studies are this user's."""
         return sum(hosted.owner == owner for hosted in list(self._all.values()))
 
-    def made_by(self, owner: str, request: str) -> str | None:
-        """The key of the study that a request made before, whose answer was lost."""
-        made = (key for key, one in list(self._all.items()) if (one.owner, one.request) == (owner, request))
-        return next(made, None) if request else None
+    def made_by(self, owner: str, request: str, digest: str = "") -> str | None:
+        """The key of the study that a request made before, whose answer was lost.
+
+        Raises:
+            ConflictError: the request asks for something else, see `check_same`.
+        """
+        if not request:
+            return None
+        for key, one in list(self._all.items()):
+            if (one.owner, one.request) == (owner, request):
+                check_same(request, one.digest, digest)
+                return key
+        return None
