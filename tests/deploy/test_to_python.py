@@ -154,3 +154,31 @@ def test_lines_are_not_long_and_odd_names_stay_whole(fit: Any) -> None:
     assert ast.dump(ast.parse(code)) == ast.dump(
         ast.parse('f("a, (b", g(1, 2), h=[3, 4], k="' + "x" * 100 + '")')
     )
+
+
+@pytest.mark.parametrize("learner", ["lightgbm", "catboost", "hist_boosting"])
+def test_a_quantiles_script_fits_the_quantile(tmp_path: Path, learner: str) -> None:
+    """It fitted the mean, and scored it by the root of the mean squared error."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.uniform(size=300), "w": 1.0})
+    frame["y"] = frame.x + rng.exponential(size=300)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    how: dict[str, Any] = {"trials": 1, "include": (learner,), "weights": "w"}
+    model = fit_table(frame, "y", task="quantile:0.9", **how).model
+    text, _ = script(model)
+    assert "make_scorer(mean_pinball_loss, alpha=0.9, greater_is_better=False)" in text
+    assert "leaves out the rows' weights (column 'w')" in text
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(text, "model.py", "exec"), names)
+    X, y = names["read"](str(tmp_path / "t.csv"))
+    made = names["make_model"]().fit(X, y)
+    assert 0.8 < float(np.mean(y < made.predict(X))) < 0.99
+
+
+def test_the_script_reads_the_brackets_of_accounts(fit: Any, tmp_path: Path) -> None:
+    model, frame = fit("regression", "linear")
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(script(model)[0], "model.py", "exec"), names)
+    target = [f"(1,{i:03d}.50)" if i % 2 else f"{i}" for i in range(len(frame))]
+    frame.assign(y=target).to_csv(tmp_path / "t.csv", index=False)
+    assert names["read"](str(tmp_path / "t.csv"))[1].tolist()[:4] == [0, -1001.5, 2, -1003.5]

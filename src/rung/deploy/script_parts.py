@@ -47,13 +47,20 @@ def estimator_step(member: Member, task: Task, first: int) -> Step | None:
     pipeline = member.pipelines[0]
     if isinstance(pipeline, Constant):
         kind = "DummyClassifier" if task.is_classification else "DummyRegressor"
-        return Step(f"{kind}()", (f"from sklearn.dummy import {kind}",))
+        told = {} if task.quantile is None else {"strategy": "quantile", "quantile": task.quantile}
+        return Step(f"{kind}({_arguments(told)})", (f"from sklearn.dummy import {kind}",))
     if not isinstance(pipeline, Classifying | Regressing):
         return None
     make = _BOOSTERS.get(type(pipeline.estimator).__name__)
     if make is not None:
         codes = _moved(pipeline.preparation.categorical, pipeline.preparation, first)
-        return make(member, pipeline, "Classifier" if task.is_classification else "Regressor", codes)
+        kind = "Classifier" if task.is_classification else "Regressor"
+        loss = (
+            {}
+            if task.quantile is None
+            else _QUANTILE_LOSSES[type(pipeline.estimator).__name__](task.quantile)
+        )
+        return make(member, pipeline, kind, codes, loss)
     if type(pipeline.estimator).__name__ == "Scaled":
         inner = _built(pipeline.estimator.machine)
         source = "from sklearn.calibration import CalibratedClassifierCV"
@@ -136,10 +143,11 @@ def _value(value: Any) -> str:
 # -- boosting libraries -----------------------------------------------------------------------------------
 
 
-def _lightgbm(member: Member, pipeline: Fitted, kind: str, codes: list[int]) -> Step:
+def _lightgbm(member: Member, pipeline: Fitted, kind: str, codes: list[int], loss: Mapping[str, Any]) -> Step:
     config, model = member.config, pipeline.estimator
     rounds = len(lightgbm_trees(model.text)) // (model.classes if model.classes > 2 else 1)
     settings = {
+        **loss,
         "n_estimators": rounds,
         "learning_rate": config["learning_rate"],
         "num_leaves": config["leaves"],
@@ -156,9 +164,10 @@ def _lightgbm(member: Member, pipeline: Fitted, kind: str, codes: list[int]) -> 
     return Step(f"{name}({_arguments(settings)})", (f"from lightgbm import {name}",), codes=tuple(codes))
 
 
-def _xgboost(member: Member, pipeline: Fitted, kind: str, codes: list[int]) -> Step:
+def _xgboost(member: Member, pipeline: Fitted, kind: str, codes: list[int], loss: Mapping[str, Any]) -> Step:
     config, model = member.config, pipeline.estimator
     settings = {
+        **loss,
         "n_estimators": model.rounds,
         "learning_rate": config["learning_rate"],
         "max_depth": config["depth"],
@@ -176,9 +185,10 @@ def _xgboost(member: Member, pipeline: Fitted, kind: str, codes: list[int]) -> S
     return Step(f"{name}({_arguments(settings)})", (f"from xgboost import {name}",))
 
 
-def _catboost(member: Member, pipeline: Fitted, kind: str, codes: list[int]) -> Step:
+def _catboost(member: Member, pipeline: Fitted, kind: str, codes: list[int], loss: Mapping[str, Any]) -> Step:
     config = member.config
     settings = {
+        **loss,
         "iterations": int(pipeline.estimator.model.tree_count_),
         "learning_rate": config["learning_rate"],
         "depth": config["depth"],
@@ -196,6 +206,11 @@ def _catboost(member: Member, pipeline: Fitted, kind: str, codes: list[int]) -> 
     return Step(f"{name}({_arguments(settings)})", (f"from catboost import {name}",), codes=tuple(codes))
 
 
+_QUANTILE_LOSSES: Final[Mapping[str, Callable[[float], dict[str, Any]]]] = {
+    "LightGBMModel": lambda q: {"objective": "quantile", "alpha": q},
+    "XGBoostModel": lambda q: {"objective": "reg:quantileerror", "quantile_alpha": q},
+    "CatBoostModel": lambda q: {"loss_function": f"Quantile:alpha={q:g}"},
+}
 _BOOSTERS: Final = {"LightGBMModel": _lightgbm, "XGBoostModel": _xgboost, "CatBoostModel": _catboost}
 
 

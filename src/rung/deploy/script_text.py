@@ -70,6 +70,7 @@ def in_form(words, form):
     front, behind = (f"(?:{{unit}})?", f"(?:{{unit}}s?)?") if unit else ("", "")
     number = r"([+-]?[\\d.,]+(?:[eE][+-]?\\d+)?)"
     bare = words.str.replace(r"['’\\s]", "", regex=True).str.replace("−", "-")
+    bare = bare.str.replace(r"^\\(([^()+-]*)\\)$", r"-\\1", regex=True)
     found = bare.str.extract(f"^([+-]?){{front}}{{number}}({{size}})?{{behind}}$")
     plain = found[1].str.replace(thousand, "", regex=False).str.replace(point, ".", regex=False)
     return pd.to_numeric(found[0] + plain, errors="coerce") * found[2].map(SHORT).fillna(1.0)
@@ -82,8 +83,9 @@ POINT = r"[-+]?(\\d{{1,3}}(,\\d{{3}})+|\\d+)(\\.\\d+)?"  # 1,234.5
 
 
 def numbers(words, commas):
-    """Numbers as people write them, too: $1,234.50, 12 %, 5 EUR."""
+    """Numbers as people write them, too: $1,234.50, 12 %, 5 EUR, and (5) for -5."""
     bare = words.str.replace(r"[$€£¥%'’\\s]|EUR|USD|GBP|CHF", "", regex=True).str.replace("−", "-")
+    bare = bare.str.replace(r"^\\(([\\d.,]+)\\)$", r"-\\1", regex=True)
     thousand, point = (".", ",") if commas else (",", ".")
     plain = bare.str.replace(thousand, "", regex=False).str.replace(point, ".", regex=False)
     written = bare.str.fullmatch(COMMA if commas else POINT).fillna(False).astype(bool)
@@ -124,7 +126,7 @@ def main():
         X,
         y,
         cv=5,
-        scoring="{scoring}",{params}
+        scoring={scorer},{params}
     )
     print(f"{scoring}: {{scores.mean():.5g}} (five folds, deviation {{scores.std():.2g}})")
     model = make_model()
@@ -167,7 +169,7 @@ class Content(NamedTuple):
         name: of the script's file.
         about: lines of its docstring.
         columns: by kind; formats: of the dates; forms: of numbers in words.
-        scoring: as scikit-learn calls it.
+        scoring: as scikit-learn calls it; quantile: the one that is predicted, None for all else.
     """
 
     name: str
@@ -180,6 +182,14 @@ class Content(NamedTuple):
     steps: Sequence[Step]
     scoring: str
     classes: bool
+    quantile: float | None = None
+
+    @property
+    def scorer(self) -> str:
+        """The scoring's code; scikit-learn has no name for a quantile's."""
+        if self.quantile is None:
+            return quoted(self.scoring)
+        return f"make_scorer(mean_pinball_loss, alpha={self.quantile:g}, greater_is_better=False)"
 
 
 def fill(content: Content) -> str:
@@ -219,6 +229,7 @@ def fill(content: Content) -> str:
             _model(steps, regression=not classes),
             _MAIN.format(
                 scoring=scoring,
+                scorer=content.scorer,
                 params=f'\n        params={{"{told}": CODES}},' if told else "",
                 fit=f", {told}=CODES" if told else "",
             ),

@@ -70,13 +70,14 @@ def script(model: Model, name: str = "model.py") -> tuple[str, Member]:
     content = Content(
         name=name,
         about=_about(model, member),
-        imports=_imports(steps, regression=not model.task.is_classification),
+        imports=_imports(steps, model),
         formats=formats,
         forms={c.name: c.form for c in model.columns if c.form and not c.unit},
         columns={str(kind): names for kind, names in kinds.items()},
         target=model.target,
         steps=steps,
         scoring=_scoring(model),
+        quantile=model.task.quantile,
         classes=model.task.is_classification,
     )
     return fill(content), member
@@ -114,6 +115,8 @@ def _about(model: Model, member: Member) -> list[str]:
         missing.append("the weights that make classes count the same")
     if member.config.get("balance") in ("over", "under"):
         missing.append("the resampling of the rows for rare classes")
+    if weights := model.notes.get("weights"):
+        missing.append(f"the rows' weights (column {weights!r})")
     if missing:
         lines.append(f"The script leaves out {listed(missing, 'and')}.")
     return lines
@@ -121,6 +124,8 @@ def _about(model: Model, member: Member) -> list[str]:
 
 def _scoring(model: Model) -> str:
     metric = str(model.notes.get("metric", ""))
+    if model.task.quantile is not None:
+        return "neg_mean_pinball_loss"
     if not model.task.is_classification:
         return _OF_VALUES.get(metric, "neg_root_mean_squared_error")
     if metric == "auc" and model.task.kind == "multiclass":
@@ -128,13 +133,15 @@ def _scoring(model: Model) -> str:
     return _OF_CLASSES.get(metric, "neg_log_loss")
 
 
-def _imports(steps: Sequence[Step], *, regression: bool) -> list[str]:
+def _imports(steps: Sequence[Step], model: Model) -> list[str]:
     lines = {line for step in steps for line in step.imports}
     lines |= {
         "from sklearn.model_selection import cross_val_score",
         "from sklearn.pipeline import make_pipeline",
     }
-    if regression:
+    if model.task.quantile is not None:
+        lines.add("from sklearn.metrics import make_scorer, mean_pinball_loss")
+    if not model.task.is_classification:
         lines |= {
             "from sklearn.compose import TransformedTargetRegressor",
             "from sklearn.preprocessing import StandardScaler",
