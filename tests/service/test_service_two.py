@@ -67,7 +67,7 @@ def test_one_runs_a_study_and_the_other_says_where(two):
         other.hub.study("a")
     with pytest.raises(ConflictError, match="tell the service there"):
         other.hub.tell("a", grant.trial, grant.attempt, Told("finished", {"loss": 1.0}))
-    assert other.hub.create(NewStudy(name="b", **NEW), "ann", "k").key == key, "the same request"
+    assert other.hub.create(NewStudy(name="a", **NEW), "ann", "k").key == key, "the same request"
     assert (
         one.hub.study("a").tell(grant.trial, grant.attempt, Told("finished", {"loss": 1.0}), 1001.0) is False
     )
