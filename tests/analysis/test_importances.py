@@ -118,4 +118,7 @@ def test_studies_are_found_by_name_and_by_result(tmp_path, subject, monkeypatch)
     assert not (tmp_path / "other.db").exists()
     result = rung.tune(lambda config: config["x"], {"x": rung.Float(0.0, 1.0)}, trials=20, sampler="random")
     assert rung.importance(result).to_dict() == {"x": pytest.approx(1.0)}
+    assert dict(rung.importance(result)) == {"x": pytest.approx(1.0)}
+    assert list(rung.importance(result)) == ["x"]
+    assert len(rung.importance(result)) == 1
     assert subject_of(result).history.incumbent.value == result.best.value

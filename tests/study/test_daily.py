@@ -79,6 +79,25 @@ def test_watch_may_stop_it_on_workers_and_on_a_virtual_clock():
     assert len(result.trials) < 12
 
 
+def test_a_library_may_put_an_exception_of_its_own_around_the_stop():
+    """As CatBoost does with what a callback raises."""
+
+    def train(trial):
+        try:
+            for epoch in range(trial.start, trial.resource):
+                trial.report(epoch + 1, loss=1.0)
+        except rung.Stopped:
+            raise RuntimeError("a callback raised") from None
+
+    def watch(study, events):
+        if any(isinstance(event, Reported) and event.resource == 3 for event in events):
+            study.stop()
+
+    told = {"resource": ("epoch", 1, 9), "scheduler": "plain", "watch": watch, "quiet": True}
+    result = rung.tune(train, SPACE, trials=3, **told)
+    assert [trial.state for trial in result.trials] == [TrialState.INTERRUPTED]
+
+
 def test_a_stopped_search_goes_on(tmp_path):
     place = {"storage": tmp_path / "s.db", "study": "s", "sampler": "random", "quiet": True}
     calm = rung.tune(square, SPACE, trials=12, sampler="random", quiet=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -53,6 +54,16 @@ class Importances:
     def __getitem__(self, parameter: str) -> float:
         """One parameter's importance."""
         return self.to_dict()[parameter]
+
+    def keys(self) -> tuple[str, ...]:
+        """Parameters' full names, the most important first: with `[]`, what `dict` needs."""
+        return tuple(one.parameter for one in self.parameters)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.parameters)
 
     def to_dict(self) -> dict[str, float]:
         """From parameter to importance, the largest first."""

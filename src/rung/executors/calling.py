@@ -10,7 +10,7 @@ named `budget`: it is the resource to reach where there is one.
 | returns a number, a mapping of metrics, or nothing after it reported | `JobFinished` |
 | returns anything else, or tells no metric of the study at its end | `JobFailed(ERROR)`, with a sentence |
 | raises `rung.Infeasible("why")` | `JobFailed(INFEASIBLE)` |
-| lets `rung.Stopped` pass, or ends after it | `JobStopped` |
+| lets `rung.Stopped` pass, or ends after it, also by an exception that a library makes of it | `JobStopped` |
 | raises `rung.Stopped` when nobody told it to stop | `JobFailed(LOST)`: it runs again, but not for ever |
 | raises `MemoryError`, or a library's `OutOfMemoryError` | `JobFailed(MEMORY)` |
 | calls `exit()`, or finds the disk full | `JobFailed(LOST)` |
@@ -125,6 +125,10 @@ def call(
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001  # whatever the user's code raises is an event
+        if trial.stopped and not isinstance(error, RungError):  # a library's own, around `Stopped`
+            with suppress(OSError):
+                log(_traceback(error))
+            return JobStopped(job.trial, job.attempt, now())
         return _failed(error, job, now(), log)
     return JobFinished(job.trial, job.attempt, metrics, now())
 
