@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from rung.errors import DataError
+from rung.errors import DataError, UserError
 from rung.nas import retraining, retraining_short
 from rung.nas import retraining_files as files
 from rung.nas.data.text import Corpus
+from rung.nas.recurrent.presets import TrainingRecipe
+from rung.nas.recurrent.training import Training
 from rung.nas.result import SearchResult
+from rung.nas.retraining_text import retrain_text
 from rung.nas.searching import search
 from support.pictures import halves
 
@@ -117,6 +120,7 @@ def test_out_of_memory_in_the_short_training_keeps_the_cell(
     assert result.accuracy.retrained is None
     (said,) = [note for note in result.notes if "not trained" in note]
     assert "out of memory with a batch of 8 and 4 channels" in said
+    assert "--set retrain_batch=4 or --set retrain_channels=2 should fit" in said
 
 
 def test_a_full_disk_in_the_short_training_keeps_the_cell(
@@ -129,3 +133,59 @@ def test_a_full_disk_in_the_short_training_keeps_the_cell(
     result = found("supernet", storage=str(tmp_path / "s.db"), study="s")
     assert result.accuracy.retrained is None
     assert any("the disk is full" in note for note in result.notes)
+
+
+def hungry_steps(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
+    """Let a window have memory for so many rows times units."""
+    step = Training._step
+
+    def checked(self: Training, window: Any, *more: Any) -> Any:
+        if self.recipe.rows * self.recipe.hidden > most:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 648 bytes")
+        return step(self, window, *more)
+
+    monkeypatch.setattr(Training, "_step", checked)
+
+
+def test_a_language_model_that_is_too_large_is_a_sentence_with_what_fits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cell = found("text").genotype
+    hungry_steps(monkeypatch, 12)
+    recipe = TrainingRecipe(hidden=6, rows=4, bptt=8, epochs=1, rate=2.0)
+    said = r"4 and 6 hidden units; .* fits: --batch 2 or --hidden 3$"
+    with pytest.raises(UserError, match=said):
+        retrain_text(cell, data("text"), recipe, device="cpu")
+    hungry_steps(monkeypatch, 1)
+    with pytest.raises(UserError, match="with less of either alone: take a smaller vocabulary"):
+        retrain_text(cell, data("text"), recipe, device="cpu")
+
+
+def test_a_search_for_text_says_what_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    hungry_steps(monkeypatch, 12)
+    with pytest.raises(UserError, match=r"fits: --set retrain_batch=2 or --set retrain_hidden=3$"):
+        found("text")
+
+
+def test_the_last_language_model_too_large_keeps_the_cell(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = found("text")
+
+    def hungry(*_: Any, **__: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("rung.nas.recurrent.scratch.go_on", hungry)
+    result = found("text")
+    assert result.genotype == whole.genotype
+    assert result.perplexity["retrained"] is None
+    assert any("not retrained: out of memory with a batch of 4 and 6" in note for note in result.notes)
+
+
+def test_another_error_of_a_language_model_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    cell = found("text").genotype
+
+    def wrong(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(Training, "_step", wrong)
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        retrain_text(cell, data("text"), TrainingRecipe(hidden=6, rows=4, bptt=8, epochs=1), device="cpu")

@@ -33,6 +33,7 @@ from rung.nas.complete_training import Training
 from rung.nas.devices import world
 from rung.nas.discrete.architectures import parameters
 from rung.nas.genotype import Genotype
+from rung.nas.memory import OutOfMemory
 from rung.nas.planning import SEARCHING, Request, threads_worth
 from rung.nas.result import SearchResult
 from rung.nas.search_study import EPOCH, LAST, PLANNED, RESULT
@@ -212,7 +213,10 @@ class CompleteSearch:
             worth = max(torch.get_num_threads() // plan.workers, 1)
         else:
             phase("timing a few steps")
-            worth = threads_worth(lambda probes: plan.task.step_seconds(genotype, plan.recipe, probes))
+            try:
+                worth = threads_worth(lambda probes: plan.task.step_seconds(genotype, plan.recipe, probes))
+            except OutOfMemory as error:
+                raise UserError(error.in_a_search()) from error
         torch.set_num_threads(worth)
         study.record(PLANNED, {"threads": worth})
 

@@ -21,6 +21,7 @@ from rung.nas.data.keys import seed_of
 from rung.nas.data.text import Corpus, lengths
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
+from rung.nas.memory import out_of_memory
 from rung.nas.recurrent import training
 from rung.nas.recurrent.language import perplexity
 from rung.nas.recurrent.presets import LanguageRecipe, TrainingRecipe
@@ -173,8 +174,17 @@ class TextNetworks:
         return self._scratch.retrain(genotype, recipe.training, seed, seconds, out)
 
     def step_seconds(self, genotype: Genotype, recipe: LanguageRecipe, probes: int) -> float:
-        """Of a window."""
-        return self._scratch.step_seconds(genotype, recipe.training, self.seed, probes)
+        """Of a window.
+
+        Raises:
+            OutOfMemory: there is too little memory for it.
+        """
+        try:
+            return self._scratch.step_seconds(genotype, recipe.training, self.seed, probes)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            raise self._scratch.explained(error, genotype, recipe.training, self.seed) from error
 
     def training_seconds(self, genotype: Genotype, recipe: LanguageRecipe) -> float:
         """Of `train`."""

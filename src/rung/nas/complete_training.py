@@ -17,6 +17,7 @@ from rung.nas.data.keys import seed_of
 from rung.nas.discrete.configurations import genotype_of
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
+from rung.nas.memory import OutOfMemory
 from rung.nas.retraining_files import discard, goes_on
 from rung.nas.task import Scores
 from rung.storage.whole import write_whole
@@ -63,6 +64,8 @@ class Training:
                 "with the same study: the networks before it are kept",
                 Failure.INTERRUPTED,
             ) from error
+        except OutOfMemory as error:
+            raise EndedError(error.in_a_search(), Failure.INTERRUPTED) from error
         except UserError as error:  # it would be the same of the next
             raise EndedError(str(error), Failure.INTERRUPTED) from error
         return metrics

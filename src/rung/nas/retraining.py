@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -119,12 +120,17 @@ def retrain(  # noqa: PLR0913  # a door
         job = Job(genotype, pictures, wanted, seed, device, table)
         check_batch(job.batch)
         keeper = Keeper(job, None if out is None else Path(out), resume)
-        build = limits.built(genotype, pictures, table)
-        with limits.named_out_of_memory(build, wanted, pictures.shape, job.device):
+        with _short_of_memory(job):
             job = _planned(job, keeper, allowed, log)
             result = _trained(job, keeper, allowed, watch, log)
         keeper.finish(result)
     return result
+
+
+def _short_of_memory(job: Job) -> AbstractContextManager[None]:
+    """Say what would fit where memory runs out inside."""
+    build = limits.built(job.genotype, job.pictures, job.table)
+    return limits.named_out_of_memory(build, job.schedule, job.pictures.shape, job.device)
 
 
 def _gpus(device: str) -> list[int]:
@@ -248,7 +254,8 @@ def training_seconds(
     """What a training takes here, by timing a few steps of one that is thrown away."""
     with torch.random.fork_rng(devices=_gpus(device)):
         job = Job(genotype, pictures, schedule, 0, device_of(device), table)
-        training, testing = measured(_probe(job))
+        with _short_of_memory(job):
+            training, testing = measured(_probe(job))
     return schedule.epochs * (training + testing / job.every)
 
 
@@ -262,8 +269,9 @@ def step_seconds(  # what is timed, all that it depends on
 ) -> float:
     """What a training step takes here, the least of so many after one; of that one if none is wanted."""
     with torch.random.fork_rng(devices=_gpus(device)):
-        probe = _probe(Job(genotype, pictures, schedule, 0, device_of(device), table))
-        return least(probe, probes)
+        job = Job(genotype, pictures, schedule, 0, device_of(device), table)
+        with _short_of_memory(job):
+            return least(_probe(job), probes)
 
 
 def _trained(job: Job, keeper: Keeper, budget: Budget | None, watch: Watch | None, log: Notes) -> Retrained:

@@ -13,20 +13,16 @@ from torch import Tensor, nn
 from rung.errors import UserError
 from rung.nas.data.pictures import Pictures
 from rung.nas.genotype import Genotype
+from rung.nas.memory import OutOfMemory, out_of_memory
 from rung.nas.network import network
 from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.retraining_schedule import Schedule
 
-_SIGNS: Final = ("out of memory", "not enough memory", "can't allocate memory", "cannot allocate memory")
 _SURPLUS: Final = (
     1.3  # of memory beside what is kept for the backward pass: its gradients, and what is lost in gaps
 )
 _GIGA: Final = 1e9
 Build = Callable[[Schedule], nn.Module]
-
-
-class OutOfMemory(UserError):  # noqa: N818  # what happened
-    """Memory ran out; the message names what would fit."""
 
 
 def fitted(schedule: Schedule, genotype: Genotype, pictures: Pictures) -> tuple[Schedule, tuple[str, ...]]:
@@ -154,9 +150,7 @@ def named_out_of_memory(
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
-            sign in str(error).lower() for sign in _SIGNS
-        ):
+        if not out_of_memory(error):
             raise
         raise OutOfMemory(advice(build, schedule, shape, memory(device))) from error
 

@@ -11,11 +11,11 @@ from rung.nas.data.pictures import Pictures
 from rung.nas.devices import from_first, rank
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
+from rung.nas.memory import OutOfMemory
 from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.recipe import Recipe
 from rung.nas.retraining import Retrained, apart, retrain
 from rung.nas.retraining_budget import OutOfBudget
-from rung.nas.retraining_limits import OutOfMemory
 from rung.nas.retraining_schedule import schedule_of
 from rung.nas.task import Scores
 
@@ -63,7 +63,9 @@ def short_training(  # noqa: PLR0913  # a training, all that it depends on
 
     try:
         found = _gone_on(trained, out)
-    except (OutOfBudget, OutOfMemory, DataError) as why:  # what was searched is kept
+    except OutOfMemory as why:  # what was searched is kept, here and below
+        return None, [f"the derived network was not trained: {why.in_a_search()}"]
+    except (OutOfBudget, DataError) as why:
         return None, [f"the derived network was not trained: {why}"]
     except Diverged as why:
         return None, [f"the short training of the derived network diverged: {why}"]

@@ -23,9 +23,11 @@ from rung.nas.counting import parameters
 from rung.nas.data.text import Corpus, batchify
 from rung.nas.devices import average, check_batch, device_of, from_first, rank, together
 from rung.nas.genotype import Genotype
+from rung.nas.memory import out_of_memory
 from rung.nas.recurrent.language import LanguageModel, language_model, perplexity
 from rung.nas.recurrent.masks import Dropouts
 from rung.nas.recurrent.presets import TrainingRecipe
+from rung.nas.recurrent.scratch import Scratch
 from rung.nas.recurrent.training import Diverged, Epoch, Training, evaluated
 from rung.nas.retraining_budget import Budget, OutOfBudget
 from rung.nas.retraining_limits import out_of_budget
@@ -104,38 +106,66 @@ def retrain_text(  # noqa: PLR0913  # a door
         SpaceError: the checkpoint is of another training.
         OutOfBudget: the budget is under one epoch, as a few of its windows say.
         UserError: several processes cannot share the rows evenly.
+        OutOfMemory: there is too little memory; the message names what fits.
         Diverged: the loss is not finite in the first epoch.
     """
     device, allowed = device_of(device), None if budget is None else Budget(budget, time.monotonic())
     with together(device):
         check_batch(recipe.rows)
-        training, seconds = _begun(genotype, corpus, recipe, seed, device), 0.0
-        place = None if out is None else Path(out)
-        same = _identity(genotype, corpus, recipe, seed)
-        if place is not None:
-            seconds = _resumed(training, files.checkpoint_of(place), same, resume)
-        train = batchify(corpus.train, recipe.rows).to(device)
-        valid = batchify(corpus.valid, _ROWS).to(device)
-        if allowed is not None and not training.epochs:
-            _probe(_begun(genotype, corpus, recipe, seed, device), train, allowed)
-        diverged = None
-        while len(training.epochs) < recipe.epochs:
-            began = time.monotonic()
-            try:
-                done = training.epoch(train, valid)
-            except Diverged as why:
-                if not training.epochs:
-                    raise
-                diverged = f"{why}; the best weights before are kept"
-                break
-            seconds += (each := time.monotonic() - began)
-            _keep(training, place, {"identity": same, "seconds": seconds})
-            if watch is not None:
-                best = min(epoch.valid_loss for epoch in training.epochs)
-                watch(TextTick(done, recipe.epochs, seconds, best))
-            if allowed is not None and average(allowed.spent() + each) > allowed.seconds:
-                break
-        return _finished(training, corpus, seconds, diverged, place, same)
+        try:
+            job = _Job(genotype, corpus, recipe, seed, device)
+            return _retrained(job, None if out is None else Path(out), resume, allowed, watch)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            scratch = Scratch(corpus, None, torch.device(device))
+            raise scratch.explained(error, genotype, recipe, seed) from error
+
+
+class _Job(NamedTuple):
+    """What is trained."""
+
+    genotype: Genotype
+    corpus: Corpus
+    recipe: TrainingRecipe
+    seed: int
+    device: str
+
+
+def _retrained(
+    job: _Job,
+    place: Path | None,
+    resume: bool,
+    allowed: Budget | None,
+    watch: Callable[[TextTick], object] | None,
+) -> RetrainedText:
+    corpus, recipe, device = job.corpus, job.recipe, job.device
+    training, seconds = _begun(job), 0.0
+    same = _identity(job.genotype, corpus, recipe, job.seed)
+    if place is not None:
+        seconds = _resumed(training, files.checkpoint_of(place), same, resume)
+    train = batchify(corpus.train, recipe.rows).to(device)
+    valid = batchify(corpus.valid, _ROWS).to(device)
+    if allowed is not None and not training.epochs:
+        _probe(_begun(job), train, allowed)
+    diverged = None
+    while len(training.epochs) < recipe.epochs:
+        began = time.monotonic()
+        try:
+            done = training.epoch(train, valid)
+        except Diverged as why:
+            if not training.epochs:
+                raise
+            diverged = f"{why}; the best weights before are kept"
+            break
+        seconds += (each := time.monotonic() - began)
+        _keep(training, place, {"identity": same, "seconds": seconds})
+        if watch is not None:
+            best = min(epoch.valid_loss for epoch in training.epochs)
+            watch(TextTick(done, recipe.epochs, seconds, best))
+        if allowed is not None and average(allowed.spent() + each) > allowed.seconds:
+            break
+    return _finished(training, corpus, seconds, diverged, place, same)
 
 
 def _keep(training: Training, place: Path | None, about: dict[str, Any]) -> None:
@@ -144,12 +174,13 @@ def _keep(training: Training, place: Path | None, about: dict[str, Any]) -> None
         files.write({**about, **training.state()}, files.checkpoint_of(place))
 
 
-def _begun(genotype: Genotype, corpus: Corpus, recipe: TrainingRecipe, seed: int, device: str) -> Training:
+def _begun(job: _Job) -> Training:
     """Before its first step: weights are a function of the seed."""
+    recipe, words = job.recipe, len(job.corpus.vocabulary)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = language_model(genotype, len(corpus.vocabulary), recipe.hidden, recipe.dropouts)
-    return Training(model.to(device), recipe, seed)
+        torch.manual_seed(job.seed)
+        model = language_model(job.genotype, words, recipe.hidden, recipe.dropouts)
+    return Training(model.to(job.device), recipe, job.seed)
 
 
 def _probe(thrown: Training, train: torch.Tensor, budget: Budget) -> None:

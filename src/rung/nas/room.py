@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
-import traceback
 from dataclasses import replace
 
 from rung.errors import UserError
 from rung.nas.devices import world
 from rung.nas.loop import Plan
+from rung.nas.memory import largest, let_go, out_of_memory
 from rung.nas.planning import Request, prepare, step_seconds
 
 
@@ -16,7 +15,7 @@ def explained(error: Exception, plan: Plan, request: Request) -> Exception:
     """Out of memory as a sentence that names what fits, by trying; any other as it is."""
     if not out_of_memory(error):
         return error
-    _free(error)
+    let_go(error)
     recipe = plan.recipe
     name = "hidden" if hasattr(recipe, "hidden") else "channels"
     sizes = {size: getattr(recipe, size) for size in ("batch", name)}
@@ -33,28 +32,8 @@ def explained(error: Exception, plan: Plan, request: Request) -> Exception:
 
 def _fitting(request: Request, name: str, have: int) -> int | None:
     """The first half, quarter, ... of a size with which a step can be done."""
-    value = have // 2
-    while value >= (2 if name == "batch" else 1):
-        try:
-            step_seconds(prepare(replace(request, settings={**request.settings, name: value})).plan, 0)
-        except (MemoryError, RuntimeError) as error:
-            if not out_of_memory(error):
-                return None
-            _free(error)
-            value //= 2
-        except UserError:  # such as channels that cannot be divided
-            return None
-        else:
-            return value
-    return None
 
+    def attempt(value: int) -> None:
+        step_seconds(prepare(replace(request, settings={**request.settings, name: value})).plan, 0)
 
-def _free(error: Exception) -> None:
-    """Let go of the tensors of the step that failed: its frames hold them, and cycles do."""
-    traceback.clear_frames(error.__traceback__)
-    gc.collect()
-
-
-def out_of_memory(error: Exception) -> bool:
-    said = str(error).lower()  # the second is oneDNN's, which does not say why
-    return isinstance(error, MemoryError) or "memory" in said or "could not create a primitive" in said
+    return largest(have, 2 if name == "batch" else 1, attempt)

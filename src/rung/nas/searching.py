@@ -19,11 +19,12 @@ from rung.nas.complete import CompleteSearch
 from rung.nas.complete_plan import is_complete
 from rung.nas.devices import from_first, world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
+from rung.nas.memory import out_of_memory
 from rung.nas.outcome import open_points, outcome
 from rung.nas.planning import Prepared, Request, best_threads, fit_budget, prepare, preset_of, with_epochs
 from rung.nas.processes import check_processes, follow, others_gone, told, told_beginning, told_end
 from rung.nas.result import SearchResult
-from rung.nas.room import explained, out_of_memory
+from rung.nas.room import explained
 from rung.nas.search_study import (
     EPOCH,
     LAST,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import torch
 from torch import Tensor
@@ -16,8 +16,9 @@ from rung.nas import retraining_files as files
 from rung.nas.counting import parameters
 from rung.nas.data.strata import Indices
 from rung.nas.data.text import Corpus, batchify
-from rung.nas.devices import from_first, rank
+from rung.nas.devices import from_first, rank, world
 from rung.nas.genotype import Genotype
+from rung.nas.memory import OutOfMemory, largest, let_go, out_of_memory
 from rung.nas.recurrent.language import LanguageModel, language_model, word_macs
 from rung.nas.recurrent.presets import TrainingRecipe
 from rung.nas.recurrent.training import Diverged, Epoch, Training, evaluated, go_on
@@ -65,6 +66,46 @@ class Scratch:
         Returns:
             The test part's scores (None where not even an epoch fits), and what a reader should know.
         """
+        try:
+            return self._retrained(genotype, settings, seed, seconds, out)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            return None, [f"not retrained: {self.explained(error, genotype, settings, seed).in_a_search()}"]
+
+    def explained(
+        self, error: BaseException, genotype: Genotype, settings: TrainingRecipe, seed: int
+    ) -> OutOfMemory:
+        """Out of memory as a sentence that names what fits, by trying; its frames must be through by now."""
+        let_go(error)
+        rows, hidden = settings.rows, settings.hidden
+        said = f"out of memory with a batch of {rows} and {hidden} hidden units"
+        if world() > 1:  # a step of one process alone would wait for the others
+            return OutOfMemory(
+                f"{said}: it grows with both, so halve one: --batch {rows // 2} or --hidden {hidden // 2}"
+            )
+
+        def fits(name: Literal["rows", "hidden"], have: int, least: int) -> int | None:
+            def attempt(size: int) -> None:
+                one = replace(settings, rows=size) if name == "rows" else replace(settings, hidden=size)
+                self.step_seconds(genotype, one, seed, 0)
+
+            return largest(have, least, attempt)
+
+        tried = {"--batch": fits("rows", rows, 2), "--hidden": fits("hidden", hidden, 1)}
+        fitting = " or ".join(f"{name} {size}" for name, size in tried.items() if size is not None)
+        if not fitting:
+            return OutOfMemory(f"{said}, and with less of either alone: take a smaller vocabulary, or bptt")
+        return OutOfMemory(f"{said}; a step of less was tried, and this fits: {fitting}")
+
+    def _retrained(
+        self,
+        genotype: Genotype,
+        settings: TrainingRecipe,
+        seed: int,
+        seconds: float | None,
+        out: Path | None,
+    ) -> tuple[Scores | None, list[str]]:
         ends = None if seconds is None else time.perf_counter() + seconds
         training = Training(self._fresh(genotype, settings, seed), settings, seed)
         keeper = _Keeper(out, {"cell": genotype.to_dict(), "seed": seed, **asdict(settings)})
