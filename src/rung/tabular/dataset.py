@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.errors import StorageError
 from rung.tabular.encode import Table
 from rung.tabular.metrics import Metric, named_metric
 from rung.tabular.splits import Split
@@ -64,7 +65,21 @@ class Dataset:
         return int(self.table.numbers.shape[1]) + sum(min(x, 10) for x in self.sizes) + words
 
     def save(self, folder: Path) -> None:
-        """Write it below `folder`; the last file written says that it is whole."""
+        """Write it below `folder`; the last file written says that it is whole.
+
+        Raises:
+            StorageError: it cannot be written, mostly because the disk is full.
+        """
+        try:
+            self._write(folder)
+        except OSError as error:  # NumPy's says how many items were written, and not why no more
+            why = error.strerror or "the disk is full"
+            raise StorageError(
+                f"the table cannot be written to {folder}, where the workers read it ({why}); free space "
+                "there, take another --storage, or --workers 1, which needs no file"
+            ) from error
+
+    def _write(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in self._arrays().items():
             np.save(folder / f"{name}.npy", array)

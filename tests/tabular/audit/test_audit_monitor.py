@@ -189,3 +189,19 @@ def test_a_metric_of_the_users_is_replaced_and_it_is_said() -> None:
     assert found.decay is not None
     assert found.decay.metric == "auc"
     assert any("'my own'" in note for note in found.notes)
+
+
+@KINDS
+def test_the_training_table_itself_tells_nothing(kind: str) -> None:
+    """A model's predictions of its own rows differ from those out of fold: that is no drift."""
+    model = fitted(kind)
+    assert model.evidence is not None
+    shifted = model.evidence.prediction * 0.5 + (0.25 if kind == "binary" else 0.0)
+    model.evidence = Evidence(model.evidence.rows, model.evidence.y, shifted)
+    found = watch(model, table(kind))
+    assert found.verdict.startswith("Nothing can be told: the model was fitted on these very rows")
+    assert not found.refit
+    assert not found.drifted
+    assert found.predictions is found.decay is None
+    moved = watch(model, table(kind).assign(x=lambda f: f.x + 3))
+    assert "x has drifted" in moved.verdict, "the same targets beside other cells are new rows"

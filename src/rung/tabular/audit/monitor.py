@@ -21,6 +21,7 @@ from rung.tabular.audit.drift import DriftReport, drift_from_profile
 from rung.tabular.audit.finding import TABLE, rows
 from rung.tabular.audit.profile import summarise_numbers
 from rung.tabular.evaluate import quietly
+from rung.tabular.explain.scores import trained_on
 from rung.tabular.frames import as_pandas
 from rung.tabular.metrics import Metric, get_metric
 from rung.tabular.names import listed
@@ -64,6 +65,12 @@ class Decay:
     worse: bool
 
 
+_THE_SAME: Final = (
+    "Nothing can be told: the model was fitted on these very rows, so that its predictions of them are too "
+    "good; take new rows."
+)
+
+
 @dataclass(frozen=True)
 class Watch:
     """What `watch` found.
@@ -74,7 +81,7 @@ class Watch:
         target: the same of the target; None if the table does not have it.
         decay: None without a target, or with too few rows that have it.
         refit: whether to.
-        verdict: one sentence that says so, and why.
+        verdict: one sentence that says so, and why; of the training table itself, that it tells nothing.
         notes: what could not be looked at, and why.
     """
 
@@ -122,8 +129,21 @@ def watch(model: Model, frame: Frame, tell: Tell | None = None) -> Watch:
         tell("scores")
         predictions = _scores_apart(model, model.evidence.prediction, raw)
         target, decay = _with_target(model, frame, raw, notes)
-    refit, verdict = _verdict(drift, predictions, target, decay)
+    if not _moved(drift, None, target) and _is_training_table(model, frame):
+        predictions, decay, refit, verdict = None, None, False, _THE_SAME
+    else:
+        refit, verdict = _verdict(drift, predictions, target, decay)
     return Watch(len(frame), drift, predictions, target, decay, refit, verdict, notes)
+
+
+def _is_training_table(model: Model, frame: pd.DataFrame) -> bool:
+    names = [str(name) for name in frame.columns]
+    if model.target not in names:
+        return False
+    column = frame.iloc[:, names.index(model.target)]
+    there = column.notna().to_numpy()
+    y = model.task.encode(column[there])
+    return trained_on(model, len(frame), np.flatnonzero(there), y)
 
 
 def _scores_apart(model: Model, then: NDArray[np.float64], now: NDArray[np.float64]) -> Distance:

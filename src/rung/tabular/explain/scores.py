@@ -123,13 +123,13 @@ def judge(model: Model, frame: Frame, weight: NDArray[np.float64] | None = None)
         rows,
         len(frame) - len(rows),
         known is not y,
-        _trained_on(model, len(frame), rows, y),
+        trained_on(model, len(frame), rows, y),
         model.factors,
         weight,
     )
 
 
-def _trained_on(model: Model, length: int, rows: NDArray[np.intp], y: NDArray[Any]) -> bool:
+def trained_on(model: Model, length: int, rows: NDArray[np.intp], y: NDArray[Any]) -> bool:
     """Whether the target stands where it stood in the training table, in every row of the evidence."""
     evidence = model.evidence
     if evidence is None or len(evidence.y) < FEWEST_KNOWN or evidence.rows.max(initial=0) >= length:
