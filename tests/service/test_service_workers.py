@@ -95,6 +95,38 @@ def test_a_silent_worker_loses_its_jobs(house):
     assert (other["trial"], other["attempt"]) == (job["trial"], 1)
 
 
+@pytest.mark.parametrize("how", ["comes back", "leaves"])
+def test_jobs_of_a_worker_that_is_gone_take_nobodys_share(house, how):
+    house.study("a", max_slots=2)
+    house.study("b")
+    worker = house.workers.join("w", 4, {}, "ann")
+    before = house.workers.poll(worker, [], 4, {}).jobs
+    assert [job["study"] for job in before] == ["a", "b", "a", "b"]
+    house.clock.now += 1
+    if how == "leaves":
+        house.workers.leave(worker)
+        assert house.workers.standing(house.hub.row("a").key).slots == 0
+    again = house.workers.join("w", 4, {}, "ann")  # killed and started again, long before its leases end
+    assert house.workers.standing(house.hub.row("a").key).slots == 0
+    jobs = house.workers.poll(again, [], 4, {}).jobs
+    assert sorted(job["study"] for job in jobs) == ["a", "a", "b", "b"]
+    assert {(job["study"], job["trial"]) for job in jobs}.isdisjoint(
+        (job["study"], job["trial"]) for job in before
+    )
+
+
+def test_jobs_of_a_worker_that_registers_anew_go_on(house):
+    house.study("a", max_slots=2)
+    house.study("b")
+    worker = house.workers.join("w", 4, {}, "ann")
+    jobs = house.workers.poll(worker, [], 4, {}).jobs
+    again = house.workers.join("w", 4, {}, "ann")
+    polled = house.workers.poll(again, [of(job) for job in jobs], 0, {})
+    assert (polled.jobs, polled.stop) == ([], [])
+    assert [house.workers.standing(house.hub.row(name).key).slots for name in "ab"] == [2, 2]
+    assert house.workers.lenders()[0].running == 4
+
+
 def test_a_restart_of_the_service_costs_nothing(house):
     house.study("a", trials=3)
     worker = house.workers.join("w", 2, {}, "ann")

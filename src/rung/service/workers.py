@@ -91,6 +91,11 @@ class Workers:
             self._drop(self._known(number, owner), self._hub.now())
 
     def _drop(self, worker: Machine, now: float) -> None:
+        """It lends nothing, and its jobs take no share: one that does go on is adopted when it is named."""
+        for (key, trial), (node, _) in list(self._tasks.items()):
+            if node == worker.id:
+                del self._tasks[key, trial]
+                self._plan.fold(TaskEnded(time=now, study=key, trial=trial))
         self._fleet.drop(worker.id)
         self._plan.fold(NodeLeft(time=now, name=worker.id))
 
