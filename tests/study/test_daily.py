@@ -256,3 +256,21 @@ def test_job_numbers_are_not_skipped_by_a_stop():
     result = rung.tune(square, SPACE, trials=9, watch=stop_after(2), quiet=True)
     started = [event.trial for event in result.events() if isinstance(event, JobStarted)]
     assert started == list(range(len(started)))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"mode": ["min", "max"]}, "2 modes for the metrics 'loss': give one for each"),
+        ({"metric": ["a", "b"], "reference": [1.0]}, "1 reference values for the metrics 'a', 'b'"),
+        ({"metric": []}, "no metric is named"),
+    ],
+)
+def test_objectives_that_do_not_match_are_named(given, message):
+    with pytest.raises(StudyError, match=message):
+        rung.tune(square, SPACE, trials=2, quiet=True, **given)
+
+
+def test_a_tuple_of_objectives_is_told_to_be_a_mapping():
+    with pytest.warns(UserWarning, match=r"returned a tuple: .* a mapping of metrics as \{'a': 0.31\}"):
+        rung.tune(lambda config: (1.0, 2.0), SPACE, metric=["a", "b"], trials=2, quiet=True)

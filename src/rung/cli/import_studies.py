@@ -113,6 +113,8 @@ def _told(done: list[tuple[str, Imported]], left_out: dict[str, str], storage: s
             + (f", {one.failed} failed trials" if one.failed else "")
             + (f"; left out: {others}" if others else "")
         )
+        if one.left_out.get("pruned"):
+            output.say("  pruned ones come with --resource NAME:MIN:MAX, which says what their steps count")
         if one.unruled:
             output.say(
                 f"  trials without {', '.join(one.unruled)} have the default: no other parameter "

@@ -180,8 +180,8 @@ def _returned_metrics(objective: Objective, returned: Any) -> dict[str, float] |
     if is_number(returned):
         return {objective.metric: as_number(objective.metric, returned)}
     raise StudyError(
-        f"the objective returned a {type(returned).__name__}: "
-        "it must return a number, a mapping of metrics, or nothing if it reported"
+        f"the objective returned a {type(returned).__name__}: it must return a number, "
+        f"a mapping of metrics as {{{objective.metric!r}: 0.31}}, or nothing if it reported"
     )
 
 

@@ -119,11 +119,13 @@ def make_goals(
     if len(modes) == 1:
         modes = modes * len(names)
     points = [None] * len(names) if reference is None else _numbers(reference)
-    if not names or len({len(names), len(modes), len(points)}) > 1:
-        raise StudyError(
-            f"{len(names)} metrics, {len(modes)} modes and {len(points)} reference values do not match: "
-            "give one mode and one reference value for each"
-        )
+    if not names:
+        raise StudyError("no metric is named: give one, as metric='loss', or several in a list")
+    for what, given in (("modes", modes), ("reference values", points)):
+        if len(given) != len(names):
+            raise StudyError(
+                f"{len(given)} {what} for the metrics {', '.join(map(repr, names))}: give one for each"
+            )
     if len(set(names)) < len(names):
         raise StudyError(f"the metrics {', '.join(map(repr, names))}: each may be named once only")
     for name, one in zip(names, modes, strict=True):
