@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from rung.analysis.wording import cell_text
 from rung.cli.app import app
 from rung.cli.search_order import Order
-from rung.cli.search_run import reproduces
+from rung.cli.search_run import planned, reproduces
 from rung.nas.genotype import Genotype
 from rung.nas.images import ImageTask
 from rung.nas.result import SearchResult
@@ -207,6 +207,18 @@ def test_a_space_of_ones_own(here: Path) -> None:
         assert known.exit_code == 0, known.output
         unknown = rung(command, *short, *more)
         assert (unknown.exit_code, "give --space FILE.py:NAME" in unknown.output) == (2, True)
+
+
+def test_the_page_has_the_epochs_that_a_budget_had_time_for(here: Path) -> None:
+    done = rung("--data", "two.npz", "--strategy", "darts1", *FEW, "--budget", "10m", "--no-retrain")
+    assert done.exit_code == 0, done.output
+    words = re.sub(r"</?span>", "", (here / "search.html").read_text())
+    assert "--budget" not in words
+    assert "rung search --data two.npz --strategy darts1 --space tiny --epochs 2 --no-retrain" in words
+    order = Order(data="x.npz", budget=90.0, strategy="darts")
+    result: Any = SimpleNamespace(tried=(), settings={"recipe": {"epochs": 3, "alpha_rate": 0.02}})
+    again = "rung search --data x.npz --strategy darts --epochs 3 --set alpha_rate=0.02"
+    assert reproduces(planned(order, result)) == again
 
 
 def test_the_command_that_does_it_again_is_what_was_asked() -> None:

@@ -335,7 +335,7 @@ def test_bands_have_as_many_stripes_as_operations_are_left() -> None:
             gone = [row for at, rows in removed.items() if at <= epoch for row in rows]
             assert len(there) == 4 - sum(row[:2] == [cell, edge] for row in gone)
             assert sum(stripe["height"] for stripe in there) == pytest.approx(1.0, abs=1e-3)
-    assert "4 operations of 40 went for good, the first before epoch 2, the last before epoch 5" in page.text
+    assert "4 operations of 40 went for good, the first in epoch 2, the last in epoch 5" in page.text
     assert "36 are left" in page.text
 
 
@@ -344,7 +344,7 @@ def test_an_edge_that_lost_all_its_operations() -> None:
     rows = [["reduce", 4, operation] for operation in operations]
     result = result_of(removed={3: rows[:3], 4: rows[3:]})
     reduce = bands(series(result))[1]
-    assert reduce.bands[4].outcome == "gone before epoch 4"
+    assert reduce.bands[4].outcome == "gone in epoch 4"
     assert max(stripe.start + stripe.width for stripe in reduce.bands[4].stripes) == 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -107,6 +108,7 @@ def test_shares_are_of_strategies_that_there_are() -> None:
 @pytest.mark.parametrize("preset", sorted(PRESETS))
 def test_alphas_go_as_far_in_fewer_steps(strategy: str, preset: str) -> None:
     whole, own = PRESETS[preset], planned(strategy, preset=preset)
+    whole = replace(whole, **dict(dict(whole.own).get(strategy, ())))  # a paper's own settings
     rate = dict(whole.alpha_rates).get(strategy, whole.alpha_rate)
     steps = (own.epochs / whole.epochs) * (own.pictures or 1) / (whole.pictures or 1)
     assert own.alpha_rate * steps == pytest.approx(rate)
@@ -116,6 +118,25 @@ def test_alphas_go_as_far_in_fewer_steps(strategy: str, preset: str) -> None:
     fewer = SHARES.keys() | WHOLE if preset == "tiny" else SHARES.keys()
     assert (steps < 1) == (strategy in fewer and preset != "paper")
     assert (own.text == whole.text) == (steps == 1)
+
+
+PAPERS: dict[str, dict[str, Any]] = {
+    "darts1": {"epochs": 50, "batch": 64, "rate": 0.025, "rate_min": 0.001, "alpha_rate": 3e-4},
+    "darts": {"epochs": 50, "batch": 64, "rate": 0.025, "rate_min": 0.001, "alpha_rate": 3e-4},
+    "asap": {"epochs": 50, "batch": 64, "rate": 0.025, "rate_min": 0.001, "channels": 16, "layers": 8},
+    "snas": {"epochs": 150, "batch": 64, "alpha_rate": 3e-4},
+    "pc_darts": {"epochs": 50, "batch": 256, "rate": 0.1, "rate_min": 0.0, "alpha_rate": 6e-4},
+    "p_darts": {"epochs": 75, "rate": 0.025},
+    "enas": {"epochs": 150, "batch": 160, "channels": 20, "rate": 0.05, "rate_min": 5e-4, "decay": 1e-4},
+}
+
+
+@pytest.mark.parametrize("strategy", PAPERS)
+def test_the_papers_settings_are_each_papers(strategy: str) -> None:
+    own = planned(strategy, preset="paper")
+    assert {name: getattr(own, name) for name in PAPERS[strategy]} == PAPERS[strategy]
+    assert planned(strategy, preset="paper", epochs=7, settings={"rate": 0.5}).epochs == 7
+    assert planned(strategy, preset="paper", settings={"rate": 0.5}).rate == 0.5
 
 
 def test_what_is_asked_for_is_done_with_the_presets_own_rate() -> None:

@@ -192,7 +192,18 @@ def write(order: Order, result: SearchResult) -> None:
     from rung.nas.page import write_page
 
     result.save(order.out)
-    write_page(result, Path(order.report), reproduces(order))
+    write_page(result, Path(order.report), reproduces(planned(order, result)))
+
+
+def planned(order: Order, result: SearchResult) -> Order:
+    """With the epochs that a budget had time for: timed anew, they might be others."""
+    recipe = result.settings.get("recipe", {})
+    if order.budget is None or result.tried or "epochs" not in recipe:
+        return order
+    settings = order.settings
+    if order.epochs is None and "alpha_rate" not in dict(settings):  # with epochs asked for, the preset's
+        settings = (*settings, ("alpha_rate", recipe["alpha_rate"]))
+    return dataclasses.replace(order, budget=None, epochs=int(recipe["epochs"]), settings=settings)
 
 
 def reproduces(order: Order) -> str:

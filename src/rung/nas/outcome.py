@@ -89,7 +89,7 @@ def _settings(prepared: Prepared) -> dict[str, Any]:
     from rung.nas.strategies.table import settings_of
 
     plan = prepared.plan
-    recipe = {k: v for k, v in asdict(plan.recipe).items() if k not in ("strategy", "text")}
+    recipe = {k: v for k, v in asdict(plan.recipe).items() if k not in ("strategy", "text", "own")}
     candidates = {cell.name: cell.operations for cell in plan.space.cells}
     whole = {"recipe": recipe, "strategy": settings_of(plan.strategy), "candidates": candidates}
     plain: dict[str, Any] = json.loads(json.dumps(whole))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Final, Literal, NamedTuple, Self
+from typing import Any, Final, Literal, NamedTuple, Self
 
 PresetName = Literal["tiny", "small", "paper"]
 
@@ -55,6 +55,7 @@ class Recipe:
             training that judges the derived network.
         strategy: settings of strategies that are scaled to the number of steps, by strategy, then by name.
         alpha_rates, alpha_decays: by strategy, where it is another; a controller is not decayed.
+        own: settings of this recipe that a strategy's paper has otherwise, by strategy, then by name.
         even: whether strategies have their `SHARES` of epochs and pictures, to take about as long.
         whole: share of the pictures that `WHOLE` strategies have, beside that.
     """
@@ -81,6 +82,7 @@ class Recipe:
     strategy: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
     alpha_rates: tuple[tuple[str, float], ...] = (("enas", 3.5e-4),)
     alpha_decays: tuple[tuple[str, float], ...] = (("enas", 0.0),)
+    own: tuple[tuple[str, tuple[tuple[str, Any], ...]], ...] = ()
     even: bool = False
     whole: float = 1.0
 
@@ -98,6 +100,7 @@ class Recipe:
         rate = dict(self.alpha_rates).get(strategy, self.alpha_rate)
         decay = dict(self.alpha_decays).get(strategy, self.alpha_decay)
         own = replace(self, alpha_rate=rate, alpha_rates=(), alpha_decay=decay, alpha_decays=())
+        own = replace(own, own=(), **dict(dict(self.own).get(strategy, ())))
         shares = [SHARES[strategy]] if self.even and strategy in SHARES else []
         if strategy in WHOLE:
             shares.append(Share("no operation is left out on the way", samples=self.whole))
@@ -140,6 +143,20 @@ def _why(share: Share, faster: float) -> str:
     """What follows from fewer steps, and why they are fewer."""
     return f"and alphas {faster:.2g} times as fast again, since {share.why}"
 
+
+_PAPERS: Final = (
+    ("snas", (("epochs", 150),)),  # section 3.1
+    ("pc_darts", (("batch", 256), ("rate", 0.1), ("rate_min", 0.0), ("alpha_rate", 6e-4))),  # section 4.2
+    ("p_darts", (("epochs", 75),)),  # three stages of 25 (section 4.2)
+    (
+        "enas",  # of the authors' code for cells, without restarts of the rate
+        (
+            *(("epochs", 150), ("batch", 160), ("channels", 20)),
+            *(("rate", 0.05), ("rate_min", 5e-4), ("decay", 1e-4)),
+        ),
+    ),
+)
+"""Where a strategy's paper differs from DARTS', whose settings the others took over."""
 
 PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
     {
@@ -186,6 +203,6 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             retrain_batch=64,
             retrain_drop_path=0.05,
         ),
-        "paper": Recipe(),
+        "paper": Recipe(own=_PAPERS),
     }
 )

@@ -15,6 +15,7 @@ NOT_SET: Final = (
     "strategy",
     "alpha_rates",
     "alpha_decays",
+    "own",
     "even",
     "whole",
 )  # of a preset, not for people to set

@@ -63,8 +63,8 @@ def pruning_words(result: SearchResult) -> str:
             f"chosen among them afterwards, as {strategy_title(result.strategy)} does."
         )
     count = sum(many for _, many in gone)
-    when = f"before epoch {gone[0][0]}"
-    when += f", the last before epoch {gone[-1][0]}" if len(gone) > 1 else ""
+    when = f"in epoch {gone[0][0]}"
+    when += f", the last in epoch {gone[-1][0]}" if len(gone) > 1 else ""
     return (
         f"{plural(count, 'operation')} of {count + left:,} went for good, the first {when}; "
         f"{plural(left, 'is', 'are')} left."
@@ -100,5 +100,5 @@ def _outcome(edge: Edge, left: int) -> str:
         return ", ".join(edge.chosen) + (f" of {left}" if left > len(edge.chosen) else "")
     if not left:
         last = max((line.removed for line in edge.lines if line.removed is not None), default=None)
-        return "gone" if last is None else f"gone before epoch {last}"
+        return "gone" if last is None else f"gone in epoch {last}"
     return "not kept"
