@@ -274,3 +274,19 @@ def test_objectives_that_do_not_match_are_named(given, message):
 def test_a_tuple_of_objectives_is_told_to_be_a_mapping():
     with pytest.warns(UserWarning, match=r"returned a tuple: .* a mapping of metrics as \{'a': 0.31\}"):
         rung.tune(lambda config: (1.0, 2.0), SPACE, metric=["a", "b"], trials=2, quiet=True)
+
+
+def test_a_grid_that_is_cut_off_says_what_it_never_changes(capsys):
+    space = {
+        "a": rung.Float(0, 1),
+        "b": rung.Choice({"p": {"c": rung.Integer(1, 3)}, "q": {}}),
+        "d": rung.Categorical([1, 2]),
+    }
+    rung.tune(lambda config: 1.0, space, sampler="grid", trials=6)
+    assert "its first 6 never change a, b: take fewer values" in capsys.readouterr().err
+    rung.tune(lambda config: 1.0, space, sampler="grid", trials=7)
+    assert "never change a:" in capsys.readouterr().err
+    rung.tune(lambda config: 1.0, space, sampler="grid(resolution=2)", trials=16)
+    rung.tune(lambda config: 1.0, space, sampler="grid", trials=8, fixed={"a": 0.5})
+    rung.tune(lambda config: 1.0, space, sampler="random", trials=2)
+    assert "never change" not in capsys.readouterr().err

@@ -220,7 +220,7 @@ def run_in_the_open(
         if not recorded or recorded[-1].data != command:
             study.record(RECORD, command)
         announce(study, workers)
-        for line in hints(study.identity, loaded.function):
+        for line in hints(study.history, loaded.function):
             output.say(f"note: {line}")
         try:
             with watching(study) as progress:

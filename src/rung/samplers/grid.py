@@ -99,8 +99,16 @@ class Walk:
                 self._seen.add(_key(history.values[trial]))
         self._count = len(history)
         while self.values is not None and _key(self.values) in self._seen:
-            self._advance(len(self._order) - 1)
+            self.advance()
         return self.values
+
+    def advance(self) -> None:
+        """To the next legal configuration."""
+        self._advance(len(self._order) - 1)
+
+    def several(self) -> list[bool]:
+        """By parameter, whether it has more than one value on the grid."""
+        return [len(options) > 1 for options in self._options]
 
     def _advance(self, last: int) -> None:
         """To the next legal configuration that differs at place `last` or before.
@@ -152,6 +160,24 @@ class Walk:
             for values, step, on in zip(self._python, steps, self._active, strict=True)
         )
         return None
+
+
+def unvaried(space: CompiledSpace, resolution: Resolution, fixed: Mapping[str, Any], count: int) -> list[str]:
+    """Parameters with several values that the first `count` configurations keep at one; none if that is all."""
+    walk = Walk(space, resolution, fixed)
+    seen: list[set[object]] = [set() for _ in range(space.size)]
+    for _ in range(count):
+        if walk.values is None:
+            return []
+        for found, value in zip(seen, walk.values, strict=True):
+            found.add(value)
+        walk.advance()
+    if walk.values is None:
+        return []
+    at_one = [len(found) == 1 and INACTIVE not in found for found in seen]
+    return [
+        key for key, one, several in zip(space.keys, at_one, walk.several(), strict=True) if one and several
+    ]
 
 
 def _key(values: Values) -> object:

@@ -144,7 +144,7 @@ def tune(  # noqa: PLR0913  # a door
         if devices is not None or scaling is not None:
             opened.allot(1 if devices is None else devices, efficiency, scaling)
         tell = watch if quiet else _telling(watch)
-        for line in () if quiet else hints(opened.identity, objective):
+        for line in () if quiet else hints(opened.history, objective):
             print(f"rung: {line}", file=sys.stderr)
         result = opened.run(objective, workers=workers, executor=engine, watch=tell)
     finally:
