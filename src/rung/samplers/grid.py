@@ -163,7 +163,7 @@ class Walk:
 
 
 def unvaried(space: CompiledSpace, resolution: Resolution, fixed: Mapping[str, Any], count: int) -> list[str]:
-    """Parameters with several values that the first `count` configurations keep at one; none if that is all."""
+    """Parameters with several values that the first `count` configurations keep at one; none at the end."""
     walk = Walk(space, resolution, fixed)
     seen: list[set[object]] = [set() for _ in range(space.size)]
     for _ in range(count):
