@@ -154,6 +154,18 @@ def test_what_cannot_be_started(ran, tmp_path: Path, text: str, message: str) ->
     assert (end.failure, message in end.message) == (Failure.ERROR, True), end.message
 
 
+@pytest.mark.parametrize("what", ["$RUNG_CHECKPOINT", "$RUNG_ANSWERS", "$(dirname $RUNG_CONFIG)"])
+def test_what_the_program_removes_costs_it_nothing_else(ran, script, tmp_path: Path, what: str) -> None:
+    events = ran(script(f'rm -rf "{what}"; ' + SPEAK + "3"))
+    assert [event.metrics for event in events[:-1]] == [{"loss": 0.5}]
+    assert isinstance(events[-1], JobFinished)
+
+
+def test_a_checkpoint_that_is_no_folder_is_said(ran, script) -> None:
+    *_, end = ran(script('rmdir "$RUNG_CHECKPOINT"; echo a > "$RUNG_CHECKPOINT"; ' + SPEAK + "3"))
+    assert (end.failure, "RUNG_CHECKPOINT names no folder any more" in end.message) == (Failure.ERROR, True)
+
+
 def test_numbers_that_are_none_are_reported_as_such(ran, script) -> None:
     events = ran(
         script('echo \'rung: {"resource": 1, "loss": nan}\'; echo \'rung: {"resource": 3, "loss": -inf}\'')

@@ -71,8 +71,11 @@ class Command:
         with _home(trial) as home:
             variables = self._variables(trial, home)
             words = argv(self.text, {**variables, **trial.config}, shell=self.shell)
-            with _started(words, _environment(variables), home) as program:
-                _Run(trial, program, home, self.grace).serve()
+            with (
+                _answering(variables["RUNG_ANSWERS"]) as answers,
+                _started(words, _environment(variables), home) as program,
+            ):
+                _Run(trial, program, variables["RUNG_CHECKPOINT"], answers, self.grace).serve()
 
     def _variables(self, trial: Trial, home: str) -> dict[str, str]:
         found = {
@@ -109,6 +112,16 @@ def _home(trial: Trial) -> Iterator[str]:
         shutil.rmtree(home, ignore_errors=True)
 
 
+@contextmanager
+def _answering(pipe: str) -> Iterator[int]:
+    """The pipe for answers, open before the program is there, which may remove it."""
+    answers = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
+    try:
+        yield answers
+    finally:
+        os.close(answers)
+
+
 def _environment(variables: dict[str, str]) -> dict[str, str]:
     ours = {k: v for k, v in os.environ.items() if k not in VARIABLES and k not in _SECRETS}
     # a Python program must not keep its reports in a buffer
@@ -138,11 +151,11 @@ def _started(words: list[str], environment: dict[str, str], home: str) -> Iterat
 class _Run:
     """One run of a program, from its first line to its end."""
 
-    def __init__(self, trial: Trial, program: Program, home: str, grace: float) -> None:
+    def __init__(self, trial: Trial, program: Program, checkpoint: str, answers: int, grace: float) -> None:
         self._trial = trial
         self._program = program
-        self._checkpoint = os.path.join(home, "checkpoint")
-        self._answers = os.open(os.path.join(home, "answers"), os.O_RDWR | os.O_NONBLOCK)
+        self._checkpoint = checkpoint
+        self._answers = answers
         self._grace = grace
         self._told: float | None = None  # when it was told to stop, monotonic
         self._splitter = Splitter()
@@ -153,18 +166,15 @@ class _Run:
 
     def serve(self) -> None:
         """Take what it prints until it ends."""
-        try:
-            while self._program.code is None:
-                for stream, data in self._program.read(_TICK):
-                    self._take(stream, data)
-                self._look()
-            for stream, data in self._program.read_on():
+        while self._program.code is None:
+            for stream, data in self._program.read(_TICK):
                 self._take(stream, data)
-            self._end(self._program.code or 0)
-            self._check_told()
-            self._trial.save_now()  # as long as the folder is there
-        finally:
-            os.close(self._answers)
+            self._look()
+        for stream, data in self._program.read_on():
+            self._take(stream, data)
+        self._end(self._program.code or 0)
+        self._check_told()
+        self._trial.save_now()  # as long as the folder is there
 
     def _take(self, stream: str, data: bytes) -> None:
         if stream == "err":
@@ -187,7 +197,7 @@ class _Run:
 
     def _report(self, report: Report) -> str:
         """Hand it on; what the program is answered."""
-        save = self._save if os.listdir(self._checkpoint) else None
+        save = self._save if self._has_checkpoint() else None
         try:
             self._trial.report(report.resource, save=save, **report.metrics)
         except Stopped:
@@ -196,6 +206,18 @@ class _Run:
         if time.monotonic() - self._copied >= _DUTY * self._took:
             self._trial.save_now()
         return GO
+
+    def _has_checkpoint(self) -> bool:
+        """Whether the program's folder holds something; one being replaced is away for a moment."""
+        try:
+            return bool(os.listdir(self._checkpoint))
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            why = (
+                f"RUNG_CHECKPOINT names no folder any more that can be read ({error.strerror}): leave it one"
+            )
+            raise EndedError(why, Failure.ERROR) from error
 
     def _answer(self, word: str) -> None:
         with suppress(BlockingIOError):  # it reads no answers, and the pipe is full of them
