@@ -251,6 +251,8 @@ def test_urls_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch) -> None:
         check_url("s3://bucket/x?token=secret")
     with pytest.raises(StudyError, match="cannot lie at nix://b/x: Protocol not known"):
         check_url("nix://b/x")
+    with pytest.raises(StorageError, match=r"the store of ftp:.* cannot be reached: "):
+        check_url("ftp://127.0.0.1:9/x")  # it connects at once
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
     with pytest.raises(StudyError, match=r"pip install 'rung\[remote\]'"):
         check_url("s3://bucket/x")

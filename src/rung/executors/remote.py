@@ -33,6 +33,7 @@ def check_url(url: str) -> None:
 
     Raises:
         StudyError: it holds a password, or fsspec or the library for its kind of store is missing.
+        StorageError: the store does not answer.
     """
     from urllib.parse import urlsplit  # not before it is needed: a worker starts without it
 
@@ -167,6 +168,7 @@ def _file_system(url: str) -> tuple[Any, str]:
 
     Raises:
         StudyError: fsspec, or the library for this kind of store, is not installed.
+        StorageError: the store does not answer.
     """
     try:
         from fsspec.core import url_to_fs
@@ -174,10 +176,11 @@ def _file_system(url: str) -> tuple[Any, str]:
         raise StudyError(
             f"checkpoints at {url} need fsspec: pip install 'rung[remote]', or name a folder"
         ) from None
-    try:
-        files, path = url_to_fs(url)
-    except (ImportError, ValueError) as error:  # no such protocol; its library is missing
-        raise StudyError(f"checkpoints cannot lie at {url}: {error}") from error
+    with _told(f"the store of {url} cannot be reached"):  # some connect at once
+        try:
+            files, path = url_to_fs(url)
+        except (ImportError, ValueError) as error:  # no such protocol; its library is missing
+            raise StudyError(f"checkpoints cannot lie at {url}: {error}") from error
     return files, str(path).rstrip("/")
 
 
