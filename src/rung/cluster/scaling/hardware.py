@@ -144,8 +144,10 @@ def load_link(given: Any, where: str) -> Link:
 def _near(name: str, kind: str) -> str:
     """What is shipped of a kind, and what of it the name may have meant."""
     rows = shipped()[kind]
-    close = difflib.get_close_matches(name, rows, 1)
-    return f"{f'did you mean {close[0]!r}? ' if close else ''}shipped are {', '.join(rows)}"
+    begun = [row for row in rows if row.startswith(f"{name}-")]  # of the A100 there are two
+    close = begun or difflib.get_close_matches(name, rows, 1)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    return f"{hint}shipped are {', '.join(rows)}"
 
 
 def _device(given: Mapping[str, Any], where: str) -> Device:
