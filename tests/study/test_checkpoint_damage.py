@@ -105,7 +105,7 @@ def test_while_its_job_runs_a_trial_goes_back_to_the_one_before(tmp_path, monkey
 
     def pause(study, events):
         if any(isinstance(event, ev.Reported) and event.resource == 5 for event in events):
-            store = rung.storage.open_storage(study._storage.url)
+            store = rung.storage.open_storage(study.storage.url)
             store.request("s", "pause", {})
             store.close()
             monkeypatch.setattr("rung.study.run._TICK", 0.0)

@@ -7,8 +7,9 @@ import pickle
 import pytest
 
 import rung
-from rung.errors import SpaceError, StudyError
+from rung.errors import SpaceError, StudyError, UserError
 from rung.executors.simulated import SimulatedExecutor
+from rung.storage import open_storage
 from rung.study.audit import audit
 from rung.trials.events import JobStarted, Reported, Requested
 from rung.trials.states import TrialState
@@ -290,3 +291,37 @@ def test_a_grid_that_is_cut_off_says_what_it_never_changes(capsys):
     rung.tune(lambda config: 1.0, space, sampler="grid", trials=8, fixed={"a": 0.5})
     rung.tune(lambda config: 1.0, space, sampler="random", trials=2)
     assert "never change" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"fixed": {"z": 1}},
+        {"enqueue": [{"x": 0.5}, {"x": 7}]},
+        {"workers": 9999},
+        {"checkpoints": "ftp://me:secret@x/y"},
+        {"trials": None},
+    ],
+)
+@pytest.mark.parametrize("kind", ["path", "storage"])
+def test_a_call_that_was_refused_can_be_put_right(tmp_path, wrong, kind):
+    path = tmp_path / "s.db"
+    store = open_storage(path) if kind == "storage" else path
+    given = {"storage": store, "study": "mine", "quiet": True}
+    with pytest.raises(UserError):
+        rung.tune(square, SPACE, **{**given, "trials": 3, **wrong})
+    found = rung.tune(square, SPACE, trials=3, sampler="tpe", enqueue=[{"x": 0.25}, {"x": 0.75}], **given)
+    assert [trial.config["x"] for trial in found.trials[:2]] == [0.25, 0.75]
+
+
+def test_a_study_that_was_there_survives_a_refused_call(tmp_path):
+    given = {"storage": tmp_path / "s.db", "study": "mine", "sampler": "random"}
+    with rung.Study(SPACE, trials=3, **given) as study:
+        study.enqueue({"x": 0.25})
+    with pytest.raises(UserError):
+        rung.tune(square, SPACE, trials=3, fixed={"z": 1}, quiet=True, **given)
+    found = rung.tune(square, SPACE, trials=3, quiet=True, **given)
+    assert found.trials[0].config["x"] == 0.25
+    with pytest.raises(UserError):
+        rung.tune(square, SPACE, trials=3, fixed={"z": 1}, quiet=True, **given)
+    assert len(rung.Study.open(tmp_path / "s.db", "mine").result.trials) == 3

@@ -56,7 +56,9 @@ def open_or_begin(
         )
         log, state = store.create(name, [created, *earlier], summary), "idle"
     sampler, scheduler = _methods(settings, identity)
-    return Opened(store, Writer(name, log, sampler, scheduler, identity, state), row is None)
+    writer = Writer(name, log, sampler, scheduler, identity, state)
+    writer.new = row is None
+    return Opened(store, writer, row is None)
 
 
 def open_stored(storage: Place, study: str) -> Opened:

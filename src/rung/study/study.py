@@ -121,7 +121,7 @@ class Study:
         return self
 
     def _attach(self, opened: Opened) -> None:
-        self._storage = opened.storage
+        self.storage = opened.storage
         self.writer: Writer = opened.writer
         self.name = opened.writer.name
         self._looked = -math.inf

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from rung.errors import StudyError
+from rung.errors import StudyError, UserError
 from rung.executors.base import Executor
 from rung.executors.calling import style_of
 from rung.executors.needs import Needs
@@ -138,7 +139,7 @@ def tune(  # noqa: PLR0913  # a door
     _check(objective, watch)  # before anything is written
     engine = executor if address is None and needs is None else _cluster(executor, address, needs)
     opened = Study(**given | _policies(method, sampler, scheduler))
-    try:
+    with _kept_unless_refused(opened):
         opened.keep_checkpoints(checkpoints, checkpoint_limit)
         _ask_for(opened, fixed, enqueue)
         if devices is not None or scaling is not None:
@@ -147,10 +148,24 @@ def tune(  # noqa: PLR0913  # a door
         for line in () if quiet else hints(opened.history, objective):
             print(f"rung: {line}", file=sys.stderr)
         result = opened.run(objective, workers=workers, executor=engine, watch=tell)
-    finally:
-        opened.close()
     _warn_if_nothing(result, opened)
     return result
+
+
+@contextmanager
+def _kept_unless_refused(study: Study) -> Iterator[None]:
+    """Close the study; one that was begun here and never ran, because of what was asked for, is deleted.
+
+    Else the same call, put right, would be refused: the study of that name has other settings.
+    """
+    try:
+        with study:
+            yield
+    except UserError:
+        clock = study.history.clock
+        if study.writer.new and not study.history.values and clock.began is None and not clock.seconds:
+            study.storage.delete(study.name)
+        raise
 
 
 def _check(objective: Any, watch: Any) -> None:

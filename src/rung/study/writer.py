@@ -68,6 +68,7 @@ class Writer:
         self.log = log
         self.scheduler = scheduler
         self.watch: Watch | None = None
+        self.new = False  # whether it was begun by whoever opened it
         self.loops = False  # whether the loop runs, whose clock is the executor's
         self.stop_wanted: str | None = None  # why, where `watch` wants the loop to end
         self._held: list[Event] | None = None  # folded, and made durable together with others
