@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import time
 import zlib
 from types import SimpleNamespace
 from typing import Any
@@ -85,6 +86,21 @@ def comparable(result: SearchResult) -> Any:
     """Without what the clock says."""
     tried = [{**one, "seconds": 0.0} for one in result.tried]
     return result.genotype, result.accuracy, tried, {**result.cost, "seconds": 0.0}
+
+
+def test_the_budget_counts_from_when_someone_began_to_wait(
+    pictures: Any, trained: list[Genotype], tmp_path: Any
+) -> None:
+    """Of 100 s the search may have 75; 60 are over, so that 15 are left."""
+    url = str(tmp_path / "s.db")
+    request = Request(pictures, "evolution", space="tiny", settings=FEW, networks=3, budget=100.0)
+    searching = CompleteSearch(request, url, "s")
+    searching.count_from(time.monotonic() - 60.0)
+    searching.run()
+    store = open_storage(url)
+    limit = History().fold_all(list(store.read("s"))).limits.seconds
+    store.close()
+    assert limit is not None and 5.0 < limit < 15.1  # noqa: PT018
 
 
 @pytest.mark.parametrize("name", sorted(DISCRETE))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -185,8 +186,12 @@ def test_a_budget_plans_epochs_and_refuses_what_is_under_one(pictures: Any, monk
     assert fitted.plan.strategy == make("asap", prepared.plan.recipe.settings("asap"), 5)
     assert "5 of 20 epochs" in fitted.notes[-1]
     assert fit_budget(prepared, 1000.0) is prepared
-    with pytest.raises(UserError, match=r"is under one epoch, which takes about 3\.0 s here"):
+    with pytest.raises(UserError, match=r"is under one epoch, which takes about 3\.0 s here and may"):
         fit_budget(prepared, 2.0)
+    before = time.monotonic() - 7.0  # of 15 s, 8 are left
+    assert fit_budget(prepared, 20.0, before).plan.recipe.epochs == 2
+    with pytest.raises(UserError, match=r"with 7 s that have gone before, .* give --budget 1[45]s"):
+        fit_budget(prepared, 10.0, before)
 
 
 def test_a_loss_that_is_not_finite_ends_with_the_last_good_epoch(pictures: Any, monkeypatch: Any) -> None:
@@ -262,7 +267,7 @@ def test_what_cannot_be_searched_is_said(pictures: Any, change: dict[str, Any], 
 def test_presets_are_searches_that_differ_in_size() -> None:
     tiny_, small, paper = (PRESETS[name] for name in ("tiny", "small", "paper"))
     assert tiny_.pictures < small.pictures
-    assert paper == Recipe(text=paper.text)
+    assert paper == Recipe(text=paper.text, own=paper.own)
     assert (paper.rate, paper.momentum, paper.decay, paper.clip) == (0.025, 0.9, 3e-4, 5.0)
     assert (paper.alpha_rate, paper.alpha_betas, paper.alpha_decay) == (3e-4, (0.5, 0.999), 1e-3)
 

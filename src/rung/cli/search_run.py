@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,10 +32,12 @@ def run(order: Order) -> None:
     Raises:
         UserError: something that was given cannot be used; nothing has been searched yet.
     """
+    from rung.cli.begin import command_start
     from rung.cli.exits import INTERRUPTED
     from rung.nas.complete import NothingTrained
     from rung.nas.devices import device_of, rank, together
 
+    began = command_start()
     _check_places(order)
     here = device_of("auto" if order.engine is not None else order.device)
     with together(here):
@@ -42,8 +45,10 @@ def run(order: Order) -> None:
         if not first:
             output.volume.set(-1)
         search, progress = _prepared(order, here, first=first)
+        search.count_from(began)
         search.keep(RECORD, {**dataclasses.asdict(order), "storage": shown(order.storage)})
         announce(order, search)
+        said = search.prepared.notes
         try:
             with progress.showing():
                 result = search.run(progress.phase)
@@ -57,7 +62,7 @@ def run(order: Order) -> None:
     if not first:
         return
     write(order, result)
-    tell(order, result)
+    tell(order, result, said)
     if result.interrupted:
         output.say(f"go on with: {command('resume', result.study or '', order.storage)}")
         raise typer.Exit(INTERRUPTED)
@@ -223,8 +228,12 @@ def reproduces(order: Order) -> str:
     return shlex.join(words)
 
 
-def tell(order: Order, result: SearchResult) -> None:
-    """Print what was found, where it lies, and the next command to type."""
+def tell(order: Order, result: SearchResult, said: Sequence[str] = ()) -> None:
+    """Print what was found, where it lies, and the next command to type.
+
+    Args:
+        said: notes that stand above already.
+    """
     if order.json:
         output.print_json({**result.to_dict(), "records": len(result.records)})
     else:
@@ -232,7 +241,8 @@ def tell(order: Order, result: SearchResult) -> None:
         console.print(figures(result))
         console.print(result.genotype.to_text())
     for note in result.notes:
-        output.say(f"note      {note}")
+        if note not in said:
+            output.say(f"note      {note}")
     for label, path in (("cell", order.out), ("page", order.report)):
         output.say(f"{label:<9} {path} ({spoken_size(Path(path).stat().st_size)})")
     if not result.interrupted:

@@ -40,6 +40,7 @@ from rung.nas.search_study import EPOCH, LAST, PLANNED, RESULT
 from rung.nas.task import Scores
 from rung.study import Study
 from rung.study.found import failures
+from rung.study.limits import make_limits
 from rung.study.result import Result
 from rung.trials.events import Event, Failure, JobFailed, JobFinished, JobStarted, StopDecided
 
@@ -119,6 +120,10 @@ class CompleteSearch:
         """Write something of the caller's into the study's log when it begins."""
         self._unlogged.append((topic, data))
 
+    def count_from(self, began: float) -> None:
+        """Let the budget count from this monotonic time: someone has been waiting since."""
+        self._began = began
+
     def run(self, phase: Callable[[str], None] | None = None) -> SearchResult:
         """Search, and train the best network once more.
 
@@ -177,6 +182,7 @@ class CompleteSearch:
         if request.budget is not None and not self._known:
             phase("timing a few steps")
             self._check_budget(first, request.budget)
+        self._limit(study)
         phase("searching")
         training = Training(plan, study.folder / _FOLDER, self._tell if plan.workers == 1 else None)
         found = study.run(training, workers=plan.workers, watch=self._log)
@@ -195,6 +201,13 @@ class CompleteSearch:
         return complete_result(
             self.prepared, request, best, networks, retrained, notes, study.name, interrupted
         )
+
+    def _limit(self, study: Study) -> None:
+        """Let the search have its share of the budget, less what went before in this session."""
+        left = self._left()
+        if left is not None and self.request.budget is not None:
+            share = left - (1.0 - SEARCHING) * self.request.budget
+            study.set_limits(make_limits(self.prepared.plan.networks, max(share, 1e-3)))
 
     def _first(self) -> Genotype:
         """A network to time."""

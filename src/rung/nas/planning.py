@@ -231,19 +231,25 @@ def _presets(cell: str) -> Mapping[str, Recipe]:
     return PRESETS
 
 
-def fit_budget(prepared: Prepared, budget: float) -> Prepared:
+def fit_budget(prepared: Prepared, budget: float, began: float | None = None) -> Prepared:
     """The plan with as many of its epochs as the budget has time for, after timing a few steps.
+
+    Args:
+        began: the monotonic time from which the budget counts; now, unless told.
 
     Raises:
         UserError: not even one fits.
     """
     plan = prepared.plan
     each = epoch_seconds(plan)
-    possible = int(SEARCHING * budget / each)
+    spent = 0.0 if began is None else average(time.monotonic() - began)
+    possible = int((SEARCHING * budget - spent) / each)
     if possible < 1:
+        before = f", with {spent:.0f} s that have gone before," if spent >= 0.5 else ""
+        enough = (each + spent) / SEARCHING + 1
         raise UserError(
-            f"a budget of {budget:g} s is under one epoch, which takes about {each:.1f} s here and may have "
-            f"{SEARCHING:.0%} of it: give --budget {each / SEARCHING + 1:.0f}s, or fewer samples (--limit)"
+            f"a budget of {budget:g} s is under one epoch, which takes about {each:.1f} s here{before} and "
+            f"may have {SEARCHING:.0%} of it: give --budget {enough:.0f}s, or fewer samples (--limit)"
         )
     if possible >= plan.recipe.epochs:
         return prepared

@@ -181,6 +181,10 @@ class Search:
         """Write something of the caller's into the study's log when it begins."""
         self._unlogged.append((topic, data))
 
+    def count_from(self, began: float) -> None:
+        """Let the budget count from this monotonic time: someone has been waiting since."""
+        self._began = began
+
     def run(self, phase: Callable[[str], None] | None = None) -> SearchResult:
         """Search, derive, retrain.
 
@@ -296,7 +300,7 @@ class Search:
             threads = best_threads(prepared.plan)
             torch.set_num_threads(from_first(lambda: threads))
         if self.request.budget is not None:
-            prepared = fit_budget(prepared, self.request.budget)
+            prepared = fit_budget(prepared, self.request.budget, self._began)
         if self._opened is not None:
             epochs, threads = prepared.plan.recipe.epochs, torch.get_num_threads()
             self._opened.record(PLANNED, {"epochs": epochs, "threads": threads, "processes": world()})
