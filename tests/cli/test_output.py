@@ -1,7 +1,13 @@
 """`rung.cli.output`: tables of many rows look as Rich's do."""
 
+import json
+import os
+import subprocess
+import sys
+
 import pytest
 
+import rung
 from rung.cli import output
 
 COLUMNS, RIGHT = ("study", "best", "time"), ("best", "time")
@@ -70,3 +76,39 @@ def test_many_rows_are_laid_out_without_rich(monkeypatch, capsys):
     monkeypatch.setattr("rich.console.Console.__init__", None)  # to use it would be an error
     output.print_rows(COLUMNS, [(f"study-{i}", "0.5", "1.0 s") for i in range(1000)], right=RIGHT)
     assert len(capsys.readouterr().out.splitlines()) == 1002
+
+
+def printed(*words, **settings):
+    """The command in a process of its own, with these settings of its environment."""
+    environment = {**os.environ, **settings}
+    return subprocess.run(
+        [sys.executable, "-m", "rung", *words], env=environment, capture_output=True, check=False
+    )
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with rung.Study({"größe": rung.Float(0, 1)}, storage="rung.db", study="café") as study:
+        study.tell({"größe": 0.5}, 1.0)
+    return "café"
+
+
+def test_what_an_encoding_lacks_is_printed_as_escapes(study):
+    done = printed("list", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"caf\\xe9" in done.stdout
+    done = printed("list", "--json", PYTHONIOENCODING="ascii")
+    assert json.loads(done.stdout)[0]["name"] == study
+    done = printed("show", "no\xe9", PYTHONIOENCODING="ascii")
+    assert done.returncode == 2
+    assert b"no study 'no\\xe9'" in done.stderr
+
+
+@pytest.mark.parametrize(("stream", "code"), [(">&-", 0), ("2>&-", 0), ("> /dev/full", 1)])
+def test_where_nothing_can_be_printed(study, stream, code):
+    command = f'"{sys.executable}" -m rung list {stream}'
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == code
+    said = "error: the results cannot be written (No space left on device): print them where there is room\n"
+    assert done.stderr == (said if code else "")

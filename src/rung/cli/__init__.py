@@ -12,10 +12,11 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
 
     gc.set_threshold(50_000, 20, 20)  # starting makes many objects and no garbage: a tenth of its time
     from rung.cli.app import app  # Typer is loaded only for the command
-    from rung.cli.output import show_warnings
+    from rung.cli.output import mend_streams, show_warnings
     from rung.tabular.skops_loading import only_rung_asks
 
     only_rung_asks()
+    mend_streams()
     show_warnings()
     app(args=None if argv is None else list(argv), prog_name="rung")
     raise SystemExit(0)

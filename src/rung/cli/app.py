@@ -6,6 +6,7 @@ body loads what it needs.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -14,7 +15,7 @@ from typer.core import TyperGroup
 
 from rung import __version__
 from rung.cli import output, place, usage
-from rung.cli.exits import BAD_INPUT, INTERRUPTED
+from rung.cli.exits import BAD_INPUT, INTERRUPTED, NO_RESULT
 from rung.cli.values import spare_reading
 from rung.errors import UserError
 
@@ -115,9 +116,17 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            told = super().invoke(ctx)
+            sys.stdout.flush()  # a full disk is noticed now
+            return told
         except usage.USAGE as error:
             raise _refused(error) from error
+        except OSError as error:
+            said = output.unwritable(error)
+            if said is None:
+                raise
+            output.fail(said)
+            raise typer.Exit(NO_RESULT) from error
         except UserError as error:
             if output.verbose():
                 output.err().print_exception()

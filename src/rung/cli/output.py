@@ -5,12 +5,15 @@ Rich leaves colours and moving parts out where the stream is no terminal, and co
 
 from __future__ import annotations
 
+import errno
+import io
 import math
 import os
 import shutil
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from contextvars import ContextVar
 from enum import Enum
 from pathlib import Path
@@ -25,6 +28,34 @@ volume: ContextVar[int] = ContextVar("volume", default=0)
 
 _GAP: Final = "   "  # between two columns
 _ENDLESS: Final = 10_000  # letters of a line that no terminal ends
+
+
+def mend_streams() -> None:
+    """Print into nothing where stdout or stderr is closed, and what their encoding lacks as escapes."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115  # as long as we live
+        elif isinstance(stream, io.TextIOWrapper) and not _is_unicode(stream):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _is_unicode(stream: TextIO) -> bool:
+    return (stream.encoding or "utf-8").lower().replace("-", "").startswith("utf")
+
+
+def unwritable(error: OSError) -> str | None:
+    """That what is printed cannot be written, in a sentence; None: the error is another one.
+
+    What is left to print is given up, so that the process can end.
+    """
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT) or error.filename is not None:
+        return None
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    with suppress(OSError, ValueError):
+        os.dup2(nothing, sys.stdout.fileno())
+    os.close(nothing)
+    return f"the results cannot be written ({error.strerror}): print them where there is room"
 
 
 def quiet() -> bool:
@@ -72,7 +103,8 @@ def print_json(value: Any) -> None:
     """`value` on stdout; NaN and infinities are the strings "NaN", "Infinity" and "-Infinity"."""
     import json
 
-    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    escaped = not _is_unicode(sys.stdout)
+    sys.stdout.write(json.dumps(plain(value), indent=2, ensure_ascii=escaped, allow_nan=False) + "\n")
 
 
 def plain(value: Any) -> Any:
