@@ -49,7 +49,15 @@ def test_who_asks_for_classes_gets_them():
 
 
 @pytest.mark.parametrize(
-    "make", [lambda i: f"site {i}", lambda i: f"A{i}", lambda i: "ab"[i % 2], lambda i: i]
+    "make",
+    [
+        lambda i: f"site {i}",
+        lambda i: f"A{i}",
+        lambda i: "ab"[i % 2],
+        lambda i: i,
+        lambda i: ("<=50", ">50")[i % 2],
+        lambda i: f"<{i}",
+    ],
 )
 def test_what_means_no_numbers(make):
     assert meant(_column(make)) is None
@@ -77,3 +85,12 @@ def test_a_model_reads_later_brackets_as_it_read_its_own():
     columns = infer_columns(frame)
     assert columns[0].format == "point kg"
     assert prepare(pd.DataFrame({"x": ["(4 kg)", "5 kg"]}), columns)["x"].tolist() == [-4, 5]
+
+
+def test_check_names_bounds_in_a_column():
+    from rung.tabular.audit.check import findings
+
+    frame = pd.DataFrame({"x": ["< 5" if i % 3 else str(5 + i) for i in range(90)], "y": range(90)})
+    found = [one for one in findings(frame, "y") if one.subject == "x" and one.check == "mixed-types"]
+    assert found[0].sentence == "numbers, but for bounds in 60 rows, such as '< 5'"
+    assert "the bound, or half of it" in found[0].remedy

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from rung.tabular import charts
 from rung.tabular.explain.scores import Interval
+from rung.tabular.explain.shapley import explain_row
 from rung.tabular.explain.trees import Contributions
+from rung.tabular.fit import fit_table
 from rung.tabular.metrics import get_metric
-from rung.tabular.report import Findings, Subject, find, render_report
+from rung.tabular.report import Findings, Subject, find, render_report, write_report
 from rung.tabular.report.page import failures
 from rung.tabular.report.pictures import Judged, _ranked, _roc, confusion, judged, pictures
 from rung.tabular.result import FitResult
@@ -240,3 +244,26 @@ def test_numbers_in_texts_have_no_exponent_that_they_can_do_without():
         "0.123",
         "1.5e+07",
     ]
+
+
+@pytest.mark.parametrize("of", ["huge", "constant"])
+def test_reports_of_tables_at_the_edge(of: str, tmp_path: Path) -> None:
+    """Losses that overflow, and a model that reads no column: the report was a traceback after a good fit."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=200)
+    frame = {
+        "huge": pd.DataFrame({"x": x, "c": rng.choice(["a", "b"], 200), "y": x * 1e300}),
+        "constant": pd.DataFrame({"x": 1, "y": np.where(x > 0, "yes", "no")}),
+    }[of]
+    found = fit_table(frame, "y", trials=2, include=("linear",))
+    page = write_report(tmp_path / "r.html", found, frame, None, _later()).read_text()
+    assert "</html>" in page
+    if of == "constant":
+        assert "the model reads no column" in page
+        assert explain_row(found.model, frame, 3).contributions == ()
+    else:
+        assert "nan" not in page.partition("<body")[2].partition("<script")[0]
+
+
+def test_ticks_of_a_range_that_overflows() -> None:
+    assert charts.ticks(-1.7e308, 1.7e308) == [-1.7e308]

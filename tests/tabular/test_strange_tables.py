@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from rung.errors import UserError
 from rung.tabular.fit import fit_table
 from rung.tabular.model_file import load_model, save_model
 from rung.tabular.predict import predict_table
+from rung.tabular.report import write_report
 from rung.tabular.task import check_classes, check_target, guess_task
 from support.strange import COUNT, ODDITIES, strange_table
 
@@ -26,6 +29,8 @@ def _fit_or_sentence(number: int, budget: float, folder) -> str | None:
         result = fit_table(rows, target, budget=budget, workers=1)
     except UserError as error:
         return str(error)
+    page = write_report(folder / "r.html", result, rows, None, time.monotonic() + 0.6).read_text()
+    assert "</html>" in page
     model = load_model(save_model(result.model, folder / "m.rung"))
     new = frame.drop(columns=target)
     found = predict_table(model, new)

@@ -63,6 +63,7 @@ EXPLAIN = 0.04  # of the budget, but
 MOST = 4.0  # seconds at most, for saying what the model looks at,
 ASIDE = 15  # seconds of budget from which the search waits for workers, so that more can be loaded beside it
 EXPLAINED = 60  # seconds of budget from which forests are explained, for which shap must be loaded
+ASKED = 2.0  # seconds for that where the number of trials ends the search
 LEAST = 0.03  # of the budget, one second at most, even where the search ended late
 
 
@@ -334,7 +335,7 @@ def _write(order: Order, frame: pd.DataFrame, result: FitResult, storage: str, e
     save_model(result.model, order.out, _facts(order, result, storage), card=card)
     # Where the search ended late, the explanation still gets a moment: a budget is kept within 5 % and 2 s.
     if order.wishes.trials is not None:
-        end = time.monotonic() + MOST
+        end = time.monotonic() + ASKED
     deadline = max(end - 0.2, time.monotonic() + min(LEAST * order.budget, 1.0))
     write_report(order.report, result, frame, command, deadline)
 

@@ -38,9 +38,9 @@ class Axis(NamedTuple):
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """About `count` round numbers from `low` to `high`."""
-    if not high > low:
-        return [low]
     raw = (high - low) / count
+    if not high > low or not math.isfinite(raw):
+        return [low]
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * 0.999)
     first = math.ceil(low / step - 1e-9)

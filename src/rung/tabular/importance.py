@@ -147,7 +147,13 @@ def _shuffled(frame: pd.DataFrame, name: str, rng: np.random.Generator) -> pd.Da
 
 
 def _ranked(names: list[str], rises: dict[str, list[float]], rows: int, repeats: int) -> Importance:
-    found = [ColumnImportance(n, float(np.mean(r)), float(np.std(r))) for n, r in rises.items()]
+    found = [ColumnImportance(n, float(np.mean(r)), _spread(r)) for n, r in rises.items()]
     missing = len(names) - len(found)
     note = f"{missing} columns are missing: the time ended" if missing else ""
     return Importance(tuple(sorted(found, key=lambda c: -c.mean)), rows, repeats, note)
+
+
+def _spread(values: list[float]) -> float:
+    """The standard deviation; of values near the largest float, too, whose squares are none."""
+    unit = float(np.abs(values).max()) or 1.0
+    return float(np.std(np.asarray(values) / unit)) * unit

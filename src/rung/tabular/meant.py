@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _SURE: Final = 0.95  # of the cells are numbers, if one looks past what is written beside them
+_PLAIN: Final = 0.1  # of them are numbers alone, where the others are bounds of such
 _UNITS: Final = 4  # different ones at most: more are names
 _BOUND: Final = r"^(?:<=?|>=?|≤|≥|~|≈|ca\.? ?)\s*(?=[-+(.0-9])"
 _NUMBER: Final = r"[-+]?[0-9]+(?:[.,][0-9]+)?"
@@ -44,10 +45,19 @@ def meant(y: pd.Series) -> str | None:
     return None if found is None else f"column {str(y.name)!r} holds {found}"
 
 
+def are_bounds(words: pd.Series) -> bool:
+    """Whether all of these words are bounds of numbers, such as `<5`, `> 1,000` and `≤0.1`."""
+    bare = words.str.replace(_BOUND, "", regex=True)
+    return len(words) > 0 and bool((bare != words).all() and to_numbers(bare).notna().all())
+
+
 def _bounds(words: pd.Series) -> str | None:
     bare = words.str.replace(_BOUND, "", regex=True)
     bounds = sorted(set(words[bare != words]))
-    if not bounds or to_numbers(bare).notna().mean() < _SURE:
+    plain = float(
+        to_numbers(words).notna().mean()
+    )  # of bounds alone, such as <=50 and >50, classes are meant
+    if not bounds or plain < _PLAIN or to_numbers(bare).notna().mean() < _SURE:
         return None
     count = int((bare != words).sum())
     return (

@@ -45,10 +45,25 @@ def word_findings(cells: Cells, today: date) -> Iterator[Finding]:
 
 def _mixed(cells: Cells) -> Iterator[Finding]:
     """Numbers among words."""
+    import pandas as pd
+
+    from rung.tabular.meant import are_bounds
+
     words, counts = cells.levels
     count = int(counts[cells.numeric].sum())
     part = 1 - cells.agree
     if not 0.05 <= part < 1:
+        return
+    if are_bounds(pd.Series(words[~cells.numeric], dtype=object).astype(str)):
+        yield Finding(
+            "warning",
+            cells.name,
+            f"numbers, but for bounds in {rows(int(counts.sum()) - count)}, such as "
+            f"{quoted(words[~cells.numeric], 2)}",
+            "rung takes all of them as categories and so does not know that one is larger; write a number "
+            "there (the bound, or half of it), and mark these rows in a column of their own",
+            "mixed-types",
+        )
         return
     yield Finding(
         "warning",

@@ -111,7 +111,7 @@ class _Game(NamedTuple):
             name: self.cells[name].array.take(places.get(name, rows))  # keeps the column's type
             for name in self.cells.columns
         }
-        raw = self.model.raw(pd.DataFrame(columns))
+        raw = self.model.raw(pd.DataFrame(columns, index=pd.RangeIndex(len(rows))))  # there may be no column
         return raw if self.output is None else raw[:, self.output]
 
 

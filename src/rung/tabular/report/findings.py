@@ -61,6 +61,7 @@ def find(result: FitResult, frame: pd.DataFrame, deadline: float) -> Findings:
     contributions of the whole model.
     """
     missing: dict[str, str] = {}
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)  # as the columns are called
     rows, y, prediction = judged_rows(result)
     slices = interval = None
     if not len(rows):
@@ -82,8 +83,11 @@ def find(result: FitResult, frame: pd.DataFrame, deadline: float) -> Findings:
     dependence = _dependence(result, frame, names[:TOP], until, pace) if pace else ()
     if not dependence:
         missing["dependence"] = _why_none(names, pace, until)
-    contributions = contributions or _sampled(result, frame.iloc[rows], deadline)
-    missing.update({} if contributions else {"contributions": _NO_TIME})
+    if not any(column.used for column in result.columns):
+        missing["contributions"] = "left out: the model reads no column"
+    else:
+        contributions = contributions or _sampled(result, frame.iloc[rows], deadline)
+        missing.update({} if contributions else {"contributions": _NO_TIME})
     return Findings(importance, slices, interval, dependence, contributions, missing)
 
 

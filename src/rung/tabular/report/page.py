@@ -67,9 +67,10 @@ def write_report(
     import shlex
 
     place = Path(path)
-    findings = find(result, frame, deadline - RENDERING)
-    name = Path(shlex.split(command)[2]).name if command else "a table"
-    page = render_report(result, Subject(name, command), findings)
+    with np.errstate(over="ignore", invalid="ignore"):  # losses of values near the largest float are infinite
+        findings = find(result, frame, deadline - RENDERING)
+        name = Path(shlex.split(command)[2]).name if command else "a table"
+        page = render_report(result, Subject(name, command), findings)
     write_text(place, page, "--report")
     return place
 

@@ -237,11 +237,14 @@ def _quantile(values: Array, level: float, weight: Array) -> float:
 
 
 def slices_chart(slices: Slices) -> Markup | None:
-    """The worst groups with their intervals; None where no group is worse than all rows."""
-    if not slices.worst:
+    """The worst groups with their intervals; None where no group is worse than all rows, or their losses are
+    too large for numbers.
+    """
+    losses = [value for s in slices.worst for value in (s.loss, s.low, s.high)]
+    if not losses or not np.isfinite([*losses, slices.overall]).all():
         return None
     dots = [
-        Dot(f"{s.column} {s.label}" if s.label[0] in "≤>" else f"{s.column}: {s.label}",
+        Dot(f"{s.column} {s.label}" if s.label[:1] in ("≤", ">") else f"{s.column}: {s.label or repr('')}",
             s.loss, s.low, s.high, f"{s.rows:,} rows")
         for s in slices.worst
     ]  # fmt: skip
