@@ -24,12 +24,13 @@ _TICK = 0.5  # seconds between looks at other processes' requests
 class Asked:
     """A job that the caller runs: trial `number` with `config`, from resource `start` up to `resource`."""
 
-    __slots__ = ("_config", "_event", "_study", "stopped")
+    __slots__ = ("_config", "_event", "_study", "_told", "stopped")
 
     def __init__(self, study: Study, event: JobStarted) -> None:
         self._study = study
         self._event = event
         self._config = study.history.config(event.trial)  # as it was asked, whatever becomes of the space
+        self._told: set[str] = set()  # metrics that were reported
         self.stopped = False
 
     @property
@@ -127,6 +128,7 @@ def reported(
 ) -> list[Event]:
     """The events of a value on the way, and of a checkpoint that was saved beside it."""
     metrics = metrics_of(job._study.identity.metric, value)
+    job._told.update(metrics)
     events: list[Event] = [ev.Reported(job.number, at, metrics, job.attempt, now)]
     if path is not None:
         events.append(ev.CheckpointSaved(job.number, at, str(path), job.attempt, now))
@@ -136,12 +138,32 @@ def reported(
 def finished(
     job: Asked, value: float | Mapping[str, Any] | None, path: str | None, now: float
 ) -> list[Event]:
-    """The events of a job's good end, and of a checkpoint that was saved there."""
+    """The events of a job's good end, and of a checkpoint that was saved there.
+
+    Raises:
+        StudyError: it has no value, neither told now nor reported at its end.
+    """
     metrics = None if value is None else metrics_of(job._study.identity.metric, value)
+    _check_valued(job, metrics or {})
     events: list[Event] = []
     if path is not None:
         events.append(ev.CheckpointSaved(job.number, job._event.until, str(path), job.attempt, now))
     return [*events, ev.JobFinished(job.number, job.attempt, metrics, now)]
+
+
+def _check_valued(job: Asked, metrics: Mapping[str, Any]) -> None:
+    history = job._study.history
+    identity = history.identity
+    known = metrics.keys() | (job._told if identity.resource is None else ())
+    missing = [goal.metric for goal in identity.goals or (identity,) if goal.metric not in known]
+    if not missing or history.running[job.number].final is not None:
+        return
+    where = "" if job.resource is None else f" at {job.resource}"
+    named = ", ".join(f"{name!r}: 0.31" for name in missing)
+    raise StudyError(
+        f"trial {job.number} has no value of {' and '.join(missing)}{where}: tell(job, {{{named}}}), "
+        "or how it failed: tell(job, error='why')"
+    )
 
 
 def failed(job: Asked, error: str | None, infeasible: str | None, now: float) -> list[Event]:

@@ -203,7 +203,7 @@ class Study:
         known from elsewhere: it counts as a trial that no scheduler asked for, and teaches the sampler.
 
         Raises:
-            StudyError: the job was told already, was stopped, or is none of this study's.
+            StudyError: the job was told already, was stopped, is none of this study's, or has no value.
             SpaceError: the configuration is not in the space.
         """
         now = time.time()
