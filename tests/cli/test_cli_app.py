@@ -55,6 +55,11 @@ def test_wrong_usage_exits_with_2(rung, args: list[str]) -> None:
         ("nope", "no such command 'nope': did you mean 'note'? (see rung --help)"),
         ("show", "NAME is missing (see rung show --help)"),
         ("show a b", "rung show has no use for b (see rung show --help)"),
+        (
+            "storage check postgresql://ann:secret@host/db",
+            "rung storage check has no use for postgresql://...; a storage is named by --storage (see rung "
+            "storage check --help)",
+        ),
         ("service token create --user", "option '--user' requires an argument"),
     ],
 )

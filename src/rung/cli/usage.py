@@ -38,7 +38,9 @@ def _command(error: Any) -> str:
 def _rephrased(said: str, command: str) -> str:
     surplus = re.fullmatch(r"Got unexpected extra arguments?(?:\(s\))? \((.*)\)", said)
     if surplus is not None:
-        return f"{command} has no use for {surplus[1]}"
+        named = re.sub(r"([\w+]+://)\S+", r"\1...", surplus[1])  # which may hold a password
+        hint = "; a storage is named by --storage" if named != surplus[1] else ""
+        return f"{command} has no use for {named}{hint}"
     return said[:1].lower() + said[1:].replace(". Did you mean", ": did you mean")
 
 
