@@ -325,3 +325,19 @@ def test_a_study_that_was_there_survives_a_refused_call(tmp_path):
     with pytest.raises(UserError):
         rung.tune(square, SPACE, trials=3, fixed={"z": 1}, quiet=True, **given)
     assert len(rung.Study.open(tmp_path / "s.db", "mine").result.trials) == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"sampler": "asha"}, r"'asha' is no sampler but a scheduler: give it as scheduler='asha' \(--sched"),
+        ({"sampler": "bohb"}, "'bohb' is no sampler but a method"),
+        ({"scheduler": "tpe(startup=5)"}, "'tpe' is no scheduler but a sampler: give it as sampler='tpe'"),
+        ({"method": "tpe"}, "'tpe' is no method but a sampler"),
+        ({"method": "hyberband"}, "did you mean 'hyperband'"),
+        ({"sampler": "tpee"}, "did you mean 'tpe'"),
+    ],
+)
+def test_a_name_of_another_kind_is_told_which(given, message):
+    with pytest.raises(StudyError, match=message):
+        rung.tune(square, SPACE, trials=2, quiet=True, **given)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from difflib import get_close_matches
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from rung.errors import StudyError
+from rung.samplers import FAMILY
+from rung.schedulers import known_schedulers
+from rung.trials.methods import known
 
 
 class Combination(NamedTuple):
@@ -86,6 +90,28 @@ def combination(name: str) -> Combination:
     """
     if name in METHODS:
         return METHODS[name]
+    check_kind("method", name)
     close = get_close_matches(name, METHODS, 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     raise StudyError(f"unknown method {name!r}: {hint}known are {', '.join(METHODS)}")
+
+
+def check_kind(kind: str, given: Any) -> None:
+    """Refuse the name of something else as a sampler, a scheduler or a method.
+
+    Raises:
+        StudyError: it is one of the others; the message says which.
+    """
+    name = given.partition("(")[0].strip() if isinstance(given, str) else ""
+    tables: dict[str, Collection[str]] = {
+        "sampler": known(FAMILY),
+        "scheduler": known_schedulers(),
+        "method": METHODS,
+    }
+    if name in tables[kind]:
+        return
+    for other, table in tables.items():
+        if name in table:
+            raise StudyError(
+                f"{name!r} is no {kind} but a {other}: give it as {other}={name!r} (--{other} {name})"
+            )

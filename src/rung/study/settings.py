@@ -16,6 +16,7 @@ from rung.schedulers import spec_of as scheduler_spec
 from rung.space import Space, compile_space, to_json
 from rung.study.defaults import scheduler_for
 from rung.study.identity import check_settings, make_resource, own_number
+from rung.study.methods import check_kind
 from rung.study.propose import configurations
 from rung.trials.events import Constraint, Goal, Identity, Spec
 
@@ -74,6 +75,8 @@ def make_identity(space: Any, given: Settings, stored: Identity | None = None) -
     check_settings(first.metric, first.mode, eta, seed)
     resource = make_resource(given.resource)
     scheduler, sampler = given.scheduler, given.sampler
+    check_kind("scheduler", scheduler)
+    check_kind("sampler", sampler)
     if scheduler is None:
         scheduler = stored.scheduler if stored is not None else scheduler_for(resource, goals, given.trials)
     if sampler is None:
