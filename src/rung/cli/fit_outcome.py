@@ -49,7 +49,9 @@ def announce(order: Order, frame: pd.DataFrame, notes: tuple[str, ...]) -> None:
 
 def _limit(order: Order) -> str:
     trials = order.wishes.trials
-    return f"budget {spoken(order.budget)}" if trials is None else f"ends after {trials:,} configurations"
+    if trials is None:
+        return f"budget {spoken(order.budget)}"
+    return f"ends after {trials:,} configuration{'s' * (trials != 1)}"
 
 
 def outcome(order: Order, result: FitResult, storage: str, *, json: bool, interrupted: bool) -> None:
