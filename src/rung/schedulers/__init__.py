@@ -101,12 +101,12 @@ SCHEDULERS: Final[dict[str, Method]] = {
 }
 """Our schedulers by name; plug-ins come by entry points of the group "rung.schedulers"."""
 
-_FAMILY: Final = Family("scheduler", "next", "rung.schedulers", SCHEDULERS)
+FAMILY: Final = Family("scheduler", "next", "rung.schedulers", SCHEDULERS)
 
 
 def known_schedulers() -> dict[str, Method]:
     """Our schedulers and the installed plug-ins' by name; loads none of them."""
-    return methods.known(_FAMILY)
+    return methods.known(FAMILY)
 
 
 def make_scheduler(given: str | Spec | Scheduler) -> Scheduler:
@@ -116,7 +116,7 @@ def make_scheduler(given: str | Spec | Scheduler) -> Scheduler:
         StudyError: an unknown name (the message names the closest), settings that it lacks or refuses, or
             an object that is no scheduler.
     """
-    return cast("Scheduler", methods.make(_FAMILY, given))
+    return cast("Scheduler", methods.make(FAMILY, given))
 
 
 def spec_of(scheduler: Scheduler) -> Spec:
@@ -125,4 +125,4 @@ def spec_of(scheduler: Scheduler) -> Spec:
     Raises:
         StudyError: it is no dataclass, so that its settings cannot be kept.
     """
-    return methods.spec_of(_FAMILY, scheduler)
+    return methods.spec_of(FAMILY, scheduler)
