@@ -124,8 +124,7 @@ def fit(  # noqa: PLR0913  # a door
     seconds = parse_duration(budget)
     asked = (table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
     order = Order(*asked, executor, address, needs)
-    targets = targets_of(table, target)
-    if len(targets) > 1:
+    if len(targets := targets_of(table, target)) > 1:
         run_several(order, targets, lambda one, start: _run(one, storage, None, start, json))
     else:
         _run(order, storage, study, began, json)
