@@ -22,14 +22,14 @@ def _three_threads():
 
 def test_within_the_function_there_is_one_and_afterwards_as_many_as_before():
     before = _threads()
-    assert one_thread(_threads)() == {1}
+    assert one_thread()(_threads)() == {1}
     assert _threads() == before
 
 
 def test_an_exception_gives_back_what_was_before():
     before = _threads()
     with pytest.raises(ZeroDivisionError):
-        one_thread(lambda: 1 / 0)()
+        one_thread()(lambda: 1 / 0)()
     assert _threads() == before
 
 

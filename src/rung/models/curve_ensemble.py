@@ -136,7 +136,7 @@ class Fitted(NamedTuple):
     parameters: Floats
 
 
-@one_thread
+@one_thread()
 def forecast(curve: Curve, horizon: float, others: Floats, generator: np.random.Generator) -> Forecast | None:
     """The value at the horizon of a curve to be minimised; None if no family fits or all values are equal.
 

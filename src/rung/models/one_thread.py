@@ -6,23 +6,17 @@ workers have the cores: threads of BLAS that wait for each other then take sever
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache, wraps
-from typing import Any, ParamSpec, TypeVar
-
-_P = ParamSpec("_P")
-_T = TypeVar("_T")
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
 
 
-def one_thread(function: Callable[_P, _T]) -> Callable[_P, _T]:
-    """The function, with BLAS limited to one thread while it runs; 15 microseconds."""
-
-    @wraps(function)
-    def alone(*args: _P.args, **named: _P.kwargs) -> _T:
-        with _blas().limit(limits=1):
-            return function(*args, **named)
-
-    return alone
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Within, or within the function that it decorates, BLAS has one thread; 15 microseconds."""
+    with _blas().limit(limits=1):
+        yield
 
 
 @cache

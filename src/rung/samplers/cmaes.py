@@ -139,7 +139,7 @@ class CmaesSampler:
                 state.drawn[item.trial] = (state.age, token)
         return state
 
-    @one_thread
+    @one_thread()
     def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion:
         """A draw of the present distribution; the origin is a model's once a generation was told."""
         state: Search = history.sampler

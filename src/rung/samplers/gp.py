@@ -136,7 +136,7 @@ class GpSampler:
         _check("belief", self.belief, self.belief >= 0.0, "at least 0")
         _check("region_above", self.region_above, self.region_above >= 1, "at least 1")
 
-    @one_thread
+    @one_thread()
     def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion:
         """The configuration that promises most, or one of a Sobol sequence; the origin tells which.
 

@@ -95,7 +95,7 @@ class TransferSampler:
         base = self._base
         return base.fold(state, item) if hasattr(base, "fold") else state
 
-    @one_thread
+    @one_thread()
     def suggest(
         self, space: CompiledSpace, history: History, request: Request, rng: Rng
     ) -> Suggestion | None:

@@ -166,7 +166,7 @@ class TurboSampler:
         state.searches[fidelity] = search.take(item, own, state.limit)
         return state
 
-    @one_thread
+    @one_thread()
     def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion:
         """The best candidate in one draw of the model, or one of a Sobol sequence; the origin tells which."""
         state: State = history.sampler

@@ -132,7 +132,7 @@ class Fabolas:
             state.results.append((item.trial, item.resource, item.value))
         return state
 
-    @one_thread
+    @one_thread()
     def next(self, history: History) -> Decision:
         """Start another, wait, or be done."""
         if not history.may_start:

@@ -157,7 +157,7 @@ class FreezeThaw:
             state.drop(item.trial)
         return state
 
-    @one_thread
+    @one_thread()
     def next(self, history: History) -> Decision:
         """Resume, start, wait or be done."""
         state: Frozen = history.scheduler
