@@ -47,6 +47,27 @@ def test_earlier_studies_and_measured_times_change_nothing(monkeypatch):
     assert np.array_equal(first.model.raw(X), second.model.raw(X))
 
 
+def test_it_begins_with_what_was_good_on_earlier_tables_unless_told_not_to():
+    X, y = _table()
+    frame = X.assign(y=y)
+    warm, cold = (
+        fit_table(frame, "y", trials=12, include=("linear", "svm"), seed=1, warm_start=warm)
+        for warm in (True, False)
+    )
+    configs = [[row.config for row in found.leaderboard] for found in (warm, cold)]
+    assert configs[0] != configs[1]
+
+
+def test_no_seconds_limit_its_study():
+    from rung.storage import open_storage
+
+    X, y = _table()
+    kept = open_storage("memory")
+    fit_table(X.assign(y=y), "y", trials=3, include=QUICK, storage=kept, study="mine")
+    limits = rung.Study.open(kept, "mine").history.limits
+    assert (limits.trials, limits.seconds) == (3, None)
+
+
 def test_the_same_study_goes_on_to_more():
     from rung.storage import open_storage
 

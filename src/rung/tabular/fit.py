@@ -107,7 +107,7 @@ def fit_table(  # noqa: PLR0913  # a door
             bin or level, by which a later table is told apart; leave it out where no row may be given away.
         trials: end after so many configurations, whatever time it takes: no clock decides anything, so that
             the same seed gives the same model. Then `budget` only lays the search out (how many folds), the
-            search begins with the defaults whatever was found earlier, one process evaluates unless
+            storage's earlier studies have no say in where the search begins, one process evaluates unless
             `workers` says otherwise (the order in which several are done is chance), and what predicts
             slowly is left out only where `predict_time` says so.
 
@@ -166,13 +166,13 @@ def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
     count = workers or _cores()
     asked.check(frame, target)
     embedder = embedder_for(kept, study, asked, (budget, began), seed)
-    data = make_ready(
-        frame, target, asked, seed, holdout, scheme_for(kept, study, (budget, began), count), embedder
-    )
+    counted = asked.trials is not None
+    scheme = scheme_for(kept, study, (budget, None if counted else began), count)
+    data = make_ready(frame, target, asked, seed, holdout, scheme, embedder)
     wanted = Wanted(asked.include, asked.exclude, weighted=data.dataset.weight is not None)
     told = facts(data, target, asked, holdout)
     refuse_another_table(kept, study, told)
-    opening = Opening(kept, study, told, data.task.kind, data.scheme, wanted, asked.warm_start)
+    opening = Opening(kept, study, told, data.task.kind, data.scheme, wanted, asked.warm_start, counted)
     search = Search(data.dataset, opening, terms.engine)
     try:
         if embedder is not None:

@@ -133,13 +133,15 @@ def _held_out(
     return np.flatnonzero(folds == ALWAYS), np.flatnonzero(folds == 0)
 
 
-def scheme_for(storage: Storage, name: str | None, time: tuple[float, float], workers: int) -> SchemeOf:
+def scheme_for(
+    storage: Storage, name: str | None, time: tuple[float, float | None], workers: int
+) -> SchemeOf:
     """How the data is laid out: as the stored study has it, else as the budget asks.
 
     Of large tables, which take time to be made ready, the budget is what is left of it by then.
 
     Args:
-        time: the budget in seconds, and when it began (monotonic).
+        time: the budget in seconds, and when it began (monotonic); None: no clock has a say.
     """
     stored = None
     if name is not None and storage.find(name) is not None:
@@ -149,7 +151,7 @@ def scheme_for(storage: Storage, name: str | None, time: tuple[float, float], wo
         if isinstance(stored, Mapping) and stored["smallest"] <= rows:  # else it is another table's, which
             return Scheme(**stored)  # opening the study says
         budget, began = time
-        if rows >= LARGE:
+        if rows >= LARGE and began is not None:
             budget = max(budget - (monotonic() - began), _LEAST * budget)
         return make_scheme(rows, width, classes, budget, workers)
 

@@ -81,8 +81,8 @@ class Request:
             raise DataError("every column besides the target is left out; drop fewer")
 
     def unmeasured(self) -> Request:
-        """The same, with nothing that depends on how long something takes or on what the storage has."""
-        return replace(self, predict_time=self.predict_time or _ANY_TIME, warm_start=False)
+        """The same, with nothing that depends on how long something takes."""
+        return replace(self, predict_time=self.predict_time or _ANY_TIME)
 
     def asked_kinds(self) -> dict[str, str]:
         """Kinds that are not guessed; what is embedded is text, if only of paths."""

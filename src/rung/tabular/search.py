@@ -17,7 +17,7 @@ from rung.tabular.learners.table import EVERY, Traits, Wanted, defaults, fitting
 from rung.tabular.metrics import Metric
 from rung.tabular.plan import SHORT, Default, Plan, Scheme, Size, cost_of, make_defaults, make_plan
 from rung.tabular.schedule import DefaultsFirst
-from rung.tabular.warm_start import LEAST_BUDGET, from_memory, from_studies, with_earlier
+from rung.tabular.warm_start import LEAST_BUDGET, Earlier, from_memory, from_studies, with_earlier
 from rung.trials.events import Limits
 
 if TYPE_CHECKING:
@@ -41,7 +41,13 @@ Watch = Callable[[Study, Sequence["Event"]], None]
 
 
 class Opening(NamedTuple):
-    """What opens the study: where it is kept, under which name, and what makes it this study."""
+    """What opens the study: where it is kept, under which name, and what makes it this study.
+
+    Attributes:
+        warm_start: whether to begin with what was good on earlier tables.
+        counted: whether its trials are counted and its seconds are not: then neither a clock nor this
+            storage's other studies have a say.
+    """
 
     storage: Storage
     name: str | None
@@ -50,6 +56,7 @@ class Opening(NamedTuple):
     scheme: Scheme
     wanted: Wanted = EVERY
     warm_start: bool = True
+    counted: bool = False
 
 
 class Search:
@@ -99,7 +106,8 @@ class Search:
         Before worker processes are started the first default is evaluated here: then there is a model.
         """
         if not len(self.study.history) and not self.study.history.enqueued:
-            ordered = self.defaults if plan.certain else hopeless_last(self._begin(deadline), deadline)
+            cold = plan.certain and not self.opening.counted
+            ordered = self.defaults if cold else hopeless_last(self._begin(deadline), deadline)
             if plan.workers > 1:
                 ordered = quick_first(ordered, _SOON * deadline.remaining)
             for default in ordered:
@@ -116,17 +124,21 @@ class Search:
         opening = self.opening
         if not opening.warm_start or deadline.remaining < LEAST_BUDGET:
             return self.defaults
-        earlier = from_studies(opening.storage, opening.task, self.chosen, self.traits)
+        earlier = Earlier([], [])
+        if not opening.counted:
+            earlier = from_studies(opening.storage, opening.task, self.chosen, self.traits)
         self.earlier = tuple(earlier.studies)
-        suggested = from_memory(self.dataset, opening.kind, self.chosen, self.traits)
-        seconds = {learner.name: cost_of(learner, self.size) for learner in self.chosen}
-        return with_earlier(self.defaults, suggested, earlier.configs, seconds)
+        unhurried = opening.counted
+        suggested = from_memory(self.dataset, opening.kind, self.chosen, self.traits, unhurried=unhurried)
+        costs = {learner.name: cost_of(learner, self.size) for learner in self.chosen}
+        return with_earlier(self.defaults, suggested, earlier.configs, costs)
 
     def _session(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> str | None:
         """Why no further trial was started."""
         study, folder = self.study, self.study.folder
         spent = study.history.clock.known()
-        study.set_limits(Limits(trials=plan.trials, seconds=spent + max(0.05, deadline.remaining)))
+        seconds = None if self.opening.counted else spent + max(0.05, deadline.remaining)
+        study.set_limits(Limits(trials=plan.trials, seconds=seconds))
         folder.mkdir(parents=True, exist_ok=True)
         if plan.workers > 1:
             self.dataset.save(folder / "data")

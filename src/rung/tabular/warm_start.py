@@ -63,14 +63,22 @@ def _default(config: Mapping[str, Any], seconds: Mapping[str, tuple[float, float
 
 
 def from_memory(
-    dataset: Dataset, kind: str, chosen: Sequence[Learner], traits: Traits
+    dataset: Dataset, kind: str, chosen: Sequence[Learner], traits: Traits, *, unhurried: bool = False
 ) -> list[dict[str, Any]]:
-    """What the memory suggests for this table, complete and in the space of this search."""
+    """What the memory suggests for this table, complete and in the space of this search.
+
+    Args:
+        unhurried: the table is measured to the end, so that it is always the same.
+    """
     from rung.tabular.meta import meta_features, suggest
+    from rung.tabular.meta.features import SECONDS
 
     if kind == "quantile":
         return []
-    features = meta_features(dataset.table, dataset.y, dataset.classes, dataset.sizes, seed=dataset.seed)
+    seconds = math.inf if unhurried else SECONDS
+    features = meta_features(
+        dataset.table, dataset.y, dataset.classes, dataset.sizes, seconds=seconds, seed=dataset.seed
+    )
     names = {learner.name for learner in chosen}
     found = suggest(features, kind, names, by="surrogate")
     return list(islice(_complete(found, traits), SUGGESTED))
