@@ -73,7 +73,7 @@ def _row(name: str, seed: int, quick: bool) -> Row:
         row, form = _searched(name, seed, quick)
     genotype = Genotype.from_dict(form)
     began = time.perf_counter()
-    scores, _ = task.retrain(genotype, settings, seed, None)
+    scores, _ = task.retrain(genotype, settings, seed)
     parameters, _ = task.size(genotype, settings)
     trained = round(time.perf_counter() - began, 1)
     loss = float("nan") if scores is None else scores.loss

@@ -105,7 +105,7 @@ class TinyTask:
         return self._costs[space].of(net.alive)
 
     def retrain(
-        self, genotype: Genotype, recipe: Any, seed: int, seconds: float | None
+        self, genotype: Genotype, recipe: Any, seed: int, short: Any = None
     ) -> tuple[Scores | None, list[str]]:
         return None, []
 

@@ -25,7 +25,7 @@ from rung.nas.recurrent.supernet import LanguageSupernet
 from rung.nas.recurrent.task import LanguageTask, language_task
 from rung.nas.space import Cell, Space
 from rung.nas.strategies.table import make
-from rung.nas.task import Mixed
+from rung.nas.task import Mixed, Short
 
 torch.set_num_threads(1)
 
@@ -281,10 +281,13 @@ def test_searching_learns_the_text() -> None:
 def test_retraining_tests_the_best_weights() -> None:
     task = _task()
     genotype = Genotype.from_dict({"recurrent": [["tanh", 0], ["relu", 1]], "concat": [1, 2]})
-    scores, notes = task.retrain(genotype, RECIPE, 0, None)
+    told: list[tuple[int, int]] = []
+    short = Short(told=lambda done, epochs: told.append((done, epochs)))
+    scores, notes = task.retrain(genotype, RECIPE, 0, short)
+    assert told == [(done, RECIPE.training.epochs) for done in range(1, RECIPE.training.epochs + 1)]
     assert scores is not None and 1 < perplexity(scores.loss) < 8  # noqa: PT018
     assert "retrained for 2 epochs" in notes[0]
-    assert scores == task.retrain(genotype, RECIPE, 0, None)[0]
+    assert scores == task.retrain(genotype, RECIPE, 0)[0]
     parameters, macs = task.size(genotype, RECIPE)
     counted = count_recurrent(genotype, 8, 5)
     assert (parameters, macs) == (counted.parameters, counted.multiply_adds)
@@ -292,14 +295,14 @@ def test_retraining_tests_the_best_weights() -> None:
 
 def test_retraining_without_time_says_so() -> None:
     genotype = Genotype.from_dict({"recurrent": [["tanh", 0]], "concat": [1]})
-    scores, notes = _task().retrain(genotype, RECIPE, 0, 0.0)
+    scores, notes = _task().retrain(genotype, RECIPE, 0, Short(0.0))
     assert scores is None
     assert "not retrained" in notes[0]
 
 
 def test_a_loss_that_is_not_finite_is_no_result() -> None:
     genotype = Genotype.from_dict({"recurrent": [["identity", 0]], "concat": [1]})
-    scores, notes = _task().retrain(genotype, replace(RECIPE, rate=1e30, clip=0.0), 0, None)
+    scores, notes = _task().retrain(genotype, replace(RECIPE, rate=1e30, clip=0.0), 0)
     assert scores is None
     assert "not retrained: the training loss" in notes[0]
 

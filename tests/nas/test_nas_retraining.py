@@ -21,6 +21,7 @@ from rung.nas.retraining_files import checkpoint_of, load_network, read
 from rung.nas.retraining_limits import advice, auxiliary_fits, built, fitted, side_by_cell, training_bytes
 from rung.nas.retraining_schedule import SCHEDULES, Schedule, schedule_of
 from rung.nas.retraining_short import short_training
+from rung.nas.task import Short
 
 torch.set_num_threads(1)
 
@@ -444,12 +445,16 @@ def test_a_short_training_learns_from_one_half_and_is_scored_on_the_other(
     recipe = replace(
         PRESETS["tiny"], retrain_channels=4, retrain_layers=2, retrain_epochs=8, retrain_batch=10
     )
-    scores, notes = short_training(TWO, data, recipe, seed=0, seconds=None, device="cpu")
+    told: list[tuple[int, int]] = []
+    short = Short(told=lambda done, epochs: told.append((done, epochs)))
+    scores, notes = short_training(TWO, data, recipe, seed=0, device="cpu", short=short)
+    epochs = schedule_of(recipe).epochs
+    assert told == [(done, epochs) for done in range(1, epochs + 1)]
     assert scores is not None
     assert scores.accuracy is not None
     assert scores.accuracy > 0.6  # a third by chance
     assert notes == []
-    scores, notes = short_training(TWO, data, recipe, seed=0, seconds=1e-9, device="cpu")
+    scores, notes = short_training(TWO, data, recipe, seed=0, short=Short(1e-9), device="cpu")
     assert scores is None
     assert "under one epoch" in notes[0]
 

@@ -37,7 +37,7 @@ from rung.nas.memory import OutOfMemory
 from rung.nas.planning import SEARCHING, Request, threads_worth
 from rung.nas.result import SearchResult
 from rung.nas.search_study import EPOCH, LAST, PLANNED, RESULT
-from rung.nas.task import Scores
+from rung.nas.task import Scores, Short, told_of
 from rung.study import Study
 from rung.study.found import failures
 from rung.study.limits import make_limits
@@ -193,10 +193,10 @@ class CompleteSearch:
         notes = [*self.prepared.notes, *notes_of(plan, networks, found.reason)]
         retrained: Scores | None = None
         if request.retrain and not interrupted:
-            phase("training the best network once more")
-            retrained, said = plan.task.retrain(
-                best.genotype, plan.recipe, plan.seed, self._left(), study.folder / LAST
-            )
+            doing = "training the best network once more"
+            phase(doing)
+            short = Short(self._left(), study.folder / LAST, told_of(doing, phase))
+            retrained, said = plan.task.retrain(best.genotype, plan.recipe, plan.seed, short)
             notes += said
         return complete_result(
             self.prepared, request, best, networks, retrained, notes, study.name, interrupted

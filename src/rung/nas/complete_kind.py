@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 
 from rung.nas.genotype import Genotype
-from rung.nas.task import Scores
+from rung.nas.task import SHORT, Scores, Short
 
 
 class Watching(NamedTuple):
@@ -84,7 +84,7 @@ class Networks(Protocol):
         ...
 
     def retrain(
-        self, genotype: Genotype, recipe: Any, seed: int, seconds: float | None, out: Path | None = None
+        self, genotype: Genotype, recipe: Any, seed: int, short: Short = SHORT
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.task.Task`."""
         ...

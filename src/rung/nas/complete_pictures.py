@@ -15,7 +15,7 @@ from rung.nas.images import ImageTask
 from rung.nas.recipe import Recipe
 from rung.nas.retraining_epochs import Tick
 from rung.nas.search_study import METRIC
-from rung.nas.task import Scores
+from rung.nas.task import SHORT, Scores, Short
 
 SETTINGS: Final = (
     *("pictures", "rate"),
@@ -90,10 +90,10 @@ class PictureNetworks:
         return found.epochs, Scores(found.loss, found.accuracy)
 
     def retrain(
-        self, genotype: Genotype, recipe: Recipe, seed: int, seconds: float | None, out: Path | None = None
+        self, genotype: Genotype, recipe: Recipe, seed: int, short: Short = SHORT
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.task.Task`."""
-        return self.task.retrain(genotype, recipe, seed, seconds, out)
+        return self.task.retrain(genotype, recipe, seed, short)
 
     def step_seconds(self, genotype: Genotype, recipe: Recipe, probes: int) -> float:
         """Of a step of `train`."""

@@ -28,7 +28,7 @@ from rung.nas.recurrent.presets import LanguageRecipe, TrainingRecipe
 from rung.nas.recurrent.scratch import TEST_ROWS, Scratch
 from rung.nas.retraining_text import RetrainedText, TextTick, retrain_text
 from rung.nas.search_study import PERPLEXITY
-from rung.nas.task import Scores
+from rung.nas.task import SHORT, Scores, Short
 
 SETTINGS: Final = (
     *("vocabulary", "words", "rate", "clip", "bptt"),
@@ -167,11 +167,10 @@ class TextNetworks:
         genotype: Genotype,
         recipe: LanguageRecipe,
         seed: int,
-        seconds: float | None,
-        out: Path | None = None,
+        short: Short = SHORT,
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.task.Task`: scored on the test part."""
-        return self._scratch.retrain(genotype, recipe.training, seed, seconds, out)
+        return self._scratch.retrain(genotype, recipe.training, seed, short)
 
     def step_seconds(self, genotype: Genotype, recipe: LanguageRecipe, probes: int) -> float:
         """Of a window.

@@ -22,7 +22,7 @@ from rung.nas.recipe import Recipe
 from rung.nas.retraining_schedule import schedule_of
 from rung.nas.space import Space
 from rung.nas.supernet import Form, Supernet
-from rung.nas.task import Call, Mixed, Net, Scores
+from rung.nas.task import SHORT, Call, Mixed, Net, Scores, Short
 
 if TYPE_CHECKING:
     from rung.nas.retraining import Retrained
@@ -147,7 +147,7 @@ class ImageTask:
         )
 
     def retrain(
-        self, genotype: Genotype, recipe: Recipe, seed: int, seconds: float | None, out: Path | None = None
+        self, genotype: Genotype, recipe: Recipe, seed: int, short: Short = SHORT
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.task.Task`."""
         from rung.nas.retraining_short import short_training
@@ -157,9 +157,8 @@ class ImageTask:
             self.pictures,
             recipe,
             seed=seed,
-            seconds=seconds,
+            short=short,
             device=str(self.device),
-            out=out,
             table=self.table,
         )
 

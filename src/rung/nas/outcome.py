@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, Final
 
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Plan, State, derive, judge
 from rung.nas.planning import Prepared, Request
 from rung.nas.result import Accuracies, SearchResult
-from rung.nas.task import Scores
+from rung.nas.task import SHORT, Scores, Short
 
 _SHOWN: Final = 6  # of what a search had not decided
 
@@ -19,16 +18,14 @@ def outcome(
     state: State,
     request: Request,
     study: str,
-    seconds: float | None,
-    out: Path | None = None,
+    short: Short = SHORT,
 ) -> SearchResult:
     """The result of a search's state.
 
     Args:
         request: what was asked; its `retrain` says whether the derived network is trained for a short time.
         study: the name of the search's study.
-        seconds: what is left of the budget, None without one.
-        out: beside which the short training keeps its checkpoint.
+        short: how that training runs.
     """
     from rung.nas.gap import measured
 
@@ -38,7 +35,7 @@ def outcome(
     derived, gap = measured(plan, state, genotype)
     retrained: Scores | None = None
     if request.retrain:
-        retrained, said = plan.task.retrain(genotype, plan.recipe, plan.seed, seconds, out)
+        retrained, said = plan.task.retrain(genotype, plan.recipe, plan.seed, short)
         notes += said
     parameters, multiply_adds = plan.task.size(genotype, plan.recipe)
     words = searched.accuracy is None

@@ -16,19 +16,19 @@ from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.recipe import Recipe
 from rung.nas.retraining import Retrained, apart, retrain
 from rung.nas.retraining_budget import OutOfBudget
+from rung.nas.retraining_epochs import Tick, Watch
 from rung.nas.retraining_schedule import schedule_of
-from rung.nas.task import Scores
+from rung.nas.task import SHORT, Scores, Short
 
 
-def short_training(  # noqa: PLR0913  # a training, all that it depends on
+def short_training(  # a training, all that it depends on
     genotype: Genotype,
     pictures: Pictures,
     recipe: Recipe,
     *,
     seed: int,
-    seconds: float | None,
     device: str,
-    out: Path | None = None,
+    short: Short = SHORT,
     table: Mapping[str, Operation] = OPERATIONS,
 ) -> tuple[Scores | None, list[str]]:
     """A preset's short training from scratch, that judges what a search found.
@@ -36,16 +36,12 @@ def short_training(  # noqa: PLR0913  # a training, all that it depends on
     It learns from the weights' half of the search's pictures and is scored on the alphas' half, as the
     supernet was, so that the accuracies may be compared.
 
-    Args:
-        seconds: that it may take; None for as long as it takes.
-        out: see `rung.nas.task.Task.retrain`.
-
     Returns:
         The scores, None where there was no time or no memory for it; and what a reader should know, in
         sentences.
     """
-    parts = apart(pictures, seed)
-    if seconds is not None and seconds <= 0:
+    parts, out = apart(pictures, seed), short.out
+    if short.seconds is not None and short.seconds <= 0:
         return None, ["the budget left no time to train the derived network"]
 
     def trained(resume: bool) -> Retrained:
@@ -57,7 +53,8 @@ def short_training(  # noqa: PLR0913  # a training, all that it depends on
             device=device,
             out=out,
             resume=resume,
-            budget=seconds,
+            budget=short.seconds,
+            watch=_told(short),
             table=table,
         )
 
@@ -73,6 +70,16 @@ def short_training(  # noqa: PLR0913  # a training, all that it depends on
         files.discard(out)
     notes = [f"the short training: {note}" for note in found.notes]
     return Scores(found.loss, found.accuracy), notes
+
+
+def _told(short: Short) -> Watch:
+    """What watches the training for whom wants to be told of its epochs."""
+
+    def watch(tick: Tick) -> None:
+        if short.told is not None and tick.row is not None:
+            short.told(tick.epoch + 1, tick.epochs)
+
+    return watch
 
 
 def _gone_on(trained: Callable[[bool], Retrained], out: Path | None) -> Retrained:

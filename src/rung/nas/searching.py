@@ -37,6 +37,7 @@ from rung.nas.search_study import (
     objective_of,
     opened,
 )
+from rung.nas.task import Short, told_of
 from rung.study import Study
 from rung.study.result import Result
 from rung.trials.events import CheckpointSaved, Event
@@ -223,7 +224,8 @@ class Search:
         noted = prepared._replace(notes=(*prepared.notes, *self._notes))
         name = "" if self._found is None else self._found.study
         out = from_first(lambda: None if study is None else study.folder / LAST)
-        found = outcome(noted, state, request, name, from_first(self._left), out)
+        short = Short(from_first(self._left), out, told_of("training the derived network", self._phase))
+        found = outcome(noted, state, request, name, short)
         result = replace(found, interrupted=interrupted)
         if study is not None:
             study.record(RESULT, {**result.to_dict(), "records": []})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 from torch import Tensor, nn
 
@@ -75,6 +75,32 @@ class Net(nn.Module):
         raise NotImplementedError
 
 
+Told = Callable[[int, int], object]
+
+
+class Short(NamedTuple):
+    """How a preset's short training runs.
+
+    Attributes:
+        seconds: that are left, None for as many as it takes.
+        out: beside which a checkpoint lies after each epoch, from which an interrupted training goes on;
+            nothing is left there in the end.
+        told: called after each epoch with how many are done, and of how many.
+    """
+
+    seconds: float | None = None
+    out: Path | None = None
+    told: Told | None = None
+
+
+SHORT: Final = Short()
+
+
+def told_of(doing: str, phase: Callable[[str], object]) -> Told:
+    """Says of each epoch of a short training in a phase of its own that it is done."""
+    return lambda done, epochs: phase(f"{doing}: {done} of {epochs} epochs")
+
+
 Call = Callable[..., Any]  # a network, or one with other weights put in its place
 
 
@@ -120,18 +146,15 @@ class Task(Protocol):
         ...
 
     def retrain(
-        self, genotype: Genotype, recipe: Any, seed: int, seconds: float | None, out: Path | None = None
+        self, genotype: Genotype, recipe: Any, seed: int, short: Short = SHORT
     ) -> tuple[Scores | None, list[str]]:
         """Train the derived network from scratch for the preset's short time, and judge it on held-out data.
 
         Args:
             recipe: of the search; its `retrain_*` settings.
-            seconds: that are left, None for as many as it takes; None comes back if not even an epoch fits.
-            out: beside which a checkpoint lies after each epoch, from which an interrupted training goes on;
-                nothing is left there in the end.
 
         Returns:
-            Its scores, and what a reader should know, in sentences.
+            Its scores, None if not even an epoch fits, and what a reader should know, in sentences.
         """
         ...
 

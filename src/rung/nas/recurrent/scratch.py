@@ -22,7 +22,7 @@ from rung.nas.memory import OutOfMemory, largest, let_go, out_of_memory
 from rung.nas.recurrent.language import LanguageModel, language_model, word_macs
 from rung.nas.recurrent.presets import TrainingRecipe
 from rung.nas.recurrent.training import Diverged, Epoch, Training, evaluated, go_on
-from rung.nas.task import Scores
+from rung.nas.task import SHORT, Scores, Short, Told
 
 TEST_ROWS: Final = 10  # side by side where a text is scored, as in the reference
 _PROBES: Final = 3  # windows that are timed before a training that has a limit
@@ -54,20 +54,15 @@ class Scratch:
         genotype: Genotype,
         settings: TrainingRecipe,
         seed: int,
-        seconds: float | None,
-        out: Path | None = None,
+        short: Short = SHORT,
     ) -> tuple[Scores | None, list[str]]:
         """Train a cell from scratch; the weights that did best on the validation part are tested.
-
-        Args:
-            seconds: that are left, None for as many as it takes.
-            out: see `rung.nas.task.Task.retrain`.
 
         Returns:
             The test part's scores (None where not even an epoch fits), and what a reader should know.
         """
         try:
-            return self._retrained(genotype, settings, seed, seconds, out)
+            return self._retrained(genotype, settings, seed, short)
         except (RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
@@ -103,12 +98,11 @@ class Scratch:
         genotype: Genotype,
         settings: TrainingRecipe,
         seed: int,
-        seconds: float | None,
-        out: Path | None,
+        short: Short,
     ) -> tuple[Scores | None, list[str]]:
-        ends = None if seconds is None else time.perf_counter() + seconds
+        ends = None if short.seconds is None else time.perf_counter() + short.seconds
         training = Training(self._fresh(genotype, settings, seed), settings, seed)
-        keeper = _Keeper(out, {"cell": genotype.to_dict(), "seed": seed, **asdict(settings)})
+        keeper = _Keeper(short.out, {"cell": genotype.to_dict(), "seed": seed, **asdict(settings)})
         keeper.load(training)
         if ends is not None and not training.epochs:
             each = self.epoch_seconds(genotype, settings, seed)
@@ -121,7 +115,7 @@ class Scratch:
                 training,
                 self.corpus.train[: self.words],
                 self.corpus.valid,
-                going_on=_until(ends, keeper, training),
+                going_on=_until(ends, keeper, training, short.told),
             )
         except (Diverged, DataError) as why:
             return None, [f"not retrained: {why}"]
@@ -198,12 +192,16 @@ class _Keeper:
             files.discard(self._out)
 
 
-def _until(ends: float | None, keeper: _Keeper, training: Training) -> Callable[[Epoch], bool]:
-    """Keep each epoch, and say whether there is time for another, as long as those before."""
+def _until(
+    ends: float | None, keeper: _Keeper, training: Training, told: Told | None
+) -> Callable[[Epoch], bool]:
+    """Keep and tell each epoch, and say whether there is time for another, as long as those before."""
     began, before = time.perf_counter(), len(training.epochs)
 
     def going_on(epoch: Epoch) -> bool:
         keeper.save(training)
+        if told is not None:
+            told(epoch.number, training.recipe.epochs)
         now = time.perf_counter()
         return ends is None or now + (now - began) / (epoch.number - before) <= ends
 

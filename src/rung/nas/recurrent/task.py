@@ -25,7 +25,7 @@ from rung.nas.recurrent.supernet import LanguageSupernet, search_macs
 from rung.nas.recurrent.training import evaluated, summed_loss
 from rung.nas.space import Space
 from rung.nas.supernet import frozen_statistics
-from rung.nas.task import Call, Mixed, Net, Scores
+from rung.nas.task import SHORT, Call, Mixed, Net, Scores, Short
 
 
 @dataclass(eq=False)
@@ -198,15 +198,14 @@ class LanguageTask:
         genotype: Genotype,
         recipe: LanguageRecipe,
         seed: int,
-        seconds: float | None,
-        out: Path | None = None,
+        short: Short = SHORT,
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.recurrent.scratch.Scratch.retrain`.
 
         Args:
             recipe: of the search; its `training`.
         """
-        return self._scratch.retrain(genotype, recipe.training, seed, seconds, out)
+        return self._scratch.retrain(genotype, recipe.training, seed, short)
 
 
 def language_task(
