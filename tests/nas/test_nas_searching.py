@@ -178,12 +178,24 @@ def test_the_public_names_are_there() -> None:
     assert rung.nas.search is search
 
 
+def test_a_budget_plans_with_epochs_that_get_cheaper(pictures: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("rung.nas.planning.epoch_seconds", lambda plan: 3.0)
+
+    def epochs(anneal: float) -> int:
+        settings = {**FEW, "anneal": anneal}
+        prepared = prepare(Request(pictures, "asap", space="tiny", epochs=20, settings=settings))
+        return fit_budget(prepared, 20.0).plan.recipe.epochs  # 15 s for searching
+
+    assert epochs(1.0) == int(15 / (3 * 0.9))
+    assert epochs(0.4) == int(15 / (3 * (0.4 * 0.9 + 0.6 * 0.4)))
+
+
 def test_a_budget_plans_epochs_and_refuses_what_is_under_one(pictures: Any, monkeypatch: Any) -> None:
-    prepared = prepare(Request(pictures, "asap", space="tiny", epochs=20, settings=FEW))
+    prepared = prepare(Request(pictures, "darts1", space="tiny", epochs=20, settings=FEW))
     monkeypatch.setattr("rung.nas.planning.epoch_seconds", lambda plan: 3.0)
     fitted = fit_budget(prepared, 20.0)  # 15 s for searching
     assert fitted.plan.recipe.epochs == 5
-    assert fitted.plan.strategy == make("asap", prepared.plan.recipe.settings("asap"), 5)
+    assert fitted.plan.strategy == make("darts1", prepared.plan.recipe.settings("darts1"), 5)
     assert "5 of 20 epochs" in fitted.notes[-1]
     assert fit_budget(prepared, 1000.0) is prepared
     with pytest.raises(UserError, match=r"is under one epoch, which takes about 3\.0 s here and may"):

@@ -6,9 +6,9 @@ from textwrap import dedent
 
 import pytest
 
+from rung.tabular.lean import without
 from rung.tabular.learners.base import FRAMES
 from rung.tabular.learners.table import learners
-from rung.tabular.lean import without
 
 
 def _loaded_by(code: str) -> list[str]:

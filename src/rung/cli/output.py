@@ -80,9 +80,8 @@ def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
     plain = not stream.isatty()
-    width = (
-        _ENDLESS if plain else None
-    )  # users' names and values are text: no "[b]" or ":a:" in them is Rich's
+    # users' names and values are text: no "[b]" or ":a:" in them is Rich's
+    width = _ENDLESS if plain else None
     return Console(file=stream, markup=False, emoji=False, highlight=False, soft_wrap=plain, width=width)
 
 

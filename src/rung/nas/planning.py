@@ -243,14 +243,16 @@ def fit_budget(prepared: Prepared, budget: float, began: float | None = None) ->
     plan = prepared.plan
     each = epoch_seconds(plan)
     spent = 0.0 if began is None else average(time.monotonic() - began)
-    possible = int((SEARCHING * budget - spent) / each)
-    if possible < 1:
+    left = SEARCHING * budget - spent
+    if left < each:
         before = f", with {spent:.0f} s that have gone before," if spent >= 0.5 else ""
         enough = (each + spent) / SEARCHING + 1
         raise UserError(
             f"a budget of {budget:g} s is under one epoch, which takes about {each:.1f} s here{before} and "
             f"may have {SEARCHING:.0%} of it: give --budget {enough:.0f}s, or fewer samples (--limit)"
         )
+    each *= getattr(plan.strategy, "mean_cost", 1.0)  # of one that prunes, and gets cheaper by it
+    possible = int(left / each)
     if possible >= plan.recipe.epochs:
         return prepared
     note = f"{possible} of {plan.recipe.epochs} epochs are planned, {each:.1f} s each, to fit {budget:g} s"
