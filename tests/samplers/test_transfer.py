@@ -80,7 +80,7 @@ def test_what_an_earlier_study_knew_is_in_the_log(tmp_path):
     rung.tune(bowl(-2.1), SPACE, sampler="random", trials=20, storage=store, study="old")
     rung.tune(bowl(-2.0), SPACE, sampler="tpe", trials=8, storage=store, study="new", transfer=["old"])
     opened = rung.Study.open(store, "new")
-    opened._storage.delete("old")
+    opened.storage.delete("old")
     opened.close()
     result = rung.tune(
         bowl(-2.0), SPACE, sampler="tpe", trials=24, storage=store, study="new", transfer=["old"]

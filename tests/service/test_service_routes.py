@@ -5,6 +5,7 @@ import pytest
 from rung.service.access import Role, Scope
 from rung.service.accounts import Accounts
 from rung.service.app import create_app
+from rung.service.guards import Limits
 from rung.service.hub import Hub
 from rung.storage import open_storage
 from support.service import client_of, user
@@ -72,7 +73,7 @@ NEW = {"name": "s", "space": {"parameters": {"x": {"type": "float", "low": 0.0, 
 def house(tmp_path_factory):
     place = str(tmp_path_factory.mktemp("routes") / "rung.db")
     accounts, storage = Accounts(place), open_storage(place)
-    app = create_app(Hub(storage, accounts), accounts)
+    app = create_app(Hub(storage, accounts), accounts, Limits(rate=1e9, strangers=1e9))
     yield app, accounts
     accounts.close()
     storage.close()
