@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from textwrap import dedent
 
 import pytest
 
 from rung.tabular.lean import without
+from rung.tabular.learners import table
 from rung.tabular.learners.base import FRAMES
 from rung.tabular.learners.table import learners
 
@@ -72,9 +74,14 @@ def test_in_a_process_with_frames_nothing_is_left_out():
     assert pd.DataFrame().empty
 
 
-def test_a_learner_of_somebody_else_may_load_what_it_likes():
-    own = {name for name, one in learners().items() if one.without}
-    assert {"linear", "lightgbm", "forest"} <= own
-    from rung.tabular.learners.base import Learner
-
-    assert Learner.__dataclass_fields__["without"].default == ()
+def test_beside_a_learner_that_says_nothing_nothing_is_left_out(monkeypatch):
+    own = {name: one for name, one in learners().items() if one.without}
+    monkeypatch.setattr(table, "learners", lambda: own)
+    linear = own["linear"]
+    assert table.left_out(linear) == linear.without == FRAMES
+    other = replace(linear, name="theirs", without=())  # may give frames to scikit-learn
+    monkeypatch.setattr(table, "learners", lambda: {**own, "theirs": other})
+    assert table.left_out(linear) == table.left_out(other) == ()
+    away = replace(other, requires=("no_such_package",))
+    monkeypatch.setattr(table, "learners", lambda: {**own, "theirs": away})
+    assert table.left_out(linear) == FRAMES

@@ -1,4 +1,4 @@
-"""Which values of a command line need no reading: for the others Typer loads pydantic, half of a start."""
+"""Which values of a command line need no reading: for the others Typer loads pydantic, which takes long."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Any
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Within, or within the function that it decorates, BLAS has one thread; 15 microseconds."""
+    """Within, or within the function that it decorates, BLAS has one thread."""
     with _blas().limit(limits=1):
         yield
 

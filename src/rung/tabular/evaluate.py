@@ -28,7 +28,7 @@ from rung.tabular.dataset import Dataset, load_dataset, pickle_atomically, write
 from rung.tabular.deadline import Deadline
 from rung.tabular.lean import without
 from rung.tabular.learners.base import ASIDE, Learner
-from rung.tabular.learners.table import learners
+from rung.tabular.learners.table import learners, left_out
 from rung.tabular.metrics import Metric
 from rung.tabular.pipeline import Fitted, Order, Part, Pipeline, fit_pipeline, fit_pipelines
 from rung.tabular.room import refuse_too_large
@@ -198,7 +198,7 @@ class Evaluation:
         usual, part = expected(dataset, trial.config, rows), self.part if learner.anytime else 1.0
         if self.patient and part * deadline.remaining < least(learner.name, usual):
             _wait_for(Deadline(self.close))
-        with without(learner.without):
+        with without(left_out(learner)):
             load_libraries(learner)
             if part < 1:
                 deadline = deadline.earlier((1 - part) * deadline.remaining)

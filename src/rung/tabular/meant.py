@@ -54,9 +54,7 @@ def are_bounds(words: pd.Series) -> bool:
 def _bounds(words: pd.Series) -> str | None:
     bare = words.str.replace(_BOUND, "", regex=True)
     bounds = sorted(set(words[bare != words]))
-    plain = float(
-        to_numbers(words).notna().mean()
-    )  # of bounds alone, such as <=50 and >50, classes are meant
+    plain = float(to_numbers(words).notna().mean())  # of bounds alone (<=50 and >50) classes are meant
     if not bounds or plain < _PLAIN or to_numbers(bare).notna().mean() < _SURE:
         return None
     count = int((bare != words).sum())

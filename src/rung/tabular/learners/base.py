@@ -120,8 +120,8 @@ class Learner:
         most_classes: of tasks with more it is kept away.
         up_to: of tables with more rows it is kept away.
         requires: packages without which it is not there.
-        without: packages that its libraries load where they are there, and can do without: a worker process
-            has arrays alone, and saves half a second and 55 MB by it.
+        without: packages that its libraries load where they are there, and that it can do without, since it
+            gives them arrays alone: a worker process starts sooner and holds less by it.
         copies: how often it holds the matrix, its own model included, beside the copies that preparing makes.
         there: whether what else it needs is there, such as weights in a folder.
         weights: it takes the rows' weights; one that does not is left out where there are any.

@@ -139,9 +139,21 @@ def _can(learner: Learner, task: str, classes: int, rows: int, *, weighted: bool
         and (learner.most_classes is None or classes <= learner.most_classes)
         and (learner.up_to is None or rows <= learner.up_to)
         and (learner.weights or not weighted)
-        and all(map(_installed, learner.requires))
-        and (learner.there is None or learner.there())
+        and _is_there(learner)
     )
+
+
+def _is_there(learner: Learner) -> bool:
+    return all(map(_installed, learner.requires)) and (learner.there is None or learner.there())
+
+
+def left_out(learner: Learner) -> tuple[str, ...]:
+    """The packages that a worker process leaves out for a learner (`Learner.without`).
+
+    None where a learner is there that does not say what it can do without: it may give frames to libraries
+    that it shares with others, and these look for pandas only once, when they are loaded.
+    """
+    return learner.without if all(one.without for one in learners().values() if _is_there(one)) else ()
 
 
 @lru_cache(maxsize=64)
