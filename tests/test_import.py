@@ -80,6 +80,21 @@ def test_looking_at_studies_loads_no_array_or_database_library(command, tmp_path
         assert "rich" not in loaded  # 50 ms
 
 
+def test_a_command_that_looks_leaves_its_objects_alone_at_the_end(tmp_path) -> None:
+    storage = str(tmp_path / "studies.db")
+    script = f"""
+import atexit, gc
+atexit.register(lambda: print(gc.get_freeze_count()))
+from rung.cli import main
+main(["list", "--storage", {storage!r}])
+"""
+    rung.tune(
+        lambda trial: 0.0, {"x": rung.Float(0, 1)}, trials=1, executor="inline", storage=storage, quiet=True
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert int(done.stdout.splitlines()[-1]) > 10_000
+
+
 def test_import_loads_nothing_of_others() -> None:
     others = {
         name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import os
 import shlex
 from contextlib import closing
+from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rung.cli.options import DEFAULT_STORAGE
@@ -41,8 +43,14 @@ def looking(url: str) -> closing[Reader]:
     Raises:
         StorageError: there is no such file.
     """
-    gc.set_threshold(1_000_000, 20, 20)  # a log becomes as many objects, and none of them is garbage
+    _spare_collecting()
     return closing(remote(url) if is_service(url) else open_reader(_there(url)))
+
+
+@cache
+def _spare_collecting() -> None:
+    gc.set_threshold(1_000_000, 20, 20)  # a log becomes as many objects, and none of them is garbage
+    atexit.register(gc.freeze)  # nor at the end, where Python would look through all of them again
 
 
 def reading(url: str) -> closing[Storage]:

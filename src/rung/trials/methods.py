@@ -13,13 +13,15 @@ import warnings
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from rung.errors import StudyError
 from rung.trials.events import Spec
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
 
 
 class Method(msgspec.Struct, frozen=True):
@@ -61,6 +63,13 @@ def known(family: Family) -> dict[str, Method]:
             package = point.dist.name if point.dist else "an installed package"
             found[point.name] = Method(point.name, family.kind, point.value, f"a plug-in of {package}")
     return found
+
+
+def entry_points(group: str) -> EntryPoints:
+    """The installed plug-ins of a group; the standard library's search for them is loaded only now."""
+    from importlib import metadata
+
+    return metadata.entry_points(group=group)
 
 
 def make(family: Family, given: Any) -> Any:
