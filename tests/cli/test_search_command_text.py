@@ -16,7 +16,6 @@ from typer.testing import CliRunner
 
 from rung.cli.app import app
 from rung.nas.genotype import Genotype
-from rung.nas.recurrent.scratch import Scratch
 from rung.nas.result import SearchResult
 from rung.nas.task import Scores
 
@@ -35,7 +34,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         return SimpleNamespace(valid_loss=loss, epochs=(None,) * settings.epochs)
 
     monkeypatch.setattr("rung.nas.complete_text.retrain_text", train)
-    monkeypatch.setattr(Scratch, "retrain", lambda *_: (Scores(2.5, None), []))
+    monkeypatch.setattr("rung.nas.complete_text.short_text", lambda *_: (Scores(2.5, None), []))
     (tmp_path / "circle.txt").write_text("one two three four five\n" * 60)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("RUNG_STORAGE", raising=False)

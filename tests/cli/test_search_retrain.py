@@ -139,23 +139,15 @@ def test_an_interrupted_training_says_how_to_go_on(
 
 def test_the_first_epoch_is_lost_when_interrupted() -> None:
     assert "nothing is kept" in interrupted(0, 5, Path("network.pt"))
-    assert "nothing is kept" in interrupted(2, 5, None)
 
 
-def test_transfer(cell: str, data: str, rung: Rung) -> None:
-    done = rung(
-        "search", "transfer", cell, "--data", data, *SMALL, "--baseline", 2, "--classes", "0-1", "--json"
-    )
-    assert done.exit_code == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert "2 classes" in done.stderr
-    assert len(said["baselines"]) == 2
-    for other in said["baselines"]:
-        assert abs(other["parameters"] / said["cell"]["parameters"] - 1) < 0.1
-        assert other["schedule"] == said["cell"]["schedule"]
-    shown = rung("search", "transfer", cell, "--data", data, *SMALL, "--baseline", 1)
-    assert "random 1" in shown.stdout
-    assert "1 random cell of its size" in shown.stderr
+def test_what_was_kept_before_is_not_lost_when_interrupted(tmp_path: Path) -> None:
+    out = tmp_path / "network.pt"
+    assert "nothing is kept" in interrupted(0, 5, out)
+    assert "1 trained network is kept" in interrupted(0, 5, out, 1)
+    assert "2 trained networks and 3 of 5 epochs of the next one are kept" in interrupted(3, 5, out, 2)
+    out.with_name("network.pt.checkpoint").touch()
+    assert "the epochs that were done before are kept" in interrupted(0, 5, out)
 
 
 def test_progress_tells_what_is_left(capsys: pytest.CaptureFixture[str]) -> None:

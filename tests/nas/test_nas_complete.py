@@ -29,6 +29,7 @@ from rung.nas.loop import Diverged
 from rung.nas.page import render_page
 from rung.nas.planning import Request
 from rung.nas.result import SearchResult
+from rung.nas.retraining_files import DamagedFile
 from rung.nas.search_study import METRIC
 from rung.nas.searching import search
 from rung.nas.space import SPACES
@@ -210,14 +211,17 @@ def test_a_damaged_checkpoint_begins_its_network_anew(
             checkpoint.write_bytes(b"damaged")
             raise DataError(f"{checkpoint} cannot be written (the disk is full): give another --out")
         assert more["resume"] == checkpoint.exists()
+        if more["resume"] and checkpoint.read_bytes() == b"damaged":
+            raise DamagedFile(f"{checkpoint} cannot be read")
         return usual(self, *given, **more)
 
     monkeypatch.setattr(ImageTask, "train", train)
     kept = {"networks": 3, "storage": str(tmp_path / "s.db"), "study": "s"}
     with pytest.raises(UserError, match=r"network 2 cannot be kept: .*the disk is full.; mend that"):
         found(pictures, **kept)
-    result = found(pictures, **kept)
-    assert asked == [False] * 4
+    with pytest.warns(UserWarning, match="network 2 is begun again: its checkpoint is damaged"):
+        result = found(pictures, **kept)
+    assert asked == [False, False, True, False, False]
     assert [one["score"] is None for one in result.tried] == [False] * 3
 
 

@@ -28,7 +28,6 @@ from rung.nas.page import render_page
 from rung.nas.planning import Request
 from rung.nas.recurrent.language import language_model, word_macs
 from rung.nas.recurrent.masks import Dropouts
-from rung.nas.recurrent.scratch import Scratch
 from rung.nas.recurrent.training import Diverged
 from rung.nas.report.networks import network_charts
 from rung.nas.result import SearchResult
@@ -72,7 +71,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Genotype]:
         return SimpleNamespace(valid_loss=planted(genotype), epochs=(None,) * settings.epochs)
 
     monkeypatch.setattr("rung.nas.complete_text.retrain_text", train)
-    monkeypatch.setattr(Scratch, "retrain", lambda *_: (Scores(2.0, None), []))
+    monkeypatch.setattr("rung.nas.complete_text.short_text", lambda *_: (Scores(2.0, None), []))
     return asked
 
 

@@ -12,10 +12,12 @@ from rung.errors import DataError, UserError
 from rung.nas import retraining, retraining_short
 from rung.nas import retraining_files as files
 from rung.nas.data.text import Corpus
+from rung.nas.recurrent import retraining as retraining_text
+from rung.nas.recurrent import short as short_text
 from rung.nas.recurrent.presets import TrainingRecipe
+from rung.nas.recurrent.retraining import retrain_text
 from rung.nas.recurrent.training import Training
 from rung.nas.result import SearchResult
-from rung.nas.retraining_text import retrain_text
 from rung.nas.searching import search
 from support.pictures import halves
 
@@ -87,17 +89,56 @@ def test_a_last_training_with_other_settings_begins_anew(
     rest = found("supernet", settings=wide, storage=str(tmp_path / "s.db"), study="s")
     assert len(written) == 3 + 4
     assert rest.accuracy == found("supernet", settings=wide).accuracy
+    assert any(note.endswith("begun again: its checkpoint is of other settings") for note in rest.notes)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("harm", ["torn", "flipped", "another"])
 def test_a_damaged_checkpoint_of_the_last_training_is_left_aside(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+    kind: str, harm: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept_here([], 2, monkeypatch)
     with pytest.raises(Killed):
-        found("complete", storage=str(tmp_path / "s.db"), study="s")
-    (torn,) = tmp_path.rglob("last.pt.checkpoint")
-    torn.write_bytes(torn.read_bytes()[:100])
-    assert found("complete", storage=str(tmp_path / "s.db"), study="s").accuracy == found("complete").accuracy
+        found(kind, storage=str(tmp_path / "s.db"), study="s")
+    (kept,) = tmp_path.rglob("last.pt.checkpoint")
+    damage(kept, harm)
+    rest, whole = found(kind, storage=str(tmp_path / "s.db"), study="s"), found(kind)
+    assert (rest.accuracy, rest.perplexity) == (whole.accuracy, whole.perplexity)
+    assert any(note.endswith("begun again: its checkpoint is damaged") for note in rest.notes)
+
+
+def damage(path: Any, harm: str) -> None:
+    content = bytearray(path.read_bytes())
+    if harm == "another":
+        torch.save({"no": "training"}, path)
+    elif harm == "torn":
+        path.write_bytes(content[:100])
+    else:
+        middle = len(content) // 2
+        content[middle : middle + 128] = (byte ^ 1 for byte in content[middle : middle + 128])  # past padding
+        path.write_bytes(content)
+
+
+@pytest.mark.parametrize("kind", ["complete", "text"])
+def test_a_damaged_checkpoint_of_a_network_is_told(
+    kind: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = files.write
+
+    def killed(form: Any, path: Any) -> None:
+        write(form, path)
+        if path.name == "0.pt.checkpoint":
+            raise DataError("the disk is full")
+
+    monkeypatch.setattr(files, "write", killed)
+    with pytest.raises(UserError, match="network 1 cannot be kept: the disk is full"):
+        found(kind, storage=str(tmp_path / "s.db"), study="s")
+    monkeypatch.setattr(files, "write", write)
+    (kept,) = tmp_path.rglob("0.pt.checkpoint")
+    damage(kept, "flipped")
+    with pytest.warns(UserWarning, match="network 1 is begun again: its checkpoint is damaged"):
+        rest = found(kind, storage=str(tmp_path / "s.db"), study="s")
+    assert rest.genotype == found(kind).genotype
 
 
 @pytest.mark.parametrize("kind", ["supernet", "complete"])
@@ -173,7 +214,14 @@ def test_the_last_language_model_too_large_keeps_the_cell(monkeypatch: pytest.Mo
     def hungry(*_: Any, **__: Any) -> Any:
         raise MemoryError
 
-    monkeypatch.setattr("rung.nas.recurrent.scratch.go_on", hungry)
+    short = short_text.retrain_text
+
+    def trained(*given: Any, **more: Any) -> Any:
+        with monkeypatch.context() as patch:
+            patch.setattr(retraining_text, "_retrained", hungry)
+            return short(*given, **more)
+
+    monkeypatch.setattr(short_text, "retrain_text", trained)
     result = found("text")
     assert result.genotype == whole.genotype
     assert result.perplexity["retrained"] is None

@@ -84,6 +84,23 @@ def test_nas_text_retraining_refuses_anothers_checkpoint(tmp_path: Path) -> None
         retrain_text(CELL, corpus(1), RECIPE, device="cpu", out=out, resume=True)
 
 
+@pytest.mark.parametrize("harm", ["torn", "words", "network"])
+def test_nas_text_retraining_tells_of_a_damaged_checkpoint(harm: str, tmp_path: Path) -> None:
+    out = tmp_path / "model.pt"
+    kept = checkpoint_of(out)
+    with pytest.raises(KeyboardInterrupt):
+        retrain_text(CELL, corpus(), RECIPE, device="cpu", out=out, watch=stopping(1))  # type: ignore[arg-type]
+    if harm == "torn":
+        kept.write_bytes(kept.read_bytes()[:200])
+    elif harm == "words":
+        kept.write_text("a checkpoint\n", encoding="utf-8")
+    else:
+        torch.save({"format": "rung network 1"}, kept)
+    with pytest.raises(DataError, match=r"model\.pt\.checkpoint .*: remove it, and .*--resume"):
+        retrain_text(CELL, corpus(), RECIPE, device="cpu", out=out, resume=True)
+    assert kept.exists()
+
+
 def test_nas_text_retraining_needs_time_for_an_epoch() -> None:
     with pytest.raises(UserError, match="under one epoch"):
         retrain_text(CELL, corpus(), RECIPE, device="cpu", budget=1e-6)

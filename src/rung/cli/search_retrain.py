@@ -166,8 +166,11 @@ def announce(pictures: Pictures) -> None:
     )
 
 
-def train(title: str, run: Callable[[Any], Retrained], out: Path | None) -> Retrained:
+def train(title: str, run: Callable[[Any], Retrained], out: Path, before: int = 0) -> Retrained:
     """Run a training under a progress display; on Ctrl-C, say how to go on.
+
+    Args:
+        before: networks that were trained before this one, and are kept.
 
     Raises:
         typer.Exit: it was interrupted, or diverged in its first epoch.
@@ -179,10 +182,10 @@ def train(title: str, run: Callable[[Any], Retrained], out: Path | None) -> Retr
         with progress.showing():
             found = run(progress)
     except KeyboardInterrupt as error:
-        output.say(interrupted(progress.epochs_done, progress.epochs, out))
+        output.say(interrupted(progress.epochs_done, progress.epochs, out, before))
         raise typer.Exit(INTERRUPTED) from error
     except Diverged as error:
-        output.fail(f"{error}; nothing is kept")
+        output.fail(f"{error}; {'what was trained before is kept' if before else 'nothing is kept'}")
         raise typer.Exit(NO_RESULT) from error
     if found.diverged is not None:
         output.fail(found.diverged)

@@ -132,16 +132,24 @@ def figures(name: str, found: Any) -> tuple[str, ...]:
 COLUMNS: Final = ("cell", "test error", "test loss", "parameters", "multiply-adds", "epochs", "time")
 
 
-def interrupted(done: int, planned: int, out: Path | None) -> str:
-    """What is kept, and the command that goes on."""
-    if out is None or not done:
-        return (
-            "interrupted: nothing is kept"
-            if out is None
-            else "interrupted in the first epoch: nothing is kept"
-        )
+def interrupted(done: int, planned: int, out: Path, before: int = 0) -> str:
+    """What is kept, and the command that goes on.
+
+    Args:
+        done: whole epochs, of how many that are planned.
+        out: beside which the checkpoint lies.
+        before: networks that were trained before this one, and are kept.
+    """
+    kept = [f"{before} trained network{'s' * (before > 1)}"] if before else []
+    if done:
+        kept.append(f"{done} of {planned} epochs{' of the next one' * bool(before)}")
+    elif out.with_name(out.name + ".checkpoint").exists():
+        kept.append("the epochs that were done before")
+    if not kept:
+        return "interrupted in the first epoch: nothing is kept"
     words = ["rung", *(word for word in sys.argv[1:] if word != "--resume"), "--resume"]
-    return f"interrupted; {done} of {planned} epochs are kept. Go on with: {shlex.join(words)}"
+    are = "is" if kept == ["1 trained network"] else "are"
+    return f"interrupted; {' and '.join(kept)} {are} kept. Go on with: {shlex.join(words)}"
 
 
 def write_page(page: TrainingPage, report: Path) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,7 +24,15 @@ if TYPE_CHECKING:
     from rung.nas.genotype import Genotype
     from rung.nas.retraining import Retrained
     from rung.nas.retraining_schedule import Schedule
+    from rung.nas.retraining_transfer_files import TransferFolder
 
+Out = Annotated[
+    Path,
+    typer.Option(
+        "--out", metavar="FOLDER", help="Where the trained networks are written: cell.pt, random-1.pt, ..."
+    ),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with a transfer that was interrupted.")]
 Baselines = Annotated[
     int, typer.Option("--baseline", min=0, max=20, help="Train so many random cells of equal size beside it.")
 ]
@@ -49,9 +59,15 @@ def transfer(  # noqa: PLR0913  # a door
     budget: options.Budget = None,
     seed: options.Seed = 0,
     device: options.Device = "auto",
+    out: Out = Path("transfer"),
+    resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Train a cell from scratch on other data, and random cells of its size beside it in the same way."""
+    """Train a cell from scratch on other data, and random cells of its size beside it in the same way.
+
+    Each network is kept in the folder of --out, and after each epoch a checkpoint of the one that is being
+    trained: after Ctrl-C, --resume goes on from there.
+    """
     given = dict(locals())  # first of all, so that it has the options and nothing else
     from rung.cli.parse import parse_duration
     from rung.cli.search_cells import own_operations, own_table, read_cell
@@ -61,12 +77,14 @@ def transfer(  # noqa: PLR0913  # a door
     need("torch", "rung search transfer")
     from rung.nas.retraining import retrain
     from rung.nas.retraining_transfer import transfer as transferred
+    from rung.nas.retraining_transfer_files import TransferFolder
 
     genotype = read_cell(cell, own_operations(space))
     own = space_named(space) if space is not None and ".py" in space else None
     if genotype.recurrent:
         raise UserError(f"{cell} is a recurrent cell: train it on another text with rung search retrain")
     seconds = None if budget is None else parse_duration(budget) / (1 + baseline)
+    _check_folder(out, cell, data)
     settings = {name: given.get(name) for name in options.NETWORK}
     wanted = options.schedule(preset, settings, auxiliary, amp)
     with processes(device) as here:
@@ -75,11 +93,29 @@ def transfer(  # noqa: PLR0913  # a door
         for note in pictures.notes:
             output.say(note)
         pictures = replace(pictures, notes=())
-        ready = partial(retrain, pictures=pictures, seed=seed, device=here, table=own_table(space))
-        training = Trainings(cell.name, wanted, seconds, ready)
-        transferred(genotype, pictures, wanted, baselines=baseline, seed=seed, train=training, own=own)
+        table, folder = own_table(space), TransferFolder(out, resume=resume)
+        ready = partial(retrain, pictures=pictures, seed=seed, device=here, table=table)
+        ended = partial(folder.ended, pictures=pictures, seed=seed, table=table)
+        training = Trainings(cell.name, wanted, seconds, folder, ready, ended)
+        try:
+            transferred(genotype, pictures, wanted, baselines=baseline, seed=seed, train=training, own=own)
+        finally:
+            folder.leave()
         if first():
-            finish(training.rows, json)
+            finish(training.rows, out, json)
+
+
+def _check_folder(out: Path, cell: Path, data: str) -> None:
+    from rung.cli.begin import check_apart
+
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out} is a file: give --out the name of a folder")
+    if not out.parent.is_dir():
+        raise UserError(f"the folder {out.parent} does not exist: make it, or give another --out")
+    if not os.access(out if out.exists() else out.parent, os.W_OK):
+        raise UserError(f"{out} cannot be written: give another --out, or change the permissions")
+    check_apart(out, "--out", {"the folder of the data": data})
+    check_apart(out / "cell.pt", "--out", {"the cell file": cell})
 
 
 class Trainings:
@@ -89,33 +125,58 @@ class Trainings:
         name: of the first cell.
         schedule: of all.
         seconds: that the first may take.
-        ready: `rung.nas.retraining.retrain` but for the genotype, the schedule, the budget and the watchers.
+        folder: where they are kept; what is there is not trained again.
+        ready: `rung.nas.retraining.retrain` but for the genotype, the schedule, the budget, the files and the
+            watchers.
+        ended: the folder's, but for the title, the genotype, the schedule and whether there is a budget.
     """
 
-    def __init__(
-        self, name: str, schedule: Schedule, seconds: float | None, ready: Callable[..., Retrained]
+    def __init__(  # what is trained, and how
+        self,
+        name: str,
+        schedule: Schedule,
+        seconds: float | None,
+        folder: TransferFolder,
+        ready: Callable[..., Retrained],
+        ended: Callable[..., Retrained | None],
     ) -> None:
         self.rows: list[tuple[str, Retrained]] = []
-        self._name, self._schedule, self._seconds, self._ready = name, schedule, seconds, ready
+        self._name, self._schedule, self._seconds = name, schedule, seconds
+        self._folder, self._ready, self._ended = folder, ready, ended
 
     def __call__(self, title: str, genotype: Genotype) -> Retrained:
         name = self._name if title == "cell" else title
-        output.say(f"training {name}")
-        alone = not self.rows
-        wanted = self._schedule if alone else replace(self._schedule, epochs=self.rows[0][1].epochs)
-        own = partial(self._ready, genotype, schedule=wanted, budget=self._seconds if alone else None)
-        found = train(
-            name,
-            lambda progress: own(watch=progress, tell=progress.tell if alone else None),
-            None,
-        )
+        alone, wanted = not self.rows, self._wanted()
+        seconds = self._seconds if alone else None
+        found = self._ended(title, genotype, schedule=wanted, fewer=seconds is not None)
+        if found is None:
+            output.say(f"training {name}")
+            resume, out = self._folder.under_way(title), self._folder.out(title)
+            own = partial(self._ready, genotype, schedule=wanted, out=out, resume=resume, budget=seconds)
+            found = train(
+                name,
+                lambda progress: own(watch=progress, tell=progress.tell if alone else None),
+                out,
+                len(self.rows),
+            )
+        else:
+            output.say(f"{name} was trained before")
         self.rows.append((name, found))
         return found
 
+    def _wanted(self) -> Schedule:
+        """The first one's, once that was trained."""
+        if not self.rows:
+            return self._schedule
+        found = self.rows[0][1]
+        warm_up = min(found.schedule.warm_up, found.epochs - 1)
+        return replace(found.schedule, epochs=found.epochs, warm_up=warm_up)
 
-def finish(rows: list[tuple[str, Retrained]], json: bool) -> None:
+
+def finish(rows: list[tuple[str, Retrained]], out: Path, json: bool) -> None:
     """Print what was found: the cell, the random cells, and how far it is from their mean."""
     errors = [100 * (1 - found.accuracy) for _, found in rows]
+    output.say(f"networks in the folder {out}: rung.nas.load_network reads them")
     if json:
         output.print_json(_plain(rows))
         return

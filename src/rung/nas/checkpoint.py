@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Final
 
 import torch
@@ -13,6 +11,7 @@ import torch
 from rung.errors import SpaceError
 from rung.nas.ledger import Ledger
 from rung.nas.loop import Plan, Record, State, start
+from rung.nas.plain_data import Damaged, plain_data
 from rung.nas.strategies.base import Removal
 from rung.nas.strategies.table import settings_of
 from rung.nas.training import forget
@@ -80,10 +79,10 @@ def restored(plan: Plan, content: bytes, path: Path = Path(FILE)) -> State:
         SpaceError: as for `load`.
     """
     try:
-        kept = torch.load(BytesIO(content), weights_only=True, map_location="cpu")  # it may be a GPU's
-    except (RuntimeError, EOFError, ValueError, UnpicklingError) as error:
-        raise SpaceError(f"the checkpoint {path} cannot be read: {type(error).__name__}: {error}") from error
-    mine, theirs = identity(plan), kept["identity"]
+        kept = plain_data(content)
+    except Damaged as error:
+        raise SpaceError(f"the checkpoint {path} cannot be read: {error}") from error
+    mine, theirs = identity(plan), kept.get("identity", {})
     for name in mine:
         if mine[name] != theirs.get(name):
             have = f"is {theirs[name]!r}" if name in theirs else "is not recorded"

@@ -25,8 +25,9 @@ from rung.nas.memory import out_of_memory
 from rung.nas.recurrent import training
 from rung.nas.recurrent.language import perplexity
 from rung.nas.recurrent.presets import LanguageRecipe, TrainingRecipe
+from rung.nas.recurrent.retraining import RetrainedText, TextTick, retrain_text
 from rung.nas.recurrent.scratch import TEST_ROWS, Scratch
-from rung.nas.retraining_text import RetrainedText, TextTick, retrain_text
+from rung.nas.recurrent.short import short_text
 from rung.nas.search_study import PERPLEXITY
 from rung.nas.task import SHORT, Scores, Short
 
@@ -170,7 +171,7 @@ class TextNetworks:
         short: Short = SHORT,
     ) -> tuple[Scores | None, list[str]]:
         """See `rung.nas.task.Task`: scored on the test part."""
-        return self._scratch.retrain(genotype, recipe.training, seed, short)
+        return short_text(self._scratch, genotype, recipe.training, seed, short)
 
     def step_seconds(self, genotype: Genotype, recipe: LanguageRecipe, probes: int) -> float:
         """Of a window.

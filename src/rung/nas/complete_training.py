@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ from rung.nas.discrete.configurations import genotype_of
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.memory import OutOfMemory
-from rung.nas.retraining_files import discard, goes_on
+from rung.nas.retraining_files import discard, gone_on
 from rung.nas.task import Scores
 from rung.storage.whole import write_whole
 from rung.trials.events import Failure
@@ -85,7 +86,13 @@ class Training:
             trial.report(epoch, **values)
 
         watching = Watching(seen, kept)
-        found = plan.task.train(genotype, plan.recipe, out=out, resume=goes_on(out), watch=watching)
+
+        def trained(resume: bool) -> tuple[int, Scores]:
+            return plan.task.train(genotype, plan.recipe, out=out, resume=resume, watch=watching)
+
+        found, again = gone_on(trained, out)
+        if again is not None:
+            warnings.warn(f"the training of network {trial.number + 1} is {again}", stacklevel=2)
         discard(out)
         return metrics(*found)
 

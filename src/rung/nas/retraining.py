@@ -58,6 +58,18 @@ class Retrained:
     diverged: str | None
     network: nn.Module = field(repr=False, compare=False)
 
+    @classmethod
+    def of(cls, form: Mapping[str, Any], table: Mapping[str, Operation] = OPERATIONS) -> Retrained:
+        """From the content of the file that the network was written to."""
+        names = ("loss", "accuracy", "epochs", "parameters", "multiply_adds", "seconds", "diverged")
+        return cls(
+            **{name: form[name] for name in names},
+            schedule=Schedule(**form["schedule"]),
+            rows=tuple(Row(**row) for row in form["rows"]),
+            notes=tuple(form["notes"]),
+            network=files.trained_network(form, table).network,
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """For files: all but the network."""
         return {
@@ -204,7 +216,9 @@ class Keeper:
         """Write the network, and remove the checkpoint, if the training came to its end."""
         if self._out is None or rank():
             return
-        job, about = self._job, {**result.to_dict(), "seed": self._job.seed}
+        job = self._job
+        same = files.identity(job.genotype, job.pictures, job.schedule, job.seed)
+        about = {**result.to_dict(), "seed": job.seed, "identity": same}
         files.save_network(self._out, result.network, job.genotype, result.schedule, job.pictures, about)
         if result.diverged is None:
             files.checkpoint_of(self._out).unlink(missing_ok=True)

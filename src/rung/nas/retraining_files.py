@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import pickle
 import shutil
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final, TypeVar, cast
 
 import numpy as np
 import torch
@@ -17,14 +16,22 @@ from torch import Tensor, nn
 
 from rung.errors import DataError, SpaceError
 from rung.nas.data.pictures import Pictures
+from rung.nas.devices import from_first, rank
 from rung.nas.genotype import Genotype
 from rung.nas.network import network
 from rung.nas.operations import OPERATIONS, Operation
+from rung.nas.plain_data import Damaged, plain_data
 from rung.nas.retraining_schedule import Schedule
 from rung.storage.whole import write_whole
 
+T = TypeVar("T")
+
 FORMAT: Final = "rung network 1"
 _FULL: Final = 2**20  # bytes; with less left a failed write is the disk's fault
+
+
+class DamagedFile(DataError):  # noqa: N818  # what it is
+    """A file that is not as rung wrote it."""
 
 
 class TrainedNetwork(nn.Module):
@@ -121,6 +128,11 @@ def load_network(path: str | Path, *, table: Mapping[str, Operation] = OPERATION
     form = read(Path(path))
     if form.get("format") != FORMAT:
         raise DataError(f"{path} is no network of rung search retrain: give the file that its --out names")
+    return trained_network(form, table)
+
+
+def trained_network(form: Mapping[str, Any], table: Mapping[str, Operation] = OPERATIONS) -> TrainedNetwork:
+    """The network of a file's content, in evaluation mode, on the CPU."""
     schedule = Schedule(**form["schedule"])
     net = network(
         Genotype.from_dict(form["genotype"]),
@@ -156,17 +168,17 @@ def read(path: Path) -> dict[str, Any]:
     """Read what `write` wrote.
 
     Raises:
-        DataError: it cannot be read, or is something else.
+        DamagedFile: it is something else, or no longer what was written.
+        DataError: it cannot be read.
     """
     try:
-        form = torch.load(path, map_location="cpu", weights_only=True)
+        return plain_data(path)
     except FileNotFoundError as error:
         raise DataError(f"there is no file {path}") from error
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise DataError(f"{path} cannot be read: it is damaged, or no file of rung's") from error
-    if not isinstance(form, dict):
-        raise DataError(f"{path} holds no network of rung's")
-    return form
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}") from error
+    except Damaged as error:
+        raise DamagedFile(f"{path} cannot be read: {error}") from error
 
 
 def checkpoint_of(out: Path) -> Path:
@@ -174,17 +186,29 @@ def checkpoint_of(out: Path) -> Path:
     return out.with_name(out.name + ".checkpoint")
 
 
-def goes_on(out: Path) -> bool:
-    """Whether there is a checkpoint of what was to be written here; one that is damaged is removed."""
-    path = checkpoint_of(out)
-    if not path.exists():
-        return False
+def gone_on(trained: Callable[[bool], T], out: Path | None) -> tuple[T, str | None]:
+    """What a training gives that nobody asked to go on: it does where an interrupted one left a checkpoint.
+
+    One that is damaged, or of other settings, is removed, and the training begins again.
+
+    Args:
+        trained: the training, told whether it goes on.
+        out: beside which the checkpoint lies.
+
+    Returns:
+        What it gave, and why it began again, in a sentence, if it did.
+    """
+    if out is None or not from_first(checkpoint_of(out).exists):
+        return trained(False), None
     try:
-        read(path)
-    except DataError:
-        path.unlink()
-        return False
-    return True
+        return trained(True), None
+    except DamagedFile:
+        why = "its checkpoint is damaged"
+    except SpaceError:
+        why = "its checkpoint is of other settings"
+    if not rank():
+        discard(out)
+    return trained(False), f"begun again: {why}"
 
 
 def discard(out: Path) -> None:
@@ -197,10 +221,17 @@ def kept(path: Path, *, resume: bool) -> dict[str, Any] | None:
     """The checkpoint that a training goes on from; None for one that begins.
 
     Raises:
+        DamagedFile: it is no checkpoint of a training, or no longer what was written.
         DataError: it cannot be read; or, where a training begins, another's is in the way.
     """
     if resume:
-        return read(path)
+        try:
+            form = read(path)
+        except DamagedFile as error:
+            raise DamagedFile(f"{error}: remove it, and begin again without --resume") from error
+        if "identity" not in form:
+            raise DamagedFile(f"{path} is no checkpoint of a training: remove it, and leave --resume out")
+        return form
     if path.exists():
         raise in_the_way(path)
     return None
@@ -218,7 +249,7 @@ def identity(genotype: Genotype, pictures: Pictures, schedule: Schedule, seed: i
 
 
 def check_same(path: Path, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> None:
-    """Refuse to go on with another training.
+    """Refuse to go on with another training, or to take its network for this one's.
 
     Raises:
         SpaceError: the first thing in which they differ.
@@ -227,7 +258,7 @@ def check_same(path: Path, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -
         if theirs.get(name) != value:
             shown = "" if name in ("cell", "data") else f" ({theirs.get(name)!r} there, {value!r} here)"
             raise SpaceError(
-                f"the checkpoint {path} is of another training, with another {name}{shown}: give the same "
+                f"{path} is of another training, with another {name}{shown}: give the same "
                 "options, or another --out"
             )
 

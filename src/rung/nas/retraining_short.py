@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
-from rung.errors import DataError, SpaceError
+from rung.errors import DataError
 from rung.nas import retraining_files as files
 from rung.nas.data.pictures import Pictures
-from rung.nas.devices import from_first, rank
+from rung.nas.devices import rank
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.memory import OutOfMemory
@@ -59,7 +58,7 @@ def short_training(  # a training, all that it depends on
         )
 
     try:
-        found = _gone_on(trained, out)
+        found, again = files.gone_on(trained, out)
     except OutOfMemory as why:  # what was searched is kept, here and below
         return None, [f"the derived network was not trained: {why.in_a_search()}"]
     except (OutOfBudget, DataError) as why:
@@ -68,7 +67,7 @@ def short_training(  # a training, all that it depends on
         return None, [f"the short training of the derived network diverged: {why}"]
     if out is not None and not rank():
         files.discard(out)
-    notes = [f"the short training: {note}" for note in found.notes]
+    notes = [f"the short training: {note}" for note in (*found.notes, again) if note]
     return Scores(found.loss, found.accuracy), notes
 
 
@@ -80,15 +79,3 @@ def _told(short: Short) -> Watch:
             short.told(tick.epoch + 1, tick.epochs)
 
     return watch
-
-
-def _gone_on(trained: Callable[[bool], Retrained], out: Path | None) -> Retrained:
-    """From the checkpoint beside `out`, if there is one and it is of the same training; else from scratch."""
-    if out is None or not from_first(lambda: files.goes_on(out)):
-        return trained(False)
-    try:
-        return trained(True)
-    except SpaceError:  # other settings of the last training than when it was interrupted
-        if not rank():
-            files.discard(out)
-        return trained(False)

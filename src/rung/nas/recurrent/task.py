@@ -21,6 +21,7 @@ from rung.nas.recurrent.language import CELL, activation_penalty
 from rung.nas.recurrent.masks import Dropouts, Masks, Sizes, draw
 from rung.nas.recurrent.presets import LanguageRecipe
 from rung.nas.recurrent.scratch import Scratch
+from rung.nas.recurrent.short import short_text
 from rung.nas.recurrent.supernet import LanguageSupernet, search_macs
 from rung.nas.recurrent.training import evaluated, summed_loss
 from rung.nas.space import Space
@@ -200,12 +201,12 @@ class LanguageTask:
         seed: int,
         short: Short = SHORT,
     ) -> tuple[Scores | None, list[str]]:
-        """See `rung.nas.recurrent.scratch.Scratch.retrain`.
+        """See `rung.nas.recurrent.short.short_text`.
 
         Args:
             recipe: of the search; its `training`.
         """
-        return self._scratch.retrain(genotype, recipe.training, seed, short)
+        return short_text(self._scratch, genotype, recipe.training, seed, short)
 
 
 def language_task(

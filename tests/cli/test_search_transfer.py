@@ -1,0 +1,234 @@
+"""`rung search transfer`: what it trains, what it keeps, and how it goes on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import Result
+
+from rung.cli.search_retrain_progress import RetrainProgress
+from rung.nas import load_network
+from rung.nas import retraining_files as files
+from rung.nas.retraining_epochs import Tick
+
+torch.set_num_threads(1)
+
+Rung = Callable[..., Result]
+CELL = {
+    "normal": [["sep_conv_3x3", 0], ["skip_connect", 1], ["skip_connect", 0], ["avg_pool_3x3", 2]],
+    "normal_concat": [2, 3],
+    "reduce": [["avg_pool_3x3", 0], ["skip_connect", 1], ["skip_connect", 2], ["avg_pool_3x3", 0]],
+    "reduce_concat": [2, 3],
+}
+SMALL = ("--preset", "tiny", "--channels", 4, "--layers", 2, "--epochs", 2, "--batch", 12, "--device", "cpu")
+TRANSFER = ("search", "transfer", "cell.json", "--data", "data.npz", *SMALL)
+KILLED = """
+import os, signal
+import torch
+torch.set_num_threads(1)
+from rung.nas import retraining_files as files
+write, written = files.write, []
+def counted(form, path):
+    write(form, path)
+    written.append(path)
+    if len(written) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+files.write = counted
+from rung.cli import main
+main()
+"""
+
+
+class Killed(BaseException):
+    """What nothing catches."""
+
+
+@pytest.fixture(autouse=True)
+def _inputs(folder: Path) -> None:
+    (folder / "cell.json").write_text(json.dumps(CELL))
+    rng = np.random.default_rng(0)
+    y = rng.permutation(np.arange(48) % 3)
+    x = rng.integers(0, 128, (48, 8, 8, 3)).astype(np.uint8)
+    x[np.arange(48), 2:5, 2:5, y] += 90
+    np.savez(folder / "data.npz", x_train=x[:36], y_train=y[:36], x_test=x[36:], y_test=y[36:])
+
+
+def plain(text: str) -> Any:
+    """What was found, but for how long it took."""
+    form = json.loads(text)
+    for each in (form["cell"], *form["baselines"]):
+        each.pop("seconds")
+        for row in each["rows"]:
+            row.pop("seconds")
+    return form
+
+
+def weights(folder: Path) -> dict[str, dict[str, torch.Tensor]]:
+    return {path.name: load_network(path).state_dict() for path in sorted(folder.glob("*.pt"))}
+
+
+def same(one: Any, other: Any) -> bool:
+    return one.keys() == other.keys() and all(
+        torch.equal(one[name][key], other[name][key]) for name in one for key in one[name]
+    )
+
+
+def test_transfer(folder: Path, rung: Rung) -> None:
+    done = rung(*TRANSFER, "--baseline", 2, "--classes", "0-1", "--json")
+    assert done.exit_code == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert "2 classes" in done.stderr
+    assert len(said["baselines"]) == 2
+    for other in said["baselines"]:
+        assert abs(other["parameters"] / said["cell"]["parameters"] - 1) < 0.1
+        assert other["schedule"] == said["cell"]["schedule"]
+    assert sorted(path.name for path in Path("transfer").iterdir()) == [
+        *("cell.pt", "random-1.pt", "random-2.pt")
+    ]
+    assert load_network(folder / "transfer" / "cell.pt").about["accuracy"] == said["cell"]["accuracy"]
+    shown = rung(*TRANSFER, "--out", "other")
+    assert "random 1" in shown.stdout
+    assert "1 random cell of its size" in shown.stderr
+
+
+@pytest.mark.parametrize("after", range(1, 9, 2))
+def test_a_transfer_that_was_killed_goes_on_bit_for_bit(
+    after: int, folder: Path, rung: Rung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    more = ("--baseline", 2, "--json")
+    whole = rung(*TRANSFER, *more, "--out", "whole")
+    write, written = files.write, list[Path]()
+
+    def counted(form: Any, path: Path) -> None:
+        write(form, path)
+        written.append(path)
+        if len(written) == after:
+            raise Killed
+
+    monkeypatch.setattr(files, "write", counted)
+    with pytest.raises(Killed):
+        rung(*TRANSFER, *more)
+    rest = rung(*TRANSFER, *more, "--resume")
+    assert rest.exit_code == 0, rest.stderr
+    assert plain(rest.stdout) == plain(whole.stdout)
+    assert same(weights(folder / "transfer"), weights(folder / "whole"))
+    assert len(written) == 3 * 3  # two epochs and a network each: none was made twice
+    assert not list(folder.rglob("*.checkpoint"))
+
+
+def test_a_transfer_whose_process_died_goes_on(folder: Path, rung: Rung) -> None:
+    whole = rung(*TRANSFER, "--json", "--out", "whole")
+    words = [sys.executable, "-c", KILLED, *map(str, TRANSFER)]
+    died = subprocess.run(words, check=False, capture_output=True, cwd=folder, env={**os.environ})
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    assert sorted(path.name for path in Path("transfer").iterdir()) == ["cell.pt", "random-1.pt.checkpoint"]
+    rest = rung(*TRANSFER, "--json", "--resume")
+    assert rest.exit_code == 0, rest.stderr
+    assert "cell.json was trained before" in rest.stderr
+    assert plain(rest.stdout) == plain(whole.stdout)
+
+
+def test_an_interrupted_transfer_says_how_to_go_on(
+    folder: Path, rung: Rung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown, seen = RetrainProgress.__call__, list[Tick]()
+
+    def stopping(progress: RetrainProgress, tick: Tick) -> None:
+        shown(progress, tick)
+        seen.append(tick)
+        if sum(each.row is not None for each in seen) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(RetrainProgress, "__call__", stopping)
+    done = rung(*TRANSFER)
+    assert done.exit_code == 130
+    assert "interrupted; 1 trained network and 1 of 2 epochs of the next one are kept. Go on with: " in (
+        done.stderr
+    )
+    again = rung(*TRANSFER)
+    assert again.exit_code == 2
+    assert "transfer keeps the networks of a transfer: go on with --resume" in again.stderr
+
+
+def test_a_transfer_interrupted_at_once_leaves_nothing(
+    folder: Path, rung: Rung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RetrainProgress, "__call__", stopping)
+    done = rung(*TRANSFER)
+    assert done.exit_code == 130
+    assert "nothing is kept" in done.stderr
+    assert not Path("transfer").exists()
+
+
+def test_a_transfer_goes_on_with_more_random_cells_and_with_the_same_options_only(rung: Rung) -> None:
+    assert rung(*TRANSFER, "--baseline", 0, "--budget", "1h").exit_code == 0
+    for options, words in (
+        (("--rate", 0.5), "with another rate"),
+        (("--seed", 1), "with another seed"),
+        (("--classes", "0-1"), "with another data"),
+        (("--channels", 8), "with another channels (4 there, 8 here)"),
+        (("--epochs", 3), "with another epochs (2 there, 3 here)"),
+    ):
+        refused = rung(*TRANSFER, "--resume", *options)
+        assert refused.exit_code == 2
+        assert words in refused.stderr
+    done = rung(*TRANSFER, "--resume", "--baseline", 1, "--json")
+    assert done.exit_code == 0, done.stderr
+    assert len(json.loads(done.stdout)["baselines"]) == 1
+
+
+def test_the_epochs_that_a_budget_had_time_for_are_those_of_all(
+    rung: Rung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rung.nas.retraining.epochs_within", lambda *_: 1)
+    done = rung(*TRANSFER, "--baseline", 0, "--budget", "1h")
+    assert done.exit_code == 0, done.stderr
+    found = rung(*TRANSFER, "--budget", "1h", "--resume", "--json")
+    assert found.exit_code == 0, found.stderr
+    said = json.loads(found.stdout)
+    assert [each["epochs"] for each in (said["cell"], *said["baselines"])] == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--resume",), "transfer keeps no transfer that could go on: leave --resume out"),
+        (("--out", "data.npz"), "data.npz is a file: give --out the name of a folder"),
+        (("--out", "nowhere/at/all"), "the folder nowhere/at does not exist"),
+        (("--baseline", 21), "--baseline must be at most 20"),
+        (("--budget", "nonsense"), "nonsense"),
+        (("--classes", "7"), "7"),
+        (("--epochs", "1.5"), "1.5"),
+        (("--rate", "nan"), "the learning rate must be a number above 0, not nan"),
+        (("--preset", "large"), "unknown preset 'large'"),
+        (("--space", "none.py:SPACE"), "none.py"),
+        (("--limit", 1), "--limit must be at least 2"),
+    ],
+)
+def test_transfer_refuses_in_a_sentence(rung: Rung, options: tuple[Any, ...], words: str) -> None:
+    done = rung(*TRANSFER, *options)
+    assert done.exit_code == 2, done.stderr
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not Path("transfer").exists()
+
+
+def test_a_damaged_network_is_told(rung: Rung) -> None:
+    assert rung(*TRANSFER, "--baseline", 0).exit_code == 0
+    kept = Path("transfer/cell.pt")
+    kept.write_bytes(kept.read_bytes()[:300])
+    done = rung(*TRANSFER, "--resume")
+    assert done.exit_code == 2
+    assert "transfer/cell.pt cannot be read: it is damaged" in done.stderr
+    assert "remove it, and its network is trained again" in done.stderr
