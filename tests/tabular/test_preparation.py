@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
-from rung.tabular.encode import Table
+from rung.tabular.columns import infer_columns
+from rung.tabular.encode import Table, encode
 from rung.tabular.preparation import Needs, Preparation, Target, make_preparation
 from rung.tabular.scaling import make_scaler
 from rung.tabular.target_encoding import SMOOTHING
@@ -150,3 +152,38 @@ def test_columns_of_two_values_are_not_drawn_to_the_ends():
         assert abs(np.median(scaled[:, 0])) < 0.05
         assert np.array_equal(scaler.transform(matrix[:5]), scaled[:5])
     assert scaler.transform(np.array([[0.0, 0.5, 3.0]]))[0, 1] == 0.5
+
+
+def test_a_keyword_tells_the_class_in_texts_of_whatever_length():
+    """Logarithms are of counts: of counts scaled to length 1 they would be negative in long texts only."""
+    from sklearn.linear_model import LogisticRegression
+
+    rng = np.random.default_rng(0)
+    filler = np.array([f"word{i}" for i in range(15)])
+    hit = rng.random(600) < 0.4
+    texts = [
+        " ".join(rng.permutation([*rng.choice(filler, rng.integers(3, 30)), *(["docker"] if one else [])]))
+        for one in hit
+    ]
+    frame = pd.DataFrame({"text": texts})
+    _, table = encode(frame, infer_columns(frame))
+    preparation = make_preparation(Needs(scaled=True), {}, [], 0)
+    some, others = table.take(np.arange(300)), table.take(np.arange(300, 600))
+    model = LogisticRegression().fit(preparation.fit_transform(some, Target(hit[:300] * 1.0, 2)), hit[:300])
+    assert model.score(preparation.transform(others), hit[300:]) > 0.98
+
+
+def test_many_classes_get_many_components_where_columns_are_scaled():
+    frame = pd.DataFrame({"text": [f"the w{i % 60} of v{i % 7} and u{i % 11}" for i in range(600)]})
+    _, table = encode(frame, infer_columns(frame))
+    y = Target(np.arange(600) % 60 * 1.0, 60)
+    scaled, trees = (make_preparation(Needs(scaled=one), {}, [], 0) for one in (True, False))
+    assert [x.fit_transform(table, y).shape[1] for x in (scaled, trees)] == [120, 50]
+
+
+@pytest.mark.parametrize(("rows", "width"), [(2_000, 60), (300, 30)])
+def test_sixty_levels_have_a_column_each_if_there_are_rows(rows, width):
+    codes = np.arange(rows, dtype=np.int32)[:, None] % 60
+    preparation = make_preparation(Needs(), {"categories": "onehot"}, [60], 0)
+    matrix = preparation.fit_transform(_codes_only(codes), Target(np.arange(rows) % 2 * 1.0, 2))
+    assert matrix.shape[1] == width

@@ -12,7 +12,7 @@ from rung.tabular.columns import Kind
 from rung.tabular.encode import DATE_PARTS, WORDS, Encoder
 from rung.tabular.model import Member
 from rung.tabular.pipeline import Classifying, Constant, Regressing
-from rung.tabular.preparation import ONE_HOT_LEVELS, TEXT_COMPONENTS, Preparation
+from rung.tabular.preparation import Preparation
 from rung.tabular.target_encoding import SMOOTHING
 from rung.tabular.task import Task
 
@@ -228,7 +228,7 @@ def preparation_steps(pipeline: Fitted, name: str, encoder: Encoder) -> list[Ste
     blocks = [
         *_number_blocks(preparation, encoder),
         *([_category_block(preparation)] if encoder.names(Kind.CATEGORY) else []),
-        *_text_blocks(encoder),
+        *_text_blocks(preparation, encoder),
     ]
     code = f"ColumnTransformer([{', '.join(block.code for block in blocks)}])"
     steps = [
@@ -300,10 +300,11 @@ def _number_blocks(preparation: Preparation, encoder: Encoder) -> list[Step]:
 
 def _category_block(preparation: Preparation) -> Step:
     if preparation.categories == "onehot":
+        levels = preparation.parts["onehot"].max_categories
         name, settings = (
             "OneHotEncoder",
             (
-                f'handle_unknown="infrequent_if_exist", max_categories={ONE_HOT_LEVELS}, min_frequency=2, '
+                f'handle_unknown="infrequent_if_exist", max_categories={levels}, min_frequency=2, '
                 "sparse_output=False"
             ),
         )
@@ -320,13 +321,15 @@ def _category_block(preparation: Preparation) -> Step:
     )
 
 
-def _text_blocks(encoder: Encoder) -> list[Step]:
-    words = f"HashingVectorizer(n_features={WORDS}, alternate_sign=False)"
+def _text_blocks(preparation: Preparation, encoder: Encoder) -> list[Step]:
+    norm = ", norm=None" if encoder.counted else ""
+    words = f"HashingVectorizer(n_features={WORDS}, alternate_sign=False{norm})"
     imports = (
         "from sklearn.feature_extraction.text import HashingVectorizer, TfidfTransformer",
         "from sklearn.decomposition import TruncatedSVD",
     )
-    steps = f"{words}, TfidfTransformer(sublinear_tf=True), TruncatedSVD({TEXT_COMPONENTS})"
+    components = preparation.parts["words"][-1].n_components if "words" in preparation.parts else 1
+    steps = f"{words}, TfidfTransformer(sublinear_tf=True), TruncatedSVD({components})"
     return [
         Step(f'("text {i}", make_pipeline({steps}), TEXTS[{i}])', imports)
         for i in range(len(encoder.names(Kind.TEXT)))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from rung.errors import StorageError
 from rung.tabular.encode import Table
 from rung.tabular.metrics import Metric, named_metric
+from rung.tabular.preparation import TEXT_COMPONENTS
 from rung.tabular.splits import Split
 
 _ARRAYS = ("numbers", "codes", "y", "folds", "order", "groups", "moments", "weight")
@@ -61,7 +62,7 @@ class Dataset:
     @property
     def width(self) -> int:
         """Columns of a typical matrix: categories count several times."""
-        words = 0 if self.table.words is None else 20
+        words = 0 if self.table.words is None else TEXT_COMPONENTS
         return int(self.table.numbers.shape[1]) + sum(min(x, 10) for x in self.sizes) + words
 
     def save(self, folder: Path) -> None:

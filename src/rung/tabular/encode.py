@@ -8,7 +8,7 @@ from values (means, scales, encodings by the target) is the preparation's work, 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +54,13 @@ class Encoder:
     Attributes:
         schema: the columns as JSON text, for a model file holds one text more cheaply than many objects.
         levels: one array a category: its levels as text, the most frequent first.
+        counted: whether texts are the counts of their words, as TF-IDF asks for. Models of earlier versions
+            were trained on these counts scaled to length 1, and get them so.
     """
 
     schema: str
     levels: list[NDArray[np.str_]]
+    counted: bool = field(default=False, kw_only=True)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -103,7 +106,7 @@ class Encoder:
             return None
         from scipy import sparse
 
-        return sparse.hstack([_hashed(cells[name]) for name in texts], format="csr")
+        return sparse.hstack([_hashed(cells[name], self.counted) for name in texts], format="csr")
 
 
 class Cells:
@@ -135,7 +138,7 @@ def encode(frame: pd.DataFrame, columns: tuple[Column, ...]) -> tuple[Encoder, T
     """The encoder for these columns, with the levels that `frame` has, and the frame's arrays."""
     cells = _prepared(frame, columns)
     levels = [_levels(cells[c.name]) for c in columns if c.kind == Kind.CATEGORY]
-    encoder = Encoder(json.dumps([asdict(column) for column in columns]), levels)
+    encoder = Encoder(json.dumps([asdict(column) for column in columns]), levels, counted=True)
     return encoder, encoder.arrays(cells)
 
 
@@ -169,8 +172,9 @@ def _date_parts(moments: pd.Series[Any]) -> NDArray[np.float64]:
     return table
 
 
-def _hashed(series: pd.Series[Any]) -> Any:
+def _hashed(series: pd.Series[Any], counted: bool) -> Any:
     from sklearn.feature_extraction.text import HashingVectorizer
 
-    words = HashingVectorizer(n_features=WORDS, alternate_sign=False, dtype=np.float64)
+    norm = None if counted else "l2"  # the logarithm of a count below 1 would turn its sign
+    words = HashingVectorizer(n_features=WORDS, alternate_sign=False, norm=norm, dtype=np.float64)
     return words.transform(["" if x is None else x for x in series.to_numpy(dtype=object)])

@@ -21,9 +21,12 @@ from rung.tabular.scaling import make_scaler
 from rung.tabular.target_encoding import Target as Target
 from rung.tabular.target_encoding import target_encoder, target_folds
 
-ONE_HOT_LEVELS = 30  # levels of a category that get a column of their own
+ONE_HOT_LEVELS = (30, 100)  # levels of a category that get a column of their own: always, and with many rows
 ONE_HOT_WIDTH = 1_000  # columns that all categories together may become
-TEXT_COMPONENTS = 20
+_ROWS_A_LEVEL = 15  # of a level beyond the first 30, on average
+_MOST_CELLS = 2e7  # of all such columns beyond which only the first 30 levels have one
+TEXT_COMPONENTS = 50
+_MOST_TEXT = 300  # components, where a linear learner or a network tells many classes apart
 HASHED = 256  # columns that categories of very many levels are hashed into
 SQUARED = 12  # columns whose products are made
 MOST_COMPONENTS = 100
@@ -75,7 +78,7 @@ class Preparation:
         """Fit on these rows, and return their matrix (n, d)."""
         self._fit_numbers(table.numbers)
         coded = self._fit_codes(table.codes, target)
-        self._fit_words(table)
+        self._fit_words(table, target.classes)
         made = self._fit_expansion(table, target)
         parts = [self._numbers(table.numbers), made, coded, self._words(table)]
         matrix = self._scaled(np.hstack(parts), fit=True)
@@ -160,7 +163,7 @@ class Preparation:
     # -- categories -----------------------------------------------------------------------------------
 
     def _fit_codes(self, codes: NDArray[np.int32], target: Target) -> NDArray[np.float64]:
-        if self.categories == "onehot" and sum(min(x, ONE_HOT_LEVELS) for x in self.sizes) > ONE_HOT_WIDTH:
+        if self.categories == "onehot" and _one_hot_width(self.sizes, ONE_HOT_LEVELS[0]) > ONE_HOT_WIDTH:
             self.categories = "target"
         folds = target_folds(target)
         if self.categories == "target" and (target.classes > 10 or folds < 2 or not codes.shape[1]):
@@ -181,7 +184,7 @@ class Preparation:
 
             encoder = OneHotEncoder(
                 handle_unknown="infrequent_if_exist",
-                max_categories=ONE_HOT_LEVELS,
+                max_categories=one_hot_levels(self.sizes, len(codes)),
                 min_frequency=2 if len(codes) > 20 else None,
                 sparse_output=False,
             )
@@ -215,14 +218,15 @@ class Preparation:
     def _text_width(self) -> int:
         return int(self.parts["words"][-1].n_components) if "words" in self.parts else 0
 
-    def _fit_words(self, table: Table) -> None:
+    def _fit_words(self, table: Table, classes: int) -> None:
         if table.words is None or len(table) < 3:
             return
         from sklearn.decomposition import TruncatedSVD
         from sklearn.feature_extraction.text import TfidfTransformer
         from sklearn.pipeline import make_pipeline
 
-        components = min(TEXT_COMPONENTS, table.words.shape[1] - 1, len(table) - 1)
+        wanted = min(2 * classes, _MOST_TEXT) if self.needs.scaled else 0
+        components = min(max(wanted, TEXT_COMPONENTS), table.words.shape[1] - 1, len(table) - 1)
         condense = TruncatedSVD(components, random_state=self.seed % 2**31)
         self.parts["words"] = make_pipeline(TfidfTransformer(sublinear_tf=True), condense).fit(table.words)
 
@@ -239,6 +243,18 @@ class Preparation:
         if fit:
             self.parts["scale"] = make_scaler(self.scale, len(matrix), self.seed).fit(matrix)
         return np.asarray(np.clip(self.parts["scale"].transform(matrix), -20.0, 20.0))
+
+
+def one_hot_levels(sizes: list[int], rows: int) -> int:
+    """How many levels of each category get a column: a postcode's sixty, if there are rows to learn from."""
+    few, many = ONE_HOT_LEVELS
+    levels = min(many, max(few, rows // _ROWS_A_LEVEL))
+    width = _one_hot_width(sizes, levels)
+    return levels if width <= ONE_HOT_WIDTH and rows * width <= _MOST_CELLS else few
+
+
+def _one_hot_width(sizes: list[int], levels: int) -> int:
+    return sum(min(size, levels) for size in sizes)
 
 
 def code_tables(encoder: Any, sizes: list[int]) -> list[NDArray[np.float64]]:

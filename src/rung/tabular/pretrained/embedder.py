@@ -93,7 +93,7 @@ class Embedder:
         if not found:
             return columns, plain, table
         schema = json.dumps([asdict(column) for column in columns])
-        encoder = EmbeddingEncoder(schema, plain.levels, found, folder)
+        encoder = EmbeddingEncoder(schema, plain.levels, found, folder, counted=True)
         return columns, encoder, encoder.transform(some)
 
     def wants_tuning(self) -> bool:

@@ -72,4 +72,8 @@ class EmbeddingEncoder(Encoder):
 
         seen = {one.column for one in self.embeddings if one.what == "image"}
         texts = [name for name in self.names(Kind.TEXT) if name not in seen]
-        return sparse.hstack([_hashed(cells[name]) for name in texts], format="csr") if texts else None
+        return (
+            sparse.hstack([_hashed(cells[name], self.counted) for name in texts], format="csr")
+            if texts
+            else None
+        )
