@@ -36,7 +36,7 @@ def _lends(who: Principal) -> None:
 @router.post("", status_code=201, summary="Lend a machine.")
 def join(body: NewWorker, who: Lender, here: Here) -> dict[str, Any]:
     _lends(who)
-    number = here.workers.join(body.name, body.slots, body.labels, who.user)
+    number = here.workers.join(body.name, body.slots, body.labels, who.user, body.run)
     return {"id": number, "lease_seconds": here.hub.lease}
 
 

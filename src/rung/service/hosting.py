@@ -17,7 +17,8 @@ from rung.executors.metrics import as_metrics
 from rung.executors.remote import is_url
 from rung.schedulers.base import Done, Wait
 from rung.service import outcomes
-from rung.service.leases import ASKED, LATE, Lease
+from rung.service.leases import ASKED, LATE, Lease, asked
+from rung.service.lives import Life
 from rung.service.open_study import OpenStudy
 from rung.service.outcomes import OUTCOMES
 from rung.service.telling import check_end, check_report
@@ -73,13 +74,16 @@ class HostedStudy(OpenStudy):
 
     # -- handing out ----------------------------------------------------------------------------------
 
-    def ask(self, worker: str, key: str, now: float, free: int | None = None) -> Grant | None:
+    def ask(
+        self, worker: str, key: str, now: float, free: int | None = None, life: Life | None = None
+    ) -> Grant | None:
         """The next job for this worker; the one that the same `key` was given before, if it still runs.
 
         None: there is none now, see `closed` and `done` for whether there will be one.
 
         Args:
             free: slots that it may take, where trials that climb get more; None: as many as are worth it.
+            life: which process it is, of a worker that lends slots.
 
         Raises:
             ConflictError: another worker was given a job for this key, and has it.
@@ -93,17 +97,17 @@ class HostedStudy(OpenStudy):
                 return _grant(self._writer, self._writer.history.running[known.trial].job)
             if free is not None and (told := slots_event(self._writer.history, free, now)) is not None:
                 self._commit([told], now)
-            return self._next(worker, key, now)
+            return self._next(asked(worker, key, life), now)
 
-    def _next(self, worker: str, key: str, now: float) -> Grant | None:
+    def _next(self, who: Mapping[str, Any], now: float) -> Grant | None:
         overdue = self._writer.overdue(now)
         if overdue is not None:
             self._commit([overdue], now)
         while True:
             event = self._writer.next_event(now)
             if isinstance(event, JobStarted):
-                data = {"worker": worker, "key": key, "attempt": event.attempt}
-                self._commit([event, ev.Recorded(ASKED, data, event.trial, now)], now)
+                said = ev.Recorded(ASKED, {**who, "attempt": event.attempt}, event.trial, now)
+                self._commit([event, said], now)
                 return _grant(self._writer, event)
             if isinstance(event, Wait | Done):
                 self.ready = 0
@@ -280,8 +284,8 @@ class HostedStudy(OpenStudy):
             if self.closed:
                 return
             for lease in self.leases.expired(now):
-                why = f"nothing was heard of {lease.worker or 'its worker'} for {self.leases.seconds:g} s"
-                self._commit([ev.JobFailed(lease.trial, Failure.LOST, why, lease.attempt, now)], now)
+                silent = f"nothing was heard of {lease.worker or 'its worker'}"
+                self._lose(lease, f"{silent} for {self.leases.seconds:g} s", now)
             overdue = self._writer.overdue(now)
             if overdue is not None:
                 self._commit([overdue], now)

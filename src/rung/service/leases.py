@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from rung.errors import ConflictError
+from rung.service.lives import Life
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure
 
@@ -27,6 +28,7 @@ class Lease:
 
     Attributes:
         worker: its name, as it called itself; "" if the log does not say.
+        life: which process of a worker that lends slots; None for all others.
         key: the idempotency key of the request that asked for it.
         expires: when it is lost unless renewed, seconds since the epoch.
         last: what it reported last, (resource, metrics).
@@ -43,6 +45,7 @@ class Lease:
         "key",
         "last",
         "leaving",
+        "life",
         "saved",
         "trial",
         "worker",
@@ -52,6 +55,7 @@ class Lease:
         self.trial = trial
         self.attempt = attempt
         self.worker = ""
+        self.life: Life | None = None
         self.key = ""
         self.began = self.saved = began
         self.expires = expires
@@ -108,6 +112,8 @@ class Leases:
         lease = self.running.get(event.trial) if event.trial is not None else None
         if lease is not None:
             lease.worker, lease.key = str(event.data.get("worker", "")), str(event.data.get("key", ""))
+            if run := str(event.data.get("run", "")):
+                lease.life = Life(str(event.data.get("owner", "")), lease.worker, run)
             if lease.key:
                 self._keys[lease.key] = (lease.trial, lease.attempt)
 
@@ -161,6 +167,16 @@ class Leases:
     def expired(self, now: float) -> list[Lease]:
         """Leases that are lost by now."""
         return [lease for lease in self.running.values() if lease.expires < now]
+
+    def before(self, life: Life) -> list[Lease]:
+        """Leases of earlier processes of the same worker, of whose jobs nothing more will be heard."""
+        return [one for one in self.running.values() if one.life is not None and life.follows(one.life)]
+
+
+def asked(worker: str, key: str, life: Life | None) -> dict[str, Any]:
+    """What the log says of whoever asked for a job; its attempt is to be added."""
+    said = {"worker": worker, "key": key}
+    return said if life is None or not life.run else {**said, "owner": life.owner, "run": life.run}
 
 
 def was_told(log: Iterable[Event], trial: int, attempt: int) -> bool:

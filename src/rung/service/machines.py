@@ -5,12 +5,15 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from rung.cluster.sharing import Claim
+from rung.errors import StorageError
 from rung.service import room
 from rung.service.hosting import Grant, HostedStudy
 from rung.service.hub import Hub
+from rung.service.lives import Life
 from rung.service.shared import Hosted
 from rung.service.standing import lacking
 
@@ -30,15 +33,14 @@ class Lender(NamedTuple):
 class Machine:
     """A worker: what it lends, what it was given, what it does not run."""
 
-    __slots__ = ("given", "id", "labels", "name", "owner", "polls", "refused", "seen", "slots", "usable")
+    __slots__ = ("given", "id", "labels", "life", "polls", "refused", "seen", "slots", "usable")
 
-    def __init__(self, name: str, slots: int, labels: Mapping[str, str], owner: str, now: float) -> None:
+    def __init__(self, life: Life, slots: int, labels: Mapping[str, str], now: float) -> None:
         self.id = secrets.token_hex(8)
-        self.name = name
+        self.life = life
         self.slots = slots
         self.usable = slots  # of them now, see `Workers.poll`
         self.labels = dict(labels)
-        self.owner = owner
         self.seen = now
         self.polls = 0
         self.refused: dict[str, str] = {}  # keys of studies that it does not run, and why
@@ -63,6 +65,10 @@ class Fleet:
     def get(self, number: str) -> Machine | None:
         """The one of this id."""
         return self._machines.get(number)
+
+    def named(self, life: Life) -> list[Machine]:
+        """Those of this user and name."""
+        return [one for one in self.all() if one.life[:2] == life[:2]]
 
     def add(self, machine: Machine) -> None:
         """It lends its slots from now on."""
@@ -114,10 +120,17 @@ def lenders(
         running[node] += 1
         busy[node] += room.taken(hub.hosted(key), hub.running(key), trial)
     found = [
-        Lender(one.id, one.name, one.slots, one.labels, one.seen, running[one.id], busy[one.id])
+        Lender(one.id, one.life.name, one.slots, one.labels, one.seen, running[one.id], busy[one.id])
         for one in workers
     ]
     return sorted(found, key=lambda lender: (lender.name, lender.id))
+
+
+def give_up_before(life: Life, hub: Hub, now: float) -> None:
+    """A worker is begun anew: what its earlier processes ran is to be given out again."""
+    for study in hub.active:
+        with suppress(StorageError):  # it is to be taken up anew: there its leases end in time
+            study.begun_anew(life, now)
 
 
 def lacks(hosted: Hosted | None, study: HostedStudy | None, fleet: Fleet) -> str | None:
@@ -126,7 +139,7 @@ def lacks(hosted: Hosted | None, study: HostedStudy | None, fleet: Fleet) -> str
         return None
     key, workers = study.key, fleet.all()
     takers = [one.slots for one in workers if key not in one.refused]
-    refusals = {one.name: one.refused[key] for one in workers if key in one.refused}
+    refusals = {one.life.name: one.refused[key] for one in workers if key in one.refused}
     return lacking(hosted, takers, refusals)
 
 

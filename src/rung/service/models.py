@@ -143,9 +143,14 @@ class Tell(Body):
 
 
 class NewWorker(Body):
-    """A machine that lends slots."""
+    """A machine that lends slots.
+
+    `run` names its process, the same each time that it registers: jobs of the earlier ones of this name are
+    given up at once. Without one they are lost when their leases end.
+    """
 
     name: Name
+    run: Annotated[str, Field(max_length=64)] = ""
     slots: Annotated[int, Field(ge=1, le=100_000)]
     labels: dict[str, str] = {}
 

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rung.executors.checkpoint_files import Saved
-from rung.service.leases import Leases
+from rung.service.leases import Lease, Leases
+from rung.service.lives import Life
 from rung.study.checkpoints import Keeper
 from rung.study.ready import ready
 from rung.study.writer import Writer
 from rung.trials import events as ev
-from rung.trials.events import Event
+from rung.trials.events import Event, Failure
 
 
 class OpenStudy:
@@ -59,6 +60,17 @@ class OpenStudy:
     def writer(self) -> Writer:
         """For reading what it is and what it knows."""
         return self._writer
+
+    def begun_anew(self, life: Life, now: float) -> None:
+        """Give up the jobs of a worker's earlier processes at once, not when their leases end.
+
+        Raises:
+            StorageError: the study is to be taken up anew.
+        """
+        with self._current(now):
+            if not self.closed:
+                for lease in self.leases.before(life):
+                    self._lose(lease, f"its worker {life.name} was begun anew", now)
 
     # -- together -------------------------------------------------------------------------------------
 
@@ -119,6 +131,9 @@ class OpenStudy:
             self._swept(events, now)
         else:
             self._news += events
+
+    def _lose(self, lease: Lease, why: str, now: float) -> None:
+        self._commit([ev.JobFailed(lease.trial, Failure.LOST, why, lease.attempt, now)], now)
 
     def _swept(self, news: Sequence[Event], now: float) -> None:
         """Delete what nothing needs any more, now that these are in the log, and tell who waits for them."""

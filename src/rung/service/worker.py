@@ -6,6 +6,7 @@ the service needs: if it dies, its jobs' leases run out and others take them up 
 
 from __future__ import annotations
 
+import secrets
 import threading
 import time
 from collections import deque
@@ -39,7 +40,7 @@ class Lent:
     """What a machine lends.
 
     Attributes:
-        name: by which people know it; another worker of the same user and name takes its place.
+        name: by which people know it; a later worker of the same user and name takes its place.
         slots: jobs at once.
         labels: anything that is worth knowing about it.
     """
@@ -85,6 +86,7 @@ class Worker:
         self._polls = 0
         self._stale = False  # whether a slot became free since the last poll began
         self._id = ""
+        self._run = secrets.token_hex(8)  # by which the service knows this process from the one before
         self._joining = False
         self._lease = _WAIT * 3
         self._leaving_since: float | None = None
@@ -148,7 +150,7 @@ class Worker:
 
     def _join(self) -> None:
         lent = self._lent
-        body = {"name": lent.name, "slots": lent.slots, "labels": dict(lent.labels)}
+        body = {"name": lent.name, "run": self._run, "slots": lent.slots, "labels": dict(lent.labels)}
         joined = msgspec.convert(self._api.json(Call("POST", "/workers", body)), Joined)
         self._id, self._lease = joined.id, joined.lease_seconds
 

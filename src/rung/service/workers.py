@@ -27,6 +27,7 @@ from rung.service import machines, room
 from rung.service.hosting import HostedStudy
 from rung.service.hub import Hub
 from rung.service.ledger import Ledger
+from rung.service.lives import Life, Lives
 from rung.service.machines import Fleet, Lender, Machine
 from rung.service.plan import Plan
 from rung.service.standing import Standing
@@ -64,19 +65,28 @@ class Workers:
         self._hub = hub
         self._lock = threading.RLock()
         self._fleet = Fleet()
+        self._lives = Lives()
         self._plan = Plan(policy, ledger)
         self._tasks: dict[tuple[str, int], tuple[str, float]] = {}  # node and time saved, by key and trial
 
     # -- coming and going -----------------------------------------------------------------------------
 
-    def join(self, name: str, slots: int, labels: Mapping[str, str], owner: str) -> str:
-        """Register a worker, in the place of its owner's of this name; returns the id that it polls with."""
-        now = self._hub.now()
+    def join(self, name: str, slots: int, labels: Mapping[str, str], owner: str, run: str = "") -> str:
+        """Register a worker, in the place of its owner's of this name; returns the id that it polls with.
+
+        Args:
+            run: which process it is: jobs of earlier ones of this name are given up at once; "": unknown.
+
+        Raises:
+            ConflictError: another process has taken its name since.
+        """
+        now, life = self._hub.now(), Life(owner, name, run)
         with self._lock:
-            for other in self._fleet.all():
-                if (other.name, other.owner) == (name, owner):
-                    self._drop(other, now)
-            worker = Machine(name, slots, labels, owner, now)
+            self._lives.begin(life)
+            for other in self._fleet.named(life):
+                self._drop(other, now)
+            machines.give_up_before(life, self._hub, now)
+            worker = Machine(life, slots, labels, now)
             self._fleet.add(worker)
             self._plan.fold(NodeJoined(time=now, node=Node(worker.id, slots)))
             return worker.id
@@ -101,7 +111,7 @@ class Workers:
 
     def _known(self, number: str, owner: str | None) -> Machine:
         worker = self._fleet.get(number)
-        if worker is None or owner not in (None, worker.owner):
+        if worker is None or owner not in (None, worker.life.owner):
             raise MissingError(f"there is no worker {number!r} here: register again")
         return worker
 
@@ -115,19 +125,13 @@ class Workers:
         """Jobs that were asked to stop for another study, since the process started."""
         return self._plan.preempted
 
-    def slots_of(self, key: str) -> int:
-        """How many jobs of a study workers run now."""
-        with self._lock:
-            return sum(study == key for study, _ in self._tasks)
-
     def standing(self, key: str) -> Standing:
         """What a study has of the workers now, and got over its life."""
         with self._lock:
-            hosted, study = self._hub.hosted(key), self._hub.running(key)
             if key in self._plan.claims:
                 self._plan.look(self._hub.now())
             state, account = self._plan.sharing, self._plan.account(key)
-            lacks = machines.lacks(hosted, study, self._fleet)
+            lacks = machines.lacks(self._hub.hosted(key), self._hub.running(key), self._fleet)
             return Standing(state.held(key), state.ideal(key), account.got, account.due, lacks)
 
     # -- polling --------------------------------------------------------------------------------------
@@ -198,7 +202,7 @@ class Workers:
         stop: list[dict[str, Any]] = []
         held: set[Job] = set()
         for job in running:
-            study, why = _renewal(self._hub, job, worker.name, now)
+            study, why = _renewal(self._hub, job, worker.life.name, now)
             if study is not None:
                 held.add((study.key, job.trial, job.attempt))
                 self._adopt(worker, study, job.trial, now)
@@ -241,7 +245,7 @@ class Workers:
                 break
             study = by_key[launch.study]
             most = room.most(launch, decided, free, self._hub.hosted(study.key), self._plan.sharing)
-            grant = study.ask(worker.name, "", now, most)
+            grant = study.ask(worker.life.name, "", now, most, worker.life)
             if grant is None:
                 asked.add(study.key)
                 self._claim(study, now)  # it has none ready after all
@@ -287,9 +291,8 @@ class Workers:
                 if now - worker.seen > self._hub.lease:
                     self._drop(worker, now)
             self._look(now)
-            self._plan.decided(
-                {study.key: study for study in self._hub.active}, now
-            )  # where no slot is free, too
+            active = {study.key: study for study in self._hub.active}
+            self._plan.decided(active, now)  # where no slot is free, too
             self._plan.keep(now)
 
     def close(self) -> None:
