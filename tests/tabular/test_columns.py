@@ -179,3 +179,21 @@ def test_long_tables_are_encoded_a_column_at_a_time(monkeypatch):
 def test_a_long_column_that_counts_the_rows_has_as_many_values_as_rows():
     (column,) = infer_columns(pd.DataFrame({"id": np.arange(600_000)}))
     assert (column.kind, column.distinct) == (Kind.IDENTIFIER, 600_000)
+
+
+@pytest.mark.parametrize(
+    ("cell", "kind"),
+    [
+        (lambda i: f"https://shop.example.com/product/{i % 40}?page={i % 3}", Kind.TEXT),
+        (lambda i: ("/cart", "/", f"/item/{i % 40}/reviews", f"/search?q=shoes+{i}")[i % 4], Kind.TEXT),
+        (lambda i: f"I50.{i % 9}|E11.{i % 7}" if i % 3 else "J44.1", Kind.TEXT),
+        (lambda i: f"Action; Comedy; Nr{i % 30}", Kind.TEXT),
+        (lambda i: f"A/{i % 40}", Kind.CATEGORY),
+        (lambda i: f"ward {i % 40}", Kind.CATEGORY),
+        (lambda i: ("a|b", "b|c", "c")[i % 3], Kind.CATEGORY),
+        (lambda i: f"user{i}@mail.com", Kind.IDENTIFIER),
+    ],
+)
+def test_addresses_and_lists_are_texts(cell, kind) -> None:
+    frame = pd.DataFrame({"x": [cell(i) for i in range(400)]})
+    assert infer_columns(frame)[0].kind == kind

@@ -164,6 +164,25 @@ def test_a_file_of_another_currency_tells_nothing(tmp_path):
     assert prepare(read_table(later), columns)["x"].tolist() == [1234.5]
 
 
+@pytest.mark.parametrize(
+    ("word", "moment"),
+    [
+        ("01/Jun/2025:00:00:11 +0200", "2025-05-31 22:00:11"),  # a web server's
+        ("Sun, 01 Jun 2025 10:00:00 GMT", "2025-06-01 10:00"),
+        ("Sun Jun  1 10:00:00 2025", "2025-06-01 10:00"),
+        ("Jun-2025", "2025-06-01"),
+        ("Jun-25", "2025-06-01"),
+        ("June 2025", "2025-06-01"),
+        ("06/2025", "2025-06-01"),
+    ],
+)
+def test_dates_of_logs_and_months(word, moment):
+    words = pd.Series([word] * 30, dtype=object)
+    form = date_format(words)
+    assert form is not None
+    assert moments_of(words, form).iloc[0] == pd.Timestamp(moment, tz="UTC")
+
+
 def test_dates_in_several_formats():
     def day(i):
         return f"2024-01-{i % 28 + 1:02d}" if i % 3 else f"{i % 28 + 1:02d}.01.2024"

@@ -25,8 +25,9 @@ def add_inputs(graph: Graph, encoder: Encoder) -> tuple[str, str]:
     for column in used:
         if column.kind == Kind.TEXT:
             raise UserError(
-                f"column {column.name!r} is text, which ONNX has no operator for: fit again without "
-                "it (rung fit --drop), or serve the model with rung serve"
+                f"column {column.name!r} is text, which ONNX has no operator for: fit again without it "
+                "(rung fit --drop) or with its cells whole (--kinds NAME=category), or serve the model with "
+                "rung serve"
             )
     for name, levels in zip(encoder.names(Kind.CATEGORY), encoder.levels, strict=True):
         if "" in levels:

@@ -41,6 +41,10 @@ _ROW_NAMES: Final = ("", "id", "index", "idx", "row", "rowid", "row_id", "row_nu
 _LONG: Final = 500_000  # rows from which not every number is looked at, to see how many differ, but
 _LOOKED_AT: Final = 100_000  # of them, and
 _MANY: Final = 1_000  # different ones are enough
+_PARTS: Final = 3  # of a text, on average; and of
+_LISTED: Final = 1.5  # a list
+_ADDRESS: Final = r"^(?:[a-z][a-z+.-]*://|www\.|/[A-Za-z0-9_.%~-]*(?:[/?]|$))"
+_SHARE: Final = 0.8  # of a column's cells are addresses
 _SAMPLE: Final = 5_000  # words looked at where all of them would take long
 
 
@@ -92,7 +96,8 @@ def infer_columns(
 
     Words of which at least 95 % are numbers are numbers, unless one has a leading zero; so are those with one
     unit, and times (`rung.tabular.forms`). Dates may have several formats (`rung.tabular.dates`).
-    Words with three or more parts on average that seldom repeat are text. Words of which 95 % or more are
+    Words with three or more parts on average that seldom repeat are text, and so are addresses and lists
+    between bars or semicolons. Words of which 95 % or more are
     different (50 rows or more), and whole numbers that count the rows, are identifiers, which no model can
     learn from.
     """
@@ -225,10 +230,20 @@ def _infer_words(sample: pd.Series, distinct: int, rows: int, *, comma: bool) ->
         return Kind.NUMBER, pattern
     if (pattern := date_format(sample)) is not None:
         return Kind.DATE, pattern
-    parts = float(sample.str.count(r"\s+").mean()) + 1
-    if parts >= 3 and distinct > 20 and distinct > 0.01 * rows:
+    if distinct > 20 and distinct > 0.01 * rows and _are_texts(sample):
         return Kind.TEXT, None
     return (Kind.IDENTIFIER if rows >= 50 and distinct >= 0.95 * rows else Kind.CATEGORY), None
+
+
+def _are_texts(sample: pd.Series) -> bool:
+    """Whether words have parts that may come again in others: three on average between blanks, the places of
+    addresses (`https://...`, `/shop/cart`), or lists between bars or semicolons (`a|b`).
+    """
+    if float(sample.str.count(r"\s+").mean()) + 1 >= _PARTS:
+        return True
+    if float(sample.str.contains(_ADDRESS, regex=True).mean()) >= _SHARE:
+        return float(sample.str.count(r"[/?&=.]+").mean()) + 1 >= _PARTS
+    return float(sample.str.count(r"[^|;\s]\s*[|;]\s*(?=[^|;\s])").mean()) + 1 >= _LISTED
 
 
 def _form(sample: pd.Series, *, comma: bool, least: float | None = None) -> tuple[bool, str | None]:

@@ -31,7 +31,18 @@ _DAYS: Final = (
     "%a, %d %b %Y",
 )
 _TIMES: Final = ("", " %H:%M", " %H:%M:%S", " %I:%M:%S %p")
-_FORMATS: Final = (ISO, *(day + time for time in _TIMES for day in _DAYS))
+_OTHERS: Final = (
+    "%d/%b/%Y:%H:%M:%S %z",  # of web servers' logs
+    "%a, %d %b %Y %H:%M:%S %Z",  # of letters and of HTTP
+    "%a, %d %b %Y %H:%M:%S %z",
+    "%a %b %d %H:%M:%S %Y",  # of C
+    "%b-%Y",  # months
+    "%b %Y",
+    "%B %Y",
+    "%b-%y",
+    "%m/%Y",
+)
+_FORMATS: Final = (ISO, *(day + time for time in _TIMES for day in _DAYS), *_OTHERS)
 _SHARE: Final = 0.95  # of the cells must be dates of the only format for the column to be one of dates
 _ALIKE: Final = 0.98  # and of several formats, in
 _FEWEST: Final = 20  # cells
