@@ -126,7 +126,7 @@ PAPERS: dict[str, dict[str, Any]] = {
     "asap": {"epochs": 50, "batch": 64, "rate": 0.025, "rate_min": 0.001, "channels": 16, "layers": 8},
     "snas": {"epochs": 150, "batch": 64, "alpha_rate": 3e-4},
     "pc_darts": {"epochs": 50, "batch": 256, "rate": 0.1, "rate_min": 0.0, "alpha_rate": 6e-4},
-    "p_darts": {"epochs": 75, "rate": 0.025},
+    "p_darts": {"epochs": 75, "batch": 96, "rate": 0.025, "rate_min": 0.0, "alpha_rate": 6e-4},
     "enas": {"epochs": 150, "batch": 160, "channels": 20, "rate": 0.05, "rate_min": 5e-4, "decay": 1e-4},
 }
 

@@ -24,7 +24,7 @@ from rung.nas.plain import PlainBody, candidates_mask
 from rung.nas.recipe import Recipe
 from rung.nas.space import SPACES, Cell, Space
 from rung.nas.strategies.asap import Asap
-from rung.nas.strategies.base import Strategy, best_edges, derive_best, softmax
+from rung.nas.strategies.base import Strategy, Turn, best_edges, derive_best, softmax
 from rung.nas.strategies.darts import FirstOrder, SecondOrder
 from rung.nas.strategies.described import COMPLETE, GRADIENT
 from rung.nas.strategies.fair import Fair, zero_one_loss
@@ -174,9 +174,64 @@ def test_temperatures_fall_from_the_papers_first_to_their_last(
     assert heats[0] == pytest.approx(first)
     assert heats[-1] == pytest.approx(last)
     assert all(a > b for a, b in itertools.pairwise(heats))
+    assert heats[7] == pytest.approx(first + (last - first) * 7 / 49)  # linearly, as in the authors' code
 
 
-def test_steps_of_snas_learn_from_the_weights_samples_with_the_noise_of_their_step() -> None:
+def test_snas_learns_weights_and_alphas_from_one_pass() -> None:
+    plan = plan_of(Snas())
+    state = searched(plan)
+    assert (state.ledger.alpha_passes, state.ledger.weight_passes) == (
+        0,
+        plan.recipe.epochs * plan.task.steps,
+    )
+    assert state.ledger.images == state.ledger.weight_passes * plan.recipe.batch
+    assert any(float(value.detach().abs().max()) > 0.01 for value in state.alphas.values())
+
+
+def test_dropout_of_p_darts_fades_within_a_stage_as_in_the_authors_code() -> None:
+    strategy, warm, epochs = PDarts(), 10, 25
+    for epoch in range(epochs):
+        told = strategy.fading(epoch / epochs)
+        wanted = (epochs - epoch) / epochs if epoch < warm else math.exp(-0.2 * (epoch - warm))
+        assert told == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("form", ["plain", "fused"])
+def test_a_step_of_snas_is_the_gradient_of_one_loss_for_both(form: str) -> None:
+    """Against a plain forward pass: alphas' gradients, and what SGD makes of the weights'."""
+    task, at = TinyTask(count=16, dtype=torch.float64), Moment(0, 0, 2, 0, 2)
+    batch, other = next(iter(task.pairs(0)))
+    strategy = Snas()
+
+    def begun() -> tuple[Any, dict[str, torch.Tensor]]:
+        net = task.supernet(SMALL, form, 0)
+        net.train()
+        return net, {
+            name: value.detach().double().requires_grad_() for name, value in strategy.begin(SMALL, 0).items()
+        }
+
+    net, alphas = begun()
+    loss = task.loss(net, strategy.mixed(SMALL, alphas, net.alive, at), batch, training=True)
+    weights = list(net.parameters())
+    gradients = torch.autograd.grad(loss, [*weights, *alphas.values()], allow_unused=True)
+    wanted = [
+        w.detach() - 0.1 * (torch.zeros_like(w) if g is None else g)
+        for w, g in zip(weights, gradients, strict=False)
+    ]
+    own, leaves = begun()
+    optimizer = torch.optim.SGD(own.parameters(), lr=0.1)
+    passes = strategy.step(Turn(task, SMALL, own, leaves, batch, other, optimizer, 0.1, at))
+    assert passes.loss == pytest.approx(float(loss.detach()), abs=1e-12)
+    assert passes.passes == 0
+    for mine, theirs in zip(own.parameters(), wanted, strict=True):
+        assert torch.allclose(mine.detach(), theirs, atol=1e-12)
+    for leaf, gradient in zip(leaves.values(), gradients[len(weights) :], strict=True):
+        assert gradient is not None
+        assert leaf.grad is not None
+        assert torch.allclose(leaf.grad, gradient, atol=1e-12)
+
+
+def test_the_noise_of_snas_is_a_function_of_the_step() -> None:
     strategy = Snas()
     alphas = strategy.begin(SMALL, 0)
     alive = {cell.name: candidates_mask(cell) for cell in SMALL.cells}
@@ -218,6 +273,26 @@ def test_perturbation_leaves_the_supernet_as_what_it_derives() -> None:
     assert {name: tuple((int(e), int(o)) for e, o in kept) for name, kept in left.items()} == found
     tuned = (state.ledger.weight_passes - passes) / plan.task.steps
     assert tuned == 10 + 2  # after each edge, and the one node of each cell with inputs to spare
+
+
+def test_perturbation_leaves_the_weights_of_what_stays_alone() -> None:
+    """Against the whole mixture: one operation, or an edge, is zero and nothing else has changed."""
+    plan = plan_of(make("darts_pt", {"tune": 0}), epochs=1)
+    state = searched(plan)
+    whole = plan.strategy.settled(SMALL, state.alphas, state.net.alive, Moment(0, 0, 1)).mixtures
+    evaluate, off = plan.task.evaluate, []
+
+    def noting(call: Any, mixed: Any) -> Any:
+        if not off:
+            for name, weights in mixed.mixtures.items():
+                there = torch.from_numpy(mixed.active[name])
+                assert torch.equal(weights, whole[name].detach() * there)
+                off.append(int((~mixed.active[name] & candidates_mask(SMALL[name])).sum()))
+        return evaluate(call, mixed)
+
+    plan.task.evaluate = noting  # type: ignore[method-assign]
+    derive(plan, state)
+    assert sorted(off) == [0, 1]
 
 
 def test_perturbation_keeps_the_operation_whose_loss_costs_most() -> None:

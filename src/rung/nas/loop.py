@@ -186,17 +186,9 @@ def one_epoch(plan: Plan, state: State) -> Record:
             state.weights,
             rate * for_weights.pace,
             moment,
+            recipe.clip,
         )
-        passes = strategy.step(turn)
-        if passes.passes:
-            average_gradients(state.alphas.values())
-            state.architecture.step()
-            macs = passes.work * macs_of(plan, state, passes.active)
-            state.ledger.architecture(passes.passes, world() * passes.samples, macs)
-        with torch.no_grad():
-            mixed = strategy.mixed(space, state.alphas, state.net.alive, moment)
-        losses.append(weight_step(task, state.net, mixed, for_weights, state.weights, recipe.clip))
-        state.ledger.weights(world() * for_weights.size, macs_of(plan, state, mixed.active))
+        losses.append(_learn(plan, state, turn))
         if not math.isfinite(losses[-1]):
             raise Diverged(f"the training loss is {losses[-1]} in epoch {state.epoch + 1}, step {step + 1}")
         if step + 1 == task.steps and isinstance(strategy, Observing):
@@ -208,6 +200,25 @@ def one_epoch(plan: Plan, state: State) -> Record:
     record = _record(plan, state, sum(losses) / max(len(losses), 1), scores, removed, notes)
     state.records.append(record)
     return record
+
+
+def _learn(plan: Plan, state: State, turn: Turn) -> float:
+    """A step of alphas and one of weights, in one pass or one after the other; the weights' loss."""
+    passes = plan.strategy.step(turn)
+    if passes.learnt:
+        average_gradients(state.alphas.values())
+        state.architecture.step()
+    if passes.passes:
+        macs = passes.work * macs_of(plan, state, passes.active)
+        state.ledger.architecture(passes.passes, world() * passes.samples, macs)
+    active, loss = passes.active, passes.loss
+    if loss is None:
+        with torch.no_grad():
+            mixed = plan.strategy.mixed(plan.space, state.alphas, state.net.alive, turn.moment)
+        active = mixed.active
+        loss = weight_step(plan.task, state.net, mixed, turn.weights_batch, state.weights, turn.clip)
+    state.ledger.weights(world() * turn.weights_batch.size, macs_of(plan, state, active))
+    return loss
 
 
 def macs_of(plan: Plan, state: State, active: Mapping[str, Mask] | None) -> float:

@@ -280,13 +280,14 @@ def step_seconds(plan: Plan, probes: int) -> float:
     for step, (first, second) in zip(range(probes + 1), task.pairs(0), strict=False):
         began = time.perf_counter()
         moment = Moment(plan.seed, plan.recipe.epochs - 1, plan.recipe.epochs, step, task.steps)
+        rate, clip = plan.recipe.rate, plan.recipe.clip
         turn = Turn(
-            task, plan.space, state.net, state.alphas, first, second, state.weights, plan.recipe.rate, moment
+            task, plan.space, state.net, state.alphas, first, second, state.weights, rate, moment, clip
         )
-        plan.strategy.step(turn)
-        with torch.no_grad():
-            mixed = plan.strategy.mixed(plan.space, state.alphas, state.net.alive, moment)
-        weight_step(task, state.net, mixed, first, state.weights, plan.recipe.clip)
+        if plan.strategy.step(turn).loss is None:
+            with torch.no_grad():
+                mixed = plan.strategy.mixed(plan.space, state.alphas, state.net.alive, moment)
+            weight_step(task, state.net, mixed, first, state.weights, clip)
         spent.append(time.perf_counter() - began)
     return min(spent[1:] or spent)
 

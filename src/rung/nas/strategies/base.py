@@ -38,6 +38,7 @@ class Turn(NamedTuple):
         optimizer: of the weights: its momentum and decay belong to the virtual step.
         rate: learning rate of the weights.
         moment: when.
+        clip: largest norm of the weights' gradient, 0 for any.
     """
 
     task: Task
@@ -49,6 +50,7 @@ class Turn(NamedTuple):
     optimizer: torch.optim.Optimizer
     rate: float
     moment: Moment
+    clip: float = 0.0
 
 
 class Passes(NamedTuple):
@@ -59,12 +61,20 @@ class Passes(NamedTuple):
         samples: of all of them together.
         active: by cell, (E, O) operations that were computed; None for all that are alive.
         work: multiply-adds as a share of those of forward and backward passes: a third of forward ones alone.
+        loss: of the weights' step where that was taken in the same pass, which counts as theirs alone; None
+            where it is to follow.
     """
 
     passes: int
     samples: int
     active: Mapping[str, Mask] | None = None
     work: float = 1.0
+    loss: float | None = None
+
+    @property
+    def learnt(self) -> bool:
+        """Whether gradients were left in the alphas."""
+        return bool(self.passes) or self.loss is not None
 
 
 class Strategy(Protocol):
@@ -73,7 +83,7 @@ class Strategy(Protocol):
     Attributes:
         name: as in the table of strategies.
         form: of the supernet: "fused" where all operations are mixed, "plain" where few are sampled.
-        single_level: whether weights and alphas learn from the same samples.
+        single_level: whether weights and alphas learn from the same samples, in one pass.
     """
 
     @property

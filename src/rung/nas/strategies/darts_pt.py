@@ -22,9 +22,12 @@ class DartsPt(FirstOrder):
     """A search as first-order DARTS; then perturbation-based selection (algorithm 1).
 
     What is chosen is pruned to on the supernet itself, so that the derived network is what was tuned last.
+    While something is left out to see what it is worth, what stays keeps its weight. The authors' code judges
+    by the batches' statistics, decides an edge of either cell before it tunes, and lets the alphas learn
+    while the weights are tuned; here nothing but weights and statistics learns after the search.
 
     Attributes:
-        tune: epochs of the weights after each edge that is decided, and after each node.
+        tune: epochs of the weights after each edge that is decided, and after each node; the paper's are 5.
     """
 
     name: str = "darts_pt"
@@ -49,11 +52,7 @@ class DartsPt(FirstOrder):
         columns = np.flatnonzero(alive[cell.name][edge] & allowed(cell)[edge]).tolist()
         if len(columns) == 1:
             return int(columns[0])
-        merits = []
-        for column in columns:
-            mask = alive[cell.name].copy()
-            mask[edge, column] = False
-            merits.append(merit(ending.score(self._masked(ending, {**alive, cell.name: mask}))))
+        merits = [self._without(ending, cell, edge, column) for column in columns]
         return int(columns[merits.index(min(merits))])
 
     def _keep(self, ending: Ending, cell: Cell, edge: int, column: int) -> None:
@@ -68,9 +67,7 @@ class DartsPt(FirstOrder):
             return
         merits = {}
         for edge in edges:
-            mask = alive[cell.name].copy()
-            mask[edge] = False
-            merits[edge] = merit(ending.score(self._masked(ending, {**alive, cell.name: mask})))
+            merits[edge] = self._without(ending, cell, edge, slice(None))
         dropped = sorted(edges, key=lambda edge: (merits[edge], edge))[cell.keep :]
         self._prune(
             ending,
@@ -85,6 +82,16 @@ class DartsPt(FirstOrder):
         if removals:
             ending.prune(removals)
             ending.tune(lambda moment: self._masked(ending, ending.net.alive), self.tune)
+
+    def _without(self, ending: Ending, cell: Cell, edge: int, columns: int | slice) -> tuple[float, float]:
+        """How good the supernet is without some operations of an edge."""
+        alive = ending.net.alive
+        mask = alive[cell.name].copy()
+        mask[edge, columns] = False
+        whole = self._masked(ending, alive)
+        there = torch.from_numpy(mask).to(whole.mixtures[cell.name].device)
+        mixtures = {**whole.mixtures, cell.name: whole.mixtures[cell.name] * there}
+        return merit(ending.score(Mixed(mixtures, {**alive, cell.name: mask})))
 
     def _masked(self, ending: Ending, alive: Mapping[str, Mask]) -> Mixed:
         with torch.no_grad():

@@ -21,6 +21,9 @@ from rung.nas.task import Mixed
 class Fair(FirstOrder):
     """Collaborative operations (section 4.1) and the zero-one loss (section 4.2).
 
+    Derived are the two inputs of each node with the largest sigmoids, and the best operation of each, as in
+    DARTS. The authors' code then leaves out what is under a threshold of 0.85; here each node has its two.
+
     Attributes:
         zero_one: weight of the loss that drives each sigmoid to zero or one; the paper's is 10.
     """

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 import torch
@@ -18,6 +20,8 @@ from rung.nas.strategies.darts import FirstOrder
 from rung.nas.strategies.remedies import set_skip_dropout
 from rung.nas.strategies.selection import Limits, fewest_skips, select
 
+_FADING: Final = 0.2 * 25
+
 
 @dataclass(frozen=True)
 class PDarts(FirstOrder):
@@ -28,7 +32,9 @@ class PDarts(FirstOrder):
 
     Attributes:
         keep: candidates of an edge in each stage (the paper: 8, 5, 3); stages are of equal length.
-        dropout: behind skips at the beginning of each stage; it decays to a third within it (section 3.3).
+        dropout: behind skips at the beginning of each stage, and again when the alphas begin to learn; it
+            falls linearly before and exponentially after that, as in the authors' code (section 3.3 says
+            that it decays).
         warmup: share of a stage in which the weights alone learn (10 of 25 epochs).
         max_skips: of the normal cell (2).
     """
@@ -48,8 +54,13 @@ class PDarts(FirstOrder):
     def step(self, turn: Turn) -> Passes:
         """One pass over the alphas' batch, after the stage's warm-up."""
         number, done = self.stage(turn.moment)
-        set_skip_dropout(turn, self.dropout[min(number, len(self.dropout) - 1)] * 3.0**-done)
+        first = self.dropout[min(number, len(self.dropout) - 1)]
+        set_skip_dropout(turn, first * self.fading(done))
         return Passes(0, 0) if done < self.warmup else first_order(self, turn)
+
+    def fading(self, done: float) -> float:
+        """What is left of a stage's dropout when so much of it is done: by exp(-0.2) in each of 25 epochs."""
+        return 1.0 - done if done < self.warmup else math.exp(-_FADING * (done - self.warmup))
 
     def removals(
         self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment

@@ -156,7 +156,7 @@ class Priced(Wrapper):
     def step(self, turn: Turn) -> Passes:
         """The other's, and the gradient of the expected cost; nothing where the alphas do not learn."""
         passes = self.inner.step(turn)
-        if passes.passes:
+        if passes.learnt:
             weights = probabilities(self.inner, turn.space, turn.alphas, turn.net.alive, turn.moment)
             add_term(turn.alphas, expected(self.price, weights))
         return passes
