@@ -14,6 +14,8 @@ from rung.service.access import Role
 from rung.service.accounts import Accounts
 from rung.service.guards import Guards, Limits
 from rung.service.rates import Rates
+from rung.service.token_index import EVERY
+from support.clock import Clock
 from support.service import client_of, small_app, user
 
 
@@ -171,6 +173,29 @@ def test_strangers_are_slowed_down_and_lock_nobody_out(accounts):
     assert [answer.status_code for answer in guesses] == [401] * 10 + [429] * 10
     assert len(looked_up) == 10, "a guess that is refused costs no look at the tables"
     assert client_of(app, ann).get("/api/v1/whoami").status_code == 200
+
+
+def test_who_is_new_at_a_flooded_address_comes_in_at_once(tmp_path):
+    clock = Clock()
+    ours, theirs = (Accounts(f"sqlite:///{tmp_path}/rung.db", clock) for _ in range(2))
+    app = small_app(ours, Limits(strangers=0.01))
+    looks, reading = [], ours.reading
+    ours._made._reading = lambda: looks.append(0) or reading()
+    flood = [client_of(app, f"rung_{number}").get("/api/v1/whoami") for number in range(40)]
+    assert [answer.status_code for answer in flood] == [401] * 10 + [429] * 30
+    assert len(looks) == 1, "nor does one whose address is used up cost more"
+    ann, bob = user(ours, "ann"), user(theirs, "bob")
+    for token in (ann, bob):  # made since the last look
+        clock.now += EVERY
+        assert client_of(app, token).get("/api/v1/whoami").status_code == 200
+        assert client_of(app, "rung_guess").get("/api/v1/whoami").status_code == 429
+    assert len(looks) == 3
+    for token in theirs.tokens("bob"):
+        theirs.revoke(token.id)
+    clock.now += EVERY
+    assert client_of(app, bob).get("/api/v1/whoami").status_code == 429
+    ours.close()
+    theirs.close()
 
 
 def test_streams_of_one_token_are_counted(accounts):

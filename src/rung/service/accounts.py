@@ -27,6 +27,7 @@ from rung.service import tables
 from rung.service.access import Principal, Role, Scope, Seen
 from rung.service.local_token import new_token
 from rung.service.tables import tokens, users
+from rung.service.token_index import TokenIndex
 from rung.service.token_memory import TokenMemory
 
 REMEMBER: Final = 3.0  # seconds
@@ -89,6 +90,7 @@ class Accounts:
         self._engine = tables.open_engine(storage)
         self._clock = clock
         self._memory = TokenMemory()
+        self._made = TokenIndex(self.reading)
         self._local: str | None = None
         # a database in memory has one connection only, which its users take in turn
         self._turn: AbstractContextManager[Any] = threading.RLock() if storage == "memory" else nullcontext()
@@ -240,9 +242,8 @@ class Accounts:
             row = connection.execute(select(tokens).where(tokens.c.id == number)).one_or_none()
             if row is None or user not in (None, row.user):
                 raise MissingError(f"there is no token {number!r}")
-            if row.revoked is None:
-                gone = update(tokens).where(tokens.c.id == number).values(revoked=self._clock())
-                connection.execute(gone)
+            gone = update(tokens).where(tokens.c.id == number, tokens.c.revoked.is_(None))
+            connection.execute(gone.values(revoked=self._clock()))
 
     def allow_local(self, text: str) -> None:
         """Let this token in as the user `LOCAL`, an admin; it is nowhere in the tables."""
@@ -257,6 +258,15 @@ class Accounts:
     def was_good(self, text: str) -> bool:
         """Whether this token was somebody's when it was last verified here: no guess of a stranger's."""
         return self._memory.was_good(_digest(text))
+
+    def is_token(self, text: str) -> bool:
+        """Whether this is a token at all, be it one that counts no more; never so for a guess.
+
+        Raises:
+            StorageError: the tables cannot be read.
+        """
+        digest = _digest(text)
+        return digest == self._local or self._made.has(digest, self._clock())
 
     def verify(self, text: str) -> Seen:
         """Whose this token is, or why it counts for nobody.
