@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.tabular.deadline import Deadline
-from rung.tabular.decide import fit_factors, fit_temperature, tempered, threshold
+from rung.tabular.decide import fit_factors, fit_temperature, sure_by, tempered, threshold
 from rung.tabular.metrics import METRICS
 from rung.tabular.optimism import optimism
 
@@ -34,6 +34,18 @@ def test_calibrated_probabilities_and_few_rows_are_left_alone():
     p, y = _probabilities(n=4000, seed=3)
     assert fit_temperature(p, y, METRICS["log_loss"]) == pytest.approx(1.0, abs=0.1)
     assert fit_temperature(p, y, METRICS["auc"]) == 1.0, "the order of the rows does not change"
+
+
+def test_probabilities_are_as_sure_as_they_may_be_where_the_metric_does_not_ask():
+    p, y = _probabilities(sharpness=3.0)
+    auc, loss = METRICS["auc"], METRICS["log_loss"]
+    calm = tempered(p, fit_temperature(p, y, sure_by(auc, 2)))
+    assert auc.score(y, calm, None) == auc.score(y, p, None)
+    assert loss.score(y, calm, None) < loss.score(y, p, None) - 0.2
+    names = ("auc", "average_precision", "f1", "log_loss", "brier")
+    assert [sure_by(METRICS[name], 2).name for name in names] == ["log_loss"] * 4 + ["brier"]
+    assert sure_by(METRICS["auc_ovr"], 3).name == "auc_ovr", "the order of rows does change"
+    assert sure_by(METRICS["f1_macro"], 3).name == "log_loss"
 
 
 @pytest.mark.parametrize("prior", [0.3, 1.0])

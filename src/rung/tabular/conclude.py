@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular.audit.giveaway import giveaway_notes, nearly_perfect
 from rung.tabular.audit.profile import make_profile
 from rung.tabular.baselines import constant_prediction
 from rung.tabular.deadline import Deadline
-from rung.tabular.decide import fit_factors, fit_temperature, tempered
+from rung.tabular.decide import fit_factors, fit_temperature, sure_by, tempered
 from rung.tabular.evaluate import Saved
 from rung.tabular.finish import Ensemble, choose, choose_quick, last_fit, too_good
 from rung.tabular.members import Last, seconds_of_refits
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 _RESERVE = 0.2  # seconds before the end by which the last fits must be done, and
 _SHARE = 0.03  # of the budget
 _REPEATING = 0.4  # of a small budget, for further cross-validations
+_LOOKING = 0.02  # of the budget for columns that give the target away, where the score is nearly perfect
 _MANY = 0.99  # of the rows being groups of their own, there is nothing to tell
 
 
@@ -78,6 +80,12 @@ def conclude(
     prediction = tempered(ensemble.prediction, model.temperature) if dataset.classes else ensemble.prediction
     constant = constant_prediction(dataset, len(y))
     valid = len(y) > 0
+    score = judge.score(y, model.weighed(prediction, judge), weight) if valid else float("nan")
+    usual = judge.score(y, constant, weight) if valid else float("nan")
+    notes = _notes(data, model, again.times, asked.request.splitting())
+    if nearly_perfect(judge, score, usual):
+        limit = asked.unhurried(Deadline.after(_LOOKING * asked.budget))
+        notes += giveaway_notes(frame.iloc[data.train], data.columns, dataset.y, data.task, limit)
     return FitResult(
         model=model,
         leaderboard=_leaderboard(search, saved, _weights(search, ensemble, members)),
@@ -85,8 +93,8 @@ def conclude(
         metric=judge,
         columns=data.columns,
         study=study.name,
-        score=judge.score(y, model.weighed(prediction, judge), weight) if valid else float("nan"),
-        constant=judge.score(y, constant, weight) if valid else float("nan"),
+        score=score,
+        constant=usual,
         y=y,
         prediction=prediction,
         valid=data.train[ensemble.valid],
@@ -98,7 +106,7 @@ def conclude(
         held=_score_held(data, frame, model, baseline),
         seconds=time.monotonic() - asked.began,
         budget=asked.budget,
-        notes=_notes(data, model, again.times, asked.request.splitting()),
+        notes=notes,
         optimism=too_good(dataset, saved, ensemble, by),
         weight=weight,
         failures=_failures(search),
@@ -177,7 +185,8 @@ def _model(
         return model
     y, prediction, weight = dataset.y[valid], ensemble.prediction, dataset.weights(valid)
     if dataset.classes:
-        model.temperature = fit_temperature(prediction, y, dataset.judge, weight)
+        judge = sure_by(dataset.judge, dataset.classes)
+        model.temperature = fit_temperature(prediction, y, judge, weight)
         prediction = tempered(prediction, model.temperature)
         model.factors = fit_factors(prediction, y, dataset.judge, weight, dataset.seed)
     split = dataset.split

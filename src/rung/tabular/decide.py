@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.tabular.metrics import Metric
+from rung.tabular.metrics import METRICS, Metric
 
 LEAST_ROWS = 50  # below which a temperature is noise
 WHOLE = 0.3  # prior of the temperature's logarithm for an ensemble, which is nearly calibrated, and
@@ -18,6 +18,7 @@ LEAST_LABELS = 20  # rows of the rarest class, below which no factor is learned
 _LOGARITHMS = (-1.4, 1.4)  # of temperatures, 0.25 to 4
 _FACTORS = np.exp(np.linspace(np.log(0.05), np.log(20.0), 61))
 _SWEEPS = 2
+_ORDERED = ("auc", "auc_ovr", "average_precision")
 _HALVES = 4
 
 
@@ -62,6 +63,15 @@ def fit_temperature(
 
     found = minimize_scalar(cost, bounds=_LOGARITHMS, method="bounded", options={"xatol": 0.01})
     return float(np.exp(found.x)) if found.fun < cost(0.0) else 1.0
+
+
+def sure_by(metric: Metric, classes: int) -> Metric:
+    """What the whole model's temperature is fitted by: the log loss too, where the metric is the same at any.
+
+    So it is for metrics of labels, and for the order of rows by the probability of the second of two classes.
+    """
+    ordered = classes == 2 and metric.name in _ORDERED
+    return METRICS["log_loss"] if ordered or metric.needs == "labels" else metric
 
 
 def fit_factors(
