@@ -248,3 +248,21 @@ def test_what_stays_while_numbers_move_changes_no_bit(numbers, categories):
     moved[:, :numbers] = np.random.default_rng(1).random((5, numbers))
     for told, asked in zip(gain.gradient(moved, rest), gain.gradient(moved), strict=True):
         np.testing.assert_array_equal(told, asked)
+
+
+@pytest.mark.parametrize("n", [1, 64, 65, 131, 200])
+def test_a_triangular_matrix_is_inverted_whatever_its_size(n):
+    a = np.random.default_rng(n).normal(size=(n, n))
+    factor = factorised(a @ a.T / n + 0.1 * np.eye(n))
+    inverse = inverted(factor)
+    np.testing.assert_allclose(inverse @ factor, np.eye(n), atol=1e-10)
+    assert (np.triu(inverse, 1) == 0.0).all()
+
+
+def test_improvement_beyond_all_numbers_is_quiet():
+    """Warnings are errors here."""
+    far = np.array([-1e5, -9.9e5, -1.01e6, -1e9, -1e150])
+    found = log_improvement(far)
+    np.testing.assert_allclose(found, -0.5 * far * far, rtol=1e-8)
+    assert (np.diff(log_improvement(-np.logspace(5.9, 6.1, 200))) < 0.0).all()
+    assert log_improvement(np.empty((0, 1))).shape == (0, 1)

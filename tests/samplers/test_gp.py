@@ -16,7 +16,7 @@ import rung
 from rung.errors import StudyError
 from rung.models import process
 from rung.models.torch_scope import require
-from rung.samplers import gp, ladder, make_sampler, surrogate
+from rung.samplers import gp, gp_kept, ladder, make_sampler, surrogate
 from rung.samplers.base import Request
 from rung.samplers.gp import GpSampler
 from rung.space.compiled import CompiledSpace, compile_space
@@ -86,7 +86,7 @@ def test_suggestions_follow_from_the_history_with_nothing_kept(recorder):
     for number in range(45, 49):
         suggest(record, number)
     process._fit.cache_clear()
-    gp._fitted.clear()
+    gp_kept._kept.clear()
     surrogate._inputs.clear()
     record.history = copy.deepcopy(record.history)
     assert suggest(record) == before

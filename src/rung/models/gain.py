@@ -34,6 +34,8 @@ class Gain:
         """Args: pending: (p, k) where values are to come; drawn by `generator`."""
         normals = generator.standard_normal((len(pending), FANTASIES if len(pending) else 1))
         self.posterior = Posterior(kernel, data, pending, normals)
+        # (N, N + F): one product of a row of the kernel tells its variance and its means
+        self._joint = np.concatenate([self.posterior.root.T, self.posterior.weights], axis=1)
 
     def __call__(self, x: Floats) -> Floats:
         """At rows of `x` (b, k): (b,)."""
@@ -49,11 +51,12 @@ class Gain:
         return np.asarray(_log_mean_exp(logs) + np.log(deviation))
 
     def _moments(self, x: Floats, rest: Floats | None) -> tuple[Floats, Floats, Floats, Floats]:
-        """Means (b, F), deviations (b,), the kernel's slopes (b, N), half the variance's weights (b, N)."""
+        """Means (b, F), deviations (b,), the kernel's slopes (b, N), `_joint`'s product (b, N + F)."""
         cross, near = self.posterior.cross(x, rest)
-        half = cross @ self.posterior.root.T
+        both = cross @ self._joint
+        half = both[:, : cross.shape[1]]
         variance = np.maximum(1.0 - np.einsum("ij,ij->i", half, half), _TINY)
-        return self.posterior.mean + cross @ self.posterior.weights, np.sqrt(variance), near, half
+        return self.posterior.mean + both[:, cross.shape[1] :], np.sqrt(variance), near, both
 
     def gradient(self, x: Floats, rest: Floats | None = None) -> tuple[Floats, Floats]:
         """At rows of `x` (b, k): (b,), and the gradient (b, k) along the numbers.
@@ -62,7 +65,7 @@ class Gain:
             rest: `posterior.rest(x)`, where it is known.
         """
         posterior = self.posterior
-        mean, deviation, near, half = self._moments(x, rest)
+        mean, deviation, near, both = self._moments(x, rest)
         z = (posterior.best - mean) / deviation[:, None]
         logs = log_improvement(z)
         total = _log_mean_exp(logs)
@@ -70,9 +73,10 @@ class Gain:
         steep = share * slope(z, logs)
         by_spread = 1.0 - (steep * z).sum(axis=1)  # by the deviation's logarithm
         by_spread[deviation <= math.sqrt(_TINY)] = 0.0
-        weights = (-steep / deviation[:, None]) @ posterior.weights.T
-        weights -= (by_spread / deviation**2)[:, None] * (half @ posterior.root)
-        return total + np.log(deviation), posterior.along(x, near, weights)
+        n = near.shape[1]
+        both[:, :n] *= (by_spread / (deviation * deviation))[:, None]
+        both[:, n:] = steep / deviation[:, None]
+        return total + np.log(deviation), posterior.along(x, near, both @ self._joint.T)
 
     def refine(
         self,

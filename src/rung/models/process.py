@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dpotrf, dtrtri
+from scipy.linalg.lapack import dgesv, dpotrf, dtrtri
 
 from rung.models.ascent import descend
 from rung.models.botorch_gp import LEAST_NOISE, LEAST_SCALE, MOST, Kernel, priors
@@ -29,6 +29,7 @@ Floats = NDArray[np.float64]
 
 _ROOT5: Final = math.sqrt(5.0)
 _JITTERS: Final = (0.0, 1e-9, 1e-7, 1e-5, 1e-3)
+_BLOCK: Final = 64  # rows of a triangular matrix, up to which LAPACK inverts it
 _LENGTH: Final = (math.log(8.0), 1.0)  # of the logarithm of `length`: mean and standard deviation
 _GROWTH: Final = (0.5, 0.7)  # of the logarithm of the factor of the noise from one rung to the lower one
 
@@ -62,9 +63,11 @@ class Columns:
     """
 
     def __init__(self, x: Floats, numbers: int) -> None:
-        values = [np.unique(column) for column in x[:, numbers:].T]
-        self.owner = np.repeat(np.arange(len(values)), [len(each) for each in values])
-        self._values = np.concatenate([*values, np.empty(0)])
+        codes = np.sort(x[:, numbers:].T, axis=1)
+        first = np.ones(codes.shape, dtype=np.bool_)  # of equal ones
+        np.not_equal(codes[:, 1:], codes[:, :-1], out=first[:, 1:])
+        self.owner = np.nonzero(first)[0]
+        self._values = codes[first]
         self._places = numbers + self.owner
 
     def indicators(self, x: Floats) -> Floats:
@@ -89,19 +92,22 @@ class Rows:
         return np.maximum(total, 0.0, out=total)
 
 
-def matern(distance: Floats) -> tuple[Floats, Floats]:
-    """Matern 5/2 of squared distances, and -2 times its derivative by them; `distance` is used up."""
-    r = np.sqrt(distance, out=distance)
-    r *= _ROOT5
-    decay = np.exp(-r)
-    slope = r + 1.0
-    value = r * r
-    value /= 3.0
-    value += slope
-    value *= decay
-    slope *= decay
-    slope *= 5.0 / 3.0
-    return value, slope
+def matern(distance: Floats, rest: Floats | None = None) -> tuple[Floats, Floats]:
+    """Matern 5/2 of squared distances times 5, and -6 times its derivative by them.
+
+    Args:
+        distance: is used up.
+        rest: logarithms of what both are multiplied by; is used up.
+    """
+    r = np.sqrt(distance)
+    decay = np.negative(r) if rest is None else np.subtract(rest, r, out=rest)
+    np.exp(decay, out=decay)
+    r += 1.0
+    distance /= 3.0
+    distance += r
+    distance *= decay
+    r *= decay
+    return distance, r
 
 
 def factorised(covariance: Floats) -> Floats:
@@ -115,14 +121,23 @@ def factorised(covariance: Floats) -> Floats:
 
 
 def inverted(factor: Floats) -> Floats:
-    """The inverse of a lower triangular matrix."""
-    inverse: Floats = dtrtri(factor, lower=1)[0]
+    """The inverse of a lower triangular matrix; by blocks, as products of matrices are faster."""
+    n = len(factor)
+    if n <= _BLOCK:
+        inverse: Floats = dtrtri(factor, lower=1)[0]
+        return inverse
+    half = n // 2
+    first, last = inverted(factor[:half, :half]), inverted(factor[half:, half:])
+    inverse = np.zeros((n, n))
+    inverse[:half, :half] = first
+    inverse[half:, half:] = last
+    np.matmul(last @ factor[half:, :half], -first, out=inverse[half:, :half])
     return inverse
 
 
 def fidelities_of(rungs: Floats) -> Floats:
     """(n, s) which of the s fidelities each result is of, 0 or 1."""
-    found: Floats = (rungs[:, None] == np.unique(rungs)).astype(np.float64)
+    found: Floats = (rungs[:, None] == np.array(sorted(set(rungs.tolist())))).astype(np.float64)
     return found
 
 
@@ -138,7 +153,10 @@ def means_of(root: Floats, design: Floats, y: Floats) -> Floats:
         return np.full(len(y), left[:, 0] @ right / (left[:, 0] @ left[:, 0]))
     normal = left.T @ left
     normal.flat[:: len(normal) + 1] += 1e-12 * normal.trace()
-    means: Floats = design @ np.linalg.solve(normal, left.T @ right)
+    _, _, levels, failed = dgesv(normal, left.T @ right, overwrite_a=1)  # NumPy's takes longer to ask for it
+    if failed:
+        raise ArithmeticError("the means of the fidelities cannot be told apart")
+    means: Floats = design @ levels
     return means
 
 
@@ -192,52 +210,50 @@ class Misfit:
         data, columns = self._data, self._columns
         n, k, c = len(data.y), data.x.shape[1], data.numbers
         scales = np.exp(logs[:k])
-        scaled = data.x[:, :c] / scales[:c]
-        covariance, near = matern(Rows(scaled).squared(scaled))
-        rest = self._rest(scales, logs)
-        if rest is not None:
-            covariance *= rest
-            near *= rest
-        np.fill_diagonal(covariance, 1.0)
+        scaled = data.x[:, :c] * (_ROOT5 / scales[:c])
+        covariance, near = matern(Rows(scaled).squared(scaled), self._rest(scales, logs))
+        covariance.ravel()[:: n + 1] = 1.0
         noise = np.full(n, math.exp(logs[k]))
         if data.shared:
             noise *= np.exp(logs[k + 2] * data.rungs)
-        factor = factorised(covariance + np.diag(noise))
+        noisy = covariance.copy()
+        noisy.ravel()[:: n + 1] += noise
+        factor = factorised(noisy)
         root = inverted(factor)
         means = means_of(root, self._design, data.y)
         inverse = root.T @ root
         residual = data.y - means
         weights = inverse @ residual
         value = 0.5 * residual @ weights + np.log(factor.diagonal()).sum() + 0.5 * n * math.log(2 * math.pi)
-        inverse -= np.outer(weights, weights)
-        inverse *= 0.5  # now the value's derivative by the covariance
+        inverse -= weights[:, None] * weights  # now twice the value's derivative by the covariance
         gradient = np.empty(len(logs))
         near *= inverse
-        gradient[:c] = 2.0 * ((scaled**2).T @ near.sum(axis=1) - (scaled * (near @ scaled)).sum(axis=0))
+        moments = (scaled * scaled).T @ near.sum(axis=1) - np.einsum("ij,ij->j", scaled, near @ scaled)
+        gradient[:c] = moments * (2.0 / 3.0)
         by_noise = inverse.diagonal() * noise
         gradient[k] = by_noise.sum()
-        if rest is not None:
+        if k > c or data.shared:
             covariance *= inverse
-            same = (self._indicators * (covariance @ self._indicators)).sum(axis=0)
+            same = np.einsum("ij,ij->j", self._indicators, covariance @ self._indicators)
             same = np.bincount(columns.owner, same, minlength=k - c)
             gradient[c:k] = (covariance.sum() - same) / (scales[c:] * (k - c))
             if self._apart is not None:
-                gradient[k + 1] = (covariance * self._apart).sum() * math.exp(-logs[k + 1])
+                gradient[k + 1] = np.vdot(covariance, self._apart) * math.exp(-logs[k + 1])
                 gradient[k + 2] = by_noise @ data.rungs
+        gradient *= 0.5
         return (*self._with_priors(float(value), gradient, logs), means)
 
     def _rest(self, scales: Floats, logs: Floats) -> Floats | None:
-        """(n, n) the kernel's part for categories and fidelities; None if it is one."""
+        """(n, n) the logarithm of the kernel's part for categories and fidelities; None if it is one."""
         k, c = self._data.x.shape[1], self._data.numbers
-        if k == c and self._apart is None:
-            return None
-        exponent = np.zeros((len(self._data.y),) * 2)
-        if k > c:
-            shares = 1.0 / (scales[c:] * (k - c))
-            exponent = (self._indicators * shares[self._columns.owner]) @ self._indicators.T - shares.sum()
+        if k == c:
+            return None if self._apart is None else self._apart * -math.exp(-logs[k + 1])
+        shares = 1.0 / (scales[c:] * (k - c))
+        exponent: Floats = (self._indicators * shares[self._columns.owner]) @ self._indicators.T
+        exponent -= shares.sum()
         if self._apart is not None:
             exponent -= self._apart * math.exp(-logs[k + 1])
-        return np.exp(exponent, out=exponent)
+        return exponent
 
     def _with_priors(self, value: float, gradient: Floats, logs: Floats) -> tuple[float, Floats]:
         """Over n; priors are normal in the logarithms, log-normal of lengthscales and noise as densities."""
@@ -302,8 +318,8 @@ class Posterior:
         self._rungs = np.concatenate([data.rungs, np.zeros(len(pending))])
         self._scales = np.array(kernel.scales)
         self._c = data.numbers
-        self._lengths = self._scales[: self._c]
-        self._scaled = Rows(self.x[:, : self._c] / self._lengths)
+        self._steps = _ROOT5 / self._scales[: self._c]  # a number times it is what `matern` knows
+        self._scaled = Rows(self.x[:, : self._c] * self._steps)
         k = len(self._scales)
         self._shares = 1.0 / (self._scales[self._c :] * max(k - self._c, 1))
         self._total = self._shares.sum()
@@ -311,7 +327,7 @@ class Posterior:
         self._weighted = (self._indicators * self._shares[self._columns.owner]).T
         self._below = np.exp(-self._rungs / kernel.length)
         n = len(data.y)
-        covariance = self._all(data.shared)
+        covariance = self._all()
         factor = factorised(covariance[:n, :n])
         root = inverted(factor)  # of the inverse: root.T @ root
         means = means_of(root, fidelities_of(data.rungs), data.y)
@@ -333,18 +349,16 @@ class Posterior:
         noise = kernel.noise
         self.best = self.mean + (values[asked] - noise * self.weights[asked]).min(axis=0)
 
-    def _all(self, shared: bool) -> Floats:
+    def _all(self) -> Floats:
         """(N, N) the covariance of all that is known, with its noise."""
-        covariance, _ = self.cross(self.x)
-        covariance /= self._below
-        noise = self.kernel.noise
-        if shared:
-            rungs, which = np.unique(self._rungs, return_inverse=True)
-            alike = np.exp(-np.abs(rungs[:, None] - rungs) / self.kernel.length)  # (s, s)
-            covariance *= alike[which[:, None], which]
-            np.fill_diagonal(covariance, 1.0 + noise * np.exp(self.kernel.growth * self._rungs))
-        else:
-            np.fill_diagonal(covariance, 1.0 + noise)
+        rest = np.abs(self._rungs[:, None] - self._rungs)
+        rest *= -1.0 / self.kernel.length
+        if len(self._shares):
+            rest += self._indicators @ self._weighted
+            rest -= self._total
+        covariance, _ = matern(self._scaled.squared(self._scaled.rows), rest)
+        noise = self.kernel.noise * np.exp(self.kernel.growth * self._rungs)
+        covariance.ravel()[:: len(rest) + 1] = 1.0 + noise
         return covariance
 
     def rest(self, x: Floats) -> Floats:
@@ -363,17 +377,17 @@ class Posterior:
         Args:
             rest: `self.rest(x)`, where it is known.
         """
-        value, near = matern(self._scaled.squared(x[:, : self._c] / self._lengths))
         rest = self.rest(x) if rest is None else rest
+        value, near = matern(self._scaled.squared(x[:, : self._c] * self._steps))
         value *= rest
         near *= rest
         return value, near
 
     def along(self, x: Floats, near: Floats, weights: Floats) -> Floats:
-        """(b, k) the slope of the sums of the kernel's rows times `weights` (b, N); zero along categories."""
+        """(b, k) minus the slope of the sums of the kernel's rows times `weights` (b, N); 0 along codes."""
         found = np.zeros_like(x)
         both = near * weights
-        slopes = both @ self._scaled.rows
-        slopes -= (x[:, : self._c] / self._lengths) * both.sum(axis=1)[:, None]
-        np.divide(slopes, self._lengths, out=found[:, : self._c])
+        slopes = (x[:, : self._c] * self._steps) * both.sum(axis=1)[:, None]
+        slopes -= both @ self._scaled.rows
+        np.multiply(slopes, self._steps / 3.0, out=found[:, : self._c])
         return found

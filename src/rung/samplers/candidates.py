@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
+from rung.space.axes import Listed
 from rung.space.compiled import CompiledSpace
 from rung.space.values import Values
 from rung.trials.history import WORST, History
@@ -45,23 +46,61 @@ def _drawn(space: CompiledSpace, generator: np.random.Generator, count: int, fla
     return points
 
 
+class _Grid:
+    """Where the points of a space lie.
+
+    Attributes:
+        bare: there are no rules: a point's coordinates say nothing about each other.
+        even: (e,) dimensions whose values have equal parts of the line, none of them a continuum.
+        counts: (e, 1) how many values these have.
+        others: dimensions whose values have unequal parts.
+    """
+
+    def __init__(self, space: CompiledSpace) -> None:
+        columns = space.columns
+        self.bare = not columns.forbidden and all(gate is None for gate in columns.gates)
+        counts = [axis.count or 0 for axis in columns.axes]
+        even = [isinstance(axis, Listed) for axis in columns.axes]
+        self.even = np.flatnonzero(even)
+        self.counts = np.array(counts, dtype=np.float64)[self.even, None]
+        self.others = [j for j, count in enumerate(counts) if count and not even[j]]
+
+
+def _grid_of(space: CompiledSpace) -> _Grid:
+    found = _grids.get(space)
+    if found is None:
+        found = _grids[space] = _Grid(space)
+    return found
+
+
+_grids: WeakKeyDictionary[CompiledSpace, _Grid] = WeakKeyDictionary()
+
+
 def decoded(space: CompiledSpace, points: Floats) -> tuple[Floats, Ints]:
     """Points (d, n) as the encoding has them, (m, d), of those that are legal; and which these are."""
     columns = space.columns
-    # a continuum's point is its own encoding: without rules nobody asks for its value
-    bare = not columns.forbidden and all(gate is None for gate in columns.gates)
-    raw: list[Any] = [
-        None if bare and axis.count is None else axis.raw(points[j]) for j, axis in enumerate(columns.axes)
-    ]
+    grid = _grid_of(space)
+    if grid.bare:
+        parts = points[grid.even]
+        parts *= grid.counts
+        np.floor(parts, out=parts)
+        np.minimum(parts, grid.counts - 1.0, out=parts)
+        parts += 0.5
+        parts /= grid.counts
+        points[grid.even] = parts
+        for j in grid.others:
+            points[j] = columns.axes[j].cube(columns.axes[j].raw(points[j]))
+        return np.ascontiguousarray(points.T), np.arange(points.shape[1])
+    raw: list[Any] = [axis.raw(points[j]) for j, axis in enumerate(columns.axes)]
     active = columns.activity(raw)
     for j, (axis, mask) in enumerate(zip(columns.axes, active, strict=True)):
         if axis.count is not None:
             points[j] = axis.cube(raw[j])
         if mask is not True:
             points[j] = np.where(mask, points[j], np.nan)
-    rows = np.arange(points.shape[1])
-    if columns.forbidden:
-        rows = np.flatnonzero(columns.legal(raw, active, points.shape[1]))
+    if not columns.forbidden:
+        return np.ascontiguousarray(points.T), np.arange(points.shape[1])
+    rows = np.flatnonzero(columns.legal(raw, active, points.shape[1]))
     return np.ascontiguousarray(points.T[rows]), rows
 
 

@@ -28,7 +28,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +39,11 @@ from rung.models.one_thread import one_thread
 from rung.models.torch_scope import require
 from rung.samplers.base import Request, Suggestion
 from rung.samplers.candidates import best_allowed
+from rung.samplers.gp_kept import kept_of
 from rung.samplers.gp_search import Belief, Bounds, Search
 from rung.samplers.inputs import Inputs, targets
 from rung.samplers.kept import MOST
-from rung.samplers.ladder import FIDELITIES, Key, Level, modelled
+from rung.samplers.ladder import FIDELITIES, Level, modelled
 from rung.samplers.observed import Observed, fidelities, observed, pending
 from rung.samplers.sobol import SobolSampler
 from rung.samplers.surrogate import Model, inputs_of, model_of
@@ -179,8 +179,12 @@ class GpSampler:
         if not sound or max(counts[each] for each in sound) < 2:
             return None
         data = observed(history, sound[0])
-        columns = inputs(matrix)
-        levels = [_level(history, columns, each, sound[0]) for each in spread_out(sound, FIDELITIES)]
+        kept = kept_of(history, inputs)
+        columns = kept.columns(matrix)
+        levels = [
+            kept.level(observed(history, each), _below(history, each, sound[0]), columns)
+            for each in spread_out(sound, FIDELITIES)
+        ]
         seen = set(data.trials.tolist()) | history.outside
         waiting = [trial for trial in pending(history) if trial not in seen][-_MOST_PENDING:]
         ahead = matrix[np.array(waiting, dtype=np.intp)]
@@ -213,7 +217,8 @@ class GpSampler:
         """What is to be as high as possible, and the (first) model's hyperparameters."""
         ahead = inputs(known.pending)
         if known.goals.shape[1] == 1:
-            kernel, data = modelled(known.levels, inputs.numbers, most, _fitted_of(history))
+            kept = kept_of(history, inputs)
+            kernel, data = modelled(known.levels, inputs.numbers, most, kept.fitted, kept.scales)
             return Gain(kernel, data, ahead, generator), kernel
         x = inputs(known.points)
         model = model_of(x, inputs.numbers, known.losses, known.goals, most)
@@ -231,27 +236,14 @@ class GpSampler:
         return box(centre, region.length, np.array(kernel.scales[:v]))
 
 
-def _fitted_of(history: History) -> dict[Key, Kernel]:
-    """Hyperparameters that were fitted to beginnings of the history's results; they follow from these."""
-    version = history.space_version, len(history.outside)
-    kept = _fitted.get(history)
-    if kept is None or kept[0] != version:
-        kept = _fitted[history] = version, {}
-    return kept[1]
-
-
-_fitted: WeakKeyDictionary[History, tuple[tuple[int, int], dict[Key, Kernel]]] = WeakKeyDictionary()
-
-
 def _count(data: Observed) -> int:
     """How many results have a value."""
     return int(np.count_nonzero(np.isfinite(data.losses)))
 
 
-def _level(history: History, columns: Floats, fidelity: int, largest: int) -> Level:
-    data = observed(history, fidelity)
-    rung = math.log(largest / fidelity) / math.log(history.identity.eta)
-    return Level(rung, data.trials, columns[data.trials], data.losses)
+def _below(history: History, fidelity: int, largest: int) -> float:
+    """How many rungs a fidelity is below the largest."""
+    return math.log(largest / fidelity) / math.log(history.identity.eta)
 
 
 def spread_out(fidelities: Sequence[int], most: int) -> list[int]:

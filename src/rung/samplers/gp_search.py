@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from rung.models.botorch_acquisition import Acquisition
 from rung.models.gain import Gain
-from rung.samplers.candidates import Moves, climb, random_points
+from rung.samplers.candidates import climb, random_points
 from rung.samplers.inputs import Inputs
 from rung.samplers.surrogate import settled
 from rung.samplers.trust_region import perturbed
@@ -64,7 +64,7 @@ class Search:
         self._acquisition = acquisition
         self._belief = belief
         self._generator = generator
-        self._moves = Moves(inputs.space)
+        self._moves = inputs.moves
 
     def worth(self, points: Floats) -> Floats:
         """At points (n, d): (n,)."""

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.samplers.candidates import Moves
 from rung.space.compiled import CompiledSpace
 from rung.space.layout import Literal, Rule
 
@@ -27,6 +28,7 @@ class Inputs:
 
     Attributes:
         space: whose they are.
+        moves: of the space.
         values: (v,) dimensions that are numbers and can vary: the first columns.
         numbers: how many columns are numbers, v and those that tell what is active.
         width: how many columns there are.
@@ -46,14 +48,24 @@ class Inputs:
         self.numbers = len(self.values) + len(self._gated)
         self.width = self.numbers + len(self._categories)
         self.dimensions = len(self.values) + len(self._categories)
+        self._order = np.concatenate([self.values, self._gated, self._categories])
+        self._gaps = any(gate is not None for gate in space.layout.gates)
+        self.moves = Moves(space)
         self.smooth = bool(self.free.all()) and self.width == len(self.values)
 
     def __call__(self, points: Floats) -> Floats:
         """Points (n, d) of the unit cube, NaN where inactive, as columns: (n, k)."""
-        numbers, categories = points[:, self.values], points[:, self._categories]
-        active = ~np.isnan(points[:, self._gated])
-        codes = np.floor(np.where(np.isnan(categories), 0.0, categories) * self._levels)
-        return np.concatenate([np.where(np.isnan(numbers), 0.5, numbers), active, codes], axis=1)
+        found: Floats = np.take(points, self._order, axis=1)
+        v = len(self.values)
+        if self._gaps:
+            numbers, active, codes = found[:, :v], found[:, v : self.numbers], found[:, self.numbers :]
+            numbers[np.isnan(numbers)] = 0.5
+            active[...] = ~np.isnan(active)
+            codes[np.isnan(codes)] = 0.0
+        codes = found[:, self.numbers :]
+        codes *= self._levels
+        np.floor(codes, out=codes)
+        return found
 
     def movable(self, points: Floats) -> NDArray[np.bool_]:
         """(n, k) which numbers of points (n, d) may be moved along a slope: active ones of many values."""

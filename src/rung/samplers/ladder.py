@@ -60,8 +60,43 @@ class Level(NamedTuple):
         return Level(self.rung, self.trials[:count], self.x[:count], self.losses[:count])
 
 
+class Scales:
+    """Losses of several levels on one scale; what a level has is kept until it has another result.
+
+    `Level`s are told apart by identity.
+    """
+
+    def __init__(self) -> None:
+        self._cuts: dict[float, tuple[Level, Floats, float]] = {}  # by rung
+        self._centred: list[tuple[Level, float, Floats]] = []  # by place, with the unit
+
+    def __call__(self, levels: Sequence[Level]) -> list[Floats]:
+        """Losses of each level, the largest fidelity first, on one scale, each less its mean."""
+        cuts = [self._cut(level) for level in levels]
+        unit = max(most for _, most in cuts) or 1.0  # so that no square is beyond a float
+        for place, (level, (losses, _)) in enumerate(zip(levels, cuts, strict=True)):
+            if place < len(self._centred):
+                known = self._centred[place]
+                if known[0] is level and known[1] == unit:
+                    continue
+                del self._centred[place:]  # the scale of each depends on those before it
+            scaled = losses / unit
+            if place > 0:
+                scaled *= _ratio(level, scaled, levels[place - 1], self._centred[-1][2])
+            self._centred.append((level, unit, scaled - scaled.mean()))
+        return [each for _, _, each in self._centred[: len(levels)]]
+
+    def _cut(self, level: Level) -> tuple[Floats, float]:
+        """Losses without what is far beyond the median, and how large the largest is."""
+        known = self._cuts.get(level.rung)
+        if known is None or known[0] is not level:
+            losses = cut(level.losses)
+            known = self._cuts[level.rung] = level, losses, float(np.abs(losses).max())
+        return known[1:]
+
+
 def modelled(
-    levels: Sequence[Level], numbers: int, most: int, fitted: dict[Key, Kernel]
+    levels: Sequence[Level], numbers: int, most: int, fitted: dict[Key, Kernel], scales: Scales
 ) -> tuple[Kernel, Data]:
     """Hyperparameters, and the results that are modelled.
 
@@ -70,8 +105,9 @@ def modelled(
         numbers: how many columns are numbers.
         most: results.
         fitted: hyperparameters of earlier calls with the beginnings of these results; new ones are added.
+        scales: of earlier calls.
     """
-    return _kernel(levels, numbers, most, fitted), together(levels, numbers, most)
+    return _kernel(levels, numbers, most, fitted), together(levels, numbers, most, scales)
 
 
 def _kernel(levels: Sequence[Level], numbers: int, most: int, fitted: dict[Key, Kernel]) -> Kernel:
@@ -84,7 +120,8 @@ def _kernel(levels: Sequence[Level], numbers: int, most: int, fitted: dict[Key, 
             earlier = [level.first(_before(len(level.losses))) for level in levels]
             start = _kernel(earlier, numbers, most, fitted)
         warm = WARM if len(levels) == 1 else _WARM
-        fitted[key] = fit(together(levels, numbers, most), start, ITERATIONS if start is None else warm)
+        data = together(levels, numbers, most, Scales())
+        fitted[key] = fit(data, start, ITERATIONS if start is None else warm)
     return fitted[key]
 
 
@@ -93,10 +130,10 @@ def _before(count: int) -> int:
     return 1 << max(0, (count - 1).bit_length() - 1)
 
 
-def together(levels: Sequence[Level], numbers: int, most: int) -> Data:
+def together(levels: Sequence[Level], numbers: int, most: int, scales: Scales) -> Data:
     """The results that are modelled, with targets of mean 0 and standard deviation 1 for all of them."""
     rows = _rows(levels, most)
-    targets = _centred(levels)
+    targets = scales(levels)
     y = np.concatenate([each[row] for each, row in zip(targets, rows, strict=True)])
     x = np.concatenate([level.x[row] for level, row in zip(levels, rows, strict=True)])
     rungs = np.repeat([level.rung for level in levels], [len(row) for row in rows])
@@ -113,19 +150,6 @@ def _rows(levels: Sequence[Level], most: int) -> list[NDArray[np.intp]]:
         count = min(len(level.losses), max(1, left // (len(levels) - place)))
         found.append(kept_rows(level.losses, count, level.x if len(levels) == 1 else None))
         left -= count
-    return found
-
-
-def _centred(levels: Sequence[Level]) -> list[Floats]:
-    """Losses of each level on one scale, each less its mean."""
-    losses = [cut(level.losses) for level in levels]
-    unit = max(float(np.abs(each).max()) for each in losses) or 1.0  # so that no square is beyond a float
-    found: list[Floats] = []
-    for place, each in enumerate(losses):
-        scaled = each / unit
-        if place > 0:
-            scaled *= _ratio(levels[place], scaled, levels[place - 1], found[-1])
-        found.append(scaled - scaled.mean())
     return found
 
 
