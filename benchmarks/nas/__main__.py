@@ -27,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     running.add_argument("experiments", nargs="*", help=f"of {', '.join(EXPERIMENTS)}; all by default")
     running.add_argument("--seeds", default="0,1,2", help="numbers")
     running.add_argument("--only", default="", help="names of rows, comma between; all by default")
+    running.add_argument("--again", action="store_true", help="make rows anew that are there")
     running.add_argument("--quick", action="store_true", help="short forms; their rows are not kept")
     running.add_argument("--threads", type=int, default=0, help="of torch; its own choice by default")
     reporting = commands.add_parser("report", help="write docs/search_experiments.md from the rows")
@@ -47,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seeds = [int(word) for word in asked.seeds.split(",")]
     for name in asked.experiments or EXPERIMENTS:
         try:
-            _run(name, seeds, [word for word in asked.only.split(",") if word], asked.quick)
+            only = [word for word in asked.only.split(",") if word]
+            _run(name, seeds, only, quick=asked.quick, again=asked.again)
         except Unavailable as why:
             print(f"{name}: skipped, {why}")
     return 0
@@ -66,11 +68,11 @@ def _jobs(name: str, seeds: list[int], quick: bool) -> Jobs:
     return text_jobs(seeds, quick)
 
 
-def _run(name: str, seeds: list[int], only: list[str], quick: bool) -> None:
+def _run(name: str, seeds: list[int], only: list[str], *, quick: bool, again: bool) -> None:
     path = path_of(name)
     for what, seed, call in _jobs(name, seeds[:1] if quick else seeds, quick):
         known = {(row["what"], row["seed"]) for row in read(path)}  # another process may have written
-        if (only and what not in only) or (not quick and (what, seed) in known):
+        if (only and what not in only) or (not quick and not again and (what, seed) in known):
             continue
         began = time.perf_counter()
         row = call()

@@ -106,6 +106,8 @@ def test_what_has_a_row_is_not_run_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert command.main(["run", "cifar", "--seeds", "0,1"]) == 0
     assert command.main(["run", "cifar", "--seeds", "0,1,2"]) == 0
     assert asked == [("a", 0), ("a", 1), ("a", 2)]
+    assert command.main(["run", "cifar", "--seeds", "1", "--again"]) == 0
+    assert asked[3:] == [("a", 1)]
 
 
 def test_an_unknown_experiment_is_refused() -> None:
