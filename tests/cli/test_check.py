@@ -212,3 +212,13 @@ def test_many_notes_of_one_check_are_one_line() -> None:
 def test_a_tiny_histogram_of_nothing() -> None:
     assert spark(()) == ""
     assert spark((0, 3, 1)).count("<rect") == 2
+
+
+def test_long_names_of_many_columns_fit_a_line():
+    notes = [
+        Finding("note", f"Q{i}. I would recommend this to a friend", "is odd", "", "x") for i in range(12)
+    ]
+    sentence = condensed(notes)[0].sentence
+    assert sentence.startswith("Q0. I would recommend this to a…, Q1. ")
+    assert "and 10 more" in sentence
+    assert len(sentence) < 120

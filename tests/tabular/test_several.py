@@ -12,6 +12,8 @@ import rung
 from rung.cli.app import app
 from rung.errors import DataError
 from rung.tabular import fit_targets
+from rung.tabular.model_file import KIND, read_manifest
+from rung.tabular.several import save_several, take_out
 
 
 def _frame(n=150):
@@ -70,8 +72,45 @@ def test_the_command(tmp_path, monkeypatch):
     result = CliRunner().invoke(app, ["leaderboard", "model.rung"])
     assert result.exit_code == 2
     assert "models of 2 targets (price and cosy)" in result.stderr
-    (tmp_path / "one.rung").write_bytes(zipfile.ZipFile("model.rung").read("0.rung"))  # as it tells to
-    assert CliRunner().invoke(app, ["leaderboard", "one.rung"]).exit_code == 0
+    assert "--target price" in result.stderr
+    for words in (
+        ["leaderboard", "model.rung"],
+        ["monitor", "model.rung", "homes.csv"],
+        ["explain", "model.rung", "homes.csv", "--row", "1"],
+        ["export-model", "model.rung", "--to", "python", "--out", "m.py"],
+    ):
+        result = CliRunner().invoke(app, [*words, "--target", "cosy"])
+        assert result.exit_code == 0, result.output
+    assert "cosy" in (tmp_path / "m.py").read_text()
+
+
+def test_the_model_of_a_target_is_taken_out(tmp_path):
+    for number, name in enumerate(["price", "cosy"]):
+        with zipfile.ZipFile(tmp_path / f"{number}.rung", "w") as archive:
+            facts = {"kind": KIND, "format": 1, "target": name}
+            archive.writestr("manifest.json", json.dumps(facts))
+    both = save_several({"price": tmp_path / "0.rung", "cosy": tmp_path / "1.rung"}, tmp_path / "m.rung")
+    (tmp_path / "apart").mkdir()
+    assert read_manifest(take_out(both, "cosy", tmp_path / "apart"))["target"] == "cosy"
+    assert take_out(tmp_path / "0.rung", "price", tmp_path / "apart") == tmp_path / "0.rung"
+    with pytest.raises(DataError, match="no model of 'rosy'; did you mean cosy"):
+        take_out(both, "rosy", tmp_path / "apart")
+    with pytest.raises(DataError, match="predicts 'price', not 'cosy'"):
+        take_out(tmp_path / "0.rung", "cosy", tmp_path / "apart")
+
+
+def test_a_check_of_several_targets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _frame().assign(gone=1.0).to_csv("homes.csv", index=False)
+    words = ["check", "homes.csv", "--target", "price,cosy", "--report", "c.html"]
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("150 rows, 5 columns beside") == 2, "each sees none of the others"
+    assert (tmp_path / "c-price.html").exists()
+    result = CliRunner().invoke(app, [*words[:4], "--json"])
+    assert list(json.loads(result.stdout)["targets"]) == ["price", "cosy"]
+    result = CliRunner().invoke(app, ["check", "homes.csv", "--target", "price,cozy"])
+    assert result.exit_code == 2
 
 
 def test_a_column_whose_name_has_a_comma_is_one_target(tmp_path, monkeypatch):

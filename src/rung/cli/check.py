@@ -17,6 +17,8 @@ from rung.cli.options import Json, Trust
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from rung.tabular.audit.check import Audit, Outline
     from rung.tabular.audit.drift import DriftReport
     from rung.tabular.audit.finding import Finding
@@ -40,7 +42,11 @@ def check(
     ],
     target: Annotated[
         str | None,
-        typer.Option("--target", metavar="COL", help="The column to predict; without it, the columns only."),
+        typer.Option(
+            "--target",
+            metavar="COL",
+            help="The column to predict; several with commas between; without it, the columns only.",
+        ),
     ] = None,
     task: Annotated[
         str | None,
@@ -66,26 +72,53 @@ def check(
     if against is not None:
         _against(table, against, target, report, tuple(trust or ()), json)
         return
-    from rung.tabular.audit.check import audit_table
+    from rung.cli.fit_several import beside, parts_of
     from rung.tabular.columns import reading_notes
     from rung.tabular.read import read_table
 
     with patiently() as tell:
         tell("reading the table")
         frame = read_table(table)
-        audit = audit_table(frame, target, task, tell=tell)
+    targets = [None] if target is None else parts_of(target, [str(name) for name in frame.columns])
+    audits = []
+    for one in targets:
+        place = report if report is None or len(targets) == 1 else beside(report, str(one))
+        audits.append(_audit(frame, table, (one, targets), task, place, said=not json))
     for note in reading_notes(frame):
         output.say(note)
+    if json:
+        plain = [_plain(audit) for audit in audits]
+        output.print_json(
+            plain[0] if len(plain) == 1 else {"targets": dict(zip(targets, plain, strict=True))}
+        )
+    if not all(audit.fittable for audit in audits):
+        raise typer.Exit(NO_RESULT)
+
+
+def _audit(
+    frame: pd.DataFrame,
+    table: str,
+    target: tuple[str | None, Sequence[str | None]],
+    task: str | None,
+    report: Path | None,
+    *,
+    said: bool,
+) -> Audit:
+    """The check for one of the targets, which sees none of the others; printed and written."""
+    from rung.tabular.audit.check import audit_table
+
+    one, every = target
+    others = {str(name) for name in every if name != one}
+    rest = frame.loc[:, [str(name) not in others for name in frame.columns]] if others else frame
+    with patiently() as tell:
+        audit = audit_table(rest, one, task, tell=tell)
     if report is not None:
         from rung.tabular.audit.page import write_check_page
 
         write_check_page(report, audit, Path(table).name)
-    if json:
-        output.print_json(_plain(audit))
-    else:
+    if said:
         _print(audit, report)
-    if not audit.fittable:
-        raise typer.Exit(NO_RESULT)
+    return audit
 
 
 def prepare_report(report: Path | None, others: dict[str, str]) -> None:

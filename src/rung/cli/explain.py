@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from rung.cli import output
+from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json, Trust
 from rung.cli.predict import say_lost, worded
 from rung.errors import UserError
@@ -50,6 +51,7 @@ def explain(  # noqa: PLR0913  # a door
         ),
     ] = False,
     seed: Annotated[int, typer.Option(min=0, help="Of the background and of the sampling.")] = 0,
+    target: OneTarget = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -58,6 +60,7 @@ def explain(  # noqa: PLR0913  # a door
     from rung.tabular.model_file import load_model, read_manifest
     from rung.tabular.read import read_table
 
+    model = one_target(model, target)
     read_manifest(model)
     fitted = load_model(model, tuple(trust or ()))
     frame = read_table(table, worded(fitted))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import typer
 
 from rung.cli import output
+from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json, Trust
 from rung.errors import UserError
 
@@ -31,7 +32,7 @@ class _Order(NamedTuple):
 _ENDINGS: Final = {"onnx": ".onnx", "python": ".py", "mlflow": ""}
 
 
-def export_model(
+def export_model(  # noqa: PLR0913  # a door
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
     to: Annotated[str, typer.Option("--to", metavar="FORM", help="onnx, python or mlflow.")],
     out: Annotated[
@@ -49,6 +50,7 @@ def export_model(
         list[str] | None,
         typer.Option(metavar="NAME", help="Leave this member of the ensemble out. Repeatable."),
     ] = None,
+    target: OneTarget = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -65,6 +67,7 @@ def export_model(
     from rung.tabular.columns import as_they_stand
     from rung.tabular.read import read_table
 
+    model = one_target(model, target)
     loaded = one_model(model, trust or ())
     frame = read_table(check, as_they_stand(loaded.columns)) if check else None
     facts, sentence = write(_Order(model, loaded, out, frame, tuple(drop_member or ())))

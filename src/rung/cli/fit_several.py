@@ -23,14 +23,31 @@ def targets_of(table: str, target: str) -> list[str]:
     if "," not in target or (table != "-" and not Path(table).is_file()):
         return [target]
     from rung.tabular.read import read_table
+
+    return parts_of(target, [str(name) for name in read_table(table).columns])
+
+
+def parts_of(target: str, names: list[str]) -> list[str]:
+    """The columns that `target` names: itself, or where there is no such column its parts between commas.
+
+    Args:
+        names: of the table's columns.
+
+    Raises:
+        DataError: a part is no column or named twice.
+    """
     from rung.tabular.several import check_targets
 
-    names = [str(name) for name in read_table(table).columns]
     parts = [part.strip() for part in target.split(",") if part.strip()]
     if target in names or len(parts) < 2:
         return [target]
     check_targets(parts, names)
     return parts
+
+
+def beside(report: Path, target: str) -> Path:
+    """Where one target's report goes, of several."""
+    return report.with_name(f"{report.stem}-{target}{report.suffix}")
 
 
 def run_several(order: Order, targets: list[str], run: Callable[[Order, float], None]) -> None:
@@ -54,7 +71,7 @@ def run_several(order: Order, targets: list[str], run: Callable[[Order, float], 
                 budget=order.budget / len(targets),
                 out=str(files[target]),
                 alone=str(whole.with_name(f"{whole.stem}-{target}{whole.suffix}")),
-                report=str(report.with_name(f"{report.stem}-{target}{report.suffix}")),
+                report=str(beside(report, target)),
                 wishes=dataclasses.replace(order.wishes, drop=(*order.wishes.drop, *others)),
             )
             run(one, time.monotonic())

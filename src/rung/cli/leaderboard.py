@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from rung.cli import output
+from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json
 from rung.errors import UserError
 
@@ -15,6 +16,7 @@ def leaderboard(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
     card: Annotated[bool, typer.Option("--card", help="The model card (Markdown) instead.")] = False,
     top: Annotated[int, typer.Option(min=1, metavar="N", help="Show this many.")] = 20,
+    target: OneTarget = None,
     json: Json = False,
 ) -> None:
     """List the configurations that a fit tried, or print the model's card."""
@@ -22,6 +24,7 @@ def leaderboard(
 
     if card and json:
         raise UserError("a card is Markdown: leave --card or --json out")
+    model = one_target(model, target)
     manifest = read_manifest(model)
     if card:
         output.out().print(read_card(model).rstrip("\n"))

@@ -10,6 +10,7 @@ import typer
 from rung.cli import output
 from rung.cli.check import Report, patiently, plain_drift, prepare_report, print_drift
 from rung.cli.exits import NO_RESULT
+from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json, Trust
 from rung.cli.predict import say_lost, worded
 
@@ -30,6 +31,7 @@ def monitor(
         bool, typer.Option("--fail-on-drift", help="Exit with 1 if something drifted much or the score fell.")
     ] = False,
     report: Report = None,
+    target: OneTarget = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -39,6 +41,7 @@ def monitor(
     from rung.tabular.model_file import load_model, read_manifest
     from rung.tabular.read import read_table
 
+    model = one_target(model, target)
     read_manifest(model)
     with patiently() as tell:
         fitted = load_model(model, tuple(trust or ()))

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from rung.cli import output
+from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Trust
 
 
-def serve(
+def serve(  # noqa: PLR0913  # a door
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
     host: Annotated[
         str, typer.Option(help="Where to listen; beyond this machine only with --token.")
@@ -22,6 +23,7 @@ def serve(
     ] = None,
     max_rows: Annotated[int, typer.Option(min=1, help="The most rows of one request.")] = 10_000,
     max_mb: Annotated[int, typer.Option(min=1, help="The largest request, in MB.")] = 16,
+    target: OneTarget = None,
     trust: Trust = None,
 ) -> None:
     """Serve a model's predictions over HTTP: POST /predict, GET /schema, GET /health."""
@@ -31,7 +33,7 @@ def serve(
 
     need("serve", "rung serve")
     check_host(host, token)
-    loaded = one_model(model, trust or ())
+    loaded = one_model(one_target(model, target), trust or ())
     app = create_app(loaded, token, Limits(max_rows, max_mb * 2**20))
     place = listen(host, port)
     shown = f"[{host}]" if ":" in host else host

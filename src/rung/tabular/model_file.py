@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import tempfile
 import warnings
 import zipfile
@@ -172,10 +173,9 @@ def read_manifest(path: str | Path) -> dict[str, Any]:
 def _one_of_several(place: Path, targets: Any) -> str:
     """How to take one of its models out, as a sentence."""
     names = [str(name) for name in targets] if isinstance(targets, list) and targets else ["the first"]
-    first = f"{place.stem}-{names[0]}.rung"
     return (
-        f"{place} holds models of {len(names)} targets ({listed(names, 'and')}), and this is for one: "
-        f"take {names[0]}'s out with unzip -p {place} 0.rung > '{first}'; the others are 1.rung and so on"
+        f"{place} holds models of {len(names)} targets ({listed(names, 'and')}), and this is for one: name "
+        f"it, as in --target {shlex.quote(names[0])} (in Python rung.tabular.several.load_several loads all)"
     )
 
 

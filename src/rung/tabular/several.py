@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rung.errors import DataError
 from rung.tabular.frames import as_pandas
 from rung.tabular.model import Model
-from rung.tabular.model_file import SEVERAL, load_model
+from rung.tabular.model_file import SEVERAL, load_model, read_manifest
 from rung.tabular.names import did_you_mean
 
 if TYPE_CHECKING:
@@ -136,6 +136,26 @@ def load_several(path: str | Path, trust: Sequence[str] = ()) -> SeveralModels:
             inner.write_bytes(io.BytesIO(archive.read(f"{number}.rung")).getvalue())
             models[str(target)] = load_model(inner, trust)
     return SeveralModels(models)
+
+
+def take_out(path: str | Path, target: str, folder: Path) -> Path:
+    """The file of this target's model: `path` itself if it is of this one target, else a file in `folder`.
+
+    Raises:
+        DataError: there is no model of this target in it, and as `read_manifest`.
+    """
+    if not holds_several(path):
+        own = str(read_manifest(path).get("target"))
+        if own != target:
+            raise DataError(f"{path} predicts {own!r}, not {target!r}; leave --target out")
+        return Path(path)
+    with zipfile.ZipFile(path) as archive:
+        targets = [str(name) for name in json.loads(archive.read("manifest.json"))["targets"]]
+        if target not in targets:
+            raise DataError(f"{path} holds no model of {target!r}; {did_you_mean(target, targets)}")
+        place = folder / f"{Path(path).stem}.rung"
+        place.write_bytes(archive.read(f"{targets.index(target)}.rung"))
+    return place
 
 
 def holds_several(path: str | Path) -> bool:

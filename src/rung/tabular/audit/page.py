@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
 _BARS: Final = 20
+_NAMED: Final = 8  # columns that one line names, in
+_LINE: Final = 90  # letters, of
+_NAME: Final = 32  # each at most
 _NAMES: Final = {"error": "errors", "warning": "warnings", "note": "notes"}
 
 
@@ -60,8 +64,15 @@ def _together(group: list[Finding]) -> Line:
     if len(subjects) == 1:
         sentence = f"{len(group)} times; the first: {first.sentence}"
         return Line("note", first.subject, sentence, first.remedy, first.check)
-    sentence = f"{listed(subjects, 'and', 8)}; the first: {first.sentence}"
+    sentence = f"{_some_of(subjects)}; the first: {first.sentence}"
     return Line("note", f"({len(subjects)} columns)", sentence, first.remedy, first.check)
+
+
+def _some_of(names: list[str]) -> str:
+    """The first names, as many as a line has room for, and how many more there are."""
+    short = [name if len(name) <= _NAME else name[: _NAME - 1] + "…" for name in names]
+    shown = max(1, sum(reach <= _LINE for reach in accumulate(len(name) + 2 for name in short)))
+    return listed(short, "and", min(shown, _NAMED))
 
 
 def write_check_page(path: Path, audit: Audit, table: str) -> None:
