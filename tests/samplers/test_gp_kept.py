@@ -81,6 +81,25 @@ def test_scales_that_are_kept_are_those_made_anew(failed):
             np.testing.assert_array_equal(ours, anew)
 
 
+def test_one_fit_of_several_fidelities_serves_every_effort(monkeypatch):
+    sizes = []
+    fit = ladder.fit
+
+    def counted(data, start, iterations):
+        sizes.append(len(data.y))
+        return fit(data, start, iterations)
+
+    monkeypatch.setattr(ladder, "fit", counted)
+    levels, fitted = levels_of([60, 90, 120]), {}
+    kernel, data = modelled(levels, 2, 200, fitted, Scales())
+    assert len(data.y) == 200
+    assert max(sizes) <= 96
+    before = len(sizes)
+    assert modelled(levels, 2, 115, fitted, Scales())[0] == kernel
+    assert modelled(levels, 2, 96, fitted, Scales())[0] == kernel
+    assert len(sizes) == before
+
+
 def test_a_fit_of_one_fidelity_sees_all_that_is_modelled(monkeypatch):
     sizes = []
     fit = ladder.fit

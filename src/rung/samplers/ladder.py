@@ -10,7 +10,9 @@
 - At most `FIDELITIES` are modelled, the largest one, and others evenly from the rest.
 
 Hyperparameters come from the first m results at each fidelity, m its last milestone; see
-`rung.samplers.surrogate`, which does the same with results of one fidelity.
+`rung.samplers.surrogate`, which does the same with results of one fidelity. With several they come from at
+most `_FITTED` results, chosen by the same rule, however many are modelled: so one fit serves the trials of
+all brackets.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ FIDELITIES: Final = 6
 _PAIRS: Final = 4  # trials at two fidelities that tell how their spreads compare
 _EACH: Final = 2  # results at one of several fidelities, up to which every one is a milestone
 _WARM: Final = 8  # iterations of a fit of several fidelities, from an earlier one
+_FITTED: Final = 96  # results of several fidelities, at most, that hyperparameters come from
 _RATIO: Final = 4.0  # of two spreads, at most
 
 
@@ -107,7 +110,8 @@ def modelled(
         fitted: hyperparameters of earlier calls with the beginnings of these results; new ones are added.
         scales: of earlier calls.
     """
-    return _kernel(levels, numbers, most, fitted), together(levels, numbers, most, scales)
+    fewer = most if len(levels) == 1 else min(most, _FITTED)
+    return _kernel(levels, numbers, fewer, fitted), together(levels, numbers, most, scales)
 
 
 def _kernel(levels: Sequence[Level], numbers: int, most: int, fitted: dict[Key, Kernel]) -> Kernel:

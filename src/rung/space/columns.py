@@ -143,10 +143,14 @@ class Columns:
     def encode(self, rows: Sequence[Values]) -> Floats:
         """The configurations in the unit cube: (n, d), NaN where not active."""
         points = np.full((len(rows), len(self.axes)), np.nan)
-        if rows:
-            raw, masks = self.read(rows)
-            for j, axis in enumerate(self.axes):
-                points[masks[j], j] = axis.cube(raw[j][masks[j]])
+        if not rows:
+            return points
+        for j, (axis, column) in enumerate(zip(self.axes, zip(*rows, strict=True), strict=True)):
+            present: list[Value] = [v for v in column if v is not INACTIVE]
+            if len(present) == len(rows):
+                points[:, j] = axis.cube(axis.column(present))
+            elif present:
+                points[[v is not INACTIVE for v in column], j] = axis.cube(axis.column(present))
         return points
 
 
