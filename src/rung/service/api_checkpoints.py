@@ -6,29 +6,35 @@ import hashlib
 import re
 import tarfile
 import tempfile
+import threading
 from pathlib import Path
 from typing import IO, Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Header, Request, Response
+from fastapi import Path as InPath
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
-from rung.errors import MissingError
+from rung.errors import MissingError, StudyError
 from rung.executors.checkpoint_files import Saved
 from rung.executors.files import save_checkpoint, trial_name
 from rung.service.access import Principal, Role, Scope, needs
 from rung.service.context import Context, context_of, may_work, now_named, same_study
 from rung.service.problems import Problem
+from rung.service.tars import unpack
 
 router = APIRouter(prefix="/studies/{name}/checkpoints", tags=["checkpoints"])
 
 Reader = Annotated[Principal, Depends(needs(Role.VIEWER))]
 Worker = Annotated[Principal, Depends(needs(Role.MEMBER, Scope.JOBS))]
 Here = Annotated[Context, Depends(context_of)]
+Number = Annotated[int, InPath(ge=0, lt=2**53)]
 Digest = Annotated[str | None, Header(alias="Rung-Digest", max_length=100)]
 
 TAR: Final = "application/x-tar"
+_TURNS: Final = [threading.Lock() for _ in range(64)]  # of one trial two at once would share their draft
 _FILE: Final = re.compile(r"(?:resource-)?(\d{1,15})(-\d{1,6})?")
 
 
@@ -46,11 +52,13 @@ def listed(name: str, who: Reader, here: Here) -> dict[str, Any]:
     summary="Save one: a tar; `file` is its resource.",
 )
 async def put(  # a door
-    name: str, trial: int, file: str, request: Request, who: Worker, here: Here, digest: Digest = None
+    name: str, trial: Number, file: str, request: Request, who: Worker, here: Here, digest: Digest = None
 ) -> dict[str, Any]:
     await run_in_threadpool(may_work, here, name, who)
     name = await run_in_threadpool(now_named, here, name)
     row = await run_in_threadpool(here.hub.row, name)
+    if trial >= row.summary.trials:
+        raise MissingError(f"study {name!r} has no trial {trial}")
     resource = _resource(file)
     with tempfile.TemporaryFile() as sent:
         found = await _received(request, sent, here.caps.checkpoint)
@@ -77,33 +85,36 @@ def _resource(file: str) -> int:
 async def _received(request: Request, sent: IO[bytes], most: int) -> str:
     """Write the body down as it comes; returns its digest."""
     digest, size = hashlib.sha256(), 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise Problem(413, "too large", f"a checkpoint may have {most} bytes when it is sent this way")
-        digest.update(chunk)
-        sent.write(chunk)
+    try:
+        async for chunk in request.stream():
+            size += len(chunk)
+            if size > most:
+                raise Problem(
+                    413, "too large", f"a checkpoint may have {most} bytes when it is sent this way"
+                )
+            digest.update(chunk)
+            sent.write(chunk)
+    except ClientDisconnect as error:
+        raise Problem(400, "not whole", "the body ended before it was whole: send it again") from error
     sent.seek(0)
     return digest.hexdigest()
 
 
 def _saved(here: Context, name: str, trial: int, resource: int, sent: IO[bytes]) -> Saved:
-    """Unpack it into the study's folder; a tar that reaches out of its own folder is refused."""
-
-    def unpack(folder: str) -> None:
-        with tarfile.open(fileobj=sent) as tar:
-            tar.extractall(folder, filter="data")
-
+    """Unpack it into the study's folder."""
     folder = here.hub.storage.folder(name)
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return save_checkpoint(str(folder), trial, resource, unpack)
-    except tarfile.TarError as error:
-        raise Problem(422, "not a tar", f"the checkpoint cannot be unpacked: {error}") from error
+        with _TURNS[trial % len(_TURNS)]:
+            return save_checkpoint(
+                str(folder), trial, resource, lambda draft: unpack(sent, Path(draft), here.caps.checkpoint)
+            )
+    except StudyError as error:
+        raise Problem(422, "not a tar", str(error)) from error
 
 
 @router.get("/{trial}/{file}", summary="One checkpoint, as a tar.", response_class=FileResponse)
-def get(name: str, trial: int, file: str, who: Worker, here: Here) -> Response:
+def get(name: str, trial: Number, file: str, who: Worker, here: Here) -> Response:
     may_work(here, name, who)
     match = _FILE.fullmatch(file)
     place = here.hub.storage.folder(now_named(here, name)) / trial_name(trial)

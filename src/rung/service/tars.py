@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import math
 import tarfile
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO, Final
 
-from rung.errors import MissingError, StorageError
+from rung.errors import MissingError, StudyError
 from rung.executors.checkpoint_files import DamagedError, check
 from rung.service.http import Api, Call, part
 from rung.service.wire import Job
@@ -17,6 +19,11 @@ from rung.service.wire import Job
 _TAR: Final = "application/x-tar"
 _TRIES: Final = 3  # of a download that arrives damaged
 _IN_MEMORY: Final = 1 << 20  # bytes of a tar that needs no file
+_MOST_FILES: Final = 100_000
+_OF_TAR: Final = (  # what is wrong with a tar, not with the disk
+    *(errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY),
+    *(errno.ELOOP, errno.EINVAL, errno.EILSEQ, errno.EFBIG),
+)
 
 
 def upload(api: Api, job: Job, resource: int, folder: Path) -> str:
@@ -52,7 +59,7 @@ def download(api: Api, study: str, path: str, folder: Path, digest: str = "") ->
 
     Raises:
         DamagedError: it is not what was saved, however often it is fetched, or is gone.
-        StorageError: it holds what would lie outside of its folder.
+        StudyError: it cannot be unpacked, see `unpack`.
         UserError: the service refuses.
     """
     trial, _, file = path.rpartition("/")
@@ -63,7 +70,8 @@ def download(api: Api, study: str, path: str, folder: Path, digest: str = "") ->
     for _ in range(_TRIES):
         with tempfile.TemporaryFile() as packed:
             if _is_fetched(api, call, packed):
-                _unpack(packed, folder)
+                folder.mkdir(parents=True)
+                unpack(packed, folder)
                 check(str(folder), digest, where=path)
                 return
     raise DamagedError(f"the checkpoint {path} of study {study!r} arrives damaged, {_TRIES} times over")
@@ -96,11 +104,43 @@ def _fetched(api: Api, call: Call, packed: IO[bytes]) -> bool:
     return response.headers.get("Rung-Digest", "") in ("", f"sha256={digest.hexdigest()}")
 
 
-def _unpack(packed: IO[bytes], folder: Path) -> None:
-    """Links and names that lead out of the folder are refused."""
-    folder.mkdir(parents=True)
+def unpack(packed: IO[bytes], folder: Path, most: float = math.inf) -> None:
+    """Unpack a tar into a folder. One that is compressed is taken for none: it would have any size.
+
+    Args:
+        most: bytes that its files may have together.
+
+    Raises:
+        StudyError: it is none, or holds what is too much, no plain file, or would lie outside of the folder.
+    """
     try:
-        with tarfile.open(fileobj=packed) as tar:
+        with tarfile.open(fileobj=packed, mode="r:") as tar:
+            _check(tar, most)
             tar.extractall(folder, filter="data")
-    except tarfile.TarError as error:
-        raise StorageError(f"a checkpoint cannot be unpacked: {error}") from error
+    except tarfile.FilterError as error:  # whose own text has the folder's path
+        name = error.tarinfo.name
+        raise StudyError(
+            f"the checkpoint cannot be unpacked: {name!r} is no plain file of its own"
+        ) from error
+    except (tarfile.TarError, ValueError, KeyError, OverflowError) as error:
+        raise StudyError(f"the checkpoint cannot be unpacked: {error}") from error
+    except OSError as error:
+        if error.errno not in _OF_TAR:
+            raise
+        raise StudyError(f"the checkpoint cannot be unpacked: {error.strerror}") from error
+
+
+def _check(tar: tarfile.TarFile, most: float) -> None:
+    """Refuse what its headers say, before anything is written: a file with holes may be of any size.
+
+    Raises:
+        ValueError: a name is no UTF-8.
+    """
+    size = 0
+    for number, member in enumerate(tar, 1):
+        member.name.encode()
+        size += member.size
+        if size > most or number > _MOST_FILES:
+            raise StudyError(
+                f"the checkpoint has more than {_MOST_FILES:,} files, or more than {most:,} bytes in them"
+            )
