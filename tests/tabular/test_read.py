@@ -244,3 +244,34 @@ def test_numbers_come_back(
     frame = read_table(written(tmp_path_factory.mktemp("t"), "a.csv", "\n".join(lines)))
     assert frame["whole"].tolist() == whole
     assert frame["number"].tolist() == numbers[: len(whole)]
+
+
+def test_a_folder_of_parquet_files_is_one_table(tmp_path: Path) -> None:
+    for year, parts in ((2023, ["b", "a"]), (2024, ["c"])):
+        (tmp_path / "sales" / f"year={year}").mkdir(parents=True)
+        for part in parts:
+            frame = pd.DataFrame({"x": [1, 2] if part != "c" else [1.5, None], "part": part})
+            frame.to_parquet(tmp_path / "sales" / f"year={year}" / f"{part}.parquet", index=False)
+    (tmp_path / "sales" / "_SUCCESS").write_text("")
+    frame = read_table(tmp_path / "sales")
+    assert frame["part"].tolist() == ["a", "a", "b", "b", "c", "c"]
+    assert frame["x"].tolist()[:5] == [1, 2, 1, 2, 1.5]
+    assert frame["year"].tolist() == [2023] * 4 + [2024] * 2
+
+
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (pd.DataFrame({"y": [1]}), "b.parquet lacks x, unlike a.parquet"),
+        (pd.DataFrame({"x": [1], "z": [1]}), "b.parquet has z besides"),
+        (pd.DataFrame({"x": ["word"]}), "hold a column in several types"),
+    ],
+)
+def test_parquet_files_that_are_no_one_table(tmp_path: Path, other: pd.DataFrame, words: str) -> None:
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "a.parquet", index=False)
+    other.to_parquet(tmp_path / "b.parquet", index=False)
+    with pytest.raises(DataError, match=words):
+        read_table(tmp_path)
+    (tmp_path / "c.csv").write_text("x\n1\n")
+    with pytest.raises(DataError, match="is a folder; name the table in it"):
+        read_table(tmp_path)

@@ -24,6 +24,9 @@ def y(values: object, **kinds: object) -> pd.Series:
         ([1, 2, 3, 4], "regression", ()),
         ([0.5, 1.5, 2.5] * 10, "regression", ()),
         ([0, 1, 2, 3] * 10 + [9], "regression", ()),
+        ([0] * 80 + [1] * 30 + [2] * 10 + [3] * 2, "regression", ()),
+        ([0] * 80 + [1] * 30 + [2] * 20 + [3] * 2, "multiclass", (0, 1, 2, 3)),
+        ([1] * 80 + [2] * 30 + [3] * 10 + [4] * 2, "multiclass", (1, 2, 3, 4)),
     ],
 )
 def test_the_guess(values: list[object], kind: str, classes: tuple[object, ...]) -> None:

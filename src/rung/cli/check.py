@@ -187,7 +187,7 @@ def _drift(table: str, against: str, target: str | None, trust: tuple[str, ...])
 
     with patiently() as tell:
         tell("reading the table")
-        if is_table(against):
+        if is_table(against) or Path(against).is_dir():
             return drift_between(read_table(table), read_table(against), target, tell)
         model = load_model(against, trust)
         profile = getattr(model, "profile", None)

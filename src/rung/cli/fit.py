@@ -215,7 +215,7 @@ def _read(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
     Raises:
         DataError: table, target, task, metric or holdout cannot be used: nothing has been written yet.
     """
-    if order.table != "-" and not Path(order.table).is_file():
+    if order.table != "-" and not Path(order.table).exists():
         from rung.tabular.read import read_table
 
         read_table(order.table)  # says what is wrong with the path

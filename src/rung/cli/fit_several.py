@@ -20,7 +20,7 @@ def targets_of(table: str, target: str) -> list[str]:
     Raises:
         DataError: the table cannot be read, or a part is no column or named twice.
     """
-    if "," not in target or (table != "-" and not Path(table).is_file()):
+    if "," not in target or (table != "-" and not Path(table).exists()):
         return [target]
     from rung.tabular.read import read_table
 

@@ -16,6 +16,7 @@ from rung.tabular.names import listed
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 STDIN: Final = "-"
 DELIMITERS: Final = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
@@ -132,17 +133,30 @@ def read_frame(data: bytes, ending: str, place: Path) -> pd.DataFrame:
 
 
 def _arrow(data: bytes, ending: str, place: Path) -> pd.DataFrame:
+    return arrow_frame(arrow_table(data, ending, place))
+
+
+def arrow_table(data: bytes, ending: str, place: Path) -> pa.Table:
+    """The table in a Parquet or Feather file.
+
+    Raises:
+        DataError: it is none, or not whole.
+    """
     import pyarrow as pa
     from pyarrow import feather, parquet
 
     what = "Parquet" if ending in PARQUET else "Feather"
     reader = parquet.read_table if ending in PARQUET else feather.read_table
     try:
-        table = reader(pa.BufferReader(data))
+        return reader(pa.BufferReader(data))
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, OSError) as error:
         raise DataError(
             f"{place} is not a whole {what} file ({str(error).split('.')[0]}); write it again"
         ) from error
+
+
+def arrow_frame(table: pa.Table) -> pd.DataFrame:
+    """The frame of an Arrow table, whose columns may have one name twice."""
     names = [str(name) for name in table.column_names]
     plain = table.rename_columns([str(i) for i in range(len(names))])  # two of one name are refused later
     frame: pd.DataFrame = plain.to_pandas(integer_object_nulls=False, ignore_metadata=True)

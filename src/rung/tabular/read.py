@@ -35,6 +35,7 @@ from rung.tabular.formats import (
     unpacked,
 )
 from rung.tabular.names import closest, listed
+from rung.tabular.parts import parts_in, read_parts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +57,8 @@ def read_table(path: str | Path, words: Collection[str] = ()) -> pd.DataFrame:
     """The table in the file at `path` ("-" is standard input), rows in the file's order.
 
     The ending decides on the format: .csv, .tsv, .tab and .txt, and .json and .jsonl, each also with .gz,
-    .bz2, .xz or .zip; .parquet, .feather; .xlsx where openpyxl is installed. Cells of text are separated by
+    .bz2, .xz or .zip; .parquet, .feather; .xlsx where openpyxl is installed. A folder of Parquet files is one
+    table. Cells of text are separated by
     what the ending says, or else by what the line of names has (commas, semicolons, tabs, bars); after
     semicolons numbers may have decimal commas. Text is UTF-8 (or UTF-16 with its mark); names and cells are
     stripped of blanks around them. A column is whole numbers (Int64 where cells are missing), numbers, or
@@ -70,6 +72,10 @@ def read_table(path: str | Path, words: Collection[str] = ()) -> pd.DataFrame:
         DataError: the file is missing, cannot be read, or holds no rectangular table with finite numbers.
     """
     place = Path(path)
+    if parts := parts_in(place):
+        joined = _settled(read_parts(place, parts), place)
+        joined.attrs["folder"] = str(place.absolute())
+        return joined
     form = form_of(place)
     found = _large(place, form, words)
     if found is None:  # also where something is wrong with a large one: then all of it is looked through
@@ -242,7 +248,11 @@ def _refuse_empty(frame: pd.DataFrame, place: Path) -> None:
 
 def _framed(data: bytes, ending: str, place: Path) -> pd.DataFrame:
     """The table in a file that is no delimited text."""
-    frame = read_frame(data, ending, place)
+    return _settled(read_frame(data, ending, place), place)
+
+
+def _settled(frame: pd.DataFrame, place: Path) -> pd.DataFrame:
+    """With names that differ, refused if it holds nothing or an infinite number."""
     names = unique_names([str(name).strip() for name in frame.columns], str(place))
     if len(frame) == 0 or not names:
         raise DataError(f"{place} has no rows; a table needs at least one")

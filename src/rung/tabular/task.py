@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rung.errors import DataError
@@ -20,6 +21,7 @@ Label: TypeAlias = str | int | float | bool
 KINDS: Final = ("binary", "multiclass", "regression", "quantile:Q")
 _TITLES: Final = 10  # first rows in which the names of columns are looked for
 _SPOILT: Final = 0.2  # of the cells at most are words where numbers were meant
+_COUNTED: Final = 4  # different numbers of things at least
 MOST_CLASSES: Final = 20  # different whole numbers that are still taken for classes
 
 
@@ -131,7 +133,8 @@ def guess_task(y: pd.Series, asked: str | None = None, positive: Any = None) -> 
     """The task that the target's values ask for, or the one asked for.
 
     Two different values are binary; words, booleans and at most 20 different whole numbers (each, on
-    average, five times or more, and none once only) are classes; other numbers are regression.
+    average, five times or more, and none once only) are classes; other numbers are regression, and so are
+    0, 1, 2, 3 and on where each is at most half as frequent as the one before: counts of something rare.
 
     Args:
         asked: "binary", "multiclass", "regression", or "quantile:0.9" for that quantile.
@@ -275,7 +278,18 @@ def _guess(y: pd.Series, distinct: int) -> str:
     whole = bool((y.astype(float) % 1 == 0).all())
     few = distinct <= MOST_CLASSES and distinct * 5 <= len(y)
     few = few and int(y.value_counts().min()) > 1  # a long tail is a count's
+    few = few and not _counted(y)
     return "multiclass" if whole and few else "regression"
+
+
+def _counted(y: pd.Series) -> bool:
+    """Whether the numbers are counts of something rare: 0, 1, 2, 3 and on, each at most half as frequent as
+    the one before.
+    """
+    rows = y.astype(float).value_counts().sort_index()
+    whole = rows.index.tolist() == list(range(len(rows)))
+    halved = all(2 * later <= one for one, later in pairwise(rows.tolist()))
+    return whole and halved and len(rows) >= _COUNTED
 
 
 def _why(kind: str, fact: str, asked: str | None, numeric: bool) -> str:

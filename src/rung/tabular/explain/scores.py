@@ -167,6 +167,8 @@ def chosen_metrics(task: Task, names: Sequence[str] = (), first: str | None = No
     if names:
         return list({m.name: m for m in (get_metric(name, task) for name in names)}.values())
     every = {metric.name: metric for metric in METRICS.values() if task.kind in metric.tasks}
+    if "auc" in every:
+        del every["auc_ovr"]  # the same of two classes
     try:
         own = get_metric(first, task)
     except DataError:  # a function of the user's, of which a model file has the name only
