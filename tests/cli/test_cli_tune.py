@@ -174,7 +174,8 @@ def test_resume_elsewhere(rung, folder, objective: str, study: str) -> None:
     rung("extend", study, "--trials", 2)
     lost = rung("resume", study)
     assert lost.exit_code == 2
-    assert f"there is no file {folder / objective}" in lost.stderr
+    assert f"there is no file {folder / objective}, with which study" in lost.stderr
+    assert "say where it lies now, --objective FILE.py:FUNCTION" in " ".join(lost.stderr.split())
     assert rung("resume", study, "--objective", "moved.py").exit_code == 0
     assert len(trials(rung, study)) == 14
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rung.cli import output
@@ -171,7 +172,7 @@ def last_command(study: Study, now: Mapping[str, Any]) -> dict[str, Any]:
         now: what is named to be run in its place.
 
     Raises:
-        UserError: it was begun from Python, and nothing is named.
+        UserError: it was begun from Python, or its file is not on this machine, and nothing is named.
     """
     kept = study.history.records.get(RECORD, [])
     found: Mapping[str, Any] = kept[-1].data if kept else {}
@@ -181,6 +182,12 @@ def last_command(study: Study, now: Mapping[str, Any]) -> dict[str, Any]:
         raise UserError(
             f"study {study.name!r} was begun from Python: go on there, with rung.tune and the same settings, "
             "or say where its objective lies: --objective FILE.py:FUNCTION"
+        )
+    file = Path(str(found.get("objective", "")).rpartition(":")[0])
+    if file.name and not file.is_file():
+        raise UserError(
+            f"there is no file {file}, with which study {study.name!r} was begun: say where it lies now, "
+            "--objective FILE.py:FUNCTION"
         )
     return dict(found)
 
