@@ -14,7 +14,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import qmc
 
 Floats = NDArray[np.float64]
 
@@ -106,6 +105,8 @@ def perturbed(
     Returns:
         (count, d) array.
     """
+    from scipy.stats import qmc  # a third of a second to import, for the few studies that need it
+
     d = len(centre)
     sobol = qmc.Sobol(d, scramble=True, seed=int(generator.integers(2**31)))
     drawn = low + (high - low) * sobol.random(1 << (count - 1).bit_length())[:count]
