@@ -13,7 +13,7 @@ from rung.service.access import Role, Scope
 from rung.service.accounts import LOCAL, REMEMBER, Accounts, Entry
 from rung.service.hub import Hub
 from rung.service.models import NewStudy
-from rung.service.shared import MemoryRegister
+from rung.service.register import MemoryRegister
 from rung.storage import open_storage
 from support.clock import Clock
 

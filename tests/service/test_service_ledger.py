@@ -14,7 +14,7 @@ from rung.service.hosting import Told
 from rung.service.hub import Hub
 from rung.service.ledger import EVERY, Books, MemoryLedger, SqlLedger
 from rung.service.models import NewStudy
-from rung.service.shared import MemoryRegister
+from rung.service.register import MemoryRegister
 from rung.service.workers import Held, Workers
 from rung.storage import open_storage
 from support.clock import Clock

@@ -313,7 +313,7 @@ class Accounts:
             rows = connection.execute(_lines(limit, before, user)).mappings().all()
         return [Entry(**{name: row[name] for name in Entry.__struct_fields__}) for row in rows]
 
-    # -- studies, see `rung.service.shared.Register` ---------------------------------------------------
+    # -- studies, see `rung.service.register.Register` ---------------------------------------------------
 
     def hosted(self) -> Mapping[str, tuple[str, Mapping[str, Any]]]:
         """Owner and data of every study that the service looks after, by key."""

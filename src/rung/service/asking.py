@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rung.errors import StudyError
-from rung.service.shared import Hosted, check_address, digest_of
+from rung.service.register import Hosted
+from rung.service.shared import check_address, digest_of
 from rung.study.checkpoint_places import TOPIC, place_of
 from rung.study.devices import AUTO, Allotment, allotment_events, make_allotment
 from rung.study.limits import make_limits

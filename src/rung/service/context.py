@@ -14,7 +14,7 @@ from rung.service.problems import Problem
 if TYPE_CHECKING:
     from rung.service.desks import Desks
     from rung.service.hub import Hub
-    from rung.service.shared import Hosted
+    from rung.service.register import Hosted
     from rung.service.signals import Signals
     from rung.service.workers import Workers
     from rung.storage.base import StudyRow

@@ -14,8 +14,9 @@ from rung.errors import ConflictError, LeaseError, MissingError, StorageError, U
 from rung.service.asking import asked_for, begin, changed_limits, hosted_as, limits_of
 from rung.service.hosting import HostedStudy, Told
 from rung.service.leases import was_told
+from rung.service.register import Hosted, Known, Register, checked
 from rung.service.running import Running
-from rung.service.shared import ElsewhereError, Hosted, Known, Register, check_address, checked
+from rung.service.shared import ElsewhereError, check_address
 from rung.storage.base import Storage, StudyRow
 from rung.study.opening import open_or_begin, open_stored
 from rung.trials.events import Event

@@ -14,7 +14,7 @@ from rung.service import room
 from rung.service.hosting import Grant, HostedStudy
 from rung.service.hub import Hub
 from rung.service.lives import Life
-from rung.service.shared import Hosted
+from rung.service.register import Hosted
 from rung.service.standing import lacking
 
 

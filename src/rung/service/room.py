@@ -9,7 +9,7 @@ from rung.cluster.sharing import Launch, Sharing
 
 if TYPE_CHECKING:
     from rung.service.hosting import HostedStudy
-    from rung.service.shared import Hosted
+    from rung.service.register import Hosted
 
 
 def taken(hosted: Hosted | None, study: HostedStudy | None, trial: int) -> int:

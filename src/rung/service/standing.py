@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from rung.service.shared import Hosted
+from rung.service.register import Hosted
 
 
 class Standing(NamedTuple):

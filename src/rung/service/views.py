@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from rung.service.hosting import Grant, HostedStudy
-from rung.service.shared import Hosted
+from rung.service.register import Hosted
 from rung.storage.base import StudyRow
 from rung.study.checkpoint_places import wanted
 from rung.study.checkpoint_words import kept
