@@ -140,6 +140,43 @@ def test_failures_are_told_with_their_reasons() -> None:
     assert "Why they have none: too slow (4); out of memory (1)." in _page(found, Findings())
 
 
+def test_what_the_end_cut_off_is_told() -> None:
+    found, _ = result("binary")
+    object.__setattr__(found, "failures", {"too slow": 1})
+    object.__setattr__(found, "failed", 3)
+    assert failures(found) == [("cut off when the time was over", 2), ("too slow", 1)]
+
+
+@pytest.mark.parametrize(
+    ("split", "folds", "words"),
+    [
+        (None, 5, "5-fold cross-validation"),
+        (None, 1, "a holdout"),
+        ("group:patient", 5, "5-fold cross-validation of whole groups"),
+        ("time:day", 3, "3 times rows later than those trained on"),
+        ("time:day", 1, "the last rows, rows later than those trained on"),
+    ],
+)
+def test_how_rows_were_held_out(split: str | None, folds: int, words: str) -> None:
+    found, _ = result("binary", held=False)
+    found.model.notes.update({"split": split} if split else {})
+    object.__setattr__(found, "folds", folds)
+    assert found.validation == words
+    assert f"({words})" in _page(found, Findings())
+
+
+def test_a_stack_and_a_constant_are_among_the_members() -> None:
+    found, _ = result("binary")
+    one = found.model.members[0]
+    found.model.members[:] = [
+        dataclasses.replace(one, weight=0.7),
+        dataclasses.replace(one, name="constant", weight=0.3),
+    ]
+    page = _page(found, Findings())
+    assert "A weighted mean of 2 members" in page
+    assert '<tr><td>constant</td><td></td><td></td><td class="r">30%</td></tr>' in page
+
+
 def test_the_score_has_its_interval() -> None:
     found, _ = result("binary")
     assert "0.10000 – 0.90000, 95 %" in _page(found, Findings(interval=Interval(0.5, 0.1, 0.9)))

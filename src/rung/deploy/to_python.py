@@ -119,6 +119,10 @@ def _about(model: Model, member: Member) -> list[str]:
         missing.append(f"the rows' weights (column {weights!r})")
     if missing:
         lines.append(f"The script leaves out {listed(missing, 'and')}.")
+    if split := model.notes.get("split"):
+        lines.append(
+            f"Rows were held out by {split}; the script's folds are random: its score may be too good."
+        )
     return lines
 
 

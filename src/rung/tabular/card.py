@@ -181,10 +181,10 @@ def _asked(result: FitResult) -> str:
 
 
 def _search(result: FitResult) -> list[str]:
-    split = "one holdout" if result.folds == 1 else f"{result.folds}-fold cross-validation"
     failed = f", {result.failed} of them without a result" if result.failed else ""
     facts = [
-        f"- validation: {split}, {len(result.y):,} rows predicted by models that had not seen them",
+        f"- validation: {result.validation}, {len(result.y):,} rows predicted by models that had not seen "
+        "them",
         f"- budget: {_asked(result)} asked, {result.seconds:.1f} s used until the model was there",
         f"- tried: {result.trials:,} configuration{'s' * (result.trials != 1)}{failed}",
         "",

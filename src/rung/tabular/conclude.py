@@ -178,6 +178,7 @@ def _model(
         "rows": len(dataset),
         "folds": dataset.split.number,
         **({"weights": asked.request.weights} if asked.request.weights else {}),
+        **({"split": asked.request.split} if asked.request.splitting()[0] != "random" else {}),
     }
     model = Model(data.task, data.encoder, members, asked.target, notes)
     model.profile = make_profile(frame.iloc[data.train], data.columns)

@@ -84,8 +84,8 @@ class Model:
         encoder: turns a frame into arrays.
         members: their weights sum to 1.
         target: name of the target column.
-        notes: plain facts for the report and the file: metric, seed, rows, folds, and the column of the rows'
-            weights, if there was one.
+        notes: plain facts for the report and the file: metric, seed, rows, folds, the split if
+            one was asked for, and the column of the rows' weights if there was one.
         evidence: predictions out of fold, from which intervals and calibration come; None where no row was
             held out, and in files of earlier versions.
         profile: what the training table's columns looked like (`rung.tabular.audit.profile.Profile`), to

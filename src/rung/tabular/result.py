@@ -90,3 +90,13 @@ class FitResult:
     failures: dict[str, int] = field(default_factory=dict)
     weight: NDArray[np.float64] | None = None
     limit: int | None = None
+
+    @property
+    def validation(self) -> str:
+        """How the validation rows were held out, in words."""
+        way = str(self.model.notes.get("split", "random")).partition(":")[0]
+        if way == "time":
+            later = "rows later than those trained on"
+            return f"the last rows, {later}" if self.folds == 1 else f"{self.folds} times {later}"
+        how = "a holdout" if self.folds == 1 else f"{self.folds}-fold cross-validation"
+        return f"{how} of whole groups" if way == "group" else how

@@ -427,3 +427,10 @@ class TestAgainstTheSampleOfAProfile:
             "no model was tried that tells the two tables apart, for this file keeps no rows of its training "
             "table: give that table itself to --against"
         ]
+
+
+def test_dates_beyond_the_training_tables_last_are_said_so() -> None:
+    days = pd.date_range("2024-01-01", periods=600, freq="D")
+    old, new = (pd.DataFrame({"when": days[part]}) for part in (slice(0, 400), slice(400, 600)))
+    sentence = drift_between(new, old).findings[0].sentence
+    assert "100 % are later than 2025-02-03, the last of the training table" in sentence

@@ -232,10 +232,12 @@ def _p(p: float) -> str:
 def _numbers_moved(old: Numbers, counts: NDArray[Any], kind: str) -> str:
     """The quartiles then and now, as far as the bins tell them; how many lie beyond the training table's."""
     then, now = ([_quantile(old, c, q) for q in (0.25, 0.5, 0.75)] for c in (old.counts, counts))
-    if kind == Kind.DATE:
-        days = [np.datetime64(int(day), "D") for day in (then[0], then[2], now[0], now[2])]
-        return f"half of it lay between {days[0]} and {days[1]}, and now between {days[2]} and {days[3]}"
     beyond = float(counts[-1] / max(int(counts.sum()), 1))
+    if kind == Kind.DATE:
+        days = [np.datetime64(int(day), "D") for day in (then[0], then[2], now[0], now[2], old.ends[-1])]
+        later = f"{share(beyond)} are later than {days[4]}, the last of the training table"
+        moved = later if beyond > 0.25 else f"half between {days[2]} and {days[3]}"
+        return f"half lay between {days[0]} and {days[1]}, and now {moved}"
     more = f"; {share(beyond)} over the greatest of the training table" if beyond > 0.01 else ""
     what = "length in letters, " if kind == Kind.TEXT else ""
     return (

@@ -32,6 +32,7 @@ MOST_SHOWN: Final = 200
 MOST_COLUMNS: Final = 400  # of the table
 FOLDED: Final = 40  # of them, behind which the others are folded away
 MOST_BARS: Final = 20
+_LEAST_SHOWN: Final = 0.005  # of the weight
 MOST_SWARMS: Final = 8
 _SHORT: Final = {
     "auc": "AUC",
@@ -100,6 +101,7 @@ def _context(result: FitResult, subject: Subject, findings: Findings) -> dict[st
         "gain": _gain(result),
         "members": [row for row in result.leaderboard if row.weight],
         "unlisted": result.model.unlisted(),
+        "beside": _beside(result),
         "leaderboard": result.leaderboard[:MOST_SHOWN],
         "shown": SHOWN,
         "configs": {row.trial: _config(row) for row in result.leaderboard[:MOST_SHOWN]},
@@ -214,9 +216,17 @@ def _ladder(result: FitResult) -> list[Rung]:
     return found if len(found) > 1 else []
 
 
+def _beside(result: FitResult) -> list[tuple[str, float]]:
+    """Members that are no configuration, a stack or a constant, and their weights."""
+    members = [(one.name, one.weight) for one in result.model.members if one.name in ("stack", "constant")]
+    return [pair for pair in members if pair[1] >= _LEAST_SHOWN]
+
+
 def failures(result: FitResult) -> list[tuple[str, int]]:
     """Why configurations have no result, and how many; the most frequent first, empty where not known."""
-    known: dict[str, int] = getattr(result, "failures", None) or {}
+    known: dict[str, int] = dict(getattr(result, "failures", None) or {})
+    if (cut := result.failed - sum(known.values())) > 0:
+        known["cut off when the time was over"] = cut
     return sorted(((" ".join(why.split())[:300], count) for why, count in known.items()), key=lambda x: -x[1])
 
 

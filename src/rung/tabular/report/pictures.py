@@ -57,8 +57,7 @@ def judged(result: FitResult) -> Judged:
     _, y, prediction = judged_rows(result)
     given = judged_weight(result)
     weight = np.ones(len(y)) if given is None else given
-    how = "by a holdout" if result.folds == 1 else f"by {result.folds}-fold cross-validation"
-    words = f"the {len(y):,} validation rows ({how})"
+    words = f"the {len(y):,} validation rows ({result.validation})"
     if result.held is not None:
         words = f"the {len(y):,} rows held out from the start"
     return Judged(y, prediction, words if given is None else f"{words}, each counted by its weight", weight)
