@@ -186,6 +186,10 @@ def test_wrong_options(rung, cell: Path, folder: Path) -> None:
     assert "no/such/folder.svg cannot be written (No such file" in refused(
         rung("search", "draw", cell, "--out", "no/such/folder.svg")
     )
+    for channels in (10**7, 10**12):
+        assert "too large to be counted in this machine's memory" in refused(
+            rung("search", "count", cell, "--channels", channels)
+        )
     said = refused(rung("search", "count", cell, "--image-size", 16, "--auxiliary"))
     assert "the auxiliary head reads squares of 8 to 10 pixels" in said
     assert "too small: this network halves them 2 times" in refused(

@@ -181,9 +181,23 @@ def test_complete_networks_are_searched_compared_and_gone_on_with(
         (["--data", "two.npz", "--budget", "0.01s"], "under one epoch"),
         (["--data", "two.npz", "--set", "layers=2"], "at least 3 layers"),
         (["--data", "two.npz", "--classes", "0"], "a single class"),
+        (["--data", "two.npz", "--cutout", "99"], "a cutout of 99 pixels would blank pictures of"),
+        (["--data", "two.npz", "--size", "100000"], "--size must be at most 1024"),
+        (["--data", "one.npz"], "pictures of 1 x 1 pixels are too small, since networks halve them twice"),
+        (
+            ["--data", "two.npz", "--strategy", "snas", "--set", "high=0"],
+            "high of strategy 'snas' is above 0",
+        ),
+        (["--data", "two.npz", "--space", "recurrent"], "give --cell rnn, or leave --space out"),
+        (["--data", "two.npz", "--strategy", "gdas", "--set", "low=-1"], "low of strategy 'gdas' is above 0"),
+        (["--data", "two.npz", "--strategy", "p_darts", "--set", "warmup=2"], "at least 0 and below 1"),
+        (["--data", "two.npz", "--strategy", "p_darts", "--set", "keep=[5, 0]"], "at least 1, not 0"),
+        (["--data", "two.npz", "--strategy", "darts_pt", "--set", "tune=-1"], "at least 0, not -1"),
+        (["--data", "two.npz", "--strategy", "darts1", "--set", "max_skips=-1"], "at least 0, not -1"),
     ],
 )
 def test_bad_input_is_one_sentence(here: Path, words: list[str], why: str) -> None:
+    np.savez(here / "one.npz", x_train=np.zeros((8, 1, 1), np.uint8), y_train=np.arange(8) % 2)
     done = rung(*words)
     assert done.exit_code == 2, done.output
     assert why in done.output

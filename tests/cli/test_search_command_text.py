@@ -97,3 +97,31 @@ def test_data_of_the_other_kind_is_told(words: list[str], why: str, here: Path) 
     refused = rung("search", "--strategy", "pnas", *words)
     assert (refused.exit_code, why in refused.output) == (2, True), refused.output
     assert not (here / "cell.json").exists()
+
+
+@pytest.mark.parametrize("strategy", ["darts1", "evolution"])
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["--cutout", "4"], "--cutout is for pictures, and cell rnn is for text: leave it out"),
+        (["--no-crop"], "--no-crop is for pictures"),
+        (["--no-flip"], "--flip is for pictures"),
+        (["--size", "8"], "--size is for pictures"),
+        (["--classes", "0-1"], "--classes is for pictures"),
+        (["--set", "channels=8"], "channels is of networks for pictures"),
+        (["--space", "darts"], "space 'darts' is "),
+        (["--set", "price=1"], "recurrent cells of one size cost alike"),
+    ],
+)
+def test_what_is_for_pictures_is_refused_of_a_text(
+    strategy: str, words: list[str], why: str, here: Path
+) -> None:
+    refused = rung("search", "--strategy", strategy, "--data", "circle.txt", "--cell", "rnn", *words)
+    assert (refused.exit_code, why in refused.output) == (2, True), refused.output
+    assert refused.output.count("error: ") == 1
+
+
+def test_a_strategy_that_mixes_channels_is_refused_of_a_text(here: Path) -> None:
+    refused = rung("search", "--strategy", "pc_darts", "--data", "circle.txt", "--cell", "rnn")
+    assert refused.exit_code == 2
+    assert "'pc_darts' mixes a part of the channels, and a recurrent cell has none" in refused.output

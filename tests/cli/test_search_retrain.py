@@ -83,6 +83,8 @@ def test_retrain_updates_a_searchs_result(folder: Path, cell: str, data: str, ru
         (("--resume",), "there is no file network.pt.checkpoint"),
         (("--classes", "0"), "a single class"),
         (("--device", "nonsense"), "'nonsense' cannot be used"),
+        (("--hidden", 3), "--hidden is for recurrent cells"),
+        (("--classes", "0-9"), "there is no class 3: the 3 classes are 0, 1, 2"),
     ],
 )
 def test_retrain_refuses_in_a_sentence(
@@ -93,6 +95,30 @@ def test_retrain_refuses_in_a_sentence(
     assert words in done.stderr
     assert done.stderr.count("error: ") == 1
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--rate", "nan"), "the learning rate must be a number above 0, not nan"),
+        (("--rate", -1), "the learning rate must be a number above 0, not -1"),
+        (("--amp",), "--amp does not apply to rnn.json, a recurrent cell"),
+        (("--cutout", 3), "--cutout does not apply to rnn.json, a recurrent cell"),
+        (("--batch", 10_000), "words are too few for a window of 10000 columns"),
+        (("--preset", "imagenet"), "unknown preset 'imagenet'"),
+    ],
+)
+def test_retrain_of_a_recurrent_cell_refuses_in_a_sentence(
+    folder: Path, rung: Rung, options: tuple[str, ...], words: str
+) -> None:
+    (folder / "rnn.json").write_text(json.dumps({"recurrent": [["tanh", 0]], "concat": [1]}))
+    (folder / "text.txt").write_text("one two three four five\n" * 60)
+    done = rung(
+        "search", "retrain", "rnn.json", "--data", "text.txt", "--preset", "tiny", "--epochs", 1, *options
+    )
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert done.stderr.count("error: ") == 1
 
 
 def test_retrain_of_nothing(cell: str, data: str, rung: Rung) -> None:

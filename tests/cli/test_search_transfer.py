@@ -213,6 +213,7 @@ def test_the_epochs_that_a_budget_had_time_for_are_those_of_all(
         (("--rate", "nan"), "the learning rate must be a number above 0, not nan"),
         (("--preset", "large"), "unknown preset 'large'"),
         (("--space", "none.py:SPACE"), "none.py"),
+        (("--budget", "0.001s"), "the budget is for 2 networks together"),
         (("--limit", 1), "--limit must be at least 2"),
     ],
 )

@@ -281,7 +281,7 @@ def test_what_is_told_goes_before_the_scale() -> None:
     ("more", "why"),
     [
         ({"settings": {"hidden": 8}}, "hidden is of supernets"),
-        ({"settings": {"retrain_channels": 8}}, "retrain_channels is of supernets"),
+        ({"settings": {"retrain_channels": 8}}, "retrain_channels is of networks for pictures"),
         ({"settings": {**FEW, "most": 1e6}}, "price and most are of picture cells"),
         (
             {"space": "s2"},

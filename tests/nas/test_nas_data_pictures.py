@@ -72,7 +72,7 @@ def test_classes_by_range_and_by_a_name_that_is_a_number() -> None:
     assert positions(("a", "b", "c", "d"), "1-3,a") == [0, 1, 2, 3]
     assert positions(names, [3, "five"]) == [1, 2]  # a name before a position
     assert positions(names, [0]) == [0]
-    with pytest.raises(DataError, match="no class 'x': there are 5"):
+    with pytest.raises(DataError, match="no class 'x': the 5 classes are"):
         positions(names, "five,x")
     with pytest.raises(DataError, match="no class is named"):
         positions(names, " ,")

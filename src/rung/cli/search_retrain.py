@@ -74,11 +74,15 @@ def retrain(  # noqa: PLR0913  # a door
     seconds = None if budget is None else parse_duration(budget)
     settings = {name: given[name] for name in options.NETWORK}
     if genotype.recurrent:
-        options.refuse_given(cell, {**settings, "classes": classes, "auxiliary": auxiliary})
+        options.refuse_given(
+            cell, {**settings, "classes": classes, "auxiliary": auxiliary, "amp": amp or None}
+        )
         with processes(device) as here:
             asked = (data, preset, epochs, batch, rate, hidden, limit, seconds, seed, here)
             train_text(cell, genotype, TextOrder(*asked, str(out), str(report), resume, json))
         return
+    if hidden is not None:
+        raise UserError(f"--hidden is for recurrent cells, and {cell} is a cell for pictures: leave it out")
     wanted = options.schedule(preset, settings, auxiliary, amp)
     with processes(device) as here:
         pictures = read(data, limit, classes, seed)

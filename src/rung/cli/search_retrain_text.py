@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -139,6 +140,8 @@ def recipe_of(order: TextOrder) -> LanguageRecipe:
 
     if order.preset not in LANGUAGE_PRESETS:
         raise UserError(f"unknown preset {order.preset!r}: there are {', '.join(LANGUAGE_PRESETS)}")
+    if order.rate is not None and not 0 < order.rate < math.inf:  # NaN is none of them
+        raise UserError(f"the learning rate must be a number above 0, not {order.rate}")
     own = {
         "retrain_epochs": order.epochs,
         "retrain_batch": order.batch,

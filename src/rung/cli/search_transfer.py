@@ -76,6 +76,7 @@ def transfer(  # noqa: PLR0913  # a door
 
     need("torch", "rung search transfer")
     from rung.nas.retraining import retrain
+    from rung.nas.retraining_budget import OutOfBudget
     from rung.nas.retraining_transfer import transfer as transferred
     from rung.nas.retraining_transfer_files import TransferFolder
 
@@ -99,6 +100,9 @@ def transfer(  # noqa: PLR0913  # a door
         training = Trainings(cell.name, wanted, seconds, folder, ready, ended)
         try:
             transferred(genotype, pictures, wanted, baselines=baseline, seed=seed, train=training, own=own)
+        except OutOfBudget as error:
+            many = f"the budget is for {1 + baseline} networks together"
+            raise UserError(f"{error}; {many}" if baseline else str(error)) from error
         finally:
             folder.leave()
         if first():

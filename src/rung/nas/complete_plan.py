@@ -23,7 +23,7 @@ from rung.nas.discrete.configurations import form_of
 from rung.nas.discrete.table import fitted, make
 from rung.nas.genotype import Genotype
 from rung.nas.images import ImageTask
-from rung.nas.planning import Request, kind_of_cell, pictures_task, recipe_of, space_of
+from rung.nas.planning import Request, check_of_text, kind_of_cell, pictures_task, recipe_of, space_for
 from rung.nas.recipe import Recipe
 from rung.nas.recurrent.presets import LanguageRecipe
 from rung.nas.recurrent.task import corpus_of
@@ -97,7 +97,7 @@ def prepare_complete(request: Request, latencies: Callable[[], Costs | None]) ->
         UserError: something of it cannot be used.
     """
     recipe, thrift, settings = checked(request)
-    space = _space(request)
+    space = space_for(request)
     costs: Costs | None = None
     task: Networks
     if isinstance(recipe, LanguageRecipe):
@@ -124,23 +124,6 @@ def prepare_complete(request: Request, latencies: Callable[[], Costs | None]) ->
         workers,
     )
     return CompletePrepared(plan, data, notes)
-
-
-def _space(request: Request) -> Space:
-    """The space that was asked for, or the usual one.
-
-    Raises:
-        UserError: it is of the other kind of cells.
-    """
-    recurrent = request.cell == "rnn"
-    space = space_of(request.space or ("recurrent" if recurrent else "darts"))
-    if (space.skeleton == "recurrent") != recurrent:
-        own = "recurrent cells" if space.skeleton == "recurrent" else "cells for pictures"
-        raise UserError(
-            f"space {space.name!r} is of {own}, and the cell asked for is {request.cell}: give --cell "
-            f"{'cnn' if recurrent else 'rnn'}, or leave --space out"
-        )
-    return space
 
 
 def _costs(
@@ -194,6 +177,8 @@ def checked(request: Request) -> tuple[Recipe, Thrift, dict[str, Any]]:
         UserError: something is not known, of the wrong kind, or without effect here.
     """
     recurrent = kind_of_cell(request.cell) == "rnn"
+    if recurrent:
+        check_of_text(request)
     known = complete_text.SETTINGS if recurrent else complete_pictures.SETTINGS
     recipe, rest = recipe_of(replace(request, epochs=None))
     of_supernets = set(request.settings) - set(rest) - set(known)

@@ -16,6 +16,7 @@ from torch import nn
 
 from rung.errors import SpaceError
 from rung.nas.genotype import ZERO, CellGenotype, Genotype
+from rung.nas.memory import out_of_memory
 from rung.nas.network import network_places, staged, staged_cell, staged_stem
 from rung.nas.operations import OPERATIONS, FactorizedReduce, Operation, relu_conv_norm
 from rung.nas.skeleton import AuxiliaryHead, Place, Residual, StemName, stems
@@ -195,6 +196,18 @@ def _measured(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[C
     Made without drawing weights, and run on zeros in memory: on the meta device a first convolution, or
     `to_empty`, would load torch's compiler or its algebra, which takes seconds.
     """
+    try:
+        return _run(build, shape)
+    except (RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+        raise SpaceError(
+            "the network is too large to be counted in this machine's memory: take fewer channels, or "
+            "smaller pictures"
+        ) from error
+
+
+def _run(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[Cost, tuple[int, ...]]:
     with torch.device("meta"):
         module = build()
     for part in module.modules():

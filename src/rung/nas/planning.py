@@ -22,12 +22,14 @@ from rung.nas.strategies.base import Strategy, Turn
 from rung.nas.training import weight_step
 
 if TYPE_CHECKING:
+    from rung.nas.data.pictures import Pictures
     from rung.nas.images import ImageTask
     from rung.nas.recurrent.presets import LanguageRecipe
     from rung.nas.thrift import Size, Thrift
 
 SEARCHING: Final = 0.75  # of a budget; the rest is for deriving and for the short training
 _PROBES: Final = 3  # steps that are timed, after one that is not
+_SMALLEST: Final = 3  # pixels of a side that can be halved twice, a single one cannot be
 _TEXTS: Final = (".txt", ".text", ".tokens")  # how files of text are called
 _WORTH: Final = 1.15  # times as long as with all threads is what a step may take with one
 _HOPELESS: Final = 3.0  # times as long as with one thread: threads wait for each other, and probing ends
@@ -75,11 +77,17 @@ def prepare(request: Request) -> Prepared:
     from rung.nas.thrift import thrifty
 
     recurrent = kind_of_cell(request.cell) == "rnn"
-    space = space_of(request.space or ("recurrent" if recurrent else "darts"))
+    space = space_for(request)
     recipe, strategy, thrift = strategy_of(request)
     if recurrent:
         from rung.nas.recurrent.task import language_task
 
+        check_of_text(request)
+        if strategy.form == "partial":
+            raise UserError(
+                f"strategy {request.strategy!r} mixes a part of the channels, and a recurrent cell has none: "
+                "take another one"
+            )
         if thrift.price or thrift.most is not None:
             raise UserError("price and most are of picture cells: recurrent cells of one size cost alike")
         words, data, notes = language_task(
@@ -121,6 +129,7 @@ def pictures_task(request: Request, recipe: Recipe, space: Space) -> tuple[Image
             size=request.size,
             test=True,
         )
+    _check_sizes(pictures, space, request.cutout)
     task = ImageTask(
         pictures,
         channels=recipe.channels,
@@ -134,6 +143,27 @@ def pictures_task(request: Request, recipe: Recipe, space: Space) -> tuple[Image
     return task, pictures.name, pictures.notes
 
 
+def _check_sizes(pictures: Pictures, space: Space, cutout: int) -> None:
+    """Refuse pictures of which the network, or a cutout, would leave nothing.
+
+    Raises:
+        UserError: it would.
+    """
+    height, width, _ = pictures.shape
+    side = min(height, width)
+    halved = any(cell.reduction for cell in space.cells) or space.cells[0].inputs == 1
+    if halved and side < _SMALLEST:
+        raise UserError(
+            f"pictures of {height} x {width} pixels are too small, since networks halve them twice: take "
+            "larger ones, or scale them by --size"
+        )
+    if cutout >= side:
+        raise UserError(
+            f"a cutout of {cutout} pixels would blank pictures of {height} x {width}: give --cutout "
+            f"{side // 2}"
+        )
+
+
 def _sizes(task: ImageTask, recipe: Recipe) -> tuple[Size, Size]:
     """Of the supernet, and of the network that is retrained."""
     from rung.nas.thrift import Size
@@ -141,6 +171,23 @@ def _sizes(task: ImageTask, recipe: Recipe) -> tuple[Size, Size]:
     height, _, channels = task.pictures.shape
     searched = Size(recipe.channels, recipe.layers, len(task.pictures.classes), height, channels)
     return searched, searched._replace(channels=recipe.retrain_channels, layers=recipe.retrain_layers)
+
+
+def check_of_text(request: Request) -> None:
+    """Refuse what a search for text has no use for.
+
+    Raises:
+        UserError: something of it was asked.
+    """
+    given = {
+        "cutout": request.cutout != 0,
+        "no-crop": not request.crop,
+        "flip": request.flip is not None,
+        "size": request.size is not None,
+        "classes": request.classes is not None,
+    }
+    for name in (name for name, there in given.items() if there):
+        raise UserError(f"--{name} is for pictures, and cell rnn is for text: leave it out")
 
 
 def kind_of_cell(name: str) -> str:
@@ -165,6 +212,23 @@ def space_of(given: Any) -> Space:
     if given not in SPACES:
         raise UserError(f"unknown space {given!r}: there are {', '.join(SPACES)}")
     return SPACES[given]
+
+
+def space_for(request: Request) -> Space:
+    """The space that was asked for, or the usual one.
+
+    Raises:
+        UserError: it is of the other kind of cells.
+    """
+    recurrent = request.cell == "rnn"
+    space = space_of(request.space or ("recurrent" if recurrent else "darts"))
+    if (space.skeleton == "recurrent") != recurrent:
+        own = "recurrent cells" if space.skeleton == "recurrent" else "cells for pictures"
+        raise UserError(
+            f"space {space.name!r} is of {own}, and the cell asked for is {request.cell}: give --cell "
+            f"{'cnn' if recurrent else 'rnn'}, or leave --space out"
+        )
+    return space
 
 
 def preset_of(request: Request) -> Recipe:

@@ -20,6 +20,9 @@ NOT_SET: Final = (
     "whole",
 )  # of a preset, not for people to set
 
+_OF_PICTURES: Final = (
+    *("pictures", "channels", "layers", "retrain_channels", "retrain_layers", "retrain_drop_path"),
+)
 _SHARES: Final = ("momentum", "dropout", "retrain_drop_path", "retrain_dropout")
 _POSITIVE: Final = ("rate", "alpha_rate")
 _TWO: Final = ("batch", "retrain_batch")
@@ -34,8 +37,11 @@ def checked_recipe(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
     """What was given of a recipe's settings, each of the kind that it has there, and in its range.
 
     Raises:
-        UserError: one is not; the message says what it must be.
+        UserError: one is not, the message says what it must be; or a recipe for text has no use for it.
     """
+    if hasattr(recipe, "bptt"):
+        for name in (name for name in _OF_PICTURES if name in given):
+            raise UserError(f"{name} is of networks for pictures, and cell rnn is for text: leave it out")
     return {name: _checked(name, getattr(recipe, name), value) for name, value in given.items()}
 
 

@@ -178,7 +178,7 @@ def _position(names: Sequence[str], item: str | int) -> int:
     if text.isdecimal() and int(text) < len(names):
         return int(text)
     shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
-    raise DataError(f"no class {item!r}: there are {len(names)}, {shown}")
+    raise DataError(f"there is no class {item!r}: the {len(names)} classes are {shown}")
 
 
 def _of_classes(x: Bytes, y: Indices, kept: list[int], count: int) -> tuple[Bytes, Indices]:

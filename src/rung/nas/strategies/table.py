@@ -49,9 +49,10 @@ _ELSEWHERE: Final = frozenset({"price"})  # `rung.nas.thrift` sets it
 _REMEDIES: Final[Mapping[str, Any]] = MappingProxyType(
     {"skip_dropout": float, "max_skips": int, "early_stop": bool}
 )
-_COUNTS: Final = frozenset({"samples", "hidden"})
-_POSITIVE: Final = frozenset({"logit_temperature", "tanh_constant"})
-_SHARES: Final = frozenset({"baseline_decay", "skip_dropout"})
+_COUNTS: Final = frozenset({"samples", "hidden", "keep"})
+_POSITIVE: Final = frozenset({"logit_temperature", "tanh_constant", "high", "low"})
+_SHARES: Final = frozenset({"baseline_decay", "skip_dropout", "warmup", "dropout"})
+_NOT_BELOW: Final = frozenset({"tune", "zero_one", "clip", "entropy_weight", "max_skips"})
 _PRUNING: Final = "what it derives is what it pruned to"
 _NOT_WITH: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
@@ -169,7 +170,11 @@ def _remedied(strategy: Strategy, remedies: Mapping[str, Any], epochs: int | Non
 
 
 def _in_range(strategy: str, key: str, value: Any) -> Any:
-    """The value, where it is one that can be worked with."""
+    """The value, where it is one that can be worked with; of a list each."""
+    if isinstance(value, tuple):
+        return tuple(_in_range(strategy, key, each) for each in value)
+    if key in _NOT_BELOW and not 0 <= value < math.inf:
+        raise UserError(f"{key} of strategy {strategy!r} is at least 0, not {value!r}")
     if key in _COUNTS and value < 1:
         raise UserError(f"{key} of strategy {strategy!r} is at least 1, not {value!r}")
     if key in _POSITIVE and not 0 < value < math.inf:
