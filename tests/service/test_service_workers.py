@@ -163,6 +163,11 @@ def test_names_states_and_limits(house):
     house.hub.change("a", StudyChange(name="b", trials=5, weight=2.0))
     assert house.hub.study("b").writer.history.limits.trials == 5
     assert house.hub.hosted(house.hub.row("b").key).weight == 2.0
+    house.study("c")
+    with pytest.raises(ConflictError):
+        house.hub.change("b", StudyChange(name="c", trials=9, weight=4.0))
+    assert house.hub.study("b").writer.history.limits.trials == 5
+    assert house.hub.hosted(house.hub.row("b").key).weight == 2.0
     house.hub.wind_down("b", "stopped")
     with pytest.raises(ConflictError, match="does not run"):
         house.hub.study("b")

@@ -51,7 +51,7 @@ def listed(name: str, who: Reader, here: Here) -> dict[str, Any]:
     dependencies=[Depends(same_study)],
     summary="Save one: a tar; `file` is its resource.",
 )
-async def put(  # a door
+async def put(
     name: str, trial: Number, file: str, request: Request, who: Worker, here: Here, digest: Digest = None
 ) -> dict[str, Any]:
     await run_in_threadpool(may_work, here, name, who)

@@ -40,7 +40,7 @@ def _page(here: Context, name: str, start: int, limit: int) -> list[Event]:
     summary="Its log, from event number `start` on.",
     responses={200: {"content": {"application/json": {}, STREAM: {}, RAW: {}}}},
 )
-async def events(  # a door
+async def events(
     name: str,
     request: Request,
     who: Reader,

@@ -38,7 +38,7 @@ Logs = Annotated[JobLogs, Depends(_kept)]
     dependencies=[Depends(same_study)],
     summary="What a job printed so far: text.",
 )
-async def put(  # a door
+async def put(
     name: str, trial: Number, attempt: Number, request: Request, who: Worker, here: Here, logs: Logs
 ) -> None:
     await run_in_threadpool(may_work, here, name, who)

@@ -44,7 +44,7 @@ def shown(here: Context, name: str) -> dict[str, Any]:
 
 
 @router.post("", status_code=201, summary="Begin a study.")
-def create(  # a door
+def create(
     new: NewStudy, request: Request, response: Response, who: Member, here: Here, key: Key = ""
 ) -> dict[str, Any]:
     if here.hub.full(who.user, key, here.caps.studies):

@@ -117,7 +117,7 @@ class HostedStudy(OpenStudy):
 
     # -- taking in ------------------------------------------------------------------------------------
 
-    def report(  # what a report is
+    def report(
         self,
         trial: int,
         attempt: int,

@@ -215,22 +215,22 @@ class Hub:
             self._known.want(row.key, "running")
 
     def change(self, name: str, change: StudyChange) -> StudyRow:
-        """Change a study's limits, shares or name; what is None stays."""
+        """Change a study's limits, shares or name; what is None stays, and all where the name is taken."""
         with self._lock:
             row = self.row(name)
             self._known.look()
-            hosted = self._known.get(row.key)
-            shares = {key: value for key in _SHARES if (value := getattr(change, key)) is not None}
-            if shares and hosted is not None:
-                self._known.keep(row.key, checked(msgspec.structs.replace(hosted, **shares)))
-            limits = limits_of(change)
+            shares, hosted = _shares(change), self._known.get(row.key)
+            shared = checked(msgspec.structs.replace(hosted, **shares)) if shares and hosted else None
+            limits, called = limits_of(change), change.name or name
+            if called != name:  # first: the name may be taken
+                self.storage.rename(name, check_address(called))
+                self._running.rename(row.key, name, called)
+            if shared is not None:
+                self._known.keep(row.key, shared)
             if limits:
-                self.add(name, lambda history: [changed_limits(history, limits, self.now())])
-            if change.name is not None and change.name != name:
-                self.storage.rename(name, check_address(change.name))
-                self._running.rename(row.key, name, change.name)
+                self.add(called, lambda history: [changed_limits(history, limits, self.now())])
         self._changed()
-        return self.row(change.name or name)
+        return self.row(called)
 
     def add(self, name: str, made: Callable[[History], Sequence[Event]]) -> None:
         """Add events to a study's log, whether it runs or not; they are made from its history.
@@ -289,6 +289,11 @@ class Hub:
                 if hosted is not None and hosted.wanted == "running" and study.name not in self._waiting:
                     self._known.want(study.key, "done")  # by itself: not to be taken up at the next start
         self._look_around(now)
+
+
+def _shares(change: StudyChange) -> dict[str, Any]:
+    """How the study is to share the workers, as far as that changes."""
+    return {key: value for key in _SHARES if (value := getattr(change, key)) is not None}
 
 
 def _looked_after(study: HostedStudy, now: float) -> bool:
