@@ -328,20 +328,16 @@ class Posterior:
         self._below = np.exp(-self._rungs / kernel.length)
         n = len(data.y)
         covariance = self._all()
-        factor = factorised(covariance[:n, :n])
+        factor = factorised(covariance)  # where there are data its block is that of them alone
         root = inverted(factor)  # of the inverse: root.T @ root
-        means = means_of(root, fidelities_of(data.rungs), data.y)
+        known = root[:n, :n]
+        means = means_of(known, fidelities_of(data.rungs), data.y)
         residual = data.y - means
         at = int(data.rungs.argmin())
         self.mean = float(means[at])
-        half = root @ residual
         values = np.repeat(residual[:, None], normals.shape[1], axis=1)
         if len(pending):
-            left = root @ covariance[:n, n:]  # (n, p)
-            inner = factorised(covariance[n:, n:] - left.T @ left)
-            drawn = (left.T @ half)[:, None] + inner @ normals
-            inner = inverted(inner)
-            root = np.block([[root, np.zeros(left.shape)], [-inner @ left.T @ root, inner]])
+            drawn = (factor[n:, :n] @ (known @ residual))[:, None] + factor[n:, n:] @ normals
             values = np.concatenate([values, drawn])
         self.root = root
         self.weights = root.T @ (root @ values)  # (N, F)

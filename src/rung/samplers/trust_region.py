@@ -94,6 +94,11 @@ def box(centre: Floats, length: float, scales: Floats) -> tuple[Floats, Floats]:
     return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
 
 
+def import_sobol() -> None:
+    """Import what `perturbed` needs: a third of a second, for the few studies that need it."""
+    import scipy.stats  # noqa: F401
+
+
 def perturbed(
     centre: Floats, low: Floats, high: Floats, count: int, generator: np.random.Generator
 ) -> Floats:
@@ -105,7 +110,7 @@ def perturbed(
     Returns:
         (count, d) array.
     """
-    from scipy.stats import qmc  # a third of a second to import, for the few studies that need it
+    from scipy.stats import qmc  # see `import_sobol`
 
     d = len(centre)
     sobol = qmc.Sobol(d, scramble=True, seed=int(generator.integers(2**31)))
