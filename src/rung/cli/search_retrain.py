@@ -74,19 +74,15 @@ def retrain(  # noqa: PLR0913  # a door
     seconds = None if budget is None else parse_duration(budget)
     settings = {name: given[name] for name in options.NETWORK}
     if genotype.recurrent:
-        options.refuse_given(
-            cell, {**settings, "classes": classes, "auxiliary": auxiliary, "amp": amp or None}
-        )
+        options.refuse_given(cell, settings, classes=classes, auxiliary=auxiliary, amp=amp or None)
         with processes(device) as here:
             asked = (data, preset, epochs, batch, rate, hidden, limit, seconds, seed, here)
             train_text(cell, genotype, TextOrder(*asked, str(out), str(report), resume, json))
         return
-    if hidden is not None:
-        raise UserError(f"--hidden is for recurrent cells, and {cell} is a cell for pictures: leave it out")
+    options.refuse_hidden(cell, hidden)
     wanted = options.schedule(preset, settings, auxiliary, amp)
     with processes(device) as here:
         pictures = read(data, limit, classes, seed)
-        announce(pictures)
         ready = partial(trained, genotype, pictures, wanted, seed=seed, device=here, table=own_table(space))
         timed = partial(ready, out=out, resume=resume, budget=seconds, began=command_start())
         found = train(cell.name, lambda progress: timed(watch=progress, tell=progress.tell), out)
@@ -153,14 +149,10 @@ def first() -> bool:
 
 
 def read(data: str, limit: int | None, classes: str | None, seed: int) -> Pictures:
-    """Pictures, with a test part."""
+    """Pictures, with a test part; says what was read."""
     from rung.nas.data.reading import read_pictures
 
-    return read_pictures(data, limit=limit, classes=classes, seed=seed, test=True)
-
-
-def announce(pictures: Pictures) -> None:
-    """Say what was read."""
+    pictures = read_pictures(data, limit=limit, classes=classes, seed=seed, test=True)
     height, width, channels = pictures.shape
     tested = 0 if pictures.y_test is None else len(pictures.y_test)
     colours = "grey" if channels == 1 else "colour" if channels == 3 else f"{channels} channels"
@@ -168,6 +160,7 @@ def announce(pictures: Pictures) -> None:
         f"{pictures.name}: {len(pictures.y_train):,} pictures to train on, {tested:,} to test, "
         f"{height} x {width}, {colours}, {len(pictures.classes)} classes"
     )
+    return pictures
 
 
 def train(title: str, run: Callable[[Any], Retrained], out: Path, before: int = 0) -> Retrained:

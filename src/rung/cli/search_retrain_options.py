@@ -129,19 +129,32 @@ NETWORK: Final = (
 """Options that are fields of a schedule."""
 
 
-def refuse_given(cell: Path, settings: dict[str, Any]) -> None:
+def refuse_given(
+    cell: Path, settings: dict[str, Any], *, classes: str | None, auxiliary: bool | None, amp: bool | None
+) -> None:
     """Refuse settings that a recurrent cell has no use for.
 
     Raises:
         UserError: one was given.
     """
     known = ("epochs", "batch", "rate")
-    given = [name for name, value in settings.items() if value is not None and name not in known]
+    everything = {**settings, "classes": classes, "auxiliary": auxiliary, "amp": amp}
+    given = [name for name, value in everything.items() if value is not None and name not in known]
     if given:
         raise UserError(
             f"--{given[0].replace('_', '-')} does not apply to {cell}, a recurrent cell: it takes --epochs, "
             "--batch, --rate and --hidden"
         )
+
+
+def refuse_hidden(cell: Path, hidden: int | None) -> None:
+    """Refuse a width of a state, which a cell for pictures has not.
+
+    Raises:
+        UserError: it was given.
+    """
+    if hidden is not None:
+        raise UserError(f"--hidden is for recurrent cells, and {cell} is a cell for pictures: leave it out")
 
 
 def schedule(preset: str, settings: dict[str, Any], auxiliary: bool | None, amp: bool) -> Schedule:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +17,7 @@ from rung.cli import output
 from rung.cli import search_retrain_options as options
 from rung.cli.options import Json
 from rung.cli.search_cells import CellFile, Own
-from rung.cli.search_retrain import announce, first, processes, read, train
+from rung.cli.search_retrain import first, processes, read, train
 from rung.cli.search_retrain_progress import COLUMNS, figures
 from rung.errors import UserError
 
@@ -76,7 +77,6 @@ def transfer(  # noqa: PLR0913  # a door
 
     need("torch", "rung search transfer")
     from rung.nas.retraining import retrain
-    from rung.nas.retraining_budget import OutOfBudget
     from rung.nas.retraining_transfer import transfer as transferred
     from rung.nas.retraining_transfer_files import TransferFolder
 
@@ -90,7 +90,6 @@ def transfer(  # noqa: PLR0913  # a door
     wanted = options.schedule(preset, settings, auxiliary, amp)
     with processes(device) as here:
         pictures = read(data, limit, classes, seed)
-        announce(pictures)
         for note in pictures.notes:
             output.say(note)
         pictures = replace(pictures, notes=())
@@ -98,15 +97,24 @@ def transfer(  # noqa: PLR0913  # a door
         ready = partial(retrain, pictures=pictures, seed=seed, device=here, table=table)
         ended = partial(folder.ended, pictures=pictures, seed=seed, table=table)
         training = Trainings(cell.name, wanted, seconds, folder, ready, ended)
-        try:
+        with _ending(folder, baseline):
             transferred(genotype, pictures, wanted, baselines=baseline, seed=seed, train=training, own=own)
-        except OutOfBudget as error:
-            many = f"the budget is for {1 + baseline} networks together"
-            raise UserError(f"{error}; {many}" if baseline else str(error)) from error
-        finally:
-            folder.leave()
         if first():
             finish(training.rows, out, json)
+
+
+@contextmanager
+def _ending(folder: TransferFolder, baseline: int) -> Iterator[None]:
+    """Leave no empty folder behind, and say whose a budget is that is too short."""
+    from rung.nas.retraining_budget import OutOfBudget
+
+    try:
+        yield
+    except OutOfBudget as error:
+        many = f"; the budget is for {1 + baseline} networks together" if baseline else ""
+        raise UserError(f"{error}{many}") from error
+    finally:
+        folder.leave()
 
 
 def _check_folder(out: Path, cell: Path, data: str) -> None:

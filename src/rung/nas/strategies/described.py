@@ -44,7 +44,7 @@ GRADIENT: Final[Mapping[str, Described]] = MappingProxyType(
         ),
         "snas": Described(
             "SNAS",
-            "a concrete sample a step, weights and alphas from the same pictures",
+            "a concrete sample a step, weights and alphas from one loss in one pass",
             "Xie et al. 2019, SNAS: Stochastic Neural Architecture Search",
         ),
         "gdas": Described(
@@ -59,7 +59,7 @@ GRADIENT: Final[Mapping[str, Described]] = MappingProxyType(
         ),
         "p_darts": Described(
             "P-DARTS",
-            "stages in which networks grow deeper and candidates fewer",
+            "stages in which candidates become fewer, with dropout behind skips",
             "Chen et al. 2019, Progressive Differentiable Architecture Search",
         ),
         "darts_pt": Described(
