@@ -168,6 +168,11 @@ def _said(judged: Judged, model: Model, column: str | None) -> None:
     if judged.empty:
         noun = "row" if judged.empty == 1 else "rows"
         output.say(f"{judged.empty:,} {noun} left out, because column {model.target!r} is empty there")
+    if judged.unknown:
+        noun = "row" if judged.unknown == 1 else "rows"
+        output.say(
+            f"{judged.unknown:,} {noun} left out, of a class that the model does not know and never says"
+        )
     if judged.trained:
         output.say("the model was fitted on these very rows, so that the scores are too good: take new rows")
     if not judged.learned:
@@ -219,6 +224,7 @@ def _plain(
     value: dict[str, Any] = {
         "rows": len(judged.y),
         "left_out": judged.empty,
+        "unknown_class": judged.unknown,
         "trained_on": judged.trained,
         "metrics": {
             score.metric.name: {

@@ -30,6 +30,7 @@ RESAMPLES: Final = 200
 LEVEL: Final = 0.95
 MOST_DRAWS: Final = 40_000_000  # rows times resamples; more rows have narrower intervals, and get fewer
 FEWEST_RESAMPLES: Final = 40
+FEW_UNKNOWN: Final = 0.01  # of the rows may be of classes that the model does not know, and are left out
 FEWEST_KNOWN: Final = 20  # rows with the same target at the same place that are no coincidence
 
 
@@ -65,6 +66,7 @@ class Judged:
         factors: (k,) of the classes, by which labels come from probabilities; None where the most probable is
             said.
         trained: whether the model has learned from these very rows, as far as its evidence tells.
+        unknown: rows that were left out, for the model does not know their class.
     """
 
     y: NDArray[Any]
@@ -76,6 +78,7 @@ class Judged:
     trained: bool = False
     factors: NDArray[np.float64] | None = None
     weight: NDArray[np.float64] | None = None
+    unknown: int = 0
 
     def seen_by(self, metric: Metric) -> NDArray[np.float64]:
         """The predictions as a metric is to look at them: of labels, the factors count."""
@@ -91,8 +94,8 @@ def judge(model: Model, frame: Frame, weight: NDArray[np.float64] | None = None)
         weight: (n,) of the frame's rows; they count the same unless given.
 
     Raises:
-        DataError: the target's column is missing or empty, holds a class that the model does not know or a
-            word where it predicts numbers, or another column is missing.
+        DataError: the target's column is missing or empty, holds classes that the model does not know in more
+            than 1 % of the rows or a word where it predicts numbers, or another column is missing.
     """
     from rung.tabular.evaluate import quietly
 
@@ -107,6 +110,10 @@ def judge(model: Model, frame: Frame, weight: NDArray[np.float64] | None = None)
     rows = np.flatnonzero(target.notna().to_numpy())
     if not len(rows):
         raise DataError(f"column {model.target!r} is empty in all {len(frame):,} rows: fill it")
+    empty = len(frame) - len(rows)
+    strange = _strange(model.task, target.iloc[rows])
+    if strange.mean() <= FEW_UNKNOWN:
+        rows = rows[~strange]
     truth = target.iloc[rows]
     y = _encoded(model.task, truth)
     with quietly():
@@ -121,11 +128,12 @@ def judge(model: Model, frame: Frame, weight: NDArray[np.float64] | None = None)
         prediction,
         np.broadcast_to(prior, prediction.shape),
         rows,
-        len(frame) - len(rows),
+        empty,
         known is not y,
         trained_on(model, len(frame), rows, y),
         model.factors,
         weight,
+        len(frame) - empty - len(rows),
     )
 
 
@@ -139,12 +147,19 @@ def trained_on(model: Model, length: int, rows: NDArray[np.intp], y: NDArray[Any
     return bool((truth[evidence.rows] == evidence.y).all())
 
 
+def _strange(task: Task, truth: pd.Series[Any]) -> NDArray[np.bool_]:
+    """Which rows are of a class that the model does not know: (n,)."""
+    known = set(task.classes)
+    if not known:
+        return np.zeros(len(truth), dtype=bool)
+    return np.array([label not in known and str(label) not in known for label in truth.tolist()], dtype=bool)
+
+
 def _encoded(task: Task, truth: pd.Series[Any]) -> NDArray[Any]:
     """Codes or values; a class that the model does not know is named, with how often it is there."""
     if not task.is_classification:
         return task.encode(truth)
-    known = set(task.classes)
-    unknown = truth[[label not in known and str(label) not in known for label in truth.tolist()]]
+    unknown = truth[_strange(task, truth)]
     if len(unknown):
         counts = unknown.astype(str).value_counts()
         rows, others = int(counts.iloc[0]), len(counts) - 1
