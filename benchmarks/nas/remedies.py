@@ -91,6 +91,7 @@ def cured_table(rows: Sequence[Row]) -> str:
             sizes = f"{np.mean([row['parameters'] for row in own]):,.0f}"
             lines.append([f"`{name}`", ends, epochs, f"{error:.4f} ± {spread:.4f}", sizes])
     s = LONG
+    seeds = ",".join(map(str, sorted({int(row["seed"]) for row in rows})))
     return (
         "## Cures for the collapse to skip connections\n"
         "First-order DARTS in RobustDARTS' space S2, where each edge is a skip connection or a separable "
@@ -98,7 +99,7 @@ def cured_table(rows: Sequence[Row]) -> str:
         f"channels, {s.layers} cells, up to {s.epochs} epochs, preset `tiny`; each cure is given as `--set`. "
         "Skips are those among the eight edges of the normal cell, seed by seed; what is found is trained "
         f"from scratch for {s.retrain_epochs} epochs and tested on {s.test:,} pictures. Made by `python -m "
-        "benchmarks.nas run s2 --seeds 0,1 --threads 1`.\n\n"
+        f"benchmarks.nas run s2 --seeds {seeds} --threads 1`.\n\n"
         + table(["cure", "skips", "epochs", "test error", "parameters"], lines)
         + "\n"
         + _course(rows)
