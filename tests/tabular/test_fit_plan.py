@@ -73,10 +73,13 @@ def test_what_is_done_alone_is_short():
 
 
 def test_cost_is_monotone():
-    cost = Cost(0.1, rows=1.0, cells=1.0, by_class=True)
+    cost = Cost(0.1, rows=1.0, cells=1.0, by_class=1.0)
     assert cost.seconds(1_000, 10, 2) < cost.seconds(2_000, 10, 2) < cost.seconds(2_000, 10, 5)
-    wide = Cost(0.0, columns=2.0, by_class=True)
+    wide = Cost(0.0, columns=2.0, by_class=1.0)
     assert wide.seconds(10, 50, 3) == wide.seconds(9_999, 50, 3) == pytest.approx(3.0)
+    shared = Cost(0.0, rows=1.0, by_class=0.1)
+    assert shared.seconds(10_000, 1, 2) == pytest.approx(1.0), "two classes are one model"
+    assert shared.seconds(10_000, 1, 101) == pytest.approx(11.0)
     capped = Cost(0.0, rows=1.0, most=100)
     assert capped.seconds(100, 1, 0) == capped.seconds(9_999, 1, 0)
 

@@ -4,6 +4,7 @@ import pickle
 import warnings
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from rung.tabular.evaluate import quietly
 from rung.tabular.learners import table
 from rung.tabular.learners.base import Setting
 from rung.tabular.learners.lightgbm import LIGHTGBM, _Pace
+from rung.tabular.learners.linear import LINEAR
 from rung.tabular.learners.table import BUILT_IN, defaults, fitting, search_space
 from rung.tabular.pipeline import Order, fit_pipeline
 
@@ -116,6 +118,15 @@ def test_lightgbm_learns_faster_where_the_time_is_short():
     pace(env)
     assert reset == [{"learning_rate": pace.rate}]
     assert pace.rate == 0.25
+
+
+def test_many_classes_share_the_passes_of_a_linear_model():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 200)), np.arange(300) % 100
+    brief: Any = SimpleNamespace(remaining=0.05)
+    model = LINEAR.fit({"C": 1.0}, X, y.astype(float), Setting(100, deadline=brief)).estimator
+    assert model.max_iter == 17  # as many as there is time for, of passes that are shared
+    assert model.max_iter < LINEAR.fit({"C": 1.0}, X, y % 2.0, Setting(2, deadline=brief)).estimator.max_iter
 
 
 def test_one_class_or_one_value_is_a_constant():

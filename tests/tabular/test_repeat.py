@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -8,11 +10,14 @@ import pytest
 
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
+from rung.tabular.decide import SINGLE, fit_temperature, tempered
 from rung.tabular.encode import Table
 from rung.tabular.evaluate import Saved, evaluate, quietly
+from rung.tabular.finish import Ensemble, as_kept
 from rung.tabular.fit import fit_table
 from rung.tabular.learners.linear import LINEAR
 from rung.tabular.learners.table import Traits, defaults
+from rung.tabular.model import Member
 from rung.tabular.repeat import MOST, NOTHING, repeat
 from rung.tabular.splits import make_split, time_split
 
@@ -57,6 +62,31 @@ def test_those_that_take_long_stay_as_they_are_where_there_is_no_time_for_them()
     assert saved[5].prediction == pytest.approx(long.prediction)
     assert saved[3].prediction == pytest.approx(short.prediction)
     assert repeat(dataset, [(long, config)], 2, Deadline.after(60)) == NOTHING
+
+
+def test_a_member_is_as_sure_as_what_is_kept_of_it():
+    dataset = _dataset()
+    rng = np.random.default_rng(1)
+    y, valid = dataset.y, dataset.split.validation(len(dataset))
+    sure = [np.clip(0.5 + 0.49 * np.sign(y - 0.5 + rng.normal(size=120) * 0.6), 0.01, 0.99) for _ in range(4)]
+    each = [np.column_stack([1 - one, one]) for one in sure]
+    mean = Saved(3, np.mean(each, axis=0), 120, 0.0, 0.01, cut=False)
+    search: Any = SimpleNamespace(dataset=dataset, config=lambda trial: {"learner": f"of {trial}"})
+    ensemble = Ensemble([(0.7, mean), (0.3, mean._replace(trial=4))], valid, mean.prediction)
+
+    def after(models):
+        kept = [Member(1.0, "any", ["a model"] * models, {"learner": "of 3"})]
+        return as_kept(search, ensemble, kept, {3: each})
+
+    of_all, (all_kept,) = after(4)
+    of_one, (one_kept,) = after(1)
+    judge = dataset.judge
+    assert all_kept.temperature == fit_temperature(mean.prediction, y, judge, prior=SINGLE)
+    assert one_kept.temperature == fit_temperature(each[0], y, judge, prior=SINGLE)
+    assert one_kept.temperature > 2 * all_kept.temperature, "each was too sure, not so their mean"
+    assert [one.trial for _, one in of_one.members] == [3], "the other was left out"
+    assert of_one.prediction == pytest.approx(tempered(each[0], one_kept.temperature))
+    assert of_all.prediction == pytest.approx(tempered(mean.prediction, all_kept.temperature))
 
 
 def test_groups_stay_together_there_too(monkeypatch):

@@ -15,7 +15,7 @@ from rung.tabular.baselines import constant_prediction
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import fit_factors, fit_temperature, sure_by, tempered
 from rung.tabular.evaluate import Saved
-from rung.tabular.finish import Ensemble, choose, choose_quick, last_fit, too_good
+from rung.tabular.finish import Ensemble, as_kept, choose, choose_quick, last_fit, too_good
 from rung.tabular.members import Last, seconds_of_refits
 from rung.tabular.model import Evidence, Member, Model
 from rung.tabular.ready import Ready
@@ -74,6 +74,8 @@ def conclude(
         ensemble = choose(dataset, again.saved, asked.unhurried(by))
     last = Last(asked.unhurried(by), asked.threads, asked.request.refit)
     members = last_fit(search, ensemble, last, asked.request.predict_time, again.pipelines)
+    if again.times:
+        ensemble, members = as_kept(search, ensemble, members, again.each)
     model = _model(data, frame, asked, members, search, ensemble)
     y, weight = dataset.y[ensemble.valid], dataset.weights(ensemble.valid)
     judge = dataset.judge

@@ -70,19 +70,67 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline, *, stac
     on_others = stack(dataset, best, valid) if whole and stacked else None
     if on_others is not None:
         candidates.append(Saved(STACK, on_others.prediction, len(dataset), 0.0, 0.0, cut=False))
-    judge, y, weight = _selector(dataset), dataset.y[valid], dataset.weights(valid)
-    temperatures = {
-        one.trial: fit_temperature(one.prediction, y, judge, weight, prior=SINGLE, most=_LOOKED_AT)
-        for one in candidates
-        if dataset.classes and one.trial != CONSTANT
-    }
+    temperatures = _temperatures(dataset, candidates, valid)
     predictions = [tempered(one.prediction, temperatures.get(one.trial, 1.0)) for one in candidates]
+    judge, y, weight = _selector(dataset), dataset.y[valid], dataset.weights(valid)
     weights = weigh(predictions, y, judge, dataset.seed, deadline, weight)
     members = sorted(
         ((float(w), one) for w, one in zip(weights, candidates, strict=True) if w > 0),
         key=lambda pair: (-pair[0], pair[1].trial),
     )
     return Ensemble(members, valid, mix(predictions, weights), on_others, temperatures)
+
+
+def _temperatures(dataset: Dataset, candidates: Sequence[Saved], valid: NDArray[np.intp]) -> dict[int, float]:
+    """By trial."""
+    judge, y, weight = _selector(dataset), dataset.y[valid], dataset.weights(valid)
+    return {
+        one.trial: fit_temperature(one.prediction, y, judge, weight, prior=SINGLE, most=_LOOKED_AT)
+        for one in candidates
+        if dataset.classes and one.trial != CONSTANT
+    }
+
+
+def as_kept(
+    search: Search,
+    ensemble: Ensemble,
+    members: Sequence[Member],
+    each: Mapping[int, Sequence[NDArray[np.float64]]],
+) -> tuple[Ensemble, list[Member]]:
+    """The ensemble and its members with the temperatures and the predictions of what was kept of them.
+
+    Where predicting takes long, fewer models of a member may be left than its prediction is a mean of: they
+    are surer than that mean, and worse.
+
+    Args:
+        members: as `last_fit` left them.
+        each: by trial, the predictions of each cross-validation.
+    """
+    left: list[tuple[float, Saved]] = []
+    for _, one in ensemble.members:
+        config = _config(search, one.trial)
+        mine = [member for member in members if member.config == config]
+        if not mine:
+            continue
+        predictions = each.get(one.trial, [])[: max(1, sum(len(member.pipelines) for member in mine))]
+        prediction = np.mean(predictions, axis=0) if len(predictions) else one.prediction
+        left.append((sum(member.weight for member in mine), one._replace(prediction=prediction)))
+    temperatures = _temperatures(search.dataset, [one for _, one in left], ensemble.valid)
+    sure = [tempered(one.prediction, temperatures.get(one.trial, 1.0)) for _, one in left]
+    mixture = mix(sure, np.array([weight for weight, _ in left]))
+    ensemble = ensemble._replace(members=left, prediction=mixture, temperatures=temperatures)
+    by_config = [(_config(search, trial), temperature) for trial, temperature in temperatures.items()]
+    return ensemble, [
+        replace(member, temperature=next((t for config, t in by_config if config == member.config), 1.0))
+        for member in members
+    ]
+
+
+def _config(search: Search, trial: int) -> Mapping[str, object]:
+    """What tells a trial's members from those of others."""
+    if trial < 0:
+        return _STACKED if trial == STACK else {}
+    return search.config(trial)
 
 
 def _selector(dataset: Dataset) -> Metric:

@@ -7,7 +7,7 @@ means of as many predictions each: one of several is better than a single one, w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -32,14 +32,16 @@ class Repeated(NamedTuple):
     Attributes:
         saved: the members with the mean of their predictions, of as many as each of them has.
         pipelines: by trial, those of the further folds.
+        each: by trial, these predictions one by one, the first cross-validation's first.
     """
 
     saved: list[Saved]
     pipelines: dict[int, list[Pipeline]]
     times: int
+    each: Mapping[int, list[NDArray[np.float64]]]
 
 
-NOTHING = Repeated([], {}, 0)
+NOTHING = Repeated([], {}, 0, {})
 
 
 def repeat(
@@ -74,7 +76,9 @@ def repeat(
         times += 1
     if not times:
         return NOTHING
-    return Repeated(_averaged(dataset, [one for one, _ in whole], predictions), pipelines, times)
+    some = min(len(one) for one in predictions)
+    each = {one.trial: of[:some] for (one, _), of in zip(whole, predictions, strict=True)}
+    return Repeated(_averaged(dataset, [one for one, _ in whole], each), pipelines, times, each)
 
 
 def _how_many(seconds: Sequence[float], threads: int, remaining: float) -> int:
@@ -113,13 +117,12 @@ def _evaluated(
 
 
 def _averaged(
-    dataset: Dataset, members: Sequence[Saved], predictions: Sequence[Sequence[NDArray[np.float64]]]
+    dataset: Dataset, members: Sequence[Saved], each: Mapping[int, Sequence[NDArray[np.float64]]]
 ) -> list[Saved]:
     valid = dataset.split.validation(len(dataset))
-    each = min(len(some) for some in predictions)
     found = []
-    for one, some in zip(members, predictions, strict=True):
-        prediction = np.mean(some[:each], axis=0)
+    for one in members:
+        prediction = np.mean(each[one.trial], axis=0)
         score = dataset.judge.score(dataset.y[valid], prediction, dataset.weights(valid))
         found.append(one._replace(prediction=prediction, score=score))
     return found

@@ -78,7 +78,7 @@ class Cost(NamedTuple):
         fixed: whatever the size.
         rows, cells: for ten thousand rows, for a million cells of the matrix.
         columns: for a hundred columns of the matrix, however many rows it has.
-        by_class: all three once a class (one against the rest), beyond two.
+        by_class: share of all three that each further class costs, beyond two; 1 where each has a model.
         power: of the rows, 1 where linear.
         most: rows beyond which more of them cost nothing.
     """
@@ -87,7 +87,7 @@ class Cost(NamedTuple):
     rows: float = 0.0
     cells: float = 0.0
     columns: float = 0.0
-    by_class: bool = False
+    by_class: float = 0.0
     power: float = 1.0
     most: int | None = None
 
@@ -96,7 +96,8 @@ class Cost(NamedTuple):
         tall = min(max(rows, 1), self.most or rows) / 1e4
         work = self.rows * tall + self.cells * tall * width / 100 * tall ** (self.power - 1)
         work += self.columns * width / 100
-        return float(self.fixed + work * (classes if self.by_class and classes > 2 else 1))
+        further = self.by_class * (classes - 1) if classes > 2 else 0.0
+        return float(self.fixed + work * (1 + further))
 
 
 @dataclass(frozen=True)

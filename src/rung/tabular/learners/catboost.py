@@ -195,7 +195,7 @@ CATBOOST = Learner(
     defaults=(_default(0.06, 6, 3.0), _default(0.06, 8, 2.0), _default(0.08, 4, 4.0)),
     needs=Needs(missing=True, native=True),
     fit=_fit,
-    cost=Cost(0.3, rows=2.0, cells=1.2, columns=2.0, by_class=True),
+    cost=Cost(0.3, rows=2.0, cells=1.2, columns=2.0, by_class=1.0),
     encodings=("native", "target"),
     expands=("none", "pairs"),
     most_classes=30,

@@ -41,7 +41,7 @@ GAUSSIAN_PROCESS = Learner(
     fit=_fit,
     merit=2.0,
     whole=1.0,
-    cost=Cost(0.1, rows=30.0, cells=300.0, power=2.0, by_class=True),
+    cost=Cost(0.1, rows=30.0, cells=300.0, power=2.0, by_class=1.0),
     up_to=600,
     most_classes=2,  # one against the rest takes as many times the time, to fit and to predict
     weights=False,

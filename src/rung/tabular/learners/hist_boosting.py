@@ -74,7 +74,7 @@ HIST_BOOSTING = Learner(
     needs=Needs(missing=True, native=True),
     fit=_fit,
     merit=4.0,
-    cost=Cost(0.15, rows=0.5, cells=0.4, by_class=True),
+    cost=Cost(0.15, rows=0.5, cells=0.4, by_class=1.0),
     anytime=True,
     whole=0.5,
     encodings=("native", "target"),

@@ -171,7 +171,7 @@ LIGHTGBM = Learner(
     needs=Needs(missing=True, native=True),
     fit=_fit,
     merit=10.0,
-    cost=Cost(0.05, rows=0.6, cells=0.5, by_class=True),
+    cost=Cost(0.05, rows=0.6, cells=0.5, by_class=1.0),
     anytime=True,
     whole=0.5,
     encodings=("native", "target"),

@@ -170,7 +170,7 @@ XGBOOST = Learner(
     ),
     needs=Needs(missing=True, native=True),
     fit=_fit,
-    cost=Cost(0.15, rows=0.9, cells=0.7, by_class=True),
+    cost=Cost(0.15, rows=0.9, cells=0.7, by_class=1.0),
     encodings=("native", "target"),
     expands=("none", "pairs"),
     requires=("xgboost",),
