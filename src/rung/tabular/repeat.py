@@ -76,8 +76,8 @@ def repeat(
         times += 1
     if not times:
         return NOTHING
-    some = min(len(one) for one in predictions)
-    each = {one.trial: of[:some] for (one, _), of in zip(whole, predictions, strict=True)}
+    least = min(len(one) for one in predictions)
+    each = {one.trial: of[:least] for (one, _), of in zip(whole, predictions, strict=True)}
     return Repeated(_averaged(dataset, [one for one, _ in whole], each), pipelines, times, each)
 
 
