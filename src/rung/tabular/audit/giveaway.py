@@ -47,12 +47,12 @@ def giveaway_notes(
     if task.kind == "quantile":
         return []
     rows = np.sort(np.random.default_rng(0).permutation(len(y))[:_ROWS])
-    some, goal = frame.iloc[rows], y[rows]
+    named = frame.iloc[rows].rename(columns=str)  # names may be numbers
     found: list[Power] = []
     for column in sorted((c for c in columns if c.used), key=lambda c: _FIRST.index(Kind(c.kind))):
         if deadline.passed:
             break
-        found += [one for one in powers(some, (column,), goal, task) if one.score >= ALMOST]
+        found += [one for one in powers(named, (column,), y[rows], task) if one.score >= ALMOST]
     if not found:
         return []
     names = [one.column for one in sorted(found, key=lambda one: -one.score)]
