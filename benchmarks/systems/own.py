@@ -12,7 +12,6 @@ from benchmarks.problems import Problem
 from benchmarks.systems import Setting, System
 from benchmarks.systems.trace import Trace
 from rung.executors.simulated import SimulatedExecutor
-from rung.samplers.trust_region import import_sobol
 from rung.trials.events import Event
 
 
@@ -91,7 +90,6 @@ def tick() -> float:
 @cache
 def warm() -> None:
     """Import what rung imports when it first needs it: not a cost of deciding; peers import before, too."""
-    import_sobol()
     for sampler in ("gp", "forest", "kde"):
         rung.tune(
             lambda config: {"loss": config["x"]},

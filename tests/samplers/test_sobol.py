@@ -12,7 +12,6 @@ from scipy.stats import qmc
 from rung.samplers import sobol
 from rung.samplers.base import Request
 from rung.samplers.sobol import _STREAM, BITS, BLOCK, SobolSampler
-from rung.samplers.sobol_points import MOST
 from rung.space.compiled import compile_space
 from rung.space.domains import Beta, Categorical, Choice, Constant, Float, Integer, Normal, Space
 from rung.space.draws import Rng, key
@@ -118,7 +117,7 @@ def test_parameters_of_one_value_take_no_coordinate():
 
 
 def test_more_parameters_than_the_sequence_has_coordinates(monkeypatch):
-    monkeypatch.setattr(sobol, "COORDINATES", 3)
+    monkeypatch.setattr(qmc.Sobol, "MAXDIM", 3)
     space = compile_space({f"x{i}": Float(0, 1) for i in range(5)})
     found = np.array(points(space, range(64)))
     strata = [len(set(np.floor(column * 64))) for column in found.T]
@@ -135,11 +134,11 @@ def test_beyond_the_end_of_the_sequence_trials_are_random(monkeypatch):
     assert last != space.sample(0, 255)
 
 
-def test_a_point_of_scipys_costs_the_same_however_far_along(monkeypatch):
+def test_a_point_costs_the_same_however_far_along(monkeypatch):
     drawn, forwarded = [], []
     random, forward = qmc.Sobol.random, qmc.Sobol.fast_forward
     monkeypatch.setattr(qmc.Sobol, "random", lambda e, n: drawn.append(n) or random(e, n))
     monkeypatch.setattr(qmc.Sobol, "fast_forward", lambda e, n: forwarded.append(n) or forward(e, n))
-    points(compile_space({f"x{i}": Float(0, 1) for i in range(MOST + 1)}), range(20 * BLOCK))
+    points(compile_space(CUBE), range(20 * BLOCK))
     assert drawn == [BLOCK] * 20
     assert forwarded == []

@@ -47,7 +47,7 @@ from rung.samplers.ladder import FIDELITIES, Level, modelled
 from rung.samplers.observed import Observed, fidelities, observed, pending
 from rung.samplers.sobol import SobolSampler
 from rung.samplers.surrogate import Model, inputs_of, model_of
-from rung.samplers.trust_region import box, import_sobol, replayed
+from rung.samplers.trust_region import box, replayed
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng
 from rung.space.values import Values
@@ -146,8 +146,6 @@ class GpSampler:
         if len(history.identity.goals) > 1:
             require("gp")
         inputs = inputs_of(space)
-        if len(inputs.values) > self.region_above:
-            import_sobol()  # now: what a later suggestion takes counts as its cost
         known = self._known(space, history, inputs)
         if known is not None:
             effort = self._effort(history, request)

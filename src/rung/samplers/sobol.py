@@ -4,8 +4,8 @@ Trial number n has the n-th point of the sequence that belongs to the study's se
 space evenly whoever runs them, and in whichever order. Each coordinate is a rank under its parameter's prior.
 
 What scipy's sequence leaves open is done so:
-- Parameters of one value take no coordinate. Of a space with more than `COORDINATES` others, those beyond
-  have independent uniform coordinates.
+- Parameters of one value take no coordinate. Of a space with more than `qmc.Sobol.MAXDIM` others, those
+  beyond have independent uniform coordinates.
 - A conditional parameter has a coordinate of its own, used where it is active.
 - A trial whose point is forbidden, or beyond the end of the sequence, has its random configuration.
 """
@@ -13,27 +13,24 @@ What scipy's sequence leaves open is done so:
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import qmc
 
 from rung.samplers.base import Request, Suggestion
-from rung.samplers.sobol_points import BITS, MOST, Points
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng, key, uniforms
 from rung.space.values import Values
 from rung.trials.events import Origin
 from rung.trials.history import History
 
-if TYPE_CHECKING:
-    from scipy.stats import qmc
-
 _ORIGIN: Final = Origin("sobol")
 _STREAM: Final = 17  # apart from other keys made of a study's seed
 
-COORDINATES: Final = 21201  # that a sequence of scipy has, at most
+BITS: Final = 30  # of a coordinate; the sequence has 2**BITS points
 BLOCK: Final = 64  # points are made in aligned blocks
 KEPT: Final = 8  # sequences, for a space: a study asks under a few seeds
 
@@ -55,10 +52,9 @@ class Sequence:
 
     def __init__(self, space: CompiledSpace, seed: int) -> None:
         varies = np.flatnonzero([axis.count != 1 for axis in space.columns.axes])
-        self._varies = varies[:COORDINATES]
-        self._beyond = varies[COORDINATES:]
+        self._varies = varies[: qmc.Sobol.MAXDIM]
+        self._beyond = varies[qmc.Sobol.MAXDIM :]
         self._seed = key(seed, _STREAM)
-        self._made: Points | None = None
         self._engine: qmc.Sobol | None = None
         self._block = -1
         self._rows: list[Values | None] = []
@@ -80,16 +76,6 @@ class Sequence:
         """Points `first` ... `first + BLOCK - 1`: (BLOCK, coordinates)."""
         if not len(self._varies):
             return np.empty((BLOCK, 0))
-        if len(self._varies) <= MOST:
-            if self._made is None:
-                self._made = Points(len(self._varies), np.random.default_rng(self._seed))
-            return self._made(first, BLOCK)
-        return self._scipys(first)
-
-    def _scipys(self, first: int) -> NDArray[np.float64]:
-        """The same of many coordinates."""
-        from scipy.stats import qmc  # a third of a second to import, for the few spaces that need it
-
         engine = self._engine
         if engine is None or engine.num_generated > first:
             generator = np.random.default_rng(self._seed)

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import qmc
 
 Floats = NDArray[np.float64]
 
@@ -94,11 +95,6 @@ def box(centre: Floats, length: float, scales: Floats) -> tuple[Floats, Floats]:
     return np.clip(centre - half, 0.0, 1.0), np.clip(centre + half, 0.0, 1.0)
 
 
-def import_sobol() -> None:
-    """Import what `perturbed` needs: a third of a second, for the few studies that need it."""
-    import scipy.stats  # noqa: F401
-
-
 def perturbed(
     centre: Floats, low: Floats, high: Floats, count: int, generator: np.random.Generator
 ) -> Floats:
@@ -110,8 +106,6 @@ def perturbed(
     Returns:
         (count, d) array.
     """
-    from scipy.stats import qmc  # see `import_sobol`
-
     d = len(centre)
     sobol = qmc.Sobol(d, scramble=True, seed=int(generator.integers(2**31)))
     drawn = low + (high - low) * sobol.random(1 << (count - 1).bit_length())[:count]
