@@ -2,7 +2,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from typer.testing import Result
@@ -11,33 +10,21 @@ from rung.cli.search_retrain import interrupted
 from rung.cli.search_retrain_progress import RetrainProgress
 from rung.nas.retraining_epochs import Row, Tick
 from rung.nas.retraining_files import load_network
+from support.cells import CELL, SMALL, write_cell, write_pictures
 
 torch.set_num_threads(1)
 
 Rung = Callable[..., Result]
-CELL = {
-    "normal": [["sep_conv_3x3", 0], ["skip_connect", 1], ["skip_connect", 0], ["avg_pool_3x3", 2]],
-    "normal_concat": [2, 3],
-    "reduce": [["avg_pool_3x3", 0], ["skip_connect", 1], ["skip_connect", 2], ["avg_pool_3x3", 0]],
-    "reduce_concat": [2, 3],
-}
-SMALL = ("--preset", "tiny", "--channels", 4, "--layers", 2, "--epochs", 2, "--batch", 12, "--device", "cpu")
 
 
 @pytest.fixture
 def cell(folder: Path) -> str:
-    (folder / "cell.json").write_text(json.dumps(CELL))
-    return "cell.json"
+    return write_cell(folder)
 
 
 @pytest.fixture
 def data(folder: Path) -> str:
-    rng = np.random.default_rng(0)
-    y = rng.permutation(np.arange(48) % 3)
-    x = rng.integers(0, 128, (48, 8, 8, 3)).astype(np.uint8)
-    x[np.arange(48), 2:5, 2:5, y] += 90
-    np.savez(folder / "data.npz", x_train=x[:36], y_train=y[:36], x_test=x[36:], y_test=y[36:])
-    return "data.npz"
+    return write_pictures(folder)
 
 
 def test_retrain(folder: Path, cell: str, data: str, rung: Rung) -> None:

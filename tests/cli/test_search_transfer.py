@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from typer.testing import Result
@@ -18,17 +17,11 @@ from rung.cli.search_retrain_progress import RetrainProgress
 from rung.nas import load_network
 from rung.nas import retraining_files as files
 from rung.nas.retraining_epochs import Tick
+from support.cells import SMALL, write_cell, write_pictures
 
 torch.set_num_threads(1)
 
 Rung = Callable[..., Result]
-CELL = {
-    "normal": [["sep_conv_3x3", 0], ["skip_connect", 1], ["skip_connect", 0], ["avg_pool_3x3", 2]],
-    "normal_concat": [2, 3],
-    "reduce": [["avg_pool_3x3", 0], ["skip_connect", 1], ["skip_connect", 2], ["avg_pool_3x3", 0]],
-    "reduce_concat": [2, 3],
-}
-SMALL = ("--preset", "tiny", "--channels", 4, "--layers", 2, "--epochs", 2, "--batch", 12, "--device", "cpu")
 TRANSFER = ("search", "transfer", "cell.json", "--data", "data.npz", *SMALL)
 KILLED = """
 import os, signal
@@ -53,12 +46,8 @@ class Killed(BaseException):
 
 @pytest.fixture(autouse=True)
 def _inputs(folder: Path) -> None:
-    (folder / "cell.json").write_text(json.dumps(CELL))
-    rng = np.random.default_rng(0)
-    y = rng.permutation(np.arange(48) % 3)
-    x = rng.integers(0, 128, (48, 8, 8, 3)).astype(np.uint8)
-    x[np.arange(48), 2:5, 2:5, y] += 90
-    np.savez(folder / "data.npz", x_train=x[:36], y_train=y[:36], x_test=x[36:], y_test=y[36:])
+    write_cell(folder)
+    write_pictures(folder)
 
 
 def plain(text: str) -> Any:

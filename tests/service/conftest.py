@@ -1,4 +1,4 @@
-"""A service that listens on loopback, one for the tests of a file, and a member's client of it."""
+"""A service on loopback, one for the tests of a file; a member's client of it; one without HTTP, whose clock tests move."""
 
 from pathlib import Path
 
@@ -6,6 +6,7 @@ import pytest
 
 import rung
 from support.live_service import live
+from support.service_house import House
 
 
 @pytest.fixture(scope="module")
@@ -18,6 +19,14 @@ def service(tmp_path_factory):
 def client(service):
     with rung.Client(service.url, service.tokens["ann"]) as made:
         yield made
+
+
+@pytest.fixture
+def house(tmp_path):
+    made = House(str(tmp_path / "rung.db"))
+    yield made
+    made.hub.close()
+    made.hub.storage.close()
 
 
 @pytest.fixture

@@ -19,14 +19,6 @@ from rung.trials import events as ev
 from support.service_house import House, of
 
 
-@pytest.fixture
-def house(tmp_path):
-    made = House(str(tmp_path / "rung.db"))
-    yield made
-    made.hub.close()
-    made.hub.storage.close()
-
-
 def failures(house, name="a"):
     return [event for event in house.hub.storage.read(name) if isinstance(event, ev.JobFailed)]
 

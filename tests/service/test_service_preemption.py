@@ -5,15 +5,7 @@ import logging
 import pytest
 
 from rung.service.hosting import Told
-from support.service_house import House, of
-
-
-@pytest.fixture
-def house(tmp_path):
-    made = House(str(tmp_path / "rung.db"))
-    yield made
-    made.hub.close()
-    made.hub.storage.close()
+from support.service_house import of
 
 
 def passing(house, seconds, *polls):

@@ -7,15 +7,7 @@ from rung.service.models import NewStudy, StudyChange
 from rung.service.wishes import once, wished
 from rung.study.audit import audit
 from rung.trials import events as ev
-from support.service_house import SPACE, House, of
-
-
-@pytest.fixture
-def house(tmp_path):
-    made = House(str(tmp_path / "rung.db"))
-    yield made
-    made.hub.close()
-    made.hub.storage.close()
+from support.service_house import SPACE, of
 
 
 def test_two_studies_share_a_worker(house):

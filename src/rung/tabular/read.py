@@ -58,12 +58,11 @@ def read_table(path: str | Path, words: Collection[str] = ()) -> pd.DataFrame:
 
     The ending decides on the format: .csv, .tsv, .tab and .txt, and .json and .jsonl, each also with .gz,
     .bz2, .xz or .zip; .parquet, .feather; .xlsx where openpyxl is installed. A folder of Parquet files is one
-    table. Cells of text are separated by
-    what the ending says, or else by what the line of names has (commas, semicolons, tabs, bars); after
-    semicolons numbers may have decimal commas. Text is UTF-8 (or UTF-16 with its mark); names and cells are
-    stripped of blanks around them. A column is whole numbers (Int64 where cells are missing), numbers, or
-    words; digits with a leading zero stay words ("00501"), and so do booleans. Cells that are empty, NA,
-    NaN, null or ? are missing.
+    table. Cells of text are separated by what the ending says, or else by what the line of names has (commas,
+    semicolons, tabs, bars); after semicolons numbers may have decimal commas. Text is UTF-8 (or UTF-16 with
+    its mark); names and cells are stripped of blanks around them. A column is whole numbers (Int64 where
+    cells are missing), numbers, or words; digits with a leading zero stay words ("00501"), and so do
+    booleans. Cells that are empty, NA, NaN, null or ? are missing.
 
     Args:
         words: columns of a text file that stay words, for a model knows what they mean (`as_they_stand`).

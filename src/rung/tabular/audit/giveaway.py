@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -57,7 +58,7 @@ def giveaway_notes(
         return []
     names = [one.column for one in sorted(found, key=lambda one: -one.score)]
     what = f"column {names[0]!r} tells" if len(names) == 1 else f"columns {_listed(names)} each tell"
-    rest = names[0] if len(names) == 1 else ",".join(names)
+    rest = shlex.quote(",".join(names))
     return [
         f"{what} the target almost perfectly alone: what is not known yet when a prediction is made must be "
         f"left out (--drop {rest}), or the score deceives"

@@ -13,7 +13,7 @@ from rung.tabular.learners.base import ALL_TASKS, FRAMES, Cost, Learner, Setting
 from rung.tabular.preparation import Needs
 
 _FURTHER = 0.1  # of the first class's time: all classes share the passes over the matrix
-_EXPONENTIAL = 6  # multiplications
+_EXPONENTIAL = 6  # multiplications, of one a row and class
 _PASSES = 3e8  # multiplications a second and a half: bounds the iterations on large matrices
 
 
