@@ -1,4 +1,4 @@
-"""A service on loopback, one for the tests of a file; a member's client of it; one without HTTP, whose clock tests move."""
+"""A service on loopback, one for the tests of a file, and a member's client of it; one without HTTP, too."""
 
 from pathlib import Path
 

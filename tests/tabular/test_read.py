@@ -259,6 +259,22 @@ def test_a_folder_of_parquet_files_is_one_table(tmp_path: Path) -> None:
     assert frame["year"].tolist() == [2023] * 4 + [2024] * 2
 
 
+def test_places_of_parquet_files_are_read_as_spark_writes_them(tmp_path: Path) -> None:
+    for place in ("city=New%20York", "city=__HIVE_DEFAULT_PARTITION__"):
+        (tmp_path / "sales" / place).mkdir(parents=True)
+        pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "sales" / place / "a.parquet")
+    pd.DataFrame({"x": [1]}).to_parquet(tmp_path / "sales" / "b.parquet")
+    with pytest.raises(DataError, match=r"b\.parquet lacks city"):
+        read_table(tmp_path / "sales")
+    (tmp_path / "sales" / "b.parquet").unlink()
+    frame = read_table(tmp_path / "sales")
+    assert frame["city"].isna().sum() == 1
+    assert frame["city"].dropna().tolist() == ["New York"]
+    for path in (tmp_path / "sales").rglob("*.parquet"):
+        pd.DataFrame({"x": [1], "city": ["in the file"]}).to_parquet(path)
+    assert read_table(tmp_path / "sales")["city"].tolist() == ["in the file"] * 2
+
+
 @pytest.mark.parametrize(
     ("other", "words"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rung.errors import DataError
 from rung.tabular.formats import PARQUET, arrow_frame, arrow_table, is_table
@@ -39,9 +39,14 @@ def read_parts(folder: Path, parts: Sequence[Path]) -> pd.DataFrame:
     """
     import pyarrow as pa
 
+    whole = [_table(path) for path in parts]
     tables: list[pa.Table] = []
-    for path in parts:
-        table = _with_places(_table(path), path.relative_to(folder).parts[:-1])
+    for path, plain, (schema, cells) in zip(parts, whole, _places(folder, parts), strict=True):
+        table = plain
+        for field in schema:
+            if field.name in cells and field.name not in table.column_names:  # what a file says of itself goes before
+                cell = [cells[field.name]] * len(table)
+                table = table.append_column(field.name, pa.array(cell, field.type))
         if tables and sorted(table.column_names) != sorted(tables[0].column_names):
             raise DataError(_unlike(tables[0], table, parts[0], path))
         tables.append(table if not tables else table.select(tables[0].column_names))
@@ -54,6 +59,20 @@ def read_parts(folder: Path, parts: Sequence[Path]) -> pd.DataFrame:
         ) from error
 
 
+def _places(folder: Path, parts: Sequence[Path]) -> list[tuple[pa.Schema, dict[str, Any]]]:
+    """What the folders of each part say of its rows, and of which types that is."""
+    from pyarrow import dataset, fs
+
+    options = dataset.FileSystemFactoryOptions(partition_base_dir=str(folder))
+    options.partitioning_factory = dataset.HivePartitioning.discover()
+    factory = dataset.FileSystemDatasetFactory(
+        fs.LocalFileSystem(), [str(path) for path in parts], dataset.ParquetFileFormat(), options
+    )
+    schema = factory.inspect_schemas()[-1]  # the others are those of the files
+    fragments = factory.finish(schema).get_fragments()
+    return [(schema, dataset.get_partition_keys(one.partition_expression)) for one in fragments]
+
+
 def _table(path: Path) -> pa.Table:
     try:
         data = path.read_bytes()
@@ -62,20 +81,6 @@ def _table(path: Path) -> pa.Table:
             f"{path} cannot be read ({error.strerror or error}); check its permissions"
         ) from error
     return arrow_table(data, ".parquet", path)
-
-
-def _with_places(table: pa.Table, folders: Sequence[str]) -> pa.Table:
-    """With a column for each folder that says what all rows below it have."""
-    import pyarrow as pa
-
-    for folder in folders:
-        name, equals, value = folder.partition("=")
-        if equals and name not in table.column_names:
-            whole = value.isdecimal() and (value == "0" or not value.startswith("0"))
-            empty = value == "__HIVE_DEFAULT_PARTITION__"
-            cell = None if empty else int(value) if whole else value
-            table = table.append_column(name, pa.array([cell] * len(table)))
-    return table
 
 
 def _unlike(first: pa.Table, other: pa.Table, one: Path, two: Path) -> str:
