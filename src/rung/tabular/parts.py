@@ -42,9 +42,9 @@ def read_parts(folder: Path, parts: Sequence[Path]) -> pd.DataFrame:
     whole = [_table(path) for path in parts]
     tables: list[pa.Table] = []
     for path, plain, (schema, cells) in zip(parts, whole, _places(folder, parts), strict=True):
-        table = plain
+        table = plain  # what a file says of itself goes before what its folder does
         for field in schema:
-            if field.name in cells and field.name not in table.column_names:  # what a file says of itself goes before
+            if field.name in cells and field.name not in table.column_names:
                 cell = [cells[field.name]] * len(table)
                 table = table.append_column(field.name, pa.array(cell, field.type))
         if tables and sorted(table.column_names) != sorted(tables[0].column_names):
