@@ -22,11 +22,9 @@ from rung.trials.history import History
 CUBE = {f"x{i}": Float(0, 1) for i in range(4)}
 
 
-def points(space, numbers, seed=0):
+def points(space, numbers, seed=0, sampler=SobolSampler()):  # noqa: B008  # frozen
     history = History()
-    return [
-        SobolSampler().suggest(space, history, Request(1), Rng(seed, number)).values for number in numbers
-    ]
+    return [sampler.suggest(space, history, Request(1), Rng(seed, number)).values for number in numbers]
 
 
 def test_a_point_depends_on_seed_and_number_alone():
@@ -142,3 +140,13 @@ def test_a_point_costs_the_same_however_far_along(monkeypatch):
     points(compile_space(CUBE), range(20 * BLOCK))
     assert drawn == [BLOCK] * 20
     assert forwarded == []
+
+
+def test_with_centre_the_first_trial_is_the_middle_of_the_space_unless_that_is_forbidden():
+    parameters = {"x": Float(1e-4, 1, log=True), "k": Integer(1, 9), "c": Categorical(["a", "b", "c"])}
+    free, centred = compile_space(parameters), SobolSampler(centre=True)
+    first, *rest = points(free, range(4), seed=3, sampler=centred)
+    assert first == (pytest.approx(1e-2), 5, "b")
+    assert rest == points(free, range(1, 4), seed=3)
+    bound = compile_space(Space(parameters, forbidden=[Forbidden(Is("c", equals="b"))]))
+    assert points(bound, [0], sampler=centred) == points(bound, [0])

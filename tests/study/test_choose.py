@@ -64,7 +64,8 @@ def test_many_workers_need_as_many_suggestions():
 
 
 def test_beyond_a_process_there_is_another_model_for_several_fidelities():
-    facts = FACTS._replace(seconds=0.5, results=50, dimensions=80)
+    facts = FACTS._replace(seconds=0.5, results=50, dimensions=2000)
+    assert choose(facts._replace(dimensions=80, fidelities=4)).sampler.name == DEAR
     assert choose(facts._replace(fidelities=4)).sampler.name == "mfes"
     for change in ({"fidelities": 1}, {"fidelities": 4, "noisy": True}, {"fidelities": 4, "goals": 2}):
         assert choose(facts._replace(**change)).sampler.name == CHEAP
@@ -72,7 +73,7 @@ def test_beyond_a_process_there_is_another_model_for_several_fidelities():
 
 def test_few_evaluations_and_small_spaces_need_no_model():
     assert choose(FACTS).sampler.name == "sobol"  # as long as nothing is known
-    assert choose(FACTS._replace(evaluations=5, results=3)).sampler.name == "sobol"
+    assert choose(FACTS._replace(evaluations=5, results=3)).sampler == ev.Spec("sobol", {"centre": True})
     small = FACTS._replace(configurations=90, results=10)
     assert choose(small).sampler.name == "grid"
     assert choose(small._replace(evaluations=50)).sampler.name == DEAR

@@ -8,10 +8,11 @@ replayed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.util import find_spec
-from typing import Final, NamedTuple
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from rung.samplers.auto import TOPIC, chosen
 from rung.study.propose import configurations
@@ -62,6 +63,12 @@ class Row(NamedTuple):
     fits: Callable[[Facts], bool]
     cost: Callable[[int, int], float] | None
     why: str
+    settings: Mapping[str, Any] = MappingProxyType({})
+
+    @property
+    def spec(self) -> Spec:
+        """The sampler with its settings, as a log has it."""
+        return Spec(self.sampler, dict(self.settings))
 
 
 @cache
@@ -74,23 +81,31 @@ def _all_of_them(facts: Facts) -> bool:
     return known and not facts.noisy and facts.configurations <= facts.evaluations  # type: ignore[operator]
 
 
+def _few_enough_for_a_process(facts: Facts) -> bool:
+    return facts.dimensions <= 1000 and facts.results < 3000 and (facts.goals == 1 or _installed())
+
+
+_CENTRE: Final = {"centre": True}
+
 TABLE: Final = (
     Row("grid", _all_of_them, None, "all configurations fit into the budget"),
     Row(
         "sobol",
         lambda facts: facts.evaluations is not None and facts.evaluations <= FEW,
         None,
-        "too few evaluations for a model: they are spread evenly",
+        "too few evaluations for a model: the middle of the space, then spread evenly",
+        _CENTRE,
     ),
     Row(
         "sobol",
         lambda facts: facts.seconds is None and facts.results == 0,
         None,
-        "the first ones are spread evenly, until it is known what an evaluation takes",
+        "the first is the middle of the space, others are spread evenly, until it is known what one takes",
+        _CENTRE,
     ),
     Row(
         "gp",
-        lambda facts: facts.dimensions <= 60 and facts.results < 3000 and (facts.goals == 1 or _installed()),
+        _few_enough_for_a_process,
         lambda results, dimensions: 0.004 + 0.0001 * min(results, 200) + 0.0003 * dimensions,
         "a Gaussian process, the best model of up to some thousand results, at 5 to 30 ms a suggestion",
     ),
@@ -130,9 +145,9 @@ def choose(facts: Facts, current: str | None = None, factors: dict[str, float] |
                 row.sampler == current,
             )
         ):
-            return Choice(Spec(row.sampler), row.why)
+            return Choice(row.spec, row.why)
     last = TABLE[-1]
-    return Choice(Spec(last.sampler), last.why)
+    return Choice(last.spec, last.why)
 
 
 def _affordable(facts: Facts, seconds: float, in_use: bool) -> bool:
