@@ -142,11 +142,15 @@ def test_a_point_costs_the_same_however_far_along(monkeypatch):
     assert forwarded == []
 
 
-def test_with_centre_the_first_trial_is_the_middle_of_the_space_unless_that_is_forbidden():
-    parameters = {"x": Float(1e-4, 1, log=True), "k": Integer(1, 9), "c": Categorical(["a", "b", "c"])}
-    free, centred = compile_space(parameters), SobolSampler(centre=True)
-    first, *rest = points(free, range(4), seed=3, sampler=centred)
-    assert first == (pytest.approx(1e-2), 5, "b")
+def test_the_first_trial_may_have_the_default_configuration_unless_that_is_forbidden():
+    parameters = {
+        "x": Float(1e-4, 1, log=True),
+        "k": Integer(1, 9, default=2),
+        "c": Categorical(["a", "b", "c"]),
+    }
+    free, sampler = compile_space(parameters), SobolSampler(from_default=True)
+    first, *rest = points(free, range(4), seed=3, sampler=sampler)
+    assert first == (pytest.approx(1e-2), 2, "a")
     assert rest == points(free, range(1, 4), seed=3)
-    bound = compile_space(Space(parameters, forbidden=[Forbidden(Is("c", equals="b"))]))
-    assert points(bound, [0], sampler=centred) == points(bound, [0])
+    bound = compile_space(Space(parameters, forbidden=[Forbidden(Is("c", equals="a"))]))
+    assert points(bound, [0], sampler=sampler) == points(bound, [0])

@@ -73,7 +73,9 @@ def test_beyond_a_process_there_is_another_model_for_several_fidelities():
 
 def test_few_evaluations_and_small_spaces_need_no_model():
     assert choose(FACTS).sampler.name == "sobol"  # as long as nothing is known
-    assert choose(FACTS._replace(evaluations=5, results=3)).sampler == ev.Spec("sobol", {"centre": True})
+    assert choose(FACTS._replace(evaluations=5, results=3)).sampler == ev.Spec(
+        "sobol", {"from_default": True}
+    )
     small = FACTS._replace(configurations=90, results=10)
     assert choose(small).sampler.name == "grid"
     assert choose(small._replace(evaluations=50)).sampler.name == DEAR

@@ -4,8 +4,8 @@ The acquisition is that of Ament et al. (2023, Unexpected Improvements to Expect
 Optimization); see `rung.models.gain` for it, `rung.models.botorch_acquisition` for that of several
 objectives, and `rung.models.process` for the model. What papers leave open is done so:
 
-- The first d + 1 results, from 5 to 30, are of the middle of the space and of a Sobol sequence; d parameters
-  can vary.
+- The first d + 1 results, from 5 to 30, are of the space's default configuration and of a Sobol sequence; d
+  parameters can vary.
 - Results of all fidelities are modelled together, and asked for the largest with any: how well lower ones
   foretell it is learnt (`rung.models.process`). With several objectives only the largest with enough counts.
 - A failed trial counts as the worst result. One that breaks a constraint has a loss behind all that break
@@ -58,7 +58,7 @@ from rung.trials.history import History
 Floats = NDArray[np.float64]
 
 _SPREAD: Final = Origin("gp")
-_DESIGN: Final = SobolSampler(centre=True)
+_DESIGN: Final = SobolSampler(from_default=True)
 _LEAST_INITIAL: Final = 5
 _MOST_INITIAL: Final = 30
 _MOST_PENDING: Final = 64  # trials that are fantasies, the latest

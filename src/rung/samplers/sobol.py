@@ -8,8 +8,9 @@ What scipy's sequence leaves open is done so:
   beyond have independent uniform coordinates.
 - A conditional parameter has a coordinate of its own, used where it is active.
 - A trial whose point is forbidden, or beyond the end of the sequence, has its random configuration.
-- With `centre` the study's first trial has the middle of the space instead, if that is allowed: people
-  choose ranges around what they think sensible. An own configuration that is queued first takes its place.
+- With `from_default` the study's first trial has the space's default configuration instead, if that is
+  allowed: what the user gave as `default`, else the middle of a range, which people choose around what they
+  think sensible. A configuration that is queued first takes its place.
 """
 
 from __future__ import annotations
@@ -42,23 +43,23 @@ class SobolSampler:
     """Goes along a scrambled Sobol sequence; reads nothing of the history.
 
     Args:
-        centre: begin with the middle of the space, each parameter at the median of its prior.
+        from_default: begin with the configuration of all defaults (`CompiledSpace.default`).
     """
 
-    centre: bool = False
+    from_default: bool = False
 
     def suggest(self, space: CompiledSpace, history: History, request: Request, rng: Rng) -> Suggestion:
         """The configuration at the sequence's point that belongs to the trial's number."""
-        values = _middle(space) if self.centre and rng.number == 0 else None
+        values = _default(space) if self.from_default and rng.number == 0 else None
         if values is None and rng.number < 2**BITS:
             values = _sequence(space, rng.seed).values(space, rng.number)
         return Suggestion(space.sample(rng.seed, rng.number) if values is None else values, _ORIGIN)
 
 
-def _middle(space: CompiledSpace) -> Values | None:
-    """The configuration of the priors' medians; None if it is forbidden."""
-    rows = space.decode(space.by_priors(np.full((1, space.size), 0.5)))
-    return rows[0] if space.legal(rows)[0] else None
+def _default(space: CompiledSpace) -> Values | None:
+    """The configuration of all defaults; None if it is forbidden."""
+    values = space.default()
+    return values if space.legal([values])[0] else None
 
 
 class Sequence:

@@ -85,7 +85,7 @@ def _few_enough_for_a_process(facts: Facts) -> bool:
     return facts.dimensions <= 1000 and facts.results < 3000 and (facts.goals == 1 or _installed())
 
 
-_CENTRE: Final = {"centre": True}
+_DEFAULT_FIRST: Final = {"from_default": True}
 
 TABLE: Final = (
     Row("grid", _all_of_them, None, "all configurations fit into the budget"),
@@ -93,15 +93,15 @@ TABLE: Final = (
         "sobol",
         lambda facts: facts.evaluations is not None and facts.evaluations <= FEW,
         None,
-        "too few evaluations for a model: the middle of the space, then spread evenly",
-        _CENTRE,
+        "too few evaluations for a model: the default configuration, then spread evenly",
+        _DEFAULT_FIRST,
     ),
     Row(
         "sobol",
         lambda facts: facts.seconds is None and facts.results == 0,
         None,
-        "the first is the middle of the space, others are spread evenly, until it is known what one takes",
-        _CENTRE,
+        "the default configuration, then spread evenly, until it is known what an evaluation takes",
+        _DEFAULT_FIRST,
     ),
     Row(
         "gp",
