@@ -200,6 +200,34 @@ def test_monitor_with_an_old_model(rung: Rung) -> None:
     assert "holds no profile" in found.stderr
 
 
+def test_what_the_fit_is_told_the_check_is_told_too(rung: Rung) -> None:
+    table().assign(w=1.5, zip="00123").to_csv("t.csv", index=False)
+    options = ("--kinds", "zip=text", "--drop", "a", "--weights", "w")
+    found = json.loads(rung("check", "t.csv", "--target", "y", *options, "--json").stdout)
+    assert [(one["name"], one["kind"]) for one in found["columns"]] == [
+        ("colour", "category"),
+        ("zip", "text"),
+    ]
+    assert json.loads(rung("check", "t.csv", "--kinds", "zip=category", "--json").stdout)["target"] is None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--drop", "b"), "the table has no column 'b'"),
+        (("--kinds", "a=date"), "column 'a' holds no dates"),
+        (("--kinds", "a=colour"), "cannot be of kind 'colour'"),
+        (("--weights", "colour"), "column 'colour', row 1"),
+        (("--drop", "a,colour,y,z"), "every column is left out"),
+        (("--drop", "a", "--against", "alike.csv"), "not for --against"),
+    ],
+)
+def test_what_it_is_told_must_fit_the_table(rung: Rung, options: tuple[str, ...], said: str) -> None:
+    done = rung("check", "t.csv", *options)
+    assert (done.exit_code, done.stderr.count("error: ")) == (2, 1)
+    assert said in done.stderr
+
+
 def test_many_notes_of_one_check_are_one_line() -> None:
     notes = [Finding("note", f"c{i}", "1 in every row", "rung leaves it out", "constant") for i in range(9)]
     warning = Finding("warning", "w", "much", "do", "drift")

@@ -12,7 +12,9 @@ import typer
 
 from rung.cli import output
 from rung.cli.exits import NO_RESULT
+from rung.cli.fit_options import Drop, Kinds, Weights
 from rung.cli.options import Json, Trust
+from rung.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from rung.tabular.audit.check import Audit, Outline
     from rung.tabular.audit.drift import DriftReport
     from rung.tabular.audit.finding import Finding
+    from rung.tabular.request import Request
 
 _PATIENCE: Final = 2.0  # seconds before it is said what takes so long
 _STYLES: Final = {"error": "bold red", "warning": "yellow", "note": "dim"}
@@ -33,7 +36,7 @@ Report = Annotated[
 ]
 
 
-def check(
+def check(  # noqa: PLR0913  # a door
     table: Annotated[
         str,
         typer.Argument(
@@ -58,6 +61,9 @@ def check(
             metavar="MODEL|TABLE", help="Look for drift from this model's training table, or table."
         ),
     ] = None,
+    kinds: Kinds = None,
+    drop: Drop = None,
+    weights: Weights = None,
     report: Report = None,
     trust: Trust = None,
     json: Json = False,
@@ -69,7 +75,13 @@ def check(
     prepare_report(
         report, {"the table itself": table, **({"what it is compared with": against} if against else {})}
     )
+    from rung.cli.wishes import names, pairs
+    from rung.tabular.request import Request
+
+    asked = Request(kinds=pairs(kinds, "--kinds"), drop=tuple(names(drop)), weights=weights)
     if against is not None:
+        if asked != Request():
+            raise UserError("--kinds, --drop and --weights are for a table before a fit, not for --against")
         _against(table, against, target, report, tuple(trust or ()), json)
         return
     from rung.cli.fit_several import beside, parts_of
@@ -83,7 +95,7 @@ def check(
     audits = []
     for one in targets:
         place = report if report is None or len(targets) == 1 else beside(report, str(one))
-        audits.append(_audit(frame, table, (one, targets), task, place, said=not json))
+        audits.append(_audit(frame, (table, place), (one, targets), task, asked, said=not json))
     for note in reading_notes(frame):
         output.say(note)
     if json:
@@ -97,21 +109,29 @@ def check(
 
 def _audit(
     frame: pd.DataFrame,
-    table: str,
+    places: tuple[str, Path | None],
     target: tuple[str | None, Sequence[str | None]],
     task: str | None,
-    report: Path | None,
+    asked: Request,
     *,
     said: bool,
 ) -> Audit:
-    """The check for one of the targets, which sees none of the others; printed and written."""
+    """The check for one of the targets, which sees none of the others; printed and written.
+
+    Args:
+        places: the table's, and where the page goes.
+        asked: kinds that are not guessed, and columns that are not looked at.
+    """
     from rung.tabular.audit.check import audit_table
 
     one, every = target
-    others = {str(name) for name in every if name != one}
-    rest = frame.loc[:, [str(name) not in others for name in frame.columns]] if others else frame
+    table, report = places
+    asked.check(frame, one)
+    asked.row_weights(frame)
+    hidden = {str(name) for name in every if name != one} | asked.left_out()
+    rest = frame.loc[:, [str(name) not in hidden for name in frame.columns]] if hidden else frame
     with patiently() as tell:
-        audit = audit_table(rest, one, task, tell=tell)
+        audit = audit_table(rest, one, task, tell=tell, asked=asked.kinds)
     if report is not None:
         from rung.tabular.audit.page import write_check_page
 

@@ -57,8 +57,11 @@ class Request:
     drift_sample: bool = True
     trials: int | None = None
 
-    def check(self, frame: pd.DataFrame, target: str) -> None:
+    def check(self, frame: pd.DataFrame, target: str | None) -> None:
         """Refuse what does not fit the table.
+
+        Args:
+            target: None where nothing is to be predicted.
 
         Raises:
             DataError: a column, kind or split that is not there, in one sentence.
@@ -78,7 +81,8 @@ class Request:
         for name in sorted(set(self.embed) & self.left_out()):
             raise DataError(f"column {name!r} is to be embedded and to be left out: choose one of both")
         if not set(names) - {target, *self.left_out()}:
-            raise DataError("every column besides the target is left out; drop fewer")
+            beside = "" if target is None else " besides the target"
+            raise DataError(f"every column{beside} is left out; drop fewer")
 
     def unmeasured(self) -> Request:
         """The same, with nothing that depends on how long something takes."""

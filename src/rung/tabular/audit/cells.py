@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
@@ -175,12 +175,12 @@ def is_code(word: str) -> bool:
 
 
 def every_column(
-    frame: pd.DataFrame, target: str | None, known: Sequence[Column] | None = None
+    frame: pd.DataFrame, target: str | None, known: Sequence[Column] | None, asked: Mapping[str, str]
 ) -> Iterator[Cells]:
     """The columns, one after the other, the target's left out.
 
     Of a long table the kinds are found on a sample; where more rows may change it, on all; those that are
-    known already are taken as they are.
+    known already, and the kinds that are asked for, are taken as they are.
     """
     if known is not None:
         yield from (Cells(column, frame[column.name]) for column in known)
@@ -189,6 +189,9 @@ def every_column(
     sample = frame.sample(SAMPLE, random_state=0) if long else frame
     for name in frame.columns:
         if name == target:
+            continue
+        if name in asked:
+            yield Cells(infer_columns(frame[[name]], asked=asked)[0], frame[name])
             continue
         cells = Cells(infer_columns(sample[[name]])[0], frame[name])
         if long:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -106,15 +106,17 @@ def audit_table(
     task: str | None = None,
     known: Sequence[Column] | None = None,
     tell: Tell | None = None,
+    asked: Mapping[str, str] | None = None,
 ) -> Audit:
     """The whole check.
 
     Args:
         task, known: as for `findings`, where `known` is called `columns`.
         tell: called with what is being done.
+        asked: by column, kinds that are not guessed.
 
     Raises:
-        DataError: the target is no column, or there is no such task.
+        DataError: the target is no column, there is no such task, or a column is not of the kind asked for.
     """
     began = time.monotonic()
     tell = tell or (lambda text: None)
@@ -125,7 +127,7 @@ def audit_table(
     settled, found = settle(frame, target, task) if target is not None else (None, [])
     y = encoded(frame[target], settled) if target is not None and settled is not None else None
     kinds, outlines = [], []
-    for cells in every_column(frame, target, known):
+    for cells in every_column(frame, target, known, asked or {}):
         tell(f"column {cells.name}")
         kinds.append(cells.column)
         found += _of_column(cells)

@@ -83,7 +83,7 @@ def _codes(cells: Cells) -> Iterator[Finding]:
             "note",
             cells.name,
             f"digits with a leading zero, such as {quoted(words[coded], 2)}",
-            "rung keeps them as they stand, as categories; other programs may drop the zero",
+            "rung keeps them as they stand; other programs may drop the zero",
             "leading-zeros",
         )
 
