@@ -137,6 +137,9 @@ def test_text_that_cannot_be_used(tmp_path: Path, text: bytes, said: str) -> Non
 def test_sources_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="there is no file"):
         read_text(tmp_path / "none.txt")
+    np.savez(tmp_path / "pictures.npz", x_train=np.full(9, 255, np.uint8))
+    with pytest.raises(DataError, match="it is an archive or arrays"):
+        read_text(tmp_path / "pictures.npz")
     with pytest.raises(DataError, match="4 files of text"):
         read_text([tmp_path / "t.txt"] * 4)
     with pytest.raises(DataError, match="a vocabulary of 2"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -246,7 +247,12 @@ def _tokens(path: Path, level: Level) -> list[str]:
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}): give a file of text") from None
     except UnicodeDecodeError as error:
-        raise DataError(f"{path} is not UTF-8 (byte {error.start}): convert it first") from None
+        told = (
+            "it is an archive or arrays (.zip, .npz): a recurrent cell learns from a file of text"
+            if zipfile.is_zipfile(path)
+            else "convert it first"
+        )
+        raise DataError(f"{path} is not UTF-8 (byte {error.start}): {told}") from None
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     if not lines[-1]:
         lines.pop()  # what comes after the last line's end is no line
