@@ -42,8 +42,8 @@ The problems were fixed before any of the comparison ran (`benchmarks/experiment
 runs at the setting that it recommends. What a peer trained is kept for it: it pays only for what is more,
 whatever it does about checkpoints. On the way means: at 20 points that divide the budget evenly. Regrets are
 compared by their logarithm, and only on the seeds that both systems have. Systems that take a second or so
-for a decision (smac, ax, syne-tune, neps) have fewer seeds than the others at the same settings, and so far
-fewer problems.
+for a decision (smac, ax, syne-tune, neps) have fewer seeds than the others at the same settings, and most
+of them fewer problems.
 """
 _RANKS: Final = """\
 A system's rank is 1, and 1 for each system that is ahead, and a half for each that ties: whose mean
