@@ -387,6 +387,15 @@ def test_what_does_not_fit_small_pictures_is_left_out() -> None:
     assert (schedule.auxiliary, schedule.cutout) == (0.0, 4)
     assert len(notes) == 2
     assert fitted(SHORT, TWO, pictures()) == (SHORT, ())
+    gray = replace(pictures(), x_train=pictures().x_train[..., :1], x_test=pictures().x_test[..., :1])
+    without, notes = fitted(replace(SHORT, jitter=True), TWO, gray)
+    assert (without, len(notes)) == (SHORT, 1)
+
+
+def test_colours_are_moved_as_on_imagenet_by_its_preset_or_where_it_is_asked() -> None:
+    assert [name for name, each in SCHEDULES.items() if each.jitter] == ["imagenet"]
+    assert tuple(job(replace(SHORT, jitter=True)).augmentation.jitter) == (0.4, 0.4, 0.4, 0.2)
+    assert not any(job().augmentation.jitter)
 
 
 def test_the_advice_when_memory_runs_out_fits() -> None:

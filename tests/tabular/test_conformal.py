@@ -13,7 +13,6 @@ from rung.errors import DataError
 from rung.tabular.columns import infer_columns
 from rung.tabular.conformal import (
     conformal_quantile,
-    coverage_of,
     cv_plus,
     fold_predictions,
     predict_interval,
@@ -317,9 +316,3 @@ def test_a_label_with_a_bar_is_refused() -> None:
     object.__setattr__(model.task, "classes", ("no", "a|b"))
     with pytest.raises(DataError, match=r"so has class 'a\|b'"):
         predict_covered(model, frame, 0.9)
-
-
-def test_coverage_of_counts() -> None:
-    share, error = coverage_of([True, True, True, False])
-    assert share == 0.75
-    assert error == pytest.approx(np.sqrt(0.75 * 0.25 / 4))

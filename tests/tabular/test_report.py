@@ -156,8 +156,6 @@ def test_charts_are_well_formed_and_stay_inside() -> None:
     made = [
         charts.step_chart([(0.1, 0.5), (2.0, 0.7)], 3.0, "seconds", "best"),
         charts.step_chart([(0.1, 0.5)], 0.1, "seconds", "best"),
-        charts.curve_chart([(0.0, 0.0), (0.2, 0.9), (1.0, 1.0)], "x", "y"),
-        charts.curve_chart([(0.0, 0.0)], "x", "y", filled=False),
         charts.density_chart(rng.normal(size=50), rng.normal(size=50), "x", "y"),
         charts.density_chart(np.ones(3), np.ones(3), "x", "y"),
         charts.histogram_chart(rng.normal(size=50), "x"),

@@ -40,6 +40,7 @@ def retrain(  # noqa: PLR0913  # a door
     warm_up: options.WarmUp = None,
     auxiliary: options.Auxiliary = None,
     cutout: options.Cutout = None,
+    jitter: options.Jitter = None,
     drop_path: options.DropPath = None,
     label_smoothing: options.Smoothing = None,
     stem: options.Stem = None,

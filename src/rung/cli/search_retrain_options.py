@@ -62,6 +62,14 @@ Cutout = Annotated[
         show_default=_PRESET,
     ),
 ]
+Jitter = Annotated[
+    bool | None,
+    typer.Option(
+        "--jitter/--no-jitter",
+        help="Move brightness, contrast, saturation and hue of training pictures, as DARTS does on ImageNet.",
+        show_default=_PRESET,
+    ),
+]
 DropPath = Annotated[
     float | None,
     typer.Option(
@@ -122,6 +130,7 @@ NETWORK: Final = (
     "rate",
     "warm_up",
     "cutout",
+    "jitter",
     "drop_path",
     "label_smoothing",
     "stem",

@@ -52,6 +52,7 @@ def transfer(  # noqa: PLR0913  # a door
     rate: options.Rate = None,
     auxiliary: options.Auxiliary = None,
     cutout: options.Cutout = None,
+    jitter: options.Jitter = None,
     drop_path: options.DropPath = None,
     stem: options.Stem = None,
     amp: options.Amp = False,

@@ -185,7 +185,7 @@ class _Sampler:
     def __init__(
         self, fits: list[Fitted], t: Floats, y: Floats, end: float, generator: np.random.Generator
     ) -> None:
-        self._fits, self._t, self._y, self._end, self._generator = fits, t, y, end, generator
+        self._fits, self._y, self._end, self._generator = fits, y, end, generator
         self._weight = recency(len(t))
         self._cuts = np.cumsum([len(fit.parameters) for fit in fits]).tolist()
         self._points = np.concatenate([t, [1.0, end]])

@@ -10,12 +10,11 @@ noise.
 
 from __future__ import annotations
 
-import math
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import log_ndtr, ndtr
+from scipy.special import log_ndtr
 
 from rung.models import improvement
 from rung.models.gaussian import cholesky
@@ -26,15 +25,6 @@ Singles = NDArray[np.float32]
 SAMPLES: Final = 192
 OUTCOMES: Final = 5  # of an observation: nodes of Gauss-Hermite quadrature
 _BLOCK: Final = 2_000_000  # numbers worked on at once
-
-
-def expected_improvement(means: Floats, variances: Floats, best: float) -> Floats:
-    """(n,) how far, on average, below `best`."""
-    deviations = np.sqrt(variances)
-    z = (best - means) / deviations
-    density = np.exp(-0.5 * z * z) / math.sqrt(2.0 * math.pi)
-    found: Floats = deviations * (z * ndtr(z) + density)
-    return np.maximum(found, 0.0)
 
 
 def log_improvement(means: Floats, variances: Floats, best: float) -> Floats:

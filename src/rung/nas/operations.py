@@ -39,14 +39,12 @@ class Operation:
             the stride.
         pool: a pooling; in a supernet a normalisation without weights follows it.
         separable: its form, if it is a separable or dilated convolution.
-        parametric: whether it has weights at stride 1.
         zero: whether its output is zero; never ranked in a derivation.
     """
 
     build: Callable[[int, int, bool], nn.Module]
     pool: bool = False
     separable: Separable | None = None
-    parametric: bool = True
     zero: bool = False
 
 
@@ -162,10 +160,10 @@ def _of(kernel: int, dilation: int = 1, times: int = 1) -> Operation:
 
 OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
     {
-        "none": Operation(lambda channels, stride, affine: Zero(stride), parametric=False, zero=True),
-        "max_pool_3x3": Operation(_maximum, pool=True, parametric=False),
-        "avg_pool_3x3": Operation(_average, pool=True, parametric=False),
-        "skip_connect": Operation(_skip, parametric=False),
+        "none": Operation(lambda channels, stride, affine: Zero(stride), zero=True),
+        "max_pool_3x3": Operation(_maximum, pool=True),
+        "avg_pool_3x3": Operation(_average, pool=True),
+        "skip_connect": Operation(_skip),
         "sep_conv_3x3": _of(3, times=2),
         "sep_conv_5x5": _of(5, times=2),
         "sep_conv_7x7": _of(7, times=2),
@@ -174,6 +172,6 @@ OPERATIONS: Final[Mapping[str, Operation]] = MappingProxyType(
         "conv_7x1_1x7": Operation(_conv_7x1_1x7),
         "nor_conv_1x1": Operation(_conv(1)),
         "nor_conv_3x3": Operation(_conv(3)),
-        "noise": Operation(lambda channels, stride, affine: Noise(stride), parametric=False),
+        "noise": Operation(lambda channels, stride, affine: Noise(stride)),
     }
 )

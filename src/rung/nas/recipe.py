@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, Self
-
-PresetName = Literal["tiny", "small", "paper"]
+from typing import Any, Final, NamedTuple, Self
 
 
 class Share(NamedTuple):

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, cast
 import torch
 from torch import Tensor, nn
 
-from rung.nas.data.augment import Augmentation, augmentation_of
+from rung.nas.data.augment import IMAGENET_JITTER, Augmentation, augmentation_of
 from rung.nas.data.batches import batches, evaluation_batches
 from rung.nas.data.pictures import Pictures
 from rung.nas.devices import average, average_statistics, part, rank, world
@@ -79,7 +79,8 @@ class Job(NamedTuple):
     @property
     def augmentation(self) -> Augmentation:
         """Of training pictures."""
-        return augmentation_of(self.pictures, cutout=self.schedule.cutout)
+        jitter = IMAGENET_JITTER if self.schedule.jitter else None
+        return augmentation_of(self.pictures, cutout=self.schedule.cutout, jitter=jitter)
 
     @property
     def every(self) -> int:

@@ -52,6 +52,9 @@ def fitted(schedule: Schedule, genotype: Genotype, pictures: Pictures) -> tuple[
             f"cutout of {schedule.cutout} would blank pictures of {side} x {side}: it is {side // 2}"
         )
         schedule = replace(schedule, cutout=side // 2)
+    if schedule.jitter and pictures.shape[2] != 3:
+        schedule = replace(schedule, jitter=False)
+        notes.append("gray pictures are trained without jitter: it moves colours")
     return schedule, tuple(notes)
 
 

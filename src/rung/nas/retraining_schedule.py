@@ -28,6 +28,8 @@ class Schedule:
         auxiliary: weight of the auxiliary head's loss; 0 for no such head. Pictures that are too small or too
             large for that head are trained without it.
         cutout: side of the square that is cut out of training pictures, in pixels; 0 for none.
+        jitter: whether colours are moved as DARTS' code does on ImageNet (`IMAGENET_JITTER`); gray pictures
+            are left as they are.
         label_smoothing: the share of a label spread evenly over all classes (Szegedy et al. 2016, section 7).
         stem: "cifar" keeps the pictures' size, "imagenet" divides it by eight.
         amp: whether products are computed in bfloat16; measure first, on processors without it it is slower.
@@ -45,6 +47,7 @@ class Schedule:
     drop_path: float = 0.2
     auxiliary: float = 0.4
     cutout: int = 16
+    jitter: bool = False
     label_smoothing: float = 0.0
     stem: StemName = "cifar"
     amp: bool = False
@@ -114,6 +117,7 @@ SCHEDULES: Final[Mapping[str, Schedule]] = MappingProxyType(
             decay=3e-5,
             drop_path=0.0,
             cutout=0,
+            jitter=True,
             label_smoothing=0.1,
             stem="imagenet",
         ),

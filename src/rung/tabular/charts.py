@@ -86,18 +86,6 @@ def _of_interest(values: Sequence[float]) -> tuple[float, float]:
     return min(values[first:]), max(values[first:])
 
 
-def curve_chart(points: Sequence[tuple[float, float]], x: str, y: str, filled: bool = True) -> Markup:
-    """A curve inside the unit square, with the diagonal; filled below, or else with its points marked."""
-    xs = Axis(0.0, 1.0, _LEFT, WIDTH - _RIGHT, x)
-    ys = Axis(0.0, 1.0, HEIGHT - _BOTTOM, _TOP, y)
-    path = "M" + "L".join(f"{xs.at(a)},{ys.at(b)}" for a, b in points)
-    more = f'<path class="area" d="{path}L{xs.end},{ys.start}L{xs.start},{ys.start}Z"/>'
-    if not filled:
-        more = "".join(f'<circle class="dot" cx="{xs.at(a)}" cy="{ys.at(b)}" r="4"/>' for a, b in points)
-    chance = f'<path class="chance" d="M{xs.start},{ys.start}L{xs.end},{ys.end}"/>'
-    return _drawing(_grid(xs, ys) + chance + more + f'<path class="line" d="{path}"/>', f"{y} over {x}")
-
-
 def density_chart(
     a: npt.NDArray[Any],
     b: npt.NDArray[Any],

@@ -15,7 +15,6 @@ chosen on the evidence, and after a holdout its members were fitted again on all
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -219,12 +218,6 @@ def set_scores(proba: Floats, method: str) -> Floats:
     scores = np.empty_like(ordered)
     np.put_along_axis(scores, order, np.cumsum(ordered, axis=1) - ordered / 2, axis=1)
     return scores
-
-
-def coverage_of(held: Sequence[bool] | NDArray[np.bool_]) -> tuple[float, float]:
-    """The share that was held, and its standard error."""
-    share = float(np.mean(held))
-    return share, float(np.sqrt(share * (1 - share) / len(held)))
 
 
 def _bounds(

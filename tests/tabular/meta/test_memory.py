@@ -80,7 +80,6 @@ def test_a_table_left_out_is_nowhere():
     assert rest.tables == ("a", "c")
     assert rest.kinds == ("binary", "binary")
     assert len(rest.features) == len(rest.sizes) == len(rest.regret) == len(rest.seconds) == 2
-    assert _memory().of_kind("regression").tables == ("b",)
 
 
 def test_what_is_shipped_is_whole():

@@ -60,10 +60,6 @@ class Memory:
         kept = [i for i, name in enumerate(self.tables) if name not in names]
         return self._taken(kept)
 
-    def of_kind(self, kind: str) -> Memory:
-        """The tables with this kind of task."""
-        return self._taken([i for i, one in enumerate(self.kinds) if one == kind])
-
     def _taken(self, kept: Sequence[int]) -> Memory:
         return replace(
             self,
