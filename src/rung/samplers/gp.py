@@ -250,7 +250,9 @@ def _below(history: History, fidelity: int, largest: int) -> float:
 
 def spread_out(fidelities: Sequence[int], most: int) -> list[int]:
     """At most `most` of these, the first among them."""
-    places = np.linspace(0, len(fidelities) - 1, min(most, len(fidelities)))
+    if len(fidelities) <= most:
+        return list(fidelities)
+    places = np.linspace(0, len(fidelities) - 1, most)
     return [fidelities[place] for place in places.round().astype(int).tolist()]
 
 

@@ -87,7 +87,7 @@ class _Scale:
 
     def down(self, values: Array) -> Floats:
         line = np.log(values) if self.log else values
-        return np.clip((line - self.start) / (self.stop - self.start), 0.0, 1.0)
+        return ((line - self.start) / (self.stop - self.start)).clip(0.0, 1.0)
 
     def prior(self, prior: Any) -> Prior | None:
         """The same on [0, 1]; None where that is uniform."""
@@ -131,7 +131,7 @@ class Continuum:
         if scale.log:  # exp(log(low)) need not be low: the ends are exact
             values[x <= 0.0] = scale.low
             values[x >= 1.0] = scale.high
-        return np.clip(values, scale.low, scale.high, out=values)
+        return values.clip(scale.low, scale.high, out=values)
 
     def log_density(self, x: Floats) -> Floats:
         return np.zeros(len(x)) if self._prior is None else self._prior.log_density(x)
