@@ -83,11 +83,23 @@ def check(  # noqa: PLR0913  # a door
         if asked != Request():
             raise UserError("--kinds, --drop and --weights are for a table before a fit, not for --against")
         _against(table, against, target, report, tuple(trust or ()), json)
-        return
+    else:
+        _before_a_fit((table, report), target, task, asked, json)
+
+
+def _before_a_fit(
+    places: tuple[str, Path | None], target: str | None, task: str | None, asked: Request, json: bool
+) -> None:
+    """The check for each target.
+
+    Args:
+        places: the table's, and where the page goes.
+    """
     from rung.cli.fit_several import beside, parts_of
     from rung.tabular.columns import reading_notes
     from rung.tabular.read import read_table
 
+    table, report = places
     with patiently() as tell:
         tell("reading the table")
         frame = read_table(table)

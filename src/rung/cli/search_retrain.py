@@ -15,7 +15,7 @@ from rung.cli import output
 from rung.cli import search_retrain_options as options
 from rung.cli.exits import INTERRUPTED, NO_RESULT
 from rung.cli.options import Json
-from rung.cli.search_cells import CellFile, Own
+from rung.cli.search_cells import CellFile, Own, own_operations, own_table, read_cell
 from rung.cli.search_retrain_progress import COLUMNS, RetrainProgress, figures, interrupted, write_page
 from rung.cli.search_retrain_text import TextOrder, train_text
 from rung.cli.sizes import spoken_size
@@ -64,7 +64,6 @@ def retrain(  # noqa: PLR0913  # a door
     given = dict(locals())  # first of all, so that it has the options and nothing else
     from rung.cli.begin import command_start
     from rung.cli.parse import parse_duration
-    from rung.cli.search_cells import own_operations, own_table, read_cell
     from rung.deploy.extras import need
 
     need("torch", "rung search retrain")
