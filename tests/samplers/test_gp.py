@@ -348,8 +348,8 @@ PROBLEMS = {"branin": BRANIN, "hartmann6": HARTMANN6, "conditional": CONDITIONAL
 
 @cache
 def found(problem: str, sampler: str, trials: int) -> tuple[float, ...]:
-    """What a search finds under each of eight seeds."""
-    return tuple(best_value(PROBLEMS[problem], sampler, trials, seed) for seed in range(8))
+    """What a search finds under each of twelve seeds."""
+    return tuple(best_value(PROBLEMS[problem], sampler, trials, seed) for seed in range(12))
 
 
 def better(problem: str, other: str, trials: int) -> float:
