@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from rung.tabular.deadline import Deadline
-from rung.tabular.ensemble import mix, select, weigh
+from rung.tabular import ensemble
+from rung.tabular.ensemble import OF_BOTH, OF_ROWS, Bags, mix, select, weigh
 from rung.tabular.metrics import METRICS
 
 
@@ -84,3 +85,40 @@ def test_the_same_seed_gives_the_same_weights():
     y, predictions = _case(2)
     first, again = (weigh(list(predictions), y, METRICS["rmse"], 5, Deadline()) for _ in range(2))
     assert first.tolist() == again.tolist()
+
+
+@pytest.mark.parametrize(("bags", "each"), [(OF_ROWS, 30), (OF_BOTH, 15), (Bags(3, 0.01), 5)])
+def test_a_sample_has_as_many_members_as_it_says(bags, each, monkeypatch):
+    y, predictions = _case(3, members=30)
+    seen = []
+
+    def watched(some, *rest):
+        seen.append(some)
+        return select(some, *rest)
+
+    monkeypatch.setattr(ensemble, "select", watched)
+    weigh(list(predictions), y, METRICS["rmse"], 0, Deadline(), bags=bags)
+    assert len(seen) == bags.count
+    assert {len(some) for some in seen} == {each}
+    assert all(len(np.unique(some, axis=0)) == each for some in seen)  # none twice
+
+
+def test_few_members_are_in_every_sample():
+    y, predictions = _case(4, members=5)
+    one, other = (weigh(list(predictions), y, METRICS["rmse"], 0, Deadline(), bags=Bags(8, s)) for s in (0.1, 1))
+    assert one.tolist() == other.tolist()
+
+
+def test_who_is_lucky_on_a_hard_row_does_not_take_it_all():
+    """24 members are alike, and one is worse on all rows but ten, which the others have wrong."""
+    rng = np.random.default_rng(0)
+    truth = np.zeros(200, dtype=int)
+    sure = rng.uniform(0.97, 0.99, (24, 200))
+    sure[:, :10] = 0.02
+    lucky = np.full(200, 0.9)
+    predictions = [np.column_stack([p, 1 - p]) for p in [*sure, lucky]]
+    metric = METRICS["log_loss"]
+    of_rows, of_both = (
+        weigh(predictions, truth, metric, 0, Deadline(), bags=b)[-1] for b in (OF_ROWS, OF_BOTH)
+    )
+    assert of_both < 0.8 * of_rows

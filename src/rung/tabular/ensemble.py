@@ -1,8 +1,13 @@
-"""Greedy ensemble selection with replacement (Caruana et al. 2004), averaged over bootstrap samples."""
+"""Greedy ensemble selection with replacement (Caruana et al. 2004), averaged over bootstrap samples.
+
+Each sample is one of the rows; for the log loss it is one of the members, too, which is the paper's bagging. A
+single row may decide there, and who happens to be right on it is not in every sample.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,10 +16,25 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.metrics import Metric
 
 ROUNDS = 25
-BAGS = 8
 _BAG_ROUNDS = 12
 _LEAST = 0.02  # a weight below it is dropped
 _MOST_ROWS = 5_000  # looked at in each bootstrap sample
+_LEAST_DRAWN = 5  # members: fewer might all be bad
+
+
+class Bags(NamedTuple):
+    """So many samples of the rows, each with such a share of the members, with `_LEAST_DRAWN` at least."""
+
+    count: int
+    share: float = 1.0
+
+    def drawn(self, members: int) -> int:
+        """How many of so many members a sample has."""
+        return min(members, max(_LEAST_DRAWN, round(self.share * members)))
+
+
+OF_ROWS: Final = Bags(8)
+OF_BOTH: Final = Bags(16, 0.5)
 
 
 def select(
@@ -56,7 +76,7 @@ def weigh(  # what decides on weights
     seed: int,
     deadline: Deadline,
     weight: NDArray[np.float64] | None = None,
-    bags: int = BAGS,
+    bags: Bags = OF_ROWS,
 ) -> NDArray[np.float64]:
     """Weights of the members, (m,), that sum to 1: the mean over bootstrap samples of what is selected.
 
@@ -64,15 +84,18 @@ def weigh(  # what decides on weights
     """
     stacked = np.stack(predictions)
     rng = np.random.default_rng([seed, 41])
-    size = min(len(y), _MOST_ROWS)
-    weights = np.zeros(len(stacked))
-    for bag in range(bags):
+    m, size = len(stacked), min(len(y), _MOST_ROWS)
+    weights = np.zeros(m)
+    for bag in range(bags.count):
         if bag and deadline.passed:
             break
         rows = rng.choice(len(y), size)
         some = None if weight is None else weight[rows]
-        counts = select(stacked[:, rows], y[rows], metric, _BAG_ROUNDS, some)
-        weights += counts / counts.sum()
+        drawn = np.arange(m)
+        if bags.drawn(m) < m:
+            drawn = np.sort(rng.choice(m, bags.drawn(m), replace=False))
+        counts = select(stacked[drawn][:, rows], y[rows], metric, _BAG_ROUNDS, some)
+        weights[drawn] += counts / counts.sum()
     weights /= weights.sum()
     weights[weights < min(_LEAST, weights.max())] = 0.0
     return np.asarray(weights / weights.sum())
