@@ -7,8 +7,8 @@ from itertools import combinations_with_replacement
 import numpy as np
 import pytest
 
-from rung.tabular.deadline import Deadline
 from rung.tabular import ensemble
+from rung.tabular.deadline import Deadline
 from rung.tabular.ensemble import OF_BOTH, OF_ROWS, Bags, mix, select, weigh
 from rung.tabular.metrics import METRICS
 
@@ -105,7 +105,9 @@ def test_a_sample_has_as_many_members_as_it_says(bags, each, monkeypatch):
 
 def test_few_members_are_in_every_sample():
     y, predictions = _case(4, members=5)
-    one, other = (weigh(list(predictions), y, METRICS["rmse"], 0, Deadline(), bags=Bags(8, s)) for s in (0.1, 1))
+    one, other = (
+        weigh(list(predictions), y, METRICS["rmse"], 0, Deadline(), bags=Bags(8, s)) for s in (0.1, 1)
+    )
     assert one.tolist() == other.tolist()
 
 

@@ -1,7 +1,7 @@
 """Greedy ensemble selection with replacement (Caruana et al. 2004), averaged over bootstrap samples.
 
-Each sample is one of the rows; for the log loss it is one of the members, too, which is the paper's bagging. A
-single row may decide there, and who happens to be right on it is not in every sample.
+Each sample is one of the rows; for the log loss it is one of the members, too, which is the paper's bagging.
+A single row may decide there, and who happens to be right on it is not in every sample.
 """
 
 from __future__ import annotations
