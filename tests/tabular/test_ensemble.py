@@ -98,7 +98,7 @@ def test_a_sample_has_as_many_members_as_it_says(bags, each, monkeypatch):
 
     monkeypatch.setattr(ensemble, "select", watched)
     weigh(list(predictions), y, METRICS["rmse"], 0, Deadline(), bags=bags)
-    assert len(seen) == bags.count
+    assert len(seen) == bags.samples
     assert {len(some) for some in seen} == {each}
     assert all(len(np.unique(some, axis=0)) == each for some in seen)  # none twice
 

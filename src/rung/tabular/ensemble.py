@@ -25,7 +25,7 @@ _LEAST_DRAWN = 5  # members: fewer might all be bad
 class Bags(NamedTuple):
     """So many samples of the rows, each with such a share of the members, with `_LEAST_DRAWN` at least."""
 
-    count: int
+    samples: int
     share: float = 1.0
 
     def drawn(self, members: int) -> int:
@@ -86,7 +86,7 @@ def weigh(  # what decides on weights
     rng = np.random.default_rng([seed, 41])
     m, size = len(stacked), min(len(y), _MOST_ROWS)
     weights = np.zeros(m)
-    for bag in range(bags.count):
+    for bag in range(bags.samples):
         if bag and deadline.passed:
             break
         rows = rng.choice(len(y), size)
