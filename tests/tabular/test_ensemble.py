@@ -9,7 +9,7 @@ import pytest
 
 from rung.tabular import ensemble
 from rung.tabular.deadline import Deadline
-from rung.tabular.ensemble import OF_BOTH, OF_ROWS, Bags, mix, select, weigh
+from rung.tabular.ensemble import mix, select, weigh
 from rung.tabular.metrics import METRICS
 
 
@@ -87,9 +87,14 @@ def test_the_same_seed_gives_the_same_weights():
     assert first.tolist() == again.tolist()
 
 
-@pytest.mark.parametrize(("bags", "each"), [(OF_ROWS, 30), (OF_BOTH, 15), (Bags(3, 0.01), 5)])
-def test_a_sample_has_as_many_members_as_it_says(bags, each, monkeypatch):
-    y, predictions = _case(3, members=30)
+def _surenesses(members: int, rows: int = 60):
+    rng = np.random.default_rng(6)
+    sure = rng.uniform(0.5, 0.99, (members, rows))
+    return np.zeros(rows, dtype=int), [np.column_stack([p, 1 - p]) for p in sure]
+
+
+def _samples(monkeypatch, name: str, predictions, y):
+    """What is selected from: the predictions of each sample."""
     seen = []
 
     def watched(some, *rest):
@@ -97,30 +102,31 @@ def test_a_sample_has_as_many_members_as_it_says(bags, each, monkeypatch):
         return select(some, *rest)
 
     monkeypatch.setattr(ensemble, "select", watched)
-    weigh(list(predictions), y, METRICS["rmse"], 0, Deadline(), bags=bags)
-    assert len(seen) == bags.samples
-    assert {len(some) for some in seen} == {each}
-    assert all(len(np.unique(some, axis=0)) == each for some in seen)  # none twice
+    weigh(list(predictions), y, METRICS[name], 0, Deadline())
+    return seen
 
 
-def test_few_members_are_in_every_sample():
-    y, predictions = _case(4, members=5)
-    one, other = (
-        weigh(list(predictions), y, METRICS["rmse"], 0, Deadline(), bags=Bags(8, s)) for s in (0.1, 1)
-    )
-    assert one.tolist() == other.tolist()
+@pytest.mark.parametrize(("members", "samples", "each"), [(30, 16, 15), (8, 16, 5), (5, 8, 5), (2, 8, 2)])
+def test_for_the_log_loss_a_sample_has_a_half_of_the_members(members, samples, each, monkeypatch):
+    y, predictions = _surenesses(members)
+    seen = _samples(monkeypatch, "log_loss", predictions, y)
+    assert [len(some) for some in seen] == [members, *[each] * (samples - 1)]
+    assert all(len(np.unique(some, axis=0)) == len(some) for some in seen)  # none twice
 
 
-def test_who_is_lucky_on_a_hard_row_does_not_take_it_all():
+def test_for_other_metrics_a_sample_has_all_members(monkeypatch):
+    y, predictions = _case(3, members=30)
+    seen = _samples(monkeypatch, "rmse", predictions, y)
+    assert [len(some) for some in seen] == [30] * ensemble.BAGS
+
+
+def test_who_is_lucky_on_a_hard_row_does_not_take_it_all(monkeypatch):
     """24 members are alike, and one is worse on all rows but ten, which the others have wrong."""
     rng = np.random.default_rng(0)
     truth = np.zeros(200, dtype=int)
     sure = rng.uniform(0.97, 0.99, (24, 200))
     sure[:, :10] = 0.02
-    lucky = np.full(200, 0.9)
-    predictions = [np.column_stack([p, 1 - p]) for p in [*sure, lucky]]
-    metric = METRICS["log_loss"]
-    of_rows, of_both = (
-        weigh(predictions, truth, metric, 0, Deadline(), bags=b)[-1] for b in (OF_ROWS, OF_BOTH)
-    )
-    assert of_both < 0.8 * of_rows
+    predictions = [np.column_stack([p, 1 - p]) for p in [*sure, np.full(200, 0.9)]]
+    lucky = weigh(predictions, truth, METRICS["log_loss"], 0, Deadline())[-1]
+    monkeypatch.setattr(ensemble, "_DRAWN", 1.0)
+    assert lucky < 0.8 * weigh(predictions, truth, METRICS["log_loss"], 0, Deadline())[-1]

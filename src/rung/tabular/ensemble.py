@@ -7,7 +7,6 @@ A single row may decide there, and who happens to be right on it is not in every
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,25 +15,12 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.metrics import Metric
 
 ROUNDS = 25
+BAGS = 8
 _BAG_ROUNDS = 12
 _LEAST = 0.02  # a weight below it is dropped
 _MOST_ROWS = 5_000  # looked at in each bootstrap sample
-_LEAST_DRAWN = 5  # members: fewer might all be bad
-
-
-class Bags(NamedTuple):
-    """So many samples of the rows, each with such a share of the members, with `_LEAST_DRAWN` at least."""
-
-    samples: int
-    share: float = 1.0
-
-    def drawn(self, members: int) -> int:
-        """How many of so many members a sample has."""
-        return min(members, max(_LEAST_DRAWN, round(self.share * members)))
-
-
-OF_ROWS: Final = Bags(8)
-OF_BOTH: Final = Bags(16, 0.5)
+_DRAWN = 0.5  # of the members are in a sample for the log loss, and
+_LEAST_DRAWN = 5  # at least: fewer might all be bad
 
 
 def select(
@@ -76,29 +62,39 @@ def weigh(  # what decides on weights
     seed: int,
     deadline: Deadline,
     weight: NDArray[np.float64] | None = None,
-    bags: Bags = OF_ROWS,
+    bags: int = BAGS,
 ) -> NDArray[np.float64]:
     """Weights of the members, (m,), that sum to 1: the mean over bootstrap samples of what is selected.
 
     Stops early, with fewer samples, at the deadline; one is always drawn.
+
+    Args:
+        bags: samples; twice as many where members are drawn, too.
     """
     stacked = np.stack(predictions)
     rng = np.random.default_rng([seed, 41])
     m, size = len(stacked), min(len(y), _MOST_ROWS)
-    weights = np.zeros(m)
-    for bag in range(bags.samples):
+    weights, drawn = np.zeros(m), _drawn(metric, m)
+    for bag in range(bags if drawn == m else 2 * bags):
         if bag and deadline.passed:
             break
         rows = rng.choice(len(y), size)
         some = None if weight is None else weight[rows]
-        drawn = np.arange(m)
-        if bags.drawn(m) < m:
-            drawn = np.sort(rng.choice(m, bags.drawn(m), replace=False))
-        counts = select(stacked[drawn][:, rows], y[rows], metric, _BAG_ROUNDS, some)
-        weights[drawn] += counts / counts.sum()
+        ones = np.arange(m)
+        if drawn < m and bag:  # the first sample has all: it may be the only one
+            ones = np.sort(rng.choice(m, drawn, replace=False))
+        counts = select(stacked[ones][:, rows], y[rows], metric, _BAG_ROUNDS, some)
+        weights[ones] += counts / counts.sum()
     weights /= weights.sum()
     weights[weights < min(_LEAST, weights.max())] = 0.0
     return np.asarray(weights / weights.sum())
+
+
+def _drawn(metric: Metric, members: int) -> int:
+    """How many of so many members are in a sample."""
+    if metric.name != "log_loss":
+        return members
+    return min(members, max(_LEAST_DRAWN, round(_DRAWN * members)))
 
 
 def mix(predictions: Sequence[NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -19,7 +19,7 @@ from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import SINGLE, fit_temperature, tempered
 from rung.tabular.encode import Table
-from rung.tabular.ensemble import OF_BOTH, OF_ROWS, mix, weigh
+from rung.tabular.ensemble import mix, weigh
 from rung.tabular.evaluate import Saved, load_pipelines
 from rung.tabular.lighten import PREDICT_TIME, Pace, lighten, too_slow
 from rung.tabular.members import CONSTANT, STACK, Last, fitted_constant, make_members, with_whole
@@ -73,8 +73,7 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline, *, stac
     temperatures = _temperatures(dataset, candidates, valid)
     predictions = [tempered(one.prediction, temperatures.get(one.trial, 1.0)) for one in candidates]
     judge, y, weight = _selector(dataset), dataset.y[valid], dataset.weights(valid)
-    bags = OF_BOTH if judge.name == "log_loss" else OF_ROWS
-    weights = weigh(predictions, y, judge, dataset.seed, deadline, weight, bags)
+    weights = weigh(predictions, y, judge, dataset.seed, deadline, weight)
     members = sorted(
         ((float(w), one) for w, one in zip(weights, candidates, strict=True) if w > 0),
         key=lambda pair: (-pair[0], pair[1].trial),

@@ -8,11 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.deadline import Deadline
-from rung.tabular.ensemble import Bags, mix, weigh
+from rung.tabular.ensemble import mix, weigh
 from rung.tabular.metrics import Metric
 
 REPEATS = 6
-_FEW = Bags(2)
 _KEPT = 15  # of the best on a half are candidates, so that their choice is part of what is measured
 
 
@@ -43,7 +42,7 @@ def optimism(
             losses = [metric.loss(y[one], p[one]) for p in predictions]
             kept = np.argsort(losses, kind="stable")[:_KEPT]
             some = [predictions[i][one] for i in kept]
-            weights = weigh(some, y[one], metric, seed, deadline, bags=_FEW)
+            weights = weigh(some, y[one], metric, seed, deadline, bags=2)
             inside = metric.loss(y[one], mix(some, weights))
             outside = metric.loss(y[other], mix([predictions[i][other] for i in kept], weights))
             gaps.append(outside - inside)
