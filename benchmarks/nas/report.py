@@ -24,10 +24,10 @@ _COLOURS: Final = dict(
 _HEAD: Final = """# Architecture searches beside each other
 
 Made by `python -m benchmarks.nas report` from the rows in `benchmarks/data/nas`, which
-`python -m benchmarks.nas run` writes: what has a row is not run again. Two cores; seconds are those of a
-busy machine and compare only roughly, multiply-adds are exact. Figures are means and standard deviations
-over seeds; p is that of the exact two-sided sign-flip test over paired seeds, which with three pairs cannot
-be under 0.25: these tables show sizes of effects, not proofs.
+`python -m benchmarks.nas run` writes: what has a row is not run again. Two cores, with more or less other work,
+not alike for all rows: seconds compare only roughly, multiply-adds are exact. Figures are means and standard
+deviations over seeds; p is that of the exact two-sided sign-flip test over paired seeds, which with three pairs
+cannot be under 0.25: these tables show sizes of effects, not proofs.
 """
 
 
@@ -143,19 +143,7 @@ def _pictures(rows: Sequence[Row]) -> str:
         f"cells, {s.retrain_epochs} epochs), and tested on {s.test:,} others. `random-cell` is one drawn by "
         "lot and trained in the same way: what any search must beat.\n\n"
         + table(head, lines)
-        + _passes_of_snas(rows)
         + f"\n![Accuracy as searched, as derived, and retrained; test error by seed]({PICTURE})\n"
-    )
-
-
-def _passes_of_snas(rows: Sequence[Row]) -> str:
-    """A sentence where rows are of two passes a step, as first-order DARTS takes them."""
-    own, darts1 = (list(_of(rows, name, "passes").values()) for name in ("snas", "darts1"))
-    if not own or not darts1 or np.mean(own) < np.mean(darts1):
-        return ""
-    return (
-        "\nThe rows of `snas` are of a form that took a pass for the alphas and one for the weights in each "
-        "step, while its temperature fell geometrically; now one pass is for both, and it falls linearly.\n"
     )
 
 
