@@ -24,10 +24,10 @@ _COLOURS: Final = dict(
 _HEAD: Final = """# Architecture searches beside each other
 
 Made by `python -m benchmarks.nas report` from the rows in `benchmarks/data/nas`, which
-`python -m benchmarks.nas run` writes: what has a row is not run again. Two cores, with more or less other work,
-not alike for all rows: seconds compare only roughly, multiply-adds are exact. Figures are means and standard
-deviations over seeds; p is that of the exact two-sided sign-flip test over paired seeds, which with three pairs
-cannot be under 0.25: these tables show sizes of effects, not proofs.
+`python -m benchmarks.nas run` writes: what has a row is not run again. Two cores, with more or less other
+work, not alike for all rows: seconds compare only roughly, multiply-adds are exact. Figures are means and
+standard deviations over seeds; p is that of the exact two-sided sign-flip test over paired seeds, which with
+three pairs cannot be under 0.25: these tables show sizes of effects, not proofs.
 """
 
 
