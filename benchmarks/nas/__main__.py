@@ -11,7 +11,7 @@ from typing import Final
 
 from benchmarks.entries import Unavailable
 from benchmarks.nas import remedies
-from benchmarks.nas.pictures import FULL, QUICK, cifar_jobs, transfer_jobs
+from benchmarks.nas.pictures import FULL, QUICK, cifar_jobs, current, transfer_jobs
 from benchmarks.nas.remedies import s2_jobs
 from benchmarks.nas.rows import Row, append, path_of, read
 
@@ -71,7 +71,10 @@ def _jobs(name: str, seeds: list[int], quick: bool) -> Jobs:
 def _run(name: str, seeds: list[int], only: list[str], *, quick: bool, again: bool) -> None:
     path = path_of(name)
     for what, seed, call in _jobs(name, seeds[:1] if quick else seeds, quick):
-        known = {(row["what"], row["seed"]) for row in read(path)}  # another process may have written
+        rows = read(path)  # another process may have written
+        if name == "transfer":
+            rows = current(rows, read(path_of("cifar")))
+        known = {(row["what"], row["seed"]) for row in rows}
         if (only and what not in only) or (not quick and not again and (what, seed) in known):
             continue
         began = time.perf_counter()

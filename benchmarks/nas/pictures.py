@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any, Final, NamedTuple
 
@@ -164,6 +164,12 @@ def transfer_jobs(scale: Scale, seeds: list[int]) -> Iterator[tuple[str, int, Ca
                     row["seed"],
                     lambda row=row, what=what, data=data: _transferred(row, what, data, scale),
                 )
+
+
+def current(transfer: Sequence[Row], cifar: Sequence[Row]) -> list[Row]:
+    """The rows on other data whose cell is still the comparison's: a search that is run again finds another."""
+    cells = {(row["what"], row["seed"]): row["genotype"] for row in cifar}
+    return [row for row in transfer if row["genotype"] == cells.get((row["what"].split(" on ")[0], row["seed"]))]
 
 
 def _transferred(row: Row, what: str, data: str, scale: Scale) -> Row:

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from benchmarks.nas.pictures import FULL
+from benchmarks.nas.pictures import FULL, current
 from benchmarks.nas.remedies import cured_table
 from benchmarks.nas.rows import Row, path_of, read
 from benchmarks.reports.drawing import COLOURS, Axis, Curve, Panel, draw
@@ -56,7 +56,7 @@ def page(
     parts = [_HEAD]
     if cifar:
         parts.append(_pictures(cifar))
-    if transfer:
+    if transfer := current(transfer, cifar):
         parts.append(_transfer(transfer))
     if text:
         parts.append(_text(text))

@@ -110,6 +110,13 @@ def test_what_has_a_row_is_not_run_again(tmp_path: Path, monkeypatch: pytest.Mon
     assert asked[3:] == [("a", 1)]
 
 
+def test_a_cell_that_is_not_in_the_comparison_any_more_is_left_out() -> None:
+    cells = {seed: pictures.random_cell(seed) for seed in (0, 1)}
+    compared = [a_row("asap", seed, 0.5) | {"genotype": cells[seed]} for seed in (0, 1)]
+    elsewhere = [a_row("asap on digits", seed, 0.1) | {"genotype": cells[0]} for seed in (0, 1, 2)]
+    assert pictures.current(elsewhere, compared) == elsewhere[:1]
+
+
 def test_an_unknown_experiment_is_refused() -> None:
     with pytest.raises(SystemExit) as ended:
         command.main(["run", "cifer"])
