@@ -167,9 +167,10 @@ def transfer_jobs(scale: Scale, seeds: list[int]) -> Iterator[tuple[str, int, Ca
 
 
 def current(transfer: Sequence[Row], cifar: Sequence[Row]) -> list[Row]:
-    """The rows on other data whose cell is still the comparison's: a search that is run again finds another."""
+    """The rows on other data whose cell is still the comparison's: a search run again finds another."""
     cells = {(row["what"], row["seed"]): row["genotype"] for row in cifar}
-    return [row for row in transfer if row["genotype"] == cells.get((row["what"].split(" on ")[0], row["seed"]))]
+    origins = [(row["what"].split(" on ")[0], row["seed"]) for row in transfer]
+    return [row for row, of in zip(transfer, origins, strict=True) if row["genotype"] == cells.get(of)]
 
 
 def _transferred(row: Row, what: str, data: str, scale: Scale) -> Row:
