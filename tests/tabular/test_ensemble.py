@@ -106,12 +106,28 @@ def _samples(monkeypatch, name: str, predictions, y):
     return seen
 
 
-@pytest.mark.parametrize(("members", "samples", "each"), [(30, 16, 15), (8, 16, 5), (5, 8, 5), (2, 8, 2)])
-def test_for_the_log_loss_a_sample_has_a_half_of_the_members(members, samples, each, monkeypatch):
+@pytest.mark.parametrize(("members", "each"), [(30, 15), (8, 5)])
+def test_for_the_log_loss_samples_have_a_half_of_the_members_beside(members, each, monkeypatch):
     y, predictions = _surenesses(members)
     seen = _samples(monkeypatch, "log_loss", predictions, y)
-    assert [len(some) for some in seen] == [members, *[each] * (samples - 1)]
+    assert [len(some) for some in seen] == [members] * ensemble.BAGS + [each] * 2 * ensemble.BAGS
     assert all(len(np.unique(some, axis=0)) == len(some) for some in seen)  # none twice
+
+
+@pytest.mark.parametrize("members", [2, 5])
+def test_few_members_are_in_every_sample(members, monkeypatch):
+    y, predictions = _surenesses(members)
+    seen = _samples(monkeypatch, "log_loss", predictions, y)
+    assert [len(some) for some in seen] == [members] * ensemble.BAGS
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_one_that_is_far_better_than_all_others_has_all_the_weight(weighted):
+    y = np.random.default_rng(1).integers(0, 2, 300)
+    good = np.column_stack([1 - y, y]) * 0.9 + 0.05
+    predictions = [np.full_like(good, 0.5)] * 20 + [good]
+    weight = np.linspace(1.0, 3.0, 300) if weighted else None
+    assert weigh(predictions, y, METRICS["log_loss"], 0, Deadline(), weight).tolist() == [0.0] * 20 + [1.0]
 
 
 def test_for_other_metrics_a_sample_has_all_members(monkeypatch):

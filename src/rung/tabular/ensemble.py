@@ -1,12 +1,14 @@
 """Greedy ensemble selection with replacement (Caruana et al. 2004), averaged over bootstrap samples.
 
 Each sample is one of the rows; for the log loss it is one of the members, too, which is the paper's bagging.
-A single row may decide there, and who happens to be right on it is not in every sample.
+A single row may decide there, and who happens to be right on it is not in every sample. Where that is clearly
+worse out of fold, as one member is far better than all others, samples have all members.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ _LEAST = 0.02  # a weight below it is dropped
 _MOST_ROWS = 5_000  # looked at in each bootstrap sample
 _DRAWN = 0.5  # of the members are in a sample for the log loss, and
 _LEAST_DRAWN = 5  # at least: fewer might all be bad
+_CLEARLY = 2.0  # standard errors of the mean over the rows
 
 
 def select(
@@ -69,20 +72,46 @@ def weigh(  # what decides on weights
     Stops early, with fewer samples, at the deadline; one is always drawn.
 
     Args:
-        bags: samples; twice as many where members are drawn, too.
+        bags: samples; twice as many more where members are drawn, too.
     """
     stacked = np.stack(predictions)
+    plain = _averaged(stacked, y, metric, seed, deadline, weight, _Bags(bags, len(stacked)))
+    drawn = _drawn(metric, len(stacked))
+    if drawn == len(stacked) or deadline.passed:
+        return plain
+    careful = _averaged(stacked, y, metric, seed, deadline, weight, _Bags(2 * bags, drawn))
+    one, other = mix(predictions, careful), mix(predictions, plain)
+    return plain if _clearly_worse(one, other, y.astype(np.intp), weight) else careful
+
+
+class _Bags(NamedTuple):
+    """So many samples, with so many members each."""
+
+    samples: int
+    members: int
+
+
+def _averaged(  # what decides on weights
+    stacked: NDArray[np.float64],
+    y: NDArray[np.float64],
+    metric: Metric,
+    seed: int,
+    deadline: Deadline,
+    weight: NDArray[np.float64] | None,
+    bags: _Bags,
+) -> NDArray[np.float64]:
+    """The mean over samples of the rows and of the members."""
     rng = np.random.default_rng([seed, 41])
     m, size = len(stacked), min(len(y), _MOST_ROWS)
-    weights, drawn = np.zeros(m), _drawn(metric, m)
-    for bag in range(bags if drawn == m else 2 * bags):
+    weights = np.zeros(m)
+    for bag in range(bags.samples):
         if bag and deadline.passed:
             break
         rows = rng.choice(len(y), size)
         some = None if weight is None else weight[rows]
         ones = np.arange(m)
-        if drawn < m and bag:  # the first sample has all: it may be the only one
-            ones = np.sort(rng.choice(m, drawn, replace=False))
+        if bags.members < m:
+            ones = np.sort(rng.choice(m, bags.members, replace=False))
         counts = select(stacked[ones][:, rows], y[rows], metric, _BAG_ROUNDS, some)
         weights[ones] += counts / counts.sum()
     weights /= weights.sum()
@@ -95,6 +124,20 @@ def _drawn(metric: Metric, members: int) -> int:
     if metric.name != "log_loss":
         return members
     return min(members, max(_LEAST_DRAWN, round(_DRAWN * members)))
+
+
+def _clearly_worse(
+    one: NDArray[np.float64],
+    other: NDArray[np.float64],
+    y: NDArray[np.intp],
+    weight: NDArray[np.float64] | None,
+) -> bool:
+    """Whether probabilities (n, k) have a larger log loss than others, by more than the rows' noise."""
+    rows = np.arange(len(y))
+    more = np.log(np.clip(other[rows, y], 1e-12, 1.0)) - np.log(np.clip(one[rows, y], 1e-12, 1.0))
+    shares = np.full(len(y), 1 / len(y)) if weight is None else weight / weight.sum()
+    mean = float(shares @ more)
+    return mean > _CLEARLY * float(np.sqrt(np.sum((shares * (more - mean)) ** 2)))
 
 
 def mix(predictions: Sequence[NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
