@@ -23,7 +23,7 @@ _LEAST = 0.02  # a weight below it is dropped
 _MOST_ROWS = 5_000  # looked at in each bootstrap sample
 _DRAWN = 0.5  # of the members are in a sample for the log loss, and
 _LEAST_DRAWN = 5  # at least: fewer might all be bad
-_CLEARLY = 2.0  # standard errors of the mean over the rows
+_CLEARLY = 0.03  # of what equal probabilities lose; within the noise of selecting it is under half of that
 
 
 def select(
@@ -80,8 +80,8 @@ def weigh(  # what decides on weights
     if drawn == len(stacked) or deadline.passed:
         return plain
     careful = _averaged(stacked, y, metric, seed, deadline, weight, _Bags(2 * bags, drawn))
-    one, other = mix(predictions, careful), mix(predictions, plain)
-    return plain if _clearly_worse(one, other, y.astype(np.intp), weight) else careful
+    loss, usual = (metric.loss(y, mix(predictions, w), weight) for w in (careful, plain))
+    return plain if loss - usual > _CLEARLY * np.log(stacked.shape[-1]) else careful
 
 
 class _Bags(NamedTuple):
@@ -124,20 +124,6 @@ def _drawn(metric: Metric, members: int) -> int:
     if metric.name != "log_loss":
         return members
     return min(members, max(_LEAST_DRAWN, round(_DRAWN * members)))
-
-
-def _clearly_worse(
-    one: NDArray[np.float64],
-    other: NDArray[np.float64],
-    y: NDArray[np.intp],
-    weight: NDArray[np.float64] | None,
-) -> bool:
-    """Whether probabilities (n, k) have a larger log loss than others, by more than the rows' noise."""
-    rows = np.arange(len(y))
-    more = np.log(np.clip(other[rows, y], 1e-12, 1.0)) - np.log(np.clip(one[rows, y], 1e-12, 1.0))
-    shares = np.full(len(y), 1 / len(y)) if weight is None else weight / weight.sum()
-    mean = float(shares @ more)
-    return mean > _CLEARLY * float(np.sqrt(np.sum((shares * (more - mean)) ** 2)))
 
 
 def mix(predictions: Sequence[NDArray[np.float64]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
