@@ -81,6 +81,13 @@ def test_a_passed_deadline_still_gives_weights():
     assert weights.sum() == pytest.approx(1)
 
 
+def test_where_the_time_is_over_no_half_of_the_members_decides(monkeypatch):
+    y, predictions = _surenesses(30)
+    late = weigh(predictions, y, METRICS["log_loss"], 0, Deadline.after(-1))
+    monkeypatch.setattr(ensemble, "_DRAWN", 1.0)
+    assert late.tolist() == weigh(predictions, y, METRICS["log_loss"], 0, Deadline.after(-1)).tolist()
+
+
 def test_the_same_seed_gives_the_same_weights():
     y, predictions = _case(2)
     first, again = (weigh(list(predictions), y, METRICS["rmse"], 5, Deadline()) for _ in range(2))
