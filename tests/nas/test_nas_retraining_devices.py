@@ -292,7 +292,7 @@ def test_nas_devices_go_on_with_a_search_bit_for_bit(found: list[dict[str, Any]]
     assert one == other
     assert one["part"] == [1, True]
     assert one["whole"] == one["rest"] == one["again"]
-    assert "its batch is 8, not 4" in one["refused"]
+    assert "with batch 8, not 4" in one["refused"]
 
 
 def test_nas_devices_go_on_with_as_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:

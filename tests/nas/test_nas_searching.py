@@ -149,7 +149,7 @@ def test_a_checkpoint_of_another_search_is_refused(pictures: Any, tmp_path: Any)
     plan = prepare(Request(pictures, "darts1", space="tiny", epochs=2, settings=FEW)).plan
     checkpoint.save(plan, start(plan), tmp_path)
     other = prepare(Request(pictures, "darts1", space="s2", epochs=2, settings=FEW)).plan
-    with pytest.raises(UserError, match="is of another search: its space is 'tiny', not 's2'"):
+    with pytest.raises(UserError, match="is of another search, with space 'tiny', not 's2'"):
         checkpoint.load(other, tmp_path)
     checkpoint.save(asap(), start(asap()), tmp_path)
     assert checkpoint.load(asap(), tmp_path).epoch == 0
@@ -166,7 +166,7 @@ def test_a_checkpoint_of_another_search_is_refused(pictures: Any, tmp_path: Any)
 def test_an_old_study_of_another_space_is_refused_and_stays(pictures: Any, tmp_path: Any) -> None:
     url = str(tmp_path / "studies.db")
     first = tiny(pictures, strategy="darts1", epochs=2, storage=url, study="s")
-    with pytest.raises(UserError, match="is of another search: its space is 'tiny', not 's2'"):
+    with pytest.raises(UserError, match="is of another search, with space 'tiny', not 's2'"):
         tiny(pictures, strategy="darts1", space="s2", epochs=2, storage=url, study="s")
     assert tiny(pictures, strategy="darts1", epochs=2, storage=url, study="s").genotype == first.genotype
 

@@ -102,7 +102,7 @@ def _before_a_fit(
     table, report = places
     with patiently() as tell:
         tell("reading the table")
-        frame = read_table(table)
+        frame = read_table(table, used=lambda name: name not in asked.drop)
     targets = [None] if target is None else parts_of(target, [str(name) for name in frame.columns])
     audits = []
     for one in targets:

@@ -8,7 +8,7 @@ import typer
 
 from rung.cli import output
 from rung.cli.options import Json, Trust
-from rung.cli.predict import say_lost, worded
+from rung.cli.predict import read_for, say_lost
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,13 +48,12 @@ def evaluate(  # noqa: PLR0913  # a door
 ) -> None:
     """Score a model on a table it has not seen: every metric with a bootstrap interval, beside a constant."""
     from rung.tabular.model_file import read_manifest
-    from rung.tabular.read import read_table
     from rung.tabular.several import SeveralModels, holds_several, load_any
 
     if not holds_several(model):
         read_manifest(model)
     fitted = load_any(model, tuple(trust or ()))
-    frame = read_table(table, worded(fitted))
+    frame = read_for(fitted, table)
     say_lost(fitted, frame)
     asked = _Asked(by, tuple(metric or ()), weights, seed, json)
     if not isinstance(fitted, SeveralModels):

@@ -9,7 +9,7 @@ import typer
 from rung.cli import output
 from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json, Trust
-from rung.cli.predict import say_lost, worded
+from rung.cli.predict import read_for, say_lost
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -58,14 +58,13 @@ def explain(  # noqa: PLR0913  # a door
     """Say why a row is predicted as it is: what each column's cell adds to the usual prediction."""
     from rung.tabular.explain.shapley import check_row, explain_row
     from rung.tabular.model_file import load_model, read_manifest
-    from rung.tabular.read import read_table
 
     model = one_target(model, target)
     read_manifest(model)
     fitted = load_model(model, tuple(trust or ()))
-    frame = read_table(table, worded(fitted))
+    frame = read_for(fitted, table)
     check_row(row - 1, len(frame))
-    others = frame if background is None else read_table(background, worded(fitted))
+    others = frame if background is None else read_for(fitted, background)
     if len(others) < 2:
         raise UserError("there is no row to compare with: give a table of more rows with --background")
     say_lost(fitted, frame.iloc[[row - 1]])

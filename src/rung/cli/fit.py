@@ -49,7 +49,7 @@ from rung.cli.wishes import Wishes
 from rung.errors import DataError, UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -125,7 +125,7 @@ def fit(  # noqa: PLR0913  # a door
     asked = (table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
     order = Order(*asked, executor, address, needs)
     if len(targets := targets_of(table, target)) > 1:
-        run_several(order, targets, lambda one, start: _run(one, storage, None, start, json))
+        run_several(order, targets, _check_each, lambda one, start: _run(one, storage, None, start, json))
     else:
         _run(order, storage, study, began, json)
 
@@ -224,19 +224,39 @@ def _read(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
     loading = threading.Thread(target=_load_libraries, args=(order,))
     loading.start()
     try:
-        return _checked(order)
+        return _checked(order, _table(order))
     finally:
         loading.join()
 
 
-def _checked(order: Order) -> tuple[pd.DataFrame, tuple[str, ...]]:
+def _table(order: Order) -> pd.DataFrame:
+    from rung.tabular.read import read_table
+
+    return read_table(order.table, used=lambda name: name not in order.wishes.drop)
+
+
+def _check_each(orders: Sequence[Order]) -> None:
+    """Refuse what one of several orders for a table asks, before the first is carried out.
+
+    Raises:
+        DataError: saying which target's it is.
+    """
+    if not Path(orders[0].table).exists():
+        return  # standard input is read once
+    table = _table(orders[0])
+    for order in orders:
+        try:
+            _checked(order, table)
+        except DataError as error:
+            raise DataError(f"target {order.target}: {error}") from error
+
+
+def _checked(order: Order, table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:
     from rung.tabular.columns import reading_notes
     from rung.tabular.learners.table import Wanted, fitting
     from rung.tabular.metrics import get_metric
-    from rung.tabular.read import read_table
     from rung.tabular.task import check_classes, check_target, guess_task
 
-    table = read_table(order.table)
     frame, notes = check_target(table, order.target)
     notes = (*reading_notes(table), *notes)
     y = frame[order.target]

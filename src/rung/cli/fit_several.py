@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rung.cli import output
@@ -24,7 +24,7 @@ def targets_of(table: str, target: str) -> list[str]:
         return [target]
     from rung.tabular.read import read_table
 
-    return parts_of(target, [str(name) for name in read_table(table).columns])
+    return parts_of(target, [str(name) for name in read_table(table, used=lambda _: False).columns])
 
 
 def parts_of(target: str, names: list[str]) -> list[str]:
@@ -50,30 +50,40 @@ def beside(report: Path, target: str) -> Path:
     return report.with_name(f"{report.stem}-{target}{report.suffix}")
 
 
-def run_several(order: Order, targets: list[str], run: Callable[[Order, float], None]) -> None:
+def run_several(
+    order: Order,
+    targets: list[str],
+    check: Callable[[Sequence[Order]], None],
+    run: Callable[[Order, float], None],
+) -> None:
     """Fit one target after the other, each with its share of the budget, and write one model file.
 
     Args:
+        check: refuses, before the first is fitted, what cannot be done of the orders.
         run: fits one target, given its order and when it began (monotonic).
     """
     from rung.tabular.several import save_several
 
     report, whole = Path(order.report), Path(order.out)
     with tempfile.TemporaryDirectory(dir=Path(order.out).absolute().parent) as folder:
-        files = {}
-        for number, target in enumerate(targets):
-            others = tuple(name for name in targets if name != target)
-            files[target] = Path(folder) / f"{number}.rung"
-            output.say(f"target {number + 1} of {len(targets)}: {target}")
-            one = dataclasses.replace(
+        files = {target: Path(folder) / f"{number}.rung" for number, target in enumerate(targets)}
+        orders = [
+            dataclasses.replace(
                 order,
                 target=target,
                 budget=order.budget / len(targets),
                 out=str(files[target]),
                 alone=str(whole.with_name(f"{whole.stem}-{target}{whole.suffix}")),
                 report=str(beside(report, target)),
-                wishes=dataclasses.replace(order.wishes, drop=(*order.wishes.drop, *others)),
+                wishes=dataclasses.replace(
+                    order.wishes, drop=(*order.wishes.drop, *(name for name in targets if name != target))
+                ),
             )
+            for target in targets
+        ]
+        check(orders)
+        for number, one in enumerate(orders):
+            output.say(f"target {number + 1} of {len(targets)}: {one.target}")
             run(one, time.monotonic())
         save_several(files, order.out)
     output.say(f"model   {order.out} ({spoken_size(whole.stat().st_size)}), of {len(targets)} targets")

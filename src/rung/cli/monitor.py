@@ -12,7 +12,7 @@ from rung.cli.check import Report, patiently, plain_drift, prepare_report, print
 from rung.cli.exits import NO_RESULT
 from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json, Trust
-from rung.cli.predict import say_lost, worded
+from rung.cli.predict import read_for, say_lost
 
 if TYPE_CHECKING:
     from rung.tabular.audit.distance import Distance
@@ -39,13 +39,12 @@ def monitor(
     prepare_report(report, {"the table itself": table, "the model's file": model})
     from rung.tabular.audit.monitor import watch
     from rung.tabular.model_file import load_model, read_manifest
-    from rung.tabular.read import read_table
 
     model = one_target(model, target)
     read_manifest(model)
     with patiently() as tell:
         fitted = load_model(model, tuple(trust or ()))
-        frame = read_table(table, worded(fitted))
+        frame = read_for(fitted, table)
         found = watch(fitted, frame, tell)
     say_lost(fitted, frame)
     if report is not None:

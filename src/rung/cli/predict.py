@@ -57,13 +57,12 @@ def predict(
         check_apart(out, "--out", {"the table itself": table, "the model's file": model})
         check_writable(out, "--out")
     from rung.tabular.model_file import read_manifest
-    from rung.tabular.read import read_table
     from rung.tabular.several import holds_several, load_any
 
     if not holds_several(model):
         read_manifest(model)
     fitted = load_any(model, tuple(trust or ()))
-    frame = read_table(table, worded(fitted))
+    frame = read_for(fitted, table)
     predictions = _predicted(fitted, frame, coverage, sets)
     say_lost(fitted, frame)
     if json:
@@ -88,6 +87,15 @@ def worded(model: Model | SeveralModels) -> tuple[str, ...]:
     from rung.tabular.columns import as_they_stand
 
     return tuple(name for one in _each(model) for name in as_they_stand(one.columns))
+
+
+def read_for(model: Model | SeveralModels, table: str) -> pd.DataFrame:
+    """A table for a model: words where it knows them, nothing refused in columns that it does not read."""
+    from rung.tabular.read import read_table
+
+    read = {column.name for one in _each(model) for column in one.columns if column.used}
+    read |= {one.target for one in _each(model)}
+    return read_table(table, worded(model), read.__contains__)
 
 
 def _each(model: Model | SeveralModels) -> Iterable[Model]:

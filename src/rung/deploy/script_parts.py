@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import takewhile
 from typing import Any, Final, NamedTuple
@@ -10,6 +11,7 @@ from rung.deploy.onnx_trees import lightgbm_trees
 from rung.deploy.script_layout import quoted
 from rung.tabular.columns import Kind
 from rung.tabular.encode import DATE_PARTS, WORDS, Encoder
+from rung.tabular.learners.xgboost import RATE
 from rung.tabular.model import Member
 from rung.tabular.pipeline import Classifying, Constant, Regressing
 from rung.tabular.preparation import Preparation
@@ -149,7 +151,7 @@ def _lightgbm(member: Member, pipeline: Fitted, kind: str, codes: list[int], los
     settings = {
         **loss,
         "n_estimators": rounds,
-        "learning_rate": config["learning_rate"],
+        "learning_rate": _last_shrinkage(model.text) or config["learning_rate"],
         "num_leaves": config["leaves"],
         "min_child_samples": config["min_data_in_leaf"],
         "colsample_bytree": config["feature_fraction"],
@@ -164,12 +166,21 @@ def _lightgbm(member: Member, pipeline: Fitted, kind: str, codes: list[int], los
     return Step(f"{name}({_arguments(settings)})", (f"from lightgbm import {name}",), codes=tuple(codes))
 
 
+def _last_shrinkage(text: str) -> float | None:
+    """The rate of the latest trees: it rises where there is little time for the rounds that are needed.
+
+    The first tree of some losses has 1, as it holds the mean alone.
+    """
+    rates = [float(rate) for rate in re.findall(r"^shrinkage=(.+)$", text, re.MULTILINE)]
+    return next((rate for rate in reversed(rates) if rate != 1), None)
+
+
 def _xgboost(member: Member, pipeline: Fitted, kind: str, codes: list[int], loss: Mapping[str, Any]) -> Step:
     config, model = member.config, pipeline.estimator
     settings = {
         **loss,
         "n_estimators": model.rounds,
-        "learning_rate": config["learning_rate"],
+        "learning_rate": float(model.booster.attr(RATE) or config["learning_rate"]),
         "max_depth": config["depth"],
         "min_child_weight": config["min_child_weight"],
         "subsample": config["subsample"],
@@ -190,7 +201,7 @@ def _catboost(member: Member, pipeline: Fitted, kind: str, codes: list[int], los
     settings = {
         **loss,
         "iterations": int(pipeline.estimator.model.tree_count_),
-        "learning_rate": config["learning_rate"],
+        "learning_rate": pipeline.estimator.model.get_all_params()["learning_rate"],
         "depth": config["depth"],
         "l2_leaf_reg": config["l2"],
         "random_strength": config["random_strength"],

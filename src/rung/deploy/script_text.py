@@ -15,6 +15,7 @@ _DATE_PARTS: Final = '''
 DATE_FORMATS = {formats}
 
 
+@joblib.wrap_non_picklable_objects
 def date_parts(frame):
     """Days since 1970, year, month, day, weekday and hour of each date."""
     parts = []
@@ -33,6 +34,7 @@ def date_parts(frame):
 
 _SQUASH: Final = '''
 
+@joblib.wrap_non_picklable_objects
 def squash(matrix):
     """Large values drawn in smoothly."""
     return matrix / np.sqrt(1 + (matrix / 3) ** 2)
@@ -40,6 +42,7 @@ def squash(matrix):
 
 _WHOLE_CODES: Final = '''
 
+@joblib.wrap_non_picklable_objects
 def whole_codes(matrix):
     """Codes of categories as whole numbers, -1 where missing: CatBoost takes no others."""
     frame = pd.DataFrame(matrix)

@@ -21,6 +21,7 @@ from rung.deploy.sample_rows import sample_rows
 from rung.errors import UserError
 from rung.storage.whole import write_whole
 from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.frames import as_pandas
 from rung.tabular.model import Member, Model
 from rung.tabular.names import listed
 from rung.tabular.pipeline import Classifying, Constant
@@ -292,7 +293,7 @@ def _session(content: bytes) -> Any:
 
 def feeds(columns: tuple[Column, ...], frame: pd.DataFrame) -> dict[str, NDArray[Any]]:
     """What the graph takes for this frame's rows: for each used column (n, 1)."""
-    cells = prepare(frame, columns)
+    cells = prepare(as_pandas(frame), columns)
     given: dict[str, NDArray[Any]] = {}
     for column in columns:
         if not column.used:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -17,20 +18,28 @@ from rung.nas.strategies.table import settings_of
 from rung.nas.training import forget
 
 FILE: Final = "search.pt"
+_OTHERWISE: Final = frozenset(
+    ("text", "pictures", "strategy", "alpha_rates", "alpha_decays", "own", "even", "whole")
+)
+"""Of a recipe, what is words, or what the data, the strategy and other settings have taken up."""
+_LONG: Final = frozenset(("data", "cells"))  # which a message does not repeat
 
 
 def identity(plan: Plan) -> dict[str, Any]:
     """What must be the same where a search goes on."""
     cells = [[cell.name, cell.nodes, cell.inputs, list(cell.operations)] for cell in plan.space.cells]
-    recipe = asdict(plan.recipe)
-    kept = ("channels", "layers", "batch", "epochs", "rate", "alpha_rate")
-    words = ("hidden", "bptt", "vocabulary", "words")  # of a recipe for text
+    recipe = {
+        name: value
+        for name, value in asdict(plan.recipe).items()
+        if name not in _OTHERWISE and not name.startswith("retrain_")
+    }
     return {
         "space": plan.space.name,
         "cells": cells,
         "strategy": plan.strategy.name,
         "seed": plan.seed,
-        **{name: recipe[name] for name in (*kept, *words) if name in recipe},
+        **plan.task.identity,
+        **recipe,
         **settings_of(plan.strategy),
     }
 
@@ -85,15 +94,20 @@ def restored(plan: Plan, content: bytes, path: Path = Path(FILE)) -> State:
     mine, theirs = identity(plan), kept.get("identity", {})
     for name in mine:
         if mine[name] != theirs.get(name):
-            have = f"is {theirs[name]!r}" if name in theirs else "is not recorded"
             raise SpaceError(
-                f"the checkpoint {path} is of another search: its {name} {have}, not "
-                f"{mine[name]!r}; give the same options, or another --study"
+                f"the checkpoint {path} is of another search, {_otherwise(name, mine, theirs)}; give "
+                "the same options and data, or another --study"
             )
     state = start(plan)
     state.records = [Record(**record) for record in kept["records"]]
     _prune_again(plan, state)
-    state.net.load_plain_state(kept["net"])
+    try:
+        state.net.load_plain_state(kept["net"])
+    except RuntimeError as error:  # operations of the user's own have changed
+        raise SpaceError(
+            f"the checkpoint {path} is of another search, whose operations have other weights; give the same "
+            "space, or another --study"
+        ) from error
     with torch.no_grad():
         for name, value in kept["alphas"].items():
             state.alphas[name].copy_(value)
@@ -101,6 +115,13 @@ def restored(plan: Plan, content: bytes, path: Path = Path(FILE)) -> State:
     state.architecture.load_state_dict(kept["architecture"])
     state.epoch, state.ledger = kept["epoch"], Ledger.from_dict(kept["ledger"])
     return state
+
+
+def _otherwise(name: str, mine: Mapping[str, Any], theirs: Mapping[str, Any]) -> str:
+    """In what a checkpoint's search differs from ours, in words."""
+    if name not in theirs:
+        return f"of an earlier version of rung that did not record its {name}"
+    return f"with other {name}" if name in _LONG else f"with {name} {theirs[name]!r}, not {mine[name]!r}"
 
 
 def _prune_again(plan: Plan, state: State) -> None:

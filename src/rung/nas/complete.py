@@ -171,7 +171,7 @@ class CompleteSearch:
         """What makes it this search, beside space, strategy and seed."""
         plan = self.prepared.plan
         price = {"price": plan.thrift.price, "resource": plan.thrift.resource} if plan.thrift.price else {}
-        data = {"data": self.prepared.data, "shape": plan.task.shape}
+        data = {"data": self.prepared.data, "shape": plan.task.shape, "checksums": plan.task.checksums}
         return {**data, **recipe_record(plan), **price, **latency_record(plan)}
 
     def _searched(self, study: Study, phase: Callable[[str], None]) -> SearchResult:

@@ -54,6 +54,11 @@ class Networks(Protocol):
         """Of the data, for the study's identity."""
         ...
 
+    @property
+    def checksums(self) -> list[int]:
+        """Of the data, likewise."""
+        ...
+
     def width(self, recipe: Any) -> str:
         """How wide and deep networks are, in words."""
         ...

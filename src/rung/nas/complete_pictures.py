@@ -52,6 +52,11 @@ class PictureNetworks:
         """Height, width and channels of a picture, and how many are in each half."""
         return [*self.task.pictures.shape, len(self.task.y), len(self.task.y_alphas)]
 
+    @property
+    def checksums(self) -> list[int]:
+        """Of the pictures and of their classes."""
+        return self.task.pictures.checksums
+
     def width(self, recipe: Recipe) -> str:
         """How wide and deep networks are, in words."""
         return f"{recipe.retrain_channels} channels and {recipe.retrain_layers} layers"

@@ -101,6 +101,11 @@ class TextNetworks:
         """Words of the training part, of the validation part and of the vocabulary."""
         return [len(self.searched.train), len(self.searched.valid), len(self.corpus.vocabulary)]
 
+    @property
+    def checksums(self) -> list[int]:
+        """Of the training and validation parts."""
+        return self.searched.checksums
+
     def width(self, recipe: LanguageRecipe) -> str:
         """How wide networks are, in words."""
         return f"{recipe.retrain_hidden} units"

@@ -74,7 +74,7 @@ class ImageTask:
         self.channels, self.layers = channels, layers
         self.batch, self.seed, self.augmentation = batch, seed, augmentation
         self.device, self.dtype = torch.device(device), dtype
-        first, second = halves(pictures.y_train, seed)
+        first, second = halves(pictures.y_train, seed, classes=pictures.classes)
         self.x, self.y = pictures.x_train[first], pictures.y_train[first]
         self.x_alphas, self.y_alphas = pictures.x_train[second], pictures.y_train[second]
         self._costs: dict[str, Costs] = {}
@@ -88,6 +88,15 @@ class ImageTask:
             f"{len(self.y):,} + {len(self.y_alphas):,} {kind} pictures of {height} x {width} "
             f"for weights and alphas, {len(self.pictures.classes)} classes"
         )
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Of the pictures, and of what is done to them."""
+        pictures, done = self.pictures, self.augmentation
+        return {
+            "data": [list(pictures.shape), *pictures.checksums, list(pictures.classes)],
+            **{name: getattr(done, name) for name in ("padding", "flip", "cutout")},
+        }
 
     @property
     def steps(self) -> int:

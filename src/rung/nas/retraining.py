@@ -354,6 +354,6 @@ def _copied(net: nn.Module) -> dict[str, Tensor]:
 
 def apart(pictures: Pictures, seed: int) -> Pictures:
     """The weights' half of a search's pictures to train on, and the alphas' half to be scored on."""
-    first, second = halves(pictures.y_train, seed)
+    first, second = halves(pictures.y_train, seed, classes=pictures.classes)
     x, y = pictures.x_train, pictures.y_train
     return replace(pictures, x_train=x[first], y_train=y[first], x_test=x[second], y_test=y[second], notes=())

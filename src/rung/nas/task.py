@@ -117,6 +117,11 @@ class Task(Protocol):
         ...
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """Of the data, and of what is done to it before a network sees it: plain values by name."""
+        ...
+
+    @property
     def steps(self) -> int:
         """Of an epoch."""
         ...

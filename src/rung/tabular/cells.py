@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from rung.tabular.written import MISSING as MISSING
@@ -139,14 +139,17 @@ def to_pandas(column: pa.ChunkedArray) -> Any:
     return column.to_pandas()
 
 
-def infinite_row(frame: pd.DataFrame) -> tuple[str, int] | None:
+def infinite_row(frame: pd.DataFrame, used: Callable[[str], bool] | None = None) -> tuple[str, int] | None:
     """Name of the first column with an infinite number, and its first such row's position; None without
     any.
+
+    Args:
+        used: whether a column of this name is looked at; all are unless given.
     """
     import numpy as np
 
     for name in frame.columns:
-        if frame[name].dtype.kind == "f":
+        if frame[name].dtype.kind == "f" and (used is None or used(str(name))):
             infinite = np.isinf(frame[name].to_numpy(dtype=float, na_value=np.nan))
             if infinite.any():
                 return str(name), int(infinite.argmax())

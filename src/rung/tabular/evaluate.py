@@ -81,7 +81,8 @@ def evaluate(
     held = prediction[valid]
     score = dataset.judge.score(dataset.y[valid], held, dataset.weights(valid))
     seconds, cut = time.monotonic() - began, any(one.cut for one in found)
-    return Outcome(score, held, [one.pipeline for one in found], dict(found[0].known), rows, seconds, cut)
+    taught = next((dict(one.known) for one in found if not one.cut), {})
+    return Outcome(score, held, [one.pipeline for one in found], taught, rows, seconds, cut)
 
 
 def load_libraries(learner: Learner) -> None:
@@ -121,12 +122,14 @@ class _Orders:
 
 
 def _in_turn(orders: _Orders, folds: Sequence[int], deadline: Deadline) -> Iterator[Fitted]:
-    """One fold after the other; the first teaches the later ones."""
+    """One fold after the other; the first teaches the later ones, unless it was cut short: a hiccup of the
+    machine says nothing of the rounds that they need.
+    """
     known: Mapping[str, float] = {}
     for fold in folds:
         by = deadline.share(len(folds) - fold)
         fitted = fit_pipeline(*orders.part(fold, len(folds), known, by), orders.dataset.classes)
-        known = known or dict(fitted.known)
+        known = known or ({} if fitted.cut else dict(fitted.known))
         yield fitted
 
 

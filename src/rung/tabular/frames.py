@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+
 from rung.errors import DataError
 
 if TYPE_CHECKING:
@@ -22,7 +24,8 @@ if TYPE_CHECKING:
 
 
 def as_pandas(table: Any) -> pd.DataFrame:
-    """The table as pandas' frame: itself if it is one. Lengths of time are hours, as times in words are.
+    """The table as pandas' frame: itself if it is one. Lengths of time are hours, as times in words are, and
+    decimal numbers (of Parquet and databases) plain ones.
 
     Raises:
         DataError: it is none, and cannot be turned into one.
@@ -30,7 +33,7 @@ def as_pandas(table: Any) -> pd.DataFrame:
     import pandas as pd
 
     if isinstance(table, pd.DataFrame):
-        return _in_hours(table)
+        return _plain(table)
     if not hasattr(table, "to_pandas"):
         name = type(table).__name__
         remedy = "call its collect() first" if hasattr(table, "collect") else "make a pandas.DataFrame of it"
@@ -40,14 +43,24 @@ def as_pandas(table: Any) -> pd.DataFrame:
     found = table.to_pandas()
     if not isinstance(found, pd.DataFrame):
         raise DataError(f"a {type(table).__name__} is one column, and a table is needed: make a frame of it")
-    return _in_hours(found)
+    return _plain(found)
 
 
-def _in_hours(frame: pd.DataFrame) -> pd.DataFrame:
+def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     lengths = [i for i, kind in enumerate(frame.dtypes) if getattr(kind, "kind", "") == "m"]
-    if not lengths:
+    objects = [i for i, kind in enumerate(frame.dtypes) if getattr(kind, "kind", "") == "O"]
+    decimals = [i for i in objects if _decimal(frame.iloc[:, i])]
+    if not lengths and not decimals:
         return frame
     found = frame.copy(deep=False)
     for i in lengths:
         found.isetitem(i, frame.iloc[:, i].dt.total_seconds() / 3600)
+    for i in decimals:
+        found.isetitem(i, frame.iloc[:, i].to_numpy(dtype=float, na_value=np.nan))
     return found
+
+
+def _decimal(cells: pd.Series) -> bool:
+    import pandas as pd
+
+    return pd.api.types.infer_dtype(cells, skipna=True) == "decimal"

@@ -72,6 +72,8 @@ def rows_of(frame: pd.DataFrame, request: Request) -> Rows:
 
 
 def _moments(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
+    if frame[column].nunique() < 2:
+        raise DataError(f"column {column!r} has one value only, which orders nothing: choose another split")
     found = infer_columns(frame)[0]
     if found.kind not in ("date", "number", "identifier") or not len(frame):
         raise DataError(

@@ -14,7 +14,7 @@ import io
 import sys
 import zlib
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
@@ -34,6 +34,7 @@ from rung.tabular.formats import (
     read_frame,
     unpacked,
 )
+from rung.tabular.frames import as_pandas
 from rung.tabular.names import closest, listed
 from rung.tabular.parts import parts_in, read_parts
 
@@ -53,7 +54,9 @@ _MAGIC: Final = {
 }
 
 
-def read_table(path: str | Path, words: Collection[str] = ()) -> pd.DataFrame:
+def read_table(
+    path: str | Path, words: Collection[str] = (), used: Callable[[str], bool] | None = None
+) -> pd.DataFrame:
     """The table in the file at `path` ("-" is standard input), rows in the file's order.
 
     The ending decides on the format: .csv, .tsv, .tab and .txt, and .json and .jsonl, each also with .gz,
@@ -66,22 +69,26 @@ def read_table(path: str | Path, words: Collection[str] = ()) -> pd.DataFrame:
 
     Args:
         words: columns of a text file that stay words, for a model knows what they mean (`as_they_stand`).
+        used: whether a column of this name is looked at; an infinite number in another is no error.
 
     Raises:
         DataError: the file is missing, cannot be read, or holds no rectangular table with finite numbers.
     """
     place = Path(path)
     if parts := parts_in(place):
-        joined = _settled(read_parts(place, parts), place)
+        joined = _settled(read_parts(place, parts), place, used)
         joined.attrs["folder"] = str(place.absolute())
         return joined
     form = form_of(place)
-    found = _large(place, form, words)
+    found = _large(place, form, words, used)
     if found is None:  # also where something is wrong with a large one: then all of it is looked through
         data = _standard_input() if str(path) == STDIN else _bytes(place)
         data = unpacked(data, form.packing, place) if form.packing else data
         text = form.ending in DELIMITERS
-        found = _text(data, form.ending, place, words) if text else _framed(data, form.ending, place)
+        if text:
+            found = _text(data, form.ending, place, (words, used))
+        else:
+            found = _settled(read_frame(data, form.ending, place), place, used)
     found.attrs["folder"] = str(place.absolute().parent)  # where paths in its cells begin
     return found
 
@@ -95,7 +102,9 @@ def _standard_input() -> bytes:
     return data
 
 
-def _large(place: Path, form: Form, words: Collection[str]) -> pd.DataFrame | None:
+def _large(
+    place: Path, form: Form, words: Collection[str], used: Callable[[str], bool] | None
+) -> pd.DataFrame | None:
     """The table in a large text file; None for any other file, and where something is wrong with it."""
     if form.ending not in DELIMITERS or form.packing not in ("", ".gz") or not place.is_file():
         return None
@@ -117,7 +126,7 @@ def _large(place: Path, form: Form, words: Collection[str]) -> pd.DataFrame | No
         frame = read_in_chunks(place, Layout(delimiter, names, packed, delimiter == ";", tuple(words)))
     except (pa.ArrowInvalid, OSError):
         return None
-    if frame is None or infinite_row(frame) is not None:
+    if frame is None or infinite_row(frame, used) is not None:
         return None
     _refuse_empty(frame, place)
     return frame
@@ -155,8 +164,10 @@ def _tables_in(folder: Path) -> str:
     return f" (tables there: {listed(names, 'and', 5)})" if names else ""
 
 
-def _text(data: bytes, ending: str, place: Path, as_words: Collection[str]) -> pd.DataFrame:
-    """The table in delimited text."""
+def _text(
+    data: bytes, ending: str, place: Path, columns: tuple[Collection[str], Callable[[str], bool] | None]
+) -> pd.DataFrame:
+    """The table in delimited text; `columns` as in `read_table`: which stay words, and which are used."""
     import pyarrow as pa
 
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
@@ -169,12 +180,12 @@ def _text(data: bytes, ending: str, place: Path, as_words: Collection[str]) -> p
         raise explain_text(data, delimiter, place, str(error)) from error
     if len(words) == 0:
         raise DataError(f"{place} has column names and no row below them; a table needs at least one row")
-    frame = from_words(words.columns, names, comma=delimiter == ";", words=as_words)
-    if (hit := infinite_row(frame)) is not None:
+    frame = from_words(words.columns, names, comma=delimiter == ";", words=columns[0])
+    if (hit := infinite_row(frame, columns[1])) is not None:
         line = line_of_row(data, delimiter, hit[1])
         raise DataError(
             f"{place}, line {line}: column {hit[0]!r} holds an infinite number; empty the cell or put "
-            "a finite number there"
+            "a finite number there, or leave the column out"
         )
     _refuse_empty(frame, place)
     return frame
@@ -245,21 +256,16 @@ def _refuse_empty(frame: pd.DataFrame, place: Path) -> None:
         )
 
 
-def _framed(data: bytes, ending: str, place: Path) -> pd.DataFrame:
-    """The table in a file that is no delimited text."""
-    return _settled(read_frame(data, ending, place), place)
-
-
-def _settled(frame: pd.DataFrame, place: Path) -> pd.DataFrame:
+def _settled(frame: pd.DataFrame, place: Path, used: Callable[[str], bool] | None) -> pd.DataFrame:
     """With names that differ, refused if it holds nothing or an infinite number."""
     names = unique_names([str(name).strip() for name in frame.columns], str(place))
     if len(frame) == 0 or not names:
         raise DataError(f"{place} has no rows; a table needs at least one")
-    frame = frame.set_axis(names, axis=1)
-    if (hit := infinite_row(frame)) is not None:
+    frame = as_pandas(frame.set_axis(names, axis=1))
+    if (hit := infinite_row(frame, used)) is not None:
         raise DataError(
             f"{place}, row {hit[1] + 1}: column {hit[0]!r} holds an infinite number; empty the cell or put "
-            "a finite number there"
+            "a finite number there, or leave the column out"
         )
     _refuse_empty(frame, place)
     return frame

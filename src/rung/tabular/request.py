@@ -154,9 +154,10 @@ def weights_in(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
     found = np.array(pd.to_numeric(cells, errors="coerce"), dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(found) | (found < 0))
     if len(bad):
+        cell = cells.iloc[bad[0]]
+        what = "an empty cell" if pd.isna(cell) else f"{cell!s}"
         raise DataError(
-            f"column {column!r}, row {bad[0] + 1}: {cells.iloc[bad[0]]!r} is no weight; "
-            "weights are numbers from 0 up"
+            f"column {column!r}, row {bad[0] + 1}: {what} is no weight; weights are numbers from 0 up"
         )
     if not found.any():
         raise DataError(f"column {column!r} gives every row the weight 0; give some row more")

@@ -15,6 +15,9 @@ from rung.nas.data.strata import Indices
 
 Array = NDArray[Any]
 _CHANNELS = range(1, 5)
+_EXACT = 2.0**53  # floating-point numbers from here on leave whole ones out
+_OVER = 0.05  # of the range: as far beyond it smooth resizing goes, or arithmetic in 16 bits
+_FEW = 16.0  # below which rounding to whole levels would leave little of a picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,14 +94,20 @@ def _eight_bits(name: str, x: Array, x_test: Array | None) -> tuple[Bytes, Bytes
         raise DataError(
             f"{name}: the pictures hold values that are no numbers (NaN or infinite): repair them"
         )
-    if low < 0 or high > 255:
+    unit = all(part.dtype.kind in "fb" for part in parts) and high <= 1 + _OVER
+    scale = 255.0 if unit else 1.0
+    if scale * low < -255 * _OVER or scale * high > 255 * (1 + _OVER):
         raise DataError(
             f"{name}: the pictures' values go from {low:g} to {high:g}: give them from 0 to 255 "
             "or from 0 to 1, not normalised (that is done here, as measured)"
         )
     floating = any(part.dtype.kind == "f" for part in parts)
-    unit = all(part.dtype.kind in "fb" for part in parts) and high <= 1
-    done = [np.ascontiguousarray(np.rint(part * (255.0 if unit else 1.0)).astype(np.uint8)) for part in parts]
+    if not unit and high < _FEW and any((part != np.rint(part)).any() for part in parts):
+        raise DataError(
+            f"{name}: the pictures' values go from {low:g} to {high:g}, and are no whole numbers: give them "
+            "from 0 to 1, or from 0 to 255"
+        )
+    done = [np.ascontiguousarray(np.rint(np.clip(scale * part, 0, 255)).astype(np.uint8)) for part in parts]
     notes = (
         ["the pictures were floating-point numbers and were rounded to 8 bits a channel"] if floating else []
     )
@@ -134,6 +143,8 @@ def _plain(name: str, y: Array) -> Array:
             raise DataError(
                 f"{name}: a label is {y[y != np.rint(y)][0]:g}: classes are whole numbers or names"
             )
+        if np.abs(y).max() >= _EXACT:
+            raise DataError(f"{name}: a label is {np.abs(y).max():.0f} in size: too large to be exact")
         return y.astype(np.int64)
     if y.dtype.kind in "biu":
         return y

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -57,6 +58,11 @@ class Pictures:
         return self._moments[1]
 
     @cached_property
+    def checksums(self) -> list[int]:
+        """CRC-32 of the training pictures and of their codes: they tell data from other data of its name."""
+        return [zlib.crc32(np.ascontiguousarray(array).data) for array in (self.x_train, self.y_train)]
+
+    @cached_property
     def _moments(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
         return measured(self.x_train)
 
@@ -103,7 +109,7 @@ class Pictures:
         """
         if self.x_test is not None:
             return self
-        held, kept = halves(self.y_train, seed, _HELD_OUT)
+        held, kept = halves(self.y_train, seed, _HELD_OUT, self.classes)
         note = f"no test part was given: {len(held)} of {len(self.y_train)} pictures were split off for it"
         return replace(
             self,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,7 +13,7 @@ from rung.nas.data.keys import numbers
 Indices = NDArray[np.int64]
 
 
-def halves(y: Indices, seed: int, share: float = 0.5) -> tuple[Indices, Indices]:
+def halves(y: Indices, seed: int, share: float = 0.5, classes: Sequence[str] = ()) -> tuple[Indices, Indices]:
     """Split pictures by class, into those that train weights and those that train alphas.
 
     DARTS (Liu et al. 2019, section 3.1) takes half and half; its code takes them in the order of the file,
@@ -21,6 +23,7 @@ def halves(y: Indices, seed: int, share: float = 0.5) -> tuple[Indices, Indices]
         y: (N,) codes of classes, from 0.
         seed: of the split.
         share: of the pictures, that of the first part; between 0 and 1.
+        classes: names by code, for messages.
 
     Returns:
         Indices of the first part, round(share N) of them, and of the second; both ascend. Each class has at
@@ -35,9 +38,10 @@ def halves(y: Indices, seed: int, share: float = 0.5) -> tuple[Indices, Indices]
     there = np.flatnonzero(counts)
     lonely = there[counts[there] < 2]
     if len(lonely):
+        name = classes[lonely[0]] if classes else lonely[0]
         raise DataError(
-            f"class {lonely[0]} has a single picture, and a split needs two of each class: "
-            "add pictures of it, or leave the class out"
+            f"class {name} has a single picture left, and a split needs two of each class: add pictures of "
+            "it, raise the limit if there is one, or leave the class out"
         )
     total = int(np.floor(share * len(y) + 0.5))
     first = _drawn(

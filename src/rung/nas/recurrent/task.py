@@ -102,6 +102,11 @@ class LanguageTask:
         )
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """Of the text."""
+        return {"data": [len(self.corpus.vocabulary), *self.corpus.checksums]}
+
+    @property
     def dropouts(self) -> Dropouts:
         """While searching."""
         return self.recipe.dropouts

@@ -122,7 +122,8 @@ def judge(model: Model, frame: Frame, weight: NDArray[np.float64] | None = None)
     known, of_known = y, weight
     if model.evidence is not None and len(model.evidence.y):
         known, of_known = model.evidence.y, model.evidence.weight
-    prior = constant(np.asarray(known, dtype=np.float64), len(model.task.classes), of_known).prediction
+    known, classes = np.asarray(known, dtype=np.float64), len(model.task.classes)
+    prior = constant(known, classes, of_known, model.task.quantile).prediction
     return Judged(
         y,
         prediction,

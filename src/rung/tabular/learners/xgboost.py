@@ -19,6 +19,7 @@ from rung.tabular.preparation import Needs
 ROUNDS = 1_500
 _PROBE = 6  # rounds after which the time for all is estimated
 _LEVELS = 1_000  # categories with more are read as numbers
+RATE = "rate"  # the attribute of a booster that tells the learning rate of its last rounds
 _OBJECTIVES = {0: "reg:squarederror", 2: "binary:logistic"}
 
 
@@ -142,6 +143,7 @@ def _fit(
     )
     looked = booster.attr("best_iteration")  # None where the first round was stopped, or nothing watched
     best = booster.num_boosted_rounds() if looked is None else int(looked) + 1
+    booster.set_attr(**{RATE: repr(pace.rate)})  # which the library does not keep
     fitted = XGBoostModel(bytes(booster.save_raw("ubj")), setting.classes, types, best)
     return Trained(fitted, {"rounds": best, "rate": pace.rate}, setting.deadline.passed)
 
