@@ -107,6 +107,27 @@ def test_a_comparison_goes_on_where_it_was(here: Path) -> None:
     second = rung(*words, *own)
     assert "0 searches, 2 rows" in second.stderr
     assert (here / "compare.jsonl").read_text() == rows
+    with (here / "compare.jsonl").open("a") as file:
+        file.write('{"strategy": "darts1", "se')  # as a kill leaves it
+    third = rung(*words, *own)
+    assert "its last line was not written to its end" in third.stderr
+    assert (here / "compare.jsonl").read_text() == rows
+    (here / "compare.jsonl").write_text(rows.removesuffix("\n"))
+    assert rung(*words, *own).exit_code == 0
+    assert (here / "compare.jsonl").read_text() == rows
+    with np.load(here / "two.npz") as kept:
+        arrays = dict(kept)
+    np.savez(here / "two.npz", **{**arrays, "y_train": arrays["y_train"][::-1]})
+    refused = rung(*words, *own)
+    assert refused.exit_code == 2
+    assert "of a search on other data of this name" in " ".join(refused.output.split())
+    np.savez(here / "two.npz", **arrays)
+    more = [*words[:6], "2", *FEW, *own, "--json"]
+    assert {line["seeds"] for line in json.loads(rung(*more).stdout)} == {2}
+    assert {line["seeds"]: line["spread"] for line in json.loads(rung(*words, *own, "--json").stdout)} == {
+        1: None
+    }
+    rows = (here / "compare.jsonl").read_text()
     other = rung(*words, *own[:3], "darts1.alpha_rate=0.02")
     assert other.exit_code == 2
     assert "with alpha_rate 0.01, not 0.02" in other.output

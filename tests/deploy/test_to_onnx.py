@@ -15,6 +15,7 @@ from rung.deploy.onnx_preparation import normal_quantile
 from rung.deploy.onnx_trees import codes_in, tree_sums, zone_tree
 from rung.deploy.to_onnx import export_onnx, feeds, without
 from rung.errors import DataError, UserError
+from rung.tabular.fit import fit_table
 from rung.tabular.learners.table import BUILT_IN
 from rung.tabular.model import Member
 from rung.tabular.pipeline import Constant
@@ -110,6 +111,13 @@ def test_dates_of_four_centuries(fit: Any, tmp_path: Path) -> None:
     long = pd.DataFrame({"a": 0.0, "b": "red", "noise": 0.0, "city": "city 1", "day": days})
     assert export_onnx(model, tmp_path / "model.onnx", long).difference < EXACT
     assert len(frame.columns) == 7
+
+
+def test_lengths_of_time_are_fed_in_hours(tmp_path: Path) -> None:
+    hours = np.arange(90.0) % 11
+    frame = pd.DataFrame({"wait": pd.to_timedelta(hours, unit="h"), "y": 2 * hours})
+    model = fit_table(frame, "y", trials=1, include=["linear"]).model
+    assert export_onnx(model, tmp_path / "model.onnx", frame).difference < EXACT
 
 
 def test_classes_that_a_member_never_saw_and_a_constant_member(fit: Any, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from rung.deploy.to_python import export_python, script
 from rung.errors import UserError
 from rung.tabular.fit import fit_table
 from rung.tabular.learners.table import BUILT_IN
+from rung.tabular.pipeline import Order
 from support.tables import fitted
 
 _NONE = ("real_mlp", "tabpfn", "tabicl")  # no form, and no weights here
@@ -108,7 +109,37 @@ def test_the_script_runs_on_the_table(fit: Any, tmp_path: Path, kind: str, learn
     assert done.returncode == 0, done.stderr
     score = float(done.stdout.split(":")[1].split()[0])
     assert (-0.7 if kind != "multiclass" else -1.09) < score < 0, done.stderr
-    assert (tmp_path / "kept.joblib").is_file()
+    loaded = subprocess.run(  # by a process that knows nothing of the script's functions
+        [sys.executable, "-c", "import joblib; print(joblib.load('kept.joblib'))"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert loaded.returncode == 0, loaded.stderr
+
+
+@pytest.mark.parametrize("learner", ["lightgbm", "xgboost", "catboost"])
+def test_the_scripts_learning_rate_is_the_one_that_was_used(
+    fit: Any, learner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It rises where the time is short, and rounds alone would be too few for the one that was asked for."""
+    known = {"rounds": 7.0, "rate": 0.21}
+    monkeypatch.setattr("support.tables.Order", lambda *given: Order(*given, known))
+    model, _ = fitted("binary", learner)
+    assert f"learning_rate={model.members[0].config['learning_rate']:g}" not in script(model)[0]
+    assert "learning_rate=0.21," in script(model)[0]
+
+
+def test_the_script_reads_parquet_as_the_text_that_it_would_be(tmp_path: Path) -> None:
+    hours = np.arange(60.0) % 7
+    frame = pd.DataFrame({"size": np.arange(60), "wait": pd.to_timedelta(hours, unit="h"), "y": hours})
+    frame.to_parquet(tmp_path / "t.parquet")
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(script(fit_table(frame, "y", trials=1, include=["linear"]).model)[0], "m.py", "exec"), names)
+    X, y = names["read"](str(tmp_path / "t.parquet"))
+    assert X["wait"].tolist() == pytest.approx(hours.tolist())
+    assert [float(value) for value in y] == hours.tolist()
 
 
 def test_text_columns_are_in_the_script_and_the_pipeline_predicts(

@@ -14,7 +14,8 @@ from rung.nas.complete_plan import checked
 from rung.nas.complete_scale import SCALES
 from rung.nas.counting import count
 from rung.nas.images import ImageTask
-from rung.nas.planning import Request, threads_worth
+from rung.nas.pacing import threads_worth
+from rung.nas.planning import Request
 from rung.nas.recipe import PRESETS
 from rung.nas.searching import search
 from rung.nas.space import SPACES

@@ -34,6 +34,8 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"x_train": np.where(X > 9, np.nan, X), "y_train": Y}, "NaN or infinite"),
         ({"x_train": X, "y_train": np.where(Y > 1, np.nan, Y)}, "some pictures have no label"),
         ({"x_train": X, "y_train": Y + 0.5}, "a label is 2.5"),
+        ({"x_train": X, "y_train": Y + 1e25}, "a label is 1\\d+ in size: too large"),
+        ({"x_train": X / 60, "y_train": Y}, "and are no whole numbers"),
         ({"x_train": X, "y_train": np.stack([Y, Y], 1)}, "the labels are 12 x 2"),
         ({"x_train": X.reshape(12, -1), "y_train": Y}, "the array of pictures is 12 x 60"),
         ({"x_train": X[:0], "y_train": Y[:0]}, "the array of pictures is 0 x 4"),

@@ -264,6 +264,9 @@ def test_another_training_does_not_go_on(tmp_path: Path) -> None:
         retrain(TWO, pictures(seed=1), SHORT, device="cpu", out=out, resume=True)
     with pytest.raises(DataError, match="there is no file"):
         retrain(TWO, pictures(), SHORT, device="cpu", out=tmp_path / "other.pt", resume=True)
+    retrain(TWO, pictures(), SHORT, device="cpu", out=out, resume=True)
+    with pytest.raises(DataError, match="has ended, nothing is left to do"):
+        retrain(TWO, pictures(), SHORT, device="cpu", out=out, resume=True)
 
 
 def test_a_trained_network_is_read_again(tmp_path: Path) -> None:

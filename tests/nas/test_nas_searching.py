@@ -17,7 +17,8 @@ from rung.nas.comparing import Row, compare, runs, sign_flip, table
 from rung.nas.ledger import Ledger
 from rung.nas.loop import Plan, one_epoch, start
 from rung.nas.moment import Moment, cosine
-from rung.nas.planning import Request, fit_budget, prepare
+from rung.nas.pacing import fit_budget
+from rung.nas.planning import Request, prepare
 from rung.nas.recipe import PRESETS, Recipe
 from rung.nas.result import SearchResult
 from rung.nas.room import explained
@@ -154,13 +155,48 @@ def test_a_checkpoint_of_another_search_is_refused(pictures: Any, tmp_path: Any)
     checkpoint.save(asap(), start(asap()), tmp_path)
     assert checkpoint.load(asap(), tmp_path).epoch == 0
     for name, value, why in (
-        ("T0", 2.0, "its T0 is 1.6, not 2.0"),
-        ("rate", 0.1, "its rate is 0.05, not 0.1"),
+        ("T0", 2.0, "with T0 1.6, not 2.0"),
+        ("rate", 0.1, "with rate 0.05, not 0.1"),
+        ("momentum", 0.0, "with momentum 0.9, not 0.0"),
+        ("decay", 0.1, "with decay 0.0003, not 0.1"),
     ):
         with pytest.raises(UserError, match=why):
             checkpoint.load(asap(**{name: value}), tmp_path)
     with pytest.raises(UserError, match="cannot be read"):
         checkpoint.load(plan, tmp_path / "nowhere")
+
+
+def test_a_checkpoint_of_other_data_is_refused(pictures: Any, tmp_path: Any) -> None:
+    def plan(data: Any, **more: Any) -> Plan:
+        return prepare(Request(data, "darts1", space="tiny", epochs=2, settings=FEW, **more)).plan
+
+    checkpoint.save(plan(pictures), start(plan(pictures)), tmp_path)
+    x, y, *test = pictures
+    for other in ((x, y[::-1], *test), (255 - x, y, *test)):
+        with pytest.raises(UserError, match="is of another search, with other data"):
+            checkpoint.load(plan(other), tmp_path)
+    with pytest.raises(UserError, match="with cutout 0, not 2"):
+        checkpoint.load(plan(pictures, cutout=2), tmp_path)
+    assert checkpoint.load(plan((x.copy(), y.copy(), *test)), tmp_path).epoch == 0
+
+
+def test_numbers_from_python_are_refused_as_on_the_command_line(pictures: Any) -> None:
+    for more, why in (
+        ({"epochs": 1.5}, "epochs is a whole number from 1 up, not 1.5"),
+        ({"epochs": 0}, "epochs is a whole number from 1 up, not 0"),
+        ({"seed": -1}, "seed is a whole number from 0 up, not -1"),
+    ):
+        with pytest.raises(UserError, match=why):
+            tiny(pictures, strategy="darts1", **more)
+
+
+def test_networks_that_cannot_be_built_are_refused_before_data_is_read() -> None:
+    for strategy, settings, why in (
+        ("darts1", {"layers": 2}, "a stack of 2 layers has no normal cell"),
+        ("pc_darts", {"channels": 2}, "a multiple of 4 channels, not 2"),
+    ):
+        with pytest.raises(UserError, match=why):
+            search("nowhere.npz", strategy=strategy, space="tiny", settings=settings)
 
 
 def test_an_old_study_of_another_space_is_refused_and_stays(pictures: Any, tmp_path: Any) -> None:
@@ -179,7 +215,7 @@ def test_the_public_names_are_there() -> None:
 
 
 def test_a_budget_plans_with_epochs_that_get_cheaper(pictures: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("rung.nas.planning.epoch_seconds", lambda plan: 3.0)
+    monkeypatch.setattr("rung.nas.pacing.epoch_seconds", lambda plan: 3.0)
 
     def epochs(anneal: float) -> int:
         settings = {**FEW, "anneal": anneal}
@@ -192,7 +228,7 @@ def test_a_budget_plans_with_epochs_that_get_cheaper(pictures: Any, monkeypatch:
 
 def test_a_budget_plans_epochs_and_refuses_what_is_under_one(pictures: Any, monkeypatch: Any) -> None:
     prepared = prepare(Request(pictures, "darts1", space="tiny", epochs=20, settings=FEW))
-    monkeypatch.setattr("rung.nas.planning.epoch_seconds", lambda plan: 3.0)
+    monkeypatch.setattr("rung.nas.pacing.epoch_seconds", lambda plan: 3.0)
     fitted = fit_budget(prepared, 20.0)  # 15 s for searching
     assert fitted.plan.recipe.epochs == 5
     assert fitted.plan.strategy == make("darts1", prepared.plan.recipe.settings("darts1"), 5)

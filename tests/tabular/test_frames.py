@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -57,6 +59,17 @@ def test_estimators_take_it(made) -> None:
     model = rung.AutoClassifier(budget=0.5, random_state=0, include=["linear"]).fit(made(X), y)
     assert list(model.feature_names_in_) == ["a", "b", "day"]
     assert (model.predict_proba(made(X)) == model.predict_proba(X)).all()
+
+
+def test_decimal_numbers_are_plain_ones() -> None:
+    """Databases write money so; as a target they were words."""
+    prices = [Decimal("12.50"), None, Decimal("3")]
+    frame = pd.DataFrame({"price": prices, "word": ["a", Decimal(1), None]})
+    found = as_pandas(frame)
+    assert found["price"].dtype == float
+    assert found["price"].tolist()[::2] == [12.5, 3.0]
+    assert np.isnan(found["price"][1])
+    assert found["word"].tolist() == frame["word"].tolist()
 
 
 def test_what_is_no_table_is_one_sentence() -> None:

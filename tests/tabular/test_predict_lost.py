@@ -11,7 +11,7 @@ from rung.cli.app import app
 from rung.tabular.columns import infer_columns
 from rung.tabular.fit import fit_table
 from rung.tabular.model_file import save_model
-from rung.tabular.predict import lost_cells
+from rung.tabular.predict import lost_cells, strange_levels
 
 
 def _table(n=60):
@@ -29,6 +29,18 @@ def test_words_among_numbers_and_odd_dates_are_told():
     assert lost_cells(columns, later) == [
         "column 'age' holds no number in 1 of 4 rows, such as 'old': these cells are taken as missing",
         "column 'day' holds no date in 2 of 4 rows, such as '1.2.2026': these cells are taken as missing",
+    ]
+
+
+def test_a_category_of_levels_never_seen_is_told():
+    encoder = fit_table(_table(), "y", budget=0.3, include=["linear"]).model.encoder
+    assert strange_levels(encoder, _table()) == []
+    few = _table(8).assign(town=["Wien", "Wien", *["Graz"] * 6])
+    assert strange_levels(encoder, few) == []
+    most = _table(8).assign(town=["Graz", None, *["Wien"] * 6])
+    assert strange_levels(encoder, most) == [
+        "column 'town' holds levels that the model has not seen in 6 of 8 rows, such as 'Wien': "
+        "they tell it nothing"
     ]
 
 

@@ -211,6 +211,7 @@ def test_parquet_is_checked_too(tmp_path: Path) -> None:
     pd.DataFrame({"x": [1.0, np.inf], "y": [True, False]}).to_parquet(path)
     with pytest.raises(DataError, match="row 2: column 'x' holds an infinite number"):
         read_table(path)
+    assert len(read_table(path, used=lambda name: name != "x")) == 2
     pd.DataFrame({"x": []}).to_parquet(path)
     with pytest.raises(DataError, match="has no rows"):
         read_table(path)

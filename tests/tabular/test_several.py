@@ -62,8 +62,15 @@ def test_the_command(tmp_path, monkeypatch):
     assert list(predictions.columns) == ["price", "cosy"]
     assert len(predictions) == 150
     assert list(rung.load("model.rung").models) == ["price", "cosy"]
-    result = CliRunner().invoke(app, ["predict", "model.rung", "homes.csv", "--intervals", "90%"])
+    covered = ["predict", "model.rung", "homes.csv", "--intervals", "90%"]
+    result = CliRunner().invoke(app, covered)
     assert result.exit_code == 2
+    result = CliRunner().invoke(app, [*covered, "--target", "price"])
+    assert result.stdout.startswith("prediction,low,high"), result.output
+    result = CliRunner().invoke(
+        app, ["evaluate", "model.rung", "homes.csv", "--target", "price", "--metric", "rmse"]
+    )
+    assert result.exit_code == 0, result.output
     result = CliRunner().invoke(app, ["evaluate", "model.rung", "homes.csv", "--json"])
     assert result.exit_code == 0, result.output
     judged = json.loads(result.stdout)["targets"]
@@ -82,6 +89,23 @@ def test_the_command(tmp_path, monkeypatch):
         result = CliRunner().invoke(app, [*words, "--target", "cosy"])
         assert result.exit_code == 0, result.output
     assert "cosy" in (tmp_path / "m.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("target", "more", "why"),
+    [
+        ("cosy,price", ["--metric", "auc"], "target price: metric 'auc' is for binary"),
+        ("price,cosy", ["--positive", "maybe"], "target cosy: 'maybe' is none of the classes"),
+        ("cosy,price", ["--weights", "price"], "target price: column 'price' is what is to be predicted"),
+    ],
+)
+def test_all_targets_are_checked_before_the_first_is_fitted(tmp_path, monkeypatch, target, more, why):
+    monkeypatch.chdir(tmp_path)
+    _frame().to_csv("homes.csv", index=False)
+    result = CliRunner().invoke(app, ["fit", "homes.csv", "--target", target, *more])
+    assert result.exit_code == 2
+    assert why in " ".join(result.stderr.split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["homes.csv"]
 
 
 def test_the_model_of_a_target_is_taken_out(tmp_path):

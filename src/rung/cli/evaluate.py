@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 import typer
 
 from rung.cli import output
+from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json, Trust
 from rung.cli.predict import read_for, say_lost
 
@@ -43,6 +44,7 @@ def evaluate(  # noqa: PLR0913  # a door
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the resamples.")] = 0,
+    target: OneTarget = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -50,6 +52,7 @@ def evaluate(  # noqa: PLR0913  # a door
     from rung.tabular.model_file import read_manifest
     from rung.tabular.several import SeveralModels, holds_several, load_any
 
+    model = one_target(model, target)
     if not holds_several(model):
         read_manifest(model)
     fitted = load_any(model, tuple(trust or ()))

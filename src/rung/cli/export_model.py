@@ -93,9 +93,10 @@ def _onnx(order: _Order) -> tuple[Mapping[str, Any], str]:
     from rung.deploy.to_onnx import export_onnx
 
     done = export_onnx(order.model, order.out, order.frame, order.drop)
+    inputs = "1 input" if len(done.inputs) == 1 else f"{len(done.inputs)} inputs"
     compared = "rows of the table" if order.frame is not None else "made-up rows"
     return done._asdict(), (
-        f"{order.out}: {len(done.inputs)} inputs, {done.size / 1e6:.2g} MB; on {done.rows:,} {compared} it "
+        f"{order.out}: {inputs}, {done.size / 1e6:.2g} MB; on {done.rows:,} {compared} it "
         f"differs from the model by {done.difference:.1g} at most"
     )
 

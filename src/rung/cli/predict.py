@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from rung.cli import output
+from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json, Trust
 from rung.errors import UserError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from rung.tabular.several import SeveralModels
 
 
-def predict(
+def predict(  # noqa: PLR0913  # a door
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model file, as rung fit writes it.")],
     table: Annotated[
         str,
@@ -45,6 +46,7 @@ def predict(
         str,
         typer.Option(metavar="lac|aps", help="Sets as small as can be, or larger where the model is unsure."),
     ] = "lac",
+    target: OneTarget = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -59,6 +61,7 @@ def predict(
     from rung.tabular.model_file import read_manifest
     from rung.tabular.several import holds_several, load_any
 
+    model = one_target(model, target)
     if not holds_several(model):
         read_manifest(model)
     fitted = load_any(model, tuple(trust or ()))
@@ -69,16 +72,17 @@ def predict(
         output.print_json(predictions.to_dict("records"))
     if out is not None:
         _write(predictions, out)
-        output.say(f"{len(predictions):,} predictions in {out}")
+        output.say(f"{len(predictions):,} prediction{'s' * (len(predictions) != 1)} in {out}")
     elif not json:
         predictions.to_csv(sys.stdout, index=False, lineterminator="\n")
 
 
 def say_lost(model: Model | SeveralModels, frame: pd.DataFrame) -> None:
     """Say which cells of the table the model can make nothing of."""
-    from rung.tabular.predict import lost_cells
+    from rung.tabular.predict import lost_cells, strange_levels
 
-    for note in dict.fromkeys(note for one in _each(model) for note in lost_cells(one.columns, frame)):
+    notes = [(*lost_cells(one.columns, frame), *strange_levels(one.encoder, frame)) for one in _each(model)]
+    for note in dict.fromkeys(note for some in notes for note in some):
         output.say(note)
 
 
@@ -119,7 +123,7 @@ def _predicted(
 
     if isinstance(model, SeveralModels):
         if coverage is not None:
-            raise UserError("intervals are for models of one target: fit one for each")
+            raise UserError("intervals are for one target: name it with --target")
         return model.predict(frame)
 
     if coverage is None:

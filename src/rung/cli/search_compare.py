@@ -113,7 +113,8 @@ def compare(  # noqa: PLR0913  # a door
     except KeyboardInterrupt:
         output.say(f"interrupted: {len(rows)} rows are in {out}; the same command goes on")
         raise
-    _tell([row for row in rows if row.strategy in names], picture, words=cell == "rnn", json=json)
+    shown = [row for row in rows if row.strategy in names and row.seed < seeds]
+    _tell(shown, picture, words=cell == "rnn", json=json)
 
 
 def _check_places(data: str, out: Path, picture: Path) -> None:
@@ -175,9 +176,32 @@ def _rows(path: Path) -> list[Row]:
     if not path.exists():
         return []
     try:
-        return [Row.from_dict(jsons.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+        text = path.read_text(encoding="utf-8")
+        whole, end, rest = text.rpartition("\n")
+        rows = [Row.from_dict(jsons.loads(line)) for line in whole.splitlines()]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} holds no rows of a comparison: give another --out") from error
+    if rest:
+        _mend(path, whole + end, rest, rows)
+    return rows
+
+
+def _mend(path: Path, whole: str, rest: str, rows: list[Row]) -> None:
+    """End the last line, or cut it off: a call that was killed, or a full disk, leaves half of one.
+
+    Args:
+        rows: those of the lines before; the last line's joins them if it is one.
+    """
+    from rung.nas.comparing import Row
+
+    try:
+        rows.append(Row.from_dict(jsons.loads(rest)))
+        whole += rest + "\n"
+    except (ValueError, KeyError, TypeError) as error:
+        if not rows:
+            raise UserError(f"{path} holds no rows of a comparison: give another --out") from error
+        output.say(f"{path}: its last line was not written to its end, and is left out")
+    path.write_text(whole, encoding="utf-8")
 
 
 def _search(requests: Mapping[str, Request], seeds: int, rows: list[Row], out: Path) -> None:
@@ -248,7 +272,7 @@ def drawn(lines: Sequence[Line], what: str) -> Any:
         table.add_row(
             line.strategy,
             str(line.seeds),
-            f"{line.error:.4f} ± {line.spread:.4f}",
+            f"{line.error:.4f}" + ("" if line.spread is None else f" ± {line.spread:.4f}"),
             f"{line.best:.4f}",
             f"{line.parameters:,.0f}",
             spoken(line.seconds),

@@ -15,6 +15,7 @@ from rung.cli import output
 from rung.cli.search_order import Order
 from rung.cli.sizes import spoken_size
 from rung.cli.store import command
+from rung.errors import DataError, UserError
 from rung.storage import shown
 from rung.study.durations import spoken
 
@@ -61,7 +62,11 @@ def run(order: Order) -> None:
             raise typer.Exit(INTERRUPTED) from error
     if not first:
         return
-    write(order, result)
+    try:
+        write(order, result)
+    except DataError as error:  # its folder was there when the search began
+        again = command("resume", result.study or "", order.storage)
+        raise UserError(f"{error}; the search itself is kept, and {again} writes it there later") from error
     tell(order, result, said)
     if result.interrupted:
         output.say(f"go on with: {command('resume', result.study or '', order.storage)}")
@@ -97,7 +102,6 @@ def searcher(  # a search, all that it needs
     """
     from rung.cli.search_networks import NetworksProgress
     from rung.cli.search_progress import SearchProgress
-    from rung.errors import UserError
     from rung.nas.complete import CompleteSearch
     from rung.nas.complete_plan import is_complete
     from rung.nas.searching import Search
@@ -121,7 +125,6 @@ def resume_search(name: str, storage: str) -> None:
         UserError: it was begun from Python.
     """
     from rung.cli.store import read_study, reading
-    from rung.errors import UserError
 
     with reading(storage) as store:
         recorded = read_study(store, name).history.records.get(RECORD, [])
@@ -143,7 +146,6 @@ def space_named(text: str | None) -> Any:
     if text is None or ".py" not in text:
         return text
     from rung.cli.objective import load_module
-    from rung.errors import UserError
     from rung.nas.space import Space
 
     file, _, name = text.partition(":")

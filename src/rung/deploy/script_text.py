@@ -95,16 +95,27 @@ def numbers(words, commas):
     return pd.to_numeric(plain.where(written, bare), errors="coerce").astype(float)
 
 
+def content(path):
+    """The bytes of a text file; a Parquet file as the text that it would be, lengths of time as hours."""
+    if not str(path).endswith(".parquet"):
+        with open(path, "rb") as file:
+            return file.read()
+    frame = pd.read_parquet(path)
+    for name in frame.select_dtypes("timedelta"):
+        frame[name] = frame[name].dt.total_seconds() / 3600
+    return frame.to_csv(index=False).encode()
+
+
 def read(path):
     """The table's columns, and its target."""
-    with open(path, "rb") as file:
-        encoding = "utf-16" if file.read(2) in (b"\\xff\\xfe", b"\\xfe\\xff") else "utf-8-sig"
+    data = content(path)
+    encoding = "utf-16" if data[:2] in (b"\\xff\\xfe", b"\\xfe\\xff") else "utf-8-sig"
     for separator in ",;\\t|":
-        names = pd.read_csv(path, sep=separator, encoding=encoding, nrows=0).columns.str.strip()
+        names = pd.read_csv(io.BytesIO(data), sep=separator, encoding=encoding, nrows=0).columns.str.strip()
         if TARGET in names:
             break
     options = {{"dtype": str, "na_values": ["?"], "skipinitialspace": True, "index_col": False}}
-    frame = pd.read_csv(path, sep=separator, encoding=encoding, **options).set_axis(names, axis=1)
+    frame = pd.read_csv(io.BytesIO(data), sep=separator, encoding=encoding, **options).set_axis(names, axis=1)
     frame = frame.apply(lambda words: words.str.strip() if words.notna().any() else words)
     frame = frame[frame[TARGET].notna()].reset_index(drop=True)
     commas = separator == ";"  # a table with semicolons has decimal commas
@@ -120,7 +131,7 @@ _MAIN: Final = """
 
 def main():
     parser = argparse.ArgumentParser(description="Fit the pipeline, print its score, keep it.")
-    parser.add_argument("table", help="a CSV file with the columns above")
+    parser.add_argument("table", help="a CSV or Parquet file with the columns above")
     parser.add_argument("--out", default="pipeline.joblib", help="where the fitted pipeline goes")
     given = parser.parse_args()
     X, y = read(given.table)
@@ -203,6 +214,7 @@ def fill(content: Content) -> str:
     patterns = ["import re"] if content.forms else []
     head = [
         "import argparse",
+        "import io",
         *patterns,
         "",
         "import joblib",

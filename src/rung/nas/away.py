@@ -13,7 +13,8 @@ from pathlib import Path
 from rung.executors.handle import Trial
 from rung.nas.checkpoint import load, save
 from rung.nas.loop import Plan, Record, State, run, start
-from rung.nas.planning import Request, prepare, with_epochs
+from rung.nas.pacing import with_epochs
+from rung.nas.planning import Request, prepare
 
 Metrics = Callable[[Record], dict[str, float]]
 

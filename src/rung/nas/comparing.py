@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from rung.nas.result import SearchResult
 if TYPE_CHECKING:
     from rung.nas.planning import Request
 
+_UNTOLD: Final = {"content": "on other data of this name", "cells": "in another space of this name"}
 BASELINE: Final = "random"  # what every claim must beat, where it is among the strategies
 
 
@@ -91,7 +93,7 @@ class Line:
     Attributes:
         strategy: its name.
         seeds: how many searches.
-        error, spread: mean and standard deviation of the retrained error over seeds.
+        error, spread: mean and standard deviation of the retrained error over seeds; of one there is none.
         best: the least of them.
         parameters: mean.
         seconds, multiply_adds: mean cost of a search.
@@ -103,7 +105,7 @@ class Line:
     strategy: str
     seeds: int
     error: float
-    spread: float
+    spread: float | None
     best: float
     parameters: float
     seconds: float
@@ -116,10 +118,33 @@ class Line:
 def options_of(request: Request) -> dict[str, Any]:
     """What must be alike where searches stand beside each other: all but strategy, seed and device."""
     kept = ("cell", "preset", "epochs", "limit", "cutout", "size", "classes", "networks", "workers")
-    space = request.space if isinstance(request.space, str | None) else request.space.name
+    from rung.nas.planning import space_for
+
+    space = space_for(request)
+    cells = [(cell.name, cell.nodes, cell.inputs, list(cell.operations)) for cell in space.cells]
     settings = dict(sorted(request.settings.items()))
-    data = Path(str(request.data)).name  # wherever it lies
-    return {"data": data, "space": space, **{name: getattr(request, name) for name in kept}, **settings}
+    data = Path(str(request.data))  # wherever it lies
+    known = {"data": data.name, "content": _content(data), "space": space.name, "cells": _checksum(cells)}
+    return {**known, **{name: getattr(request, name) for name in kept}, **settings}
+
+
+def _checksum(value: Any) -> int:
+    return zlib.crc32(repr(value).encode())
+
+
+def _content(data: Path) -> int | None:
+    """A checksum of a file's bytes, or of a folder's names and sizes; None of a set known by its name."""
+    if data.is_file():
+        found = 0
+        with data.open("rb") as file:
+            while chunk := file.read(1 << 24):
+                found = zlib.crc32(chunk, found)
+        return found
+    if data.is_dir():
+        files = sorted(each for each in data.rglob("*") if each.is_file())
+        listed = [(str(each.relative_to(data)), each.stat().st_size) for each in files]
+        return _checksum(listed)
+    return None
 
 
 def evened(request: Request) -> Request:
@@ -180,9 +205,10 @@ def check_options(rows: Iterable[Row], strategies: Sequence[str], options: Calla
         for name in dict.fromkeys((*now, *row.options)):
             if now.get(name) != row.options.get(name):
                 theirs, mine = row.options.get(name), now.get(name)
+                how = _UNTOLD.get(name, f"with {name} {theirs!r}, not {mine!r}")
                 raise UserError(
-                    f"{row.strategy} with seed {row.seed} has a row already, of a search with {name} "
-                    f"{theirs!r}, not {mine!r}: give the same options, or another --out"
+                    f"{row.strategy} with seed {row.seed} has a row already, of a search {how}: give the "
+                    "same options, or another --out"
                 )
 
 
@@ -250,7 +276,7 @@ def table(rows: Sequence[Row], baseline: str = BASELINE) -> list[Line]:
                 strategy=name,
                 seeds=len(values),
                 error=float(values.mean()),
-                spread=float(values.std(ddof=1)) if len(values) > 1 else 0.0,
+                spread=float(values.std(ddof=1)) if len(values) > 1 else None,
                 best=float(values.min()),
                 parameters=float(np.mean([r.parameters for r in own])),
                 seconds=float(np.mean([r.seconds for r in own])),

@@ -34,7 +34,8 @@ from rung.nas.devices import world
 from rung.nas.discrete.architectures import parameters
 from rung.nas.genotype import Genotype
 from rung.nas.memory import OutOfMemory
-from rung.nas.planning import SEARCHING, Request, threads_worth
+from rung.nas.pacing import SEARCHING, threads_worth
+from rung.nas.planning import Request
 from rung.nas.result import SearchResult
 from rung.nas.search_study import EPOCH, LAST, PLANNED, RESULT
 from rung.nas.task import Scores, Short, told_of

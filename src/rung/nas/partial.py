@@ -16,6 +16,16 @@ from rung.nas.space import Cell
 PARTS: Final = 4  # the paper's K on CIFAR-10: a quarter of the channels goes through the operations
 
 
+def check_parts(channels: int) -> None:
+    """Refuse channels that cannot be divided.
+
+    Raises:
+        SpaceError: says by what.
+    """
+    if channels % PARTS:
+        raise SpaceError(f"partial channels take a multiple of {PARTS} channels, not {channels}")
+
+
 class PartialBody(PlainBody):
     """On each edge the first quarter of the channels is mixed, the rest is handed on; then they are shuffled.
 
@@ -27,8 +37,7 @@ class PartialBody(PlainBody):
     """
 
     def __init__(self, cell: Cell, channels: int, reduction: bool, table: Mapping[str, Operation]) -> None:
-        if channels % PARTS:
-            raise SpaceError(f"partial channels take a multiple of {PARTS} channels, not {channels}")
+        check_parts(channels)
         super().__init__(cell, channels // PARTS, reduction, table)
         self.width, self.reduction = channels // PARTS, reduction
 

@@ -224,6 +224,9 @@ def kept(path: Path, *, resume: bool) -> dict[str, Any] | None:
         DataError: it cannot be read; or, where a training begins, another's is in the way.
     """
     if resume:
+        ended = path.with_suffix("")
+        if ended.exists() and not path.exists():
+            raise DataError(f"the training of {ended} has ended, nothing is left to do: leave --resume out")
         try:
             form = read(path)
         except DamagedFile as error:

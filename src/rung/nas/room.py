@@ -8,7 +8,8 @@ from rung.errors import UserError
 from rung.nas.devices import world
 from rung.nas.loop import Plan
 from rung.nas.memory import largest, let_go, out_of_memory
-from rung.nas.planning import Request, prepare, step_seconds
+from rung.nas.pacing import step_seconds
+from rung.nas.planning import Request, prepare
 
 
 def explained(error: Exception, plan: Plan, request: Request) -> Exception:

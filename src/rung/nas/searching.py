@@ -21,7 +21,8 @@ from rung.nas.devices import from_first, world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
 from rung.nas.memory import out_of_memory
 from rung.nas.outcome import open_points, outcome
-from rung.nas.planning import Prepared, Request, best_threads, fit_budget, prepare, preset_of, with_epochs
+from rung.nas.pacing import best_threads, fit_budget, with_epochs
+from rung.nas.planning import Prepared, Request, prepare, preset_of
 from rung.nas.processes import check_processes, follow, others_gone, told, told_beginning, told_end
 from rung.nas.result import SearchResult
 from rung.nas.room import explained

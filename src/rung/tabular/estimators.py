@@ -21,6 +21,7 @@ from rung.tabular.handed import (
     frame_of,
     learner_names,
     numbers,
+    refuse_left_out,
     target_name,
     target_values,
     whole,
@@ -152,6 +153,7 @@ class AutoClassifier(ClassifierMixin, _Auto):  # type: ignore[misc]
         frame, labels = frame_of(self, X, reset=True), target_values(self, y)
         check_classification_targets(labels)
         self.classes_ = class_labels(labels)
+        refuse_left_out(labels, sample_weight)
         task = "binary" if len(self.classes_) == 2 else "multiclass"
         return self._search(whole(frame, (target_name(y), labels), Beside(sample_weight, groups)), task)
 

@@ -60,6 +60,23 @@ def whole(frame: pd.DataFrame, target: tuple[str | None, NDArray[Any]], beside: 
     return Whole(frame.assign(**added), name, weights, groups)
 
 
+def refuse_left_out(labels: NDArray[Any], weight: Any) -> None:
+    """Refuse weights that leave a class out, so that there would be nothing to learn of it.
+
+    Args:
+        weight: (n,), or None.
+
+    Raises:
+        ValueError: names the class.
+    """
+    if weight is None:
+        return
+    counted = _weights(weight, len(labels)) > 0
+    for label in np.unique(labels):
+        if not counted[labels == label].any():
+            raise ValueError(f"sample_weight gives every row of class {label!s} the weight 0: leave them out")
+
+
 def _free(name: str, taken: set[str]) -> str:
     """The name, or one like it that no column has."""
     while name in taken:

@@ -18,10 +18,13 @@ from rung.tabular.names import listed
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rung.tabular.encode import Encoder
     from rung.tabular.frames import Frame
     from rung.tabular.model import Model
 
 
+LOOKED_AT: Final = 20_000  # rows, for levels that were never seen
+_MOSTLY: Final = 0.5  # of a column's cells, of which something should be said
 ONE_THREAD: Final = 20_000  # rows up to which predicting uses one thread: more would cost more than they save
 
 
@@ -101,6 +104,31 @@ def lost_cells(columns: Iterable[Column], frame: Frame) -> list[str]:
             found.append(
                 f"column {column.name!r} holds no {column.kind}{unit} in {len(lost):,} of {len(cells):,} "
                 f"rows, such as {str(lost.iloc[0])!r}: these cells are taken as missing"
+            )
+    return found
+
+
+def strange_levels(encoder: Encoder, frame: Frame) -> list[str]:
+    """One sentence for each category most of whose cells are levels that the model has never seen.
+
+    Args:
+        encoder: the model's.
+        frame: any later table, of which the first rows are looked at.
+    """
+    frame = as_pandas(frame).iloc[:LOOKED_AT]
+    names = [name for name in encoder.names(Kind.CATEGORY) if name in frame.columns]
+    chosen = [column for column in encoder.columns if column.name in names]
+    cells = prepare(frame[names], chosen)
+    found = []
+    for name, levels in zip(encoder.names(Kind.CATEGORY), encoder.levels, strict=True):
+        if name not in names:
+            continue
+        given = cells[name].dropna()
+        strange = given[~given.isin(levels)]
+        if len(strange) > _MOSTLY * len(given):
+            found.append(
+                f"column {name!r} holds levels that the model has not seen in {len(strange):,} of "
+                f"{len(frame):,} rows, such as {str(strange.iloc[0])!r}: they tell it nothing"
             )
     return found
 

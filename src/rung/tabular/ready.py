@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.errors import StudyError
+from rung.errors import DataError, StudyError
 from rung.study.opening import stored_identity
 from rung.tabular.columns import Column, infer_columns
 from rung.tabular.dataset import Dataset
@@ -21,7 +21,7 @@ from rung.tabular.metrics import Metric, get_metric, named_metric
 from rung.tabular.plan import LARGE, Scheme, make_scheme
 from rung.tabular.pretrained.embedder import Embedder, Labels, identity, make_embedder, plain_numbers
 from rung.tabular.request import Request
-from rung.tabular.splits import ALWAYS
+from rung.tabular.splits import ALWAYS, Split
 from rung.tabular.task import Task, guess_task
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def make_ready(
     y, classes = task.encode(frame[target]), len(task.classes)
     rows = rows_of(frame, request)
     weight = request.row_weights(frame)
+    _check_weights(y, task, weight, request)
     train, test = _held_out(y, classes, rows, holdout, seed)
     some = frame if not len(test) else frame.iloc[train]
     columns = infer_columns(some, target, request.asked_kinds(), request.left_out())
@@ -92,6 +93,7 @@ def make_ready(
     width = table.numbers.shape[1] + sum(min(x, 4) for x in encoder.sizes)
     scheme = scheme_of(len(train), width, classes)
     split = rows.split(y[train], classes, scheme, seed)
+    _check_folds(y[train], task, split, request)
     if embedder is not None and embedder.wants_tuning() and rows.folds is None:
         single = replace(scheme, folds=1, share=max(scheme.share, _JUDGES))
         other = rows.split(y[train], classes, single, seed)
@@ -112,6 +114,40 @@ def make_ready(
     )
     notes = () if embedder is None else tuple(embedder.notes)
     return Ready(task, columns, encoder, dataset, train, test, scheme, weight, notes)
+
+
+def _check_weights(y: NDArray[Any], task: Task, weight: NDArray[np.float64] | None, request: Request) -> None:
+    """Refuse weights that leave a class out.
+
+    Raises:
+        DataError: names the class.
+    """
+    if weight is None or not task.is_classification:
+        return
+    of_classes = np.bincount(y.astype(np.intp), weights=weight, minlength=len(task.classes))
+    if not of_classes.all():
+        label = str(task.classes[int(np.argmin(of_classes))])
+        raise DataError(
+            f"column {request.weights!r} gives every row of class {label!r} the weight 0: give some of them "
+            "more, or remove these rows"
+        )
+
+
+def _check_folds(y: NDArray[Any], task: Task, split: Split, request: Request) -> None:
+    """Refuse a split of the user's that trains on a single class: nothing could be told apart.
+
+    Raises:
+        DataError: names the class.
+    """
+    if not task.is_classification or request.splitting()[1] is None:
+        return
+    for fold in range(split.number):
+        seen = np.unique(y[split.training(fold, len(y))])
+        if len(seen) == 1:
+            raise DataError(
+                f"split {request.split!r} would train a model on rows of class "
+                f"{str(task.classes[int(seen[0])])!r} alone and judge it on the others: choose another split"
+            )
 
 
 def _is_own(judge: Metric) -> bool:

@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 
 from rung.errors import DataError
 from rung.tabular.explain.scores import bootstrap, chosen_metrics, determined, judge, scores
+from rung.tabular.fit import fit_table
 from rung.tabular.metrics import METRICS
 from rung.tabular.model import Evidence
 from support.tables import KINDS, fitted, table
@@ -181,3 +182,12 @@ def test_rows_without_weight_say_nothing() -> None:
     y, p = _drawn("binary")
     found = bootstrap(METRICS["auc"], y, p, weight=(y == 1).astype(float))
     assert np.isnan(found).all(), "the other class has no weight"
+
+
+def test_a_quantiles_constant_is_the_quantile() -> None:
+    """The mean made a model of the quantile .9 look four times as good as it was."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=400)})
+    frame["y"] = frame.x + rng.exponential(size=400)
+    model = fit_table(frame, "y", task="quantile:0.9", trials=1, include=["lightgbm"]).model
+    assert judge(model, frame).constant[0] == pytest.approx(np.quantile(model.evidence.y, 0.9))

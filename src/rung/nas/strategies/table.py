@@ -89,7 +89,11 @@ def make(name: str, settings: Mapping[str, Any] | None = None, epochs: int | Non
     values = {}
     for key, value in given.items():
         if key not in known:
-            raise UserError(f"strategy {name!r} has no setting {key!r}: it has {', '.join(sorted(known))}")
+            fit = sorted(each for each in known if each not in remedies or (name, each) not in _NOT_WITH)
+            raise UserError(
+                f"strategy {name!r} has no setting {key!r}: it has {', '.join(fit)}, and those of "
+                "all, such as batch and rate"
+            )
         if key in remedies and (name, key) in _NOT_WITH:
             raise UserError(f"{key} does not go with strategy {name!r}: {_NOT_WITH[name, key]}")
         values[key] = _in_range(name, key, _checked(name, key, value, known[key]))

@@ -21,6 +21,7 @@ _MUCH: Final = 0.5  # missing
 _SOME: Final = 0.05
 _TOGETHER: Final = 0.9  # correlation of two columns' missing cells
 _MOST: Final = 500  # columns that are compared with each other
+_EXACT: Final = 2.0**53  # whole numbers from here on are not exact
 
 
 def column_findings(cells: Cells) -> Iterator[Finding]:
@@ -58,10 +59,16 @@ def _key(cells: Cells) -> Iterator[Finding]:
         yield Finding(
             "warning",
             cells.name,
-            f"whole numbers from {values[0]:.0f} to {values[-1]:.0f}, each once: it may number the rows",
+            f"whole numbers{_range(values)}, each once: it may number the rows",
             "rung takes it as a number, and may learn the order of the rows from it; drop it if it is a key",
             "key-like",
         )
+
+
+def _range(values: NDArray[np.float64]) -> str:
+    """From the least to the largest, where these are exact."""
+    exact = max(abs(values[0]), abs(values[-1])) < _EXACT
+    return f" from {values[0]:.0f} to {values[-1]:.0f}" if exact else ""
 
 
 def _near_constant(cells: Cells) -> Iterator[Finding]:

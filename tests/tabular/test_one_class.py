@@ -1,0 +1,91 @@
+"""Splits and weights that leave a single class to learn from, and folds that were cut short."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rung.errors import DataError
+from rung.tabular import evaluate as evaluating
+from rung.tabular.deadline import Deadline
+from rung.tabular.evaluate import evaluate
+from rung.tabular.fit import fit_table
+from rung.tabular.learners.table import defaults, learners
+from rung.tabular.pipeline import Fitted, fit_pipeline
+from rung.tabular.plan import make_scheme
+from rung.tabular.ready import Ready, make_ready
+from rung.tabular.request import Request
+from rung.tabular.search import traits_of
+
+
+def table(rows: int = 120) -> pd.DataFrame:
+    x = np.random.default_rng(0).normal(size=rows)
+    later = np.arange(rows) >= rows // 2
+    return pd.DataFrame(
+        {
+            "x": x,
+            "y": np.where(later, "new", "old"),
+            "when": pd.date_range("2026-01-01", periods=rows).strftime("%Y-%m-%d"),
+            "fold": np.where(later, "b", "a"),
+            "weight": np.where(later, 0.0, 1.0),
+            "never": "2026-01-01",
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"split": "time:when"}, "'time:when' would train a model on rows of class 'old' alone"),
+        ({"split": "folds:fold"}, "'folds:fold' would train a model on rows of class '(old|new)' alone"),
+        ({"split": "group:fold"}, "'group:fold' would train a model on rows of class '(old|new)' alone"),
+        ({"split": "time:never"}, "column 'never' has one value only, which orders nothing"),
+        ({"weights": "weight"}, "gives every row of class 'new' the weight 0"),
+    ],
+)
+def test_a_single_class_is_refused_by_name(settings: dict[str, str], why: str) -> None:
+    with pytest.raises(DataError, match=why):
+        fit_table(table(), "y", budget=1.0, include=["linear"], **settings)
+
+
+@pytest.mark.parametrize(("cell", "told"), [(-1.0, "-1.0 is no weight"), (np.nan, "an empty cell is no")])
+def test_a_wrong_weight_is_told_as_it_stands(cell: float, told: str) -> None:
+    frame = table().assign(weight=1.0)
+    frame.loc[3, "weight"] = cell
+    with pytest.raises(DataError, match=f"row 4: {told}"):
+        fit_table(frame, "y", budget=1.0, include=["linear"], weights="weight")
+
+
+def _ready() -> Ready:
+    frame = table().assign(y=lambda t: np.where(t.x > 0, "up", "down"))
+    return make_ready(
+        frame[["x", "y"]],
+        "y",
+        Request(),
+        0,
+        None,
+        lambda rows, width, k: make_scheme(rows, width, k, 60.0, 1),
+    )
+
+
+def test_what_a_fold_learned_that_was_cut_short_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hiccup of the machine in the first fold would leave all the others with as few rounds."""
+    told: list[dict[str, float]] = []
+
+    def fitted(order, rows, y, classes) -> Fitted:
+        told.append(dict(order.known))
+        found = fit_pipeline(order, rows, y, classes)
+        return found._replace(cut=len(told) == 1, known={"rounds": 10.0 * len(told), "rate": 0.1})
+
+    monkeypatch.setattr(evaluating, "fit_pipeline", fitted)
+    dataset = _ready().dataset
+    config = next(iter(defaults(learners()["lightgbm"], traits_of(dataset))))
+    outcome = evaluate(dataset, config, len(dataset), 0, Deadline.after(100))
+    rounds: Sequence[float | None] = [known.get("rounds") for known in told]
+    assert rounds[:3] == [None, None, 20.0]
+    assert set(rounds[2:]) == {20.0}
+    assert outcome.known["rounds"] == 20.0
+    assert outcome.cut
