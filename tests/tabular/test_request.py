@@ -30,6 +30,12 @@ def _frame(n=120):
     return frame
 
 
+def test_columns_of_one_name_are_refused():
+    frame = _frame()
+    with pytest.raises(DataError, match="2 columns are named 'a': rename all but one"):
+        fit_table(pd.concat([frame, frame[["a"]]], axis=1), "y", budget=1.0)
+
+
 @pytest.mark.parametrize(
     ("request_", "message"),
     [

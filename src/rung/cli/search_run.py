@@ -165,7 +165,9 @@ def announce(order: Order, search: Any) -> None:
     plan = prepared.plan
     output.say(f"data      {prepared.data}: {plan.task.spoken}")
     output.say(f"search    {announced(plan) if hasattr(plan, 'networks') else _announced(plan)}")
-    output.say(f"preset    {order.preset}: {preset_text(order.preset, plan)}")
+    otherwise = bool(order.settings) or order.epochs is not None or order.limit is not None
+    scope = ", where nothing else was asked" if otherwise else ""
+    output.say(f"preset    {order.preset}{scope}: {preset_text(order.preset, plan)}")
     for note in prepared.notes:
         output.say(f"note      {note}")
 

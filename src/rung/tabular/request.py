@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Integral
@@ -67,7 +68,7 @@ class Request:
             DataError: a column, kind or split that is not there, in one sentence.
         """
         check_trials(self.trials)
-        names = [str(name) for name in frame.columns]
+        names = _distinct([str(name) for name in frame.columns])
         for name in (*self.kinds, *self.drop, *self.embed, *self._columns()):
             if name not in names:
                 raise DataError(f"the table has no column {name!r}; {did_you_mean(name, names)}")
@@ -123,6 +124,18 @@ class Request:
             DataError: one of them is missing, negative or no number, or all are 0.
         """
         return None if self.weights is None else weights_in(frame, self.weights)
+
+
+def _distinct(names: list[str]) -> list[str]:
+    """The names, which must differ.
+
+    Raises:
+        DataError: two are the same.
+    """
+    name, count = Counter(names).most_common(1)[0] if names else ("", 0)
+    if count > 1:
+        raise DataError(f"{count} columns are named {name!r}: rename all but one")
+    return names
 
 
 def check_trials(trials: Any) -> None:
