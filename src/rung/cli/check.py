@@ -272,8 +272,9 @@ def _values(one: Outline) -> str:
         return f"{one.low:.6g} to {one.high:.6g}, median {one.middle:.6g}"
     if one.top is None:
         return ""
-    word = one.top[0] if len(one.top[0]) <= 30 else one.top[0][:29] + "…"
-    return f"{word} ({one.top[1]:.0%})"
+    from rung.tabular.audit.finding import in_a_line
+
+    return f"{in_a_line(one.top[0], 30)} ({one.top[1]:.0%})"
 
 
 def print_findings(found: Sequence[Finding], none: str) -> None:

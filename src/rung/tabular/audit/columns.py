@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.audit.cells import Cells
-from rung.tabular.audit.finding import TABLE, Finding, rows, share, words_of
+from rung.tabular.audit.finding import TABLE, Finding, in_a_line, rows, share, words_of
 from rung.tabular.columns import Kind
 from rung.tabular.names import listed
 
@@ -31,7 +31,11 @@ def column_findings(cells: Cells) -> Iterator[Finding]:
         yield Finding("note", cells.name, "empty", "rung leaves it out", "empty")
     elif kind == Kind.CONSTANT:
         yield Finding(
-            "note", cells.name, f"{cells.values.iloc[0]!s} in every row", "rung leaves it out", "constant"
+            "note",
+            cells.name,
+            f"{in_a_line(cells.values.iloc[0])} in every row",
+            "rung leaves it out",
+            "constant",
         )
     elif kind == Kind.IDENTIFIER:
         yield Finding(
@@ -81,7 +85,7 @@ def _near_constant(cells: Cells) -> Iterator[Finding]:
         yield Finding(
             "note",
             cells.name,
-            f"{word} {what}",
+            f"{in_a_line(word)} {what}",
             "rung keeps it; little can be learned from it",
             "near-constant",
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 SEVERITIES: Final = ("error", "warning", "note")
 TABLE: Final = "(table)"
@@ -35,6 +35,12 @@ class Finding:
 def by_severity(found: Iterable[Finding]) -> list[Finding]:
     """Errors first, then warnings, then notes; within each, in the order in which they came."""
     return sorted(found, key=lambda one: SEVERITIES.index(one.severity))
+
+
+def in_a_line(word: Any, most: int = 60) -> str:
+    """A cell as it may stand within a sentence: without line breaks, and cut where it is long."""
+    text = " ".join(str(word).split())
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def rows(count: int) -> str:
