@@ -206,6 +206,27 @@ def test_a_quantiles_script_fits_the_quantile(tmp_path: Path, learner: str) -> N
     assert 0.8 < float(np.mean(y < made.predict(X))) < 0.99
 
 
+@pytest.mark.parametrize("way", ["group", "folds"])
+def test_the_script_holds_rows_out_as_the_search_did(tmp_path: Path, way: str) -> None:
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(4), 30)
+    frame = pd.DataFrame({"x": rng.normal(size=120) + people, "who": [f"p{i}" for i in people]})
+    frame["y"] = people + rng.normal(size=120)
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    model = fit_table(frame, "y", trials=1, include=["linear"], split=f"{way}:who").model
+    text, _ = script(model, "m.py")
+    assert "folds are random" not in text
+    (tmp_path / "m.py").write_text(text)
+    done = subprocess.run(
+        [sys.executable, "m.py", "t.csv"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "(4 folds, deviation" in done.stdout  # each person is one
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(text, "m.py", "exec"), names)
+    assert names["read"](str(tmp_path / "t.csv"))[2].tolist() == frame.who.tolist()
+
+
 def test_the_script_reads_the_brackets_of_accounts(fit: Any, tmp_path: Path) -> None:
     model, frame = fit("regression", "linear")
     names: dict[str, Any] = {"__name__": "script"}

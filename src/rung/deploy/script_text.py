@@ -107,7 +107,7 @@ def content(path):
 
 
 def read(path):
-    """The table's columns, and its target."""
+    """{returned}."""
     data = content(path)
     encoding = "utf-16" if data[:2] in (b"\\xff\\xfe", b"\\xfe\\xff") else "utf-8-sig"
     for separator in ",;\\t|":
@@ -124,7 +124,7 @@ def read(path):
         X[name] = {cells}
     X[CATEGORIES] = X[CATEGORIES].astype(object).where(X[CATEGORIES].notna(), None)
     X[TEXTS] = X[TEXTS].fillna("")
-    return X, {target}
+    return X, {target}{held}
 '''
 
 _MAIN: Final = """
@@ -134,15 +134,15 @@ def main():
     parser.add_argument("table", help="a CSV or Parquet file with the columns above")
     parser.add_argument("--out", default="pipeline.joblib", help="where the fitted pipeline goes")
     given = parser.parse_args()
-    X, y = read(given.table)
+    X, y{held} = read(given.table)
     scores = cross_val_score(
         make_model(),
         X,
         y,
-        cv=5,
+        cv={folds},
         scoring={scorer},{params}
     )
-    print(f"{scoring}: {{scores.mean():.5g}} (five folds, deviation {{scores.std():.2g}})")
+    print(f"{scoring}: {{scores.mean():.5g}} ({{len(scores)}} folds, deviation {{scores.std():.2g}})")
     model = make_model()
     model.fit(X, y{fit})
     joblib.dump(model, given.out)
@@ -183,6 +183,7 @@ class Content(NamedTuple):
         name: of the script's file.
         about: lines of its docstring.
         columns: by kind; formats: of the dates; forms: of numbers in words.
+        split: how rows are held out ("", "group" or "folds"), and by which column.
         scoring: as scikit-learn calls it; quantile: the one that is predicted, None for all else.
     """
 
@@ -197,6 +198,7 @@ class Content(NamedTuple):
     scoring: str
     classes: bool
     quantile: float | None = None
+    split: tuple[str, str] = ("", "")
 
     @property
     def scorer(self) -> str:
@@ -220,6 +222,7 @@ def fill(content: Content) -> str:
         "import joblib",
         *(["import numpy as np"] if needs_numpy else []),
     ]
+    way, column = content.split
     codes = steps[-1].codes
     last = steps[-1].code.split("(")[0].lower()
     told = f"{last}__{_TOLD[last[:4]]}" if codes and last[:4] in _TOLD else ""
@@ -240,11 +243,16 @@ def fill(content: Content) -> str:
             _READ.format(
                 cells=_FORMED if content.forms else "numbers(X[name], commas)",
                 target=_TARGETS[_target_form(classes, last)],
+                returned="The table's columns, its target"
+                + (", and what is held out together" if way else ""),
+                held=f', frame[{quoted(column)}].fillna("")' if way else "",
             ),
             _model(steps, regression=not classes),
             _MAIN.format(
                 scoring=scoring,
                 scorer=content.scorer,
+                folds=_FOLDS[way],
+                held=", together" if way else "",
                 params=f'\n        params={{"{told}": CODES}},' if told else "",
                 fit=f", {told}=CODES" if told else "",
             ),
@@ -253,6 +261,11 @@ def fill(content: Content) -> str:
 
 
 _TOLD: Final = {"lgbm": "categorical_feature", "catb": "cat_features"}  # arguments of `fit`
+_FOLDS: Final = {
+    "": "5",
+    "group": "GroupKFold(min(5, together.nunique())),\n        groups=together",
+    "folds": "LeaveOneGroupOut(),\n        groups=together",
+}
 _TARGETS: Final = {
     "classes": "frame[TARGET].astype(str)",
     "codes": 'frame[TARGET].astype("category").cat.codes.astype(int)',

@@ -79,6 +79,7 @@ def script(model: Model, name: str = "model.py") -> tuple[str, Member]:
         scoring=_scoring(model),
         quantile=model.task.quantile,
         classes=model.task.is_classification,
+        split=_split(model),
     )
     return fill(content), member
 
@@ -119,11 +120,18 @@ def _about(model: Model, member: Member) -> list[str]:
         missing.append(f"the rows' weights (column {weights!r})")
     if missing:
         lines.append(f"The script leaves out {listed(missing, 'and')}.")
-    if split := model.notes.get("split"):
+    if "split" in model.notes and not _split(model)[0]:
         lines.append(
-            f"Rows were held out by {split}; the script's folds are random: its score may be too good."
+            f"Rows were held out by {model.notes['split']}; the script's folds are random: its score may be "
+            "too good."
         )
     return lines
+
+
+def _split(model: Model) -> tuple[str, str]:
+    """How the script holds rows out, and by which column: those of a time it cannot order."""
+    way, _, column = str(model.notes.get("split", "")).partition(":")
+    return (way, column) if way in ("group", "folds") else ("", "")
 
 
 def _scoring(model: Model) -> str:
@@ -143,6 +151,8 @@ def _imports(steps: Sequence[Step], model: Model) -> list[str]:
         "from sklearn.model_selection import cross_val_score",
         "from sklearn.pipeline import make_pipeline",
     }
+    if kind := {"group": "GroupKFold", "folds": "LeaveOneGroupOut"}.get(_split(model)[0]):
+        lines.add(f"from sklearn.model_selection import {kind}")
     if model.task.quantile is not None:
         lines.add("from sklearn.metrics import make_scorer, mean_pinball_loss")
     if not model.task.is_classification:
