@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,21 +69,22 @@ def _ready() -> Ready:
     )
 
 
-def test_what_a_fold_learned_that_was_cut_short_is_not_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hiccup of the machine in the first fold would leave all the others with as few rounds."""
+@pytest.mark.parametrize(("first", "handed_on"), [(0, [None, None, 2, 2]), (60, [None, 61, 61, 61])])
+def test_rounds_of_a_fold_that_was_cut_short_are_handed_on_if_they_are_some(
+    first: int, handed_on: list[float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hiccup of the machine in the first fold would leave all the others with a single round."""
     told: list[dict[str, float]] = []
 
     def fitted(order, rows, y, classes) -> Fitted:
         told.append(dict(order.known))
         found = fit_pipeline(order, rows, y, classes)
-        return found._replace(cut=len(told) == 1, known={"rounds": 10.0 * len(told), "rate": 0.1})
+        return found._replace(cut=len(told) == 1, known={"rounds": first + len(told), "rate": 0.1})
 
     monkeypatch.setattr(evaluating, "fit_pipeline", fitted)
     dataset = _ready().dataset
     config = next(iter(defaults(learners()["lightgbm"], traits_of(dataset))))
     outcome = evaluate(dataset, config, len(dataset), 0, Deadline.after(100))
-    rounds: Sequence[float | None] = [known.get("rounds") for known in told]
-    assert rounds[:3] == [None, None, 20.0]
-    assert set(rounds[2:]) == {20.0}
-    assert outcome.known["rounds"] == 20.0
+    assert [known.get("rounds") for known in told][:4] == handed_on
+    assert outcome.known["rounds"] == handed_on[-1]
     assert outcome.cut

@@ -35,6 +35,7 @@ from rung.tabular.room import refuse_too_large
 
 _AT_ONCE = 10_000_000  # cells in all folds up to which these are fitted side by side, all in memory
 _PREDICTING = 0.15  # of a fold's time is kept for predicting
+_HICCUP = 10  # rounds within which a fit that was cut short teaches nothing
 _SHORT = 0.6  # of its usual time a trial must at least have, to be begun
 _SHORT_ANYTIME = 0.2  # the same for a learner that comes back in time with what it has
 _UNMEASURED = 0.5  # of the predicted time is expected, before the learner's first trial in this process
@@ -81,7 +82,7 @@ def evaluate(
     held = prediction[valid]
     score = dataset.judge.score(dataset.y[valid], held, dataset.weights(valid))
     seconds, cut = time.monotonic() - began, any(one.cut for one in found)
-    taught = next((dict(one.known) for one in found if not one.cut), {})
+    taught = next((dict(one.known) for one in found if not _stopped_short(one)), {})
     return Outcome(score, held, [one.pipeline for one in found], taught, rows, seconds, cut)
 
 
@@ -122,15 +123,20 @@ class _Orders:
 
 
 def _in_turn(orders: _Orders, folds: Sequence[int], deadline: Deadline) -> Iterator[Fitted]:
-    """One fold after the other; the first teaches the later ones, unless it was cut short: a hiccup of the
-    machine says nothing of the rounds that they need.
-    """
+    """One fold after the other; the first teaches the later ones."""
     known: Mapping[str, float] = {}
     for fold in folds:
         by = deadline.share(len(folds) - fold)
         fitted = fit_pipeline(*orders.part(fold, len(folds), known, by), orders.dataset.classes)
-        known = known or ({} if fitted.cut else dict(fitted.known))
+        known = known or ({} if _stopped_short(fitted) else dict(fitted.known))
         yield fitted
+
+
+def _stopped_short(one: Fitted) -> bool:
+    """Whether a fit was cut within its first rounds, which tells of a hiccup of the machine and not of the
+    rounds that others need.
+    """
+    return one.cut and one.known.get("rounds", _HICCUP) < _HICCUP
 
 
 def _at_once(orders: _Orders, folds: Sequence[int], deadline: Deadline) -> Iterator[Fitted]:
