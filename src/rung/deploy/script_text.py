@@ -15,7 +15,7 @@ _DATE_PARTS: Final = '''
 DATE_FORMATS = {formats}
 
 
-@joblib.wrap_non_picklable_objects
+@joblib.wrap_non_picklable_objects  # so that the saved pipeline brings it along
 def date_parts(frame):
     """Days since 1970, year, month, day, weekday and hour of each date."""
     parts = []
@@ -34,7 +34,7 @@ def date_parts(frame):
 
 _SQUASH: Final = '''
 
-@joblib.wrap_non_picklable_objects
+@joblib.wrap_non_picklable_objects  # so that the saved pipeline brings it along
 def squash(matrix):
     """Large values drawn in smoothly."""
     return matrix / np.sqrt(1 + (matrix / 3) ** 2)
@@ -42,7 +42,7 @@ def squash(matrix):
 
 _WHOLE_CODES: Final = '''
 
-@joblib.wrap_non_picklable_objects
+@joblib.wrap_non_picklable_objects  # so that the saved pipeline brings it along
 def whole_codes(matrix):
     """Codes of categories as whole numbers, -1 where missing: CatBoost takes no others."""
     frame = pd.DataFrame(matrix)
@@ -111,11 +111,13 @@ def read(path):
     data = content(path)
     encoding = "utf-16" if data[:2] in (b"\\xff\\xfe", b"\\xfe\\xff") else "utf-8-sig"
     for separator in ",;\\t|":
-        names = pd.read_csv(io.BytesIO(data), sep=separator, encoding=encoding, nrows=0).columns.str.strip()
+        names = pd.read_csv(io.BytesIO(data), sep=separator, encoding=encoding, nrows=0).columns
+        names = names.str.strip()
         if TARGET in names:
             break
     options = {{"dtype": str, "na_values": ["?"], "skipinitialspace": True, "index_col": False}}
-    frame = pd.read_csv(io.BytesIO(data), sep=separator, encoding=encoding, **options).set_axis(names, axis=1)
+    frame = pd.read_csv(io.BytesIO(data), sep=separator, encoding=encoding, **options)
+    frame = frame.set_axis(names, axis=1)
     frame = frame.apply(lambda words: words.str.strip() if words.notna().any() else words)
     frame = frame[frame[TARGET].notna()].reset_index(drop=True)
     commas = separator == ";"  # a table with semicolons has decimal commas
