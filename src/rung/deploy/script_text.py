@@ -144,7 +144,8 @@ def main():
         cv={folds},
         scoring={scorer},{params}
     )
-    print(f"{scoring}: {{scores.mean():.5g}} ({{len(scores)}} folds, deviation {{scores.std():.2g}})")
+    spread = f"{{len(scores)}} folds, deviation {{scores.std():.2g}}"
+    print(f"{scoring}: {{scores.mean():.5g}} ({{spread}})")
     model = make_model()
     model.fit(X, y{fit})
     joblib.dump(model, given.out)
