@@ -11,7 +11,7 @@ from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
 from rung.tabular.learners.base import Cost
-from rung.tabular.plan import Default, make_plan, make_scheme
+from rung.tabular.plan import Default, make_plan, make_scheme, workers_pay
 from rung.tabular.schedule import DefaultsFirst
 from rung.tabular.search import Opening, Search, hopeless_last, quick_first
 from rung.tabular.splits import make_split
@@ -164,3 +164,11 @@ def test_a_short_budget_begins_with_what_is_done_soon():
     search.plan(3.0, 2)
     assert search.defaults[0].first <= 0.15 * 3.0
     assert search.defaults[1].config["learner"] == "lightgbm"
+
+
+def test_workers_are_started_where_they_do_more_than_one_process() -> None:
+    assert workers_pay(9.0, 2, busy=0.1)
+    assert not workers_pay(6.0, 2, busy=1.9), "they would be there after four of six seconds"
+    assert workers_pay(30.0, 2, busy=1.9)
+    assert not workers_pay(600.0, 1, busy=0.0)
+    assert not workers_pay(2.0, 16, busy=1.0)

@@ -69,6 +69,31 @@ def _ready() -> Ready:
     )
 
 
+@pytest.mark.parametrize(("learner", "folds"), [("svm", 1), ("lightgbm", 8)])
+def test_folds_that_would_be_late_are_not_begun(
+    learner: str, folds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a learner that comes back in time with what it has all are."""
+    clock, begun = [0.0], []
+
+    def fitted(order, rows, y, classes) -> Fitted:
+        begun.append(order)
+        clock[0] += 3.0
+        return fit_pipeline(order, rows, y, classes)
+
+    monkeypatch.setattr(evaluating, "fit_pipeline", fitted)
+    dataset = _ready().dataset
+    config = next(iter(defaults(learners()[learner], traits_of(dataset))))
+    monkeypatch.setattr("time.monotonic", lambda: clock[0])
+    late = Deadline(10.0)
+    if learner == "svm":
+        with pytest.raises(TimeoutError, match="longer than the time that was left"):
+            evaluate(dataset, config, len(dataset), 0, late)
+    else:
+        evaluate(dataset, config, len(dataset), 0, late)
+    assert len(begun) == folds
+
+
 @pytest.mark.parametrize(("first", "handed_on"), [(0, [None, None, 2, 2]), (60, [None, 61, 61, 61])])
 def test_rounds_of_a_fold_that_was_cut_short_are_handed_on_if_they_are_some(
     first: int, handed_on: list[float | None], monkeypatch: pytest.MonkeyPatch

@@ -14,7 +14,7 @@ from rung.tabular.audit.profile import make_profile
 from rung.tabular.baselines import constant_prediction
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import fit_factors, fit_temperature, sure_by, tempered
-from rung.tabular.evaluate import Saved
+from rung.tabular.evaluate import TOO_LONG, Saved
 from rung.tabular.finish import Ensemble, as_kept, choose, choose_quick, last_fit, too_good
 from rung.tabular.members import Last, seconds_of_refits
 from rung.tabular.model import Evidence, Member, Model
@@ -122,8 +122,8 @@ def _failures(search: Search) -> dict[str, int]:
     for event in search.study.events():
         if isinstance(event, JobFailed) and event.failure != Failure.INTERRUPTED:
             reason = (event.message or str(event.failure)).strip().splitlines()[-1][:200]
-            if "rung.Stopped" in reason:  # how a trial says that it would not be done in time
-                reason = "it would have taken longer than the time that was left"
+            if "rung.Stopped" in reason or TOO_LONG in reason:  # how trials say that they would be late
+                reason = TOO_LONG
             found[reason] = found.get(reason, 0) + 1
     return found
 

@@ -35,6 +35,8 @@ from rung.tabular.room import refuse_too_large
 
 _AT_ONCE = 10_000_000  # cells in all folds up to which these are fitted side by side, all in memory
 _PREDICTING = 0.15  # of a fold's time is kept for predicting
+TOO_LONG = "it would have taken longer than the time that was left"
+_ENOUGH = 0.8  # of the time that the folds before took, which later ones need less of
 _HICCUP = 10  # rounds within which a fit that was cut short teaches nothing
 _SHORT = 0.6  # of its usual time a trial must at least have, to be begun
 _SHORT_ANYTIME = 0.2  # the same for a learner that comes back in time with what it has
@@ -123,9 +125,18 @@ class _Orders:
 
 
 def _in_turn(orders: _Orders, folds: Sequence[int], deadline: Deadline) -> Iterator[Fitted]:
-    """One fold after the other; the first teaches the later ones."""
+    """One fold after the other; the first teaches the later ones.
+
+    Raises:
+        TimeoutError: the folds that are done took so long that the others will not be in time, of a learner
+            that knows no deadline.
+    """
     known: Mapping[str, float] = {}
-    for fold in folds:
+    began, patient = time.monotonic(), learners()[orders.config["learner"]].anytime
+    for done, fold in enumerate(folds):
+        left = (len(folds) - done) * (time.monotonic() - began) / max(done, 1)
+        if done and not patient and deadline.remaining < _ENOUGH * left:
+            raise TimeoutError(TOO_LONG)  # no `Stopped`, after which it would run again
         by = deadline.share(len(folds) - fold)
         fitted = fit_pipeline(*orders.part(fold, len(folds), known, by), orders.dataset.classes)
         known = known or ({} if _stopped_short(fitted) else dict(fitted.known))

@@ -178,7 +178,7 @@ def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
         if embedder is not None:
             embedder.keep(search.study.folder, data.encoder)
         end = Deadline.after(budget - terms.reserve, began)
-        plan = search.plan(budget, count)
+        plan = search.plan(budget, count, end.remaining)
         if asked.trials is not None:
             alone = (workers or 1) if terms.engine is None else plan.workers
             plan, end = Plan(asked.trials, alone, certain=True), Deadline.after(_NO_LIMIT)

@@ -21,6 +21,8 @@ _MOST_TRIALS = (
     (4_000, 120),
 )  # up to so many rows: more overfits the validation
 SHORT = 8.0  # seconds of budget below which starting workers does not pay
+_START = 1.3  # seconds that workers take to start on an idle machine, and
+_PAYS = 1.3  # times the work of one process that several must do to be started
 _SMALLEST = 2_000  # rows of the lowest rung
 LARGE = 500_000  # rows from which the lowest rungs are lower, and first trials
 _FAST = 0.2  # as short as this part of other tables': what comes before them has taken time, and
@@ -115,6 +117,16 @@ def make_plan(costs: Sequence[float], rows: int, budget: float, workers: int) ->
     if count == len(spent):
         count += int((afford - spent[-1]) / np.mean(costs))
     return Plan(max(2, min(count, most)), 1, certain=True)
+
+
+def workers_pay(remaining: float, workers: int, busy: float) -> bool:
+    """Whether worker processes do more in the time than this one alone, which has its libraries loaded.
+
+    Args:
+        remaining: seconds of the search.
+        busy: programs that want each of the machine's cores, ours apart: so much longer a start takes.
+    """
+    return workers * (remaining - _START * (1.0 + busy)) > _PAYS * remaining
 
 
 class Default(NamedTuple):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +17,17 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.evaluate import Evaluation, Saved, least, load_saved
 from rung.tabular.learners.table import EVERY, Traits, Wanted, defaults, fitting, search_space
 from rung.tabular.metrics import Metric
-from rung.tabular.plan import SHORT, Default, Plan, Scheme, Size, cost_of, make_defaults, make_plan
+from rung.tabular.plan import (
+    SHORT,
+    Default,
+    Plan,
+    Scheme,
+    Size,
+    cost_of,
+    make_defaults,
+    make_plan,
+    workers_pay,
+)
 from rung.tabular.schedule import DefaultsFirst
 from rung.tabular.warm_start import LEAST_BUDGET, Earlier, from_memory, from_studies, with_earlier
 from rung.trials.events import Limits
@@ -90,15 +102,20 @@ class Search:
             task=opening.task,
         )
 
-    def plan(self, budget: float, workers: int) -> Plan:
-        """How this session runs."""
+    def plan(self, budget: float, workers: int, remaining: float | None = None) -> Plan:
+        """How this session runs.
+
+        Args:
+            remaining: seconds of the budget; all of it unless given.
+        """
         if budget < SHORT:
             self.defaults = quick_first(self.defaults, max(_EARLY * budget, _AT_ONCE))
         costs = [default.seconds for default in self.defaults]
         plan = make_plan(costs, len(self.dataset), budget, workers)
         if self.engine is not None:  # the user knows why
             return Plan(plan.trials, max(2, workers), certain=False)
-        return plan
+        left = budget if remaining is None else remaining
+        return plan if workers_pay(left, plan.workers, _busy()) else replace(plan, workers=1)
 
     def run(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> None:
         """Go on until the plan's trials are done or the time is up; what is there already counts.
@@ -180,6 +197,11 @@ class Search:
     def metric(self) -> Metric:
         """What trials are judged by."""
         return self.dataset.judge
+
+
+def _busy() -> float:
+    """Programs of the last minute that wanted each core of this machine; 0 where the system does not say."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1) if hasattr(os, "getloadavg") else 0.0
 
 
 def traits_of(dataset: Dataset) -> Traits:
