@@ -94,7 +94,7 @@ def test_a_name_that_is_taken_is_refused(storage, new):
     assert storage.find("mine").key == log.key
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 201, "-x"])
+@pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 201, "-x", ".", ".."])
 def test_a_name_that_cannot_be_used_is_refused(storage, new, name):
     with pytest.raises(StudyError, match="cannot name a study"):
         new(name)

@@ -82,6 +82,20 @@ def test_few_evaluations_and_small_spaces_need_no_model():
     assert choose(small._replace(noisy=True)).sampler.name == DEAR
 
 
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [
+        ({"x": rung.Float(0, 1, step=0.05)}, 21),
+        ({"n": rung.Integer(1, 20, log=True)}, 20),
+        ({"n": rung.Integer(1, 16), "k": rung.Categorical(["a", "b"])}, 32),
+    ],
+)
+def test_all_of_a_small_space_is_all_of_it(space, size):
+    """With the grid's own ten values a parameter half of it was left out, and nothing said to be left."""
+    result = rung.tune(lambda config: 0.0, space, trials=60, quiet=True)
+    assert len({repr(trial.config) for trial in result.trials}) == len(result.trials) == size
+
+
 def test_a_line_says_what_was_chosen_and_why(capsys):
     tuned(trials=3)
     said = capsys.readouterr().err

@@ -155,7 +155,11 @@ def test_what_a_configuration_leaves_out_is_drawn():
     [
         ({"lr": 0.1}, "'lr' cannot be asked for: the space has x, optimizer, "),
         ({"momentum": 2.0}, "momentum.* is 2.0, which is not between"),
-        ({"momentum": 0.1, "beta": 0.8}, "has no value for parameter 'x'"),
+        ({"momentum": 0.1, "beta": 0.8}, "no configuration has .*: the combination is forbidden"),
+        (
+            {"optimizer": "adam", "momentum": 0.1},
+            "parameter 'momentum' is not active beside the other values",
+        ),
         ({"x": 0.1, "optimizer": "adam", "beta": 0.8, "momentum": 0.1}, "not active beside the other values"),
         ([("x", 0.1)], "a configuration is a mapping"),
     ],

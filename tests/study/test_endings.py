@@ -3,6 +3,7 @@
 import pytest
 
 import rung
+from rung.executors.simulated import SimulatedExecutor
 from rung.study.endings import ending
 from rung.trials.events import Failure, JobFailed, JobFinished, JobStarted, JobStopped, Reported
 
@@ -82,3 +83,26 @@ def test_only_what_told_its_last_value_has_finished(history):
         JobFinished(0, 0, None, 5.0),
     ):
         assert ending(history, other) is other
+
+
+def test_a_budget_that_is_spent_starts_nothing_more(tmp_path):
+    """Each further session began a full set of jobs before it looked at the clock."""
+    url = str(tmp_path / "studies.db")
+
+    def session():
+        executor = SimulatedExecutor(
+            2, lambda config, trial, at: {"loss": 0.5}, lambda config, a, b, trial: 40.0
+        )
+        return rung.tune(
+            lambda config: 0.5,
+            SPACE,
+            budget=100.0,
+            executor=executor,
+            storage=url,
+            study="s",
+            sampler="random",
+        )
+
+    first = len(session().trials)
+    assert first >= 4
+    assert [len(session().trials) for _ in range(3)] == [first] * 3

@@ -92,7 +92,11 @@ def test_goals_from_lists_and_texts():
 
 def test_constraints_from_texts():
     assert make_constraint("memory <= 2e9") == Constraint("memory", 2e9)
-    assert make_constraint("accuracy>0.9") == Constraint("accuracy", 0.9, ">=")
+    assert make_constraint("accuracy>=0.9") == Constraint("accuracy", 0.9, ">=")
+    for text, sense, towards in (("mem < 5", "<=", -math.inf), ("mem>5", ">=", math.inf)):
+        strict = make_constraint(text)
+        assert (strict.metric, strict.sense, str(strict)) == ("mem", sense, f"mem {sense} 5")
+        assert strict.bound == math.nextafter(5.0, towards), "5 itself breaks it"
     for text in ("memory", "memory <= much", "memory = 3", "a <= nan", "<= 3"):
         with pytest.raises(StudyError, match="is not understood"):
             make_constraint(text)

@@ -35,6 +35,30 @@ def test_a_space_that_can_be_listed_is_gone_through_once(sampler):
     assert result.reason == "exhausted"
 
 
+@pytest.mark.parametrize(
+    ("fixed", "size"),
+    [
+        ({"x": 0.5, "k": "a", "o": "b"}, 1),
+        ({"x": 0.5, "o": "b"}, 2),
+        ({"x": 0.5, "o": "b", "o.a.m": 0.1}, 2),
+        ({"x": 0.5, "o": "a", "o.a.m": 0.1}, 2),
+        ({"k": "a", "o": "b"}, None),
+        ({"x": 0.5, "k": "a"}, None),
+        ({"x": 0.5, "k": "a", "o": "a"}, None),
+    ],
+)
+@pytest.mark.parametrize("sampler", ["random", "auto", "gp"])
+def test_what_is_active_nowhere_beside_what_is_fixed_makes_no_more_configurations(fixed, size, sampler):
+    space = {
+        "x": Float(0, 1),
+        "k": Categorical(["a", "b"]),
+        "o": rung.Choice({"a": {"m": Float(0, 1)}, "b": {}}),
+    }
+    result = rung.tune(lambda config: 1.0, space, fixed=fixed, sampler=sampler, trials=6, quiet=True)
+    found = {repr(trial.config) for trial in result.trials}
+    assert len(found) == len(result.trials) == (size or 6)
+
+
 def test_true_and_one_are_different_values():
     result = rung.tune(
         lambda config: 0.0, {"a": Categorical([True, 1, 1.0, "1"])}, sampler="random", trials=9

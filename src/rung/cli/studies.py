@@ -188,6 +188,8 @@ def extend(  # noqa: PLR0913  # a door
 
     budgets = (trials, budget, total_resource, target)
     keeps = space is not None and all(more is None for more in budgets)
+    if given and space is None:
+        raise UserError("--given says what new parameters were so far: give the new space too, by --space")
     with reading(storage) as store:
         client = client_of(store)
         if client is not None:

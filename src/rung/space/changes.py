@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
-from rung.space.columns import Active, Raw
+from rung.space.columns import Active, Columns, Raw
 from rung.space.compiled import CompiledSpace
-from rung.space.layout import MisfitError
+from rung.space.layout import Every, MisfitError, Rule, Some, parents
 from rung.space.values import INACTIVE, Value, Values
 
 
@@ -57,6 +58,44 @@ def with_fixed(space: CompiledSpace, values: Values, fixed: Mapping[str, Any]) -
         if value is not INACTIVE and key not in fixed and name not in fixed
     }
     return completed(space, {**known, **fixed}).values
+
+
+def switched_off(space: CompiledSpace, fixed: Mapping[str, Any]) -> set[int]:
+    """The slots that are active in no configuration with the values of `fixed`, by key or by name."""
+    raw: Raw = [0] * space.size
+    known: Active = [False] * space.size
+    off: set[int] = set()
+    for slot in space.columns.layout.order:
+        gate = space.columns.gates[slot]
+        if gate is not None and _never(space.columns, gate, (raw, known, off)):
+            off.add(slot)
+            continue
+        given = fixed.get(space.keys[slot], fixed.get(space.names[slot], _ABSENT))
+        if given is _ABSENT:
+            continue
+        with suppress(MisfitError):
+            value = space.domains[slot].admit(given)
+            raw[slot] = space.columns.axes[slot].column([value]).tolist()[0]
+            known[slot] = True
+    return off
+
+
+def _never(columns: Columns, rule: Rule, told: tuple[Raw, Active, set[int]]) -> bool:
+    """Whether a rule cannot be true.
+
+    Args:
+        told: values by slot, which of them are known, and the slots that are active nowhere.
+    """
+    raw, known, off = told
+    match rule:
+        case Every(rules=rules):
+            return any(_never(columns, part, told) for part in rules)
+        case Some(rules=rules):
+            return all(_never(columns, part, told) for part in rules)
+    slots = list(parents(rule))
+    if off.intersection(slots):
+        return True
+    return all(known[slot] for slot in slots) and not columns.holds(rule, raw, known)
 
 
 def reread(

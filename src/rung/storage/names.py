@@ -19,6 +19,8 @@ def check_name(name: str) -> str:
     """
     if name.startswith("-"):
         raise StudyError(f"{name!r} cannot name a study: commands would take it for an option")
+    if name.strip() in (".", ".."):
+        raise StudyError(f"{name!r} cannot name a study: links and files would take it for a folder")
     if not name.strip() or len(name) > _LONGEST or not name.isprintable():
         raise StudyError(f"{name!r} cannot name a study: give 1 to {_LONGEST} printable characters")
     return name

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from rung.samplers.auto import TOPIC, chosen
-from rung.study.propose import configurations
+from rung.study.propose import LISTED, configurations
 from rung.study.transfer import declared_cost
 from rung.trials.events import Event, Identity, Recorded, Spec
 from rung.trials.history import History
@@ -88,7 +88,7 @@ def _few_enough_for_a_process(facts: Facts) -> bool:
 _DEFAULT_FIRST: Final = {"from_default": True}
 
 TABLE: Final = (
-    Row("grid", _all_of_them, None, "all configurations fit into the budget"),
+    Row("grid", _all_of_them, None, "all configurations fit into the budget", {"resolution": LISTED}),
     Row(
         "sobol",
         lambda facts: facts.evaluations is not None and facts.evaluations <= FEW,

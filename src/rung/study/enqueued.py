@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rung.errors import SpaceError
-from rung.space.changes import with_fixed
+from rung.space.changes import switched_off, with_fixed
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import key
 from rung.space.layout import MisfitError
+from rung.space.values import INACTIVE
 from rung.trials.history import History
 
 _DRAWN: Final = 1000  # random ones, the first of which that takes the values asked for is completed by them
@@ -32,11 +33,24 @@ def asked_configuration(history: History, config: Mapping[str, Any]) -> dict[str
         seed = key(history.identity.seed, _STREAM, history.length) >> 1
         for row in space.samples(seed, 0, _DRAWN):
             found = with_fixed(space, row, {**history.fixed, **config})
-            mapping = space.to_mapping(found)
-            if config.keys() <= mapping.keys() and space.legal([found])[0]:
-                return mapping
-        raise
+            active = all(any(found[i] is not INACTIVE for i in _slots(space, name)) for name in config)
+            if active and space.legal([found])[0]:
+                return space.to_mapping(found)
+        raise SpaceError(_why_not(space, {**history.fixed, **config}, config)) from None
     return dict(config)
+
+
+def _slots(space: CompiledSpace, name: str) -> list[int]:
+    return [i for i in range(space.size) if name in (space.keys[i], space.names[i])]
+
+
+def _why_not(space: CompiledSpace, known: Mapping[str, Any], config: Mapping[str, Any]) -> str:
+    """Why no configuration has these values."""
+    off = switched_off(space, known)
+    inactive = [name for name in config if off.issuperset(_slots(space, name))]
+    if inactive:
+        return f"parameter {inactive[0]!r} is not active beside the other values: leave it out"
+    return f"no configuration has {dict(config)!r}: the combination is forbidden in this space"
 
 
 def check_values(space: CompiledSpace, values: Mapping[str, Any], refused: str) -> None:
@@ -46,7 +60,7 @@ def check_values(space: CompiledSpace, values: Mapping[str, Any], refused: str) 
         SpaceError: naming it.
     """
     for name, value in values.items():
-        slots = [i for i in range(space.size) if name in (space.keys[i], space.names[i])]
+        slots = _slots(space, name)
         if not slots:
             raise SpaceError(f"{name!r} {refused}: the space has {', '.join(space.keys)}")
         for slot in slots:

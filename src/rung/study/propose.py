@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from rung.samplers.base import Request, Sampler, Suggestion
 from rung.schedulers.base import Start
-from rung.space.changes import with_fixed
+from rung.space.changes import switched_off, with_fixed
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng, key
 from rung.space.values import Values
@@ -143,8 +143,11 @@ def _size(space: CompiledSpace, fixed: Mapping[str, Any]) -> int | None:
 
 
 def _resolutions(space: CompiledSpace, fixed: Mapping[str, Any]) -> dict[str, int]:
-    """How many values of each parameter a list of all configurations goes through: one of a fixed one."""
+    """How many values of each parameter a list of all configurations goes through: one of what is fixed, or
+    active nowhere beside it.
+    """
+    off = switched_off(space, fixed) if fixed else set()
     return {
-        key_: 1 if key_ in fixed or name in fixed else LISTED
-        for key_, name in zip(space.keys, space.names, strict=True)
+        key_: 1 if key_ in fixed or name in fixed or slot in off else LISTED
+        for slot, (key_, name) in enumerate(zip(space.keys, space.names, strict=True))
     }

@@ -171,6 +171,8 @@ class Loop:
     def run(self) -> None:
         """Until nothing runs and nothing will."""
         pending: list[Event] = []
+        if self.history.begun and (overdue := self.writer.overdue(self.executor.now())) is not None:
+            self._add(pending, overdue)  # an earlier session has spent it
         while True:
             jobs, stopped = self._decide(pending)
             self.writer.commit_folded(pending)

@@ -170,7 +170,9 @@ def make_constraint(given: str | Constraint) -> Constraint:
         bound = math.nan
     if match is None or not math.isfinite(bound):
         raise StudyError(f"constraint {given!r} is not understood: write it as 'memory <= 2e9'")
-    return Constraint(match[1], bound, "<=" if match[2].startswith("<") else ">=")
+    if match[2] in "<>":  # the bound itself breaks it
+        bound = math.nextafter(bound, -math.inf if match[2] == "<" else math.inf)
+    return Constraint(match[1], bound, match[2].removesuffix("=") + "=")
 
 
 def _confirm(given: Any) -> int:
