@@ -66,6 +66,10 @@ class TinyTask:
         self.x_alphas, self.y_alphas = x[half:].to(dtype), labels[half:]
 
     @property
+    def identity(self) -> dict[str, Any]:
+        return {"data": [self.classes, self.seed]}
+
+    @property
     def steps(self) -> int:
         return len(self.y) // self.batch
 
