@@ -29,6 +29,7 @@ def table(rows: int = 120) -> pd.DataFrame:
             "when": pd.date_range("2026-01-01", periods=rows).strftime("%Y-%m-%d"),
             "fold": np.where(later, "b", "a"),
             "weight": np.where(later, 0.0, 1.0),
+            "half": np.where(later, "2026-01-01", "2025-01-01"),
             "never": "2026-01-01",
         }
     )
@@ -37,7 +38,7 @@ def table(rows: int = 120) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("settings", "why"),
     [
-        ({"split": "time:when"}, "'time:when' would train a model on rows of class 'old' alone"),
+        ({"split": "time:half"}, "'time:half' would train a model on rows of class 'old' alone"),
         ({"split": "folds:fold"}, "'folds:fold' would train a model on rows of class '(old|new)' alone"),
         ({"split": "group:fold"}, "'group:fold' would train a model on rows of class '(old|new)' alone"),
         ({"split": "time:never"}, "column 'never' has one value only, which orders nothing"),
@@ -47,6 +48,12 @@ def table(rows: int = 120) -> pd.DataFrame:
 def test_a_single_class_is_refused_by_name(settings: dict[str, str], why: str) -> None:
     with pytest.raises(DataError, match=why):
         fit_table(table(), "y", budget=1.0, include=["linear"], **settings)
+
+
+def test_a_class_that_comes_later_is_learned_from_then_on() -> None:
+    frame = table().assign(y=lambda t: np.where((t.x > 0) & (np.arange(len(t)) > len(t) // 4), "yes", "no"))
+    result = fit_table(frame[["x", "when", "y"]], "y", trials=1, include=["linear"], split="time:when")
+    assert result.score > 0.6
 
 
 @pytest.mark.parametrize(("cell", "told"), [(-1.0, "-1.0 is no weight"), (np.nan, "an empty cell is no")])

@@ -134,20 +134,20 @@ def _check_weights(y: NDArray[Any], task: Task, weight: NDArray[np.float64] | No
 
 
 def _check_folds(y: NDArray[Any], task: Task, split: Split, request: Request) -> None:
-    """Refuse a split of the user's that trains on a single class: nothing could be told apart.
+    """Refuse a split of the user's that trains on a single class in every fold: nothing could be told apart.
 
     Raises:
         DataError: names the class.
     """
     if not task.is_classification or request.splitting()[1] is None:
         return
-    for fold in range(split.number):
-        seen = np.unique(y[split.training(fold, len(y))])
-        if len(seen) == 1:
-            raise DataError(
-                f"split {request.split!r} would train a model on rows of class "
-                f"{str(task.classes[int(seen[0])])!r} alone and judge it on the others: choose another split"
-            )
+    folds = [fold for fold in range(split.number) if len(split.held_out(fold))]
+    seen = [np.unique(y[split.training(fold, len(y))]) for fold in folds]
+    if seen and all(len(classes) == 1 for classes in seen):
+        raise DataError(
+            f"split {request.split!r} would train a model on rows of class "
+            f"{str(task.classes[int(seen[0][0])])!r} alone and judge it on the others: choose another split"
+        )
 
 
 def _is_own(judge: Metric) -> bool:
