@@ -20,7 +20,7 @@ from rung.executors.setup import Setup
 from rung.nas.complete import CompleteSearch, NothingTrained, Progress
 from rung.nas.costs import Costs
 from rung.nas.discrete.architectures import Architectures, configuration, parameters
-from rung.nas.discrete.configurations import form_of, genotype_of
+from rung.nas.discrete.configurations import genotype_of
 from rung.nas.discrete.history import explore
 from rung.nas.discrete.table import DISCRETE
 from rung.nas.genotype import Genotype
@@ -32,7 +32,7 @@ from rung.nas.result import SearchResult
 from rung.nas.retraining_files import DamagedFile
 from rung.nas.search_study import METRIC
 from rung.nas.searching import search
-from rung.nas.space import SPACES
+from rung.nas.space import SPACES, form_of
 from rung.nas.task import Scores
 from rung.space import compile_space
 from rung.space.draws import Rng

@@ -23,6 +23,7 @@ from rung.nas.recipe import PRESETS, Recipe
 from rung.nas.result import SearchResult
 from rung.nas.room import explained
 from rung.nas.searching import EPOCH, Search, search
+from rung.nas.space import SPACES
 from rung.nas.strategies.table import STRATEGIES, make
 from rung.storage import open_storage
 from rung.trials.history import History
@@ -178,6 +179,19 @@ def test_a_checkpoint_of_other_data_is_refused(pictures: Any, tmp_path: Any) -> 
     with pytest.raises(UserError, match="with cutout 0, not 2"):
         checkpoint.load(plan(pictures, cutout=2), tmp_path)
     assert checkpoint.load(plan((x.copy(), y.copy(), *test)), tmp_path).epoch == 0
+
+
+def test_a_checkpoint_of_a_space_that_has_changed_is_refused(pictures: Any, tmp_path: Any) -> None:
+    space = SPACES["tiny"]
+    first = replace(space.cells[0], only=((0, space.cells[0].operations[1:]),))
+    changed = replace(space, cells=(first, *space.cells[1:]))
+    plan, other = (
+        prepare(Request(pictures, "darts1", space=one, epochs=2, settings=FEW)).plan
+        for one in (space, changed)
+    )
+    checkpoint.save(plan, start(plan), tmp_path)
+    with pytest.raises(UserError, match="is of another search, with other cells"):
+        checkpoint.load(other, tmp_path)
 
 
 def test_numbers_from_python_are_refused_as_on_the_command_line(pictures: Any) -> None:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -89,6 +91,20 @@ def test_the_command(tmp_path, monkeypatch):
         result = CliRunner().invoke(app, [*words, "--target", "cosy"])
         assert result.exit_code == 0, result.output
     assert "cosy" in (tmp_path / "m.py").read_text()
+
+
+def test_targets_of_standard_input_are_checked_first_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "rung", "fit", "-", "--target", "cosy,price", "--metric", "auc"],
+        input=_frame().to_csv(index=False),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "target price: metric 'auc' is for binary" in " ".join(done.stderr.split())
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(

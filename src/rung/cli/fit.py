@@ -241,8 +241,6 @@ def _check_each(orders: Sequence[Order]) -> None:
     Raises:
         DataError: saying which target's it is.
     """
-    if not Path(orders[0].table).exists():
-        return  # standard input is read once
     table = _table(orders[0])
     for order in orders:
         try:

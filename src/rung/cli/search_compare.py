@@ -193,6 +193,7 @@ def _mend(path: Path, whole: str, rest: str, rows: list[Row]) -> None:
         rows: those of the lines before; the last line's joins them if it is one.
     """
     from rung.nas.comparing import Row
+    from rung.storage.whole import write_whole
 
     try:
         rows.append(Row.from_dict(jsons.loads(rest)))
@@ -201,7 +202,7 @@ def _mend(path: Path, whole: str, rest: str, rows: list[Row]) -> None:
         if not rows:
             raise UserError(f"{path} holds no rows of a comparison: give another --out") from error
         output.say(f"{path}: its last line was not written to its end, and is left out")
-    path.write_text(whole, encoding="utf-8")
+    write_whole(path, whole, "--out")
 
 
 def _search(requests: Mapping[str, Request], seeds: int, rows: list[Row], out: Path) -> None:

@@ -13,6 +13,7 @@ from rung.errors import SpaceError
 from rung.nas.ledger import Ledger
 from rung.nas.loop import Plan, Record, State, start
 from rung.nas.plain_data import Damaged, plain_data
+from rung.nas.space import form_of
 from rung.nas.strategies.base import Removal
 from rung.nas.strategies.table import settings_of
 from rung.nas.training import forget
@@ -27,7 +28,6 @@ _LONG: Final = frozenset(("data", "cells"))  # which a message does not repeat
 
 def identity(plan: Plan) -> dict[str, Any]:
     """What must be the same where a search goes on."""
-    cells = [[cell.name, cell.nodes, cell.inputs, list(cell.operations)] for cell in plan.space.cells]
     recipe = {
         name: value
         for name, value in asdict(plan.recipe).items()
@@ -35,7 +35,7 @@ def identity(plan: Plan) -> dict[str, Any]:
     }
     return {
         "space": plan.space.name,
-        "cells": cells,
+        "cells": form_of(plan.space)["cells"],
         "strategy": plan.strategy.name,
         "seed": plan.seed,
         **plan.task.identity,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import math
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
@@ -14,6 +14,7 @@ import numpy as np
 
 from rung.errors import UserError
 from rung.nas.result import SearchResult
+from rung.nas.space import form_of
 
 if TYPE_CHECKING:
     from rung.nas.planning import Request
@@ -120,26 +121,23 @@ def options_of(request: Request) -> dict[str, Any]:
     kept = ("cell", "preset", "epochs", "limit", "cutout", "size", "classes", "networks", "workers")
     from rung.nas.planning import space_for
 
-    space = space_for(request)
-    cells = [(cell.name, cell.nodes, cell.inputs, list(cell.operations)) for cell in space.cells]
+    space = form_of(space_for(request))
     settings = dict(sorted(request.settings.items()))
     data = Path(str(request.data))  # wherever it lies
-    known = {"data": data.name, "content": _content(data), "space": space.name, "cells": _checksum(cells)}
+    cells = _checksum(space["cells"])
+    known = {"data": data.name, "content": _content(data), "space": space["name"], "cells": cells}
     return {**known, **{name: getattr(request, name) for name in kept}, **settings}
 
 
-def _checksum(value: Any) -> int:
-    return zlib.crc32(repr(value).encode())
+def _checksum(value: Any) -> str:
+    return hashlib.sha256(repr(value).encode()).hexdigest()[:16]
 
 
-def _content(data: Path) -> int | None:
+def _content(data: Path) -> str | None:
     """A checksum of a file's bytes, or of a folder's names and sizes; None of a set known by its name."""
     if data.is_file():
-        found = 0
         with data.open("rb") as file:
-            while chunk := file.read(1 << 24):
-                found = zlib.crc32(chunk, found)
-        return found
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     if data.is_dir():
         files = sorted(each for each in data.rglob("*") if each.is_file())
         listed = [(str(each.relative_to(data)), each.stat().st_size) for each in files]

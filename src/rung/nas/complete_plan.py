@@ -19,7 +19,6 @@ from rung.nas.complete_text import TextNetworks
 from rung.nas.costs import Costs
 from rung.nas.devices import device_of
 from rung.nas.discrete.architectures import Architectures, Limit
-from rung.nas.discrete.configurations import form_of
 from rung.nas.discrete.table import fitted, make
 from rung.nas.genotype import Genotype
 from rung.nas.images import ImageTask
@@ -27,7 +26,7 @@ from rung.nas.planning import Request, check_of_text, kind_of_cell, pictures_tas
 from rung.nas.recipe import Recipe
 from rung.nas.recurrent.presets import LanguageRecipe
 from rung.nas.recurrent.task import corpus_of
-from rung.nas.space import Space
+from rung.nas.space import Space, form_of
 from rung.nas.strategies.described import COMPLETE
 from rung.nas.strategies.selection import Limits, check_limits
 from rung.nas.thrift import Size, Thrift, costs_of, thrift_of

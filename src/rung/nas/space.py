@@ -6,10 +6,10 @@ One frozen description serves the supernet, the discrete strategies, mutation, d
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from types import MappingProxyType
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from rung.errors import SpaceError
 from rung.nas.genotype import CellGenotype, Genotype
@@ -165,6 +165,12 @@ class Space:
             )
             cells.append((cell.name, CellGenotype(nodes, cell.concat, cell.inputs)))
         return Genotype(tuple(cells))
+
+
+def form_of(space: Space) -> dict[str, Any]:
+    """A space as plain data; what its operations compute is left out, since no choice depends on it."""
+    cells = [asdict(cell) for cell in space.cells]
+    return {"name": space.name, "skeleton": space.skeleton, "cells": cells}
 
 
 def image_space(name: str, operations: tuple[str, ...], nodes: int = 4) -> Space:

@@ -6,7 +6,6 @@ Loads no torch, so that a log is read in no time.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -15,14 +14,8 @@ from rung.nas.genotype import ZERO, Genotype
 from rung.nas.space import Cell, Space
 
 
-def form_of(space: Space) -> dict[str, Any]:
-    """A space as plain data; what its operations compute is left out, since no choice depends on it."""
-    cells = [asdict(cell) for cell in space.cells]
-    return {"name": space.name, "skeleton": space.skeleton, "cells": cells}
-
-
 def space_of_form(form: Mapping[str, Any]) -> Space:
-    """The inverse of `form_of`."""
+    """The inverse of `rung.nas.space.form_of`."""
     return msgspec.convert(dict(form), Space)
 
 
