@@ -26,6 +26,7 @@ from rung.executors.ordered import OrderedExecutor
 from rung.executors.setup import Engine, Setup
 from rung.schedulers.base import Done, Wait
 from rung.space.draws import trial_seed
+from rung.study.beyond import Beyond
 from rung.study.checkpoint_places import resolved, wanted
 from rung.study.checkpoints import Keeper
 from rung.study.decide import ended
@@ -161,6 +162,7 @@ class Loop:
         self._plain = writer.identity.resource is None
         self._seed = writer.identity.seed
         self._alike = Alike(writer.history)
+        self._beyond = Beyond(writer.history)
         # on a virtual clock nothing happens between two events, and half a second is no short while
         self._tick = None if getattr(executor, "virtual", False) else _TICK
         self._keeper = Keeper(writer)
@@ -185,6 +187,7 @@ class Loop:
                 return
             news: list[Event] = []
             for event in self.executor.poll(self._patience()):
+                self._beyond.note(event)
                 self._add(news, ending(self.history, event))
             pending = list(news)
             self._look(pending, news)
@@ -234,6 +237,8 @@ class Loop:
 
     def _absorb(self, events: Sequence[Event]) -> None:
         """Take in what a job tells while it runs in this very thread; may cancel it."""
+        for event in events:
+            self._beyond.note(event)
         self.writer.commit(events)
         for trial in self.writer.stop_trials(self.executor.now()):
             self.executor.cancel(trial)
