@@ -24,13 +24,12 @@ _TICK = 0.5  # seconds between looks at other processes' requests
 class Asked:
     """A job that the caller runs: trial `number` with `config`, from resource `start` up to `resource`."""
 
-    __slots__ = ("_config", "_event", "_study", "_told", "stopped")
+    __slots__ = ("_config", "_event", "_study", "stopped")
 
     def __init__(self, study: Study, event: JobStarted) -> None:
         self._study = study
         self._event = event
         self._config = study.history.config(event.trial)  # as it was asked, whatever becomes of the space
-        self._told: set[str] = set()  # metrics that were reported
         self.stopped = False
 
     @property
@@ -128,7 +127,6 @@ def reported(
 ) -> list[Event]:
     """The events of a value on the way, and of a checkpoint that was saved beside it."""
     metrics = metrics_of(job._study.identity.metric, value)
-    job._told.update(metrics)
     events: list[Event] = [ev.Reported(job.number, at, metrics, job.attempt, now)]
     if path is not None:
         events.append(ev.CheckpointSaved(job.number, at, str(path), job.attempt, now))
@@ -154,9 +152,10 @@ def finished(
 def _check_valued(job: Asked, metrics: Mapping[str, Any]) -> None:
     history = job._study.history
     identity = history.identity
-    known = metrics.keys() | (job._told if identity.resource is None else ())
+    running = history.running[job.number]
+    known = running.beside(0 if identity.resource is None else running.job.until, metrics)
     missing = [goal.metric for goal in identity.goals or (identity,) if goal.metric not in known]
-    if not missing or history.running[job.number].final is not None:
+    if not missing or running.final is not None:
         return
     where = "" if job.resource is None else f" at {job.resource}"
     named = ", ".join(f"{name!r}: 0.31" for name in missing)

@@ -171,13 +171,15 @@ class _Fold:
         if isinstance(event, ev.Reported):
             resource = event.resource if plain else min(event.resource, until)
             if plain or resource > reached:
-                record.observations.append(Observation(resource, event.metrics))
+                metrics = running.beside(0 if plain else resource, event.metrics)
+                record.observations.append(Observation(resource, metrics))
             return
         record.timing.ended = event.time
         if isinstance(event, ev.JobFailed):
             record.timing.message = event.message
         if isinstance(event, ev.JobFinished) and event.metrics is not None and (plain or reached < until):
-            record.observations.append(Observation(None if plain else until, event.metrics))
+            metrics = running.beside(0 if plain else until, event.metrics)
+            record.observations.append(Observation(None if plain else until, metrics))
 
     def finish(self) -> list[TrialRecord]:
         history = self.history

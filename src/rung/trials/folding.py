@@ -28,6 +28,7 @@ from rung.trials.running import (
     Running,
     Searched,
     Yardstick,
+    needed,
 )
 from rung.trials.states import TrialState
 
@@ -42,6 +43,7 @@ def _created(history: History, event: ev.StudyCreated) -> None:
     history._metric = Metric(identity.metric, identity.mode)
     history._largest = identity.resource.maximum if identity.resource else 1
     history._plain = identity.resource is None
+    history._needed = needed(identity)
     if identity.goals or identity.constraints:
         history._yardstick = Yardstick(identity)
     if history._fold_scheduler is not None:
@@ -123,25 +125,23 @@ def _reported(history: History, event: ev.Reported) -> None:
         return
     trial, job = event.trial, running.job
     if history._plain:  # without a resource a trial's value is its last one; other metrics may follow it
-        if _concerns(history.identity, event.metrics):
-            history.latest[trial] = history._value(trial, event.metrics)
+        metrics = running.tell(0, event.metrics)
+        if not history._needed.isdisjoint(event.metrics):
+            history.latest[trial] = history._value(trial, metrics)
         return
     resource = min(event.resource, job.until)
     if resource <= history.reached[trial]:
         return
-    value = history._value(trial, event.metrics)
+    metrics = running.tell(resource, event.metrics)
+    if not history._needed <= metrics.keys():
+        return  # the others may follow
+    value = history._value(trial, metrics)
     history._observe(trial, resource, value)
     while running.passed < len(job.gates) and job.gates[running.passed] <= resource and not running.stopping:
         running.passed += 1
         history._result(trial, job.gates[running.passed - 1], value, ended=False)
     if resource == job.until:
         running.final = value
-
-
-def _concerns(identity: ev.Identity, metrics: Mapping[str, Any]) -> bool:
-    """Whether an objective is among these metrics, be it no number."""
-    names = [goal.metric for goal in identity.goals] or [identity.metric]
-    return any(name in metrics for name in names)
 
 
 def _checkpoint_saved(history: History, event: ev.CheckpointSaved) -> None:

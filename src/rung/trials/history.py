@@ -6,6 +6,8 @@ The scheduler's and the sampler's own states are folds too (`Folding`), kept her
 Inside, everything is minimised. What can go wrong has one outcome each:
 
 - A NaN, infinite or missing metric is the worst value, `inf`: at a job's end the trial has failed.
+- Metrics may be told one after the other. A report that lacks some of the study's waits for them: what is
+  told later at the same resource (without one: in the same job) stands beside it, or in its place.
 - A report at a resource that the trial has reached before (doubled, or told again after going back to a
   checkpoint) is ignored: the first counts. One beyond its job's `until` counts as one at `until`.
 - A report that skips gates counts at each of them.
@@ -67,7 +69,7 @@ class History:
         seconds: by trial, how long its jobs took, by the executor's clock; a running one's not yet.
         results: by resource, every result there (`Column`), failed ones as `inf`.
         apart: trials that no scheduler asked for, and which (`TOLD`, `CONFIRM`).
-        confirmed: trial number to the values, minimised, of its configuration's repeats.
+        confirmed: (trial number, resource) to the values, minimised, of its configuration's repeats there.
         outside: trials whose configuration is not in the space any more, since it was changed.
         originals: these trials' configurations as they were.
         fixed: parameters, by name, that new configurations have at a value that the user set.
@@ -102,7 +104,7 @@ class History:
         self.attempts = array("q")
         self.seconds = array("d")
         self.apart: dict[int, str] = {}
-        self.confirmed: dict[int, list[float]] = {}
+        self.confirmed: dict[tuple[int, int], list[float]] = {}
         self.outside: set[int] = set()
         self.originals: dict[int, Mapping[str, Any]] = {}
         self.space_version = 0  # how often the space was changed
@@ -132,6 +134,7 @@ class History:
         self._lost: dict[int, int] = {}  # trial -> lost attempts of its present job
         self._largest = 1
         self._plain = True  # no resource
+        self._needed: frozenset[str] = frozenset()  # metrics that make a result
         self._searched = Searched()
         self._yardstick: Yardstick | None = None  # of more than one metric
         self._measures: dict[int, Measure] = {}  # by trial, what its latest value was made from
@@ -261,9 +264,11 @@ class History:
         """The value at the job's end: reported there, else returned, else (no resource) the last one."""
         if running.final is not None:
             return running.final
-        if metrics is not None and self._metric.name in metrics:
-            return self._value(running.job.trial, metrics)
-        return self.latest[running.job.trial] if self._plain else WORST
+        trial = running.job.trial
+        told = running.beside(0 if self._plain else running.job.until, metrics or {})
+        if self._needed.isdisjoint(told):
+            return self.latest[trial] if self._plain else WORST
+        return self._value(trial, told)
 
     def _best_inside(self) -> None:
         """Look for the incumbent anew among the trials whose configuration is in the space."""
@@ -301,7 +306,7 @@ class History:
 
     def _result(self, trial: int, resource: int, value: float, ended: bool) -> None:
         if self.apart and self.apart.get(trial) == CONFIRM:
-            self.confirmed.setdefault(self.origins[trial].parent or 0, []).append(value)
+            self.confirmed.setdefault((self.origins[trial].parent or 0, resource), []).append(value)
             return
         column = self.results.get(resource)
         if column is None:

@@ -104,7 +104,7 @@ class Column:
 class Running:
     """A job under way, and how far it has come."""
 
-    __slots__ = ("final", "job", "passed", "stopping")
+    __slots__ = ("_at", "_told", "final", "job", "passed", "stopping")
 
     def __init__(self, job: JobStarted, earlier: Running | None = None) -> None:
         self.job = job
@@ -112,6 +112,18 @@ class Running:
         # the value of the first report at or past `until`
         self.final: float | None = earlier.final if earlier else None
         self.stopping = False  # its scheduler stops it for good
+        self._at = 0  # resource of the latest report, and all metrics that were told there
+        self._told: Mapping[str, Any] = {}
+
+    def beside(self, resource: int, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+        """These metrics, and what was told at the same resource before."""
+        return {**self._told, **metrics} if self._told and resource == self._at else metrics
+
+    def tell(self, resource: int, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same, and it is kept."""
+        self._told = self.beside(resource, metrics)
+        self._at = resource
+        return self._told
 
     @property
     def next_gate(self) -> int:
@@ -174,6 +186,12 @@ class Metric:
             value = _real(value)
         value = self.sign * value
         return value if -math.inf < value < math.inf else WORST
+
+
+def needed(identity: Identity) -> frozenset[str]:
+    """The metrics that a result is made from: the objectives and what the constraints are about."""
+    objectives = {goal.metric for goal in identity.goals} or {identity.metric}
+    return frozenset(objectives | {each.metric for each in identity.constraints})
 
 
 class Yardstick:
