@@ -21,7 +21,7 @@ def as_far_as_asked(trial):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_is_said_once_and_taken_as_of_what_was_asked(workers):
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning, match="taken as of 1") as said:
         result = rung.tune(too_far, SPACE, trials=9, workers=workers, **ASKED)
     assert len(said) == 1
     assert "reported at epoch 4, but was to train to 1: what it reported is taken as of 1" in str(
