@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rung.errors import StudyError
 from rung.executors.attributes import attribute
 from rung.executors.metrics import as_metrics, as_number
+from rung.schedulers.base import Done, Wait
 from rung.space.draws import trial_seed
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted
@@ -90,6 +91,53 @@ def look(writer: Writer, looked: float, now: float) -> float:
         return looked
     writer.commit(writer.tick(now))
     return now
+
+
+def next_job(study: Study) -> Asked | None:
+    """The next job to run, or None; it runs again if an interrupt keeps it from whoever asked."""
+    asked = None
+    try:
+        with study.alone():
+            asked = _decided(study)
+        return asked  # noqa: RET504  # an interrupt that waited comes between
+    except KeyboardInterrupt:
+        if asked is not None:
+            now = time.time()
+            study.writer.commit([ev.JobFailed(asked.number, Failure.INTERRUPTED, "", asked.attempt, now)])
+        raise
+
+
+def _decided(study: Study) -> Asked | None:
+    writer = study.writer
+    if not writer.in_session:
+        writer.begin("ask and tell", 1, None, time.time())
+    study.looked = look(writer, study.looked, time.time())
+    while True:
+        event = writer.next_event(time.time())
+        if type(event) is JobStarted:
+            writer.commit([event])
+            return Asked(study, event)
+        if isinstance(event, Wait | Done):
+            return None
+        writer.commit([event])
+
+
+def goes_on(
+    study: Study, job: Asked, resource: int, value: float | Mapping[str, Any], checkpoint: str | None
+) -> bool:
+    """Log a value on the way; whether the job is to go on.
+
+    Raises:
+        StudyError: the job isn't running, or the resource isn't a whole number above 0.
+    """
+    check_running(study, job)
+    at, now = whole(f"trial {job.number}", resource), time.time()
+    study.writer.commit(reported(job, at, value, checkpoint, now))
+    for trial in study.writer.stop_trials(now):
+        if trial == job.number:
+            job.stopped = True
+            study.writer.commit([ev.JobStopped(job.number, job.attempt, now)])
+    return not job.stopped
 
 
 def check_running(study: Study, job: Asked) -> None:
