@@ -61,6 +61,16 @@ def pending(history: History) -> list[int]:
     return [trial for trial in [*history.running, *waiting] if trial not in history.apart]
 
 
+def awaited(history: History, fidelity: int) -> Ints:
+    """Pending trials, ascending, without a result at `fidelity` and with a configuration in the space.
+
+    A trial that was promoted is pending, and has its results at the fidelities below.
+    """
+    inside = sorted(trial for trial in pending(history) if trial not in history.outside)
+    results = observed(history, fidelity).trials
+    return np.setdiff1d(np.array(inside, dtype=np.int64), results, assume_unique=True)
+
+
 def fidelities(history: History) -> list[int]:
     """The fidelities at which there are results, the largest first."""
     return sorted(history.results, reverse=True)
