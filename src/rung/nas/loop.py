@@ -226,7 +226,7 @@ def macs_of(plan: Plan, state: State, active: Mapping[str, Mask] | None) -> floa
     net: Any = state.net
     if active is not None:
         net = SimpleNamespace(alive={name: mask & active[name] for name, mask in state.net.alive.items()})
-    return plan.task.macs(net, plan.space)
+    return plan.task.macs(net, plan.space, plan.strategy.form)
 
 
 def prune(plan: Plan, state: State, moment: Moment) -> list[Removal]:
