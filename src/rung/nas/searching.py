@@ -238,7 +238,10 @@ class Search:
         self._opened = opened(plan, self._storage, self._study)
         self.study = self._opened.name
         known = self._opened.history.records.get(PLANNED)
-        return dict(known[-1].data) if known else None
+        if known:
+            return dict(known[-1].data)
+        self._flush(self._opened)  # where it is stopped while steps are timed, it can be gone on with
+        return None
 
     def _searched(self, plan: Plan, study: Study) -> State | None:
         """What the study ends with."""
