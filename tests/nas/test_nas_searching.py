@@ -133,6 +133,12 @@ def test_ctrl_c_and_again_is_as_without(pictures: Any, tmp_path: Any) -> None:
     assert again.genotype == whole.genotype
 
 
+def test_a_search_leaves_the_callers_random_numbers_alone(pictures: Any) -> None:
+    before = torch.get_rng_state()
+    tiny(pictures, strategy="darts1", epochs=1)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_log_has_every_epoch(pictures: Any, tmp_path: Any) -> None:
     url = str(tmp_path / "studies.db")
     result = tiny(pictures, strategy="asap", storage=url, study="s")

@@ -17,7 +17,7 @@ from rung.nas.away import Away, Follower
 from rung.nas.checkpoint import load, save
 from rung.nas.complete import CompleteSearch
 from rung.nas.complete_plan import is_complete
-from rung.nas.devices import from_first, world
+from rung.nas.devices import device_of, from_first, gpus, world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
 from rung.nas.memory import out_of_memory
 from rung.nas.outcome import open_points, outcome
@@ -196,7 +196,8 @@ class Search:
         self._phase = phase or self._phase
         threads = torch.get_num_threads()
         try:
-            return self._run()
+            with torch.random.fork_rng(devices=gpus(device_of(self.request.device))):  # epochs seed it
+                return self._run()
         finally:
             torch.set_num_threads(threads)
             if self._opened is not None:
