@@ -43,6 +43,32 @@ def test_the_interval_is_that_of_drawn_rows(metric) -> None:
     assert abs(found.high - high) < 0.3 * width
 
 
+def _rare(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Few positive rows, the first one of them; a class of three rows."""
+    if name == "average_precision":
+        rng = np.random.default_rng(0)
+        y = (rng.random(60) < 0.15).astype(int)
+        p = np.clip(0.2 + 0.25 * y + rng.normal(0, 0.2, 60), 0.001, 0.999)
+        y[p.argmax()] = 1
+        return y, np.column_stack([1 - p, p])
+    y = np.repeat([0, 1, 2], [60, 37, 3])
+    said = np.where(np.arange(100) < 6, 1, y)
+    return y, np.eye(3)[said]
+
+
+@pytest.mark.parametrize("name", ["average_precision", "f1_macro", "auc_ovr"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_was_not_drawn_is_not_of_the_resample(name: str, weighted: bool) -> None:
+    """Precision ahead of the first row drawn is none, and a class that was not drawn is not missed."""
+    y, p = _rare(name)
+    metric, rng = METRICS[name], np.random.default_rng(9)
+    found = bootstrap(metric, y, p, resamples=400, weight=np.ones(len(y)) if weighted else None)
+    draws = [rows for rows in rng.integers(0, len(y), (400, len(y))) if determined(metric, y[rows])]
+    low, high = np.quantile([metric.score(y[rows], p[rows]) for rows in draws], [0.025, 0.975])
+    assert found.low == pytest.approx(low, abs=0.15 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.15 * (high - low))
+
+
 def test_values_are_scikit_learns() -> None:
     y, p = _drawn("binary")
     said = p.argmax(axis=1)

@@ -1,7 +1,7 @@
 """How good a model is on a table, with bootstrap intervals, beside a constant.
 
 The interval is the percentile bootstrap (Efron 1979; Efron and Tibshirani 1993, section 13.3): rows drawn
-with replacement, as multinomial weights, so that each resample is one weighted metric and no row is copied.
+with replacement, as multinomial weights, so that each resample is one weighted metric of the rows drawn.
 """
 
 from __future__ import annotations
@@ -235,12 +235,27 @@ def bootstrap(
     count = int(np.clip(MOST_DRAWS // max(rows, 1), FEWEST_RESAMPLES, resamples))
     rng = np.random.default_rng([seed, 41])
     with np.errstate(all="ignore"):
-        drawn = [
-            metric.score(y, prediction, times if weight is None else times * weight)
-            for times in _weights(rng, share, count)
-        ]
+        drawn = [_of_drawn(metric, y, prediction, times, weight) for times in _weights(rng, share, count)]
     low, high = np.quantile([x for x in drawn if np.isfinite(x)] or [np.nan], _tails())
     return Interval(value, float(min(low, value)), float(max(high, value)))
+
+
+def _of_drawn(
+    metric: Metric,
+    y: NDArray[Any],
+    prediction: NDArray[np.float64],
+    times: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
+) -> float:
+    """The metric of a resample; NaN where it does not determine it.
+
+    Rows that were not drawn are left out, not weighted by 0: else a class of theirs alone would count.
+    """
+    there = np.flatnonzero(times)
+    y, prediction, times = y[there], prediction.take(there, axis=0), times[there]
+    if not determined(metric, y):
+        return np.nan
+    return metric.score(y, prediction, times if weight is None else times * weight[there])
 
 
 def determined(metric: Metric, y: NDArray[Any]) -> bool:
