@@ -138,6 +138,17 @@ def test_importance_counts_rows_by_their_weight() -> None:
     assert found.columns == permutation_importance(model, ready, y, metric, end, weight=weight).columns
 
 
+def test_importance_of_labels_is_of_those_that_are_said() -> None:
+    model, frame = fitted("binary")
+    y, metric = model.task.encode(frame["y"]), get_metric("f1", model.task)
+    ready = prepare(frame, model.columns)
+    found = permutation_importance(model, ready, y, metric, time.monotonic() + 60)
+    assert found.columns[0].mean > 0.1
+    model.factors = np.array([1.0, 1e9])  # yes is said of every row, whatever its cells are
+    found = permutation_importance(model, ready, y, metric, time.monotonic() + 60)
+    assert {column.mean for column in found.columns} == {0.0}
+
+
 def test_importance_is_left_out_where_no_time_is_left() -> None:
     found, frame = result("binary")
     late = explain(found, frame, time.monotonic() - 1)

@@ -126,7 +126,7 @@ def _losses(model: Model, frame: pd.DataFrame, truth: _Truth, work: _Work) -> di
     """How much the loss rises, for each column and shuffle; columns that time did not allow are missing."""
     import pandas as pd
 
-    base = truth.loss(model.raw(frame))
+    base = truth.loss(model.weighed(model.raw(frame), truth.metric))
     together = max(1, BATCH // len(frame))
     tasks = [name for name in work.names for _ in range(work.repeats)]
     rises: dict[str, list[float]] = {}
@@ -135,8 +135,8 @@ def _losses(model: Model, frame: pd.DataFrame, truth: _Truth, work: _Work) -> di
             break
         batch = tasks[start : start + together]
         shuffled = [_shuffled(frame, name, work.rng) for name in batch]
-        raw = model.raw(pd.concat(shuffled, ignore_index=True))
-        for name, prediction in zip(batch, np.split(raw, len(batch)), strict=True):
+        seen = model.weighed(model.raw(pd.concat(shuffled, ignore_index=True)), truth.metric)
+        for name, prediction in zip(batch, np.split(seen, len(batch)), strict=True):
             rises.setdefault(name, []).append(truth.loss(prediction) - base)
     return rises
 
