@@ -251,7 +251,11 @@ def summarise_numbers(values: NDArray[np.float64]) -> Numbers:
 
 def summarise_words(words: NDArray[Any]) -> Levels:
     """The most frequent levels; of equally frequent ones the first in the alphabet."""
-    names, counts = np.unique(words.astype(str), return_counts=True)
+    import pandas as pd
+
+    # as objects: in NumPy's arrays of texts each takes as much memory as the longest
+    codes, names = pd.factorize(words, sort=True)
+    counts = np.bincount(codes, minlength=len(names))
     order = np.argsort(-counts, kind="stable")
     kept = order[:LEVELS]
     rest = int(counts[order[LEVELS:]].sum())
