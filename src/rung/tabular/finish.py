@@ -237,7 +237,7 @@ def last_fit(
     dataset = search.dataset
     if not ensemble.members:
         return [Member(1.0, "constant", [fitted_constant(dataset)])]
-    parts = _parts(ensemble)
+    parts = parts_of(ensemble)
     made = dict(zip([one.trial for one in parts], make_members(search, parts, last), strict=True))
     members = []
     for weight, one in ensemble.members:
@@ -252,7 +252,7 @@ def last_fit(
     return lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
 
 
-def _parts(ensemble: Ensemble) -> list[Saved]:
+def parts_of(ensemble: Ensemble) -> list[Saved]:
     """The trials that are members, the heaviest first, and those that a stack is made of; each once."""
     bases = [] if ensemble.stack is None else ensemble.stack.bases
     stacked = any(one.trial == STACK for _, one in ensemble.members)

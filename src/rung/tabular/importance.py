@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rung.tabular.model import Model
+    from rung.tabular.unseen import Unseen
 
 MOST_ROWS: Final = 2_000
 FEWEST_ROWS: Final = 100
@@ -43,16 +44,18 @@ class Importance:
     Attributes:
         rows: so many were predicted, each `repeats` times a column.
         note: why there is less than there could be, or nothing; empty if all is there.
+        unseen: whether each was predicted by what had not seen it, where they are not rows that nothing saw.
     """
 
     columns: tuple[ColumnImportance, ...]
     rows: int
     repeats: int
     note: str = ""
+    unseen: bool = False
 
 
 def permutation_importance(
-    model: Model,
+    model: Model | Unseen,
     frame: pd.DataFrame,
     y: npt.NDArray[Any],
     metric: Metric,
@@ -93,7 +96,7 @@ class _Truth(NamedTuple):
 
 
 def _measured(
-    model: Model,
+    model: Model | Unseen,
     frame: pd.DataFrame,
     truth: _Truth,
     when: _When,
@@ -122,7 +125,7 @@ class _Work(NamedTuple):
     rng: np.random.Generator
 
 
-def _losses(model: Model, frame: pd.DataFrame, truth: _Truth, work: _Work) -> dict[str, list[float]]:
+def _losses(model: Model | Unseen, frame: pd.DataFrame, truth: _Truth, work: _Work) -> dict[str, list[float]]:
     """How much the loss rises, for each column and shuffle; columns that time did not allow are missing."""
     import pandas as pd
 
