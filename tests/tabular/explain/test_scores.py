@@ -10,8 +10,10 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from rung.errors import DataError
 from rung.tabular.explain.scores import bootstrap, chosen_metrics, determined, judge, scores
 from rung.tabular.fit import fit_table
-from rung.tabular.metrics import METRICS
+from rung.tabular.metrics import METRICS, get_metric
 from rung.tabular.model import Evidence
+from rung.tabular.scoring import metric_of
+from rung.tabular.task import Task
 from support.tables import KINDS, fitted, table
 
 
@@ -67,6 +69,32 @@ def test_what_was_not_drawn_is_not_of_the_resample(name: str, weighted: bool) ->
     low, high = np.quantile([metric.score(y[rows], p[rows]) for rows in draws], [0.025, 0.975])
     assert found.low == pytest.approx(low, abs=0.15 * (high - low))
     assert found.high == pytest.approx(high, abs=0.15 * (high - low))
+
+
+def _own_f1(true: np.ndarray, said: np.ndarray) -> float:
+    return float(f1_score(true, said))
+
+
+def _own_brier(true: np.ndarray, p: np.ndarray) -> float:
+    return float(((p[:, 1] - true) ** 2).mean())
+
+
+_own_brier.needs = "probabilities"
+
+
+@pytest.mark.parametrize(("own", "name"), [(_own_f1, "f1"), (_own_brier, "brier")])
+def test_a_function_that_takes_no_weights_has_the_interval_of_rungs_own(own, name: str) -> None:
+    y, p = _drawn("binary")
+    found, same = bootstrap(metric_of(own, "binary"), y, p), bootstrap(METRICS[name], y, p)
+    assert found.value == pytest.approx(same.value)
+    width = same.high - same.low
+    assert (found.low, found.high) == pytest.approx((same.low, same.high), abs=0.2 * width)
+
+
+def test_a_scorer_that_takes_no_weights_has_an_interval() -> None:
+    y, v = _drawn("regression")
+    found = bootstrap(get_metric("max_error", Task("regression", (), "")), y, v)
+    assert found.low < found.value == found.high
 
 
 def test_values_are_scikit_learns() -> None:
