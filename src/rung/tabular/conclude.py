@@ -110,7 +110,7 @@ def conclude(
         seconds=time.monotonic() - asked.began,
         budget=asked.budget,
         notes=notes,
-        optimism=too_good(dataset, saved, ensemble, by),
+        optimism=too_good(dataset, saved, ensemble, by, factored=model.factors is not None),
         weight=weight,
         failures=_failures(search),
         limit=asked.request.trials,

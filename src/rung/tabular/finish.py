@@ -207,17 +207,22 @@ def _first(search: Search, asked: tuple[int, ...]) -> Pipeline | _Bases:
 
 
 def too_good(
-    dataset: Dataset, saved: Sequence[Saved], ensemble: Ensemble, deadline: Deadline
+    dataset: Dataset, saved: Sequence[Saved], ensemble: Ensemble, deadline: Deadline, *, factored: bool
 ) -> float | None:
     """By how much the ensemble's score is expected to be too good; None where it was not looked at.
 
     Only on small tables: with many rows it is next to nothing.
+
+    Args:
+        factored: whether factors of the classes were chosen for the metric.
     """
     if len(ensemble.valid) > _SMALL or dataset.weight is not None:
         return None
     pool = [one for one in saved if len(one.prediction) == len(ensemble.valid)]
     predictions = [one.prediction for one in _candidates(dataset, pool)]
-    return optimism(predictions, dataset.y[ensemble.valid], dataset.judge, dataset.seed, deadline)
+    y, judge = dataset.y[ensemble.valid], dataset.judge
+    chosen_by = _selector(dataset)
+    return optimism(predictions, y, judge, dataset.seed, deadline, selector=chosen_by, factored=factored)
 
 
 def last_fit(
