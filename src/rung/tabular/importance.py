@@ -157,6 +157,8 @@ def _ranked(names: list[str], rises: dict[str, list[float]], rows: int, repeats:
 
 
 def _spread(values: list[float]) -> float:
-    """The standard deviation; of values near the largest float, too, whose squares are none."""
+    """The sample's standard deviation, 0 of one value; of values near the largest float, too."""
+    if len(values) < 2:
+        return 0.0
     unit = float(np.abs(values).max()) or 1.0
-    return float(np.std(np.asarray(values) / unit)) * unit
+    return float(np.std(np.asarray(values) / unit, ddof=1)) * unit
