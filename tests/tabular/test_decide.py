@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rung.tabular.deadline import Deadline
-from rung.tabular.decide import fit_factors, fit_temperature, sure_by, tempered, threshold
+from rung.tabular.decide import best_factors, fit_factors, fit_temperature, sure_by, tempered, threshold
 from rung.tabular.metrics import METRICS
 from rung.tabular.optimism import optimism
 
@@ -122,3 +122,27 @@ def test_optimism_of_choosing_among_noise_is_seen():
     good = [np.column_stack([1 - p, p]) for p in (y * 0.8 + 0.1, y * 0.6 + 0.2)]
     assert optimism(good, y, METRICS["auc"], 0, Deadline()) == 0.0
     assert optimism(noise[:1], y, METRICS["auc"], 0, Deadline()) is None
+
+
+def test_optimism_of_a_threshold_is_seen():
+    """What a threshold gains on the rows that chose it, against the best on all, it does not on others."""
+    metric, said, plain, true = METRICS["balanced_accuracy"], [], [], []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        logit = 1.2 * rng.normal(size=4_000) - 2.7
+        y = (rng.random(4_000) < 1 / (1 + np.exp(-logit))).astype(int)
+        old = np.arange(300)
+        some = [
+            np.column_stack([1 - p, p]) for p in 1 / (1 + np.exp(-logit - rng.normal(0, 0.5, (2, 4_000))))
+        ]
+        chosen, best = (best_factors(some[0][rows], y[rows], metric) for rows in (old, slice(None)))
+        gains = [
+            metric.loss(y[rows], some[0][rows] * best) - metric.loss(y[rows], some[0][rows] * chosen)
+            for rows in (old, slice(None))
+        ]
+        true.append(gains[0] - gains[1])
+        asked = ([p[old] for p in some], y[old], metric, seed, Deadline())
+        said.append(optimism(*asked, selector=METRICS["log_loss"], factored=True))
+        plain.append(optimism(*asked, selector=METRICS["log_loss"]))
+    assert np.mean(said) == pytest.approx(np.mean(true), rel=0.35)
+    assert np.mean(plain) < 0.3 * np.mean(true)

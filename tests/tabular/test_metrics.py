@@ -90,6 +90,12 @@ def test_median_and_logarithmic_errors() -> None:
     assert get_metric("median_absolute_error", NUMBER).score(y, v, np.array([1.0, 1.0, 9.0])) == 6.0
 
 
+def test_a_first_row_of_no_weight_has_no_precision() -> None:
+    y, p, w = np.array([0, 1, 1, 0]), np.array([0.9, 0.5, 0.3, 0.1]), np.array([0.0, 1.0, 1.0, 1.0])
+    found = METRICS["average_precision"].score(y, np.column_stack([1 - p, p]), w)
+    assert found == sk.average_precision_score(y, p, sample_weight=w) == 1.0
+
+
 def test_an_error_whose_square_is_no_float_any_more() -> None:
     assert METRICS["rmse"].score(np.array([3e300, 1e300]), np.array([0.0, 1e300])) == pytest.approx(
         3e300 / 2**0.5

@@ -15,7 +15,7 @@ from rung.tabular.baselines import constant_prediction
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import fit_factors, fit_temperature, sure_by, tempered
 from rung.tabular.evaluate import TOO_LONG, Saved
-from rung.tabular.finish import Ensemble, as_kept, choose, choose_quick, last_fit, too_good
+from rung.tabular.finish import Ensemble, as_kept, choose, choose_quick, last_fit, parts_of, too_good
 from rung.tabular.members import Last, seconds_of_refits
 from rung.tabular.model import Evidence, Member, Model
 from rung.tabular.ready import Ready
@@ -23,6 +23,7 @@ from rung.tabular.repeat import MOST, NOTHING, Repeated, repeat
 from rung.tabular.request import Request
 from rung.tabular.result import FitResult, Held, Progress, Row
 from rung.tabular.search import PATIENCE, Search
+from rung.tabular.unseen import Folds
 from rung.trials.events import Failure, JobFailed, Reported, SessionStarted
 
 if TYPE_CHECKING:
@@ -109,11 +110,18 @@ def conclude(
         seconds=time.monotonic() - asked.began,
         budget=asked.budget,
         notes=notes,
-        optimism=too_good(dataset, saved, ensemble, by),
+        optimism=too_good(dataset, saved, ensemble, by, factored=model.factors is not None),
         weight=weight,
         failures=_failures(search),
         limit=asked.request.trials,
+        unseen=_unseen(search, ensemble),
     )
+
+
+def _unseen(search: Search, ensemble: Ensemble) -> Folds | None:
+    trials = [(search.config(one.trial), one.trial) for one in parts_of(ensemble) if one.trial >= 0]
+    fold = search.dataset.split.folds[ensemble.valid].astype(np.intp)
+    return Folds(search.study.folder, fold, trials) if trials and len(fold) else None
 
 
 def _failures(search: Search) -> dict[str, int]:

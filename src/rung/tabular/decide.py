@@ -93,21 +93,21 @@ def fit_factors(
         return None  # the most probable class is right already, but for noise
     gains = []
     for one, other in _halves(len(y), seed):
-        found = _climb(probabilities[one], y[one], metric, _of(weight, one))
+        found = best_factors(probabilities[one], y[one], metric, _of(weight, one))
         plain = metric.loss(y[other], probabilities[other], _of(weight, other))
         gains.append(plain - metric.loss(y[other], probabilities[other] * found, _of(weight, other)))
     if np.mean(gains) <= 0:
         return None
-    return _climb(probabilities, y, metric, weight)
+    return best_factors(probabilities, y, metric, weight)
 
 
-def _climb(
+def best_factors(
     probabilities: NDArray[np.float64],
     y: NDArray[np.intp],
     metric: Metric,
-    weight: NDArray[np.float64] | None,
+    weight: NDArray[np.float64] | None = None,
 ) -> NDArray[np.float64]:
-    """One class's factor after the other, the first staying at 1."""
+    """Those that are best on these rows, (k,): one class's after the other, the first staying at 1."""
     k = probabilities.shape[1]
     factors = np.ones(k)
     for _ in range(1 if k == 2 else _SWEEPS):

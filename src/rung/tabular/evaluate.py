@@ -292,7 +292,8 @@ def oof_path(folder: Path, trial: int) -> Path:
     return folder / "oof" / f"trial-{trial:06d}.npz"
 
 
-def _models_path(folder: Path, trial: int) -> Path:
+def models_path(folder: Path, trial: int) -> Path:
+    """Where a trial's fitted pipelines lie."""
     return folder / "models" / f"trial-{trial:06d}.pkl"
 
 
@@ -300,8 +301,8 @@ def save_outcome(folder: Path, trial: int, outcome: Outcome) -> None:
     """Pipelines first, then predictions: where there are predictions, there are pipelines."""
     path = oof_path(folder, trial)
     path.parent.mkdir(exist_ok=True)
-    _models_path(folder, trial).parent.mkdir(exist_ok=True)
-    pickle_atomically(_models_path(folder, trial), (outcome.pipelines, dict(outcome.known)))
+    models_path(folder, trial).parent.mkdir(exist_ok=True)
+    pickle_atomically(models_path(folder, trial), (outcome.pipelines, dict(outcome.known)))
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -344,6 +345,6 @@ def load_saved(folder: Path, trial: int) -> Saved | None:
 
 def load_pipelines(folder: Path, trial: int) -> tuple[list[Pipeline], dict[str, float]]:
     """A trial's fitted pipelines: this study's own scratch file, never one that a user was given."""
-    with _models_path(folder, trial).open("rb") as file:
+    with models_path(folder, trial).open("rb") as file:
         found: tuple[list[Pipeline], dict[str, float]] = pickle.load(file)  # noqa: S301
     return found

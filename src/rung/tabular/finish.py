@@ -207,17 +207,22 @@ def _first(search: Search, asked: tuple[int, ...]) -> Pipeline | _Bases:
 
 
 def too_good(
-    dataset: Dataset, saved: Sequence[Saved], ensemble: Ensemble, deadline: Deadline
+    dataset: Dataset, saved: Sequence[Saved], ensemble: Ensemble, deadline: Deadline, *, factored: bool
 ) -> float | None:
     """By how much the ensemble's score is expected to be too good; None where it was not looked at.
 
     Only on small tables: with many rows it is next to nothing.
+
+    Args:
+        factored: whether factors of the classes were chosen for the metric.
     """
     if len(ensemble.valid) > _SMALL or dataset.weight is not None:
         return None
     pool = [one for one in saved if len(one.prediction) == len(ensemble.valid)]
     predictions = [one.prediction for one in _candidates(dataset, pool)]
-    return optimism(predictions, dataset.y[ensemble.valid], dataset.judge, dataset.seed, deadline)
+    y, judge = dataset.y[ensemble.valid], dataset.judge
+    chosen_by = _selector(dataset)
+    return optimism(predictions, y, judge, dataset.seed, deadline, selector=chosen_by, factored=factored)
 
 
 def last_fit(
@@ -237,7 +242,7 @@ def last_fit(
     dataset = search.dataset
     if not ensemble.members:
         return [Member(1.0, "constant", [fitted_constant(dataset)])]
-    parts = _parts(ensemble)
+    parts = parts_of(ensemble)
     made = dict(zip([one.trial for one in parts], make_members(search, parts, last), strict=True))
     members = []
     for weight, one in ensemble.members:
@@ -252,7 +257,7 @@ def last_fit(
     return lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
 
 
-def _parts(ensemble: Ensemble) -> list[Saved]:
+def parts_of(ensemble: Ensemble) -> list[Saved]:
     """The trials that are members, the heaviest first, and those that a stack is made of; each once."""
     bases = [] if ensemble.stack is None else ensemble.stack.bases
     stacked = any(one.trial == STACK for _, one in ensemble.members)

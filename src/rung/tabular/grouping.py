@@ -51,6 +51,8 @@ def rows_of(frame: pd.DataFrame, request: Request) -> Rows:
     Raises:
         DataError: its column cannot say it.
     """
+    import pandas as pd
+
     way, column = request.splitting()
     if column is None:
         return Rows()
@@ -60,7 +62,8 @@ def rows_of(frame: pd.DataFrame, request: Request) -> Rows:
         raise DataError(f"column {column!r} is empty in row {row}; the split needs a value in every row")
     if way == "time":
         return Rows(moments=_moments(frame[[column]], column))
-    codes = np.unique(values.to_numpy(dtype=object).astype(str), return_inverse=True)[1].astype(np.intp)
+    words = np.array([str(cell) for cell in values.to_numpy(dtype=object)], dtype=object)
+    codes = pd.factorize(words, sort=True)[0].astype(np.intp)
     number = int(codes.max()) + 1
     if number < 2:
         raise DataError(f"column {column!r} has one value only; the split needs two at least")

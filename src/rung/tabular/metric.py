@@ -35,6 +35,11 @@ class Metric:
     function: Score
     best: float | None
 
+    @property
+    def weighted(self) -> bool:
+        """Whether weights of rows say something to it: to a function of the user's they may not."""
+        return bool(getattr(self.function, "weighted", True))
+
     def score(self, y: Array, prediction: Array, sample_weight: Array | None = None) -> float:
         """The metric in its own sense.
 

@@ -129,12 +129,16 @@ def _auc_ovr_weighted(y: Array, p: Array, w: Array) -> float:
 
 
 def _average_precision(y: Array, p: Array, w: Array) -> float:
-    """Area under precision over recall as steps (binary); 0 without a positive row."""
+    """Area under precision over recall as steps (binary); 0 without a positive row.
+
+    Rows of no weight ahead of all others have no precision, and no step.
+    """
     order = np.argsort(-p[:, 1], kind="stable")
     scores, hits, w = p[order, 1], (y[order] == 1) * w[order], w[order]
     ends = np.flatnonzero(np.r_[scores[1:] != scores[:-1], True])
     found, seen = np.cumsum(hits)[ends], np.cumsum(w)[ends]
-    return float((np.diff(found, prepend=0.0) * found / seen).sum() / found[-1]) if found[-1] > 0 else 0.0
+    precision = found / np.maximum(seen, np.finfo(np.float64).tiny)
+    return float((np.diff(found, prepend=0.0) * precision).sum() / found[-1]) if found[-1] > 0 else 0.0
 
 
 def _log_loss(y: Array, p: Array, w: Array) -> float:

@@ -232,13 +232,14 @@ def _p(p: float) -> str:
 def _numbers_moved(old: Numbers, counts: NDArray[Any], kind: str) -> str:
     """The quartiles then and now, as far as the bins tell them; how many lie beyond the training table's."""
     then, now = ([_quantile(old, c, q) for q in (0.25, 0.5, 0.75)] for c in (old.counts, counts))
-    beyond = float(counts[-1] / max(int(counts.sum()), 1))
+    under, beyond = (float(x / max(int(counts.sum()), 1)) for x in (counts[: old.first].sum(), counts[-1]))
     if kind == Kind.DATE:
         days = [np.datetime64(int(day), "D") for day in (then[0], then[2], now[0], now[2], old.ends[-1])]
         later = f"{share(beyond)} are later than {days[4]}, the last of the training table"
         moved = later if beyond > 0.25 else f"half between {days[2]} and {days[3]}"
         return f"half lay between {days[0]} and {days[1]}, and now {moved}"
-    more = f"; {share(beyond)} over the greatest of the training table" if beyond > 0.01 else ""
+    outside = ((under, "under the least"), (beyond, "over the greatest"))
+    more = "".join(f"; {share(x)} {where} of the training table" for x, where in outside if x > 0.01)
     what = "length in letters, " if kind == Kind.TEXT else ""
     return (
         f"{what}median {then[1]:.6g} then and about {now[1]:.6g} now, half of it in {then[0]:.6g} to "
@@ -247,9 +248,9 @@ def _numbers_moved(old: Numbers, counts: NDArray[Any], kind: str) -> str:
 
 
 def _quantile(old: Numbers, counts: NDArray[Any], q: float) -> float:
-    """The end of the bin where the share is reached."""
+    """The end of the bin where the share is reached; the least or the greatest training cell beyond them."""
     place = int(np.searchsorted(np.cumsum(counts), q * counts.sum(), side="left"))
-    return float(old.ends[min(place, len(old.ends) - 1)])
+    return float(old.ends[np.clip(place, old.first, len(old.ends) - 1)])
 
 
 def _levels_moved(old: Levels, counts: NDArray[Any]) -> str:
