@@ -442,6 +442,7 @@ class Model:
     def __init__(self, retries: int) -> None:
         self.retries, self.trials, self.waiting, self.results = retries, {}, [], []
         self.observed: list[tuple[int, float, int]] = []  # (-resource, value, trial)
+        self.raised: set[int] = set()
 
     def start(self, trial: int, until: int, gates: tuple[int, ...]) -> None:
         due = [*gates, until]
@@ -508,7 +509,7 @@ def test_any_log_gives_what_the_definitions_say(actions, retries):
     assert [running.job.trial for running in history.retry] == model.waiting
     assert {t for t, known in model.trials.items() if known["state"] == "running"} == set(history.running)
     assert list(history.reached) == [model.trials[t]["reached"] for t in range(len(history))]
-    best = min(model.observed, default=None)
+    best = min((seen for seen in model.observed if seen[2] not in model.raised), default=None)
     if best is None:
         assert history.incumbent is None
     else:
@@ -555,6 +556,8 @@ def running(history: History, model: Model, trial: int, action: int, resource: i
         history.fold(JobFailed(trial, Failure.INTERRUPTED, attempt=attempt))
     elif action == 11:
         model.fail(trial, again=False)
+        if not known["stop"]:
+            model.raised.add(trial)
         history.fold(JobFailed(trial, Failure.ERROR, attempt=attempt))
     else:
         known["stop"] = True

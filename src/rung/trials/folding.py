@@ -236,6 +236,8 @@ def _job_failed(history: History, event: ev.JobFailed) -> None:
     else:
         infeasible = event.failure == Failure.INFEASIBLE
         _ended_without_value(history, running, TrialState.INFEASIBLE if infeasible else TrialState.FAILED)
+        if (infeasible or event.failure == Failure.ERROR) and not running.stopping:
+            history._never_best(trial)
 
 
 def _ended_without_value(history: History, running: Running, state: TrialState) -> None:

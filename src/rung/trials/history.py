@@ -12,7 +12,8 @@ Inside, everything is minimised. What can go wrong has one outcome each:
   checkpoint) is ignored: the first counts. One beyond its job's `until` counts as one at `until`.
 - A report that skips gates counts at each of them.
 - Whatever comes late, from a job that runs no more, is ignored; but a checkpoint is kept.
-- A crash is a result of `inf` at the next gate, or at `until`. A lost worker's job runs again, up to
+- A crash is a result of `inf` at the next gate, or at `until`; a trial whose objective raised is never the
+  incumbent, even by what it reported before. A lost worker's job runs again, up to
   `Limits.retries` times for one job, and then counts as a crash. An interrupted one runs again, uncounted.
 - A trial that its scheduler stops passes no more gates. If its job reaches its end all the same, that counts.
 - A result that breaks a constraint counts behind all that break none, and is never the incumbent.
@@ -131,6 +132,8 @@ class History:
         self._metric = Metric()
         self._best = Best()
         self._encoded = Encoded()
+        self._fell: dict[int, tuple[int, float]] = {}  # by trial, its last sound resource and value
+        self._raised: set[int] = set()  # trials whose objective raised, by an error or as infeasible
         self._lost: dict[int, int] = {}  # trial -> lost attempts of its present job
         self._largest = 1
         self._plain = True  # no resource
@@ -240,6 +243,8 @@ class History:
 
     def _observe(self, trial: int, resource: int, value: float) -> None:
         """The trial's first value at a larger resource than before."""
+        if value >= BEHIND and self.latest[trial] < BEHIND:
+            self._fell[trial] = self.reached[trial], self.latest[trial]
         self.reached[trial] = resource
         self.latest[trial] = value
         if (self.apart and self.apart.get(trial) == CONFIRM) or trial in self.outside:
@@ -270,12 +275,22 @@ class History:
             return self.latest[trial] if self._plain else WORST
         return self._value(trial, told)
 
+    def _never_best(self, trial: int) -> None:
+        """The trial's objective raised: whatever it told before, nobody could train it to its end."""
+        self._raised.add(trial)
+        best = self._best.incumbent
+        if best is not None and best.trial == trial:
+            self._best_inside()
+
     def _best_inside(self) -> None:
         """Look for the incumbent anew among the trials whose configuration is in the space."""
         self._best = Best()
         self.best_checkpoint = None
         for trial, (resource, value) in enumerate(zip(self.reached, self.latest, strict=True)):
-            if trial not in self.outside and self.apart.get(trial) != CONFIRM and (resource or self._plain):
+            sound = trial not in self.outside and trial not in self._raised
+            if value >= BEHIND:
+                resource, value = self._fell.get(trial, (resource, value))
+            if sound and self.apart.get(trial) != CONFIRM and (resource or self._plain):
                 self._best.consider(trial, resource, value, self._metric.sign)
         best = self._best.incumbent
         if best is not None:
