@@ -57,6 +57,7 @@ class Column:
         missing: share of missing cells, 0 to 1.
         format: of dates in words, as pandas takes it (several with | between); of numbers in words that
             have a unit or decimal commas, or are times, as `rung.tabular.forms` has it; None for all else.
+        words: whether its cells were words, whatever is read out of them.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Column:
     distinct: int
     missing: float
     format: str | None = None
+    words: bool = False
 
     @property
     def form(self) -> str | None:
@@ -167,8 +169,15 @@ def _read_otherwise(columns: Iterable[Column]) -> tuple[str, ...]:
 
 
 def as_they_stand(columns: Iterable[Column]) -> tuple[str, ...]:
-    """The columns whose cells a later file must give as they stand: their form says what they mean."""
-    return tuple(column.name for column in columns if column.form and not column.unit)
+    """The columns whose cells a later file must give as they stand: their form says what they mean, or they
+    are levels and texts, of which a file with none but "1.0" and "2.10" would be read as numbers.
+    """
+    return tuple(column.name for column in columns if _as_it_stands(column))
+
+
+def _as_it_stands(column: Column) -> bool:
+    levels = column.words and column.kind in (Kind.CATEGORY, Kind.TEXT)
+    return levels or bool(column.form and not column.unit)
 
 
 def reading_notes(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -203,7 +212,7 @@ def _infer(name: str, values: pd.Series, *, comma: bool) -> Column:
         kind = Kind.DATE
     else:
         kind, pattern = _infer_words(_some(values), distinct, int(values.count()), comma=comma)
-    return Column(name, str(kind), distinct, missing, pattern)
+    return Column(name, str(kind), distinct, missing, pattern, _worded(values))
 
 
 def _distinct(values: pd.Series) -> int:

@@ -1,0 +1,50 @@
+"""What a row's cells mean does not depend on which other rows are in its table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rung.tabular.columns import as_they_stand, infer_columns
+from rung.tabular.encode import encode
+from rung.tabular.read import read_table
+
+
+@pytest.fixture
+def levels() -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        {
+            "size": rng.choice(["1", "2", "3+", "unknown"], 200),
+            "version": rng.choice(["1.0", "2.0", "2.10", "3.0b"], 200),
+            "rate": rng.choice(["5%", "10%", "bespoke"], 200),
+            "tags": [f"{i % 50}.0|{i % 7}.50" if i % 9 else "1.50" for i in range(200)],
+            "z": np.arange(200) / 10,
+        }
+    )
+
+
+def test_levels_of_a_file_are_read_as_in_the_whole_table(levels: pd.DataFrame, tmp_path: Path) -> None:
+    levels.to_csv(tmp_path / "all.csv", index=False)
+    frame = read_table(tmp_path / "all.csv")
+    columns = infer_columns(frame)
+    assert as_they_stand(columns) == ("size", "version", "rate", "tags")
+    encoder, whole = encode(frame, columns)
+    for row in range(40):
+        levels.iloc[[row]].to_csv(tmp_path / "one.csv", index=False)
+        one = encoder.transform(read_table(tmp_path / "one.csv", as_they_stand(columns)))
+        assert one.codes.tolist() == whole.codes[[row]].tolist()
+        assert one.words.toarray().tolist() == whole.words[[row]].toarray().tolist()
+
+
+def test_numbers_that_are_asked_to_be_levels_are_still_read_as_numbers(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("x,z\n" + "".join(f"{i % 3},{i}.5\n" for i in range(30)))
+    frame = read_table(tmp_path / "t.csv")
+    columns = infer_columns(frame, asked={"x": "category"})
+    assert as_they_stand(columns) == ()
+    (tmp_path / "later.csv").write_text("x,z\n1.0,2\n2.0,3\n")
+    encoder, _ = encode(frame, columns)
+    assert (encoder.transform(read_table(tmp_path / "later.csv")).codes >= 0).all()
