@@ -48,3 +48,14 @@ def test_numbers_that_are_asked_to_be_levels_are_still_read_as_numbers(tmp_path:
     (tmp_path / "later.csv").write_text("x,z\n1.0,2\n2.0,3\n")
     encoder, _ = encode(frame, columns)
     assert (encoder.transform(read_table(tmp_path / "later.csv")).codes >= 0).all()
+
+
+@pytest.mark.parametrize("later", [[0.5, 1.0, 1.5, 2.0], [1.0, 2.0, 4.5, 1e300]])
+def test_a_number_is_the_same_level_whatever_is_beside_it(later: list[float]) -> None:
+    frame = pd.DataFrame({"x": [0.5, 1.0, 1.5, 2.0] * 9, "z": np.arange(36.0)})
+    encoder, _ = encode(frame, infer_columns(frame, asked={"x": "category"}))
+    assert encoder.levels[0].tolist() == ["0.5", "1", "1.5", "2"]
+    batch = pd.DataFrame({"x": later, "z": 0.0})
+    alone = [encoder.transform(batch.iloc[[i]]).codes[0, 0] for i in range(4)]
+    assert encoder.transform(batch).codes[:, 0].tolist() == alone
+    assert alone == [{0.5: 0, 1.0: 1, 1.5: 2, 2.0: 3}.get(x, -1) for x in later]

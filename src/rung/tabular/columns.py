@@ -356,9 +356,7 @@ def numbers_in(values: pd.Series, form: str | None, *, comma: bool = False) -> N
 
 
 def _words(values: pd.Series) -> pd.Series:
-    """Objects of str, None where missing: `3.0` as `3`, so that a number that is a code reads the same
-    everywhere.
-    """
+    """Objects of str, None where missing."""
     import numpy as np
     import pandas as pd
 
@@ -367,10 +365,11 @@ def _words(values: pd.Series) -> pd.Series:
         texts = np.array(values.to_numpy(dtype=object))
         texts[gone] = None
         return pd.Series(texts, dtype=object)
-    if pd.api.types.is_float_dtype(values.dtype):
-        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        if bool((numbers[~gone] % 1 == 0).all()):
-            values = values.astype("Int64")
-    words = np.array([str(value) for value in values.to_numpy(dtype=object)], dtype=object)
+    words = np.array([word_of(value) for value in values.to_numpy(dtype=object)], dtype=object)
     words[gone] = None
     return pd.Series(words, dtype=object)
+
+
+def word_of(cell: object) -> str:
+    """The cell as a word: 3.0 as "3", whatever is beside it, so that a code reads the same everywhere."""
+    return str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)
