@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from rung.cli.predict import read_for
 from rung.tabular.columns import as_they_stand, infer_columns
 from rung.tabular.encode import encode
+from rung.tabular.explain.scores import judge
 from rung.tabular.read import read_table
+from rung.tabular.task import guess_task
+from support.tables import fitted
 
 
 @pytest.fixture
@@ -59,3 +64,20 @@ def test_a_number_is_the_same_level_whatever_is_beside_it(later: list[float]) ->
     alone = [encoder.transform(batch.iloc[[i]]).codes[0, 0] for i in range(4)]
     assert encoder.transform(batch).codes[:, 0].tolist() == alone
     assert alone == [{0.5: 0, 1.0: 1, 1.5: 2, 2.0: 3}.get(x, -1) for x in later]
+
+
+def test_a_label_is_known_by_what_is_written() -> None:
+    task = guess_task(pd.Series(["1", "2", "3+"] * 9, name="y"))
+    for some in ([1, 2], [1.0, 2.0], ["1", "2"]):
+        assert task.encode(pd.Series(some)).tolist() == [0, 1]
+    numbers = guess_task(pd.Series([1, 2, 3] * 9, name="y"))
+    assert numbers.find(pd.Series(["1", "3", "x"])).tolist() == [0, 2, -1]
+
+
+def test_a_file_of_some_of_the_classes_is_judged(tmp_path: Path) -> None:
+    model, frame = fitted("multiclass")
+    model.task = replace(model.task, classes=("1.0", "2.10", "x"))
+    some = frame[frame["y"] < 3]
+    some.assign(y=some["y"].map({1: "1.0", 2: "2.10"})).to_csv(tmp_path / "some.csv", index=False)
+    judged = judge(model, read_for(model, str(tmp_path / "some.csv")))
+    assert judged.y.tolist() == (some["y"] - 1).tolist()
