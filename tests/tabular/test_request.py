@@ -194,6 +194,12 @@ def test_the_same_cells_are_one_group():
     assert duplicates(Table(np.arange(5.0)[:, None], codes)) is None
 
 
+def test_where_few_rows_are_different_none_are_kept_together():
+    codes = np.indices((4, 3, 4)).reshape(3, -1).T.astype(np.int32)  # 48 cells
+    assert duplicates(Table(np.empty((9 * 48, 0)), np.tile(codes, (9, 1)))) is not None
+    assert duplicates(Table(np.empty((10 * 48, 0)), np.tile(codes, (10, 1)))) is None
+
+
 def test_refit_gives_one_model_of_all_rows_for_each_member():
     frame, settings = _frame(200), {"workers": 1, "include": ["bayes"], "warm_start": False}
     plain = fit_table(frame, "y", budget=2, **settings)

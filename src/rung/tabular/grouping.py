@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_FOLDS = 20  # that a column may name
+OFTEN = 10  # times that a row is there on the mean, where there are few different ones
 
 
 class Rows(NamedTuple):
@@ -90,9 +91,12 @@ def _moments(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
 
 
 def duplicates(table: Table) -> NDArray[np.intp] | None:
-    """Numbers of groups of rows that are the same in every cell, (n,); None where all rows differ.
+    """Numbers of groups of rows that are the same in every cell, (n,); None where all rows differ, or hardly
+    any do.
 
-    A row that is held out while its double is trained on says nothing about new rows.
+    A row that is held out while its double is trained on says nothing about new rows. Where few rows are
+    different (a table of a few categories), new ones are such doubles, too: what they mean on the mean is
+    what there is to learn.
     """
     import pandas as pd
 
@@ -102,5 +106,6 @@ def duplicates(table: Table) -> NDArray[np.intp] | None:
     if not cells.shape[1] or table.words is not None:
         return None
     hashes = pd.util.hash_pandas_object(cells, index=False).to_numpy()
-    _, groups = np.unique(hashes, return_inverse=True)
-    return groups.astype(np.intp) if len(np.unique(groups)) < len(groups) else None
+    different, groups = np.unique(hashes, return_inverse=True)
+    told = len(groups) / OFTEN < len(different) < len(groups)
+    return groups.astype(np.intp) if told else None
