@@ -35,15 +35,16 @@ class Rows(NamedTuple):
         return Rows(*found)
 
     def split(self, y: NDArray[np.float64], classes: int, scheme: Scheme, seed: int) -> Split:
-        """The folds that these rows ask for."""
+        """The folds that these rows ask for; one group or moment alone, left by a holdout, asks for none."""
         if self.folds is not None:
             return given_split(y, classes, np.unique(self.folds, return_inverse=True)[1], seed)
         folds = min(scheme.folds, max(1, len(y) // 2))
-        if self.moments is not None:
+        if self.moments is not None and len(np.unique(self.moments)) > 1:
             return time_split(y, classes, self.moments, folds, scheme.share, seed)
-        if self.groups is not None:
-            folds = min(folds, len(np.unique(self.groups)))
-        return make_split(y, classes, folds, scheme.share, seed, self.groups)
+        groups = None if self.groups is None or len(np.unique(self.groups)) < 2 else self.groups
+        if groups is not None:
+            folds = min(folds, len(np.unique(groups)))
+        return make_split(y, classes, folds, scheme.share, seed, groups)
 
 
 def rows_of(frame: pd.DataFrame, request: Request) -> Rows:
@@ -86,8 +87,8 @@ def _moments(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
     if found.kind == "date":
         gone = np.isnat(moments)
         moments = moments.astype("datetime64[ns]").astype(np.int64).astype(np.float64)
-        moments[gone] = -np.inf
-    return np.asarray(moments, dtype=np.float64)
+        moments[gone] = np.nan
+    return np.where(np.isnan(moments), -np.inf, moments)
 
 
 def duplicates(table: Table) -> NDArray[np.intp] | None:

@@ -102,16 +102,21 @@ def time_split(
 ) -> Split:
     """Forward chaining: blocks of equal size in the order of time, of which the earliest is only trained on.
 
-    Rows of one moment stay in one block. With one fold the latest `share` of the rows is held out.
+    Rows of one moment stay in one block, so that few moments make fewer folds. With one fold the latest
+    `share` of the rows is held out, the latest moment at least.
+
+    Args:
+        moments: (n,) two different ones at least.
     """
     plain = make_split(y, classes, 1, share, seed)
     ranked = np.searchsorted(np.sort(moments), moments, side="left") / len(moments)  # share of earlier rows
-    if folds == 1:
-        assigned = np.where(ranked >= 1 - share, 0, ALWAYS)
-    else:
-        assigned = folds - np.minimum((ranked * (folds + 1)).astype(np.intp), folds)
-        assigned[assigned == folds] = ALWAYS
-    return Split(assigned.astype(np.int8), plain.order, folds, None, moments)
+    blocks = ranked >= 1 - share if folds == 1 else np.minimum((ranked * (folds + 1)).astype(np.intp), folds)
+    if blocks.min() == blocks.max():
+        blocks = moments == moments.max()
+    places = np.unique(blocks, return_inverse=True)[1]
+    number = int(places.max())
+    assigned = np.where(places == 0, ALWAYS, number - places)
+    return Split(assigned.astype(np.int8), plain.order, number, None, moments)
 
 
 def given_split(y: NDArray[np.float64], classes: int, labels: NDArray[np.intp], seed: int) -> Split:
