@@ -161,6 +161,15 @@ def test_time_trains_on_the_past_only():
     assert any("earlier rows only" in note for note in result.notes)
 
 
+@pytest.mark.parametrize("split", ["group:shop", "time:year"])
+def test_one_group_or_moment_left_by_a_holdout_is_split_like_other_rows(split):
+    frame = _frame().assign(shop=["a"] * 80 + ["b"] * 40, year=[2025] * 80 + [2026] * 40)
+    result = fit_table(frame, "y", budget=0.5, workers=1, include=["bayes"], split=split, holdout=0.2)
+    assert result.held.rows.tolist() == list(range(80, 120))
+    assert len(result.model.evidence.rows) in range(1, 81)
+    assert not result.failed
+
+
 def test_folds_of_a_column():
     rows = rows_of(_frame(), Request(split="folds:part"))
     split = rows.split(np.zeros(120), 2, Scheme(5, 0.2, 120, {}), 0)

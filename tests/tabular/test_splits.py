@@ -97,6 +97,22 @@ def test_large_groups_are_balanced():
     assert sizes.tolist() == [50, 50, 50]
 
 
+@pytest.mark.parametrize(
+    ("sizes", "held"),
+    [
+        ([800, 50, 50, 50, 50], [200]),
+        ([700, 300], [300]),
+        ([900, 60, 40], [100]),
+        ([200] * 5, [200]),
+        ([150] * 6 + [100], [100, 150]),
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_holdout_of_groups_has_its_share_at_most_or_the_smallest_one(sizes, held, seed):
+    split = make_split(np.zeros(1000), 0, 1, 0.2, seed, np.repeat(np.arange(len(sizes)), sizes))
+    assert len(split.held_out(0)) in held
+
+
 @given(st.integers(0, 20), st.integers(1, 5), st.integers(30, 120), st.integers(2, 40))
 def test_time_only_looks_back(seed, folds, n, many):
     rng = np.random.default_rng(seed)
