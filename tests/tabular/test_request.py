@@ -161,6 +161,14 @@ def test_time_trains_on_the_past_only():
     assert any("earlier rows only" in note for note in result.notes)
 
 
+def test_the_same_rows_are_held_out_together_by_a_holdout():
+    frame = pd.concat([_frame().drop(columns=["patient", "day"])] * 3, ignore_index=True)
+    result = fit_table(frame, "y", budget=0.5, workers=1, include=["bayes"], holdout=0.25)
+    held = result.held.rows
+    assert len(held) == pytest.approx(90, abs=6)
+    assert not set(held % 120) & set(np.setdiff1d(np.arange(360), held) % 120)
+
+
 @pytest.mark.parametrize("split", ["group:shop", "time:year"])
 def test_one_group_or_moment_left_by_a_holdout_is_split_like_other_rows(split):
     frame = _frame().assign(shop=["a"] * 80 + ["b"] * 40, year=[2025] * 80 + [2026] * 40)

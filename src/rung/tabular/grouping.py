@@ -29,6 +29,11 @@ class Rows(NamedTuple):
     moments: NDArray[np.float64] | None = None
     folds: NDArray[np.intp] | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is known of them."""
+        return all(x is None for x in self)
+
     def take(self, rows: NDArray[np.intp]) -> Rows:
         """These rows."""
         found: list[Any] = [None if x is None else x[rows] for x in self]
