@@ -202,7 +202,7 @@ def _infer(name: str, values: pd.Series, *, comma: bool) -> Column:
         kind = Kind.EMPTY
     elif distinct == 1 and missing == 0:
         kind = Kind.CONSTANT
-    elif pd.api.types.is_bool_dtype(values.dtype):
+    elif pd.api.types.is_bool_dtype(values.dtype) or _codes(values):
         kind = Kind.CATEGORY
     elif pd.api.types.is_numeric_dtype(values.dtype):
         kind = Kind.NUMBER
@@ -213,6 +213,14 @@ def _infer(name: str, values: pd.Series, *, comma: bool) -> Column:
     else:
         kind, pattern = _infer_words(_some(values), distinct, int(values.count()), comma=comma)
     return Column(name, str(kind), distinct, missing, pattern, _worded(values))
+
+
+def _codes(values: pd.Series) -> bool:
+    """Whether pandas is told that the numbers are levels."""
+    import pandas as pd
+
+    levels = values.dtype.categories if isinstance(values.dtype, pd.CategoricalDtype) else None
+    return levels is not None and pd.api.types.is_numeric_dtype(levels.dtype)
 
 
 def _distinct(values: pd.Series) -> int:
@@ -336,6 +344,10 @@ def _refuse_missing(absent: list[str], there: list[str]) -> None:
 
 def _converted(values: pd.Series, column: Column, *, comma: bool) -> object:
     """The cells of one column in its training kind; words as a series, because pandas would guess a type."""
+    import pandas as pd
+
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
     if column.kind == Kind.NUMBER:
         return numbers_in(values, column.form, comma=comma)
     if column.kind == Kind.DATE:
