@@ -209,3 +209,11 @@ def test_numbers_that_pandas_is_told_are_levels():
     assert found.codes.tolist() == table.codes.tolist()
     assert np.isnan(found.numbers[0, 0])
     assert found.numbers[1:].tolist() == table.numbers[1:].tolist()
+
+
+def test_a_number_that_is_no_date_is_missing():
+    frame = pd.DataFrame({"day": [20260101 + i % 28 for i in range(60)]})
+    columns = infer_columns(frame, asked={"day": "date"})
+    later = pd.DataFrame({"day": [20260131.0, 20260131.5, 1e300, np.nan]})
+    assert prepare(later, columns)["day"].tolist()[:1] == [pd.Timestamp("2026-01-31")]
+    assert prepare(later, columns)["day"].isna().tolist() == [False, True, True, True]
