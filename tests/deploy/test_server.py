@@ -199,6 +199,8 @@ def test_levels_that_are_numbers_and_booleans() -> None:
 
     assert _word(3.0, frozenset({"3"})) == "3"
     assert _word(2.5, frozenset()) == "2.5"
+    assert _word(2.0, frozenset({"2.5", "2"})) == "2"
+    assert _word(2.0, frozenset({"2.0", "3.0b"})) == "2.0"
     assert _word(True, frozenset({"True", "False"})) == "True"
     assert _word(True, frozenset({"true", "false"})) == "true"
     assert _word("", frozenset()) is None

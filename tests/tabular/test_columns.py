@@ -197,3 +197,23 @@ def test_a_long_column_that_counts_the_rows_has_as_many_values_as_rows():
 def test_addresses_and_lists_are_texts(cell, kind) -> None:
     frame = pd.DataFrame({"x": [cell(i) for i in range(400)]})
     assert infer_columns(frame)[0].kind == kind
+
+
+def test_numbers_that_pandas_is_told_are_levels():
+    numbers = np.resize([3, 1, 2], 30)
+    frame = pd.DataFrame({"level": pd.Categorical(numbers), "number": numbers, "z": np.arange(30.0)})
+    encoder, table = encode.encode(frame, infer_columns(frame))
+    assert [column.kind for column in encoder.columns] == ["category", "number", "number"]
+    later = frame.assign(level=numbers.astype(float), number=pd.Categorical([None, *numbers[1:]]))
+    found = encoder.transform(later)
+    assert found.codes.tolist() == table.codes.tolist()
+    assert np.isnan(found.numbers[0, 0])
+    assert found.numbers[1:].tolist() == table.numbers[1:].tolist()
+
+
+def test_a_number_that_is_no_date_is_missing():
+    frame = pd.DataFrame({"day": [20260101 + i % 28 for i in range(60)]})
+    columns = infer_columns(frame, asked={"day": "date"})
+    later = pd.DataFrame({"day": [20260131.0, 20260131.5, 1e300, np.nan]})
+    assert prepare(later, columns)["day"].tolist()[:1] == [pd.Timestamp("2026-01-31")]
+    assert prepare(later, columns)["day"].isna().tolist() == [False, True, True, True]

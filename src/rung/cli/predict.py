@@ -87,10 +87,13 @@ def say_lost(model: Model | SeveralModels, frame: pd.DataFrame) -> None:
 
 
 def worded(model: Model | SeveralModels) -> tuple[str, ...]:
-    """The columns that a file's reader is to leave as words, for the model knows what they mean."""
+    """The columns that a file's reader is to leave as words, for the model knows what they mean; a target of
+    words is one of them.
+    """
     from rung.tabular.columns import as_they_stand
 
-    return tuple(name for one in _each(model) for name in as_they_stand(one.columns))
+    names = [name for one in _each(model) for name in as_they_stand(one.columns)]
+    return (*names, *(one.target for one in _each(model) if str in map(type, one.task.classes)))
 
 
 def read_for(model: Model | SeveralModels, table: str) -> pd.DataFrame:

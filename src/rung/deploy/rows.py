@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from rung.errors import DataError
-from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.columns import Column, Kind, prepare, word_of
 from rung.tabular.dates import ISO, date_words
 from rung.tabular.encode import Encoder
 from rung.tabular.forms import form_numbers, form_words
@@ -139,13 +139,13 @@ def _fits(value: Any, kind: str) -> bool:
 
 
 def _word(value: Any, known: frozenset[str]) -> str | None:
-    """As the level stands in the training table: 3.0 is "3", and true is "true" where "True" is none."""
+    """As the level stands in the training table: 3.0 is "3" where "3.0" is none, and so is true "true"."""
     if value is None or value == "":
         return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     word = str(value)
-    return word.lower() if isinstance(value, bool) and word not in known else word
+    if word in known:
+        return word
+    return word.lower() if isinstance(value, bool) else word_of(value)
 
 
 def _bad_dates(frame: pd.DataFrame, used: Sequence[Column]) -> list[Fault]:

@@ -51,6 +51,7 @@ _LIKELY: Final = 0.5  # of them have it
 _SAMPLE: Final = 1_000  # words on which several formats are looked for
 _MOST: Final = 4  # formats
 _YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole; others are missing
+_DIGITS: Final = 1e15  # numbers from which are no dates such as 20260131
 _DATED: Final = r"^\D{0,12}\d{1,4}(?:[-./ ]\d{1,2}[-./ ]|[- ]?[A-Za-z]{3,9}|,)"
 _ORDERED: Final = re.compile(r"%[md]/%[md]")
 
@@ -89,10 +90,13 @@ def moments_of(words: pd.Series, pattern: str) -> pd.Series:
 
 def dates_in(values: pd.Series, pattern: str | None) -> object:
     """The moments of a column's cells, words or not: datetime64[ns], NaT where there is none."""
+    import numpy as np
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(values.dtype):
-        values = values.astype("Int64").astype(str)
+        numbers = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
+        whole = (numbers % 1 == 0) & (numbers.abs() < _DIGITS)
+        values = numbers.where(whole).astype("Int64").astype(str)
     if not pd.api.types.is_datetime64_any_dtype(values.dtype):
         values = moments_of(values.where(values.isna(), values.astype(str)), pattern or ISO)
     if values.dt.tz is not None:

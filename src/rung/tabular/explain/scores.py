@@ -154,10 +154,9 @@ def trained_on(model: Model, length: int, rows: NDArray[np.intp], y: NDArray[Any
 
 def _strange(task: Task, truth: pd.Series[Any]) -> NDArray[np.bool_]:
     """Which rows are of a class that the model does not know: (n,)."""
-    known = set(task.classes)
-    if not known:
+    if not task.is_classification:
         return np.zeros(len(truth), dtype=bool)
-    return np.array([label not in known and str(label) not in known for label in truth.tolist()], dtype=bool)
+    return np.asarray(task.find(truth) < 0)
 
 
 def _encoded(task: Task, truth: pd.Series[Any]) -> NDArray[Any]:
