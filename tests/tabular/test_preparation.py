@@ -56,6 +56,21 @@ def test_native_codes_are_named_and_missing_is_nan():
     assert matrix.shape[1] == 2 + 2, "columns that do not vary are left out"
 
 
+@pytest.mark.parametrize("beside", [0, 1])
+@pytest.mark.parametrize("missing", [True, False])
+def test_whether_a_cell_is_there_is_told_though_its_value_is_always_the_same(missing, beside):
+    """Also where no other number is there."""
+    there = np.arange(60) % 3 == 0
+    numbers = np.column_stack([np.where(there, 7.0, np.nan), *[np.arange(60.0)] * beside])
+    preparation = make_preparation(Needs(missing=missing), {}, [], 0)
+    table = Table(numbers, np.empty((60, 0), np.int32))
+    matrix = preparation.fit_transform(table, TARGET)
+    assert matrix.shape == (60, 1 + beside)
+    told = matrix[:, 0 if missing else -1]
+    assert np.array_equal(np.isnan(told) if missing else told == 1.0, ~there)
+    assert np.array_equal(preparation.transform(table), matrix, equal_nan=True)
+
+
 def _by_target(codes: np.ndarray, target: Target) -> tuple[Preparation, np.ndarray]:
     """A preparation that encodes by the target, and the training rows' matrix."""
     preparation = make_preparation(Needs(), {"categories": "target"}, [int(codes.max()) + 1], 0)

@@ -148,17 +148,21 @@ class Preparation:
 
     def _fit_numbers(self, numbers: NDArray[np.float64]) -> None:
         missing = np.isnan(numbers).mean(axis=0) if len(numbers) else np.zeros(numbers.shape[1])
-        self.kept = np.flatnonzero(_varies(numbers) & _first_of_its_kind(numbers))
-        self.flagged = np.flatnonzero((missing >= 0.01) & (missing < 1))
+        varies, gaps = _varies(numbers), (missing >= 0.01) & (missing < 1)
+        if self.needs.missing:  # one value that is there or not: other learners have the flag alone
+            varies |= gaps
+        self.kept = np.flatnonzero(varies & _first_of_its_kind(numbers))
+        self.flagged = np.flatnonzero(gaps)
         if not self.needs.missing and len(self.kept):
             self.parts["impute"] = _imputer(self.impute, self.seed).fit(numbers[:, self.kept])
 
     def _numbers(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         chosen = numbers[:, self.kept]
-        if self.needs.missing or not chosen.shape[1]:
+        if self.needs.missing:
             return chosen
+        filled = self.parts["impute"].transform(chosen) if chosen.shape[1] else chosen
         flags = np.isnan(numbers[:, self.flagged]).astype(np.float64)
-        return np.hstack([self.parts["impute"].transform(chosen), flags])
+        return np.hstack([filled, flags])
 
     # -- categories -----------------------------------------------------------------------------------
 
