@@ -8,6 +8,7 @@ import pytest
 from rung.tabular.deadline import Deadline
 from rung.tabular.learners import catboost
 from rung.tabular.learners.base import Setting
+from rung.tabular.learners.hist_boosting import HIST_BOOSTING
 from rung.tabular.learners.rounds import PART, TRAVEL, course, paced, patience
 
 
@@ -59,7 +60,26 @@ def test_no_class_is_set_aside_as_a_whole():
     assert len(values.train.y) == 350
 
 
-@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost"])
+def test_scikit_learns_boosting_stops_by_the_rows_that_are_set_aside():
+    """What groups teach of the target says nothing of other groups."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 10)
+    X, y = rng.normal(size=(40, 6))[groups], rng.normal(size=40)[groups]
+    fitted = [
+        HIST_BOOSTING.fit(HIST_BOOSTING.defaults[0], X, y, Setting(0, aside=aside)).known["rounds"]
+        for aside in (groups < 6, None)
+    ]
+    assert fitted[0] < 40 < fitted[1]
+
+
+def test_scikit_learns_boosting_learns_a_class_of_one_row():
+    y = np.arange(400) % 2 * 1.0
+    y[7] = 2.0
+    found = HIST_BOOSTING.fit(HIST_BOOSTING.defaults[0], y[:, None], y, Setting(3)).estimator
+    assert found.predict_proba(y[:, None]).shape == (400, 3)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "hist_boosting"])
 @pytest.mark.parametrize("classes", [2, 3])
 def test_boosting_learns_a_class_of_which_all_rows_are_set_aside(name, classes):
     from rung.tabular.learners.table import learners
