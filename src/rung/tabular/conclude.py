@@ -137,7 +137,8 @@ def _again(search: Search, ensemble: Ensemble, asked: Asked, deadline: Deadline)
     most = MOST
     if asked.certain:
         one = sum(search.seconds(config) for _, config in members)
-        most = int(_REPEATING * asked.budget * asked.threads / max(one, 1e-9))
+        threads = asked.threads if asked.request.trials is None else 1  # the same on any machine
+        most = int(_REPEATING * asked.budget * threads / max(one, 1e-9))
     return repeat(search.dataset, members, asked.threads, asked.unhurried(deadline), most)
 
 
