@@ -257,6 +257,18 @@ def one_hot_levels(sizes: list[int], rows: int) -> int:
     return levels if width <= ONE_HOT_WIDTH and rows * width <= _MOST_CELLS else few
 
 
+def made_columns(preparation: Preparation, rows: int, classes: int) -> int:
+    """How many columns at most categories and products will be in the matrix of so many rows."""
+    sizes, way = preparation.sizes, preparation.categories
+    products = SQUARED * (SQUARED + 1) // 2 if preparation.expand == "squares" else 0
+    if way == "hash" and sizes:
+        return HASHED + products
+    if way == "onehot" and _one_hot_width(sizes, ONE_HOT_LEVELS[0]) <= ONE_HOT_WIDTH:
+        return _one_hot_width(sizes, one_hot_levels(sizes, rows)) + products
+    by_target = way in ("onehot", "target") and 2 < classes <= 10
+    return len(sizes) * (classes if by_target else 1) + products
+
+
 def _one_hot_width(sizes: list[int], levels: int) -> int:
     return sum(min(size, levels) for size in sizes)
 
