@@ -30,6 +30,7 @@ _MOST_TEXT = 300  # components, where a linear learner or a network tells many c
 HASHED = 256  # columns that categories of very many levels are hashed into
 SQUARED = 12  # columns whose products are made
 MOST_COMPONENTS = 100
+_ITERATIVE = (100, 1e6)  # columns and cells beyond which telling each from the others takes seconds a fold
 
 
 class Needs(NamedTuple):
@@ -52,8 +53,9 @@ class Preparation:
 
     Attributes:
         needs: what the learner can read.
-        impute: "mean", "median" or "iterative" (each column from the others), for learners that do not
-            read NaN; whether a cell was missing is kept in a column of its own where at least 1 % were.
+        impute: "mean", "median" or "iterative" (each column from the others; of large tables the median all
+            the same), for learners that do not read NaN; whether a cell was missing is kept in a column of
+            its own where at least 1 % were.
         scale: "standard", "robust", "smooth" or "quantile", for learners that want one scale.
         categories: "native", "onehot", "ordinal", "target", or "hash" for very many levels.
         expand: "none", "pairs" (see `rung.tabular.expansion`) or "squares" (products of strong columns).
@@ -153,6 +155,9 @@ class Preparation:
             varies |= gaps
         self.kept = np.flatnonzero(varies & _first_of_its_kind(numbers))
         self.flagged = np.flatnonzero(gaps)
+        most, cells = _ITERATIVE
+        if self.impute == "iterative" and (len(self.kept) > most or len(self.kept) * len(numbers) > cells):
+            self.impute = "median"
         if not self.needs.missing and len(self.kept):
             self.parts["impute"] = _imputer(self.impute, self.seed).fit(numbers[:, self.kept])
 
