@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rung.tabular import decide
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import best_factors, fit_factors, fit_temperature, sure_by, tempered, threshold
 from rung.tabular.metrics import METRICS
@@ -103,6 +106,39 @@ def test_several_classes_have_a_factor_each():
     assert factors[0] == 1
     assert metric.score(y, p * factors) > metric.score(y, p) + 0.05
     assert threshold(factors) is None
+
+
+def _rare(k: int, n: int = 600):
+    """Rounded, so that there are ties."""
+    rng = np.random.default_rng(k)
+    y = rng.choice(k, n, p=[0.7, *[0.3 / (k - 1)] * (k - 1)])
+    p = rng.random((n, k)) + np.eye(k)[y] * 0.4 + [1.0, *[0.0] * (k - 1)]
+    return np.round(p, 1), y
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_factors_are_those_that_trying_each_in_turn_finds(k):
+    p, y = _rare(k)
+    metric, slow = METRICS["balanced_accuracy"], np.ones(k)
+    for j in [*range(1, k)] * (1 if k == 2 else 2):
+        tried = [slow * np.where(np.arange(k) == j, factor, 1) for factor in decide._FACTORS / slow[j]]
+        losses = np.array([metric.loss(y, p * one) for one in tried])
+        best = np.flatnonzero(losses <= losses.min() + 1e-12)
+        slow = tried[best[len(best) // 2]]
+    assert fit_factors(p, y, metric) == pytest.approx(slow)
+
+
+def test_factors_of_many_classes_are_learned_from_some_rows_and_not_after_the_deadline(monkeypatch):
+    p, y = _rare(4)
+    looked = []
+    metric = METRICS["balanced_accuracy"]
+    counted = replace(metric, function=lambda y, *rest: looked.append(len(y)) or metric.function(y, *rest))
+    monkeypatch.setattr(decide, "_MOST_LABELS", 400 * 61 * 6)
+    assert fit_factors(p, y, counted) is not None
+    assert max(looked) == 400
+    looked.clear()
+    assert fit_factors(p, y, counted, deadline=Deadline.after(-1)) is None
+    assert len(looked) < 61
 
 
 def test_no_factor_where_it_would_be_noise():

@@ -31,6 +31,7 @@ from rung.tabular.learners.base import ASIDE, Learner
 from rung.tabular.learners.table import learners, left_out
 from rung.tabular.metrics import Metric
 from rung.tabular.pipeline import Fitted, Order, Part, Pipeline, fit_pipeline, fit_pipelines
+from rung.tabular.preparation import make_preparation
 from rung.tabular.room import refuse_too_large
 
 _AT_ONCE = 10_000_000  # cells in all folds up to which these are fitted side by side, all in memory
@@ -214,7 +215,8 @@ class Evaluation:
             self._report(trial, saved)
             return
         learner = learners()[trial.config["learner"]]
-        refuse_too_large(learner, rows, dataset.width, dataset.classes, self.workers)
+        way = make_preparation(learner.needs, trial.config, dataset.sizes, trial.seed)
+        refuse_too_large(learner, rows, dataset.widest(way, rows), dataset.classes, self.workers)
         usual, part = expected(dataset, trial.config, rows), self.part if learner.anytime else 1.0
         if self.patient and part * deadline.remaining < least(learner.name, usual):
             _wait_for(Deadline(self.close))

@@ -53,6 +53,6 @@ def optimism(
             some = [predictions[i][one] for i in kept]
             weights = weigh(some, y[one], selector or metric, seed, deadline, bags=2)
             inside, outside = mix(some, weights), mix([predictions[i][other] for i in kept], weights)
-            factors = best_factors(inside, y[one], metric) if factored else 1.0
+            factors = best_factors(inside, y[one], metric, deadline=deadline) if factored else 1.0
             gaps.append(metric.loss(y[other], outside * factors) - metric.loss(y[one], inside * factors))
     return max(0.0, float(np.mean(gaps)) / 2)
