@@ -259,6 +259,18 @@ def test_small_populations_exploit_too(scheduler):
     assert any(isinstance(taken, Start) and taken.parent is not None for _, taken in driver.decisions)
 
 
+def test_who_has_saved_all_that_there_is_to_train_is_no_parent():
+    """Its last job has saved at R and not ended yet: a child would begin at R, with nothing to do."""
+    driver = Driver(PBT(population=2, interval=5), identity(1, 10), Limits(trials=9), workers=2)
+    driver.decide()
+    first, second = (run.job for run in driver.history.running.values())
+    driver.reports(first, 5, "value", 0.0)
+    driver.decide()  # it trains on
+    driver.fold(ev.CheckpointSaved(first.trial, 10, "c"))
+    driver.reports(second, 5, "value", 1.0)
+    assert driver.ask() == Resume(second.trial, 10)
+
+
 def test_members_that_failed_are_replaced():
     who = identity(1, 10)
     driver = Driver(PBT(population=4), who, Limits(trials=12), workers=2)

@@ -181,10 +181,14 @@ class PBT:
         return cut > 0 and any(other == place for _, _, other in ranked[-cut:])
 
     def _parent(self, history: History, state: Population, place: int) -> int | None:
-        """A member of the top that is not through, at random by the study's seed."""
+        """A member of the top that is not through, at random by the study's seed.
+
+        One whose job still runs may have its last checkpoint already: nothing is left to train from there.
+        """
         ranked = [row for row in state.ranked() if row[0] < WORST and row[2] != place]
         top = ranked[: max(1, self._cut(len(state.members)))]
-        fit = [trial for _, trial, place in top if state.members[place].reached < state.largest]
+        below = [trial for _, trial, place in top if state.members[place].reached < state.largest]
+        fit = [trial for trial in below if history.start_of(trial) < state.largest]
         if not fit:
             return None
         return fit[key(history.identity.seed, _STREAM, history.begun) % len(fit)]
