@@ -109,7 +109,7 @@ class Standing:
         track = self._tracks.get(result.trial)
         if track is not None:  # else it was stopped, and ends late
             if result.value == WORST:
-                del self._tracks[result.trial]
+                self._failed(result.trial)
                 self._doomed[result.trial] = None
             elif result.resource in self._marks:
                 self._judge(result, track)
@@ -130,6 +130,13 @@ class Standing:
         track.marks.append((gate, mark))
         if rule.running:
             others.add(mark)
+
+    def _failed(self, trial: int) -> None:
+        """None of the trial's marks counts."""
+        track = self._tracks.pop(trial)
+        if self._rule.running:  # they did until now
+            for gate, mark in track.marks:
+                self._marks[gate].remove(mark)
 
     def _ended(self, trial: int) -> None:
         """The trial counts among those that have ended, with its marks so far."""
