@@ -16,6 +16,7 @@ What happens when:
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from rung.errors import StudyError
@@ -144,6 +145,9 @@ class Standing:
         if track is not None and not self._rule.running:
             for gate, mark in track.marks:
                 self._marks[gate].add(mark)
+
+    def pass_over(self, outside: Set[int]) -> None:
+        """Nobody is promoted; the marks of these trials go on counting."""
 
     def next(self, history: History) -> Decision:
         """Stop who is to be stopped, else start, else wait or be done."""

@@ -318,6 +318,9 @@ def _space_changed(history: History, event: ev.SpaceChanged) -> None:
         history.sampler = history._fold_sampler.initial(history.identity)
         for item in _told_to_samplers(history):
             history.sampler = history._fold_sampler.fold(history.sampler, item)
+    if hasattr(history._fold_scheduler, "space_changed"):
+        outside = frozenset(history.outside)
+        history.scheduler = history._fold_scheduler.space_changed(history.scheduler, outside)
 
 
 def _fits(space: CompiledSpace, config: Mapping[str, Any]) -> bool:
