@@ -349,6 +349,23 @@ def test_in_mode_max_the_largest_value_is_the_best_and_results_are_turned_round(
 # -- counts, limits, sessions -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "ending",
+    [
+        [ev.TrialStopped(0), ev.JobStopped(0)],
+        [ev.TrialStopped(0), JobFailed(0, Failure.LOST)],
+        [ev.TrialStopped(0), JobFinished(0, metrics={})],
+        [JobFailed(0, Failure.LOST), ev.TrialStopped(0)],
+    ],
+)
+def test_a_trial_that_is_stopped_costs_what_it_came_to(ending: list[ev.Event]) -> None:
+    """Also where its worker is lost first, or it waits to run again."""
+    history = begin(retries=1)
+    history.fold_all([start(0, 9), Reported(0, 2, {"loss": 1.0}), *ending])
+    assert history.states[0] is TrialState.STOPPED
+    assert history.spent == 2
+
+
 def test_what_is_spent_is_what_the_jobs_run():
     history = begin(total_resource=30)
     history.fold_all([start(0, 3), JobFinished(0, metrics={"loss": 1.0})])

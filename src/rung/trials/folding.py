@@ -244,10 +244,17 @@ def _ended_without_value(history: History, running: Running, state: TrialState) 
     """A crash is the worst result where the next was due; of a trial that is being stopped none is due."""
     trial = running.job.trial
     if running.stopping:
+        _refund(history, running)
         history._end(trial, TrialState.STOPPED)
     else:
         history._end(trial, state)
         history._result(trial, running.next_gate, WORST, ended=True)
+
+
+def _refund(history: History, running: Running) -> None:
+    """A trial that was stopped cost what it came to, not all that its job was started for."""
+    job = running.job
+    history.spent -= max(0, job.until - max(job.start, history.reached[job.trial]))
 
 
 def _job_stopped(history: History, event: ev.JobStopped) -> None:
@@ -255,7 +262,7 @@ def _job_stopped(history: History, event: ev.JobStopped) -> None:
     if running is None:
         return
     if running.stopping:
-        history.spent -= max(0, running.job.until - max(running.job.start, history.reached[event.trial]))
+        _refund(history, running)
         history._end(event.trial, TrialState.STOPPED)
     else:  # the session ends: the same job goes on in the next
         history._run_again(running)
@@ -268,7 +275,7 @@ def _trial_stopped(history: History, event: ev.TrialStopped) -> None:
     if running is not None:
         running.stopping = True
     elif history.states[trial] is TrialState.INTERRUPTED:
-        _take_retry(history, trial)
+        _refund(history, _take_retry(history, trial))
         history.states[trial] = TrialState.STOPPED
         history._lost.pop(trial, None)
     if history._fold_scheduler is not None:
@@ -313,6 +320,9 @@ def _space_changed(history: History, event: ev.SpaceChanged) -> None:
         history.sampler = history._fold_sampler.initial(history.identity)
         for item in _told_to_samplers(history):
             history.sampler = history._fold_sampler.fold(history.sampler, item)
+    if hasattr(history._fold_scheduler, "space_changed"):
+        outside = frozenset(history.outside)
+        history.scheduler = history._fold_scheduler.space_changed(history.scheduler, outside)
 
 
 def _fits(space: CompiledSpace, config: Mapping[str, Any]) -> bool:
