@@ -35,3 +35,13 @@ def test_nothing_is_said_of_one_that_keeps_to_it(workers):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         rung.tune(as_far_as_asked, SPACE, trials=9, workers=workers, **ASKED)
+
+
+def test_nothing_is_said_where_what_was_asked_was_told_before():
+    def train(config):
+        for epoch in range(1, 10):
+            rung.report(epoch, loss=config["x"])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rung.tune(train, SPACE, trials=9, executor="inline", **ASKED)

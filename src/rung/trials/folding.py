@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rung.space.values import Values
+from rung.trials import checkpoints
 from rung.trials import events as ev
 from rung.trials.events import Failure, JobStarted, Origin
 from rung.trials.running import (
@@ -20,7 +21,6 @@ from rung.trials.running import (
     EXHAUSTED,
     TOLD,
     WORST,
-    Checkpoint,
     Encoded,
     Measure,
     Metric,
@@ -142,67 +142,6 @@ def _reported(history: History, event: ev.Reported) -> None:
         history._result(trial, job.gates[running.passed - 1], value, ended=False)
     if resource == job.until:
         running.final = value
-
-
-def _checkpoint_saved(history: History, event: ev.CheckpointSaved) -> None:
-    running = history.running.get(event.trial)
-    resource = event.resource
-    if running is not None and not history._plain:
-        resource = min(resource, running.job.until)
-    saved = Checkpoint(resource, event.path, event.size, event.digest)
-    latest = history.checkpoints.get(event.trial)
-    if latest is None or resource >= latest.resource:
-        history.checkpoints[event.trial] = saved
-        if latest is not None and running is not None and latest.path != event.path:
-            history.previous[event.trial] = latest
-    best = history.incumbent
-    if best is not None and best.trial == event.trial and (resource <= best.resource or history._plain):
-        history.best_checkpoint = saved
-
-
-def _checkpoint_deleted(history: History, event: ev.CheckpointDeleted) -> None:
-    if event.path:
-        _forget(history, event.trial, event.path)
-        return
-    history.checkpoints.pop(event.trial, None)
-    history.previous.pop(event.trial, None)
-
-
-def _forget(history: History, trial: int, path: str) -> None:
-    """One checkpoint is no more; the trial goes back to the one before it, if that is known."""
-    latest, previous = history.checkpoints.get(trial), history.previous.get(trial)
-    if previous is not None and path in (previous.path, latest.path if latest else ""):
-        del history.previous[trial]
-    if latest is not None and latest.path == path:
-        if previous is not None:
-            history.checkpoints[trial] = previous
-        else:
-            del history.checkpoints[trial]
-    if history.best_checkpoint is not None and history.best_checkpoint.path == path:
-        history.best_checkpoint = history.checkpoints.get(trial)
-
-
-def _checkpoint_failed(history: History, event: ev.CheckpointFailed) -> None:
-    """Nothing is lost that was there."""
-
-
-def _checkpoint_damaged(history: History, event: ev.CheckpointDamaged) -> None:
-    """The running job was never able to start where it was to: it runs again from what is left."""
-    running = history.running.get(event.trial)
-    if running is None or event.attempt != running.job.attempt or running.job.checkpoint is None:
-        return
-    job, parent = running.job, history.origins[event.trial].parent
-    assert job.checkpoint is not None
-    if parent is not None and history.borrowed.pop(event.trial, None) is not None:
-        _forget(history, parent, job.checkpoint)
-        history.starts[event.trial] = 0
-    else:
-        _forget(history, event.trial, job.checkpoint)
-    own = history.checkpoints.get(event.trial)
-    start = own.resource if own else 0
-    history.spent += max(0, job.start - start)  # what has to be trained again costs again
-    again = own.path if own else None
-    running.job = msgspec.structs.replace(job, start=start, checkpoint=again)
 
 
 def _job_finished(history: History, event: ev.JobFinished) -> None:
@@ -394,10 +333,10 @@ HANDLERS: Final[Mapping[type, Callable[[History, Any], None]]] = {
     ev.SessionEnded: _session_ended,
     ev.JobStarted: _job_started,
     ev.Reported: _reported,
-    ev.CheckpointSaved: _checkpoint_saved,
-    ev.CheckpointDeleted: _checkpoint_deleted,
-    ev.CheckpointFailed: _checkpoint_failed,
-    ev.CheckpointDamaged: _checkpoint_damaged,
+    ev.CheckpointSaved: checkpoints.saved,
+    ev.CheckpointDeleted: checkpoints.deleted,
+    ev.CheckpointFailed: checkpoints.failed,
+    ev.CheckpointDamaged: checkpoints.damaged,
     ev.JobFinished: _job_finished,
     ev.JobFailed: _job_failed,
     ev.JobStopped: _job_stopped,

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from rung.space.values import Values
 from rung.trials import events as ev
+from rung.trials.checkpoints import digest_of
 from rung.trials.codec import UNSOUND, damaged
 from rung.trials.events import Event, Identity, JobStarted, Limits, Origin
 from rung.trials.folding import HANDLERS
@@ -132,8 +133,6 @@ class History:
         self._metric = Metric()
         self._best = Best()
         self._encoded = Encoded()
-        self._fell: dict[int, tuple[int, float]] = {}  # by trial, its last sound resource and value
-        self._raised: set[int] = set()  # trials whose objective raised, by an error or as infeasible
         self._lost: dict[int, int] = {}  # trial -> lost attempts of its present job
         self._largest = 1
         self._plain = True  # no resource
@@ -224,14 +223,7 @@ class History:
 
         The job need not be folded yet.
         """
-        path, trial = job.checkpoint, job.trial
-        origin = job.origin or (self.origins[trial] if trial < len(self.origins) else None)
-        for owner in (trial, origin.parent if origin is not None else None):
-            for kept in (self.checkpoints, self.previous):
-                found = kept.get(owner) if owner is not None else None
-                if found is not None and found.path == path:
-                    return found.digest
-        return ""
+        return digest_of(self, job)
 
     # -- what the handlers below share ----------------------------------------------------------------
 
@@ -243,8 +235,8 @@ class History:
 
     def _observe(self, trial: int, resource: int, value: float) -> None:
         """The trial's first value at a larger resource than before."""
-        if value >= BEHIND and self.latest[trial] < BEHIND:
-            self._fell[trial] = self.reached[trial], self.latest[trial]
+        if value >= BEHIND > self.latest[trial]:
+            self._best.fell[trial] = self.reached[trial], self.latest[trial]
         self.reached[trial] = resource
         self.latest[trial] = value
         if (self.apart and self.apart.get(trial) == CONFIRM) or trial in self.outside:
@@ -277,24 +269,19 @@ class History:
 
     def _never_best(self, trial: int) -> None:
         """The trial's objective raised: whatever it told before, nobody could train it to its end."""
-        self._raised.add(trial)
+        self._best.raised.add(trial)
         best = self._best.incumbent
         if best is not None and best.trial == trial:
             self._best_inside()
 
     def _best_inside(self) -> None:
         """Look for the incumbent anew among the trials whose configuration is in the space."""
-        self._best = Best()
-        self.best_checkpoint = None
+        self._best.begin_anew()
         for trial, (resource, value) in enumerate(zip(self.reached, self.latest, strict=True)):
-            sound = trial not in self.outside and trial not in self._raised
-            if value >= BEHIND:
-                resource, value = self._fell.get(trial, (resource, value))
-            if sound and self.apart.get(trial) != CONFIRM and (resource or self._plain):
-                self._best.consider(trial, resource, value, self._metric.sign)
+            if trial not in self.outside and self.apart.get(trial) != CONFIRM and (resource or self._plain):
+                self._best.consider(trial, *self._best.sound(trial, resource, value), self._metric.sign)
         best = self._best.incumbent
-        if best is not None:
-            self.best_checkpoint = self.checkpoints.get(best.trial)
+        self.best_checkpoint = None if best is None else self.checkpoints.get(best.trial)
 
     def _end(self, trial: int, state: TrialState) -> None:
         self._leave(trial)

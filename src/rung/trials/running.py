@@ -231,17 +231,32 @@ def behind(violation: float) -> float:
 
 
 class Best:
-    """The search for the incumbent: a larger resource first, then the smaller value, then the older trial."""
+    """The search for the incumbent: a larger resource first, then the smaller value, then the older trial.
 
-    __slots__ = ("incumbent", "value")
+    Attributes:
+        raised: trials whose objective raised, by an error or as infeasible.
+        fell: by trial, the resource and the value before those that are none, or break a constraint.
+    """
+
+    __slots__ = ("fell", "incumbent", "raised", "value")
 
     def __init__(self) -> None:
+        self.raised: set[int] = set()
+        self.fell: dict[int, tuple[int, float]] = {}
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget the incumbent, and nothing of what makes it."""
         self.incumbent: Incumbent | None = None
         self.value = WORST  # of the incumbent, minimised
 
+    def sound(self, trial: int, resource: int, value: float) -> tuple[int, float]:
+        """The trial's last resource and value that may be the best, where these are its latest."""
+        return (resource, value) if value < BEHIND else self.fell.get(trial, (resource, value))
+
     def consider(self, trial: int, resource: int, value: float, sign: float) -> None:
-        """Take `trial` if it is better; one that failed or breaks a constraint never is."""
-        if value >= BEHIND:
+        """Take `trial` if it is better; one that raised, failed or breaks a constraint never is."""
+        if value >= BEHIND or trial in self.raised:
             return
         best = self.incumbent
         if best is not None:
