@@ -183,6 +183,17 @@ def test_separators_in_names_are_none(tmp_path: Path, text: str, names: list[str
         assert found[names[0]].tolist() == [1550.22, 12.5]
 
 
+def test_a_pipe_without_an_ending_is_text(tmp_path: Path) -> None:
+    ends = os.pipe()
+    os.write(ends[1], TEXT.encode())
+    os.close(ends[1])
+    try:
+        found = read_table(f"/dev/fd/{ends[0]}")
+    finally:
+        os.close(ends[0])
+    assert found.equals(read_table(written(tmp_path, "u.csv", TEXT)))
+
+
 def test_feather_json_and_excel_agree(tmp_path: Path) -> None:
     frame = read_table(written(tmp_path, "t.csv", TEXT))
     frame.to_feather(tmp_path / "t.feather")

@@ -47,12 +47,14 @@ class Form(NamedTuple):
 
 
 def form_of(place: Path) -> Form:
-    """The format that the ending of `place` names; standard input is text.
+    """The format that the ending of `place` names; standard input is text, and so is a pipe without one.
 
     Raises:
         DataError: it names none, and the file is there.
     """
     form = _parsed(place)
+    if not _known(form) and place.is_fifo():
+        return Form(".csv")  # `<(head -51 test.csv)` is /dev/fd/63
     if not _known(form) and place.is_file():
         raise DataError(
             f"{place}: the ending {place.suffix or '(none)'} names no format that rung reads; "
