@@ -47,7 +47,7 @@ def schema(encoder: Encoder) -> list[dict[str, Any]]:
         if column.kind == Kind.CATEGORY:
             told["levels"] = [str(level) for level in levels[column.name][:LEVELS]]
             told["more_levels"] = max(len(levels[column.name]) - LEVELS, 0)
-        if column.format:
+        if column.format and column.kind != Kind.CATEGORY:  # whose levels say all
             told["format"] = column.format
         columns.append(told)
     return columns
