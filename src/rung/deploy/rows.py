@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rung.errors import DataError
 from rung.tabular.columns import Column, Kind, prepare
-from rung.tabular.dates import ISO, date_words
+from rung.tabular.dates import ISO, date_words, far_dates
 from rung.tabular.encode import Encoder
 from rung.tabular.forms import form_numbers, form_words
 from rung.tabular.names import closest
@@ -157,6 +157,7 @@ def _bad_dates(frame: pd.DataFrame, used: Sequence[Column]) -> list[Fault]:
     for column in dates:
         given = frame[column.name]
         wrong = (read[column.name].isna() & given.notna() & (given != "")).to_numpy()
+        wrong = wrong & ~far_dates(given, column.format)  # which are missing, as in a table
         takes = f"column {column.name!r} takes a date written as {date_words(column.format or ISO)}"
         found += [
             (i + 1, f"row {i + 1}: {takes}, not {_shown(given.iloc[i])}") for i in wrong.nonzero()[0].tolist()

@@ -276,11 +276,12 @@ def _unseen(drift: Drift, old: Numbers | Levels, present: NDArray[Any]) -> Itera
 def _unreadable(raw: pd.Series, gone: float, column: Column) -> Iterator[Finding]:
     """Cells that are there and cannot be read as the training table's kind."""
     count = round(gone * len(raw)) - int(raw.isna().sum())
+    what = "date of the years 1678 to 2261" if column.kind == Kind.DATE else str(column.kind)
     if count > 0 and column.kind in (Kind.NUMBER, Kind.DATE):
         yield Finding(
             "warning",
             column.name,
-            f"{rows(count)} ({share(count / len(raw))}) hold no {column.kind}, which the column is made of",
+            f"{rows(count)} ({share(count / len(raw))}) hold no {what}, which the column is made of",
             "rung takes these cells as missing; correct them, or the program that writes them",
             "unreadable",
         )
