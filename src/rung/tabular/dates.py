@@ -105,15 +105,16 @@ def dates_in(values: pd.Series, pattern: str | None) -> object:
 
 def far_dates(values: pd.Series, pattern: str | None) -> NDArray[np.bool_]:
     """Which cells are dates of a year that no moment holds, such as 9999-12-31: they are missing; (n,)."""
+    import numpy as np
     import pandas as pd
 
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        return (values.notna() & ~values.dt.year.between(*_YEARS)).to_numpy()
+        return np.asarray(values.notna() & ~values.dt.year.between(*_YEARS))
     words = values.astype(str)
     years = pd.to_numeric(words.str.extract(_YEAR)[0])
     near = words.str.replace(_YEAR, "2000", n=1, regex=True)
     far = years.notna() & ~years.between(*_YEARS) & moments_of(near, pattern or ISO).notna()
-    return far.to_numpy(dtype=bool)
+    return np.asarray(far)
 
 
 def date_words(pattern: str) -> str:

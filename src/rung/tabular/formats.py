@@ -121,7 +121,8 @@ def delimiter_of(text: str, ending: str) -> str:
     names, then that which makes most cells, then what the ending says.
     """
     usual = DELIMITERS[ending]
-    return max((usual, *_SEPARATORS), key=lambda one: _agreement(text, one))  # the first among equals
+    candidates: list[str] = [usual, *_SEPARATORS]
+    return max(candidates, key=lambda one: _agreement(text, one))  # the first among equals
 
 
 def _agreement(text: str, delimiter: str) -> tuple[int, int]:
