@@ -124,6 +124,29 @@ def test_nullable_types_are_normalised() -> None:
     assert ready["list"].tolist() == ["[1]", None, "[2]"]
 
 
+@pytest.mark.parametrize("trained", [["True", "False"], ["TRUE", "FALSE"], [True, False], [True, None]])
+@pytest.mark.parametrize(
+    "later",
+    [["true", "false"], ["TRUE", "FALSE"], ["t", "f"], [1, 0], [1.0, 0.0], ["1", "0"], [True, False]],
+)
+def test_truth_values_are_the_same_however_they_are_written(trained, later) -> None:
+    columns = infer_columns(pd.DataFrame({"flag": [*trained * 20, None]}))
+    known = [None if x is None else str(x) for x in trained]
+    ready = prepare(pd.DataFrame({"flag": pd.Series([*later, None])}), columns)["flag"].tolist()
+    assert ready[0] == known[0]
+    assert known[1] is None or ready[1] == known[1]
+    assert ready[2] is None
+    words = prepare(pd.DataFrame({"flag": ["maybe", known[0]]}), columns)["flag"].tolist()
+    assert words == ["maybe", known[0]]
+
+
+def test_words_that_are_no_truth_values_are_matched_as_they_stand() -> None:
+    for trained in (["True", "False", "maybe"], ["true", "TRUE"], ["yes", "no"]):
+        columns = infer_columns(pd.DataFrame({"flag": trained * 20}))
+        assert columns[0].format is None
+        assert prepare(pd.DataFrame({"flag": ["tRUE", "1"]}), columns)["flag"].tolist() == ["tRUE", "1"]
+
+
 def test_a_missing_column_is_named_with_the_closest() -> None:
     column = Column("age", Kind.NUMBER, 9, 0.0)
     with pytest.raises(DataError, match=r"column 'age' is missing .*is it 'Age'\?"):

@@ -14,6 +14,7 @@ from rung.tabular.cells import COMMA, WRITTEN
 from rung.tabular.dates import BETWEEN, date_format, date_words, dates_in
 from rung.tabular.forms import PLAIN, SIGN, form_numbers, form_words, number_form
 from rung.tabular.names import closest, listed
+from rung.tabular.truth import in_its_spelling, truth_format
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +57,8 @@ class Column:
         distinct: number of different values, missing cells not counted.
         missing: share of missing cells, 0 to 1.
         format: of dates in words, as pandas takes it (several with | between); of numbers in words that
-            have a unit or decimal commas, or are times, as `rung.tabular.forms` has it; None for all else.
+            have a unit or decimal commas, or are times, as `rung.tabular.forms` has it; of categories that
+            are true and false, their levels (`rung.tabular.truth`); None for all else.
         words: whether its cells were words, whatever is read out of them.
     """
 
@@ -212,6 +214,8 @@ def _infer(name: str, values: pd.Series, *, comma: bool) -> Column:
         kind = Kind.DATE
     else:
         kind, pattern = _infer_words(_some(values), distinct, int(values.count()), comma=comma)
+    if kind == Kind.CATEGORY and distinct <= 2:
+        pattern = truth_format(_hashable(values).dropna().unique())
     return Column(name, str(kind), distinct, missing, pattern, _worded(values))
 
 
@@ -352,6 +356,8 @@ def _converted(values: pd.Series, column: Column, *, comma: bool) -> object:
         return numbers_in(values, column.form, comma=comma)
     if column.kind == Kind.DATE:
         return dates_in(values, column.format)
+    if column.kind == Kind.CATEGORY and column.format:
+        return in_its_spelling(_words(values), column.format)
     return _words(values)
 
 

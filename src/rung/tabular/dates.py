@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 ISO: Final = "ISO8601"
 BETWEEN: Final = "|"
@@ -53,6 +55,7 @@ _MOST: Final = 4  # formats
 _YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole; others are missing
 _DIGITS: Final = 1e15  # numbers from which are no dates such as 20260131
 _DATED: Final = r"^\D{0,12}\d{1,4}(?:[-./ ]\d{1,2}[-./ ]|[- ]?[A-Za-z]{3,9}|,)"
+_YEAR: Final = r"(?<!\d)(\d{4})(?!\d)"
 _ORDERED: Final = re.compile(r"%[md]/%[md]")
 
 
@@ -102,6 +105,20 @@ def dates_in(values: pd.Series, pattern: str | None) -> object:
     if values.dt.tz is not None:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     return values.where(values.dt.year.between(*_YEARS)).astype("datetime64[ns]").to_numpy()
+
+
+def far_dates(values: pd.Series, pattern: str | None) -> NDArray[np.bool_]:
+    """Which cells are dates of a year that no moment holds, such as 9999-12-31: they are missing; (n,)."""
+    import numpy as np
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return np.asarray(values.notna() & ~values.dt.year.between(*_YEARS))
+    words = values.astype(str)
+    years = pd.to_numeric(words.str.extract(_YEAR)[0])
+    near = words.str.replace(_YEAR, "2000", n=1, regex=True)
+    far = years.notna() & ~years.between(*_YEARS) & moments_of(near, pattern or ISO).notna()
+    return np.asarray(far)
 
 
 def date_words(pattern: str) -> str:

@@ -251,9 +251,8 @@ def _mape(y: Array, v: Array, w: Array) -> float:
 
 
 def _rmsle(y: Array, v: Array, w: Array) -> float:
-    """Of values above -1; predictions below are taken as just above."""
-    low = -1 + 1e-9
-    return _rmse(np.log1p(np.maximum(y, low)), np.log1p(np.maximum(v, low)), w)
+    """Of values above -1 (`Metric.takes`); predictions below are taken as just above."""
+    return _rmse(np.log1p(y), np.log1p(np.maximum(v, -1 + 1e-9)), w)
 
 
 def _r2(y: Array, v: Array, w: Array) -> float:

@@ -77,6 +77,7 @@ def make_ready(
     task = guess_task(frame[target], request.task, request.positive)
     judge = get_metric(request.metric, task)
     y, classes = task.encode(frame[target]), len(task.classes)
+    judge.check(y, target)
     rows = rows_of(frame, request)
     weight = request.row_weights(frame)
     _check_weights(y, task, weight, request)

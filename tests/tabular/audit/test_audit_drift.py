@@ -352,6 +352,13 @@ class TestTwoTables:
         report = drift_between(table(seed=1), table().assign(y=1.0 * (np.arange(N) % 5)), target="y")
         assert report.usable
 
+    def test_a_table_that_lacks_a_column_of_another_is_usable(self) -> None:
+        report = drift_between(table(seed=1), table().assign(y=1.0 * (np.arange(N) % 5)))
+        (one,) = found(report, "missing-columns")
+        assert one.severity == "warning"
+        assert report.usable
+        assert one.sentence == "the new table lacks 'y', which the reference has"
+
     def test_a_kind_that_changed(self) -> None:
         new = table(seed=1).assign(a=np.where(np.arange(N) % 2, "low", "high"))
         assert [one.subject for one in found(drift_between(new, table()), "kind-changed")] == ["a"]

@@ -91,6 +91,7 @@ def drift_from_profile(frame: Frame, profile: Profile, tell: Tell | None = None)
     frame = as_pandas(frame)
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     drifts, found = compare_columns(frame, profile, tell)
+    found += _absent([column.name for column in profile.columns if column.name not in frame.columns])
     tell("whether a model can tell the tables apart")
     apart, note = _apart(frame, profile)
     if apart is not None:
@@ -132,19 +133,17 @@ def sampled(count: int, reference: int) -> list[str]:
 def compare_columns(
     frame: pd.DataFrame, profile: Profile, tell: Tell
 ) -> tuple[tuple[Drift, ...], list[Finding]]:
-    """Every column that both have, those with most drift first, and all findings.
+    """Every column that both have, those with most drift first, and what is found of them.
 
     Args:
         frame: its columns are named by texts.
     """
-    known = profile.columns
-    absent = [column.name for column in known if column.name not in frame.columns]
-    found = [*_absent(absent), *_few(len(frame))]
+    found = [*_few(len(frame))]
     sample = frame if len(frame) <= SAMPLE else frame.sample(SAMPLE, random_state=0)
     distributions = profile.distributions()
     drifts = []
-    for column, before in zip(known, profile.missing.tolist(), strict=True):
-        if column.name in absent:
+    for column, before in zip(profile.columns, profile.missing.tolist(), strict=True):
+        if column.name not in frame.columns:
             continue
         tell(f"column {column.name}")
         drift, more = _column(sample[[column.name]], column, distributions[column.name], before, profile.seen)
@@ -278,11 +277,12 @@ def _unseen(drift: Drift, old: Numbers | Levels, present: NDArray[Any]) -> Itera
 def _unreadable(raw: pd.Series, gone: float, column: Column) -> Iterator[Finding]:
     """Cells that are there and cannot be read as the training table's kind."""
     count = round(gone * len(raw)) - int(raw.isna().sum())
+    what = "date of the years 1678 to 2261" if column.kind == Kind.DATE else str(column.kind)
     if count > 0 and column.kind in (Kind.NUMBER, Kind.DATE):
         yield Finding(
             "warning",
             column.name,
-            f"{rows(count)} ({share(count / len(raw))}) hold no {column.kind}, which the column is made of",
+            f"{rows(count)} ({share(count / len(raw))}) hold no {what}, which the column is made of",
             "rung takes these cells as missing; correct them, or the program that writes them",
             "unreadable",
         )

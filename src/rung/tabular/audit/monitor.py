@@ -183,7 +183,7 @@ def _with_target(
     else:
         old = summarise_numbers(np.asarray(evidence.y, np.float64))
         target = numbers_apart(old.counts, old.tally(y))
-    metric = _metric(model, notes)
+    metric = _metric(model, y, notes)
     if not (determined(metric, y) and determined(metric, np.asarray(evidence.y))):
         notes.append(
             f"the target is the same in all rows that have it, of which {metric.name} tells nothing: whether "
@@ -195,14 +195,21 @@ def _with_target(
     return target, _decay(metric, then, (y, model.weighed(raw[there], metric), weight))
 
 
-def _metric(model: Model, notes: list[str]) -> Metric:
-    """The one that the model was chosen by, or the task's usual one where that is the user's function."""
+def _metric(model: Model, y: NDArray[Any], notes: list[str]) -> Metric:
+    """The one that the model was chosen by, or the task's usual one where that is the user's function or is
+    not defined of these true values.
+    """
     name = model.notes.get("metric")
     try:
-        return get_metric(name, model.task)
+        metric = get_metric(name, model.task)
+        metric.check(y, model.target)
+        return metric
     except DataError:
         usual = get_metric(None, model.task)
-        notes.append(f"the metric {name!r} is not known here: {usual.name} is compared instead")
+        notes.append(
+            f"the metric {name!r} is not known here, or not defined of such a target: {usual.name} is "
+            "compared instead"
+        )
         return usual
 
 

@@ -266,13 +266,13 @@ def _of_drawn(
 
 def determined(metric: Metric, y: NDArray[Any]) -> bool:
     """Whether these rows can tell a good model from a bad one by this metric: two classes for a ranking, two
-    values for R², none of -1 or less for a logarithm.
+    values for R², none that the metric is not defined of.
     """
     if not len(y):
         return False
     if metric.name in ("auc", "auc_ovr", "average_precision", "r2", "mcc"):
         return bool((y != y[0]).any())
-    return metric.name != "rmsle" or bool(y.min() > -1)
+    return metric.takes(y)
 
 
 def _tails() -> tuple[float, float]:
