@@ -359,3 +359,14 @@ def test_a_space_of_which_nothing_can_be_drawn_leaves_no_study(tmp_path):
     with pytest.raises(SpaceError, match="leave almost nothing"):
         rung.tune(loss, space, trials=3, storage=tmp_path / "rung.db")
     assert open_storage(str(tmp_path / "rung.db")).list() == []
+
+
+@pytest.mark.parametrize("text", ["true --lr {lrr}", "true --lr {lr:.3f}", "true --lr {lr"])
+def test_a_command_that_does_not_fit_the_space_starts_nothing(tmp_path, text):
+    given = {"trials": 2, "storage": tmp_path / "s.db", "study": "s"}
+    with pytest.raises(StudyError, match=re.escape("the command has {lr")):
+        rung.tune(rung.Command(text), SPACE, **given)
+    with rung.Study(SPACE, **given) as study:
+        with pytest.raises(StudyError, match=re.escape("the command has {lr")):
+            study.run(rung.Command(text))
+        assert not study.result.trials

@@ -21,6 +21,7 @@ from rung.errors import StudyError
 from rung.executors import make_executor
 from rung.executors.base import Executor, Job
 from rung.executors.calling import style_of
+from rung.executors.command import Command
 from rung.executors.gpus import visible_gpus
 from rung.executors.ordered import OrderedExecutor
 from rung.executors.setup import Engine, Setup
@@ -52,7 +53,7 @@ def run(
     """Run a study until its policies are done or a limit ends it.
 
     Raises:
-        StudyError: no limit ends it.
+        StudyError: no limit ends it, or a command names what is no parameter.
         KeyboardInterrupt: at the second Ctrl-C; the log is whole, and the study can be resumed.
     """
     if not writer.history.limits.ends:
@@ -60,6 +61,8 @@ def run(
             "this search would never end: give it a budget, such as trials=100, budget='10m', "
             "total_resource=2000 or target=0.1"
         )
+    if isinstance(objective, Command):
+        objective.check(writer.space.names)
     asked = time.time()
     engine = _engine(writer, objective, workers, executor)
     if writer.identity.deterministic:
