@@ -1,6 +1,7 @@
 """`tune`, end to end, in line and on local workers."""
 
 import math
+import os
 import re
 import time
 from pathlib import Path
@@ -285,7 +286,19 @@ def test_what_the_inline_executor_cannot_keep():
     with pytest.raises(StudyError, match="one job at a time"):
         rung.tune(loss, SPACE, trials=3, workers=2, executor="inline")
     with pytest.raises(StudyError, match="memory"):
-        rung.tune(loss, SPACE, trials=3, trial_memory=2**30)
+        rung.tune(loss, SPACE, trials=3, trial_memory=2**30, executor="inline")
+    with pytest.raises(StudyError, match="'local' with trial_time"):
+        rung.tune(loss, SPACE, trials=3, trial_time=60, executor="inline")
+    found = rung.tune(
+        lambda trial: trial.report(1, loss=1.0), SPACE, trials=1, trial_time=60, executor="inline"
+    )
+    assert found.best.value == 1.0
+
+
+@pytest.mark.parametrize("limit", [{"trial_time": 60}, {"trial_memory": 2**33}])
+def test_one_worker_runs_in_a_process_of_its_own_where_a_job_has_a_limit(limit):
+    found = rung.tune(lambda config: float(os.getpid()), SPACE, trials=1, quiet=True, **limit)
+    assert found.best.value != os.getpid()
 
 
 def test_the_end_of_the_total_resource_is_the_reason():

@@ -102,10 +102,11 @@ def _engine(
         return executor
     elastic = workers is None
     workers = count("workers", workers) or 1
-    name = executor or ("inline" if workers == 1 else "local")
-    engine = name if isinstance(name, Engine) else Engine(name)
     limits = writer.history.limits
-    check_engine(engine.name, workers, limits)
+    limited = limits.trial_seconds is not None or limits.trial_memory is not None  # a process can be killed
+    name = executor or ("inline" if workers == 1 and not limited else "local")
+    engine = name if isinstance(name, Engine) else Engine(name)
+    check_engine(engine.name, workers, limits, objective)
     place = wanted(writer.history).place
     if engine.name != "inline" and place is not None and place.startswith("memory://"):
         raise StudyError(
@@ -130,7 +131,7 @@ def _engine(
     )
 
 
-def check_engine(name: str, workers: int, limits: Limits) -> None:
+def check_engine(name: str, workers: int, limits: Limits, objective: Any) -> None:
     """Refuse what the executor cannot keep.
 
     Raises:
@@ -142,6 +143,11 @@ def check_engine(name: str, workers: int, limits: Limits) -> None:
         )
     if name == "inline" and limits.trial_memory is not None:
         raise StudyError("the executor 'inline' cannot limit a job's memory: use 'local' with trial_memory")
+    if name == "inline" and limits.trial_seconds is not None and style_of(objective) != "trial":
+        raise StudyError(
+            "the executor 'inline' looks at a job's time only when it reports, which this objective never "
+            "does: use 'local' with trial_time, or take (trial)"
+        )
     most = max(_PROCESSES, 4 * (os.cpu_count() or 1))
     if name == "local" and workers > most:
         raise StudyError(

@@ -93,7 +93,8 @@ def tune(  # noqa: PLR0913  # a door
             stderr says what was chosen and why. With a resource, `trials` makes the scheduler asha, and a
             budget without it hyper-tune.
         workers: how many jobs run at once: one unless told, on a cluster as many as it holds.
-        executor: "inline", "local", "ray", "simulated", or an object; in line for one worker, local for more.
+        executor: "inline", "local", "ray", "simulated", or an object; in line for one worker, local for more
+            and where trials have limits.
         address: of a Ray cluster, as "10.0.0.1:6379" or "auto"; without one Ray is started on this machine.
         needs: what a trial takes of a cluster, as "cpus=2,gpus=0.5,memory=4GB,custom.tpu=1,nodes=2".
         devices: how many a job gets, and as many of the workers' slots; "auto": one at the lowest rung, and
@@ -108,7 +109,8 @@ def tune(  # noqa: PLR0913  # a door
             carried the trial to a, else b. If the space is used up before it (or `budget`) is, trials that
             the rule left behind go on, the best first.
         target: stop when the incumbent is this good.
-        trial_time, trial_memory: limits on one job (seconds or text; bytes).
+        trial_time, trial_memory: limits on one job (seconds or text; bytes): over one it is ended. In line
+            there is none on memory, and time is looked at when an objective that takes (trial) reports.
         retries: how often a job is tried again whose worker was lost.
         seed: of everything random. What is chosen where no sampler is named goes by measured times; declare
             `evaluation_cost`, or name one, for the same study each time.
