@@ -301,6 +301,19 @@ def test_one_worker_runs_in_a_process_of_its_own_where_a_job_has_a_limit(limit):
     assert found.best.value != os.getpid()
 
 
+def test_a_study_may_be_run_to_another_end():
+    study = rung.Study(SPACE, sampler="random", trials=2, retries=1, trial_memory=2**33)
+    before = study.history.limits
+    assert len(study.run(loss).trials) == 2
+    assert study.history.limits == before
+    assert len(study.run(loss, trials=4).trials) == 4
+    assert study.run(loss, target=1e9).reason == "target"
+    assert (study.history.limits.trials, study.history.limits.target) == (None, 1e9)
+    assert (study.history.limits.retries, study.history.limits.trial_memory) == (1, 2**33)
+    with pytest.raises(UserError, match="trials must be"):
+        study.run(loss, trials=0)
+
+
 def test_the_end_of_the_total_resource_is_the_reason():
     result = rung.tune(lambda config, budget: 1.0, SPACE, resource=("epoch", 1, 9), total_resource=5)
     assert result.reason == "total_resource"

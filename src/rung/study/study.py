@@ -18,7 +18,7 @@ from rung.study.devices import Scaling, allotment_events, make_allotment
 from rung.study.durations import seconds
 from rung.study.enqueued import asked_configuration
 from rung.study.foreign import STUDY, called_elsewhere
-from rung.study.limits import make_limits
+from rung.study.limits import make_limits, other_end
 from rung.study.opening import Opened, open_or_begin, open_stored
 from rung.study.result import Result, in_short
 from rung.study.run import run
@@ -262,7 +262,7 @@ class Study:
         """Where its checkpoints and its workers' logs lie."""
         return self.writer.log.folder
 
-    def run(
+    def run(  # noqa: PLR0913  # a door
         self,
         objective: Any,
         *,
@@ -271,8 +271,19 @@ class Study:
         watch: Callable[[Study, Sequence[Event]], None] | None = None,
         checkpoints: str | os.PathLike[str] | None = None,
         checkpoint_limit: int | None = None,
+        trials: int | None = None,
+        budget: str | float | None = None,
+        total_resource: int | None = None,
+        target: float | None = None,
     ) -> Result:
-        """Run the study with this objective until it ends: see `rung.tune`."""
+        """Run the study with this objective until it ends: see `rung.tune`.
+
+        Args:
+            trials, budget, total_resource, target: when it ends from now on; unless told, as before.
+
+        Raises UserError: what was given cannot be used, or no limit ends the study.
+        """
+        self.set_limits(other_end(self.history.limits, trials, budget, total_resource, target))
         self.keep_checkpoints(checkpoints, checkpoint_limit)
         self.writer.watch = watching(self, watch)
         try:
