@@ -11,6 +11,7 @@ from rung.space.compiled import CompiledSpace
 from rung.space.draws import key
 from rung.space.layout import MisfitError
 from rung.space.values import INACTIVE
+from rung.trials.codec import as_kept
 from rung.trials.history import History
 
 _DRAWN: Final = 1000  # random ones, the first of which that takes the values asked for is completed by them
@@ -37,7 +38,7 @@ def asked_configuration(history: History, config: Mapping[str, Any]) -> dict[str
             if active and space.legal([found])[0]:
                 return space.to_mapping(found)
         raise SpaceError(_why_not(space, {**history.fixed, **config}, config)) from None
-    return dict(config)
+    return as_kept(config)
 
 
 def _slots(space: CompiledSpace, name: str) -> list[int]:

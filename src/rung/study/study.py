@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from rung.schedulers.base import Done, Wait
 from rung.storage.base import Storage
 from rung.study.asked import Asked, check_running, failed, finished, look, reported, watching, whole
-from rung.study.changing import fixed_events, known_result, space_events
+from rung.study.changing import fixed_events, known_result, record_event, space_events
 from rung.study.checkpoint_places import changed
 from rung.study.devices import Scaling, allotment_events, make_allotment
 from rung.study.durations import seconds
@@ -245,8 +245,11 @@ class Study:
         self.writer.commit(space_events(self.history, space, given or {}, time.time()))
 
     def record(self, topic: str, data: Mapping[str, Any], trial: int | None = None) -> None:
-        """Keep something of the caller's in the log; `history.records[topic]` has it."""
-        self.writer.commit([ev.Recorded(topic, dict(data), trial, time.time())])
+        """Keep something of the caller's in the log; `history.records[topic]` has it.
+
+        Raises StudyError: the data are no mapping of what the log can keep: numbers, text, lists, mappings.
+        """
+        self.writer.commit([record_event(topic, data, trial, time.time())])
 
     def set_limits(self, limits: Limits) -> None:
         """Change when the study ends; an event if it is a change."""

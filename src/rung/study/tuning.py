@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rung.errors import StudyError, UserError
+from rung.errors import StudyError
 from rung.executors.base import Executor
 from rung.executors.calling import style_of
 from rung.executors.needs import Needs
@@ -163,7 +163,7 @@ def _kept_unless_refused(study: Study) -> Iterator[None]:
     try:
         with study:
             yield
-    except UserError:
+    except Exception:
         clock = study.history.clock
         if study.writer.new and not study.history.values and clock.began is None and not clock.seconds:
             study.storage.delete(study.name)
