@@ -19,6 +19,7 @@ from rung.study.asked import check_watch
 from rung.study.checkpoint_words import trouble
 from rung.study.choose import spoken
 from rung.study.devices import Scaling
+from rung.study.enqueued import unknown_yet
 from rung.study.failing import first_failure
 from rung.study.found import nothing_found
 from rung.study.hints import hints
@@ -120,7 +121,8 @@ def tune(  # noqa: PLR0913  # a door
             the same on any number of real ones.
         evaluation_cost: seconds (or text, as "10m") that one evaluation takes, if known beforehand.
         fixed: values that all configurations get, by name.
-        enqueue: configurations to run first; parameters that one leaves out get random values.
+        enqueue: configurations to run first; parameters that one leaves out get random values. Calling again
+            passes over those that the study has tried or is to run already.
         transfer: earlier studies to learn from: names in the same storage, `Study`s or `Result`s.
         storage: "memory", a path, or a URL such as "sqlite:///study.db".
         study: its name.
@@ -192,10 +194,10 @@ def _policies(method: str | None, sampler: Any, scheduler: Any) -> dict[str, Any
 
 
 def _ask_for(study: Study, fixed: Mapping[str, Any] | None, enqueue: Sequence[Mapping[str, Any]]) -> None:
-    """Values that all configurations get, and those to run first, if the study is new."""
+    """Values that all configurations get, and those to run first that the study does not know yet."""
     if fixed is not None:
         study.fix(fixed)
-    for config in enqueue if not len(study.history) and not study.history.enqueued else ():
+    for config in unknown_yet(study.history, enqueue):
         study.enqueue(config)
 
 
