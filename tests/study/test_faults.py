@@ -21,11 +21,12 @@ from rung.trials.events import Failure
 
 SPACE = {"x": rung.Float(0.0, 1.0)}
 FAULTS = ["nan", "inf", "raise", "infeasible", "nothing", "exit", "_exit", "segfault", "kill", "hang", "hog"]
-LOST = {"exit", "_exit", "segfault", "kill"}  # run again
+LOST = {"_exit", "segfault", "kill"}  # run again
 FAILURES = {
     "raise": Failure.ERROR,
     "infeasible": Failure.INFEASIBLE,
     "nothing": Failure.ERROR,
+    "exit": Failure.ERROR,
     "hang": Failure.TIMEOUT,
     "hog": Failure.MEMORY,
     **dict.fromkeys(LOST, Failure.LOST),
