@@ -169,9 +169,8 @@ def _check_valued(job: Asked, metrics: Mapping[str, Any]) -> None:
 def failed(job: Asked, error: str | None, infeasible: str | None, now: float) -> list[Event]:
     """The event of a job's bad end."""
     failure = Failure.ERROR if infeasible is None else Failure.INFEASIBLE
-    return [
-        ev.JobFailed(job.number, failure, str(error if infeasible is None else infeasible), job.attempt, now)
-    ]
+    why = str(error if infeasible is None else infeasible) or "no reason was told"
+    return [ev.JobFailed(job.number, failure, why, job.attempt, now)]
 
 
 def whole(what: str, resource: Any) -> int:
