@@ -120,6 +120,11 @@ def test_a_budget_that_is_no_time(budget):
         ({"trials": np.float64(2.5)}, "trials must be a whole number of at least 1, not 2.5"),
         ({"trials": 10**30}, "trials may be 9007199254740992 at most"),
         ({"resource": ("epoch", 1, 10**30)}, "the largest may be 9007199254740992 at most"),
+        ({"checkpoint_limit": -1}, "checkpoint_limit must be a whole number of at least 0, not -1"),
+        ({"task": 3}, "task must be a mapping, not 3"),
+        ({"task": {"a": object}}, "the log cannot keep"),
+        ({"noisy": "a"}, "noisy must be True or False, not 'a'"),
+        ({"quiet": "no"}, "quiet must be True or False, not 'no'"),
         ({"eta": 10**30}, "is too large: one in eta trials is promoted"),
     ],
 )

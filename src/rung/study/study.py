@@ -22,7 +22,7 @@ from rung.study.limits import make_limits, other_end
 from rung.study.opening import Opened, open_or_begin, open_stored
 from rung.study.result import Result, in_short
 from rung.study.run import run
-from rung.study.settings import Settings
+from rung.study.settings import Settings, make_task
 from rung.study.transfer import COST, declared_cost
 from rung.study.writer import Writer
 from rung.trials import events as ev
@@ -101,7 +101,7 @@ class Study:
         named = locals()  # first of all, so that it has the arguments and nothing else
         limits = make_limits(trials, budget, total_resource, target, retries, trial_time, trial_memory)
         cost = None if evaluation_cost is None else seconds(evaluation_cost)
-        named["task"] = {**(task or {}), "transfer": bool(transfer)}
+        named["task"] = {**make_task(task), "transfer": bool(transfer)}
         settings = Settings(**{name: named[name] for name in Settings.__dataclass_fields__})
         opened = open_or_begin(space, settings, storage, study, transfer)
         self._attach(opened)

@@ -23,6 +23,7 @@ from rung.study.enqueued import unknown_yet
 from rung.study.failing import first_failure
 from rung.study.found import nothing_found
 from rung.study.hints import hints
+from rung.study.identity import yes
 from rung.study.methods import combination
 from rung.study.result import Result
 from rung.study.study import Study
@@ -140,7 +141,7 @@ def tune(  # noqa: PLR0913  # a door
         UserError: what was given cannot be used; the message says what to do.
     """
     given = {name: value for name, value in locals().items() if name not in _NOT_OF_THE_STUDY}
-    _check(objective, watch)  # before anything is written
+    _check(objective, watch, quiet)  # before anything is written
     engine = executor if address is None and needs is None else _cluster(executor, address, needs)
     opened = Study(**given | _policies(method, sampler, scheduler))
     with _kept_unless_refused(opened):
@@ -172,9 +173,10 @@ def _kept_unless_refused(study: Study) -> Iterator[None]:
         raise
 
 
-def _check(objective: Any, watch: Any) -> None:
+def _check(objective: Any, watch: Any, quiet: Any) -> None:
     style_of(objective)
     check_watch(watch)
+    yes("quiet", quiet)
 
 
 def _warn_if_nothing(result: Result, study: Study) -> None:
