@@ -122,6 +122,12 @@ def test_every_public_name_is_there(name: str) -> None:
     assert name in dir(rung)
 
 
+@pytest.mark.parametrize("name", ["errors.UserError", "nas", "space.load_space", "study.from_optuna"])
+def test_names_that_the_documentation_gives_in_full_are_there_after_one_import(name: str) -> None:
+    assert "rung" in modules_after(f"import rung\nrung.{name}")
+    assert name.partition(".")[0] in dir(rung)
+
+
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Flaot'"):
         rung.Flaot  # noqa: B018

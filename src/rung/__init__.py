@@ -33,6 +33,8 @@ _HOMES = {
     "tune": "rung.study",
 }
 
+_PACKAGES = ("errors", "nas", "space", "study")  # whose names the documentation gives in full
+
 __all__ = ["__version__", *sorted(_HOMES)]  # the names above, kept in one place
 
 if TYPE_CHECKING:
@@ -58,14 +60,16 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module 'rung' has no attribute {name!r}")
     from importlib import import_module
 
+    if name in _PACKAGES:
+        return import_module(f"rung.{name}")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'rung' has no attribute {name!r}")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted({*globals(), *_HOMES, *_PACKAGES})

@@ -32,6 +32,7 @@ def train(trial):
         ((1, None, True, "ü"), [1, None, True, "ü"]),
         ({"a": {1: [2]}}, {"a": {"1": [2]}}),
         (2**64 - 1, 2**64 - 1),
+        ("ü" * 65_534, "ü" * 65_534),
     ],
 )
 def test_plain_data_is_kept(given, kept) -> None:

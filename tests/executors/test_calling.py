@@ -170,10 +170,11 @@ class OutOfMemoryError(RuntimeError):
         (ValueError("\x1b[31mred\x00 żółć"), Failure.ERROR, "ValueError: \\x1b[31mred\\x00 żółć"),
         (GeneratorExit(), Failure.ERROR, "GeneratorExit"),
         (rung.Infeasible("too deep"), Failure.INFEASIBLE, "too deep"),
+        (rung.Infeasible(), Failure.INFEASIBLE, "Infeasible"),
         (MemoryError(), Failure.MEMORY, "MemoryError"),
         (OutOfMemoryError("CUDA out of memory"), Failure.MEMORY, "OutOfMemoryError: CUDA out of memory"),
-        (SystemExit(1), Failure.LOST, "the objective called exit(1)"),
-        (SystemExit(), Failure.LOST, "the objective called exit()"),
+        (SystemExit(1), Failure.ERROR, "the objective called exit(1)"),
+        (SystemExit(), Failure.ERROR, "the objective called exit()"),
     ],
 )
 def test_exceptions(error: BaseException, failure: Failure, message: str) -> None:

@@ -3,11 +3,13 @@
 import re
 import shlex
 import subprocess
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import rung
 from rung.errors import StudyError
 from rung.executors.command_text import argv, check, names, program, script
 
@@ -116,3 +118,17 @@ def test_what_is_run() -> None:
     assert script("python {file}.py") is None
     assert script("cat result.json") is None
     assert (program("cd x && y", shell=True), script("cd x", shell=True)) == ("/bin/sh", None)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "is empty"),
+        ("run 'x", "cannot be cut into words"),
+        (["run"], "is one text"),
+        (None, "is one text"),
+    ],
+)
+def test_a_command_that_cannot_be_run_is_refused_when_it_is_made(text: Any, sentence: str) -> None:
+    with pytest.raises(StudyError, match=sentence):
+        rung.Command(text)

@@ -96,9 +96,9 @@ def test_a_worker_that_dies_is_replaced(make: Make, how: str, message: str, tmp_
     assert ("Segmentation fault" in log and "in die" in log) == (how == "segfault")
 
 
-def test_exit_is_lost_but_the_worker_lives(make: Make) -> None:
-    before, lost, after = run(make(die), {"how": ""}, {"how": "sys.exit"}, {"how": ""})
-    assert (lost.failure, lost.message) == (Failure.LOST, "the objective called exit(1)")
+def test_exit_is_an_error_and_the_worker_lives(make: Make) -> None:
+    before, failed, after = run(make(die), {"how": ""}, {"how": "sys.exit"}, {"how": ""})
+    assert (failed.failure, failed.message) == (Failure.ERROR, "the objective called exit(1)")
     assert before.metrics == after.metrics
 
 

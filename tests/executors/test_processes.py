@@ -95,6 +95,39 @@ def test_a_function_from_a_file_that_no_import_finds_travels_by_value(tmp_path: 
     assert done.stdout == b"6\n"
 
 
+SCRIPT = """
+import functools, pickle, subprocess, sys
+from rung.executors.processes import dump
+
+@functools.cache
+def factorial(n):
+    return n * factorial(n - 1) if n else 1
+
+class Data:
+    @functools.lru_cache(maxsize=3, typed=True)
+    def read(self):
+        return 7
+
+data = Data()
+
+def made():
+    @functools.lru_cache
+    def inner(n):
+        return n
+    return lambda config: factorial(config) + data.read() + inner(1), factorial, Data.read
+
+factorial(5)
+code = "import pickle, sys; f, g, h = pickle.load(sys.stdin.buffer)\\n"
+code += "print(g.cache_info().currsize, h.cache_parameters()['maxsize'], f(4), g.cache_info().currsize)"
+subprocess.run([sys.executable, "-c", code], input=dump(made()), check=True)
+"""
+
+
+def test_cached_functions_of_a_script_travel_by_value() -> None:
+    done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["0", "3", "32", "5"]
+
+
 def test_a_function_that_an_import_finds_travels_by_name() -> None:
     data = dump(pickle.dumps)
     assert len(data) < 100

@@ -8,7 +8,7 @@ import pytest
 
 from rung.errors import SpaceError
 from rung.space import load_space, to_json
-from rung.space.domains import Categorical, Constant, Float, Integer, Space
+from rung.space.domains import Categorical, Constant, Float, Integer, Ordinal, Space
 
 
 def test_yaml_means_what_it_looks_like(tmp_path) -> None:
@@ -19,6 +19,7 @@ def test_yaml_means_what_it_looks_like(tmp_path) -> None:
         "  n: {type: integer, low: 010, high: +20}\n"
         "  flag: {type: categorical, values: [on, yes, no, true, ~, 2020-01-01, '1', 1, 1.0]}\n"
         "  on: {type: constant, value: off}\n"
+        "  bits: {type: ordinal, values: [0x10, 0o21, 0x1G, 0o8, -0x10]}\n"
     )
     assert load_space(file) == Space(
         {
@@ -26,6 +27,7 @@ def test_yaml_means_what_it_looks_like(tmp_path) -> None:
             "n": Integer(10, 20),
             "flag": Categorical(["on", "yes", "no", True, None, "2020-01-01", "1", 1, 1.0]),
             "on": Constant("off"),
+            "bits": Ordinal([16, 17, "0x1G", "0o8", "-0x10"]),
         }
     )
 

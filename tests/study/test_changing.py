@@ -10,6 +10,7 @@ import rung
 from rung.errors import SpaceError, StudyError
 from rung.space import compile_space
 from rung.space.changes import completed, reread
+from rung.storage import open_storage
 from rung.study.audit import audit
 from rung.study.study import Study
 from rung.trials import events as ev
@@ -266,3 +267,61 @@ def test_a_stopped_trial_is_charged_as_far_as_it_came():
         study.report(first, 1, 0.0)
         assert not study.report(second, 1, 1.0)
         assert study.history.spent == 9 + 1
+
+
+def test_scalars_of_numpy_are_values_wherever_one_is_named(tmp_path) -> None:
+    given = {
+        "x": np.float64(0.5),
+        "n": np.int64(3),
+        "k": np.str_("a"),
+        "l": (np.int64(1), 2),
+        "b": np.bool_(True),
+    }
+    space = {
+        "x": rung.Float(0, 1),
+        "n": rung.Integer(1, 9),
+        "k": rung.Categorical(["a", "b"]),
+        "l": rung.Categorical([[1, 2], [3]]),
+        "b": rung.Categorical([True, False]),
+    }
+    plain = {"x": 0.5, "n": 3, "k": "a", "l": [1, 2], "b": True}
+    with rung.Study(space, trials=2, storage=tmp_path / "s.db", study="s") as study:
+        study.enqueue(given)
+        study.fix(given)
+        study.fix(given)  # no change
+        study.record("mine", {**given, "array": np.arange(2)})
+        study.change_space({**space, "new": rung.Integer(1, 5)}, given={"new": np.int64(4)})
+        assert study.history.records["mine"][0].data == {**plain, "array": [0, 1]}
+        assert study.history.fixed == plain
+        assert [type(event).__name__ for event in study.events()][2:] == [
+            "Requested", "Requested", "Recorded", "SpaceChanged",
+        ]  # fmt: skip
+    with rung.Study.open(tmp_path / "s.db", "s") as study:
+        assert study.history.fixed == plain
+
+
+@pytest.mark.parametrize(
+    ("topic", "data"), [("mine", {"x": object()}), ("mine", {"x": 2**70}), ("mine", 3), (3, {})]
+)
+def test_what_the_log_cannot_keep_is_refused(topic, data) -> None:
+    with rung.Study({"x": rung.Float(0, 1)}) as study:
+        with pytest.raises(StudyError, match=r"cannot keep|a record is"):
+            study.record(topic, data)
+        assert not study.history.records
+
+
+def test_a_call_that_fails_before_it_runs_leaves_no_study(tmp_path, monkeypatch) -> None:
+    def broken(*_: object) -> None:
+        raise TypeError("ours")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(rung.Study, "fix", broken)
+        with pytest.raises(TypeError, match="ours"):
+            rung.tune(
+                lambda config: 0.0,
+                {"x": rung.Float(0, 1)},
+                fixed={"x": 1},
+                storage=tmp_path / "s.db",
+                study="s",
+            )
+    assert open_storage(tmp_path / "s.db").find("s") is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 
+import numpy as np
 import pytest
 
 import rung
@@ -316,6 +317,24 @@ def test_a_call_that_was_refused_can_be_put_right(tmp_path, wrong, kind):
         rung.tune(square, SPACE, **{**given, "trials": 3, **wrong})
     found = rung.tune(square, SPACE, trials=3, sampler="tpe", enqueue=[{"x": 0.25}, {"x": 0.75}], **given)
     assert [trial.config["x"] for trial in found.trials[:2]] == [0.25, 0.75]
+
+
+def test_calling_again_enqueues_what_the_study_does_not_know_yet(tmp_path):
+    space = {"x": rung.Float(0, 1), "k": rung.Categorical(["a", "b", "c"])}
+    given = {"storage": tmp_path / "s.db", "study": "s", "quiet": True, "sampler": "random"}
+
+    def enqueued(trials, *configs):
+        found = rung.tune(square, space, trials=trials, enqueue=configs, **given)
+        return [trial.config for trial in found.trials if trial.origin.sampler == "enqueued"]
+
+    first = enqueued(2, {"x": 0.25, "k": "a"}, {"x": 0.5}, {"x": 0.75})  # the last is left in the queue
+    assert [config["x"] for config in first] == [0.25, 0.5]
+    again = enqueued(4, {"x": np.float64(0.25), "k": "a"}, {"x": 0.5}, {"x": 0.75}, {"x": 0.25, "k": "b"})
+    assert [config["x"] for config in again] == [0.25, 0.5, 0.75, 0.25]
+    assert again[3]["k"] == "b"
+    assert enqueued(5, {"x": 0.25, "k": "b"}, {"x": 0.75}) == again
+    with pytest.raises(SpaceError):
+        enqueued(6, {"x": 7})
 
 
 def test_a_study_that_was_there_survives_a_refused_call(tmp_path):

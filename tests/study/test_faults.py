@@ -21,11 +21,12 @@ from rung.trials.events import Failure
 
 SPACE = {"x": rung.Float(0.0, 1.0)}
 FAULTS = ["nan", "inf", "raise", "infeasible", "nothing", "exit", "_exit", "segfault", "kill", "hang", "hog"]
-LOST = {"exit", "_exit", "segfault", "kill"}  # run again
+LOST = {"_exit", "segfault", "kill"}  # run again
 FAILURES = {
     "raise": Failure.ERROR,
     "infeasible": Failure.INFEASIBLE,
     "nothing": Failure.ERROR,
+    "exit": Failure.ERROR,
     "hang": Failure.TIMEOUT,
     "hog": Failure.MEMORY,
     **dict.fromkeys(LOST, Failure.LOST),
@@ -121,6 +122,26 @@ def test_two_drivers_of_one_study(tmp_path):
     first.tell(job, 0.5)
     first.close()
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("name", ["s", None])
+def test_two_drivers_that_begin_at_the_same_moment(tmp_path, monkeypatch, name):
+    store = open_storage(tmp_path / "s.db")
+    made = []
+
+    def make(*given):  # the other one begins after this one has looked, and before it begins
+        if not made:
+            made.append(rung.Study(SPACE, sampler="random", storage=tmp_path / "s.db", study=name))
+        return create(*given)
+
+    create = store.create
+    monkeypatch.setattr(store, "create", make)
+    if name is None:  # it gets another name
+        assert rung.Study(SPACE, sampler="random", storage=store).name == "study-2"
+        assert made[0].name == "study-1"
+        return
+    with pytest.raises(LeaseError, match=f"is being written by process {os.getpid()}"):
+        rung.Study(SPACE, sampler="random", storage=store, study=name)
 
 
 FILLING = textwrap.dedent(

@@ -122,6 +122,15 @@ def drawn(*trials):
     ]
 
 
+def test_an_imported_study_goes_on_in_python() -> None:
+    theirs = optuna.create_study()
+    theirs.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=3)
+    study = from_optuna(theirs).study
+    with pytest.raises(StudyError, match="give it a budget, such as trials=100"):
+        study.run(lambda config: config["x"])
+    assert len(study.run(lambda config: config["x"], trials=2).trials) == 5
+
+
 def test_ranges_that_differ_are_united() -> None:
     found = space_of(drawn({"f": (1, 0.5), "s": (2, 4)}, {"f": (3, 2.5), "s": (3, 3)}))
     assert dict(found.space.parameters) == {"f": Float(0, 3), "s": Integer(0, 12)}

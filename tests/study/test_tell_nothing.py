@@ -50,3 +50,12 @@ def test_at_a_resource_it_is_what_was_reported_there():
         study.tell(job, {"accuracy": 0.5})
         assert study.history.states == [TrialState.PAUSED]
         study.tell(study.ask(), error="no memory")
+
+
+def test_a_failure_without_a_reason_is_called_so():
+    with rung.Study(SPACE, trials=2) as study:
+        study.tell(study.ask(), error="")
+        study.tell(study.ask(), infeasible="")
+        said = [trial.timing.message for trial in study.result.trials]
+        assert said == ["no reason was told"] * 2
+        assert study.history.states == [TrialState.FAILED, TrialState.INFEASIBLE]

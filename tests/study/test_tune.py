@@ -1,6 +1,7 @@
 """`tune`, end to end, in line and on local workers."""
 
 import math
+import os
 import re
 import time
 from pathlib import Path
@@ -119,6 +120,11 @@ def test_a_budget_that_is_no_time(budget):
         ({"trials": np.float64(2.5)}, "trials must be a whole number of at least 1, not 2.5"),
         ({"trials": 10**30}, "trials may be 9007199254740992 at most"),
         ({"resource": ("epoch", 1, 10**30)}, "the largest may be 9007199254740992 at most"),
+        ({"checkpoint_limit": -1}, "checkpoint_limit must be a whole number of at least 0, not -1"),
+        ({"task": 3}, "task must be a mapping, not 3"),
+        ({"task": {"a": object}}, "the log cannot keep"),
+        ({"noisy": "a"}, "noisy must be True or False, not 'a'"),
+        ({"quiet": "no"}, "quiet must be True or False, not 'no'"),
         ({"eta": 10**30}, "is too large: one in eta trials is promoted"),
     ],
 )
@@ -285,7 +291,32 @@ def test_what_the_inline_executor_cannot_keep():
     with pytest.raises(StudyError, match="one job at a time"):
         rung.tune(loss, SPACE, trials=3, workers=2, executor="inline")
     with pytest.raises(StudyError, match="memory"):
-        rung.tune(loss, SPACE, trials=3, trial_memory=2**30)
+        rung.tune(loss, SPACE, trials=3, trial_memory=2**30, executor="inline")
+    with pytest.raises(StudyError, match="'local' with trial_time"):
+        rung.tune(loss, SPACE, trials=3, trial_time=60, executor="inline")
+    found = rung.tune(
+        lambda trial: trial.report(1, loss=1.0), SPACE, trials=1, trial_time=60, executor="inline"
+    )
+    assert found.best.value == 1.0
+
+
+@pytest.mark.parametrize("limit", [{"trial_time": 60}, {"trial_memory": 2**33}])
+def test_one_worker_runs_in_a_process_of_its_own_where_a_job_has_a_limit(limit):
+    found = rung.tune(lambda config: float(os.getpid()), SPACE, trials=1, quiet=True, **limit)
+    assert found.best.value != os.getpid()
+
+
+def test_a_study_may_be_run_to_another_end():
+    study = rung.Study(SPACE, sampler="random", trials=2, retries=1, trial_memory=2**33)
+    before = study.history.limits
+    assert len(study.run(loss).trials) == 2
+    assert study.history.limits == before
+    assert len(study.run(loss, trials=4).trials) == 4
+    assert study.run(loss, target=1e9).reason == "target"
+    assert (study.history.limits.trials, study.history.limits.target) == (None, 1e9)
+    assert (study.history.limits.retries, study.history.limits.trial_memory) == (1, 2**33)
+    with pytest.raises(UserError, match="trials must be"):
+        study.run(loss, trials=0)
 
 
 def test_the_end_of_the_total_resource_is_the_reason():
@@ -359,3 +390,14 @@ def test_a_space_of_which_nothing_can_be_drawn_leaves_no_study(tmp_path):
     with pytest.raises(SpaceError, match="leave almost nothing"):
         rung.tune(loss, space, trials=3, storage=tmp_path / "rung.db")
     assert open_storage(str(tmp_path / "rung.db")).list() == []
+
+
+@pytest.mark.parametrize("text", ["true --lr {lrr}", "true --lr {lr:.3f}", "true --lr {lr"])
+def test_a_command_that_does_not_fit_the_space_starts_nothing(tmp_path, text):
+    given = {"trials": 2, "storage": tmp_path / "s.db", "study": "s"}
+    with pytest.raises(StudyError, match=re.escape("the command has {lr")):
+        rung.tune(rung.Command(text), SPACE, **given)
+    with rung.Study(SPACE, **given) as study:
+        with pytest.raises(StudyError, match=re.escape("the command has {lr")):
+            study.run(rung.Command(text))
+        assert not study.result.trials

@@ -48,9 +48,9 @@ def load_command(text: str, shell: bool = False) -> Objective:
         UserError: the program, or the script that it is given first, is not there.
     """
     from rung.executors.command import search_path
-    from rung.executors.command_text import check_words, program, script
+    from rung.executors.command_text import program, script
 
-    check_words(text, shell=shell)
+    command = Command(text, shell)
     first, file = program(text, shell=shell), script(text, shell=shell)
     if "{" not in first and shutil.which(first, path=search_path()) is None:
         raise UserError(f"there is no program {first!r} in this folder or on the PATH: --command {text!r}")
@@ -58,7 +58,7 @@ def load_command(text: str, shell: bool = False) -> Objective:
         raise UserError(
             f"there is no file {file} in {Path.cwd()}: a command runs in the folder in which rung is called"
         )
-    return Objective(Command(text, shell), None, None, first)
+    return Objective(command, None, None, first)
 
 
 def check_command(loaded: Objective, parameters: Collection[str]) -> list[str]:
@@ -67,13 +67,10 @@ def check_command(loaded: Objective, parameters: Collection[str]) -> list[str]:
     Raises:
         UserError: there is such a placeholder.
     """
-    from rung.executors.command_text import check
-
     if not isinstance(loaded.function, Command):
         return []
-    parameters = dict.fromkeys(parameters)  # branches may share one
-    missing = check(loaded.function.text, parameters, shell=loaded.function.shell)
-    return missing if len(missing) < len(parameters) else []  # all: it reads the file
+    missing = loaded.function.check(parameters)
+    return missing if len(missing) < len(set(parameters)) else []  # all: it reads the file
 
 
 def load_objective(text: str) -> Objective:

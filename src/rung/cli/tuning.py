@@ -56,7 +56,8 @@ def tuned(options: Options) -> None:
     memory = size(options.trial_memory) if options.trial_memory else None
     most = limit_of(options.checkpoint_limit)
     engine = engine_of(options.executor, options.address, options.needs)
-    check_engine(engine.name, options.workers or 1, make_limits(trial_memory=memory))
+    limits = make_limits(trial_time=options.trial_time, trial_memory=memory)
+    check_engine(engine.name, options.workers or 1, limits, loaded.function)
     if options.plan:
         with _opened(options._replace(storage="memory"), loaded, memory) as study:
             announce(study, jobs_at_once(engine, options.workers))

@@ -28,7 +28,7 @@ def attribute(trial: int, name: str, value: Any, now: float) -> Recorded:
     if not isinstance(name, str) or not name:
         raise StudyError(f"an attribute's name must be text, not {name!r}")
     kept = _plain(name, value, 0)
-    if len(json.dumps(kept)) > LONGEST:
+    if len(json.dumps(kept, ensure_ascii=False)) > LONGEST:
         raise StudyError(
             f"the attribute {name!r} is longer than {LONGEST:,} characters: "
             "write it to a file and keep the file's name"

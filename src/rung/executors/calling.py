@@ -13,11 +13,11 @@ named `budget`: it is the resource to reach where there is one.
 | lets `rung.Stopped` pass, or ends after it, also by an exception that a library makes of it | `JobStopped` |
 | raises `rung.Stopped` when nobody told it to stop | `JobFailed(LOST)`: it runs again, but not for ever |
 | raises `MemoryError`, or a library's `OutOfMemoryError` | `JobFailed(MEMORY)` |
-| calls `exit()`, or finds the disk full | `JobFailed(LOST)` |
+| finds the disk full | `JobFailed(LOST)` |
 | is never called, since the checkpoint is damaged | `JobFailed(INTERRUPTED)`, after `CheckpointDamaged` |
 | is never called, since the checkpoint's store does not answer | `JobFailed(LOST)` |
 | runs a program (`rung.executors.command`) that fails | `JobFailed`, of the kind that it says |
-| raises anything else | `JobFailed(ERROR)`, the traceback in the trial's log |
+| raises anything else, or calls `exit()` | `JobFailed(ERROR)`, the traceback in the trial's log |
 """
 
 from __future__ import annotations
@@ -214,17 +214,16 @@ def _failed(error: BaseException, job: Job, time: float, log: Callable[[str], ob
             return JobFailed(job.trial, error.failure, message_of(error), job.attempt, time)
         case OutOfTimeError():
             return JobFailed(job.trial, Failure.TIMEOUT, message_of(error), job.attempt, time)
-        case SystemExit():
-            code = "" if error.code is None else repr(error.code)
-            message = f"the objective called exit({code})"
-            return JobFailed(job.trial, Failure.LOST, message, job.attempt, time)
     with suppress(OSError):  # a full disk: the event says the most of it
         log(_traceback(error))
     if isinstance(error, OSError) and error.errno in _FULL:
         return JobFailed(job.trial, Failure.LOST, message_of(error), job.attempt, time)
     short_of_memory = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
     failure = Failure.MEMORY if short_of_memory else Failure.ERROR
-    return JobFailed(job.trial, failure, message_of(error), job.attempt, time)
+    message = message_of(error)
+    if isinstance(error, SystemExit):
+        message = f"the objective called exit({'' if error.code is None else repr(error.code)})"
+    return JobFailed(job.trial, failure, message, job.attempt, time)
 
 
 def message_of(error: BaseException) -> str:
@@ -237,7 +236,7 @@ def message_of(error: BaseException) -> str:
     except Exception:  # noqa: BLE001  # the user's own text, which is code too
         lines = ["(its text cannot be shown)"]
     text = lines[0] if lines else ""
-    if not isinstance(error, RungError):
+    if not isinstance(error, RungError) or not text:
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text[:_LONGEST])[:_LONGEST]
 

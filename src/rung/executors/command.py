@@ -26,14 +26,14 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from rung.errors import Infeasible, Stopped, StudyError
 from rung.executors.calling import EndedError
-from rung.executors.command_text import VARIABLES, argv
+from rung.executors.command_text import VARIABLES, argv, check, check_words
 from rung.executors.handle import Trial
 from rung.executors.processes import describe
 from rung.executors.program import Program
@@ -59,12 +59,26 @@ class Command:
         shell: `/bin/sh` runs it; else no shell does.
         study: the study's name, for the program.
         grace: seconds between SIGTERM and SIGKILL.
+
+    Raises:
+        StudyError: the text is none, is empty, or its quotes do not match.
     """
 
     text: str
     shell: bool = False
     study: str = field(default="", repr=False)  # no part of what it does
     grace: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_words(self.text, shell=self.shell)
+
+    def check(self, parameters: Collection[str]) -> list[str]:
+        """Refuse placeholders that are no parameters; returns the parameters that it does not mention.
+
+        Raises:
+            StudyError: there is such a placeholder, or one lacks a brace.
+        """
+        return check(self.text, dict.fromkeys(parameters), shell=self.shell)  # branches may share one
 
     def __call__(self, trial: Trial) -> None:
         """Run the program for this job; how it ends is in the module's docstring."""

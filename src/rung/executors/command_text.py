@@ -86,13 +86,15 @@ def _check_braces(text: str, known: Collection[str]) -> None:
 
 
 def check_words(text: str, *, shell: bool = False) -> None:
-    """Refuse an empty command, and one whose quotes do not match.
+    """Refuse what is no text, an empty command, and one whose quotes do not match.
 
     Raises:
         StudyError: it is one.
     """
+    if not isinstance(text, str):
+        raise StudyError(f"a command is one text, as 'python train.py --lr {{lr}}', not {text!r}")
     if not text.strip():
-        raise StudyError("the command is empty: write it as in --command 'python train.py --lr {lr}'")
+        raise StudyError("the command is empty: write it as 'python train.py --lr {lr}'")
     if not shell:
         _words(text)
 

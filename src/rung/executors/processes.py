@@ -80,12 +80,14 @@ def dump(objective: Any) -> bytes:
     """
     import cloudpickle
 
+    from rung.executors.pickling import dumps
+
     module = sys.modules.get(getattr(objective, "__module__", None) or "")
     by_value = module is not None and module.__name__ != "__main__" and not _importable(module.__name__)
     if by_value:
         cloudpickle.register_pickle_by_value(module)
     try:
-        return bytes(cloudpickle.dumps(objective))
+        return dumps(objective)
     except Exception as error:  # pickling runs the objects' own code
         raise NotSentError(
             f"the objective cannot be sent to worker processes ({type(error).__name__}: {error}): "

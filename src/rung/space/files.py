@@ -16,7 +16,7 @@ _Node: TypeAlias = "yaml.nodes.Node | None"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML 1.2's core schema: `on`, `yes` and dates are text, 1e-5 is a number; no name twice."""
+    """YAML 1.2's core schema: `on`, `yes` and dates are text, 1e-5, 0x10 and 0o20 numbers; no name twice."""
 
     def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
         seen = set()
@@ -33,13 +33,20 @@ class _Loader(yaml.SafeLoader):
 _Loader.yaml_implicit_resolvers = {}
 for _tag, _pattern, _first in (
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("int", r"[-+]?[0-9]+|0x[0-9a-fA-F]+|0o[0-7]+", "-+0123456789"),
     ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
     ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
     ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
 ):
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), list(_first))
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(cast(yaml.ScalarNode, node).value))
+
+
+def _whole(_: _Loader, node: yaml.Node) -> int:
+    text = cast(yaml.ScalarNode, node).value
+    return int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 
 
 def load_space(path: Any) -> Space:

@@ -140,6 +140,25 @@ def goes_on(
     return not job.stopped
 
 
+def take_end(
+    study: Study,
+    job: Asked,
+    value: float | Mapping[str, Any] | None,
+    checkpoint: str | None,
+    error: str | None,
+    infeasible: str | None,
+) -> None:
+    """Log how a job ended.
+
+    Raises:
+        StudyError: it does not run, or has no value.
+    """
+    check_running(study, job)
+    good, now = error is None and infeasible is None, time.time()
+    ends = finished(job, value, checkpoint, now) if good else failed(job, error, infeasible, now)
+    study.writer.commit(ends)
+
+
 def check_running(study: Study, job: Asked) -> None:
     """Refuse what is told of a job that does not run.
 
@@ -216,9 +235,8 @@ def _check_valued(job: Asked, metrics: Mapping[str, Any]) -> None:
 def failed(job: Asked, error: str | None, infeasible: str | None, now: float) -> list[Event]:
     """The event of a job's bad end."""
     failure = Failure.ERROR if infeasible is None else Failure.INFEASIBLE
-    return [
-        ev.JobFailed(job.number, failure, str(error if infeasible is None else infeasible), job.attempt, now)
-    ]
+    why = str(error if infeasible is None else infeasible) or "no reason was told"
+    return [ev.JobFailed(job.number, failure, why, job.attempt, now)]
 
 
 def whole(what: str, resource: Any) -> int:

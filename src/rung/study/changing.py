@@ -13,7 +13,8 @@ from rung.space.layout import MisfitError
 from rung.study.asked import metrics_of, whole
 from rung.study.enqueued import check_values
 from rung.study.settings import ours
-from rung.trials.events import Event, Requested, SpaceChanged, Told
+from rung.trials.codec import as_kept
+from rung.trials.events import Event, Recorded, Requested, SpaceChanged, Told
 from rung.trials.history import History
 
 _TRIED: Final = 200  # random configurations that must not all be forbidden beside fixed values
@@ -61,7 +62,19 @@ def fixed_events(history: History, values: Mapping[str, Any], now: float) -> lis
     drawn = (space.to_mapping(row) for row in space.samples(history.identity.seed, 0, _TRIED))
     if not space.legal([completed(space, {**row, **values}).values for row in drawn]).any():
         raise SpaceError(f"no configuration with {dict(values)!r} is legal in this space")
-    return [] if dict(values) == dict(history.fixed) else [Requested("fix", dict(values), now)]
+    kept = as_kept(values)
+    return [] if kept == dict(history.fixed) else [Requested("fix", kept, now)]
+
+
+def record_event(topic: str, data: Mapping[str, Any], trial: int | None, now: float) -> Recorded:
+    """The event that keeps something of the user's.
+
+    Raises:
+        StudyError: the topic is no text, or the data no mapping that the log can keep.
+    """
+    if not isinstance(topic, str) or not isinstance(data, Mapping):
+        raise StudyError(f"a record is a topic and a mapping, not {topic!r} and {data!r}")
+    return Recorded(topic, as_kept(data), trial, now)
 
 
 def _fits(space: CompiledSpace, name: str, value: Any) -> bool:
@@ -93,4 +106,4 @@ def space_events(history: History, space: Any, given: Mapping[str, Any], now: fl
     unknown = [name for name in given if name not in compiled.keys and name not in compiled.names]
     if misfits or unknown:
         raise SpaceError(f"{(*unknown, *misfits)[0]!r} among the given values does not fit the new space")
-    return [] if form == history.identity.space else [SpaceChanged(form, dict(given), now)]
+    return [] if form == history.identity.space else [SpaceChanged(form, as_kept(given), now)]

@@ -60,7 +60,7 @@ def changed(
     """
     before = wanted(history)
     place = before.place if checkpoints is None else place_of(os.fspath(checkpoints), log.key)
-    most = before.limit if limit is None else (count("checkpoint_limit", limit) if limit != 0 else None)
+    most = before.limit if limit is None else count("checkpoint_limit", limit, least=0) or None
     if place is not None:
         _try(place)
     if (place, most) == before:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from rung.errors import SpaceError
-from rung.space.changes import switched_off, with_fixed
+from rung.space.changes import completed, switched_off, with_fixed
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import key
 from rung.space.layout import MisfitError
-from rung.space.values import INACTIVE
+from rung.space.values import INACTIVE, Values
+from rung.trials.codec import as_kept
 from rung.trials.history import History
 
 _DRAWN: Final = 1000  # random ones, the first of which that takes the values asked for is completed by them
@@ -37,7 +38,31 @@ def asked_configuration(history: History, config: Mapping[str, Any]) -> dict[str
             if active and space.legal([found])[0]:
                 return space.to_mapping(found)
         raise SpaceError(_why_not(space, {**history.fixed, **config}, config)) from None
-    return dict(config)
+    return as_kept(config)
+
+
+def unknown_yet(history: History, configs: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Those that the study has neither tried nor enqueued; of one in part a trial has all its values."""
+    space = history.space
+    known = [*history.values, *(completed(space, config).values for config in history.enqueued)]
+    return [config for config in configs if not _among(space, config, known)]
+
+
+def _among(space: CompiledSpace, config: Mapping[str, Any], known: Sequence[Values]) -> bool:
+    """Whether one of these has a configuration's values, by key or by name."""
+    try:
+        wanted = [
+            [(slot, space.domains[slot].admit(value)) for slot in _slots(space, name)]
+            for name, value in config.items()
+        ]
+    except (MisfitError, AttributeError):  # it is none: whoever enqueues it is told so
+        return False
+    return any(all(any(_key(row[i]) == _key(value) for i, value in of) for of in wanted) for row in known)
+
+
+def _key(value: object) -> tuple[type, object]:
+    """True and 1 are different values."""
+    return type(value), value
 
 
 def _slots(space: CompiledSpace, name: str) -> list[int]:

@@ -137,17 +137,29 @@ def own_number(value: Any) -> Any:
     return value.item() if hasattr(value, "item") and getattr(value, "shape", None) == () else value
 
 
-def count(name: str, value: object) -> int | None:
+def count(name: str, value: object, least: int = 1) -> int | None:
     """A budget that counts something.
 
     Raises:
-        UserError: it is no whole number of at least 1.
+        UserError: it is no whole number of at least `least`.
     """
     value = own_number(value)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0 or value < 1:
-        raise UserError(f"{name} must be a whole number of at least 1, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int | float) or value % 1 != 0 or value < least:
+        raise UserError(f"{name} must be a whole number of at least {least}, not {value!r}")
     if value > _MOST:
         raise UserError(f"{name} may be {_MOST} at most, not {value!r}: leave it out for no limit")
     return int(value)
+
+
+def yes(name: str, value: object) -> bool:
+    """A setting that is on or off; None is off.
+
+    Raises:
+        StudyError: it is neither.
+    """
+    value = own_number(value)
+    if value is not None and not isinstance(value, bool):
+        raise StudyError(f"{name} must be True or False, not {value!r}")
+    return bool(value)

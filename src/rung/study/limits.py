@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 
+import msgspec
+
 from rung.errors import StudyError
 from rung.study.durations import seconds
 from rung.study.identity import count
@@ -40,4 +42,28 @@ def make_limits(
         retries=retries,
         trial_seconds=None if trial_time is None else seconds(trial_time),
         trial_memory=count("trial_memory", trial_memory),
+    )
+
+
+def other_end(
+    limits: Limits,
+    trials: int | None,
+    budget: str | float | None,
+    total_resource: int | None,
+    target: float | None,
+) -> Limits:
+    """The same limits on a job, and this end of the study where one is named.
+
+    Raises:
+        UserError: one that makes no sense, by name.
+    """
+    end = make_limits(trials, budget, total_resource, target)
+    if not end.ends:
+        return limits
+    return msgspec.structs.replace(
+        limits,
+        trials=end.trials,
+        seconds=end.seconds,
+        total_resource=end.total_resource,
+        target=end.target,
     )

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from rung import __version__
-from rung.errors import StudyError
+from rung.errors import ConflictError, StudyError
 from rung.samplers import make_sampler
 from rung.schedulers import make_scheduler
 from rung.storage import open_storage
@@ -54,7 +54,12 @@ def open_or_begin(
         summary = Summary(
             door=identity.door, metric=identity.metric, created=created.time, updated=created.time
         )
-        log, state = store.create(name, [created, *earlier], summary), "idle"
+        try:
+            log, state = store.create(name, [created, *earlier], summary), "idle"
+        except ConflictError:
+            if store.find(name) is None:
+                raise
+            return open_or_begin(space, settings, store, study, transfer)  # somebody has just begun it
     sampler, scheduler = _methods(settings, identity)
     writer = Writer(name, log, sampler, scheduler, identity, state)
     writer.new = row is None

@@ -189,7 +189,7 @@ def _result(trial: Any, objectives: int, largest: int, shift: int) -> tuple[list
 
 
 def _plain(attributes: dict[str, Any]) -> dict[str, Any]:
-    """Those that the log can keep; an attribute that is too long is left out, others are told as text."""
+    """As the log can keep them; of what is too long, or of another kind, the beginning of its text."""
     kept = {}
     for name, value in attributes.items():
         try:

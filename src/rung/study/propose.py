@@ -18,6 +18,7 @@ from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng, key
 from rung.space.values import Values
 from rung.study.explore import explored
+from rung.study.suggested import checked
 from rung.trials.events import Origin
 from rung.trials.history import CONFIRM, History
 
@@ -32,7 +33,7 @@ class Proposals:
     """Configurations for the trials of one study at a time, and which ones it has tried."""
 
     def __init__(self, sampler: Sampler) -> None:
-        self._sampler = sampler
+        self._sampler = checked(sampler)
         self._history: History | None = None
         self._version: tuple[int, Mapping[str, Any]] = (0, {})
         self._seen: set[object] = set()

@@ -21,6 +21,7 @@ from rung.errors import StudyError
 from rung.executors import make_executor
 from rung.executors.base import Executor, Job
 from rung.executors.calling import style_of
+from rung.executors.command import Command
 from rung.executors.gpus import visible_gpus
 from rung.executors.ordered import OrderedExecutor
 from rung.executors.setup import Engine, Setup
@@ -52,7 +53,7 @@ def run(
     """Run a study until its policies are done or a limit ends it.
 
     Raises:
-        StudyError: no limit ends it.
+        StudyError: no limit ends it, or a command names what is no parameter.
         KeyboardInterrupt: at the second Ctrl-C; the log is whole, and the study can be resumed.
     """
     if not writer.history.limits.ends:
@@ -60,6 +61,8 @@ def run(
             "this search would never end: give it a budget, such as trials=100, budget='10m', "
             "total_resource=2000 or target=0.1"
         )
+    if isinstance(objective, Command):
+        objective.check(writer.space.names)
     asked = time.time()
     engine = _engine(writer, objective, workers, executor)
     if writer.identity.deterministic:
@@ -99,10 +102,11 @@ def _engine(
         return executor
     elastic = workers is None
     workers = count("workers", workers) or 1
-    name = executor or ("inline" if workers == 1 else "local")
-    engine = name if isinstance(name, Engine) else Engine(name)
     limits = writer.history.limits
-    check_engine(engine.name, workers, limits)
+    limited = limits.trial_seconds is not None or limits.trial_memory is not None  # a process can be killed
+    name = executor or ("inline" if workers == 1 and not limited else "local")
+    engine = name if isinstance(name, Engine) else Engine(name)
+    check_engine(engine.name, workers, limits, objective)
     place = wanted(writer.history).place
     if engine.name != "inline" and place is not None and place.startswith("memory://"):
         raise StudyError(
@@ -127,7 +131,7 @@ def _engine(
     )
 
 
-def check_engine(name: str, workers: int, limits: Limits) -> None:
+def check_engine(name: str, workers: int, limits: Limits, objective: Any) -> None:
     """Refuse what the executor cannot keep.
 
     Raises:
@@ -139,6 +143,11 @@ def check_engine(name: str, workers: int, limits: Limits) -> None:
         )
     if name == "inline" and limits.trial_memory is not None:
         raise StudyError("the executor 'inline' cannot limit a job's memory: use 'local' with trial_memory")
+    if name == "inline" and limits.trial_seconds is not None and style_of(objective) != "trial":
+        raise StudyError(
+            "the executor 'inline' looks at a job's time only when it reports, which this objective never "
+            "does: use 'local' with trial_time, or take (trial)"
+        )
     most = max(_PROCESSES, 4 * (os.cpu_count() or 1))
     if name == "local" and workers > most:
         raise StudyError(

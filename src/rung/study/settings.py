@@ -15,9 +15,10 @@ from rung.schedulers import make_scheduler
 from rung.schedulers import spec_of as scheduler_spec
 from rung.space import Space, compile_space, to_json
 from rung.study.defaults import scheduler_for
-from rung.study.identity import check_settings, make_resource, own_number
+from rung.study.identity import check_settings, make_resource, own_number, yes
 from rung.study.methods import check_kind
 from rung.study.propose import configurations
+from rung.trials.codec import as_kept
 from rung.trials.events import Constraint, Goal, Identity, Spec
 
 SIMULATED: Final = 8  # workers that `deterministic=True` stands for
@@ -96,10 +97,21 @@ def make_identity(space: Any, given: Settings, stored: Identity | None = None) -
         task={key: value for key, value in given.task.items() if key != "transfer"},
         goals=goals if len(goals) > 1 or first.reference is not None else (),
         constraints=tuple(make_constraint(each) for each in _listed(given.constraints)),
-        noisy=bool(given.noisy),
+        noisy=yes("noisy", given.noisy),
         confirm=_confirm(given.confirm),
         deterministic=_deterministic(given.deterministic),
     )
+
+
+def make_task(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the study is about, as the log has it.
+
+    Raises:
+        StudyError: it is no mapping of what the log can keep.
+    """
+    if given is not None and not isinstance(given, Mapping):
+        raise StudyError(f"task must be a mapping, not {given!r}")
+    return as_kept(given or {})
 
 
 def _transferring(sampler: Any) -> Spec:

@@ -6,24 +6,23 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rung.storage.base import Storage
-from rung.study.asked import Asked, check_running, failed, finished, goes_on, next_job, watching
-from rung.study.changing import fixed_events, known_result, space_events
+from rung.study.asked import Asked, goes_on, next_job, take_end, watching
+from rung.study.changing import fixed_events, known_result, record_event, space_events
 from rung.study.checkpoint_places import changed
 from rung.study.devices import Scaling, allotment_events, make_allotment
 from rung.study.durations import seconds
 from rung.study.enqueued import asked_configuration
 from rung.study.foreign import STUDY, called_elsewhere
-from rung.study.limits import make_limits
+from rung.study.limits import make_limits, other_end
 from rung.study.opening import Opened, open_or_begin, open_stored
 from rung.study.records import Following
 from rung.study.result import Result, best_record, in_short
 from rung.study.run import run
-from rung.study.settings import Settings
+from rung.study.settings import Settings, make_task
 from rung.study.transfer import COST, declared_cost
 from rung.study.undisturbed import Undisturbed
 from rung.study.writer import Writer
@@ -103,7 +102,7 @@ class Study:
         named = locals()  # first of all, so that it has the arguments and nothing else
         limits = make_limits(trials, budget, total_resource, target, retries, trial_time, trial_memory)
         cost = None if evaluation_cost is None else seconds(evaluation_cost)
-        named["task"] = {**(task or {}), "transfer": bool(transfer)}
+        named["task"] = {**make_task(task), "transfer": bool(transfer)}
         settings = Settings(**{name: named[name] for name in Settings.__dataclass_fields__})
         opened = open_or_begin(space, settings, storage, study, transfer)
         self._attach(opened)
@@ -128,7 +127,7 @@ class Study:
         self.name = opened.writer.name
         self.looked = -math.inf  # when it last asked what others want
         self._records = Following(opened.writer.log.read)
-        self._undisturbed = Undisturbed()
+        self.alone = Undisturbed(self.writer.catch_up)  # what an interrupt left half done is read anew
 
     @property
     def history(self) -> History:
@@ -158,13 +157,6 @@ class Study:
     def ask(self) -> Asked | None:
         """The next job to run, or None: see `done` for whether there will be another."""
         return next_job(self)
-
-    @contextmanager
-    def alone(self) -> Iterator[None]:
-        """No other thread's call at the same time; what an interrupt left half done is read anew."""
-        with self._undisturbed():
-            self.writer.catch_up()
-            yield
 
     @property
     def done(self) -> bool:
@@ -201,14 +193,10 @@ class Study:
             SpaceError: the configuration is not in the space.
         """
         with self.alone():
-            now = time.time()
             if isinstance(job, Mapping):
-                self.writer.commit([known_result(self.history, job, value, resource, now)])
-                return
-            check_running(self, job)
-            good = error is None and infeasible is None
-            ends = finished(job, value, checkpoint, now) if good else failed(job, error, infeasible, now)
-            self.writer.commit(ends)
+                self.writer.commit([known_result(self.history, job, value, resource, time.time())])
+            else:
+                take_end(self, job, value, checkpoint, error, infeasible)
 
     def enqueue(self, config: Mapping[str, Any]) -> None:
         """Run this configuration next; what it leaves out is drawn at random, beside what is fixed.
@@ -244,9 +232,12 @@ class Study:
             self.writer.commit(space_events(self.history, space, given or {}, time.time()))
 
     def record(self, topic: str, data: Mapping[str, Any], trial: int | None = None) -> None:
-        """Keep something of the caller's in the log; `history.records[topic]` has it."""
+        """Keep something of the caller's in the log; `history.records[topic]` has it.
+
+        Raises StudyError: it is no mapping of numbers, text, lists and mappings.
+        """
         with self.alone():
-            self.writer.commit([ev.Recorded(topic, dict(data), trial, time.time())])
+            self.writer.commit([record_event(topic, data, trial, time.time())])
 
     def set_limits(self, limits: Limits) -> None:
         """Change when the study ends; an event if it is a change."""
@@ -262,7 +253,7 @@ class Study:
         """Where its checkpoints and its workers' logs lie."""
         return self.writer.log.folder
 
-    def run(
+    def run(  # noqa: PLR0913  # a door
         self,
         objective: Any,
         *,
@@ -271,8 +262,19 @@ class Study:
         watch: Callable[[Study, Sequence[Event]], None] | None = None,
         checkpoints: str | os.PathLike[str] | None = None,
         checkpoint_limit: int | None = None,
+        trials: int | None = None,
+        budget: str | float | None = None,
+        total_resource: int | None = None,
+        target: float | None = None,
     ) -> Result:
-        """Run the study with this objective until it ends: see `rung.tune`."""
+        """Run the study with this objective until it ends: see `rung.tune`.
+
+        Args:
+            trials, budget, total_resource, target: when it ends from now on; unless told, as before.
+
+        Raises UserError: what was given cannot be used, or no limit ends the study.
+        """
+        self.set_limits(other_end(self.history.limits, trials, budget, total_resource, target))
         self.keep_checkpoints(checkpoints, checkpoint_limit)
         self.writer.watch = watching(self, watch)
         try:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from rung.errors import StudyError, UserError
+from rung.errors import StudyError
 from rung.executors.base import Executor
 from rung.executors.calling import style_of
 from rung.executors.needs import Needs
@@ -19,9 +19,11 @@ from rung.study.asked import check_watch
 from rung.study.checkpoint_words import trouble
 from rung.study.choose import spoken
 from rung.study.devices import Scaling
+from rung.study.enqueued import unknown_yet
 from rung.study.failing import first_failure
 from rung.study.found import nothing_found
 from rung.study.hints import hints
+from rung.study.identity import yes
 from rung.study.methods import combination
 from rung.study.result import Result
 from rung.study.study import Study
@@ -93,7 +95,8 @@ def tune(  # noqa: PLR0913  # a door
             stderr says what was chosen and why. With a resource, `trials` makes the scheduler asha, and a
             budget without it hyper-tune.
         workers: how many jobs run at once: one unless told, on a cluster as many as it holds.
-        executor: "inline", "local", "ray", "simulated", or an object; in line for one worker, local for more.
+        executor: "inline", "local", "ray", "simulated", or an object; in line for one worker, local for more
+            and where trials have limits.
         address: of a Ray cluster, as "10.0.0.1:6379" or "auto"; without one Ray is started on this machine.
         needs: what a trial takes of a cluster, as "cpus=2,gpus=0.5,memory=4GB,custom.tpu=1,nodes=2".
         devices: how many a job gets, and as many of the workers' slots; "auto": one at the lowest rung, and
@@ -108,7 +111,8 @@ def tune(  # noqa: PLR0913  # a door
             carried the trial to a, else b. If the space is used up before it (or `budget`) is, trials that
             the rule left behind go on, the best first.
         target: stop when the incumbent is this good.
-        trial_time, trial_memory: limits on one job (seconds or text; bytes).
+        trial_time, trial_memory: limits on one job (seconds or text; bytes): over one it is ended. In line
+            there is none on memory, and time is looked at when an objective that takes (trial) reports.
         retries: how often a job is tried again whose worker was lost.
         seed: of everything random. What is chosen where no sampler is named goes by measured times; declare
             `evaluation_cost`, or name one, for the same study each time.
@@ -118,7 +122,8 @@ def tune(  # noqa: PLR0913  # a door
             the same on any number of real ones.
         evaluation_cost: seconds (or text, as "10m") that one evaluation takes, if known beforehand.
         fixed: values that all configurations get, by name.
-        enqueue: configurations to run first; parameters that one leaves out get random values.
+        enqueue: configurations to run first; parameters that one leaves out get random values. Calling again
+            passes over those that the study has tried or is to run already.
         transfer: earlier studies to learn from: names in the same storage, `Study`s or `Result`s.
         storage: "memory", a path, or a URL such as "sqlite:///study.db".
         study: its name.
@@ -136,7 +141,7 @@ def tune(  # noqa: PLR0913  # a door
         UserError: what was given cannot be used; the message says what to do.
     """
     given = {name: value for name, value in locals().items() if name not in _NOT_OF_THE_STUDY}
-    _check(objective, watch)  # before anything is written
+    _check(objective, watch, quiet)  # before anything is written
     engine = executor if address is None and needs is None else _cluster(executor, address, needs)
     opened = Study(**given | _policies(method, sampler, scheduler))
     with _kept_unless_refused(opened):
@@ -161,16 +166,17 @@ def _kept_unless_refused(study: Study) -> Iterator[None]:
     try:
         with study:
             yield
-    except UserError:
+    except Exception:
         clock = study.history.clock
         if study.writer.new and not study.history.values and clock.began is None and not clock.seconds:
             study.storage.delete(study.name)
         raise
 
 
-def _check(objective: Any, watch: Any) -> None:
+def _check(objective: Any, watch: Any, quiet: Any) -> None:
     style_of(objective)
     check_watch(watch)
+    yes("quiet", quiet)
 
 
 def _warn_if_nothing(result: Result, study: Study) -> None:
@@ -190,10 +196,10 @@ def _policies(method: str | None, sampler: Any, scheduler: Any) -> dict[str, Any
 
 
 def _ask_for(study: Study, fixed: Mapping[str, Any] | None, enqueue: Sequence[Mapping[str, Any]]) -> None:
-    """Values that all configurations get, and those to run first, if the study is new."""
+    """Values that all configurations get, and those to run first that the study does not know yet."""
     if fixed is not None:
         study.fix(fixed)
-    for config in enqueue if not len(study.history) and not study.history.enqueued else ():
+    for config in unknown_yet(study.history, enqueue):
         study.enqueue(config)
 
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 
 class Undisturbed:
-    """One thread at a time is inside, and Ctrl-C waits until it has left; may be entered again inside."""
+    """One thread at a time is inside, and Ctrl-C waits until it has left; may be entered again inside.
 
-    def __init__(self) -> None:
+    Args:
+        before: is called first.
+    """
+
+    def __init__(self, before: Callable[[], object]) -> None:
+        self._before = before
         self._lock = threading.RLock()
 
     @contextmanager
     def __call__(self) -> Iterator[None]:
         with self._lock, _interrupt_later():
+            self._before()
             yield
 
 

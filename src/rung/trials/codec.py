@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, cast
 
 import msgspec
 
-from rung.errors import DamageError, StorageError
+from rung.errors import DamageError, StorageError, StudyError
 from rung.trials.events import AnyEvent, Event
 
 _encoder = msgspec.msgpack.Encoder()
@@ -20,6 +20,30 @@ encode = _encoder.encode
 
 UNSOUND: Final = (LookupError, ValueError, TypeError, AttributeError, AssertionError, ArithmeticError)
 """What folding events raises that do not follow from each other."""
+
+
+def as_kept(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the log has of a user's data: scalars and arrays of NumPy or torch become numbers and lists.
+
+    Raises:
+        StudyError: it holds something that the log cannot.
+    """
+    try:
+        return cast("dict[str, Any]", msgspec.msgpack.decode(_encoder_of_data.encode(dict(data))))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise StudyError(f"the log cannot keep {data!r}: {error}") from error
+
+
+def _plainly(value: object) -> object:
+    for kind in (int, float, str):
+        if isinstance(value, kind):  # of a class that is derived from it
+            return kind(value)
+    if callable(getattr(value, "tolist", None)):
+        return value.tolist()  # type: ignore[attr-defined]
+    raise TypeError(f"it has no form for a {type(value).__name__}")
+
+
+_encoder_of_data = msgspec.msgpack.Encoder(enc_hook=_plainly)
 
 
 def decode(data: bytes) -> Event:
