@@ -37,4 +37,5 @@ def _goes_by_value(function: Any) -> bool:
 
 
 def _cached(function: Callable[..., Any], parameters: dict[str, Any]) -> Callable[..., Any]:
-    return functools.lru_cache(**parameters)(function)
+    again: Callable[..., Any] = functools.lru_cache(**parameters)(function)
+    return again
