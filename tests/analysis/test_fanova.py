@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rung.analysis.fanova import GRID, Leaves, _alone, _moments, _Part, _together, drawn_in, fanova, leaves_of
+from rung.analysis.fanova import FEW, Leaves, _alone, _moments, _Part, _together, drawn_in, fanova, leaves_of
 from rung.analysis.regions import Region, counts, find_regions, varying
 from rung.models.forest import as_points, fit_forest
 from rung.space import compile_space
@@ -55,6 +55,16 @@ def test_values_of_a_list_count_alike():
     found, _ = shares(space, lambda c: {"a": 0.0, "b": 3.0, "c": 0.0}[c["kind"]] + c["n"])
     # variances: 9 * 2 / 9 = 2 and (16 - 1) / 12 = 1.25; the forest has all 12 points, and no noise
     assert found == pytest.approx({"kind": 2.0 / 3.25, "n": 1.25 / 3.25}, abs=1e-6)
+
+
+def test_an_interaction_of_lists_is_whole_whatever_their_lengths():
+    table = np.random.default_rng(0).random((5, 7))
+    table -= table.mean(axis=0)
+    table -= table.mean(axis=1, keepdims=True)
+    space = Space({"a": Categorical(list(range(5))), "b": Categorical(list(range(7)))})
+    found, pair = shares(space, lambda c: table[c["a"], c["b"]], n=600, pairs=True)
+    assert found == pytest.approx({"a": 0.0, "b": 0.0}, abs=1e-6)
+    assert pair[0, 1] == pytest.approx(1.0, abs=1e-6)
 
 
 def test_a_parameter_of_a_branch_counts_for_its_share_of_the_space():
@@ -145,9 +155,9 @@ def slow(leaves):
 @given(st.integers(0, 10**6), st.integers(1, 3), st.integers(2, 14))
 def test_a_tree_is_walked_exactly(seed, k, n):
     rng = np.random.default_rng(seed)
-    points = (rng.integers(GRID, size=(n, k)) + 0.5) / GRID  # borders lie on the pairs' grid, too
+    numbers = rng.integers(2, FEW + 1, size=k)
+    points = (rng.integers(numbers, size=(n, k)) + 0.5) / numbers
     losses = rng.normal(size=n)
-    numbers = np.full(k, GRID)
     (tree,) = fit_forest(as_points(points), losses, seed=seed, trees=1, best_splits=True).trees
     leaves = leaves_of(tree, numbers)
     total, single, pair = slow(leaves)
@@ -156,7 +166,7 @@ def test_a_tree_is_walked_exactly(seed, k, n):
     mean, variance = _moments([part])
     assert variance == pytest.approx(total, abs=1e-9)
     assert _alone([part], mean) == pytest.approx(single, abs=1e-9)
-    assert _together([part], mean) == pytest.approx(np.maximum(pair, 0.0), abs=1e-9)
+    assert _together([part], mean, numbers) == pytest.approx(np.maximum(pair, 0.0), abs=1e-9)
 
 
 def test_leaves_of_listed_values_end_between_the_values():

@@ -28,12 +28,12 @@ def test_the_closed_form_of_one_parameter_that_decides():
 
 
 def test_the_closed_form_of_a_list():
-    """Each value's density is its count and one; the whole is worked out by hand."""
+    """To each value's count comes one, to the best ones' as many spread as p is; worked out by hand."""
     x = np.repeat([0, 1, 2], [50, 30, 20])
     losses = np.concatenate([np.ones(50), np.zeros(10), np.ones(20), np.ones(20)])
     found = explained((x[:, None] + 0.5) / 3, losses, [3], [3])
     p = np.array([51, 31, 21]) / 103
-    q = np.array([1, 11, 1]) / 13
+    q = (np.array([0, 10, 0]) + 3 * p) / 13
     assert found[0, 0] == pytest.approx(0.1**2 * float(((q / p - 1) ** 2 * p).sum()))
 
 
@@ -46,6 +46,14 @@ def test_a_parameter_of_a_branch_counts_for_the_trials_that_have_it():
     losses = np.concatenate([x, np.where(np.arange(n) < n // 10, -1.0, 2.0)])  # a tenth of the others, too
     part = explained(half[:, None], np.concatenate([x, losses[n:]]))[0, 0]
     assert part == pytest.approx(whole / 4, rel=0.05)
+
+
+@pytest.mark.parametrize("levels", [0, 10])
+def test_where_trials_lie_unevenly_but_the_best_as_all_others_nothing_is_explained(levels):
+    """Nine in ten have one value, and every tenth trial of each value is among the best."""
+    x = np.repeat(np.arange(10), [910] + [10] * 9)
+    found = explained((x[:, None] + 0.5) / 10, np.arange(1000.0) % 10, [levels], [10])
+    assert found[0, 0] < 1e-5
 
 
 def test_an_inactive_parameter_explains_nothing():

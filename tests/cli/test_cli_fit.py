@@ -182,6 +182,7 @@ def test_predict_refuses_what_it_cannot_use(folder: Path, table: str, rung: Rung
         (("other.rung", table, "--out", "p.xlsx"), "name it .csv, .tsv or .parquet"),
         (("other.rung", table, "--out", "no/p.csv"), "the folder no does not exist"),
         (("other.rung", table, "--out", table), "is the table itself, which would be overwritten"),
+        (("other.rung", table, "--sets", "aps"), "give --intervals, such as 90%"),
     ]
     for arguments, words in cases:
         done = rung("predict", *arguments)

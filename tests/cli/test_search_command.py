@@ -74,6 +74,22 @@ def test_a_search_writes_a_cell_and_a_page(here: Path) -> None:
     assert SearchResult.read(here / "cell.json").genotype == result.genotype
 
 
+def test_a_search_that_is_stopped_while_steps_are_timed_can_be_gone_on_with(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopping(_: Any) -> int:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("rung.nas.searching.best_threads", stopping)
+        done = rung("--data", "two.npz", "--strategy", "darts1", *FEW, "--no-retrain", "--study", "s")
+    assert done.exit_code == 130
+    assert "go on with: rung resume s" in done.stderr
+    again = CliRunner().invoke(app, ["resume", "s"])
+    assert again.exit_code == 0, again.output
+    assert len(SearchResult.read(here / "cell.json").records) == 2
+
+
 def test_json_is_all_that_stands_on_stdout(here: Path) -> None:
     done = rung("--data", "two.npz", "--strategy", "darts1", *FEW, "--no-retrain", "--json")
     form = json.loads(done.stdout)

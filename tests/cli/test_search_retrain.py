@@ -1,7 +1,11 @@
 import json
+import re
+import sys
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import Result
@@ -15,6 +19,15 @@ from support.cells import CELL, SMALL, write_cell, write_pictures
 torch.set_num_threads(1)
 
 Rung = Callable[..., Result]
+OWN = """
+from torch import nn
+from rung.nas import Operation, Space, SPACES
+
+def squeeze(channels, stride, affine):
+    return nn.Sequential(nn.ReLU(), nn.Conv2d(channels, channels, 1, stride))
+
+own = Space("own", SPACES["tiny"].cells, operations=(("squeeze", Operation(squeeze)),))
+"""
 
 
 @pytest.fixture
@@ -40,6 +53,22 @@ def test_retrain(folder: Path, cell: str, data: str, rung: Rung) -> None:
     page = (folder / "retrain.html").read_text(encoding="utf-8")
     assert f"wrong on {1 - net.about['accuracy']:.1%} of the test pictures" in page
     assert "page    retrain.html" in done.stderr
+
+
+def test_the_page_reads_a_network_with_operations_of_ones_own(
+    folder: Path, data: str, rung: Rung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (folder / "my-cells.py").write_text(OWN)
+    form = {**CELL, "normal": [["squeeze", 0], *CELL["normal"][1:]]}  # type: ignore[misc]
+    (folder / "own.json").write_text(json.dumps(form))
+    done = rung("search", "retrain", "own.json", "--data", data, *SMALL, "--space", "my-cells.py:own")
+    assert done.exit_code == 0, done.stderr
+    page = (folder / "retrain.html").read_text(encoding="utf-8")
+    lines = unescape(re.findall(r'id="use">(.*?)</pre>', page, re.DOTALL)[0])
+    given = {"pictures": np.zeros((2, 8, 8, 3), np.uint8)}
+    exec(lines, given)  # what a reader would copy
+    assert given["network"].about["accuracy"] >= 0  # type: ignore[attr-defined]
 
 
 def test_retrain_updates_a_searchs_result(folder: Path, cell: str, data: str, rung: Rung) -> None:

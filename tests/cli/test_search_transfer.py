@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,17 @@ import pytest
 import torch
 from typer.testing import Result
 
+from rung.cli.search_cells import space_searched
 from rung.cli.search_retrain_progress import RetrainProgress
 from rung.nas import load_network
 from rung.nas import retraining_files as files
+from rung.nas.choice import random_choice
+from rung.nas.data.reading import read_pictures
+from rung.nas.genotype import Genotype
 from rung.nas.retraining_epochs import Tick
+from rung.nas.retraining_schedule import Schedule
+from rung.nas.retraining_transfer import holds, random_cells, space_of
+from rung.nas.space import SPACES
 from support.cells import SMALL, write_cell, write_pictures
 
 torch.set_num_threads(1)
@@ -86,6 +94,30 @@ def test_transfer(folder: Path, rung: Rung) -> None:
     shown = rung(*TRANSFER, "--out", "other")
     assert "random 1" in shown.stdout
     assert "1 random cell of its size" in shown.stderr
+
+
+def drawn(space: str) -> Genotype:
+    return SPACES[space].genotype(random_choice(SPACES[space], torch.Generator().manual_seed(0)))
+
+
+def test_random_cells_are_of_the_space_that_has_each_edge_of_the_cell() -> None:
+    for name in ("s1", "s2", "s4", "tiny", "nasbench201"):
+        assert space_of(drawn(name)).name == name
+    cell = drawn("s1")["normal"]
+    elsewhere = replace(cell, nodes=tuple(tuple(("sep_conv_3x3", n) for n in (0, 1)) for _ in cell.nodes))
+    mixed = Genotype((("normal", elsewhere), ("reduce", drawn("s1")["reduce"])))
+    assert space_of(mixed).name == "darts"  # S1 has its operations, but not on these edges
+
+
+def test_random_cells_are_of_the_space_of_the_search_or_of_the_one_that_is_named(folder: Path) -> None:
+    form = {"genotype": drawn("s2").to_dict()}
+    for recorded, name in (("darts", "darts"), ("s1", None), ("my own", None), (None, None)):
+        (folder / "cell.json").write_text(json.dumps({**form, "space": recorded}))
+        found = space_searched(folder / "cell.json")
+        assert (found and found.name) == name
+    own, pictures = SPACES["darts"], read_pictures(str(folder / "data.npz"))
+    cells = random_cells(drawn("s2"), pictures, Schedule(channels=4, layers=3), 2, 0, own)
+    assert all(holds(own, cell) and not holds(SPACES["s2"], cell) for cell in cells)
 
 
 @pytest.mark.parametrize("after", range(1, 9, 2))
@@ -202,6 +234,8 @@ def test_the_epochs_that_a_budget_had_time_for_are_those_of_all(
         (("--rate", "nan"), "the learning rate must be a number above 0, not nan"),
         (("--preset", "large"), "unknown preset 'large'"),
         (("--space", "none.py:SPACE"), "none.py"),
+        (("--space", "s2"), "this cell is not of space 's2'"),
+        (("--space", "s9"), "unknown space 's9'"),
         (("--budget", "0.001s"), "the budget is for 2 networks together"),
         (("--limit", 1), "--limit must be at least 2"),
     ],

@@ -69,6 +69,25 @@ def test_gangs_get_their_share_over_life_beside_single_jobs() -> None:
     assert sum(world.got.values()) >= 0.93 * 32 * world.time, "what waits for gangs is little"
 
 
+@pytest.mark.parametrize(
+    ("slots", "gang", "singles"),
+    [((4,), 4, (1000.0,)), ((5, 3), 5, (100.0, 100.0)), ((4, 4), 4, (100.0, 100.0, 100.0, 100.0))],
+)
+def test_a_gang_of_short_jobs_comes_back_to_its_node(
+    slots: tuple[int, ...], gang: int, singles: tuple[float, ...]
+) -> None:
+    """Its floor is less than one gang; those of the others would split the node at each of its jobs' ends."""
+    lasts = {"gang": 20.0} | {f"s{number}": seconds for number, seconds in enumerate(singles)}
+    world = World(duration=lambda study, trial: lasts[study])
+    for number, lent in enumerate(slots):
+        world.join(f"n{number}", lent)
+    for study in lasts:
+        world.claim(study, endless=True, gang=gang if study == "gang" else 1)
+    world.run(20_000.0, tick=20.0)
+    for study in lasts:
+        assert world.got[study] == pytest.approx(sum(slots) / len(lasts) * 20_000.0, rel=0.05), study
+
+
 def test_more_studies_than_slots_all_advance() -> None:
     """No starvation: jobs that never end by themselves take turns, whatever their weights."""
     policy = Policy(horizon=100.0, memory=2000.0)

@@ -31,8 +31,10 @@ def plain_table(kind: str, rows: int) -> pd.DataFrame:
 def fit() -> Fit:
     """A model with a member for each name, whose configuration differs from the default by `extra`."""
 
-    def made(kind: str, *names: str, rows: int = 160, **extra: Any) -> tuple[Model, pd.DataFrame]:
-        frame = plain_table(kind, rows)
+    def made(
+        kind: str, *names: str, rows: int = 160, frame: pd.DataFrame | None = None, **extra: Any
+    ) -> tuple[Model, pd.DataFrame]:
+        frame = plain_table(kind, rows) if frame is None else frame
         task = guess_task(frame["y"])
         encoder, encoded = encode(frame, infer_columns(frame, "y"))
         y = task.encode(frame["y"]).astype(float)

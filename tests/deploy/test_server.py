@@ -5,11 +5,15 @@ from collections.abc import Callable
 from typing import Any
 
 import httpx
+import pandas as pd
 import pytest
 
 from rung.deploy.listening import is_loopback, listen
+from rung.deploy.rows import frame_of, schema
 from rung.deploy.server import Limits, check_host, create_app
 from rung.errors import UserError
+from rung.tabular.columns import infer_columns
+from rung.tabular.encode import encode
 from rung.tabular.predict import predict_table
 from support.tables import fitted
 
@@ -194,11 +198,21 @@ def test_a_port_that_is_taken_is_a_sentence() -> None:
         listen("203.0.113.7", 8000)
 
 
+@pytest.mark.parametrize("given", [True, "true", "TRUE", "t", 1, 1.0])
+def test_truth_values_reach_the_level_that_they_mean(given: object) -> None:
+    frame = pd.DataFrame({"flag": ["FALSE", "TRUE", "TRUE"] * 20})
+    encoder, _ = encode(frame, infer_columns(frame))
+    assert "format" not in schema(encoder)[0]
+    assert encoder.transform(frame_of([{"flag": given}], encoder)).codes.tolist() == [[0]]
+
+
 def test_levels_that_are_numbers_and_booleans() -> None:
     from rung.deploy.rows import _word
 
     assert _word(3.0, frozenset({"3"})) == "3"
     assert _word(2.5, frozenset()) == "2.5"
+    assert _word(2.0, frozenset({"2.5", "2"})) == "2"
+    assert _word(2.0, frozenset({"2.0", "3.0b"})) == "2.0"
     assert _word(True, frozenset({"True", "False"})) == "True"
     assert _word(True, frozenset({"true", "false"})) == "true"
     assert _word("", frozenset()) is None

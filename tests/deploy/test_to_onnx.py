@@ -105,6 +105,15 @@ def test_missing_infinite_and_unseen_cells(fit: Any, tmp_path: Path) -> None:
     assert export_onnx(model, tmp_path / "model.onnx", odd).difference < EXACT
 
 
+@pytest.mark.parametrize("learner", ["linear", "lightgbm"])
+def test_a_number_of_one_value_that_is_there_or_not(fit: Any, tmp_path: Path, learner: str) -> None:
+    there = np.arange(100) % 3 == 0
+    frame = pd.DataFrame({"a": np.where(there, 7.0, np.nan), "y": np.where(there, "yes", "no")})
+    model, _ = fit("binary", learner, frame=frame)
+    assert export_onnx(model, tmp_path / "model.onnx", frame).difference < EXACT
+    assert model.predict(frame).tolist() == frame["y"].tolist()
+
+
 def test_dates_of_four_centuries(fit: Any, tmp_path: Path) -> None:
     model, frame = fit("regression", "linear")
     days = pd.date_range("1700-01-01", "2250-12-31", freq="37D")

@@ -234,3 +234,23 @@ def test_the_script_reads_the_brackets_of_accounts(fit: Any, tmp_path: Path) -> 
     target = [f"(1,{i:03d}.50)" if i % 2 else f"{i}" for i in range(len(frame))]
     frame.assign(y=target).to_csv(tmp_path / "t.csv", index=False)
     assert names["read"](str(tmp_path / "t.csv"))[1].tolist()[:4] == [0, -1001.5, 2, -1003.5]
+
+
+def test_the_saved_pipeline_takes_a_frame_as_pandas_reads_it(tmp_path: Path) -> None:
+    size = np.arange(60.0) % 17
+    frame = pd.DataFrame({"size": [f"{x:g} kg" for x in size], "hour": [f"{int(x)}:30" for x in size]})
+    frame = frame.assign(flag=size > 8, code=pd.Series(size % 3).where(size > 1), y=size)
+    model = fit_table(frame, "y", budget=0.3, include=["linear"], kinds={"code": "category"}).model
+    names: dict[str, Any] = {"__name__": "__main__"}
+    exec(compile(script(model)[0].partition("\n\nif __name__")[0], "model.py", "exec"), names)
+    frame.convert_dtypes().to_csv(tmp_path / "t.csv", index=False)
+    X, y = names["read"](str(tmp_path / "t.csv"))
+    joblib.dump(names["make_model"]().fit(X, y), tmp_path / "p.joblib")
+    model = joblib.load(tmp_path / "p.joblib")
+    expected = model.predict(X)
+    assert np.ptp(expected) > 1
+    assert model.predict(pd.read_csv(tmp_path / "t.csv")) == pytest.approx(expected)
+    later = {"flag": ["True", "False", None], "code": ["1", None, "0"]}
+    words = pd.DataFrame({"size": [" 4 kg", "9kg", None], "hour": ["4:30 ", None, "16:30"], **later})
+    plain = pd.DataFrame({"size": [4.0, 9.0, np.nan], "hour": [4.5, np.nan, 16.5], **later})
+    assert model.predict(words) == pytest.approx(model.predict(plain))

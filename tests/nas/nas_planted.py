@@ -96,7 +96,7 @@ class PlantedTask:
             y = call(self.x[self.half :], mixed.mixtures, mixed.active)
         return Scores(1.0 - float(correlation(y, self.y[self.half :])), None)
 
-    def macs(self, net: Net, space: Space) -> float:
+    def macs(self, net: Net, space: Space, form: str = "plain") -> float:
         return 0.0
 
 

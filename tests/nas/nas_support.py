@@ -103,7 +103,7 @@ class TinyTask:
         loss = nn.functional.cross_entropy(scores, self.y_alphas)
         return Scores(float(loss), float((scores.argmax(1) == self.y_alphas).double().mean()))
 
-    def macs(self, net: Net, space: Space) -> float:
+    def macs(self, net: Net, space: Space, form: str = "plain") -> float:
         if space not in self._costs:
             self._costs[space] = supernet_costs(space, self.channels, self.layers, self.classes, image_size=8)
         return self._costs[space].of(net.alive)

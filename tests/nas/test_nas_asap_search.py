@@ -39,7 +39,7 @@ class Task(TinyTask):
     def _costs(self) -> dict[str, Costs]:
         return {}
 
-    def macs(self, net: Net, space: Space) -> float:
+    def macs(self, net: Net, space: Space, form: str = "plain") -> float:
         if space.name not in self._costs:
             self._costs[space.name] = supernet_costs(
                 space, self.channels, self.layers, self.classes, image_size=8

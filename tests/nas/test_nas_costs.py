@@ -8,8 +8,11 @@ import torch
 
 from rung.nas.choice import choice_of, mask_of, mutated, one_hot, random_choice
 from rung.nas.costs import Costs, expected, measured_costs, supernet_costs, supernet_parameters
-from rung.nas.counting import count, parameters
+from rung.nas.counting import by_module, count, parameters
+from rung.nas.loop import macs_of, start
+from rung.nas.moment import Moment
 from rung.nas.plain import candidates_mask
+from rung.nas.planning import Request, prepare
 from rung.nas.space import SPACES, Space
 from rung.nas.supernet import Supernet, uniform_mixtures
 
@@ -64,6 +67,18 @@ def test_partial_channels_cost_a_quarter_or_less() -> None:
     for cell in space.cells:
         dear = full.edges[cell.name] > 0
         assert (partial.edges[cell.name][dear] <= full.edges[cell.name][dear] / 4).all()
+
+
+def test_the_cost_of_a_search_is_that_of_the_form_that_it_trains() -> None:
+    rng = np.random.default_rng(0)
+    data = rng.integers(0, 255, (16, 8, 8, 1), dtype=np.uint8), np.arange(16) % 2
+    request = Request(data, "pc_darts", space="tiny", settings={"channels": 4, "layers": 3, "batch": 4})
+    plan = prepare(request).plan
+    state = start(plan)
+    mixed = plan.strategy.settled(plan.space, state.alphas, state.net.alive, Moment(0, 0, 1))
+    spent = sum(by_module(state.net, torch.zeros(1, 1, 8, 8), mixed.mixtures).values())
+    assert macs_of(plan, state, None) == spent
+    assert spent < plan.task.macs(state.net, plan.space)
 
 
 def test_expected_costs_are_linear_in_mixtures() -> None:

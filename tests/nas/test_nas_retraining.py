@@ -11,7 +11,7 @@ from torch import nn
 from rung.errors import DataError, SpaceError, UserError
 from rung.nas.counting import count
 from rung.nas.data.pictures import Pictures
-from rung.nas.genotype import Genotype
+from rung.nas.genotype import CellGenotype, Genotype
 from rung.nas.loop import Diverged
 from rung.nas.network import CellNetwork, DerivedCell, drop_path
 from rung.nas.recipe import PRESETS
@@ -393,6 +393,10 @@ def test_what_does_not_fit_small_pictures_is_left_out() -> None:
     gray = replace(pictures(), x_train=pictures().x_train[..., :1], x_test=pictures().x_test[..., :1])
     without, notes = fitted(replace(SHORT, jitter=True), TWO, gray)
     assert (without, len(notes)) == (SHORT, 1)
+    cell = CellGenotype(((("nor_conv_3x3", 0),),), (1,), inputs=1)
+    whole, (note,) = fitted(SHORT, Genotype((("normal", cell),)), pictures())
+    assert whole == replace(SHORT, drop_path=0.0)  # nothing leads around such a cell
+    assert note.startswith("cells with one input are trained without dropped paths")
 
 
 def test_colours_are_moved_as_on_imagenet_by_its_preset_or_where_it_is_asked() -> None:

@@ -23,7 +23,7 @@ from rung.nas.recipe import PRESETS, Recipe
 from rung.nas.result import SearchResult
 from rung.nas.room import explained
 from rung.nas.searching import EPOCH, Search, search
-from rung.nas.space import SPACES
+from rung.nas.space import SPACES, image_space
 from rung.nas.strategies.table import STRATEGIES, make
 from rung.storage import open_storage
 from rung.trials.history import History
@@ -131,6 +131,23 @@ def test_ctrl_c_and_again_is_as_without(pictures: Any, tmp_path: Any) -> None:
     assert resumed.genotype == whole.genotype
     again = tiny(pictures, strategy="darts1", epochs=4, storage=url, study="s")  # nothing is left to do
     assert again.genotype == whole.genotype
+
+
+def test_what_a_noisy_search_ends_with_is_the_same_when_it_is_gone_on_with(
+    pictures: Any, tmp_path: Any
+) -> None:
+    noisy = image_space("noisy", ("noise", "sep_conv_3x3"), nodes=1)
+    given = {"strategy": "darts1", "space": noisy, "epochs": 1, "storage": str(tmp_path / "studies.db")}
+    found = tiny(pictures, study="s", **given)
+    torch.manual_seed(1)
+    again = tiny(pictures, study="s", **given)
+    assert (again.accuracy, again.relaxation_gap) == (found.accuracy, found.relaxation_gap)
+
+
+def test_a_search_leaves_the_callers_random_numbers_alone(pictures: Any) -> None:
+    before = torch.get_rng_state()
+    tiny(pictures, strategy="darts1", epochs=1)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_the_log_has_every_epoch(pictures: Any, tmp_path: Any) -> None:

@@ -197,7 +197,8 @@ def test_the_eigenvalue_takes_about_a_pass_a_step(
         return 1.0
 
     monkeypatch.setattr(eigenvalue, "alpha_eigenvalue", noting)
-    turn: Any = SimpleNamespace(task=SimpleNamespace(steps=steps))
+    learning = {"normal": SimpleNamespace(grad=0.0)}
+    turn: Any = SimpleNamespace(task=SimpleNamespace(steps=steps), alphas=learning)
     stopping: Any = make("darts1", {"early_stop": True}, 12)
     stopping.observe(turn)
     assert seen == [iterations]

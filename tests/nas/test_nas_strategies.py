@@ -275,6 +275,20 @@ def test_perturbation_leaves_the_supernet_as_what_it_derives() -> None:
     assert tuned == 10 + 2  # after each edge, and the one node of each cell with inputs to spare
 
 
+def test_each_tuning_has_batches_of_its_own() -> None:
+    plan = plan_of(make("darts_pt", {"tune": 1}), epochs=1)
+    state, seen = searched(plan), list[int]()
+    pairs = plan.task.pairs
+
+    def noting(epoch: int) -> Any:
+        seen.append(epoch)
+        return pairs(epoch)
+
+    plan.task.pairs = noting  # type: ignore[method-assign]
+    derive(plan, state)
+    assert seen == list(range(1, 1 + 10 + 2))
+
+
 def test_perturbation_leaves_the_weights_of_what_stays_alone() -> None:
     """Against the whole mixture: one operation, or an edge, is zero and nothing else has changed."""
     plan = plan_of(make("darts_pt", {"tune": 0}), epochs=1)

@@ -26,6 +26,7 @@ from rung.nas.strategies.darts import FirstOrder, SecondOrder
 from rung.nas.strategies.eigenvalue import EarlyStop, alpha_eigenvalue, greatest_eigenvalue, grown
 from rung.nas.strategies.gdas import Gdas
 from rung.nas.strategies.p_darts import PDarts
+from rung.nas.strategies.pc_darts import PcDarts
 from rung.nas.strategies.remedies import Limited, Priced, SkipDropout
 from rung.nas.strategies.selection import Limits, fewest_skips, select, skips_of
 from rung.nas.strategies.table import make, settings_of
@@ -122,6 +123,13 @@ def test_an_early_stop_takes_the_architecture_of_before() -> None:
     assert state.records[1].genotype != state.records[3].genotype
     steady = EarlyStop(FirstOrder(), window=2)
     assert steady.overstayed([{"eigenvalue": 1.0}] * 6) is None
+
+
+def test_an_early_stop_looks_at_epochs_in_which_the_alphas_learn() -> None:
+    state = searched(EarlyStop(PcDarts(warmup=0.5)), epochs=4, rate=0.5)
+    assert ["eigenvalue" in record.notes for record in state.records] == [False, False, True, True]
+    notes: list[dict[str, float]] = [{}, {}, *({"eigenvalue": value} for value in (1.0, 1.0, 1.0, 9.0))]
+    assert EarlyStop(PcDarts(), window=2).overstayed(notes) == 4
 
 
 def test_notes_of_both_are_kept_by_wrappers() -> None:

@@ -155,8 +155,20 @@ def test_the_best_that_no_trial_has_is_taken(recorder):
     for n in (1, 2, 3):
         record.start((n,))
     assert best_allowed(space, record.history, points, values) is None
-    assert configurations(record.history) == {(n,) for n in range(1, 6)}
-    assert configurations(copy.deepcopy(record.history)) == configurations(record.history)
+    assert configurations(space, record.history) == {(n,) for n in range(1, 6)}
+    assert configurations(space, copy.deepcopy(record.history)) == configurations(space, record.history)
+
+
+def test_values_that_python_takes_for_equal_are_tried_each(recorder):
+    space = compile_space({"c": Categorical([0, False, 1, True, 1.0])})
+    record = recorder()
+    every = [(value,) for value in space.domains[0].values]
+    found = []
+    for _ in every:
+        found.append(best_allowed(space, record.history, space.encode(every), -np.arange(5.0)))
+        record.start(found[-1])
+    assert [repr(values) for values in found] == [repr(values) for values in every]
+    assert best_allowed(space, record.history, space.encode(every), -np.arange(5.0)) is None
 
 
 def test_in_a_space_of_one_point_there_is_nothing_to_choose(recorder):

@@ -16,7 +16,7 @@ from rung.samplers.random import RandomSampler
 from rung.space.compiled import compile_space
 from rung.space.domains import Beta, Categorical, Choice, Constant, Float, Integer
 from rung.space.draws import Rng
-from rung.trials.events import Origin
+from rung.trials.events import JobStarted, Origin
 from support.problems import CONDITIONAL, COUNTING_ONES
 
 ALWAYS = ForestSampler(random_fraction=0.0)
@@ -58,6 +58,16 @@ def test_running_trials_count_as_the_liar_says(recorder, liar):
     else:
         assert data.trials[8:].tolist() == running
         assert (data.targets[8:] == (known.mean() if liar == "mean" else known.max())).all()
+
+
+def test_a_promoted_trial_counts_with_its_result_alone(recorder):
+    record = recorder().random_trials(MIXED, [0.1, 0.4, 0.2, 0.9, 0.5, 0.3, 0.8, 0.7])
+    before = ALWAYS.data(MIXED, record.history)
+    record.history.fold(JobStarted(0, 9, attempt=1))
+    new = record.start(MIXED.sample(0, 77), 9)
+    data = ALWAYS.data(MIXED, record.history)
+    assert data.trials.tolist() == [*range(8), new]
+    assert data.targets[:8].tolist() == before.targets.tolist()
 
 
 def test_a_running_trial_is_in_the_forest_with_the_liars_loss(recorder):

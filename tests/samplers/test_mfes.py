@@ -19,7 +19,7 @@ from rung.samplers.random import RandomSampler
 from rung.space.compiled import compile_space
 from rung.space.domains import Float
 from rung.space.draws import Rng
-from rung.trials.events import Origin
+from rung.trials.events import JobStarted, Origin
 
 REQUEST = Request(1)
 ALWAYS = MfesSampler(random_fraction=0.0)
@@ -120,6 +120,17 @@ def test_theta_sharpens_the_weights(recorder):
         shares.append(sampler.weights(SPACE, record.history, bases)[0])
     assert shares[0] == pytest.approx(1 / 3)
     assert shares[0] < shares[1] < shares[2]
+
+
+def test_a_trial_is_in_the_forests_of_the_fidelities_at_which_its_result_is_to_come(recorder):
+    """Below, where it has its result, a promotion changes nothing: the forest is kept."""
+    record = history_of(recorder, {1: 12, 9: 10}, [bowl, bowl])
+    before = ALWAYS.bases(SPACE, record.history)
+    record.history.fold(JobStarted(3, 9, attempt=1))
+    after = ALWAYS.bases(SPACE, record.history)
+    assert after[1] is before[1]
+    rows = {fidelity: base.forest.trees[0].weight[0] for fidelity, base in after.items()}
+    assert rows == {9: 11, 1: 12}
 
 
 # -- a sampler like others --------------------------------------------------------------------------------

@@ -8,8 +8,9 @@ from scipy.stats import mannwhitneyu, wilcoxon
 
 import rung
 from rung.errors import StudyError
-from rung.samplers.transfer import FIRST, TOPIC, earlier_of, share
+from rung.samplers.transfer import FIRST, TOPIC, _estimates, _points, earlier_of, share
 from rung.samplers.transfer import _own as own_of
+from rung.space import compile_space
 from rung.storage import open_storage
 from rung.study.audit import audit
 
@@ -72,6 +73,19 @@ def test_the_guard_gives_a_misleading_study_no_share():
         assert (share(history.space, history, known, own_of(history)) > 0.0) is expected
         later = [trial.origin.sampler for trial in result.trials[2 * FIRST :]]
         assert ("transfer" in later) is expected
+
+
+@pytest.mark.parametrize("order", ["abz", "zab", "zba"])
+def test_the_order_in_which_categories_are_declared_makes_no_estimate_other(order):
+    """Of two configurations that differ from a third in nothing but the category, none is nearer to it."""
+    space = compile_space(
+        {"c": rung.Categorical(list(order))} | {f"x{i}": rung.Float(0, 1) for i in range(9)}
+    )
+    a, b, z = ((category, *[0.5] * 9) for category in "abz")
+    found = _estimates(space, [a, z, b], _points(space, [a, b]), np.array([0.0, 1.0]))
+    assert found[1] == pytest.approx(0.5)
+    assert found[0] == pytest.approx(1.0 - found[2])
+    assert found[0] < 0.1
 
 
 def test_what_an_earlier_study_knew_is_in_the_log(tmp_path):

@@ -166,10 +166,11 @@ def test_a_space_of_one_point_runs_on_all_data():
     assert driver.scheduler.next(driver.history) == Start(R)
 
 
-def test_of_two_configurations_one_is_the_first_design_and_the_other_is_found():
-    driver = bench(space=Space({"c": Categorical(["a", "b"])}))
-    driver.start(Start(1, values=("a",)))
-    assert driver.scheduler.next(driver.history).values == ("a",)
+@pytest.mark.parametrize("values", [["a", "b"], [1, True]])
+def test_of_two_configurations_one_is_the_first_design_and_the_other_is_found(values):
+    driver = bench(space=Space({"c": Categorical(values)}))
+    driver.start(Start(1, values=(values[0],)))
+    assert driver.scheduler.next(driver.history).values == (values[0],)
     driver.start(driver.scheduler.next(driver.history))
     driver.start(driver.scheduler.next(driver.history))
     assert isinstance(driver.scheduler.next(driver.history), Wait)  # rather than to exhaust the space
@@ -179,9 +180,9 @@ def test_of_two_configurations_one_is_the_first_design_and_the_other_is_found():
     for _ in range(8):
         decision = driver.scheduler.next(driver.history)
         driver.start(decision)
-        jobs.add((decision.values, decision.until))
+        jobs.add((repr(decision.values), decision.until))
         driver.fold(ev.JobFinished(len(driver.history) - 1, metrics={"loss": 1.0}))
-    assert ("b",) in {values for values, _ in jobs}
+    assert repr((values[1],)) in {found for found, _ in jobs}
     assert len(jobs) == 8
 
 

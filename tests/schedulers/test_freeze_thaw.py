@@ -211,6 +211,16 @@ def test_a_space_of_one_point_and_one_of_two_come_to_their_end():
         assert driver.history.incumbent.resource == R
 
 
+def test_a_value_that_python_takes_for_one_that_was_tried_is_new():
+    driver = bench(FreezeThaw(first=3, drawn=8, samples=16), Space({"c": Categorical([0, 1, 2, True])}))
+    for value, loss in ((0, 1.0), (2, 3.0), (1, 2.0)):
+        driver.start(Start(1, values=(value,)))
+        driver.fold(ev.JobFinished(len(driver.history) - 1, metrics={"loss": loss}))
+    while not isinstance(driver.scheduler.next(driver.history), Start):
+        run(driver, 1, lambda x, epoch: 1.0)
+    assert repr(driver.scheduler.next(driver.history).values) == "(True,)"
+
+
 def test_a_cold_cache_decides_the_same():
     driver = bench()
     run(driver, 10)

@@ -61,6 +61,8 @@ class PaperPBT(Oracle):
         rows = [self.latest(trial) for trial in now.values()]
         ranked = sorted((row[2], row[0]) for row in rows if row is not None)
         cut = int(len(ranked) * self.quantile + 1e-9)
+        if len(ranked) > 1 and int(self.size * self.quantile + 1e-9) == 0:
+            cut = 1
         bottom = [trial for _, trial in ranked[len(ranked) - cut :]] if cut else []
         if may_start and len(now) < self.size:
             free = min(set(range(first, first + self.size)) - set(now))
@@ -245,6 +247,28 @@ def test_a_parents_checkpoint_stays_while_a_child_may_load_it(tmp_path):
         assert audit(study.events()).differences == ()
         folders = {path.parent.name for path in study.folder.rglob("done")}
     assert len(folders) <= 2  # the incumbent's, and nothing that nobody needs
+
+
+@pytest.mark.parametrize("scheduler", [PBT(population=2), PBT(population=4), PBT()])
+def test_small_populations_exploit_too(scheduler):
+    """A fifth of them is less than one member: the worst exploits, once two are known."""
+    driver = Driver(scheduler, identity(1, 10), Limits(trials=8), workers=1)
+    while not driver.decide():
+        job = next(iter(driver.history.running.values())).job
+        driver.reports(job, job.until, "value", float(job.trial))
+    assert any(isinstance(taken, Start) and taken.parent is not None for _, taken in driver.decisions)
+
+
+def test_who_has_saved_all_that_there_is_to_train_is_no_parent():
+    """Its last job has saved at R and not ended yet: a child would begin at R, with nothing to do."""
+    driver = Driver(PBT(population=2, interval=5), identity(1, 10), Limits(trials=9), workers=2)
+    driver.decide()
+    first, second = (run.job for run in driver.history.running.values())
+    driver.reports(first, 5, "value", 0.0)
+    driver.decide()  # it trains on
+    driver.fold(ev.CheckpointSaved(first.trial, 10, "c"))
+    driver.reports(second, 5, "value", 1.0)
+    assert driver.ask() == Resume(second.trial, 10)
 
 
 def test_members_that_failed_are_replaced():

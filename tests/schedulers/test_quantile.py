@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from itertools import zip_longest
 
 import numpy as np
 import pytest
@@ -23,6 +24,21 @@ def test_it_is_numpys_percentile_after_each_number(values, percent):
             expected = np.percentile(np.array(values[:n]) / 2.0, percent) * 2.0
         assert len(running) == n
         assert running.value() == pytest.approx(expected, rel=1e-9)
+
+
+@given(numbers, st.lists(st.integers(0, 10**6)), st.sampled_from([0.0, 10.0, 50.0, 66.7, 100.0]))
+def test_numbers_that_are_taken_out_count_no_more(values, choices, percent):
+    running, kept = RunningPercentile(percent), []
+    for value, choice in zip_longest(values, choices):
+        if value is not None:
+            running.add(value)
+            kept.append(value)
+        if choice is not None and kept:
+            running.remove(kept.pop(choice % len(kept)))
+        assert len(running) == len(kept)
+        with np.errstate(over="ignore"):
+            expected = np.percentile(np.array(kept) / 2.0, percent) * 2.0 if kept else math.nan
+        assert running.value() == pytest.approx(expected, rel=1e-9, nan_ok=True)
 
 
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=50))

@@ -93,6 +93,8 @@ RULES = [
     Median(interval=4, min_trials=2, min_resource=8),
     Percentile(min_trials=2),
     Percentile(percentile=60.0, averages=True, min_trials=2),
+    Median(min_trials=1, running=True),
+    Percentile(percentile=60.0, min_trials=2, running=True),
 ]
 
 
@@ -114,6 +116,17 @@ def test_running_trials_count_if_asked_for():
         for trial, value in enumerate([1.0, 2.0, 3.0]):
             driver.reports(driver.history.running[trial].job, 1, "value", value)
         assert isinstance(driver.ask(), Stop) == stops
+
+
+@pytest.mark.parametrize("running", [False, True])
+def test_marks_of_a_trial_that_fails_count_no_more(running):
+    driver = Driver(Median(min_trials=1, running=running), identity(1, 9, 3), Limits(trials=2), workers=2)
+    driver.decide()
+    good, other = (run.job for run in driver.history.running.values())
+    driver.reports(good, 1, "value", 0.0)
+    driver.fails(good, ev.Failure.ERROR, 3, stopping=False)
+    driver.reports(other, 1, "value", 5.0)
+    assert not isinstance(driver.ask(), Stop)
 
 
 def test_a_plateau_stops_nobody_though_means_of_equal_values_are_a_little_less():

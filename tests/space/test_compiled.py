@@ -170,6 +170,15 @@ def test_both_ends_are_exact(domain) -> None:
     assert space.decode([[0.0], [1.0], [-3.0], [7.0]]) == [(v,) for v in (domain.low, domain.high) * 2]
 
 
+@pytest.mark.parametrize("low", [1, 1000, 2**30])
+def test_whole_numbers_on_a_logarithmic_scale_are_exact_up_to_a_limit_and_close_beyond(low: int) -> None:
+    for high, apart in ((2**45, 0), (2**52, 100)):
+        axis = compile_space({"a": Integer(low, high, log=True)}).columns.axes[0]
+        spread = np.geomspace(low, high, 3000).astype(np.int64).clip(low, high)
+        numbers = np.concatenate([spread, np.arange(high - 3000, high + 1)])
+        assert np.abs(axis.raw(axis.cube(numbers)) - numbers).max() <= apart
+
+
 def test_steps_beyond_exact_floats() -> None:
     space = compile_space({"a": Float(0, 1e300, step=1e299, default=3e299)})
     assert space.decode([[0], [0.5], [1], [math.nan]]) == [(0.0,), (5e299,), (1e300,), (3e299,)]

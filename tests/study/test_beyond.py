@@ -21,7 +21,7 @@ def as_far_as_asked(trial):
 
 @pytest.mark.parametrize("workers", [1, 2])
 def test_it_is_said_once_and_taken_as_of_what_was_asked(workers):
-    with pytest.warns(UserWarning) as said:
+    with pytest.warns(UserWarning, match="taken as of 1") as said:
         result = rung.tune(too_far, SPACE, trials=9, workers=workers, **ASKED)
     assert len(said) == 1
     assert "reported at epoch 4, but was to train to 1: what it reported is taken as of 1" in str(
@@ -35,3 +35,13 @@ def test_nothing_is_said_of_one_that_keeps_to_it(workers):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         rung.tune(as_far_as_asked, SPACE, trials=9, workers=workers, **ASKED)
+
+
+def test_nothing_is_said_where_what_was_asked_was_told_before():
+    def train(config):
+        for epoch in range(1, 10):
+            rung.report(epoch, loss=config["x"])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        rung.tune(train, SPACE, trials=9, executor="inline", **ASKED)

@@ -13,6 +13,7 @@ from rung.space.changes import completed, reread
 from rung.storage import open_storage
 from rung.study.audit import audit
 from rung.study.study import Study
+from rung.trials import events as ev
 from rung.trials.history import History, Incumbent
 from rung.trials.states import TrialState
 
@@ -214,17 +215,16 @@ def test_a_changed_study_is_resumed_with_its_present_space(tmp_path):
         assert len(study.run(objective).trials) == 9
 
 
-def test_a_paused_trial_that_is_outside_goes_on_as_it_was():
+def test_a_job_of_a_trial_that_is_outside_runs_again_as_it_was():
     with rung.Study(SPACE, resource=("epoch", 1, 3), scheduler="asha", sampler="random", trials=3) as study:
         jobs = [study.ask() for _ in range(3)]
         worst = max(job.config["x"] for job in jobs)
         study.change_space({"x": rung.Float(worst, 1), "n": rung.Integer(1, 9)})
-        configs = {job.number: job.config for job in jobs}
-        for job in jobs:
-            study.tell(job, job.config["x"])
-        resumed = study.ask()
-        assert resumed.config == configs[resumed.number]
-        assert resumed.config["x"] < worst
+        lost = min(jobs, key=lambda job: job.config["x"])
+        study.writer.commit([ev.JobFailed(lost.number, ev.Failure.LOST, "", lost.attempt)])
+        again = study.ask()
+        assert (again.number, again.config) == (lost.number, lost.config)
+        assert again.config["x"] < worst
 
 
 def test_what_waits_to_be_run_and_is_not_in_the_new_space_is_dropped():

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from scipy.stats import wilcoxon
 
 import rung
+from rung.study.audit import audit
+from rung.study.study import Study
 from rung.trials.history import CONFIRM, MOST_CONFIRMED
 
 SPACE = {"x": rung.Float(0, 1)}
@@ -113,3 +116,39 @@ def test_time_for_the_repeats_is_kept_back():
 def test_several_workers_wait_for_the_repeats():
     result = rung.tune(Noisy(0.1), SPACE, sampler="random", trials=12, confirm=3, workers=2, executor="local")
     assert len(result.best.confirmed) == 3
+
+
+def evaluated(study, value):
+    """Ask and tell until nothing is left to do."""
+    while (job := study.ask()) is not None:
+        study.tell(job, value(job))
+
+
+def test_repeats_at_a_smaller_resource_do_not_count_when_the_study_goes_on_to_a_larger_one():
+    def value(job):
+        return (job.config["x"] - 0.3) ** 2 + 0.01 * job.resource
+
+    asked = {"resource": ("epoch", 1, 81), "scheduler": "asha", "sampler": "random", "seed": 1}
+    study = Study(SPACE, trials=6, confirm=2, **asked)
+    evaluated(study, value)
+    assert study.best.resource == 3
+    study.set_limits(replace(study.history.limits, trials=200))
+    study.writer.end("done", 0.0)
+    evaluated(study, value)
+    assert study.best.resource == 81
+    assert study.best.confirmed == (study.history.incumbent.value,) * 2
+    assert audit(study.result.events()).differences == ()
+
+
+def test_a_configuration_that_the_space_has_no_more_is_not_declared():
+    def value(job):
+        return (job.config["x"] - 0.3) ** 2
+
+    study = Study(SPACE, sampler="random", trials=8, seed=1, confirm=2)
+    evaluated(study, value)
+    assert study.best.config["x"] < 0.5
+    study.change_space({"x": rung.Float(0.5, 1)})
+    study.set_limits(replace(study.history.limits, trials=12))
+    evaluated(study, value)
+    assert study.best.config["x"] >= 0.5
+    assert len(study.best.confirmed) == 2

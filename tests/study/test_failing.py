@@ -56,3 +56,21 @@ def test_the_first_traceback_is_told_and_no_other(workers, capsys):
 def test_more_workers_than_a_machine_can_start_are_refused():
     with pytest.raises(rung.errors.StudyError, match="100000 workers would be as many processes"):
         rung.tune(broken, SPACE, trials=3, workers=100_000)
+
+
+@pytest.mark.parametrize("raised", [RuntimeError("out of room"), rung.Infeasible("too slow")])
+@pytest.mark.parametrize("scheduler", ["plain", "asha"])
+def test_a_trial_that_raises_is_not_the_best_by_what_it_reported_before(scheduler, raised):
+    def train(trial):
+        low = trial.config["x"] < 0.4
+        for epoch in range(trial.start, trial.resource):
+            trial.report(epoch + 1, loss=-1.0 if low else trial.config["x"])
+        if low:
+            raise raised
+
+    rungs = {"resource": ("epoch", 1, 4), "scheduler": scheduler}
+    result = rung.tune(train, SPACE, trials=20, sampler="random", quiet=True, **rungs)
+    assert any(record.value == -1.0 for record in result.trials)  # what it told is kept
+    assert result.best.config["x"] >= 0.4
+    assert result.best.state.value == "complete"
+    assert audit(result.events()).differences == ()

@@ -221,10 +221,14 @@ class Driver:
     def reports(self, job: JobStarted, resource: int, kind: str, value: float) -> None:
         sent = {"value": value, "nan": math.nan, "inf": -math.inf}.get(kind)
         metrics = metrics_of(self.identity, job.trial, resource, value) | {"loss": sent}
-        metrics = {} if kind == "missing" else metrics
         stopping = self.history.running[job.trial].stopping
-        self.fold(ev.Reported(job.trial, resource, metrics, job.attempt))
-        self.fold(ev.Reported(job.trial, resource, {"loss": -1e9}, job.attempt))  # doubled: ignored
+        if kind == "missing":  # another metric alone is no result
+            self.fold(ev.Reported(job.trial, resource, {"other": 1.0}, job.attempt))
+            if resource < job.until and not stopping:
+                return
+        else:
+            self.fold(ev.Reported(job.trial, resource, metrics, job.attempt))
+            self.fold(ev.Reported(job.trial, resource, {"loss": -1e9}, job.attempt))  # doubled: ignored
         if self.oracle is not None and not (stopping and resource < job.until):
             sound = kind == "value"
             if sound or not stopping:

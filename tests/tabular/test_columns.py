@@ -124,6 +124,29 @@ def test_nullable_types_are_normalised() -> None:
     assert ready["list"].tolist() == ["[1]", None, "[2]"]
 
 
+@pytest.mark.parametrize("trained", [["True", "False"], ["TRUE", "FALSE"], [True, False], [True, None]])
+@pytest.mark.parametrize(
+    "later",
+    [["true", "false"], ["TRUE", "FALSE"], ["t", "f"], [1, 0], [1.0, 0.0], ["1", "0"], [True, False]],
+)
+def test_truth_values_are_the_same_however_they_are_written(trained, later) -> None:
+    columns = infer_columns(pd.DataFrame({"flag": [*trained * 20, None]}))
+    known = [None if x is None else str(x) for x in trained]
+    ready = prepare(pd.DataFrame({"flag": pd.Series([*later, None])}), columns)["flag"].tolist()
+    assert ready[0] == known[0]
+    assert known[1] is None or ready[1] == known[1]
+    assert ready[2] is None
+    words = prepare(pd.DataFrame({"flag": ["maybe", known[0]]}), columns)["flag"].tolist()
+    assert words == ["maybe", known[0]]
+
+
+def test_words_that_are_no_truth_values_are_matched_as_they_stand() -> None:
+    for trained in (["True", "False", "maybe"], ["true", "TRUE"], ["yes", "no"]):
+        columns = infer_columns(pd.DataFrame({"flag": trained * 20}))
+        assert columns[0].format is None
+        assert prepare(pd.DataFrame({"flag": ["tRUE", "1"]}), columns)["flag"].tolist() == ["tRUE", "1"]
+
+
 def test_a_missing_column_is_named_with_the_closest() -> None:
     column = Column("age", Kind.NUMBER, 9, 0.0)
     with pytest.raises(DataError, match=r"column 'age' is missing .*is it 'Age'\?"):
@@ -197,3 +220,23 @@ def test_a_long_column_that_counts_the_rows_has_as_many_values_as_rows():
 def test_addresses_and_lists_are_texts(cell, kind) -> None:
     frame = pd.DataFrame({"x": [cell(i) for i in range(400)]})
     assert infer_columns(frame)[0].kind == kind
+
+
+def test_numbers_that_pandas_is_told_are_levels():
+    numbers = np.resize([3, 1, 2], 30)
+    frame = pd.DataFrame({"level": pd.Categorical(numbers), "number": numbers, "z": np.arange(30.0)})
+    encoder, table = encode.encode(frame, infer_columns(frame))
+    assert [column.kind for column in encoder.columns] == ["category", "number", "number"]
+    later = frame.assign(level=numbers.astype(float), number=pd.Categorical([None, *numbers[1:]]))
+    found = encoder.transform(later)
+    assert found.codes.tolist() == table.codes.tolist()
+    assert np.isnan(found.numbers[0, 0])
+    assert found.numbers[1:].tolist() == table.numbers[1:].tolist()
+
+
+def test_a_number_that_is_no_date_is_missing():
+    frame = pd.DataFrame({"day": [20260101 + i % 28 for i in range(60)]})
+    columns = infer_columns(frame, asked={"day": "date"})
+    later = pd.DataFrame({"day": [20260131.0, 20260131.5, 1e300, np.nan]})
+    assert prepare(later, columns)["day"].tolist()[:1] == [pd.Timestamp("2026-01-31")]
+    assert prepare(later, columns)["day"].isna().tolist() == [False, True, True, True]

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rung.tabular import decide
 from rung.tabular.deadline import Deadline
-from rung.tabular.decide import fit_factors, fit_temperature, sure_by, tempered, threshold
+from rung.tabular.decide import best_factors, fit_factors, fit_temperature, sure_by, tempered, threshold
 from rung.tabular.metrics import METRICS
 from rung.tabular.optimism import optimism
 
@@ -105,6 +108,39 @@ def test_several_classes_have_a_factor_each():
     assert threshold(factors) is None
 
 
+def _rare(k: int, n: int = 600):
+    """Rounded, so that there are ties."""
+    rng = np.random.default_rng(k)
+    y = rng.choice(k, n, p=[0.7, *[0.3 / (k - 1)] * (k - 1)])
+    p = rng.random((n, k)) + np.eye(k)[y] * 0.4 + [1.0, *[0.0] * (k - 1)]
+    return np.round(p, 1), y
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_factors_are_those_that_trying_each_in_turn_finds(k):
+    p, y = _rare(k)
+    metric, slow = METRICS["balanced_accuracy"], np.ones(k)
+    for j in [*range(1, k)] * (1 if k == 2 else 2):
+        tried = [slow * np.where(np.arange(k) == j, factor, 1) for factor in decide._FACTORS / slow[j]]
+        losses = np.array([metric.loss(y, p * one) for one in tried])
+        best = np.flatnonzero(losses <= losses.min() + 1e-12)
+        slow = tried[best[len(best) // 2]]
+    assert fit_factors(p, y, metric) == pytest.approx(slow)
+
+
+def test_factors_of_many_classes_are_learned_from_some_rows_and_not_after_the_deadline(monkeypatch):
+    p, y = _rare(4)
+    looked = []
+    metric = METRICS["balanced_accuracy"]
+    counted = replace(metric, function=lambda y, *rest: looked.append(len(y)) or metric.function(y, *rest))
+    monkeypatch.setattr(decide, "_MOST_LABELS", 400 * 61 * 6)
+    assert fit_factors(p, y, counted) is not None
+    assert max(looked) == 400
+    looked.clear()
+    assert fit_factors(p, y, counted, deadline=Deadline.after(-1)) is None
+    assert len(looked) < 61
+
+
 def test_no_factor_where_it_would_be_noise():
     p, y = _probabilities(2000)
     assert fit_factors(p, y, METRICS["accuracy"]) is None
@@ -122,3 +158,27 @@ def test_optimism_of_choosing_among_noise_is_seen():
     good = [np.column_stack([1 - p, p]) for p in (y * 0.8 + 0.1, y * 0.6 + 0.2)]
     assert optimism(good, y, METRICS["auc"], 0, Deadline()) == 0.0
     assert optimism(noise[:1], y, METRICS["auc"], 0, Deadline()) is None
+
+
+def test_optimism_of_a_threshold_is_seen():
+    """What a threshold gains on the rows that chose it, against the best on all, it does not on others."""
+    metric, said, plain, true = METRICS["balanced_accuracy"], [], [], []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        logit = 1.2 * rng.normal(size=4_000) - 2.7
+        y = (rng.random(4_000) < 1 / (1 + np.exp(-logit))).astype(int)
+        old = np.arange(300)
+        some = [
+            np.column_stack([1 - p, p]) for p in 1 / (1 + np.exp(-logit - rng.normal(0, 0.5, (2, 4_000))))
+        ]
+        chosen, best = (best_factors(some[0][rows], y[rows], metric) for rows in (old, slice(None)))
+        gains = [
+            metric.loss(y[rows], some[0][rows] * best) - metric.loss(y[rows], some[0][rows] * chosen)
+            for rows in (old, slice(None))
+        ]
+        true.append(gains[0] - gains[1])
+        asked = ([p[old] for p in some], y[old], metric, seed, Deadline())
+        said.append(optimism(*asked, selector=METRICS["log_loss"], factored=True))
+        plain.append(optimism(*asked, selector=METRICS["log_loss"]))
+    assert np.mean(said) == pytest.approx(np.mean(true), rel=0.35)
+    assert np.mean(plain) < 0.3 * np.mean(true)

@@ -64,6 +64,21 @@ def test_a_tie_goes_to_the_member_that_is_in():
     assert select(same, y, METRICS["rmse"], 6).tolist() == [1, 0, 0]  # the best prefix is the first
 
 
+@pytest.mark.parametrize("name", ["mse", "rmse", "mae", "r2"])
+@pytest.mark.parametrize("unit", [1e-9, 1e-5, 1e9])
+def test_weights_do_not_depend_on_the_targets_unit(name, unit):
+    y, predictions = _case(4)
+    plain, other = (weigh(list(predictions * u), y * u, METRICS[name], 0, Deadline()) for u in (1.0, unit))
+    assert np.count_nonzero(plain) > 1
+    assert other.tolist() == plain.tolist()
+
+
+def test_what_floats_cannot_tell_apart_is_a_tie_in_any_unit():
+    y = np.linspace(0.0, 1.0, 50) * 1e-6
+    nearly = np.stack([y * (1 + 1e-12), y])
+    assert select(nearly, y, METRICS["rmse"], 6).tolist() == [1, 0]
+
+
 def test_weights_sum_to_one_and_prefer_the_good():
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 400)

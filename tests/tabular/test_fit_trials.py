@@ -29,6 +29,19 @@ def test_the_same_seed_gives_the_same_model():
     assert np.array_equal(first.predict_proba(X), second.predict_proba(X))
 
 
+@pytest.mark.parametrize("budget", [0.6, 10])
+def test_the_machines_cores_change_nothing(monkeypatch, budget):
+    """How many folds there are, and how often members are cross-validated, follows from the budget."""
+    X, y = _table(400)
+    found = []
+    for cores in (1, 4):
+        monkeypatch.setattr("rung.tabular.fit._cores", lambda cores=cores: cores)
+        found.append(fit_table(X.assign(y=y), "y", budget=budget, trials=1, include=["linear"]))
+    one, more = found
+    assert one.folds == more.folds
+    assert [one.notes, *one.model.raw(X).tolist()] == [more.notes, *more.model.raw(X).tolist()]
+
+
 def test_a_small_budget_does_not_end_it():
     X, y = _table()
     frame = X.assign(y=y)

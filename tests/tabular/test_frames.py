@@ -85,3 +85,11 @@ def test_what_is_no_table_is_one_sentence() -> None:
         as_pandas(LazyFrame())
     with pytest.raises(DataError, match="one column, and a table is needed"):
         as_pandas(pa.chunked_array([[1, 2]]))
+
+
+def test_columns_that_are_named_by_numbers() -> None:
+    frame = _frame().set_axis([0, 1, 2, 3], axis=1)
+    model = fit_table(frame, "3", budget=0.5, workers=1, include=["bayes"]).model
+    assert [column.name for column in model.columns] == ["0", "1", "2"]
+    assert len(model.predict(frame)) == 120
+    assert frame.columns.tolist() == [0, 1, 2, 3], "the caller's frame is as it was"

@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 import rung
 from rung.errors import DataError
+from rung.tabular.predict import predict_covered, predict_table
 
 FAST = {"budget": 0.3, "random_state": 0, "include": "linear"}
 
@@ -115,6 +116,30 @@ def test_several_targets_and_complex_numbers_are_refused_with_what_to_do():
         rung.AutoRegressor(budget=0.2).fit(X, np.c_[y, y])
     with pytest.raises(ValueError, match=r"Complex data not supported: column 'z'"):
         rung.AutoClassifier(budget=0.2).fit(pd.DataFrame({"x": y, "z": y + 1j}), y)
+
+
+def test_two_columns_of_one_name_are_refused():
+    X, y = _frame(), _frame().a > 0
+    twice = pd.concat([X, X[["a"]]], axis=1)
+    with pytest.raises(DataError, match="2 columns are named 'a': rename all but one"):
+        rung.AutoClassifier(**FAST).fit(twice, y)
+    model = rung.AutoClassifier(**FAST).fit(X, y)
+    with pytest.raises(DataError, match="2 columns are named 'a'"):
+        model.predict(twice)
+
+
+@pytest.mark.parametrize("y", [_frame().a, np.where(_frame().a > 0, "up", "down")], ids=["number", "class"])
+def test_a_model_predicts_nothing_of_no_rows(y):
+    estimator = rung.AutoRegressor if y.dtype.kind == "f" else rung.AutoClassifier
+    model, none = estimator(**FAST).fit(_frame(), y).model_, _frame(0)
+    some = model.raw(_frame())
+    assert model.raw(none).shape == (0, *some.shape[1:])
+    assert model.predict(none).shape == (0,)
+    assert predict_table(model, none).columns.equals(predict_table(model, _frame()).columns)
+    covered, whole = (predict_covered(model, frame, 0.9)[0] for frame in (none, _frame()))
+    assert (len(covered), list(covered)) == (0, list(whole))
+    with pytest.raises(DataError, match="column 'a' is missing"):
+        model.raw(none[["b"]])
 
 
 def test_lengths_of_time_are_hours():

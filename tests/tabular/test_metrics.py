@@ -1,9 +1,13 @@
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as sk
 
 from rung.errors import DataError
+from rung.tabular.explain.scores import determined
 from rung.tabular.metrics import DEFAULTS, METRICS, get_metric
+from rung.tabular.ready import make_ready
+from rung.tabular.request import Request
 from rung.tabular.task import Task
 
 BINARY = Task("binary", ("no", "yes"), "")
@@ -90,6 +94,12 @@ def test_median_and_logarithmic_errors() -> None:
     assert get_metric("median_absolute_error", NUMBER).score(y, v, np.array([1.0, 1.0, 9.0])) == 6.0
 
 
+def test_a_first_row_of_no_weight_has_no_precision() -> None:
+    y, p, w = np.array([0, 1, 1, 0]), np.array([0.9, 0.5, 0.3, 0.1]), np.array([0.0, 1.0, 1.0, 1.0])
+    found = METRICS["average_precision"].score(y, np.column_stack([1 - p, p]), w)
+    assert found == sk.average_precision_score(y, p, sample_weight=w) == 1.0
+
+
 def test_an_error_whose_square_is_no_float_any_more() -> None:
     assert METRICS["rmse"].score(np.array([3e300, 1e300]), np.array([0.0, 1e300])) == pytest.approx(
         3e300 / 2**0.5
@@ -174,3 +184,23 @@ def test_pairs_of_classes(name: str, average: str) -> None:
     assert metric.score(y, p) == pytest.approx(oracle, rel=1e-9)
     twice = np.repeat(np.arange(len(y)), weight)
     assert metric.score(y, p, weight) == pytest.approx(metric.score(y[twice], p[twice]), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "words"),
+    [
+        ("rmsle", -1.0, "above -1"),
+        ("neg_mean_squared_log_error", -1.0, "above -1"),
+        ("neg_mean_poisson_deviance", -0.05, "of 0 or more"),
+        ("neg_mean_gamma_deviance", 0.0, "above 0"),
+    ],
+)
+def test_a_metric_refuses_a_target_that_it_is_not_defined_of(name, least, words):
+    metric = get_metric(name, NUMBER)
+    frame = pd.DataFrame({"x": np.arange(40.0), "y": np.linspace(least, 9, 40)})
+    with pytest.raises(DataError, match=f"metric {metric.name} is for numbers {words}, and column 'y' holds"):
+        make_ready(frame, "y", Request(metric=name), 0, None, lambda *_: None)
+    assert not determined(metric, frame["y"].to_numpy())
+    metric.check(frame["y"].to_numpy() + 0.1, "y")
+    assert np.isfinite(metric.score(frame["y"].to_numpy() + 0.1, np.full(40, least - 1)))
+    get_metric("rmse", NUMBER).check(frame["y"].to_numpy(), "y")

@@ -8,7 +8,9 @@ import pytest
 from typer.testing import CliRunner
 
 from rung.cli.app import app
+from rung.deploy.rows import frame_of
 from rung.tabular.columns import infer_columns
+from rung.tabular.encode import encode
 from rung.tabular.fit import fit_table
 from rung.tabular.model_file import save_model
 from rung.tabular.predict import lost_cells, strange_levels
@@ -30,6 +32,21 @@ def test_words_among_numbers_and_odd_dates_are_told():
         "column 'age' holds no number in 1 of 4 rows, such as 'old': these cells are taken as missing",
         "column 'day' holds no date in 2 of 4 rows, such as '1.2.2026': these cells are taken as missing",
     ]
+
+
+def test_dates_that_stand_for_none_are_missing_and_said_so():
+    columns = infer_columns(_table(), "y")
+    later = _table(4).assign(day=["9999-12-31", "soon", "2026-01-01", "0001-01-01"])
+    assert lost_cells(columns, later) == [
+        "column 'day' holds no date in 1 of 4 rows, such as 'soon': these cells are taken as missing",
+        "column 'day' holds dates out of range in 2 of 4 rows, such as '9999-12-31': these cells are taken "
+        "as missing",
+    ]
+    typed = _table(2).assign(day=np.array(["9999-12-31", "2026-01-01"], dtype="datetime64[s]"))
+    assert ["out of range in 1 of 2" in note for note in lost_cells(columns, typed)] == [True]
+    encoder, _ = encode(_table(), columns)
+    served = encoder.transform(frame_of([{"age": 31, "day": "9999-12-31", "town": "Graz"}], encoder))
+    assert np.isnan(served.numbers[0, 1:]).all()
 
 
 def test_a_category_of_levels_never_seen_is_told():

@@ -56,6 +56,32 @@ def test_native_codes_are_named_and_missing_is_nan():
     assert matrix.shape[1] == 2 + 2, "columns that do not vary are left out"
 
 
+@pytest.mark.parametrize("beside", [0, 1])
+@pytest.mark.parametrize("missing", [True, False])
+def test_whether_a_cell_is_there_is_told_though_its_value_is_always_the_same(missing, beside):
+    """Also where no other number is there."""
+    there = np.arange(60) % 3 == 0
+    numbers = np.column_stack([np.where(there, 7.0, np.nan), *[np.arange(60.0)] * beside])
+    preparation = make_preparation(Needs(missing=missing), {}, [], 0)
+    table = Table(numbers, np.empty((60, 0), np.int32))
+    matrix = preparation.fit_transform(table, TARGET)
+    assert matrix.shape == (60, 1 + beside)
+    told = matrix[:, 0 if missing else -1]
+    assert np.array_equal(np.isnan(told) if missing else told == 1.0, ~there)
+    assert np.array_equal(preparation.transform(table), matrix, equal_nan=True)
+
+
+@pytest.mark.parametrize(("columns", "cells", "told"), [(4, 240, True), (3, 1e6, False), (100, 239, False)])
+def test_cells_are_told_from_other_columns_where_that_is_quick(monkeypatch, columns, cells, told):
+    monkeypatch.setattr("rung.tabular.preparation._ITERATIVE", (columns, cells))
+    numbers = np.arange(60.0)[:, None] ** [1.0, 0.9, 0.8, 0.7]
+    numbers[50, 0] = np.nan
+    preparation = make_preparation(Needs(), {"impute": "iterative"}, [], 0)
+    matrix = preparation.fit_transform(Table(numbers, np.empty((60, 0), np.int32)), TARGET)
+    assert preparation.impute == ("iterative" if told else "median")
+    assert matrix[50, 0] == pytest.approx(50 if told else 29, abs=2)
+
+
 def _by_target(codes: np.ndarray, target: Target) -> tuple[Preparation, np.ndarray]:
     """A preparation that encodes by the target, and the training rows' matrix."""
     preparation = make_preparation(Needs(), {"categories": "target"}, [int(codes.max()) + 1], 0)

@@ -163,6 +163,37 @@ def test_separators_are_found(tmp_path: Path, separator: str, ending: str) -> No
     assert found.equals(read_table(written(tmp_path, "u.csv", TEXT)))
 
 
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("Preis, brutto;g;y\n1550,22;a;ja\n12,50;b;nein\n", ["Preis, brutto", "g", "y"]),
+        ("Preis, brutto\tg\ty\n1550,22\ta\tja\n12,50\tb\tnein\n", ["Preis, brutto", "g", "y"]),
+        ('n;"Ort, ""alt""";y\n1;K;ja\n2;L;nein\n', ["n", 'Ort, "alt"', "y"]),
+        ('"a;b;c",y\n1,ja\n2,nein\n', ["a;b;c", "y"]),
+        ("tags (a;b;c),y\nx;z,ja\nx,nein\n", ["tags (a;b;c)", "y"]),
+        ("n,words\n1,a;b\n2,c;d\n", ["n", "words"]),
+        ('\n\nn;"y\nz"\n1;ja\n', ["n", "y\nz"]),
+        (f"n, m;y;z\n1,5;{'x' * 200_000};2\n", ["n, m", "y", "z"]),
+    ],
+)
+def test_separators_in_names_are_none(tmp_path: Path, text: str, names: list[str]) -> None:
+    found = read_table(written(tmp_path, "t.csv", text))
+    assert list(found) == names
+    if names[0] == "Preis, brutto" and ";" in text:
+        assert found[names[0]].tolist() == [1550.22, 12.5]
+
+
+def test_a_pipe_without_an_ending_is_text(tmp_path: Path) -> None:
+    ends = os.pipe()
+    os.write(ends[1], TEXT.encode())
+    os.close(ends[1])
+    try:
+        found = read_table(f"/dev/fd/{ends[0]}")
+    finally:
+        os.close(ends[0])
+    assert found.equals(read_table(written(tmp_path, "u.csv", TEXT)))
+
+
 def test_feather_json_and_excel_agree(tmp_path: Path) -> None:
     frame = read_table(written(tmp_path, "t.csv", TEXT))
     frame.to_feather(tmp_path / "t.feather")

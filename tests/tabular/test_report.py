@@ -13,9 +13,10 @@ import pytest
 from rung.errors import DataError
 from rung.tabular import charts
 from rung.tabular.columns import prepare
-from rung.tabular.importance import permutation_importance
+from rung.tabular.importance import _ranked, permutation_importance
 from rung.tabular.metrics import get_metric
 from rung.tabular.report import Findings, Subject, explain, find, render_report, write_report
+from rung.tabular.report import page as pages
 from rung.tabular.result import FitResult
 from support.tables import KINDS, fitted, result
 
@@ -136,6 +137,30 @@ def test_importance_counts_rows_by_their_weight() -> None:
     wrong = np.where(weight > 0, y, 1e6)  # without weight: as if they were not there
     found = permutation_importance(model, ready, wrong, metric, end, weight=weight)
     assert found.columns == permutation_importance(model, ready, y, metric, end, weight=weight).columns
+
+
+def test_importance_of_labels_is_of_those_that_are_said() -> None:
+    model, frame = fitted("binary")
+    y, metric = model.task.encode(frame["y"]), get_metric("f1", model.task)
+    ready = prepare(frame, model.columns)
+    found = permutation_importance(model, ready, y, metric, time.monotonic() + 60)
+    assert found.columns[0].mean > 0.1
+    model.factors = np.array([1.0, 1e9])  # yes is said of every row, whatever its cells are
+    found = permutation_importance(model, ready, y, metric, time.monotonic() + 60)
+    assert {column.mean for column in found.columns} == {0.0}
+
+
+@pytest.mark.parametrize("repeats", [2, 5])
+def test_the_whiskers_of_an_importance_hold_its_mean_as_often_as_said(
+    repeats: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, _ = result("regression")
+    rises = {str(i): some for i, some in enumerate(np.random.default_rng(0).normal(size=(2_000, repeats)))}
+    ranked = _ranked(list(rises), rises, 9, repeats)
+    monkeypatch.setattr(pages, "MOST_BARS", len(rises))
+    monkeypatch.setattr(charts, "bar_chart", lambda rows, unit: rows)
+    held = [abs(mean) <= reach for _, mean, reach in pages._bars(ranked, found)]
+    assert np.mean(held) == pytest.approx(0.95, abs=0.015)
 
 
 def test_importance_is_left_out_where_no_time_is_left() -> None:

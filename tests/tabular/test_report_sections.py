@@ -221,6 +221,23 @@ def test_calibration_says_how_far_off_it_is() -> None:
     assert f"{off:.1%} off it" in words
 
 
+def test_calibration_is_of_the_class_that_is_said() -> None:
+    """By the factors the first class is said of all rows, which has half of the probability of another."""
+    found, _ = result("multiclass")
+    found.model.factors = np.array([10.0, 1.0, 1.0])
+    p = np.tile([0.3, 0.6, 0.1], (100, 1))
+    rows = Judged(np.tile([0, 0, 0, 1, 1, 1, 1, 2, 2, 2], 10), p, "some rows", np.ones(100))
+    assert "are 0.0% off it" in pictures(found, rows)[-1][1], "said of all rows, and right of 30 %"
+
+
+def test_rows_of_one_prediction_are_together_whatever_their_order() -> None:
+    """In a table that is sorted by its target a constant is as calibrated as in any other."""
+    found, _ = result("binary")
+    y = np.sort(np.arange(400) % 4 == 0).astype(int)
+    rows = Judged(y, np.tile([0.75, 0.25], (400, 1)), "some rows", np.ones(400))
+    assert "are 0.0% off it" in pictures(found, rows)[-1][1]
+
+
 def test_labels_follow_the_models_factors() -> None:
     found, _ = result("binary")
     found.model.factors = np.array([1.0, 1e9])

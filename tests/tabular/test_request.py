@@ -161,6 +161,23 @@ def test_time_trains_on_the_past_only():
     assert any("earlier rows only" in note for note in result.notes)
 
 
+def test_the_same_rows_are_held_out_together_by_a_holdout():
+    frame = pd.concat([_frame().drop(columns=["patient", "day"])] * 3, ignore_index=True)
+    result = fit_table(frame, "y", budget=0.5, workers=1, include=["bayes"], holdout=0.25)
+    held = result.held.rows
+    assert len(held) == pytest.approx(90, abs=6)
+    assert not set(held % 120) & set(np.setdiff1d(np.arange(360), held) % 120)
+
+
+@pytest.mark.parametrize("split", ["group:shop", "time:year"])
+def test_one_group_or_moment_left_by_a_holdout_is_split_like_other_rows(split):
+    frame = _frame().assign(shop=["a"] * 80 + ["b"] * 40, year=[2025] * 80 + [2026] * 40)
+    result = fit_table(frame, "y", budget=0.5, workers=1, include=["bayes"], split=split, holdout=0.2)
+    assert result.held.rows.tolist() == list(range(80, 120))
+    assert len(result.model.evidence.rows) in range(1, 81)
+    assert not result.failed
+
+
 def test_folds_of_a_column():
     rows = rows_of(_frame(), Request(split="folds:part"))
     split = rows.split(np.zeros(120), 2, Scheme(5, 0.2, 120, {}), 0)
@@ -192,6 +209,12 @@ def test_the_same_cells_are_one_group():
     assert groups[0] == groups[2] != groups[1]
     assert groups[3] == groups[4]
     assert duplicates(Table(np.arange(5.0)[:, None], codes)) is None
+
+
+def test_where_few_rows_are_different_none_are_kept_together():
+    codes = np.indices((4, 3, 4)).reshape(3, -1).T.astype(np.int32)  # 48 cells
+    assert duplicates(Table(np.empty((9 * 48, 0)), np.tile(codes, (9, 1)))) is not None
+    assert duplicates(Table(np.empty((10 * 48, 0)), np.tile(codes, (10, 1)))) is None
 
 
 def test_refit_gives_one_model_of_all_rows_for_each_member():

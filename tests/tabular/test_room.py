@@ -6,10 +6,14 @@ import pytest
 
 from rung.errors import Infeasible
 from rung.tabular import room
+from rung.tabular.dataset import Dataset
+from rung.tabular.encode import Table
 from rung.tabular.fit import fit_table
 from rung.tabular.learners.forests import FOREST
 from rung.tabular.learners.linear import LINEAR
+from rung.tabular.preparation import Needs, Target, make_preparation
 from rung.tabular.room import free_bytes, needed_bytes, refuse_too_large
+from rung.tabular.splits import make_split
 
 
 def test_needs_grow_with_rows_columns_and_the_learner():
@@ -38,6 +42,28 @@ def test_a_group_may_have_less_than_the_machine(monkeypatch, tmp_path):
     assert free_bytes() == 600
     most.write_text("max\n")
     assert free_bytes() > 600
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"categories": "hash"},
+        {"categories": "onehot"},
+        {"categories": "target"},
+        {"categories": "ordinal"},
+        {"categories": "ordinal", "expand": "squares"},
+    ],
+)
+def test_the_width_is_that_of_the_encoding(config):
+    """No matrix is wider than what room is asked for."""
+    rng = np.random.default_rng(0)
+    table = Table(rng.normal(size=(900, 12)), rng.integers(0, 300, (900, 2)).astype(np.int32))
+    y, sizes = np.arange(900) % 3 * 1.0, [300, 300]
+    dataset = Dataset(table, y.astype(int), 3, sizes, make_split(y, 3, 1, 0.2, 0), "log_loss", 0)
+    way = make_preparation(Needs(), config, sizes, 0)
+    widest = dataset.widest(way, 900)
+    width = way.fit_transform(table, Target(y, 3)).shape[1]
+    assert width <= widest == max(width, dataset.width)
 
 
 def test_a_search_goes_on_with_what_has_room(monkeypatch):

@@ -8,7 +8,8 @@ import pytest
 from rung.tabular.deadline import Deadline
 from rung.tabular.learners import catboost
 from rung.tabular.learners.base import Setting
-from rung.tabular.learners.rounds import PART, TRAVEL, paced, patience
+from rung.tabular.learners.hist_boosting import HIST_BOOSTING
+from rung.tabular.learners.rounds import PART, TRAVEL, course, paced, patience
 
 
 @pytest.mark.parametrize(("rate", "rounds"), [(0.02, 120), (0.06, 100), (0.3, 30)])
@@ -43,6 +44,55 @@ def test_a_probe_of_catboost_hears_of_every_round():
     )
     assert len(clock.ends) == 5
     assert math.isfinite(clock.each())
+
+
+def test_no_class_is_set_aside_as_a_whole():
+    """Half of one that would be is learned from, as the only row of another is; the rest stays as it is."""
+    y = np.arange(400) % 2 * 1.0
+    aside = np.arange(400) >= 350
+    y[380:390], y[395] = 2.0, 3.0
+    plan = course(np.arange(400.0)[:, None], y, Setting(4, aside=aside), 0.1, 100)
+    assert plan.valid is not None
+    learned, seen = plan.train.X[:, 0], plan.valid.X[:, 0]
+    assert learned.tolist() == [*range(350), 380, 382, 384, 386, 388, 395]
+    assert sorted([*learned, *seen]) == list(range(400))
+    values = course(y[:, None], y, Setting(0, aside=aside), 0.1, 100)
+    assert len(values.train.y) == 350
+
+
+def test_scikit_learns_boosting_stops_by_the_rows_that_are_set_aside():
+    """What groups teach of the target says nothing of other groups."""
+    rng = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 10)
+    X, y = rng.normal(size=(40, 6))[groups], rng.normal(size=40)[groups]
+    fitted = [
+        HIST_BOOSTING.fit(HIST_BOOSTING.defaults[0], X, y, Setting(0, aside=aside)).known["rounds"]
+        for aside in (groups < 6, None)
+    ]
+    assert fitted[0] < 40 < fitted[1]
+
+
+def test_scikit_learns_boosting_learns_a_class_of_one_row():
+    y = np.arange(400) % 2 * 1.0
+    y[7] = 2.0
+    found = HIST_BOOSTING.fit(HIST_BOOSTING.defaults[0], y[:, None], y, Setting(3)).estimator
+    assert found.predict_proba(y[:, None]).shape == (400, 3)
+
+
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "hist_boosting"])
+@pytest.mark.parametrize("classes", [2, 3])
+def test_boosting_learns_a_class_of_which_all_rows_are_set_aside(name, classes):
+    from rung.tabular.learners.table import learners
+
+    y = np.arange(400) % (classes - 1) * 1.0
+    aside = np.arange(400) >= 260
+    y[300:] = classes - 1
+    noise = np.random.default_rng(0).normal(scale=0.3, size=400)
+    learner = learners()[name]
+    config = {**learner.defaults[-1], "learning_rate": 0.3}
+    found = learner.fit(config, (y + noise)[:, None], y, Setting(classes, aside=aside)).estimator
+    said = found.predict_proba(y[:, None]).argmax(axis=1)
+    assert (said == y).all()
 
 
 @pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "hist_boosting"])

@@ -97,20 +97,52 @@ def test_large_groups_are_balanced():
     assert sizes.tolist() == [50, 50, 50]
 
 
-@given(st.integers(0, 20), st.integers(1, 5), st.integers(30, 120))
-def test_time_only_looks_back(seed, folds, n):
+@pytest.mark.parametrize(
+    ("sizes", "held"),
+    [
+        ([800, 50, 50, 50, 50], [200]),
+        ([700, 300], [300]),
+        ([900, 60, 40], [100]),
+        ([200] * 5, [200]),
+        ([150] * 6 + [100], [100, 150]),
+    ],
+)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_holdout_of_groups_has_its_share_at_most_or_the_smallest_one(sizes, held, seed):
+    split = make_split(np.zeros(1000), 0, 1, 0.2, seed, np.repeat(np.arange(len(sizes)), sizes))
+    assert len(split.held_out(0)) in held
+
+
+@given(st.integers(0, 20), st.integers(1, 5), st.integers(30, 120), st.integers(2, 40))
+def test_time_only_looks_back(seed, folds, n, many):
     rng = np.random.default_rng(seed)
-    moments = rng.integers(0, 40, n).astype(float)
+    moments = np.floor(many * rng.random(n) ** rng.choice([0.1, 1, 9]))
+    moments[:2] = 0, many
     split = time_split(rng.normal(size=n), 0, moments, folds, 0.2, seed)
+    assert 1 <= split.number <= folds
     for fold in range(split.number):
         held, trained = split.held_out(fold), split.training(fold, n)
-        if len(held) and len(trained):
-            assert moments[trained].max() < moments[held].min()
-    latest = [
-        moments[split.held_out(fold)].max() for fold in range(split.number) if len(split.held_out(fold))
-    ]
+        assert moments[trained].max() < moments[held].min()
+    latest = [moments[split.held_out(fold)].max() for fold in range(split.number)]
     assert latest == sorted(latest, reverse=True), "fold 0 is the latest"
+    assert latest[0] == many
     rows = split.training(0, n)
     aside = split.aside(rows, 0.2, seed)
     if aside is not None:
         assert moments[rows[aside]].min() > moments[rows[~aside]].max()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "folds", "held"),
+    [
+        ([400, 400, 400], 5, [400, 400]),
+        ([400, 400, 400], 1, [400]),
+        ([100, 100, 1000], 5, [1000]),
+        ([100, 100, 1000], 3, [1000]),
+        ([800, 100, 100], 5, [100, 100]),
+    ],
+)
+def test_few_moments_make_few_folds_and_none_is_empty(sizes, folds, held):
+    moments = np.repeat(np.arange(len(sizes)), sizes).astype(float)
+    split = time_split(np.zeros(len(moments)), 0, moments, folds, 0.2, 0)
+    assert [len(split.held_out(fold)) for fold in range(split.number)] == held

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rung.tabular import finish
+from rung.tabular import finish, stacking
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
@@ -70,6 +70,33 @@ def test_not_where_it_does_not_pay(rows, folds, count):
     y = np.arange(rows, dtype=float)
     dataset = _dataset(y, 0, folds)
     assert stack(dataset, _saved(*[y] * count), np.arange(rows)) is None
+
+
+def _of_classes(rows=LEAST_ROWS):
+    """A pool of three, with whom a stack is made."""
+    y = np.arange(rows) % 2
+    views = np.random.default_rng(0).uniform(0.2, 0.8, (3, rows)) + 0.2 * y
+    return _dataset(y, 2), _saved(*[np.column_stack([1 - p, p]) for p in views])
+
+
+def test_not_where_it_would_be_late(monkeypatch):
+    dataset, pool = _of_classes()
+    fits = []
+    monkeypatch.setattr(stacking, "_fit", lambda *given: fits.append(given))
+    assert stack(dataset, pool, np.arange(LEAST_ROWS), Deadline.after(-1)) is None
+    monkeypatch.setattr(stacking, "_WORK", 1.0)  # of a second for each row, column and class
+    assert stack(dataset, pool, np.arange(LEAST_ROWS), Deadline.after(60)) is None
+    assert not fits
+
+
+def test_a_stack_is_made_once_of_the_same_trials(monkeypatch):
+    dataset, pool = _of_classes()
+    made, stacks = [], {}
+    monkeypatch.setattr(finish, "stack", lambda *given: made.append(given) or stack(*given))
+    found = [finish.choose(dataset, some, Deadline(), stacks=stacks) for some in (pool, pool, pool[:2])]
+    assert len(made) == 2
+    assert found[0].stack is found[1].stack is not None
+    assert found[2].stack is None
 
 
 def test_a_stacked_member_predicts_what_was_selected():
@@ -137,7 +164,7 @@ def test_a_stack_that_predicts_slowly_is_left_out_before_weights_are_chosen(monk
     saved = _saved(*[np.full((1000, 2), 0.5)] * 4)
     asked, stacking = [], []
 
-    def choose(dataset, pool, deadline, *, stacked=True):
+    def choose(dataset, pool, deadline, *, stacked=True, stacks=None):
         stacking.append(stacked)
         bases = [saved[1], saved[2]]
         extra = [(0.3, saved[0]._replace(trial=STACK))] if stacked else []

@@ -349,6 +349,23 @@ def test_in_mode_max_the_largest_value_is_the_best_and_results_are_turned_round(
 # -- counts, limits, sessions -------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "ending",
+    [
+        [ev.TrialStopped(0), ev.JobStopped(0)],
+        [ev.TrialStopped(0), JobFailed(0, Failure.LOST)],
+        [ev.TrialStopped(0), JobFinished(0, metrics={})],
+        [JobFailed(0, Failure.LOST), ev.TrialStopped(0)],
+    ],
+)
+def test_a_trial_that_is_stopped_costs_what_it_came_to(ending: list[ev.Event]) -> None:
+    """Also where its worker is lost first, or it waits to run again."""
+    history = begin(retries=1)
+    history.fold_all([start(0, 9), Reported(0, 2, {"loss": 1.0}), *ending])
+    assert history.states[0] is TrialState.STOPPED
+    assert history.spent == 2
+
+
 def test_what_is_spent_is_what_the_jobs_run():
     history = begin(total_resource=30)
     history.fold_all([start(0, 3), JobFinished(0, metrics={"loss": 1.0})])
@@ -442,6 +459,7 @@ class Model:
     def __init__(self, retries: int) -> None:
         self.retries, self.trials, self.waiting, self.results = retries, {}, [], []
         self.observed: list[tuple[int, float, int]] = []  # (-resource, value, trial)
+        self.raised: set[int] = set()
 
     def start(self, trial: int, until: int, gates: tuple[int, ...]) -> None:
         due = [*gates, until]
@@ -508,7 +526,7 @@ def test_any_log_gives_what_the_definitions_say(actions, retries):
     assert [running.job.trial for running in history.retry] == model.waiting
     assert {t for t, known in model.trials.items() if known["state"] == "running"} == set(history.running)
     assert list(history.reached) == [model.trials[t]["reached"] for t in range(len(history))]
-    best = min(model.observed, default=None)
+    best = min((seen for seen in model.observed if seen[2] not in model.raised), default=None)
     if best is None:
         assert history.incumbent is None
     else:
@@ -555,6 +573,8 @@ def running(history: History, model: Model, trial: int, action: int, resource: i
         history.fold(JobFailed(trial, Failure.INTERRUPTED, attempt=attempt))
     elif action == 11:
         model.fail(trial, again=False)
+        if not known["stop"]:
+            model.raised.add(trial)
         history.fold(JobFailed(trial, Failure.ERROR, attempt=attempt))
     else:
         known["stop"] = True

@@ -34,7 +34,8 @@ Ints = NDArray[np.int64]
 
 TREES: Final = 32
 SAMPLE: Final = 1500
-GRID: Final = 24  # cells a side on which pairs are looked at
+GRID: Final = 24  # cells along a side on which pairs are looked at
+FEW: Final = 48  # values of a column that have a cell each there
 
 
 class Leaves(NamedTuple):
@@ -77,7 +78,7 @@ def fanova(
         if total > 1e-12 * (mean * mean + total):
             single.append(_alone(parts, mean) / total)
             if pairs:
-                pair.append(_together(parts, mean) / total)
+                pair.append(_together(parts, mean, numbers) / total)
     k = len(numbers)
     return Shares(np.array(single).reshape(-1, k), np.array(pair).reshape(-1, k, k))
 
@@ -199,20 +200,20 @@ def _marginal(part: _Part, j: int, edges: Floats) -> Floats:
     return np.cumsum(steps)[:-1]
 
 
-def _together(parts: Sequence[_Part], mean: float) -> Floats:
+def _together(parts: Sequence[_Part], mean: float, numbers: Ints) -> Floats:
     """(k, k) the variance of each two columns' marginal beyond that of each alone, on a grid of cells."""
-    edges = np.linspace(0.0, 1.0, GRID + 1)
-    k = parts[0].width.shape[1]
+    edges = [np.linspace(0.0, 1.0, (n if 0 < n <= FEW else GRID) + 1) for n in numbers.tolist()]
+    k = len(numbers)
     found = np.zeros((k, k))
-    inside = [[_overlap(part, j, edges) for j in range(k)] for part in parts]
+    inside = [[_overlap(part, j, edges[j]) for j in range(k)] for part in parts]
     for i in range(k):
         for j in range(i + 1, k):
-            value, density = np.zeros((GRID, GRID)), np.zeros((GRID, GRID))
+            value, density = np.zeros((2, len(edges[i]) - 1, len(edges[j]) - 1))
             for part, overlap in zip(parts, inside, strict=True):
                 left, right = overlap[i], overlap[j]
                 value += part.region.share * (left.T * part.without(i, j)) @ right
                 density += part.region.share * np.outer(
-                    np.diff(part.region.below(i, edges)), np.diff(part.region.below(j, edges))
+                    np.diff(part.region.below(i, edges[i])), np.diff(part.region.below(j, edges[j]))
                 )
             covered = density > 0.0
             deviation = np.where(covered, value / np.where(covered, density, 1.0) - mean, 0.0)

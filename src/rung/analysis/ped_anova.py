@@ -8,9 +8,11 @@ of a histogram, whatever the number of trials.
 
 What the paper leaves open:
 
-- Densities are histograms of `CELLS` cells on the unit cube, smoothed by a Gaussian kernel of Scott's width
-  that is cut off at the ends; a parameter with fewer values has a cell for each, and a list's are not
-  smoothed but counted with one more of each.
+- Densities are histograms of `CELLS` cells on the unit cube, smoothed by a Gaussian kernel that is cut off at
+  the ends; a parameter with fewer values has a cell for each, and a list's are not smoothed but counted with
+  one more of each.
+- p and q are smoothed alike, or they would differ wherever trials lie unevenly: the kernel's width is Scott's
+  for the best ones, and what is added to their counts is spread as p is.
 - A parameter that is not always active, in a share a of the trials: its densities are those among the
   trials that have it, and g is the share of the best among them. The variance is that times a^2, so that it
   stands for the whole study. That a branch is taken at all counts for the choice alone.
@@ -71,23 +73,27 @@ def _explained(x: Floats, best: NDArray[np.bool_], times: Floats, levels: int, n
     cells = number if 0 < number <= CELLS else CELLS
     cell = np.minimum((x[has] * cells).astype(np.int64), cells - 1)
     every, top = times[:, has], times[:, has] * best[has]
-    p = _density(np.stack([np.bincount(cell, row, cells) for row in every]), levels)
-    q = _density(np.stack([np.bincount(cell, row, cells) for row in top]), levels)
+    p, q = _densities(
+        np.stack([np.bincount(cell, row, cells) for row in every]),
+        np.stack([np.bincount(cell, row, cells) for row in top]),
+        levels,
+    )
     ours, total = every.sum(axis=1), times.sum(axis=1)
     share = top.sum(axis=1) / np.maximum(ours, 1.0)  # of the best, among those that have it
     divergence = ((q / p - 1.0) ** 2 * p).sum(axis=1)
     return np.asarray((ours / total) ** 2 * share**2 * divergence)
 
 
-def _density(counts: Floats, levels: int) -> Floats:
-    """(s, cells) probabilities, all above 0, from counts (s, cells)."""
-    cells = counts.shape[1]
-    if levels:
-        smooth = counts + 1.0
-    else:
-        smooth = np.stack([row @ _kernel(row) for row in counts]) + 1e-3
-    probabilities: Floats = smooth / smooth.sum(axis=1, keepdims=True)
-    return probabilities if cells > 1 else np.ones_like(counts)
+def _densities(every: Floats, top: Floats, levels: int) -> tuple[Floats, Floats]:
+    """Probabilities p and q above 0, from counts of all trials and of the best; each (s, cells)."""
+    if not levels:
+        kernels = np.stack([_kernel(row) for row in top])
+        every, top = (np.einsum("sc,scd->sd", counts, kernels) for counts in (every, top))
+    each = 1.0 if levels else 1e-3
+    added = each * every.shape[1]
+    p = (every + each) / (every.sum(axis=1, keepdims=True) + added)
+    q = (top + added * p) / (top.sum(axis=1, keepdims=True) + added)
+    return p, q
 
 
 def _kernel(counts: Floats) -> Floats:

@@ -212,7 +212,7 @@ def _drift(table: str, against: str, target: str | None, trust: tuple[str, ...])
     from rung.errors import DataError
     from rung.tabular.audit.compare import drift_between
     from rung.tabular.audit.drift import drift_from_profile
-    from rung.tabular.columns import as_they_stand
+    from rung.tabular.columns import as_they_stand, infer_columns
     from rung.tabular.formats import is_table
     from rung.tabular.model_file import load_model
     from rung.tabular.read import read_table
@@ -220,7 +220,9 @@ def _drift(table: str, against: str, target: str | None, trust: tuple[str, ...])
     with patiently() as tell:
         tell("reading the table")
         if is_table(against) or Path(against).is_dir():
-            return drift_between(read_table(table), read_table(against), target, tell)
+            known = read_table(against)
+            words = as_they_stand(infer_columns(known))
+            return drift_between(read_table(table, words), known, target, tell)
         model = load_model(against, trust)
         profile = getattr(model, "profile", None)
         if profile is None:

@@ -261,7 +261,7 @@ def _checked(order: Order, table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str
     request = order.wishes.request(order.task, order.metric)
     request.check(frame, order.target)
     task = guess_task(y, order.task, order.wishes.positive)
-    get_metric(order.metric, task)
+    get_metric(order.metric, task).check(task.encode(y), order.target)
     if request.splitting()[1] is None:
         check_classes(y, task)
     wanted = Wanted(request.include, request.exclude, weighted=request.weights is not None)

@@ -43,16 +43,25 @@ def predict(  # noqa: PLR0913  # a door
         ),
     ] = None,
     sets: Annotated[
-        str,
-        typer.Option(metavar="lac|aps", help="Sets as small as can be, or larger where the model is unsure."),
-    ] = "lac",
+        str | None,
+        typer.Option(
+            metavar="lac|aps",
+            help="Sets as small as can be, or larger where the model is unsure.",
+            show_default="lac",
+        ),
+    ] = None,
     target: OneTarget = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Predict a table's rows: the column `prediction`, and for classes one probability each."""
+    """Predict a table's rows: the column `prediction`, and for classes one probability each.
+
+    Of several targets it is a column each, called as they are; --target gives the probabilities of one.
+    """
     from rung.cli.begin import check_apart, check_writable
 
+    if sets is not None and intervals is None:
+        raise UserError("--sets says how --intervals makes sets of classes: give --intervals, such as 90%")
     coverage = None if intervals is None else _coverage(intervals)
     if out is not None:
         _ending(out)
@@ -66,7 +75,7 @@ def predict(  # noqa: PLR0913  # a door
         read_manifest(model)
     fitted = load_any(model, tuple(trust or ()))
     frame = read_for(fitted, table)
-    predictions = _predicted(fitted, frame, coverage, sets)
+    predictions = _predicted(fitted, frame, coverage, sets or "lac")
     say_lost(fitted, frame)
     if json:
         output.print_json(predictions.to_dict("records"))
@@ -87,10 +96,13 @@ def say_lost(model: Model | SeveralModels, frame: pd.DataFrame) -> None:
 
 
 def worded(model: Model | SeveralModels) -> tuple[str, ...]:
-    """The columns that a file's reader is to leave as words, for the model knows what they mean."""
+    """The columns that a file's reader is to leave as words, for the model knows what they mean; a target of
+    words is one of them.
+    """
     from rung.tabular.columns import as_they_stand
 
-    return tuple(name for one in _each(model) for name in as_they_stand(one.columns))
+    names = [name for one in _each(model) for name in as_they_stand(one.columns)]
+    return (*names, *(one.target for one in _each(model) if str in map(type, one.task.classes)))
 
 
 def read_for(model: Model | SeveralModels, table: str) -> pd.DataFrame:

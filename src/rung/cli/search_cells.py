@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rung.nas.genotype import Genotype
+    from rung.nas.space import Space
 
 CellFile = Annotated[
     Path,
@@ -175,17 +176,24 @@ def own_operations(space: str | None) -> dict[str, Any]:
     Raises:
         UserError: the file or the variable is not there, or is no space.
     """
-    if space is None:
-        return {}
-    from rung.cli.search_run import space_named
-    from rung.nas.space import SPACES
+    return {} if space is None else dict(space_given(space).operations)
 
-    found = space_named(space)
-    if isinstance(found, str):
-        if found not in SPACES:
-            raise UserError(f"unknown space {found!r}: there are {', '.join(SPACES)}, or write FILE.py:NAME")
-        found = SPACES[found]
-    return dict(found.operations)
+
+def space_given(text: str) -> Space:
+    """A shipped space by name, or a user's own.
+
+    Raises:
+        UserError: there is none of this name; or as for `space_named`.
+    """
+    from rung.cli.search_run import space_named
+    from rung.nas.space import SPACES, Space
+
+    found = space_named(text)
+    if isinstance(found, Space):
+        return found
+    if found not in SPACES:
+        raise UserError(f"unknown space {found!r}: there are {', '.join(SPACES)}, or write FILE.py:NAME")
+    return SPACES[found]
 
 
 def read_cell(path: str | Path, own: Mapping[str, Any] | None = None) -> Genotype:
@@ -236,12 +244,7 @@ COSTS = ("seconds", "passes", "images")
 
 def figures(path: Path) -> dict[str, Any]:
     """What a search's result says of itself; None where that is unknown, as all is of a bare genotype."""
-    try:
-        form = jsons.loads(path.read_text(encoding="utf-8"))
-    except jsons.JSONDecodeError:  # the reference's text form
-        form = {}
-    if not isinstance(form, dict) or "genotype" not in form:
-        form = {}
+    form = _result(path)
     perplexity = _part(form, "perplexity", ())  # of recurrent cells
     return {
         "parameters": form.get("parameters"),
@@ -250,6 +253,26 @@ def figures(path: Path) -> dict[str, Any]:
         "relaxation_gap": _part(form, "relaxation_gap", GAPS),
         **({"perplexity": perplexity} if perplexity else {}),
     }
+
+
+def _result(path: Path) -> dict[str, Any]:
+    """A search's result as it was written; empty of a bare genotype."""
+    try:
+        form = jsons.loads(path.read_text(encoding="utf-8"))
+    except jsons.JSONDecodeError:  # the reference's text form
+        return {}
+    return form if isinstance(form, dict) and "genotype" in form else {}
+
+
+def space_searched(path: Path) -> Space | None:
+    """The shipped space that a cell file says its cell was searched in, if the cell is one of it."""
+    from rung.nas.genotype import Genotype
+    from rung.nas.retraining_transfer import holds
+    from rung.nas.space import SPACES
+
+    name = _result(path).get("space")
+    space = SPACES.get(name) if isinstance(name, str) else None
+    return space if space is not None and holds(space, Genotype.read(path)) else None
 
 
 def _part(form: dict[str, Any], key: str, names: tuple[str, ...]) -> dict[str, Any]:

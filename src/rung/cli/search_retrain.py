@@ -88,18 +88,22 @@ def retrain(  # noqa: PLR0913  # a door
         found = train(cell.name, lambda progress: timed(watch=progress, tell=progress.tell), out)
         if first():
             finish(cell, found, out, update, json)
-            _write_report(cell, genotype, seed, pictures, found, out, report)
+            _write_report(given, genotype, pictures, found)
     if found.diverged is not None:
         raise typer.Exit(NO_RESULT)
 
 
-def _write_report(
-    cell: Path, genotype: Genotype, seed: int, pictures: Pictures, found: Retrained, out: Path, report: Path
-) -> None:
+def _write_report(given: dict[str, Any], genotype: Genotype, pictures: Pictures, found: Retrained) -> None:
+    """Write the page.
+
+    Args:
+        given: the options of `retrain`.
+    """
     from rung.nas.training_page import Made, page_of_pictures
 
-    made = Made(cell.name, pictures.name, genotype, seed, str(out))
-    write_page(page_of_pictures(found, made, len(pictures.y_train)), report)
+    own = given["space"] if given["space"] is not None and ".py" in given["space"] else ""
+    made = Made(given["cell"].name, pictures.name, genotype, given["seed"], str(given["out"]), own)
+    write_page(page_of_pictures(found, made, len(pictures.y_train)), given["report"])
 
 
 def _check_places(cell: Path, data: str, out: Path, report: Path, update: bool) -> None:

@@ -16,7 +16,7 @@ import typer
 from rung.cli import output
 from rung.cli import search_retrain_options as options
 from rung.cli.options import Json
-from rung.cli.search_cells import CellFile, Own
+from rung.cli.search_cells import CellFile
 from rung.cli.search_retrain import first, processes, read, train
 from rung.cli.search_retrain_progress import COLUMNS, figures
 from rung.errors import UserError
@@ -33,6 +33,14 @@ Out = Annotated[
         "--out", metavar="FOLDER", help="Where the trained networks are written: cell.pt, random-1.pt, ..."
     ),
 ]
+Space = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPACE",
+        help="Of the cell and the random cells: a name, or your own as FILE.py:NAME.",
+        show_default="the one that the cell was searched in, or the smallest that has it",
+    ),
+]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a transfer that was interrupted.")]
 Baselines = Annotated[
     int, typer.Option("--baseline", min=0, max=20, help="Train so many random cells of equal size beside it.")
@@ -42,7 +50,7 @@ Baselines = Annotated[
 def transfer(  # noqa: PLR0913  # a door
     cell: CellFile,
     data: options.Data,
-    space: Own = None,
+    space: Space = None,
     baseline: Baselines = 1,
     preset: options.Preset = "tiny",
     channels: options.Channels = None,
@@ -72,8 +80,7 @@ def transfer(  # noqa: PLR0913  # a door
     """
     given = dict(locals())  # first of all, so that it has the options and nothing else
     from rung.cli.parse import parse_duration
-    from rung.cli.search_cells import own_operations, own_table, read_cell
-    from rung.cli.search_run import space_named
+    from rung.cli.search_cells import own_operations, own_table, read_cell, space_given, space_searched
     from rung.deploy.extras import need
 
     need("torch", "rung search transfer")
@@ -82,7 +89,7 @@ def transfer(  # noqa: PLR0913  # a door
     from rung.nas.retraining_transfer_files import TransferFolder
 
     genotype = read_cell(cell, own_operations(space))
-    own = space_named(space) if space is not None and ".py" in space else None
+    own = space_searched(cell) if space is None else space_given(space)
     if genotype.recurrent:
         raise UserError(f"{cell} is a recurrent cell: train it on another text with rung search retrain")
     seconds = None if budget is None else parse_duration(budget) / (1 + baseline)

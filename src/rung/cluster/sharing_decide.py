@@ -2,9 +2,9 @@
 
 A decision either starts jobs or asks jobs to stop, never both, so that only what no free slot can serve costs
 anybody a running job. Slots go to who is below its minimum; then by class; then to who is below the floor of
-what it pays back; then to the larger gang that is due, since it can't use the single slots that others can;
-then to whom a job brings nearest to its target, per weight, which is the allocation of least squares
-(Sainte-Lague's rule); then to the older study.
+what it pays back, or has nothing and is due a job; then to the larger gang that is due, since it can't use
+the single slots that others can; then to whom a job brings nearest to its target, per weight, which is the
+allocation of least squares (Sainte-Lague's rule); then to the older study.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ def decide(state: Sharing) -> list[Decision]:
 
 def _key(state: Sharing, share: Share, surplus: float, staying: int) -> Key:
     claim = share.claim
-    floor = share.floor(state.policy)
     need = round((surplus + claim.gang / 2) / claim.weight, 6)  # sums of fractions: equal is equal
-    whole = -claim.gang if need < 0.0 else 0
-    return staying >= claim.minimum, -claim.priority, staying >= floor, whole, need, share.order
+    due = need < 0.0
+    # A gang's floor may be less than one gang. Without this, single slots would split each node that it
+    # leaves, up to their floors, and no debt would bring it back.
+    enough = staying >= share.floor(state.policy) and not (due and staying <= 0)
+    whole = -claim.gang if due else 0
+    return staying >= claim.minimum, -claim.priority, enough, whole, need, share.order
 
 
 class _Taker:

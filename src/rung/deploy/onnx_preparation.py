@@ -57,15 +57,17 @@ def _generated(graph: Graph, preparation: Preparation, numbers: str, codes: str)
 
 def _numbers(graph: Graph, preparation: Preparation, numbers: str) -> list[str]:
     kept, flagged = preparation.kept, preparation.flagged
-    if kept is None or flagged is None or not len(kept):
+    if kept is None or flagged is None:
         return []
-    chosen = graph.take(numbers, kept)
-    if preparation.needs.missing:
-        return [chosen]
-    filled = _imputed(graph, preparation.parts["impute"], chosen, kept)
-    if not len(flagged):
-        return [filled]
-    return [filled, graph.cast(graph.op("IsNaN", graph.take(numbers, flagged)), np.float64)]
+    blocks = []
+    if len(kept):
+        chosen = graph.take(numbers, kept)
+        if preparation.needs.missing:
+            return [chosen]
+        blocks.append(_imputed(graph, preparation.parts["impute"], chosen, kept))
+    if len(flagged) and not preparation.needs.missing:
+        blocks.append(graph.cast(graph.op("IsNaN", graph.take(numbers, flagged)), np.float64))
+    return blocks
 
 
 def _imputed(graph: Graph, imputer: Any, chosen: str, kept: NDArray[np.intp]) -> str:

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from rung.errors import DataError
-from rung.tabular.columns import Column, Kind, prepare
-from rung.tabular.dates import ISO, date_words
+from rung.tabular.columns import Column, Kind, prepare, word_of
+from rung.tabular.dates import ISO, date_words, far_dates
 from rung.tabular.encode import Encoder
 from rung.tabular.forms import form_numbers, form_words
 from rung.tabular.names import closest
@@ -47,7 +47,7 @@ def schema(encoder: Encoder) -> list[dict[str, Any]]:
         if column.kind == Kind.CATEGORY:
             told["levels"] = [str(level) for level in levels[column.name][:LEVELS]]
             told["more_levels"] = max(len(levels[column.name]) - LEVELS, 0)
-        if column.format:
+        if column.format and column.kind != Kind.CATEGORY:  # whose levels say all
             told["format"] = column.format
         columns.append(told)
     return columns
@@ -139,13 +139,13 @@ def _fits(value: Any, kind: str) -> bool:
 
 
 def _word(value: Any, known: frozenset[str]) -> str | None:
-    """As the level stands in the training table: 3.0 is "3", and true is "true" where "True" is none."""
+    """As the level stands in the training table: 3.0 is "3" where "3.0" is none, and so is true "true"."""
     if value is None or value == "":
         return None
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
     word = str(value)
-    return word.lower() if isinstance(value, bool) and word not in known else word
+    if word in known:
+        return word
+    return word.lower() if isinstance(value, bool) else word_of(value)
 
 
 def _bad_dates(frame: pd.DataFrame, used: Sequence[Column]) -> list[Fault]:
@@ -157,6 +157,7 @@ def _bad_dates(frame: pd.DataFrame, used: Sequence[Column]) -> list[Fault]:
     for column in dates:
         given = frame[column.name]
         wrong = (read[column.name].isna() & given.notna() & (given != "")).to_numpy()
+        wrong = wrong & ~far_dates(given, column.format)  # which are missing, as in a table
         takes = f"column {column.name!r} takes a date written as {date_words(column.format or ISO)}"
         found += [
             (i + 1, f"row {i + 1}: {takes}, not {_shown(given.iloc[i])}") for i in wrong.nonzero()[0].tolist()

@@ -290,6 +290,11 @@ def left_out(pipeline: Fitted) -> list[str]:
 _FUNCTION: Final = "from sklearn.preprocessing import FunctionTransformer"
 
 
+def first_step() -> Step:
+    """What a table's cells mean: in the pipeline, so that a saved one takes frames of `pandas.read_csv`."""
+    return Step("FunctionTransformer(meant)", (_FUNCTION,), ("meant",))
+
+
 def _number_blocks(preparation: Preparation, encoder: Encoder) -> list[Step]:
     strategy = "median" if preparation.impute == "iterative" else preparation.impute
     imputer = f"SimpleImputer(strategy={quoted(strategy)}, add_indicator=True)"

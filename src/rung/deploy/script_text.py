@@ -79,6 +79,24 @@ def in_form(words, form):
     return pd.to_numeric(found[0] + plain, errors="coerce") * found[2].map(SHORT).fillna(1.0)
 '''
 
+_MEANT: Final = '''
+
+@joblib.wrap_non_picklable_objects  # so that the saved pipeline brings it along
+def meant(frame):
+    """What the cells mean, the same whether read() or pandas.read_csv made the frame."""
+    frame = frame.copy(){formed}
+    for name in CATEGORIES:
+        words = frame[name].convert_dtypes().astype(str).astype(object)
+        frame[name] = words.where(frame[name].notna(), None)
+    frame[TEXTS] = frame[TEXTS].fillna("")
+    return frame
+'''
+
+_FORMED: Final = """
+    for name, form in READ_AS.items():
+        if not pd.api.types.is_numeric_dtype(frame[name]):
+            frame[name] = in_form(frame[name].str.strip(), form)"""
+
 _READ: Final = '''
 
 COMMA = r"[-+]?(\\d{{1,3}}(\\.\\d{{3}})+|\\d+)(,\\d+)?"  # a number with a decimal comma: 1.234,5
@@ -122,10 +140,8 @@ def read(path):
     frame = frame[frame[TARGET].notna()].reset_index(drop=True)
     commas = separator == ";"  # a table with semicolons has decimal commas
     X = frame[NUMBERS + CATEGORIES + DATES + TEXTS].copy()
-    for name in NUMBERS:
-        X[name] = {cells}
-    X[CATEGORIES] = X[CATEGORIES].astype(object).where(X[CATEGORIES].notna(), None)
-    X[TEXTS] = X[TEXTS].fillna("")
+    for name in {numbers}:
+        X[name] = numbers(X[name], commas)
     return X, {target}{held}
 '''
 
@@ -155,9 +171,6 @@ def main():
 if __name__ == "__main__":
     main()
 """
-
-
-_FORMED: Final = "in_form(X[name], READ_AS[name]) if name in READ_AS else numbers(X[name], commas)"
 
 
 def _table(told: Mapping[str, str]) -> str:
@@ -243,8 +256,9 @@ def fill(content: Content) -> str:
             else "",
             helpers(steps, content.formats),
             _IN_FORM.format(forms=_table(content.forms)) if content.forms else "",
+            _MEANT.format(formed=_FORMED if content.forms else "") if "meant" in wanted else "",
             _READ.format(
-                cells=_FORMED if content.forms else "numbers(X[name], commas)",
+                numbers="[name for name in NUMBERS if name not in READ_AS]" if content.forms else "NUMBERS",
                 target=_TARGETS[_target_form(classes, last)],
                 returned="The table's columns, its target"
                 + (", and what is held out together" if way else ""),

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from rung.deploy.script_parts import Step, estimator_step, first_code, left_out, preparation_steps
+from rung.deploy.script_parts import Step, estimator_step, first_code, first_step, left_out, preparation_steps
 from rung.deploy.script_text import Content, fill
 from rung.errors import UserError
 from rung.tabular.columns import Kind
@@ -64,7 +64,7 @@ def script(model: Model, name: str = "model.py") -> tuple[str, Member]:
     member, step = _heaviest(model)
     pipeline = member.pipelines[0]
     parts = [] if isinstance(pipeline, Constant) else preparation_steps(pipeline, member.name, model.encoder)
-    steps = [*parts, step]
+    steps = [first_step(), *parts, step] if parts else [step]
     kinds = {kind: model.encoder.names(kind) for kind in (Kind.NUMBER, Kind.CATEGORY, Kind.DATE, Kind.TEXT)}
     formats = {c.name: c.format or "ISO8601" for c in model.columns if c.kind == Kind.DATE}
     content = Content(

@@ -81,6 +81,11 @@ def device_of(name: str) -> str:
     return name
 
 
+def gpus(device: str) -> list[int]:
+    """The number of this device if it is a GPU: whose random numbers there are beside the CPU's."""
+    return [torch.device(device).index or 0] if device.startswith("cuda") else []
+
+
 def part(x: Tensor) -> Tensor:
     """Of a batch, the samples of this process: every `world()`-th, beginning with the `rank()`-th.
 

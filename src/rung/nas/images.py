@@ -77,7 +77,7 @@ class ImageTask:
         first, second = halves(pictures.y_train, seed, classes=pictures.classes)
         self.x, self.y = pictures.x_train[first], pictures.y_train[first]
         self.x_alphas, self.y_alphas = pictures.x_train[second], pictures.y_train[second]
-        self._costs: dict[str, Costs] = {}
+        self._costs: dict[tuple[str, str], Costs] = {}
 
     @property
     def spoken(self) -> str:
@@ -228,22 +228,24 @@ class ImageTask:
         )
         return counted.parameters, counted.multiply_adds
 
-    def macs(self, net: Net, space: Space) -> float:
+    def macs(self, net: Net, space: Space, form: str = "plain") -> float:
         """Of a picture's forward pass through what is alive."""
-        return self.costs(space).of(net.alive)
+        return self.costs(space, form).of(net.alive)
 
-    def costs(self, space: Space) -> Costs:
-        """Multiply-adds by operation, reckoned once a space."""
-        if space.name not in self._costs:
-            self._costs[space.name] = supernet_costs(
+    def costs(self, space: Space, form: str = "plain") -> Costs:
+        """Multiply-adds by operation of a supernet of this form, reckoned once a space and form."""
+        key = space.name, form
+        if key not in self._costs:
+            self._costs[key] = supernet_costs(
                 space,
                 self.channels,
                 self.layers,
                 len(self.pictures.classes),
                 image_size=self.pictures.shape[0],
                 pictures=self.pictures.shape[2],
+                form=cast(Form, form),
             )
-        return self._costs[space.name]
+        return self._costs[key]
 
 
 def evaluate(  # noqa: PLR0913  # one evaluation, all that it depends on

@@ -99,6 +99,7 @@ class State:
         epoch: epochs done.
         ledger: the cost so far.
         records: one an epoch.
+        tuned: further epochs of the weights alone; no checkpoint follows them.
     """
 
     net: Net
@@ -108,6 +109,7 @@ class State:
     epoch: int = 0
     ledger: Ledger = field(default_factory=Ledger)
     records: list[Record] = field(default_factory=list)
+    tuned: int = 0
 
 
 def start(plan: Plan) -> State:
@@ -226,7 +228,7 @@ def macs_of(plan: Plan, state: State, active: Mapping[str, Mask] | None) -> floa
     net: Any = state.net
     if active is not None:
         net = SimpleNamespace(alive={name: mask & active[name] for name, mask in state.net.alive.items()})
-    return plan.task.macs(net, plan.space)
+    return plan.task.macs(net, plan.space, plan.strategy.form)
 
 
 def prune(plan: Plan, state: State, moment: Moment) -> list[Removal]:
@@ -284,7 +286,9 @@ def tune(plan: Plan, state: State, mixed: Callable[[Moment], Mixed], epochs: int
     """
     task, recipe = plan.task, plan.recipe
     state.net.train()
-    for epoch in range(state.epoch, state.epoch + epochs):
+    for _ in range(epochs):
+        epoch = state.epoch + state.tuned  # each has batches of its own
+        state.tuned += 1
         first = Moment(plan.seed, epoch, recipe.epochs, 0, task.steps)
         torch.manual_seed(first.number("dropout"))
         for step, (batch, _) in enumerate(task.pairs(epoch)):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import torch
+
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Plan, State, derive, judge
+from rung.nas.moment import Moment
 from rung.nas.planning import Prepared, Request
 from rung.nas.result import Accuracies, SearchResult
 from rung.nas.task import SHORT, Scores, Short
@@ -30,6 +33,7 @@ def outcome(
     from rung.nas.gap import measured
 
     plan, notes = prepared.plan, list(prepared.notes)
+    torch.manual_seed(Moment(plan.seed, state.epoch, plan.recipe.epochs).number("outcome"))  # resumed or not
     genotype = derive(plan, state)
     searched = judge(plan, state) if state.alphas else _judged_alone(plan, state, genotype)
     derived, gap = measured(plan, state, genotype)

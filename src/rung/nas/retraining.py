@@ -17,7 +17,7 @@ from rung.nas import retraining_limits as limits
 from rung.nas.counting import count
 from rung.nas.data.pictures import Pictures
 from rung.nas.data.strata import halves
-from rung.nas.devices import average, check_batch, device_of, from_first, rank, together
+from rung.nas.devices import average, check_batch, device_of, from_first, gpus, rank, together
 from rung.nas.genotype import Genotype
 from rung.nas.loop import Diverged
 from rung.nas.operations import OPERATIONS, Operation
@@ -128,7 +128,7 @@ def retrain(  # noqa: PLR0913  # a door
     log = Notes(tell, [*pictures.notes, *notes])
     allowed = None if budget is None else Budget(budget, time.monotonic() if began is None else began)
     device = device_of(device)
-    with together(device), torch.random.fork_rng(devices=_gpus(device)):
+    with together(device), torch.random.fork_rng(devices=gpus(device)):
         job = Job(genotype, pictures, wanted, seed, device, table)
         check_batch(job.batch)
         keeper = Keeper(job, None if out is None else Path(out), resume)
@@ -143,10 +143,6 @@ def _short_of_memory(job: Job) -> AbstractContextManager[None]:
     """Say what would fit where memory runs out inside."""
     build = limits.built(job.genotype, job.pictures, job.table)
     return limits.named_out_of_memory(build, job.schedule, job.pictures.shape, job.device)
-
-
-def _gpus(device: str) -> list[int]:
-    return [torch.device(device).index or 0] if device.startswith("cuda") else []
 
 
 class Notes:
@@ -266,7 +262,7 @@ def training_seconds(
     genotype: Genotype, pictures: Pictures, schedule: Schedule, device: str, table: Mapping[str, Operation]
 ) -> float:
     """What a training takes here, by timing a few steps of one that is thrown away."""
-    with torch.random.fork_rng(devices=_gpus(device)):
+    with torch.random.fork_rng(devices=gpus(device)):
         job = Job(genotype, pictures, schedule, 0, device_of(device), table)
         with _short_of_memory(job):
             training, testing = measured(_probe(job))
@@ -282,7 +278,7 @@ def step_seconds(  # what is timed, all that it depends on
     probes: int,
 ) -> float:
     """What a training step takes here, the least of so many after one; of that one if none is wanted."""
-    with torch.random.fork_rng(devices=_gpus(device)):
+    with torch.random.fork_rng(devices=gpus(device)):
         job = Job(genotype, pictures, schedule, 0, device_of(device), table)
         with _short_of_memory(job):
             return least(_probe(job), probes)

@@ -30,7 +30,8 @@ def fitted(schedule: Schedule, genotype: Genotype, pictures: Pictures) -> tuple[
 
     An auxiliary head fits where its pooling leaves 2 x 2 pixels: with the stem of CIFAR, pictures of 29 to 40
     pixels; with that of ImageNet, of about 193 to 256. A square that would cut out whole pictures is made
-    half a side.
+    half a side. In a stack of cells with one input no path is dropped, as in NAS-Bench-201 (Dong and Yang
+    2020): nothing leads around a cell, so that all of a picture may go with one path.
 
     Raises:
         UserError: nothing is left of a picture before the network's last reduction.
@@ -47,6 +48,9 @@ def fitted(schedule: Schedule, genotype: Genotype, pictures: Pictures) -> tuple[
         notes.append(
             f"pictures of {side} x {side} are trained without the auxiliary head: it does not fit them"
         )
+    if schedule.drop_path and genotype.cells[0][1].inputs == 1:
+        schedule = replace(schedule, drop_path=0.0)
+        notes.append("cells with one input are trained without dropped paths, as in NAS-Bench-201")
     if schedule.cutout >= side:
         notes.append(
             f"cutout of {schedule.cutout} would blank pictures of {side} x {side}: it is {side // 2}"

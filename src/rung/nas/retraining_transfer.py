@@ -51,7 +51,7 @@ def transfer(
         own: the space of random cells; the smallest shipped one that holds the genotype, unless told.
 
     Raises:
-        SpaceError: no shipped space has the genotype, so that no random cell can be drawn.
+        SpaceError: it is in no shipped space, or not in its own, so that no random cell can be drawn.
     """
     others = random_cells(genotype, pictures, schedule, baselines, seed, own) if baselines else ()
     found = train("cell", genotype)
@@ -69,8 +69,16 @@ def random_cells(
     """Random architectures of a genotype's space whose networks have within 10 % as many parameters.
 
     The n-th is a function of (seed, n). Where 300 draws find none so near, the nearest of them is taken.
+
+    Raises:
+        SpaceError: the genotype is not of its space.
     """
     space = space_of(genotype) if own is None else own
+    if not holds(space, genotype):
+        raise SpaceError(
+            f"this cell is not of space {space.name!r}, so that random cells of it are no match: give --space"
+            " the one that it is of, or --baseline 0"
+        )
     table = OPERATIONS if own is None else table_of(own)
 
     def size(each: Genotype) -> int:
@@ -106,7 +114,7 @@ def space_of(genotype: Genotype) -> Space:
     Raises:
         SpaceError: there is none.
     """
-    fitting = [space for space in SPACES.values() if _holds(space, genotype)]
+    fitting = [space for space in SPACES.values() if holds(space, genotype)]
     if not fitting:
         raise SpaceError(
             "no space of rung's holds this cell (its nodes, inputs and operations), so that no random cell "
@@ -115,7 +123,8 @@ def space_of(genotype: Genotype) -> Space:
     return min(fitting, key=lambda space: max(len(cell.operations) for cell in space.cells))
 
 
-def _holds(space: Space, genotype: Genotype) -> bool:
+def holds(space: Space, genotype: Genotype) -> bool:
+    """Whether a genotype is one of a space's: its cells, nodes, inputs, and each edge's operation."""
     names = {name for name, _ in genotype.cells}
     return names == {cell.name for cell in space.cells} and all(
         _fits(space[name], cell) for name, cell in genotype.cells
@@ -123,9 +132,14 @@ def _holds(space: Space, genotype: Genotype) -> bool:
 
 
 def _fits(cell: Cell, derived: CellGenotype) -> bool:
+    numbers = {edge: number for number, edge in enumerate(cell.edges)}
     return (
         cell.nodes == len(derived.nodes)
         and cell.inputs == derived.inputs
         and all(len(edges) == (cell.keep or len(edges)) for edges in derived.nodes)
-        and set(derived.operations) <= set(cell.operations)
+        and all(
+            name in cell.candidates(numbers[source, target])
+            for target, edges in zip(cell.targets, derived.nodes, strict=True)
+            for name, source in edges
+        )
     )

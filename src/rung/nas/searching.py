@@ -17,7 +17,7 @@ from rung.nas.away import Away, Follower
 from rung.nas.checkpoint import load, save
 from rung.nas.complete import CompleteSearch
 from rung.nas.complete_plan import is_complete
-from rung.nas.devices import from_first, world
+from rung.nas.devices import device_of, from_first, gpus, world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
 from rung.nas.memory import out_of_memory
 from rung.nas.outcome import open_points, outcome
@@ -196,7 +196,8 @@ class Search:
         self._phase = phase or self._phase
         threads = torch.get_num_threads()
         try:
-            return self._run()
+            with torch.random.fork_rng(devices=gpus(device_of(self.request.device))):  # epochs seed it
+                return self._run()
         finally:
             torch.set_num_threads(threads)
             if self._opened is not None:
@@ -238,7 +239,10 @@ class Search:
         self._opened = opened(plan, self._storage, self._study)
         self.study = self._opened.name
         known = self._opened.history.records.get(PLANNED)
-        return dict(known[-1].data) if known else None
+        if known:
+            return dict(known[-1].data)
+        self._flush(self._opened)  # where it is stopped while steps are timed, it can be gone on with
+        return None
 
     def _searched(self, plan: Plan, study: Study) -> State | None:
         """What the study ends with."""

@@ -167,8 +167,8 @@ class Task(Protocol):
         """Parameters and multiply-adds of the network that `retrain` trains."""
         ...
 
-    def macs(self, net: Net, space: Space) -> float:
-        """Multiply-adds of one sample's forward pass through what is left of the supernet."""
+    def macs(self, net: Net, space: Space, form: str = "plain") -> float:
+        """Multiply-adds of one sample's forward pass through what is left of a supernet of this form."""
         ...
 
 

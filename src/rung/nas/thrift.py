@@ -80,7 +80,8 @@ def thrifty(strategy: Strategy, thrift: Thrift, space: Space, searched: Size, re
 
     Args:
         searched, retrained: sizes of the supernet, whose operations are priced, and of the network that is
-            limited.
+            limited. Operations are priced at the width that a derived network gives them, also where those
+            of the supernet are narrower (partial channels).
 
     Raises:
         UserError: it does not go with this strategy, or no architecture is within the limit.

@@ -39,6 +39,7 @@ class Made(NamedTuple):
         genotype: of the network.
         seed: of everything random.
         out: the file of the network; empty where it was not written.
+        space: a user's own that its operations are of, as FILE.py:NAME; empty for a shipped one.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Made(NamedTuple):
     genotype: Genotype
     seed: int
     out: str = ""
+    space: str = ""
 
 
 class TrainingPage(NamedTuple):
@@ -130,9 +132,28 @@ def page_of_pictures(found: Retrained, made: Made, trained: int) -> TrainingPage
         charts=_picture_charts(found.rows),
         heads=("epoch", "rate", "training loss", "training accuracy", "test loss", "test accuracy", "time"),
         rows=tuple(_picture_row(row) for row in found.rows),
-        use=f"import rung.nas\n\nnetwork = rung.nas.load_network({made.out!r})\nnetwork.predict(pictures)"
-        if made.out
-        else "",
+        use=_reading(made) if made.out else "",
+    )
+
+
+def _reading(made: Made) -> str:
+    """Python that reads a network for pictures, with the operations of a user's own space."""
+    if not made.space:
+        return f"import rung.nas\n\nnetwork = rung.nas.load_network({made.out!r})\nnetwork.predict(pictures)"
+    file, _, name = made.space.partition(":")
+    return "\n".join(
+        (
+            "import sys",
+            "from importlib import import_module",
+            "",
+            "import rung.nas",
+            "from rung.nas.supernet import table_of",
+            "",
+            f"sys.path.insert(0, {str(Path(file).parent)!r})",
+            f"space = import_module({Path(file).stem!r}).{name or 'space'}",
+            f"network = rung.nas.load_network({made.out!r}, table=table_of(space))",
+            "network.predict(pictures)",
+        )
     )
 
 

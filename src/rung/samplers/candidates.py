@@ -212,12 +212,13 @@ def best_allowed(space: CompiledSpace, history: History, points: Floats, values:
 
     In a noisy study any may, in others one that no trial of the history has.
     """
-    seen = set() if history.identity.noisy else configurations(history)
+    seen = set() if history.identity.noisy else configurations(space, history)
     order = np.argsort(-values, kind="stable")
     start, size = 0, _LISTED
     while start < len(order):
-        for found in space.decode(points[order[start : start + size]]):
-            if found not in seen:
+        rows = space.decode(points[order[start : start + size]])
+        for found, mark in zip(rows, space.told_apart(rows), strict=True):
+            if mark not in seen:
                 return found
         start, size = start + size, 2 * size
     return None
@@ -241,22 +242,22 @@ def check(name: str, given: object, valid: bool, range_: str) -> None:
 
 
 class _Seen:
-    """The configurations of a history's first `count` trials."""
+    """What tells the configurations of a history's first `count` trials apart."""
 
     def __init__(self, version: int) -> None:
         self.version = version
         self.count = 0
-        self.values: set[Values] = set()
+        self.marks: set[object] = set()
 
 
-def configurations(history: History) -> set[Values]:
-    """The configurations of all trials; kept and extended as the history grows."""
+def configurations(space: CompiledSpace, history: History) -> set[object]:
+    """What tells the configurations of all trials apart; kept and extended as the history grows."""
     kept = _seen.get(history)
     if kept is None or kept.version != history.space_version:
         kept = _seen[history] = _Seen(history.space_version)
-    kept.values.update(history.values[kept.count :])
+    kept.marks.update(space.told_apart(history.values[kept.count :]))
     kept.count = len(history.values)
-    return kept.values
+    return kept.marks
 
 
 _seen: WeakKeyDictionary[History, _Seen] = WeakKeyDictionary()  # a cache: it follows from the history

@@ -16,7 +16,8 @@ What the paper leaves open, or SMAC 3 has changed since, is done so:
   the least loss was 0.06 with it alone and 0.005 with both, over 10 seeds.)
   A failed trial has the worst loss found.
 - The first `min_points` results are of random configurations.
-- A trial whose result is to come counts as one with a `liar`'s loss, so that parallel suggestions keep apart.
+- A trial whose result at that fidelity is to come counts as one with a `liar`'s loss, so that parallel
+  suggestions keep apart.
 - Of more than `most` results half are the best, a quarter the latest, the rest evenly from those between.
 - A configuration that some trial has already is passed over, unless the study is noisy.
 - In a space with priors half of the candidates are drawn by them, half uniformly.
@@ -40,7 +41,7 @@ from rung.samplers.base import Request, Suggestion
 from rung.samplers.candidates import Acquisition, Moves, best_of, check, enough, without_failures
 from rung.samplers.improvement import log_improvement, log_improvement_of_exp, log_scaled, standardised
 from rung.samplers.kept import kept_rows
-from rung.samplers.observed import fidelities, observed, pending
+from rung.samplers.observed import awaited, fidelities, observed
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng
 from rung.trials.events import Origin
@@ -172,8 +173,8 @@ class ForestSampler:
         kept = kept_rows(losses, self.most)
         targets = log_scaled(losses[kept]) if log else standardised(losses[kept])
         trials, results = found.trials[kept], len(targets)
-        waiting = [] if self.liar == "none" else sorted(pending(history))
+        waiting = awaited(history, fidelity) if self.liar != "none" else np.empty(0, dtype=np.int64)
         lie = targets.mean() if self.liar == "mean" else targets.max()
-        trials = np.concatenate([trials, np.array(waiting, dtype=np.int64)])
+        trials = np.concatenate([trials, waiting])
         targets = np.concatenate([targets, np.full(len(waiting), lie)])
         return Data(fidelity, trials, matrix[trials], targets, results, found.costs[kept])

@@ -16,9 +16,9 @@ What the paper leaves open is done so:
   as those that the paper standardises are. The best, on which is improved, is that of the largest fidelity
   that has a forest. A failed trial has the worst loss at its fidelity.
 - Of equal losses no order is asked for; equal predictions are half right.
-- A trial whose result is to come is in each forest, with the mean of the scores.
+- A trial is in the forest of each fidelity at which its result is to come, with the mean of the scores.
 - The forests, and the search for the highest improvement, are those of the sampler `forest`; but forests are
-  kept until their fidelity has a new result, or other trials are running.
+  kept until their fidelity has a new result, or others are to come there.
 - Of more than `most` results at a fidelity half are the best, a quarter the latest, the rest evenly from
   those between. The latest `JUDGED` results with a value at the largest fidelity are ranked.
 """
@@ -45,14 +45,14 @@ from rung.samplers.candidates import (
 )
 from rung.samplers.improvement import log_improvement, normal_scores
 from rung.samplers.kept import kept_rows
-from rung.samplers.observed import fidelities, observed, pending
+from rung.samplers.observed import awaited, fidelities, observed
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng, key
 from rung.trials.events import Origin
 from rung.trials.history import WORST, History
 
 Floats = NDArray[np.float64]
-Ints = NDArray[np.intp]
+Ints = NDArray[np.int64]
 
 JUDGED: Final = 200  # results at the largest fidelity by which forests are judged, at most
 RANKED: Final = 3  # results with a value at the largest fidelity before weights are learnt from them
@@ -160,7 +160,6 @@ class MfesSampler:
     def bases(self, space: CompiledSpace, history: History) -> dict[int, Base]:
         """The forests, by fidelity, the largest first; those whose fidelity has enough results."""
         least = self.min_points or enough(space)
-        waiting = tuple(sorted(pending(history)))
         kept = _kept.get(history, {})
         bases: dict[int, Base] = {}
         names: dict[tuple[object, ...], Base] = {}
@@ -168,21 +167,22 @@ class MfesSampler:
             found = observed(history, fidelity)
             if np.count_nonzero(found.losses < WORST) >= least:
                 size = (len(found.losses), len(history.outside), history.space_version)
-                name = (self, fidelity, size, waiting)
+                waiting = awaited(history, fidelity)
+                name = (self, fidelity, size, *waiting.tolist())
                 base = kept.get(name) or self._base(space, history, fidelity, waiting)
                 bases[fidelity] = names[name] = base
         _kept[history] = names
         return bases
 
-    def _base(self, space: CompiledSpace, history: History, fidelity: int, waiting: tuple[int, ...]) -> Base:
+    def _base(self, space: CompiledSpace, history: History, fidelity: int, waiting: Ints) -> Base:
         found = observed(history, fidelity)
         losses = without_failures(found.losses)
         rows = kept_rows(losses, self.most)
         scores = normal_scores(losses[rows])
-        trials = np.concatenate([found.trials[rows], np.array(waiting, dtype=np.int64)])
+        trials = np.concatenate([found.trials[rows], waiting])
         targets = np.concatenate([scores, np.full(len(waiting), scores.mean())])
         points = as_points(history.matrix(space)[trials])
-        seed = key(history.identity.seed, fidelity, len(losses), *waiting) >> 33
+        seed = key(history.identity.seed, fidelity, len(losses), *waiting.tolist()) >> 33
         return Base(fit_forest(points, targets, seed=seed, trees=self.trees), float(scores.min()))
 
     def weights(self, space: CompiledSpace, history: History, bases: Mapping[int, Base]) -> Floats:

@@ -2,7 +2,7 @@
 
 - With several objectives the loss is the place in a non-dominated sorting (Deb et al. 2002): fronts first,
   within one those with more room around them. It looks at the latest `MOST` results and at the front of the
-  earlier ones, so that its cost does not grow with the study.
+  earlier ones, so that of a long study's results all but a few are only passed over.
 - A result that breaks a constraint has a loss behind all that break none: the worst of these, and as much
   more of their range as it breaks the constraints. So it is a finite number, too.
 - A failed trial's loss is `inf`.
@@ -61,6 +61,16 @@ def pending(history: History) -> list[int]:
     return [trial for trial in [*history.running, *waiting] if trial not in history.apart]
 
 
+def awaited(history: History, fidelity: int) -> Ints:
+    """Pending trials, ascending, without a result at `fidelity` and with a configuration in the space.
+
+    A trial that was promoted is pending, and has its results at the fidelities below.
+    """
+    inside = sorted(trial for trial in pending(history) if trial not in history.outside)
+    results = observed(history, fidelity).trials
+    return np.setdiff1d(np.array(inside, dtype=np.int64), results, assume_unique=True)
+
+
 def fidelities(history: History) -> list[int]:
     """The fidelities at which there are results, the largest first."""
     return sorted(history.results, reverse=True)
@@ -115,6 +125,8 @@ def places(vectors: Floats, violations: Floats) -> Floats:
 
 def nondominated(vectors: Floats) -> NDArray[np.bool_]:
     """(n,) which rows of (n, m) no other row dominates; of equal rows all."""
+    if vectors.shape[1] == 2:
+        return _of_two(vectors)
     left = np.lexsort(vectors.T[::-1])  # a row can only be dominated by one before it
     front = np.zeros(len(vectors), dtype=bool)
     while len(left):
@@ -122,6 +134,19 @@ def nondominated(vectors: Floats) -> NDArray[np.bool_]:
         front[left[0]] = True
         dominated = (vectors[left] >= first).all(axis=1) & (vectors[left] > first).any(axis=1)
         left = left[~dominated][1:]
+    return front
+
+
+def _of_two(vectors: Floats) -> NDArray[np.bool_]:
+    """The same of two objectives, by one sweep along the first (Kung, Luccio and Preparata 1975)."""
+    order = np.lexsort(vectors.T[::-1])
+    one, other = vectors[order].T
+    first = np.ones(len(order), dtype=bool)  # of those with an equal first objective
+    first[1:] = one[1:] != one[:-1]
+    start = np.flatnonzero(first)[np.cumsum(first) - 1]
+    before = np.concatenate([[np.inf], np.minimum.accumulate(other)[:-1]])
+    front = np.zeros(len(order), dtype=bool)
+    front[order] = (other == other[start]) & ((other[start] < before[start]) | (start == 0))
     return front
 
 

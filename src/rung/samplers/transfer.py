@@ -27,10 +27,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.models.features import Features
 from rung.models.one_thread import one_thread
 from rung.samplers.base import Request, Suggestion
 from rung.samplers.observed import Observed, observed
-from rung.samplers.rows import Rows
 from rung.space.changes import completed
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng
@@ -53,7 +53,7 @@ class Earlier(NamedTuple):
 
     Attributes:
         values: n configurations of the present space.
-        points: (n, k) their columns, see `rung.samplers.rows`.
+        points: (n, k) their columns, see `rung.models.features`.
         ranks: (n,) from 0 for the best to 1.
         firsts: those to try first, best first.
     """
@@ -126,8 +126,8 @@ def share(space: CompiledSpace, history: History, earlier: Earlier, own: Observe
     sound = np.flatnonzero(np.isfinite(own.losses))[-200:]
     if len(sound) < LEAST:
         return 0.0
-    points = _points(space, [history.values[trial] for trial in own.trials[sound]])
-    predicted = _estimates(points, earlier.points, earlier.ranks)
+    found = [history.values[trial] for trial in own.trials[sound]]
+    predicted = _estimates(space, found, earlier.points, earlier.ranks)
     if np.ptp(predicted) == 0.0 or np.ptp(own.losses[sound]) == 0.0:
         return 0.0
     from scipy.stats import kendalltau  # half a second to import, for the few studies that need it
@@ -157,14 +157,22 @@ def _estimated_best(
     ]
     tried = {repr(values) for values in mine}
     candidates = [values for values in candidates if repr(values) not in tried] or candidates
-    return candidates[int(np.argmin(_estimates(_points(space, candidates), points, known, weights)))]
+    return candidates[int(np.argmin(_estimates(space, candidates, points, known, weights)))]
 
 
-def _estimates(points: Floats, known: Floats, ranks: Floats, weights: Floats | None = None) -> Floats:
-    """Kernel regression (Nadaraya and Watson) of ranks at `points` (n, k) from those `known` (m, k)."""
-    if points.shape[1] == 0:
-        return np.full(len(points), 0.5)
-    squares = ((points[:, None, :] - known[None, :, :]) ** 2).sum(axis=2) / points.shape[1]  # (n, m)
+def _estimates(
+    space: CompiledSpace,
+    values: Sequence[Values],
+    known: Floats,
+    ranks: Floats,
+    weights: Floats | None = None,
+) -> Floats:
+    """Kernel regression (Nadaraya and Watson) of ranks at n configurations from points `known` (m, k)."""
+    parameters = Features(space).parameters
+    if parameters == 0:
+        return np.full(len(values), 0.5)
+    points = _points(space, values)
+    squares = ((points[:, None, :] - known[None, :, :]) ** 2).sum(axis=2) / parameters  # (n, m)
     kernel = np.exp(-0.5 * squares / WIDTH**2) * (1.0 if weights is None else weights)
     total = kernel.sum(axis=1)
     estimates: Floats = (kernel @ ranks + 0.5 * 1e-3) / (total + 1e-3)  # far from all: the middle
@@ -178,12 +186,8 @@ def _own(history: History) -> Observed:
 
 
 def _points(space: CompiledSpace, values: Sequence[Values]) -> Floats:
-    """The configurations' columns (n, k), categories one apart."""
-    rows = Rows(space)
-    if not values:
-        return np.empty((0, len(rows.columns)))
-    points: Floats = rows.extend(space.encode(values)).T.copy()
-    return points
+    """The configurations' columns (n, k); two categories are as far apart as the ends of a number's range."""
+    return Features(space).of(space.encode(values))
 
 
 def earlier_of(history: History, space: CompiledSpace) -> Earlier | None:

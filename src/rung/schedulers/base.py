@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -75,8 +76,10 @@ class Scheduler(Protocol):
 
     A scheduler is a frozen dataclass of settings. Its state is a fold of the log that the history keeps
     (`history.scheduler`); `initial` and `fold` may be missing where none is needed (see
-    `rung.trials.history.Folding`). `next` reads the history only, changes nothing, and costs O(log n); it may
-    be asked several times about one history, so what a model costs is paid once for each `history.length`.
+    `rung.trials.history.Folding`). One that promotes trials may have `space_changed(state, outside)` beside
+    `fold`: told which trials the space has no more, it returns the state. `next` reads the history only,
+    changes nothing, and costs O(log n); it may be asked several times about one history, so what a model
+    costs is paid once for each `history.length`.
 
     The contract, tested for all: it starts a configuration only if `history.may_start`; a result of `inf`
     counts as worst and is never promoted; ties go to the older trial; it returns `Wait` only while
@@ -105,6 +108,9 @@ class Keeper(Protocol):
     def fold(self, item: JobStarted | Result | TrialStopped) -> None:
         """Take in a job that started, a result or a trial that was stopped."""
 
+    def pass_over(self, outside: Set[int]) -> None:
+        """Promote none of these trials, which the space has no more, but again those that it has again."""
+
     def next(self, history: History) -> Decision:
         """What to do now; changes nothing."""
 
@@ -118,6 +124,11 @@ class ByState:
     def fold(self, state: Keeper, item: JobStarted | Result | TrialStopped) -> Keeper:
         """The state after a job started, a result came or a trial was stopped."""
         state.fold(item)
+        return state
+
+    def space_changed(self, state: Keeper, outside: Set[int]) -> Keeper:
+        """The state after the space was changed."""
+        state.pass_over(outside)
         return state
 
     def next(self, history: History) -> Decision:

@@ -44,7 +44,6 @@ from rung.schedulers.base import DONE, WAIT, Decision, Start
 from rung.schedulers.ladder import ladder_of
 from rung.schedulers.pool import Latest, candidates, features_of, latest_of, spread, stage, targets
 from rung.space.draws import Rng, key
-from rung.space.values import Values
 from rung.trials.events import Identity, JobStarted, Origin, TrialStopped
 from rung.trials.history import BEHIND, History, Result
 from rung.trials.states import TrialState
@@ -235,12 +234,12 @@ class _Choice:
         state: Runs = history.scheduler
         self._sizes = state.sizes
         self._scaled = state.scaled(np.array(state.sizes, dtype=np.float64))
-        self._taken = {(history.values[t], state.until[t]) for t in state.started}
-        tried = {history.values[t]: t for t in reversed(seen.trials)}
-        means, _ = models.at_full_size(_columns(history, list(tried.values())))
+        marks = history.space.told_apart(history.values)
+        self._taken = {(marks[t], state.until[t]) for t in state.started}
+        tried = list({marks[t]: t for t in reversed(seen.trials)}.values())
+        means, _ = models.at_full_size(_columns(history, tried))
         order = np.argsort(means, kind="stable")
-        rows = list(tried)
-        self._best = [rows[i] for i in order[:TRIED]]  # by prediction
+        self._best = [history.values[tried[i]] for i in order[:TRIED]]  # by prediction
         self._least = float(means[order[0]])
 
     def best_at_largest(self, turn: int) -> Start | None:
@@ -251,7 +250,7 @@ class _Choice:
         if limits.total_resource is not None:  # no other job on all data would fit in after another small one
             last |= largest <= limits.total_resource - history.spent < 2 * largest
         due = last or turn % self._scheduler.check == self._scheduler.check - 1
-        if not due or (self._best[0], largest) in self._taken:
+        if not due or (history.space.told_apart(self._best[:1])[0], largest) in self._taken:
             return None
         return Start(largest, values=self._best[0], origin=self._origin)
 
@@ -265,17 +264,15 @@ class _Choice:
         drawn = np.argsort(-promise - generator.gumbel(size=len(rows)), kind="stable")
         representers = drawn[: scheduler.representers]  # without replacement, in proportion
         compared = np.argsort(-promise, kind="stable")[: scheduler.compared]
-        pairs = [(i, j) for i in compared for j in self._affordable() if not self._known(rows[i], j)]
+        marks, taken, sizes = history.space.told_apart(rows), self._taken, self._sizes
+        pairs = [(i, j) for i in compared for j in self._affordable() if (marks[i], sizes[j]) not in taken]
         if not pairs:
-            return Start(self._sizes[-1])
-        chosen, sizes = np.array(pairs).T
-        s = self._scaled[sizes]
+            return Start(sizes[-1])
+        chosen, at = np.array(pairs).T
+        s = self._scaled[at]
         gains = models.gain(x[chosen], s, x[representers], generator, scheduler.samples)
         best = int(np.argmax(np.maximum(gains, 1e-12) / models.costs(x[chosen], s)))
-        return Start(self._sizes[sizes[best]], values=rows[chosen[best]], origin=self._origin)
-
-    def _known(self, values: Values, size: int) -> bool:
-        return (values, self._sizes[size]) in self._taken
+        return Start(sizes[at[best]], values=rows[chosen[best]], origin=self._origin)
 
     def _affordable(self) -> list[int]:
         """The sizes that the budget has room for; all if none, so that the study ends."""

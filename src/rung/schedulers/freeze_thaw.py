@@ -335,9 +335,10 @@ class _Choice:
         """New configurations, those with the largest expected improvement."""
         history = self._history
         centres = [history.values[trial] for trial in self._order[:3]]
-        tried = set(history.values)
+        tried = set(history.space.told_apart(history.values))
         rows = candidates(history, centres, generator, self._scheduler.drawn, NEAR)
-        rows = [row for row in dict.fromkeys(rows) if row not in tried]
+        marked = dict(zip(history.space.told_apart(rows), rows, strict=True))
+        rows = [row for mark, row in marked.items() if mark not in tried]
         if not rows:
             return []
         x = features_of(history).of(history.space.encode(rows))

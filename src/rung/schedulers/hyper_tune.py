@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -185,6 +186,10 @@ class Weighed:
             9
         )  # so that the first of equal ones is the same anywhere
         self._start = self._starts[int(np.argmax(credit))]
+
+    def pass_over(self, outside: Set[int]) -> None:
+        """Promote none of these trials."""
+        self._promotions.pass_over(outside)
 
     def next(self, history: History) -> Decision:
         """Promote, else start in the bracket with the most credit, else wait or be done."""

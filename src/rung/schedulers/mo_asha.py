@@ -26,7 +26,7 @@ What happens when:
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import islice, pairwise
 from typing import Final, NamedTuple
@@ -73,13 +73,14 @@ def groups(entries: Sequence[Entry]) -> Iterator[tuple[list[int], Iterator[int]]
 class FrontRung:
     """A rung from which trials are promoted to the rung above, at resource `above`."""
 
-    __slots__ = ("_candidate", "_eta", "_latest", "_promoted", "above")
+    __slots__ = ("_candidate", "_eta", "_latest", "_outside", "_promoted", "above")
 
     def __init__(self, eta: int, above: int) -> None:
         self.above = above
         self._eta = eta
         self._latest: deque[Entry] = deque(maxlen=LATEST)
         self._promoted: set[int] = set()
+        self._outside: Set[int] = frozenset()
         self._candidate: int | None = -1  # None: not looked for yet
 
     def add(self, result: Result) -> None:
@@ -95,6 +96,11 @@ class FrontRung:
         self._promoted.add(trial)
         self._candidate = None
 
+    def pass_over(self, outside: Set[int]) -> None:
+        """Promote none of these trials; they count in n only."""
+        self._outside = outside
+        self._candidate = None
+
     @property
     def candidate(self) -> int:
         """The trial to promote next, or -1; worked out when it is first asked for after a change."""
@@ -105,7 +111,8 @@ class FrontRung:
     def _look(self) -> int:
         places = len(self._latest) // self._eta
         if places:
-            for members, order in groups(self._latest):
+            ranked = [entry for entry in self._latest if entry.trial not in self._outside]
+            for members, order in groups(ranked):
                 if not self._promoted.issuperset(members):
                     for trial in islice(order, places):
                         if trial not in self._promoted:
@@ -134,6 +141,11 @@ class FrontPromotions:
                 self._rungs[item.resource].add(item)
         elif type(item) is JobStarted and item.until in self._above:
             self._above[item.until].promote(item.trial)
+
+    def pass_over(self, outside: Set[int]) -> None:
+        """Promote none of these trials."""
+        for rung in self._rungs.values():
+            rung.pass_over(outside)
 
     def next(self, history: History) -> Decision:
         """Promote, else start, else wait or be done."""

@@ -30,6 +30,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Set
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -214,6 +215,11 @@ class Progressive:
         else:  # for good
             self._below = {}
             self._noise = Noise(self._noise.epsilon)
+
+    def pass_over(self, outside: Set[int]) -> None:
+        """Promote none of these trials."""
+        for rung in self._rungs:
+            rung.pass_over(outside)
 
     def next(self, history: History) -> Decision:
         """Promote, else start, else wait or be done."""

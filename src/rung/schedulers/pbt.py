@@ -14,6 +14,7 @@ member's place in the population is its trial's bracket.
 What happens when:
 - a trial failed (crash, NaN, infinite, missing): its member exploits, as the worst; if nobody is sound, a new
   configuration of the sampler's takes its place;
+- the `quantile` of all members is less than one: the worst exploits, as soon as two of them are known;
 - values are equal: the older trial is the better one;
 - no more configurations may be started: members train on to R, and those that failed end;
 - all members have reached R (or ended) and more may be started: another population begins;
@@ -155,7 +156,7 @@ class PBT:
     def _of_member(self, history: History, state: Population, place: int) -> Decision | None:
         """What a ready member does; None if it failed and nobody may take its place."""
         member = state.members[place]
-        if member.value < WORST and not (history.may_start and self._is_bottom(state, place)):
+        if member.value < WORST and not (history.may_start and self._is_bottom(history, place)):
             return Resume(member.trial, self._step(history, member.reached))
         if not history.may_start:
             return None
@@ -171,16 +172,23 @@ class PBT:
         """How many of so many members are at the top, and at the bottom."""
         return int(known * self.quantile + 1e-9)
 
-    def _is_bottom(self, state: Population, place: int) -> bool:
+    def _is_bottom(self, history: History, place: int) -> bool:
+        state: Population = history.scheduler
         ranked = state.ranked()
         cut = self._cut(len(ranked))
+        if len(ranked) > 1 and not self._cut(members(self.population, history.limits.trials)):
+            cut = 1  # else such a population would never exploit
         return cut > 0 and any(other == place for _, _, other in ranked[-cut:])
 
     def _parent(self, history: History, state: Population, place: int) -> int | None:
-        """A member of the top that is not through, at random by the study's seed."""
+        """A member of the top that is not through, at random by the study's seed.
+
+        One whose job still runs may have its last checkpoint already: nothing is left to train from there.
+        """
         ranked = [row for row in state.ranked() if row[0] < WORST and row[2] != place]
         top = ranked[: max(1, self._cut(len(state.members)))]
-        fit = [trial for _, trial, place in top if state.members[place].reached < state.largest]
+        below = [trial for _, trial, place in top if state.members[place].reached < state.largest]
+        fit = [trial for trial in below if history.start_of(trial) < state.largest]
         if not fit:
             return None
         return fit[key(history.identity.seed, _STREAM, history.begun) % len(fit)]

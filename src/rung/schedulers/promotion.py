@@ -9,7 +9,7 @@ spend, trials go on that the rule would have left behind: the best of the highes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from itertools import pairwise
 
 from rung.schedulers.base import DONE, WAIT, Decision, Resume, Start, at_its_end
@@ -67,6 +67,11 @@ class Promotions:
                 self._started[item.bracket] += 1
                 if len(self._starts) > 1:
                     self._start = self._starts[furthest_behind(self._started, self._shares)]
+
+    def pass_over(self, outside: Set[int]) -> None:
+        """Promote none of these trials."""
+        for rung in self._order:
+            rung.pass_over(outside)
 
     def next(self, history: History) -> Decision:
         """Promote, else start, else wait or be done."""

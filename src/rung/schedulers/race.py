@@ -33,6 +33,7 @@ whatever the number of trials of the study.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Set
 from dataclasses import dataclass, field
 from heapq import heappush
 
@@ -198,6 +199,9 @@ class Races:
                 if len(each.values) == 1:  # not the elite
                     return Resume(trial, self._first + 1)
         return WAIT if history.running or history.retry else DONE
+
+    def pass_over(self, outside: Set[int]) -> None:
+        """A race that has begun goes on with all its candidates."""
 
     def may_resume(self, history: History, trial: int) -> bool:
         """Whether a paused trial is still in its race."""

@@ -6,6 +6,7 @@ A result's key is (value, trial): smaller is better, and of equal values the old
 
 from __future__ import annotations
 
+from collections.abc import Set
 from heapq import heapify, heappop, heappush, heappushpop
 
 from rung.trials.history import WORST
@@ -51,10 +52,11 @@ class Rung(TopRung):
     """A rung from which trials are promoted to the rung above, at resource `above`.
 
     A third heap holds what is not promoted yet; its head is promotable if it is among the best k. If
-    promotion is `delayed`, no more than k are ever promoted (Li et al. 2022, D-ASHA).
+    promotion is `delayed`, no more than k are ever promoted (Li et al. 2022, D-ASHA). Trials that are passed
+    over count in n only.
     """
 
-    __slots__ = ("_waiting", "above", "candidate", "delayed", "promoted")
+    __slots__ = ("_aside", "_outside", "_waiting", "above", "candidate", "delayed", "promoted")
 
     def __init__(self, eta: int, above: int, delayed: bool = False) -> None:
         super().__init__(eta)
@@ -62,13 +64,33 @@ class Rung(TopRung):
         self.delayed = delayed
         self.promoted = 0  # trials
         self._waiting: list[Key] = []
+        self._outside: Set[int] = frozenset()
+        self._aside: dict[Key, bool] = {}  # results of trials that are passed over, and whether they wait
         self.candidate = -1  # the trial to promote next, or -1
 
     def add(self, value: float, trial: int) -> None:
         """Take a result in."""
-        super().add(value, trial)
+        outside = trial in self._outside
+        super().add(WORST if outside else value, trial)
         if value < WORST:
-            heappush(self._waiting, (value, trial))
+            if outside:
+                self._aside[value, trial] = True
+            else:
+                heappush(self._waiting, (value, trial))
+        self._look()
+
+    def pass_over(self, outside: Set[int]) -> None:
+        """Promote none of these trials, but those again that were passed over before."""
+        waiting = {*self._waiting, *(key for key, waits in self._aside.items() if waits)}
+        ranked = sorted([*((-value, -trial) for value, trial in self._best), *self._rest, *self._aside])
+        inside = [key for key in ranked if key[1] not in outside]
+        best = max(self.least, self.count // self.eta)
+        self._best = [(-value, -trial) for value, trial in inside[:best]]
+        heapify(self._best)
+        self._rest = inside[best:]  # sorted, so each of these is a heap
+        self._waiting = [key for key in inside if key in waiting]
+        self._outside = outside
+        self._aside = {key: key in waiting for key in ranked if key[1] in outside}
         self._look()
 
     @property
@@ -85,6 +107,7 @@ class Rung(TopRung):
         else:  # not the one that the rule names: a log that was written by another rule
             waiting[:] = [key for key in waiting if key[1] != trial]
             heapify(waiting)
+            self._aside = {key: waits and key[1] != trial for key, waits in self._aside.items()}
         self._look()
 
     def _look(self) -> None:

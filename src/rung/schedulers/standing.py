@@ -16,6 +16,7 @@ What happens when:
 from __future__ import annotations
 
 import math
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from rung.errors import StudyError
@@ -109,7 +110,7 @@ class Standing:
         track = self._tracks.get(result.trial)
         if track is not None:  # else it was stopped, and ends late
             if result.value == WORST:
-                del self._tracks[result.trial]
+                self._failed(result.trial)
                 self._doomed[result.trial] = None
             elif result.resource in self._marks:
                 self._judge(result, track)
@@ -131,12 +132,22 @@ class Standing:
         if rule.running:
             others.add(mark)
 
+    def _failed(self, trial: int) -> None:
+        """None of the trial's marks counts."""
+        track = self._tracks.pop(trial)
+        if self._rule.running:  # they did until now
+            for gate, mark in track.marks:
+                self._marks[gate].remove(mark)
+
     def _ended(self, trial: int) -> None:
         """The trial counts among those that have ended, with its marks so far."""
         track = self._tracks.pop(trial, None)
         if track is not None and not self._rule.running:
             for gate, mark in track.marks:
                 self._marks[gate].add(mark)
+
+    def pass_over(self, outside: Set[int]) -> None:
+        """Nobody is promoted; the marks of these trials go on counting."""
 
     def next(self, history: History) -> Decision:
         """Stop who is to be stopped, else start, else wait or be done."""

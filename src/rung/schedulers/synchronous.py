@@ -12,11 +12,14 @@ What happens when:
   floor(n / eta), floor(n / eta^2), ... for the stages above; it is closed then, and what is started if the
   study is extended goes to the next bracket;
 - such a bracket has fewer than eta results: it promotes nothing, and ends;
-- all of a stage failed: the bracket ends.
+- all of a stage failed: the bracket ends;
+- the space was changed: trials that it has no more are not chosen; where they were already, the next stage
+  takes so many fewer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Set
 from heapq import heapify, heappop, heappush
 from itertools import pairwise
 from typing import NamedTuple
@@ -56,13 +59,16 @@ class Stage:
         self.sound: list[tuple[float, int]] = []
         self.chosen: list[int] = []
 
-    def finish(self, places: int) -> int:
+    def finish(self, places: int, outside: Set[int]) -> int:
         """All results are in: choose the best `places` of the sound ones; returns how many there are."""
         self.done = True
-        number = min(places, len(self.sound))
-        self.chosen = [heappop(self.sound)[1] for _ in range(number)][::-1]
+        while self.sound and len(self.chosen) < places:
+            _, trial = heappop(self.sound)
+            if trial not in outside:
+                self.chosen.append(trial)
+        self.chosen.reverse()
         self.sound.clear()
-        return number
+        return len(self.chosen)
 
 
 class Bracket:
@@ -81,26 +87,26 @@ class Bracket:
         first = self.stages[0]
         return not first.done and first.started < first.planned
 
-    def finish(self, index: int) -> bool:
+    def finish(self, index: int, outside: Set[int]) -> bool:
         """Stage `index` has all its results; returns whether the bracket goes on."""
         if index + 1 == len(self.stages):
             self.stages[index].done = True
             return False
         following = self.stages[index + 1]
-        following.planned = self.stages[index].finish(self.plan[index + 1])
+        following.planned = self.stages[index].finish(self.plan[index + 1], outside)
         return following.planned > 0
 
-    def cut_short(self, eta: int) -> bool:
+    def cut_short(self, eta: int, outside: Set[int]) -> bool:
         """Go on with the configurations that were started; returns whether the bracket goes on."""
         size = self.stages[0].planned = self.stages[0].started
         self.plan = shrink(size, len(self.stages), eta)
-        return self.finish(0)
+        return self.finish(0, outside)
 
 
 class Brackets:
     """The state: all open brackets by number. `table` has their plans, over and over."""
 
-    __slots__ = ("_ready", "eta", "open", "opened", "table")
+    __slots__ = ("_outside", "_ready", "eta", "open", "opened", "table")
 
     def __init__(self, table: tuple[BracketPlan, ...], eta: int) -> None:
         self.table = table
@@ -108,6 +114,7 @@ class Brackets:
         self.open: dict[int, Bracket] = {}
         self.opened = 0
         self._ready: list[int] = []  # a heap of the numbers of brackets that have somebody to promote
+        self._outside: Set[int] = frozenset()  # trials that are passed over
 
     def fold(self, item: JobStarted | Result | TrialStopped) -> None:
         """Take in a job that started or a result."""
@@ -121,32 +128,57 @@ class Brackets:
             plan = self.table[self.opened % len(self.table)]
             self.open[self.opened] = Bracket(self.opened, plan)
             self.opened += 1
-        bracket = self.open[job.bracket]
+        bracket = self.open.get(job.bracket)
+        if bracket is None:
+            return  # all that it had were passed over, but an earlier version promoted them
         if job.until == bracket.stages[0].resource:
             bracket.stages[0].started += 1
             return
         for below, stage in pairwise(bracket.stages):
             if stage.resource == job.until:
                 stage.started += 1
-                self._promoted(bracket, below, job.trial)
+                self._promoted(bracket, below, stage, job.trial)
 
-    def _promoted(self, bracket: Bracket, below: Stage, trial: int) -> None:
+    def _promoted(self, bracket: Bracket, below: Stage, stage: Stage, trial: int) -> None:
         if not below.done:  # the last bracket, which was not full
-            self._goes_on(bracket, bracket.cut_short(self.eta))
+            self._goes_on(bracket, bracket.cut_short(self.eta, self._outside))
+        if trial not in below.chosen:  # it was passed over, but an earlier version promoted it
+            stage.planned += 1
+            return
         below.chosen.remove(trial)  # the last one, so that this is quick
         if not below.chosen:
-            self._ready.remove(bracket.number)
-            heapify(self._ready)
+            self._unready(bracket)
+
+    def _unready(self, bracket: Bracket) -> None:
+        self._ready.remove(bracket.number)
+        heapify(self._ready)
+
+    def pass_over(self, outside: Set[int]) -> None:
+        """Choose none of these trials; a stage that waits for nobody else is done."""
+        self._outside = outside
+        for number in self._ready[:]:
+            bracket = self.open[number]
+            index = next(i for i, stage in enumerate(bracket.stages) if stage.chosen)
+            below, stage = bracket.stages[index : index + 2]
+            kept = [trial for trial in below.chosen if trial not in outside]
+            stage.planned -= len(below.chosen) - len(kept)
+            below.chosen = kept
+            if not kept:
+                self._unready(bracket)
+                if stage.told == stage.planned:
+                    self._goes_on(bracket, bracket.finish(index + 1, outside))
 
     def _told(self, result: Result) -> None:
-        bracket = self.open[result.bracket]
+        bracket = self.open.get(result.bracket)
+        if bracket is None:
+            return  # as in `_started`
         for index, stage in enumerate(bracket.stages):
             if stage.resource == result.resource:
                 stage.told += 1
                 if result.value < WORST:
                     heappush(stage.sound, (result.value, result.trial))
-                if stage.told == stage.planned:
-                    self._goes_on(bracket, bracket.finish(index))
+                if stage.told == stage.planned and not stage.done:
+                    self._goes_on(bracket, bracket.finish(index, self._outside))
 
     def _goes_on(self, bracket: Bracket, on: bool) -> None:
         if on:
@@ -179,7 +211,8 @@ class Brackets:
         first = bracket.stages[0]
         if first.told < first.started or first.started < self.eta or len(bracket.stages) == 1:
             return None
-        return Resume(first.sound[0][1], bracket.stages[1].resource) if first.sound else None
+        best = min((key for key in first.sound if key[1] not in self._outside), default=None)
+        return Resume(best[1], bracket.stages[1].resource) if best else None
 
     def may_resume(self, history: History, trial: int) -> bool:
         """Whether a paused trial's bracket may still choose it, or has."""

@@ -61,7 +61,10 @@ class Axis(Protocol):
         """All raw numbers, where `count` is not None."""
 
     def cube(self, raw: Array) -> Floats:
-        """From raw numbers to points; `raw(cube(r))` is r, to rounding for a continuum."""
+        """From raw numbers to points; `raw(cube(r))` is r, to rounding for a continuum.
+
+        So it is for whole numbers above 2**45 on a logarithmic scale: two of them may share a point.
+        """
 
     def python(self, raw: Array) -> list[Value]:
         """From raw numbers to Python values."""

@@ -58,6 +58,8 @@ class CompiledSpace:
             axis.python(np.array([raw]))[0]
             for axis, raw in zip(self.columns.axes, self.columns.defaults, strict=True)
         )
+        lists = [axis.values for axis in self.columns.axes if axis.values is not None]
+        self._twins = any(len(set(values)) < len(values) for values in lists)  # True and 1, or 1 and 1.0
         self._blocks: dict[tuple[int, int], list[Values]] = {}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -187,6 +189,13 @@ class CompiledSpace:
             return np.ones(len(rows), dtype=np.bool_)
         raw, active = self.columns.read(rows)
         return self.columns.legal(raw, list(active), len(rows))
+
+    def told_apart(self, rows: Sequence[Values]) -> Sequence[object]:
+        """What tells the configurations apart in a set: True and 1 are different, and so are 1 and 1.0.
+
+        It is the configurations themselves where the space has no such values.
+        """
+        return [(row, *map(type, row)) for row in rows] if self._twins else rows
 
     # -- moves and grids ------------------------------------------------------------------------------------
 

@@ -59,6 +59,7 @@ class SqliteChannel:
         run = self.writer.exec_driver_sql
         count, expires = batch.start + len(batch.rows), self._clock() + lease.seconds
         fields = msgspec.structs.astuple(batch.summary)
+        self._afresh()
         with self._explained(), self.writer.begin():
             changed = run(_UPDATE, (*fields, count, expires, lease.study, lease.token))
             if changed.rowcount == 0:
@@ -69,7 +70,13 @@ class SqliteChannel:
                 run(_FOLDED, [(seq, number, lease.study) for seq, number in batch.folded])
         return True
 
+    def _afresh(self) -> None:
+        """End a transaction that an interrupt has cut short."""
+        if self.writer.in_transaction():
+            self.writer.rollback()
+
     def renew(self, lease: Lease) -> bool:
+        self._afresh()
         with self._explained():
             return self._set(lease, {"expires": self._clock() + lease.seconds}) > 0
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rung.errors import StudyError
 from rung.executors.attributes import attribute
 from rung.executors.metrics import as_metrics, as_number
+from rung.schedulers.base import Done, Wait
 from rung.space.draws import trial_seed
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted
@@ -24,13 +25,12 @@ _TICK = 0.5  # seconds between looks at other processes' requests
 class Asked:
     """A job that the caller runs: trial `number` with `config`, from resource `start` up to `resource`."""
 
-    __slots__ = ("_config", "_event", "_study", "_told", "stopped")
+    __slots__ = ("_config", "_event", "_study", "stopped")
 
     def __init__(self, study: Study, event: JobStarted) -> None:
         self._study = study
         self._event = event
         self._config = study.history.config(event.trial)  # as it was asked, whatever becomes of the space
-        self._told: set[str] = set()  # metrics that were reported
         self.stopped = False
 
     @property
@@ -93,6 +93,53 @@ def look(writer: Writer, looked: float, now: float) -> float:
     return now
 
 
+def next_job(study: Study) -> Asked | None:
+    """The next job to run, or None; it runs again if an interrupt keeps it from whoever asked."""
+    asked = None
+    try:
+        with study.alone():
+            asked = _decided(study)
+        return asked  # noqa: RET504  # an interrupt that waited comes between
+    except KeyboardInterrupt:
+        if asked is not None:
+            now = time.time()
+            study.writer.commit([ev.JobFailed(asked.number, Failure.INTERRUPTED, "", asked.attempt, now)])
+        raise
+
+
+def _decided(study: Study) -> Asked | None:
+    writer = study.writer
+    if not writer.in_session:
+        writer.begin("ask and tell", 1, None, time.time())
+    study.looked = look(writer, study.looked, time.time())
+    while True:
+        event = writer.next_event(time.time())
+        if type(event) is JobStarted:
+            writer.commit([event])
+            return Asked(study, event)
+        if isinstance(event, Wait | Done):
+            return None
+        writer.commit([event])
+
+
+def goes_on(
+    study: Study, job: Asked, resource: int, value: float | Mapping[str, Any], checkpoint: str | None
+) -> bool:
+    """Log a value on the way; whether the job is to go on.
+
+    Raises:
+        StudyError: the job isn't running, or the resource isn't a whole number above 0.
+    """
+    check_running(study, job)
+    at, now = whole(f"trial {job.number}", resource), time.time()
+    study.writer.commit(reported(job, at, value, checkpoint, now))
+    for trial in study.writer.stop_trials(now):
+        if trial == job.number:
+            job.stopped = True
+            study.writer.commit([ev.JobStopped(job.number, job.attempt, now)])
+    return not job.stopped
+
+
 def check_running(study: Study, job: Asked) -> None:
     """Refuse what is told of a job that does not run.
 
@@ -128,7 +175,6 @@ def reported(
 ) -> list[Event]:
     """The events of a value on the way, and of a checkpoint that was saved beside it."""
     metrics = metrics_of(job._study.identity.metric, value)
-    job._told.update(metrics)
     events: list[Event] = [ev.Reported(job.number, at, metrics, job.attempt, now)]
     if path is not None:
         events.append(ev.CheckpointSaved(job.number, at, str(path), job.attempt, now))
@@ -154,9 +200,10 @@ def finished(
 def _check_valued(job: Asked, metrics: Mapping[str, Any]) -> None:
     history = job._study.history
     identity = history.identity
-    known = metrics.keys() | (job._told if identity.resource is None else ())
+    running = history.running[job.number]
+    known = running.beside(0 if identity.resource is None else running.job.until, metrics)
     missing = [goal.metric for goal in identity.goals or (identity,) if goal.metric not in known]
-    if not missing or history.running[job.number].final is not None:
+    if not missing or running.final is not None:
         return
     where = "" if job.resource is None else f" at {job.resource}"
     named = ", ".join(f"{name!r}: 0.31" for name in missing)

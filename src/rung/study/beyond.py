@@ -26,6 +26,8 @@ class Beyond:
         running, resource = self._history.running.get(event.trial), self._history.identity.resource
         if running is None or resource is None or event.resource <= running.job.until:
             return
+        if self._history.reached[event.trial] >= running.job.until:  # its result is there: this one is none
+            return
         self._told = True
         warnings.warn(
             f"trial {event.trial} reported at {resource.name} {event.resource}, but was to train to "

@@ -4,7 +4,8 @@ Best first: the incumbent's configuration is evaluated `confirm` times more, eac
 with a seed of its own, at the incumbent's resource. The mean of these new values is unbiased; the value for
 which the trial was chosen is not, and does not enter. As long as another configuration's first value is
 better than the best such mean, it may be the better one, and is evaluated again, too; at most
-`MOST_CONFIRMED` are. The best mean wins.
+`MOST_CONFIRMED` are. The best mean wins. Repeats at another resource than the incumbent's, in a study that
+went on to a larger one, do not count, and neither do those of a configuration that the space has no more.
 """
 
 from __future__ import annotations
@@ -41,11 +42,11 @@ def confirmation(history: History) -> Decision:
     for trial, value in _ranked(history)[:MOST_CONFIRMED]:
         if value >= lowest:
             break
-        begun = _begun(history, trial)
-        if begun < wanted:
+        values = history.confirmed.get((trial, best.resource), ())
+        under_way = _under_way(history, trial, best.resource)
+        if len(values) + under_way < wanted:
             return Repeat(trial, best.resource)
-        values = history.confirmed.get(trial, ())
-        if len(values) < begun:
+        if under_way:
             return WAIT
         lowest = min(lowest, sum(values) / len(values))
     return WAIT if history.running else DONE
@@ -53,8 +54,14 @@ def confirmation(history: History) -> Decision:
 
 def declared(history: History) -> Declared | None:
     """The configuration that its repeats show to be the best; None before any has all of its repeats."""
-    wanted = history.identity.confirm
-    done = {trial: values for trial, values in history.confirmed.items() if len(values) >= max(1, wanted)}
+    wanted, best = max(1, history.identity.confirm), history.incumbent
+    if best is None:
+        return None
+    done = {
+        trial: values
+        for (trial, resource), values in history.confirmed.items()
+        if resource == best.resource and len(values) >= wanted and trial not in history.outside
+    }
     sound = {trial: sum(values) / len(values) for trial, values in done.items() if max(values) < BEHIND}
     if not sound:
         return None
@@ -69,12 +76,14 @@ def time_to_confirm(history: History) -> float:
     return 0.0 if best is None else 1.1 * (1 + history.identity.confirm) * history.seconds[best.trial]
 
 
-def _begun(history: History, trial: int) -> int:
-    """Repeats of the trial's configuration that were started, whatever came of them."""
+def _under_way(history: History, trial: int, resource: int) -> int:
+    """Repeats of the trial's configuration that run at this resource, or wait to run again."""
     return sum(
         1
-        for repeat, kind in history.apart.items()
-        if kind == CONFIRM and history.origins[repeat].parent == trial
+        for running in (*history.running.values(), *history.retry)
+        if history.apart.get(running.job.trial) == CONFIRM
+        and history.origins[running.job.trial].parent == trial
+        and running.job.until == resource
     )
 
 

@@ -53,6 +53,8 @@ def dominated_volume(points: Floats, reference: Floats) -> float:
         return 0.0
     if len(reference) == 1:
         return float(reference[0] - points.min())
+    if len(reference) == 2:
+        return _area(points[nondominated(points)], reference)
     order = points[np.argsort(points[:, -1], kind="stable")]
     depths = np.append(order[1:, -1], reference[-1]) - order[:, -1]
     volume = 0.0
@@ -60,6 +62,12 @@ def dominated_volume(points: Floats, reference: Floats) -> float:
         slice_ = order[: i + 1, :-1]
         volume += depths[i] * dominated_volume(slice_[nondominated(slice_)], reference[:-1])
     return float(volume)
+
+
+def _area(front: Floats, reference: Floats) -> float:
+    """The same of two objectives and points that do not dominate each other: stairs along the first."""
+    one, other = front[np.argsort(front[:, 0], kind="stable")].T
+    return float((reference[0] - one) @ -np.diff(other, prepend=reference[1]))
 
 
 def _sound(history: History) -> tuple[NDArray[np.int64], Floats]:

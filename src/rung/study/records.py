@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from typing import Any, Final
 
 import msgspec
@@ -171,24 +172,49 @@ class _Fold:
         if isinstance(event, ev.Reported):
             resource = event.resource if plain else min(event.resource, until)
             if plain or resource > reached:
-                record.observations.append(Observation(resource, event.metrics))
+                metrics = running.beside(0 if plain else resource, event.metrics)
+                record.observations.append(Observation(resource, metrics))
             return
         record.timing.ended = event.time
         if isinstance(event, ev.JobFailed):
             record.timing.message = event.message
         if isinstance(event, ev.JobFinished) and event.metrics is not None and (plain or reached < until):
-            record.observations.append(Observation(None if plain else until, event.metrics))
+            metrics = running.beside(0 if plain else until, event.metrics)
+            record.observations.append(Observation(None if plain else until, metrics))
 
     def finish(self) -> list[TrialRecord]:
-        history = self.history
         for record in self.records:
-            record.state = history.states[record.number]
-            checkpoint = history.checkpoints.get(record.number)
-            record.checkpoint = checkpoint.path if checkpoint else None
-            record.value = _last_value(record.observations, history)
-            if record.state is TrialState.FAILED and not record.timing.message:
-                record.timing.message = unsound(named(history.identity))
+            self.finish_one(record)
         return self.records
+
+    def finish_one(self, record: TrialRecord) -> None:
+        history = self.history
+        record.state = history.states[record.number]
+        checkpoint = history.checkpoints.get(record.number)
+        record.checkpoint = checkpoint.path if checkpoint else None
+        record.value = _last_value(record.observations, history)
+        if record.state is TrialState.FAILED and not record.timing.message:
+            record.timing.message = unsound(named(history.identity))
+
+
+class Following:
+    """Single trials' records of a log that grows: what is new in it is read when one is asked for.
+
+    Args:
+        read: the log's events from a number on.
+    """
+
+    def __init__(self, read: Callable[[int], Iterable[Event]]) -> None:
+        self._read = read
+        self._fold = _Fold()
+
+    def __getitem__(self, trial: int) -> TrialRecord:
+        """The record as it is now, the caller's own."""
+        fold, self._fold = self._fold, _Fold()  # one that an interrupt cuts short is not gone on with
+        fold.history.fold_all(fold.beside(self._read(fold.history.length)))
+        self._fold, record = fold, fold.records[trial]
+        fold.finish_one(record)
+        return deepcopy(record)
 
 
 def _last_value(observations: list[Observation], history: History) -> float | None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from copy import copy
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from rung.errors import StudyError
 from rung.schedulers.replay import Replay
@@ -22,6 +22,12 @@ from rung.trials.history import EXHAUSTED, History
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+class Records(Protocol):
+    """Trials' records by number."""
+
+    def __getitem__(self, trial: int, /) -> TrialRecord: ...
 
 
 @called_elsewhere("a result", RESULT)
@@ -64,12 +70,7 @@ class Result:
         In a study that confirms it, the configuration with the best mean of its repeats, which `confirmed`
         has, and that mean as its value. None if no trial has a value, or none keeps the constraints.
         """
-        history = self._writer.history
-        record = best_of(history, self.trials)
-        if record is not None and history.incumbent and record.number == history.incumbent.trial:
-            kept = history.best_checkpoint
-            record.checkpoint = None if kept is None else resolved(self._writer.log.folder, kept.path)
-        return record
+        return best_record(self._writer, self.trials)
 
     @property
     def front(self) -> list[TrialRecord]:
@@ -143,7 +144,21 @@ class Result:
         )
 
 
-def best_of(history: History, records: Sequence[TrialRecord]) -> TrialRecord | None:
+def best_record(writer: Writer, records: Records) -> TrialRecord | None:
+    """The record of the best trial, as `Result.best` describes it, with the checkpoint of its value."""
+    history = writer.history
+    record = best_of(history, records)
+    if record is None:
+        return None
+    if history.incumbent and record.number == history.incumbent.trial:
+        kept = history.best_checkpoint
+        record.checkpoint = None if kept is None else kept.path
+    if record.checkpoint is not None:
+        record.checkpoint = resolved(writer.log.folder, record.checkpoint)
+    return record
+
+
+def best_of(history: History, records: Records) -> TrialRecord | None:
     """The record of the best trial, as `Result.best` describes it; its checkpoint is the latest one."""
     incumbent, confirmed = history.incumbent, declared(history)
     if incumbent is None:

@@ -6,12 +6,12 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-from rung.schedulers.base import Done, Wait
 from rung.storage.base import Storage
-from rung.study.asked import Asked, check_running, failed, finished, look, reported, watching, whole
+from rung.study.asked import Asked, check_running, failed, finished, goes_on, next_job, watching
 from rung.study.changing import fixed_events, known_result, record_event, space_events
 from rung.study.checkpoint_places import changed
 from rung.study.devices import Scaling, allotment_events, make_allotment
@@ -20,13 +20,15 @@ from rung.study.enqueued import asked_configuration
 from rung.study.foreign import STUDY, called_elsewhere
 from rung.study.limits import make_limits, other_end
 from rung.study.opening import Opened, open_or_begin, open_stored
-from rung.study.result import Result, in_short
+from rung.study.records import Following
+from rung.study.result import Result, best_record, in_short
 from rung.study.run import run
 from rung.study.settings import Settings, make_task
 from rung.study.transfer import COST, declared_cost
+from rung.study.undisturbed import Undisturbed
 from rung.study.writer import Writer
 from rung.trials import events as ev
-from rung.trials.events import Event, Identity, JobStarted, Limits
+from rung.trials.events import Event, Identity, Limits
 from rung.trials.history import History
 
 if TYPE_CHECKING:
@@ -124,7 +126,9 @@ class Study:
         self.storage = opened.storage
         self.writer: Writer = opened.writer
         self.name = opened.writer.name
-        self._looked = -math.inf
+        self.looked = -math.inf  # when it last asked what others want
+        self._records = Following(opened.writer.log.read)
+        self._undisturbed = Undisturbed()
 
     @property
     def history(self) -> History:
@@ -149,22 +153,18 @@ class Study:
     @property
     def best(self) -> TrialRecord | None:
         """The best trial so far: its `config`, its `value`; None while none has a value."""
-        return self.result.best
+        return best_record(self.writer, self._records)
 
     def ask(self) -> Asked | None:
         """The next job to run, or None: see `done` for whether there will be another."""
-        writer = self.writer
-        if not writer.in_session:
-            writer.begin("ask and tell", 1, None, time.time())
-        self._looked = look(writer, self._looked, time.time())
-        while True:
-            event = writer.next_event(time.time())
-            if type(event) is JobStarted:
-                writer.commit([event])
-                return Asked(self, event)
-            if isinstance(event, Wait | Done):
-                return None
-            writer.commit([event])
+        return next_job(self)
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """No other thread's call at the same time; what an interrupt left half done is read anew."""
+        with self._undisturbed():
+            self.writer.catch_up()
+            yield
 
     @property
     def done(self) -> bool:
@@ -178,14 +178,8 @@ class Study:
 
         Raises StudyError: the job isn't running, or the resource isn't a whole number above 0.
         """
-        check_running(self, job)
-        at, now = whole(f"trial {job.number}", resource), time.time()
-        self.writer.commit(reported(job, at, value, checkpoint, now))
-        for trial in self.writer.stop_trials(now):
-            if trial == job.number:
-                job.stopped = True
-                self.writer.commit([ev.JobStopped(job.number, job.attempt, now)])
-        return not job.stopped
+        with self.alone():
+            return goes_on(self, job, resource, value, checkpoint)
 
     def tell(
         self,
@@ -206,21 +200,24 @@ class Study:
             StudyError: the job was told already, was stopped, is none of this study's, or has no value.
             SpaceError: the configuration is not in the space.
         """
-        now = time.time()
-        if isinstance(job, Mapping):
-            self.writer.commit([known_result(self.history, job, value, resource, now)])
-            return
-        check_running(self, job)
-        good = error is None and infeasible is None
-        ends = finished(job, value, checkpoint, now) if good else failed(job, error, infeasible, now)
-        self.writer.commit(ends)
+        with self.alone():
+            now = time.time()
+            if isinstance(job, Mapping):
+                self.writer.commit([known_result(self.history, job, value, resource, now)])
+                return
+            check_running(self, job)
+            good = error is None and infeasible is None
+            ends = finished(job, value, checkpoint, now) if good else failed(job, error, infeasible, now)
+            self.writer.commit(ends)
 
     def enqueue(self, config: Mapping[str, Any]) -> None:
         """Run this configuration next; what it leaves out is drawn at random, beside what is fixed.
 
         Raises SpaceError: a name or a value is not in the space, or no legal configuration has them.
         """
-        self.writer.commit([ev.Requested("enqueue", asked_configuration(self.history, config), time.time())])
+        with self.alone():
+            asked = asked_configuration(self.history, config)
+            self.writer.commit([ev.Requested("enqueue", asked, time.time())])
 
     def stop(self) -> None:
         """Start no further job; those that run stop at their next report. `run` would go on."""
@@ -231,7 +228,8 @@ class Study:
 
         Raises SpaceError: a name or a value is not in the space, or no legal configuration has them.
         """
-        self.writer.commit(fixed_events(self.history, values, time.time()))
+        with self.alone():
+            self.writer.commit(fixed_events(self.history, values, time.time()))
 
     def change_space(self, space: Any, given: Mapping[str, Any] | None = None) -> None:
         """Draw configurations from another space from now on; what was observed is read as of that space.
@@ -242,11 +240,13 @@ class Study:
 
         Raises SpaceError: the space is not valid, or a value of `given` is not in it.
         """
-        self.writer.commit(space_events(self.history, space, given or {}, time.time()))
+        with self.alone():
+            self.writer.commit(space_events(self.history, space, given or {}, time.time()))
 
     def record(self, topic: str, data: Mapping[str, Any], trial: int | None = None) -> None:
         """Keep a mapping of numbers, text and lists in the log; `history.records[topic]` has it."""
-        self.writer.commit([record_event(topic, data, trial, time.time())])
+        with self.alone():
+            self.writer.commit([record_event(topic, data, trial, time.time())])
 
     def set_limits(self, limits: Limits) -> None:
         """Change when the study ends; an event if it is a change."""

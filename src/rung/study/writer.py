@@ -98,15 +98,15 @@ class Writer:
 
     def _read(self) -> None:
         self.history = History(self.scheduler, self._sampler).fold_all(self.log.read())
-        self._logged = self.history.length  # events of the history that are known to be in the log
+        self._logged, self._settled = self.history.length, True  # events that are known to be in the log
 
     def catch_up(self) -> bool:
         """Read the log anew if the history is ahead of it; whether it was.
 
         Events are folded before they are logged where decisions build on each other; a full disk or a second
-        Ctrl-C in between leaves them in the history alone.
+        Ctrl-C in between leaves them in the history alone; one in an append, nobody knows where.
         """
-        ahead = self._logged + len(self._held or ()) != self.history.length
+        ahead = not self._settled or self._logged + len(self._held or ()) != self.history.length
         if ahead:
             self._read()
         return ahead
@@ -193,8 +193,7 @@ class Writer:
 
     def set_limits(self, limits: Limits, now: float) -> None:
         """Log when the study ends from now on; a finished one may have something to do again."""
-        if not self._session:
-            self._state = "idle"
+        self._state = self._state if self._session else "idle"
         self.commit([ev.LimitsChanged(limits, now)])
 
     # -- the log --------------------------------------------------------------------------------------
@@ -203,10 +202,12 @@ class Writer:
         """Make events durable, then fold them: nothing is acted on before it is in the log."""
         if not events:
             return
+        self._settled = False
         if self._held is None:
             self._append(events)
         for event in events:
             self.history.fold(event)
+        self._settled = True
         self._logged_or_held(events)
 
     def commit_folded(self, events: Sequence[Event]) -> None:

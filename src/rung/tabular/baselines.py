@@ -26,7 +26,7 @@ def constant_prediction(dataset: Dataset, rows: int) -> NDArray[np.float64]:
 
 
 def lightgbm_prediction(dataset: Dataset, test: Table, deadline: Deadline) -> NDArray[np.float64] | None:
-    """LightGBM with its default settings, trained on all training rows.
+    """LightGBM with its default settings, trained on all training rows by their weights.
 
     None if there is no column to learn from, or if the deadline came first, or would: there is no way back
     from sorting the columns into bins.
@@ -45,12 +45,16 @@ def lightgbm_prediction(dataset: Dataset, test: Table, deadline: Deadline) -> ND
     parameters: dict[str, Any] = {"objective": objective, "verbosity": -1, "num_threads": 1}
     if classes > 2:
         parameters["num_class"] = classes
+    if dataset.quantile is not None:
+        parameters |= {"objective": "quantile", "alpha": dataset.quantile}
     X, codes = _matrix(dataset.table)
     if not X.shape[1]:
         return None
     y = np.asarray(dataset.y, dtype=np.float64)
     unit = max(float(np.abs(y).max()), 1e-300) if not classes else 1.0  # it computes in single precision
-    data = lightgbm.Dataset(X, y / unit, categorical_feature=codes, params={"verbosity": -1})
+    data = lightgbm.Dataset(
+        X, y / unit, weight=dataset.weight, categorical_feature=codes, params={"verbosity": -1}
+    )
     booster = lightgbm.train(parameters, data, _ROUNDS, callbacks=[by_deadline])
     if booster.current_iteration() < _ROUNDS and deadline.passed:
         return None

@@ -14,6 +14,7 @@ from rung.tabular.cells import COMMA, WRITTEN
 from rung.tabular.dates import BETWEEN, date_format, date_words, dates_in
 from rung.tabular.forms import PLAIN, SIGN, form_numbers, form_words, number_form
 from rung.tabular.names import closest, listed
+from rung.tabular.truth import in_its_spelling, truth_format
 
 if TYPE_CHECKING:
     import numpy as np
@@ -56,7 +57,9 @@ class Column:
         distinct: number of different values, missing cells not counted.
         missing: share of missing cells, 0 to 1.
         format: of dates in words, as pandas takes it (several with | between); of numbers in words that
-            have a unit or decimal commas, or are times, as `rung.tabular.forms` has it; None for all else.
+            have a unit or decimal commas, or are times, as `rung.tabular.forms` has it; of categories that
+            are true and false, their levels (`rung.tabular.truth`); None for all else.
+        words: whether its cells were words, whatever is read out of them.
     """
 
     name: str
@@ -64,6 +67,7 @@ class Column:
     distinct: int
     missing: float
     format: str | None = None
+    words: bool = False
 
     @property
     def form(self) -> str | None:
@@ -167,8 +171,15 @@ def _read_otherwise(columns: Iterable[Column]) -> tuple[str, ...]:
 
 
 def as_they_stand(columns: Iterable[Column]) -> tuple[str, ...]:
-    """The columns whose cells a later file must give as they stand: their form says what they mean."""
-    return tuple(column.name for column in columns if column.form and not column.unit)
+    """The columns whose cells a later file must give as they stand: their form says what they mean, or they
+    are levels and texts, of which a file with none but "1.0" and "2.10" would be read as numbers.
+    """
+    return tuple(column.name for column in columns if _as_it_stands(column))
+
+
+def _as_it_stands(column: Column) -> bool:
+    levels = column.words and column.kind in (Kind.CATEGORY, Kind.TEXT)
+    return levels or bool(column.form and not column.unit)
 
 
 def reading_notes(frame: pd.DataFrame) -> tuple[str, ...]:
@@ -193,7 +204,7 @@ def _infer(name: str, values: pd.Series, *, comma: bool) -> Column:
         kind = Kind.EMPTY
     elif distinct == 1 and missing == 0:
         kind = Kind.CONSTANT
-    elif pd.api.types.is_bool_dtype(values.dtype):
+    elif pd.api.types.is_bool_dtype(values.dtype) or _codes(values):
         kind = Kind.CATEGORY
     elif pd.api.types.is_numeric_dtype(values.dtype):
         kind = Kind.NUMBER
@@ -203,7 +214,17 @@ def _infer(name: str, values: pd.Series, *, comma: bool) -> Column:
         kind = Kind.DATE
     else:
         kind, pattern = _infer_words(_some(values), distinct, int(values.count()), comma=comma)
-    return Column(name, str(kind), distinct, missing, pattern)
+    if kind == Kind.CATEGORY and distinct <= 2:
+        pattern = truth_format(_hashable(values).dropna().unique())
+    return Column(name, str(kind), distinct, missing, pattern, _worded(values))
+
+
+def _codes(values: pd.Series) -> bool:
+    """Whether pandas is told that the numbers are levels."""
+    import pandas as pd
+
+    levels = values.dtype.categories if isinstance(values.dtype, pd.CategoricalDtype) else None
+    return levels is not None and pd.api.types.is_numeric_dtype(levels.dtype)
 
 
 def _distinct(values: pd.Series) -> int:
@@ -327,10 +348,16 @@ def _refuse_missing(absent: list[str], there: list[str]) -> None:
 
 def _converted(values: pd.Series, column: Column, *, comma: bool) -> object:
     """The cells of one column in its training kind; words as a series, because pandas would guess a type."""
+    import pandas as pd
+
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
     if column.kind == Kind.NUMBER:
         return numbers_in(values, column.form, comma=comma)
     if column.kind == Kind.DATE:
         return dates_in(values, column.format)
+    if column.kind == Kind.CATEGORY and column.format:
+        return in_its_spelling(_words(values), column.format)
     return _words(values)
 
 
@@ -347,9 +374,7 @@ def numbers_in(values: pd.Series, form: str | None, *, comma: bool = False) -> N
 
 
 def _words(values: pd.Series) -> pd.Series:
-    """Objects of str, None where missing: `3.0` as `3`, so that a number that is a code reads the same
-    everywhere.
-    """
+    """Objects of str, None where missing."""
     import numpy as np
     import pandas as pd
 
@@ -358,10 +383,11 @@ def _words(values: pd.Series) -> pd.Series:
         texts = np.array(values.to_numpy(dtype=object))
         texts[gone] = None
         return pd.Series(texts, dtype=object)
-    if pd.api.types.is_float_dtype(values.dtype):
-        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
-        if bool((numbers[~gone] % 1 == 0).all()):
-            values = values.astype("Int64")
-    words = np.array([str(value) for value in values.to_numpy(dtype=object)], dtype=object)
+    words = np.array([word_of(value) for value in values.to_numpy(dtype=object)], dtype=object)
     words[gone] = None
     return pd.Series(words, dtype=object)
+
+
+def word_of(cell: object) -> str:
+    """The cell as a word: 3.0 as "3", whatever is beside it, so that a code reads the same everywhere."""
+    return str(int(cell) if isinstance(cell, float) and cell.is_integer() else cell)

@@ -15,7 +15,7 @@ from rung.tabular.baselines import constant_prediction
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import fit_factors, fit_temperature, sure_by, tempered
 from rung.tabular.evaluate import TOO_LONG, Saved
-from rung.tabular.finish import Ensemble, as_kept, choose, choose_quick, last_fit, too_good
+from rung.tabular.finish import Ensemble, as_kept, choose, choose_quick, last_fit, parts_of, too_good
 from rung.tabular.members import Last, seconds_of_refits
 from rung.tabular.model import Evidence, Member, Model
 from rung.tabular.ready import Ready
@@ -23,6 +23,7 @@ from rung.tabular.repeat import MOST, NOTHING, Repeated, repeat
 from rung.tabular.request import Request
 from rung.tabular.result import FitResult, Held, Progress, Row
 from rung.tabular.search import PATIENCE, Search
+from rung.tabular.unseen import Folds
 from rung.trials.events import Failure, JobFailed, Reported, SessionStarted
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 _RESERVE = 0.2  # seconds before the end by which the last fits must be done, and
 _SHARE = 0.03  # of the budget
 _REPEATING = 0.4  # of a small budget, for further cross-validations
+_DECIDING = 0.03  # of the budget for the classes' factors, at least
 _LOOKING = 0.02  # of the budget for columns that give the target away, where the score is nearly perfect
 _MANY = 0.99  # of the rows being groups of their own, there is nothing to tell
 
@@ -76,7 +78,7 @@ def conclude(
     members = last_fit(search, ensemble, last, asked.request.predict_time, again.pipelines)
     if again.times:
         ensemble, members = as_kept(search, ensemble, members, again.each)
-    model = _model(data, frame, asked, members, search, ensemble)
+    model = _model(data, frame, asked, members, search, ensemble, end)
     y, weight = dataset.y[ensemble.valid], dataset.weights(ensemble.valid)
     judge = dataset.judge
     prediction = tempered(ensemble.prediction, model.temperature) if dataset.classes else ensemble.prediction
@@ -109,11 +111,18 @@ def conclude(
         seconds=time.monotonic() - asked.began,
         budget=asked.budget,
         notes=notes,
-        optimism=too_good(dataset, saved, ensemble, by),
+        optimism=too_good(dataset, saved, ensemble, by, factored=model.factors is not None),
         weight=weight,
         failures=_failures(search),
         limit=asked.request.trials,
+        unseen=_unseen(search, ensemble),
     )
+
+
+def _unseen(search: Search, ensemble: Ensemble) -> Folds | None:
+    trials = [(search.config(one.trial), one.trial) for one in parts_of(ensemble) if one.trial >= 0]
+    fold = search.dataset.split.folds[ensemble.valid].astype(np.intp)
+    return Folds(search.study.folder, fold, trials) if trials and len(fold) else None
 
 
 def _failures(search: Search) -> dict[str, int]:
@@ -136,7 +145,8 @@ def _again(search: Search, ensemble: Ensemble, asked: Asked, deadline: Deadline)
     most = MOST
     if asked.certain:
         one = sum(search.seconds(config) for _, config in members)
-        most = int(_REPEATING * asked.budget * asked.threads / max(one, 1e-9))
+        threads = asked.threads if asked.request.trials is None else 1  # the same on any machine
+        most = int(_REPEATING * asked.budget * threads / max(one, 1e-9))
     return repeat(search.dataset, members, asked.threads, asked.unhurried(deadline), most)
 
 
@@ -170,7 +180,13 @@ def _together(groups: NDArray[np.intp]) -> list[str]:
 
 
 def _model(
-    data: Ready, frame: pd.DataFrame, asked: Asked, members: list[Member], search: Search, ensemble: Ensemble
+    data: Ready,
+    frame: pd.DataFrame,
+    asked: Asked,
+    members: list[Member],
+    search: Search,
+    ensemble: Ensemble,
+    end: Deadline,
 ) -> Model:
     dataset, valid = data.dataset, ensemble.valid
     notes = {
@@ -191,7 +207,8 @@ def _model(
         judge = sure_by(dataset.judge, dataset.classes)
         model.temperature = fit_temperature(prediction, y, judge, weight)
         prediction = tempered(prediction, model.temperature)
-        model.factors = fit_factors(prediction, y, dataset.judge, weight, dataset.seed)
+        limit = asked.unhurried(Deadline.after(max(end.remaining, _DECIDING * asked.budget)))
+        model.factors = fit_factors(prediction, y, dataset.judge, weight, dataset.seed, limit)
     split = dataset.split
     folded = split.number > 1 and split.moments is None
     fold = split.folds[valid].astype(np.intp) if folded else None

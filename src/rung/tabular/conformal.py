@@ -86,7 +86,7 @@ def predict_interval(model: Model, frame: Frame, coverage: float = 0.9) -> Inter
     evidence = _evidence(model)
     prediction = model.raw(frame)
     residuals = np.abs(np.asarray(evidence.y, dtype=np.float64) - evidence.prediction)
-    folded = fold_predictions(model, frame)
+    folded = fold_predictions(model, frame) if len(prediction) else None
     if folded is None or evidence.fold is None or evidence.weight is not None:
         reach = conformal_quantile(residuals, coverage, evidence.weight)
         low, high = prediction - reach, prediction + reach

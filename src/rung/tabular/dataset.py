@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from rung.errors import StorageError
 from rung.tabular.encode import Table
 from rung.tabular.metrics import Metric, named_metric
-from rung.tabular.preparation import TEXT_COMPONENTS
+from rung.tabular.preparation import TEXT_COMPONENTS, Preparation, made_columns
 from rung.tabular.splits import Split
 
 _ARRAYS = ("numbers", "codes", "y", "folds", "order", "groups", "moments", "weight")
@@ -64,6 +64,11 @@ class Dataset:
         """Columns of a typical matrix: categories count several times."""
         words = 0 if self.table.words is None else TEXT_COMPONENTS
         return int(self.table.numbers.shape[1]) + sum(min(x, 10) for x in self.sizes) + words
+
+    def widest(self, preparation: Preparation, rows: int) -> int:
+        """Columns of a typical matrix, or of what a preparation makes of so many rows, if that has more."""
+        usual = sum(min(x, 10) for x in self.sizes)
+        return self.width + max(made_columns(preparation, rows, self.classes) - usual, 0)
 
     def save(self, folder: Path) -> None:
         """Write it below `folder`; the last file written says that it is whole.

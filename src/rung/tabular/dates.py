@@ -6,7 +6,9 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
 ISO: Final = "ISO8601"
 BETWEEN: Final = "|"
@@ -51,7 +53,9 @@ _LIKELY: Final = 0.5  # of them have it
 _SAMPLE: Final = 1_000  # words on which several formats are looked for
 _MOST: Final = 4  # formats
 _YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole; others are missing
+_DIGITS: Final = 1e15  # numbers from which are no dates such as 20260131
 _DATED: Final = r"^\D{0,12}\d{1,4}(?:[-./ ]\d{1,2}[-./ ]|[- ]?[A-Za-z]{3,9}|,)"
+_YEAR: Final = r"(?<!\d)(\d{4})(?!\d)"
 _ORDERED: Final = re.compile(r"%[md]/%[md]")
 
 
@@ -89,15 +93,32 @@ def moments_of(words: pd.Series, pattern: str) -> pd.Series:
 
 def dates_in(values: pd.Series, pattern: str | None) -> object:
     """The moments of a column's cells, words or not: datetime64[ns], NaT where there is none."""
+    import numpy as np
     import pandas as pd
 
     if pd.api.types.is_numeric_dtype(values.dtype):
-        values = values.astype("Int64").astype(str)
+        numbers = pd.Series(values.to_numpy(dtype=np.float64, na_value=np.nan), index=values.index)
+        whole = (numbers % 1 == 0) & (numbers.abs() < _DIGITS)
+        values = numbers.where(whole).astype("Int64").astype(str)
     if not pd.api.types.is_datetime64_any_dtype(values.dtype):
         values = moments_of(values.where(values.isna(), values.astype(str)), pattern or ISO)
     if values.dt.tz is not None:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     return values.where(values.dt.year.between(*_YEARS)).astype("datetime64[ns]").to_numpy()
+
+
+def far_dates(values: pd.Series, pattern: str | None) -> NDArray[np.bool_]:
+    """Which cells are dates of a year that no moment holds, such as 9999-12-31: they are missing; (n,)."""
+    import numpy as np
+    import pandas as pd
+
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return np.asarray(values.notna() & ~values.dt.year.between(*_YEARS))
+    words = values.astype(str)
+    years = pd.to_numeric(words.str.extract(_YEAR)[0])
+    near = words.str.replace(_YEAR, "2000", n=1, regex=True)
+    far = years.notna() & ~years.between(*_YEARS) & moments_of(near, pattern or ISO).notna()
+    return np.asarray(far)
 
 
 def date_words(pattern: str) -> str:

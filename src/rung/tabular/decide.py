@@ -6,9 +6,12 @@ teach them.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular.deadline import Deadline
 from rung.tabular.metrics import METRICS, Metric
 
 LEAST_ROWS = 50  # below which a temperature is noise
@@ -20,6 +23,8 @@ _FACTORS = np.exp(np.linspace(np.log(0.05), np.log(20.0), 61))
 _SWEEPS = 2
 _ORDERED = ("auc", "auc_ovr", "average_precision")
 _HALVES = 4
+_NEVER = Deadline()
+_MOST_LABELS = 5e7  # rows times factors that are tried in one climb: of many classes some rows are looked at
 
 
 def tempered(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
@@ -80,45 +85,71 @@ def fit_factors(
     metric: Metric,
     weight: NDArray[np.float64] | None = None,
     seed: int = 0,
+    deadline: Deadline = _NEVER,
 ) -> NDArray[np.float64] | None:
     """Factors of the classes, (k,), so that the most probable class after them makes the metric best.
 
     For two classes that is a threshold t: the factor of the second is (1 - t) / t. None where there are too
-    few rows, or where it does not help on the half that did not choose it.
+    few rows, where it does not help on the half that did not choose it, or where the deadline comes first.
     """
     k = probabilities.shape[1]
     if metric.needs != "labels" or np.bincount(y, minlength=k).min() < LEAST_LABELS:
         return None
     if metric.name == "accuracy" and len(y) < 10_000:
         return None  # the most probable class is right already, but for noise
+    most = int(_MOST_LABELS / (_SWEEPS * (k - 1) * len(_FACTORS)))
+    if len(y) > most:
+        some = np.random.default_rng([seed, 44]).choice(len(y), most, replace=False)
+        probabilities, y, weight = probabilities[some], y[some], _of(weight, some)
     gains = []
     for one, other in _halves(len(y), seed):
-        found = _climb(probabilities[one], y[one], metric, _of(weight, one))
+        found = best_factors(probabilities[one], y[one], metric, _of(weight, one), deadline)
         plain = metric.loss(y[other], probabilities[other], _of(weight, other))
         gains.append(plain - metric.loss(y[other], probabilities[other] * found, _of(weight, other)))
     if np.mean(gains) <= 0:
         return None
-    return _climb(probabilities, y, metric, weight)
+    factors = best_factors(probabilities, y, metric, weight, deadline)
+    return None if deadline.passed else factors
 
 
-def _climb(
+def best_factors(
     probabilities: NDArray[np.float64],
     y: NDArray[np.intp],
     metric: Metric,
-    weight: NDArray[np.float64] | None,
+    weight: NDArray[np.float64] | None = None,
+    deadline: Deadline = _NEVER,
 ) -> NDArray[np.float64]:
-    """One class's factor after the other, the first staying at 1."""
+    """Those that are best on these rows, (k,): one class's after the other, the first staying at 1.
+
+    The last ones stay at 1, too, after the deadline.
+    """
     k = probabilities.shape[1]
     factors = np.ones(k)
     for _ in range(1 if k == 2 else _SWEEPS):
         for j in range(1, k):
-            losses = []
-            for factor in _FACTORS:
-                factors[j] = factor
-                losses.append(metric.loss(y, probabilities * factors, weight))
+            if deadline.passed:
+                return factors
+            losses = [
+                metric.loss(y, said, weight)
+                for said in _labels(probabilities[:, j], probabilities * factors, j)
+            ]
             best = np.flatnonzero(np.asarray(losses) <= min(losses) + 1e-12)
             factors[j] = _FACTORS[best[len(best) // 2]]  # the middle of what is equally good
     return factors
+
+
+def _labels(own: NDArray[np.float64], weighed: NDArray[np.float64], j: int) -> Iterator[NDArray[np.intp]]:
+    """What is said, (n,), with each of the factors of class `j`; the best of the others is found but once.
+
+    Args:
+        own: (n,) probabilities of the class; `weighed` are those of all, (n, k), after their factors.
+    """
+    weighed[:, j] = -1.0
+    other = weighed.argmax(axis=1)
+    most = weighed[np.arange(len(other)), other]
+    for factor in _FACTORS:
+        mine = own * factor
+        yield np.where((mine > most) | ((mine == most) & (j < other)), j, other)  # a tie is the first's
 
 
 def _halves(n: int, seed: int) -> list[tuple[NDArray[np.intp], NDArray[np.intp]]]:

@@ -7,6 +7,7 @@ worse out of fold, as one member is far better than all others, samples have all
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -23,6 +24,7 @@ _LEAST = 0.02  # a weight below it is dropped
 _MOST_ROWS = 5_000  # looked at in each bootstrap sample
 _DRAWN = 0.5  # of the members are in a sample for the log loss, and
 _LEAST_DRAWN = 5  # at least: fewer might all be bad
+_DIGITS = 9  # of a usual loss: where two differ in later ones alone, they are a tie
 _CLEARLY = 0.03  # of what equal probabilities lose; within the noise of selecting it is under half of that
 
 
@@ -47,8 +49,9 @@ def select(
     total = np.zeros(predictions.shape[1:])
     taken: list[int] = []
     losses: list[float] = []
+    digits = _digits(y, metric, weight)
     for size in range(1, rounds + 1):
-        scores = [round(metric.loss(y, (total + p) / size, weight), 9) for p in predictions]
+        scores = [round(metric.loss(y, (total + p) / size, weight), digits) for p in predictions]
         best = min(range(len(scores)), key=lambda i: (scores[i], counts[i] == 0, i))
         counts[best] += 1
         total += predictions[best]
@@ -56,6 +59,12 @@ def select(
         losses.append(scores[best])
     keep = int(np.argmin(losses)) + 1
     return np.bincount(taken[:keep], minlength=len(predictions))
+
+
+def _digits(y: NDArray[np.float64], metric: Metric, weight: NDArray[np.float64] | None) -> int:
+    """Decimal places to which losses are compared; of values by what the mean loses, as they have a unit."""
+    usual = metric.loss(y, np.full(len(y), y.mean()), weight) if metric.needs == "values" else 1.0
+    return _DIGITS - math.ceil(math.log10(usual)) if 0 < usual < math.inf else _DIGITS
 
 
 def weigh(  # what decides on weights

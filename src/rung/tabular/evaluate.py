@@ -31,6 +31,7 @@ from rung.tabular.learners.base import ASIDE, Learner
 from rung.tabular.learners.table import learners, left_out
 from rung.tabular.metrics import Metric
 from rung.tabular.pipeline import Fitted, Order, Part, Pipeline, fit_pipeline, fit_pipelines
+from rung.tabular.preparation import make_preparation
 from rung.tabular.room import refuse_too_large
 
 _AT_ONCE = 10_000_000  # cells in all folds up to which these are fitted side by side, all in memory
@@ -214,7 +215,8 @@ class Evaluation:
             self._report(trial, saved)
             return
         learner = learners()[trial.config["learner"]]
-        refuse_too_large(learner, rows, dataset.width, dataset.classes, self.workers)
+        way = make_preparation(learner.needs, trial.config, dataset.sizes, trial.seed)
+        refuse_too_large(learner, rows, dataset.widest(way, rows), dataset.classes, self.workers)
         usual, part = expected(dataset, trial.config, rows), self.part if learner.anytime else 1.0
         if self.patient and part * deadline.remaining < least(learner.name, usual):
             _wait_for(Deadline(self.close))
@@ -292,7 +294,8 @@ def oof_path(folder: Path, trial: int) -> Path:
     return folder / "oof" / f"trial-{trial:06d}.npz"
 
 
-def _models_path(folder: Path, trial: int) -> Path:
+def models_path(folder: Path, trial: int) -> Path:
+    """Where a trial's fitted pipelines lie."""
     return folder / "models" / f"trial-{trial:06d}.pkl"
 
 
@@ -300,8 +303,8 @@ def save_outcome(folder: Path, trial: int, outcome: Outcome) -> None:
     """Pipelines first, then predictions: where there are predictions, there are pipelines."""
     path = oof_path(folder, trial)
     path.parent.mkdir(exist_ok=True)
-    _models_path(folder, trial).parent.mkdir(exist_ok=True)
-    pickle_atomically(_models_path(folder, trial), (outcome.pipelines, dict(outcome.known)))
+    models_path(folder, trial).parent.mkdir(exist_ok=True)
+    pickle_atomically(models_path(folder, trial), (outcome.pipelines, dict(outcome.known)))
     buffer = io.BytesIO()
     np.savez(
         buffer,
@@ -344,6 +347,6 @@ def load_saved(folder: Path, trial: int) -> Saved | None:
 
 def load_pipelines(folder: Path, trial: int) -> tuple[list[Pipeline], dict[str, float]]:
     """A trial's fitted pipelines: this study's own scratch file, never one that a user was given."""
-    with _models_path(folder, trial).open("rb") as file:
+    with models_path(folder, trial).open("rb") as file:
         found: tuple[list[Pipeline], dict[str, float]] = pickle.load(file)  # noqa: S301
     return found

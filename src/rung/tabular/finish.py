@@ -28,13 +28,14 @@ from rung.tabular.model import Member
 from rung.tabular.optimism import optimism
 from rung.tabular.pipeline import Pipeline
 from rung.tabular.search import Search
-from rung.tabular.stacking import Stack, Stacked, stack
+from rung.tabular.stacking import BASES, Stack, Stacked, stack
 
 _CANDIDATES = 25
 _LOOKED_AT = 2_000  # rows, for a candidate's temperature
 _SMALL = 5_000  # validation rows up to which the optimism of the score is looked at
 _CHOICES = 3  # as leaving slow ones out may bring others in
 _STACKED = {"learner": "stack"}
+_Stacks = dict[tuple[int, ...], Stack | None]  # by the trials that they are made of
 
 
 class Ensemble(NamedTuple):
@@ -51,11 +52,19 @@ class Ensemble(NamedTuple):
     temperatures: Mapping[int, float] = {}
 
 
-def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline, *, stacked: bool = True) -> Ensemble:
+def choose(
+    dataset: Dataset,
+    saved: Sequence[Saved],
+    deadline: Deadline,
+    *,
+    stacked: bool = True,
+    stacks: _Stacks | None = None,
+) -> Ensemble:
     """Select from the trials at the largest scope that any reached; a constant where there is none.
 
     Args:
         stacked: whether a linear model on the others may be a member, too.
+        stacks: those that were made of these trials before; a new one is added.
     """
     whole = [one for one in saved if one.rows >= len(dataset)]
     pool = whole or list(saved)
@@ -67,7 +76,12 @@ def choose(dataset: Dataset, saved: Sequence[Saved], deadline: Deadline, *, stac
         return Ensemble([], valid, np.broadcast_to(prior, (len(valid), *prior.shape)).copy())
     best = _candidates(dataset, pool)
     candidates = [*best, _constant(dataset, len(valid))]
-    on_others = stack(dataset, best, valid) if whole and stacked else None
+    on_others = None
+    if whole and stacked:
+        stacks, bases = {} if stacks is None else stacks, tuple(one.trial for one in best[:BASES])
+        if bases not in stacks:
+            stacks[bases] = stack(dataset, best, valid, deadline)
+        on_others = stacks[bases]
     if on_others is not None:
         candidates.append(Saved(STACK, on_others.prediction, len(dataset), 0.0, 0.0, cut=False))
     temperatures = _temperatures(dataset, candidates, valid)
@@ -164,8 +178,9 @@ def choose_quick(
     """
     limit, dataset = PREDICT_TIME if predict_time is None else predict_time, search.dataset
     pool, stacked, paces = list(saved), True, dict[tuple[int, ...], Pace]()
+    stacks: _Stacks = {}
     for left in range(_CHOICES, 0, -1):
-        ensemble = choose(dataset, pool, deadline.share(left), stacked=stacked)
+        ensemble = choose(dataset, pool, deadline.share(left), stacked=stacked, stacks=stacks)
         members = [(weight, one.trial) for weight, one in ensemble.members if one.trial != CONSTANT]
         if not members or not len(dataset):
             break
@@ -207,17 +222,22 @@ def _first(search: Search, asked: tuple[int, ...]) -> Pipeline | _Bases:
 
 
 def too_good(
-    dataset: Dataset, saved: Sequence[Saved], ensemble: Ensemble, deadline: Deadline
+    dataset: Dataset, saved: Sequence[Saved], ensemble: Ensemble, deadline: Deadline, *, factored: bool
 ) -> float | None:
     """By how much the ensemble's score is expected to be too good; None where it was not looked at.
 
     Only on small tables: with many rows it is next to nothing.
+
+    Args:
+        factored: whether factors of the classes were chosen for the metric.
     """
     if len(ensemble.valid) > _SMALL or dataset.weight is not None:
         return None
     pool = [one for one in saved if len(one.prediction) == len(ensemble.valid)]
     predictions = [one.prediction for one in _candidates(dataset, pool)]
-    return optimism(predictions, dataset.y[ensemble.valid], dataset.judge, dataset.seed, deadline)
+    y, judge = dataset.y[ensemble.valid], dataset.judge
+    chosen_by = _selector(dataset)
+    return optimism(predictions, y, judge, dataset.seed, deadline, selector=chosen_by, factored=factored)
 
 
 def last_fit(
@@ -237,7 +257,7 @@ def last_fit(
     dataset = search.dataset
     if not ensemble.members:
         return [Member(1.0, "constant", [fitted_constant(dataset)])]
-    parts = _parts(ensemble)
+    parts = parts_of(ensemble)
     made = dict(zip([one.trial for one in parts], make_members(search, parts, last), strict=True))
     members = []
     for weight, one in ensemble.members:
@@ -252,7 +272,7 @@ def last_fit(
     return lighten(members, dataset.table, PREDICT_TIME if predict_time is None else predict_time)
 
 
-def _parts(ensemble: Ensemble) -> list[Saved]:
+def parts_of(ensemble: Ensemble) -> list[Saved]:
     """The trials that are members, the heaviest first, and those that a stack is made of; each once."""
     bases = [] if ensemble.stack is None else ensemble.stack.bases
     stacked = any(one.trial == STACK for _, one in ensemble.members)

@@ -167,7 +167,8 @@ def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
     asked.check(frame, target)
     embedder = embedder_for(kept, study, asked, (budget, began), seed)
     counted = asked.trials is not None
-    scheme = scheme_for(kept, study, (budget, None if counted else began), count)
+    assumed = (workers or 1) if counted else count  # else another machine's cores would lay it out otherwise
+    scheme = scheme_for(kept, study, (budget, None if counted else began), assumed)
     data = make_ready(frame, target, asked, seed, holdout, scheme, embedder)
     wanted = Wanted(asked.include, asked.exclude, weighted=data.dataset.weight is not None)
     told = facts(data, target, asked, holdout)

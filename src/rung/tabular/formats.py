@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import bz2
+import csv
 import gzip
 import io
 import lzma
 import zipfile
 import zlib
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -28,6 +31,7 @@ PACKINGS: Final = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zip": "zip"}
 READABLE: Final = (".csv", ".tsv", ".txt", ".parquet", ".feather", ".json", ".jsonl", ".xlsx")
 """Endings that are named where one is none of these."""
 _SEPARATORS: Final = ",;\t|"
+_RECORDS: Final = 20  # by which a separator is judged
 
 
 class Form(NamedTuple):
@@ -43,12 +47,14 @@ class Form(NamedTuple):
 
 
 def form_of(place: Path) -> Form:
-    """The format that the ending of `place` names; standard input is text.
+    """The format that the ending of `place` names; standard input is text, and so is a pipe without one.
 
     Raises:
         DataError: it names none, and the file is there.
     """
     form = _parsed(place)
+    if not _known(form) and place.is_fifo():
+        return Form(".csv")  # `<(head -51 test.csv)` is /dev/fd/63
     if not _known(form) and place.is_file():
         raise DataError(
             f"{place}: the ending {place.suffix or '(none)'} names no format that rung reads; "
@@ -110,13 +116,22 @@ def _only_file(data: bytes, place: Path) -> bytes:
         return archive.read(names[0])
 
 
-def delimiter_of(first_line: str, ending: str) -> str:
-    """What separates the cells: what the ending says, unless the line of names has none of it."""
+def delimiter_of(text: str, ending: str) -> str:
+    """What separates the cells: that by which most of the first records have as many cells as the record of
+    names, then that which makes most cells, then what the ending says.
+    """
     usual = DELIMITERS[ending]
-    if usual in first_line:
-        return usual
-    best = max(_SEPARATORS, key=first_line.count)
-    return best if best in first_line else usual
+    candidates: list[str] = [usual, *_SEPARATORS]
+    return max(candidates, key=lambda one: _agreement(text, one))  # the first among equals
+
+
+def _agreement(text: str, delimiter: str) -> tuple[int, int]:
+    """How many of the first records have as many cells as the record of names; how many that has."""
+    records = (row for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter) if row)
+    cells: list[int] = []
+    with suppress(csv.Error):  # a cell of very many letters ends the look
+        cells.extend(len(row) for row in islice(records, _RECORDS))
+    return (cells[1:].count(cells[0]), cells[0]) if cells and cells[0] > 1 else (0, 0)
 
 
 def read_frame(data: bytes, ending: str, place: Path) -> pd.DataFrame:

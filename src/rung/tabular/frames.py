@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def as_pandas(table: Any) -> pd.DataFrame:
-    """The table as pandas' frame: itself if it is one. Lengths of time are hours, as times in words are, and
-    decimal numbers (of Parquet and databases) plain ones.
+    """The table as pandas' frame: itself if it is one. Lengths of time are hours, as times in words are,
+    decimal numbers (of Parquet and databases) plain ones, and columns are named by texts.
 
     Raises:
         DataError: it is none, and cannot be turned into one.
@@ -47,6 +47,8 @@ def as_pandas(table: Any) -> pd.DataFrame:
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    if not all(isinstance(name, str) for name in frame.columns):
+        frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     lengths = [i for i, kind in enumerate(frame.dtypes) if getattr(kind, "kind", "") == "m"]
     objects = [i for i, kind in enumerate(frame.dtypes) if getattr(kind, "kind", "") == "O"]
     decimals = [i for i in objects if _decimal(frame.iloc[:, i])]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_FOLDS = 20  # that a column may name
+OFTEN = 10  # times that a row is there on the mean, where there are few different ones
 
 
 class Rows(NamedTuple):
@@ -28,21 +29,27 @@ class Rows(NamedTuple):
     moments: NDArray[np.float64] | None = None
     folds: NDArray[np.intp] | None = None
 
+    @property
+    def plain(self) -> bool:
+        """Whether nothing is known of them."""
+        return all(x is None for x in self)
+
     def take(self, rows: NDArray[np.intp]) -> Rows:
         """These rows."""
         found: list[Any] = [None if x is None else x[rows] for x in self]
         return Rows(*found)
 
     def split(self, y: NDArray[np.float64], classes: int, scheme: Scheme, seed: int) -> Split:
-        """The folds that these rows ask for."""
+        """The folds that these rows ask for; one group or moment alone, left by a holdout, asks for none."""
         if self.folds is not None:
             return given_split(y, classes, np.unique(self.folds, return_inverse=True)[1], seed)
         folds = min(scheme.folds, max(1, len(y) // 2))
-        if self.moments is not None:
+        if self.moments is not None and len(np.unique(self.moments)) > 1:
             return time_split(y, classes, self.moments, folds, scheme.share, seed)
-        if self.groups is not None:
-            folds = min(folds, len(np.unique(self.groups)))
-        return make_split(y, classes, folds, scheme.share, seed, self.groups)
+        groups = None if self.groups is None or len(np.unique(self.groups)) < 2 else self.groups
+        if groups is not None:
+            folds = min(folds, len(np.unique(groups)))
+        return make_split(y, classes, folds, scheme.share, seed, groups)
 
 
 def rows_of(frame: pd.DataFrame, request: Request) -> Rows:
@@ -51,6 +58,8 @@ def rows_of(frame: pd.DataFrame, request: Request) -> Rows:
     Raises:
         DataError: its column cannot say it.
     """
+    import pandas as pd
+
     way, column = request.splitting()
     if column is None:
         return Rows()
@@ -60,7 +69,8 @@ def rows_of(frame: pd.DataFrame, request: Request) -> Rows:
         raise DataError(f"column {column!r} is empty in row {row}; the split needs a value in every row")
     if way == "time":
         return Rows(moments=_moments(frame[[column]], column))
-    codes = np.unique(values.to_numpy(dtype=object).astype(str), return_inverse=True)[1].astype(np.intp)
+    words = np.array([str(cell) for cell in values.to_numpy(dtype=object)], dtype=object)
+    codes = pd.factorize(words, sort=True)[0].astype(np.intp)
     number = int(codes.max()) + 1
     if number < 2:
         raise DataError(f"column {column!r} has one value only; the split needs two at least")
@@ -85,14 +95,17 @@ def _moments(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
     if found.kind == "date":
         gone = np.isnat(moments)
         moments = moments.astype("datetime64[ns]").astype(np.int64).astype(np.float64)
-        moments[gone] = -np.inf
-    return np.asarray(moments, dtype=np.float64)
+        moments[gone] = np.nan
+    return np.where(np.isnan(moments), -np.inf, moments)
 
 
 def duplicates(table: Table) -> NDArray[np.intp] | None:
-    """Numbers of groups of rows that are the same in every cell, (n,); None where all rows differ.
+    """Numbers of groups of rows that are the same in every cell, (n,); None where all rows differ, or hardly
+    any do.
 
-    A row that is held out while its double is trained on says nothing about new rows.
+    A row that is held out while its double is trained on says nothing about new rows. Where few rows are
+    different (a table of a few categories), new ones are such doubles, too: what they mean on the mean is
+    what there is to learn.
     """
     import pandas as pd
 
@@ -102,5 +115,6 @@ def duplicates(table: Table) -> NDArray[np.intp] | None:
     if not cells.shape[1] or table.words is not None:
         return None
     hashes = pd.util.hash_pandas_object(cells, index=False).to_numpy()
-    _, groups = np.unique(hashes, return_inverse=True)
-    return groups.astype(np.intp) if len(np.unique(groups)) < len(groups) else None
+    different, groups = np.unique(hashes, return_inverse=True)
+    told = len(groups) / OFTEN < len(different) < len(groups)
+    return groups.astype(np.intp) if told else None

@@ -260,18 +260,22 @@ def frame_of(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
     columns are called as in the fit. Names of several levels are joined: "height / left".
 
     Raises:
-        ValueError, DataError: X is no table, is empty, or has other columns than in the fit.
+        ValueError, DataError: X is no table, is empty, has two columns of one name, or other columns than in
+            the fit.
     """
     import pandas as pd
     from scipy.sparse import issparse
 
     from rung.tabular.frames import as_pandas
+    from rung.tabular.request import distinct
 
     worded = isinstance(X, Mapping) and not issparse(X)  # SciPy's dictionary of keys is a mapping, too
     if hasattr(X, "to_pandas") or hasattr(X, "collect") or worded:
         X = as_pandas(X)  # a frame of polars, a pyarrow.Table; or what cannot be used
     if isinstance(X, pd.DataFrame) and isinstance(X.columns, pd.MultiIndex):
         X = X.set_axis(_joined(X.columns.tolist()), axis=1)
+    if isinstance(X, pd.DataFrame):
+        distinct([str(name) for name in X.columns])
     _check_feature_names(estimator, X, reset=reset)
     if isinstance(X, pd.DataFrame):
         if 0 in X.shape:

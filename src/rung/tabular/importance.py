@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rung.tabular.model import Model
+    from rung.tabular.unseen import Unseen
 
 MOST_ROWS: Final = 2_000
 FEWEST_ROWS: Final = 100
@@ -43,16 +44,18 @@ class Importance:
     Attributes:
         rows: so many were predicted, each `repeats` times a column.
         note: why there is less than there could be, or nothing; empty if all is there.
+        unseen: whether each was predicted by what had not seen it, where they are not rows that nothing saw.
     """
 
     columns: tuple[ColumnImportance, ...]
     rows: int
     repeats: int
     note: str = ""
+    unseen: bool = False
 
 
 def permutation_importance(
-    model: Model,
+    model: Model | Unseen,
     frame: pd.DataFrame,
     y: npt.NDArray[Any],
     metric: Metric,
@@ -93,7 +96,7 @@ class _Truth(NamedTuple):
 
 
 def _measured(
-    model: Model,
+    model: Model | Unseen,
     frame: pd.DataFrame,
     truth: _Truth,
     when: _When,
@@ -122,11 +125,11 @@ class _Work(NamedTuple):
     rng: np.random.Generator
 
 
-def _losses(model: Model, frame: pd.DataFrame, truth: _Truth, work: _Work) -> dict[str, list[float]]:
+def _losses(model: Model | Unseen, frame: pd.DataFrame, truth: _Truth, work: _Work) -> dict[str, list[float]]:
     """How much the loss rises, for each column and shuffle; columns that time did not allow are missing."""
     import pandas as pd
 
-    base = truth.loss(model.raw(frame))
+    base = truth.loss(model.weighed(model.raw(frame), truth.metric))
     together = max(1, BATCH // len(frame))
     tasks = [name for name in work.names for _ in range(work.repeats)]
     rises: dict[str, list[float]] = {}
@@ -135,8 +138,8 @@ def _losses(model: Model, frame: pd.DataFrame, truth: _Truth, work: _Work) -> di
             break
         batch = tasks[start : start + together]
         shuffled = [_shuffled(frame, name, work.rng) for name in batch]
-        raw = model.raw(pd.concat(shuffled, ignore_index=True))
-        for name, prediction in zip(batch, np.split(raw, len(batch)), strict=True):
+        seen = model.weighed(model.raw(pd.concat(shuffled, ignore_index=True)), truth.metric)
+        for name, prediction in zip(batch, np.split(seen, len(batch)), strict=True):
             rises.setdefault(name, []).append(truth.loss(prediction) - base)
     return rises
 
@@ -154,6 +157,8 @@ def _ranked(names: list[str], rises: dict[str, list[float]], rows: int, repeats:
 
 
 def _spread(values: list[float]) -> float:
-    """The standard deviation; of values near the largest float, too, whose squares are none."""
+    """The sample's standard deviation, 0 of one value; of values near the largest float, too."""
+    if len(values) < 2:
+        return 0.0
     unit = float(np.abs(values).max()) or 1.0
-    return float(np.std(np.asarray(values) / unit)) * unit
+    return float(np.std(np.asarray(values) / unit, ddof=1)) * unit

@@ -129,12 +129,16 @@ def _auc_ovr_weighted(y: Array, p: Array, w: Array) -> float:
 
 
 def _average_precision(y: Array, p: Array, w: Array) -> float:
-    """Area under precision over recall as steps (binary); 0 without a positive row."""
+    """Area under precision over recall as steps (binary); 0 without a positive row.
+
+    Rows of no weight ahead of all others have no precision, and no step.
+    """
     order = np.argsort(-p[:, 1], kind="stable")
     scores, hits, w = p[order, 1], (y[order] == 1) * w[order], w[order]
     ends = np.flatnonzero(np.r_[scores[1:] != scores[:-1], True])
     found, seen = np.cumsum(hits)[ends], np.cumsum(w)[ends]
-    return float((np.diff(found, prepend=0.0) * found / seen).sum() / found[-1]) if found[-1] > 0 else 0.0
+    precision = found / np.maximum(seen, np.finfo(np.float64).tiny)
+    return float((np.diff(found, prepend=0.0) * precision).sum() / found[-1]) if found[-1] > 0 else 0.0
 
 
 def _log_loss(y: Array, p: Array, w: Array) -> float:
@@ -184,7 +188,7 @@ def _one_class(which: int) -> Score:
 
 def _macro(which: int) -> Score:
     """The mean of one of `_rates` over the classes that are true or predicted of a row."""
-    return lambda y, c, w: float(_rates(y, c, w)[which][np.union1d(y, c)].mean())
+    return lambda y, c, w: float(_rates(y, c, w)[which][np.flatnonzero(np.bincount(np.r_[y, c]))].mean())
 
 
 def _weighted(which: int) -> Score:
@@ -247,9 +251,8 @@ def _mape(y: Array, v: Array, w: Array) -> float:
 
 
 def _rmsle(y: Array, v: Array, w: Array) -> float:
-    """Of values above -1; predictions below are taken as just above."""
-    low = -1 + 1e-9
-    return _rmse(np.log1p(np.maximum(y, low)), np.log1p(np.maximum(v, low)), w)
+    """Of values above -1 (`Metric.takes`); predictions below are taken as just above."""
+    return _rmse(np.log1p(y), np.log1p(np.maximum(v, -1 + 1e-9)), w)
 
 
 def _r2(y: Array, v: Array, w: Array) -> float:

@@ -179,6 +179,8 @@ class Model:
     def raw(self, frame: Frame) -> NDArray[np.float64]:
         """Probabilities (n, k), or values (n,), whichever the task has."""
         table = self.encoder.transform(frame)
+        if not len(table):  # which scikit-learn's estimators refuse
+            return np.empty((0, len(self.task.classes)) if self.task.is_classification else 0)
         seen: Seen = {}
         total = sum(member.weight * member.predict(table, seen) for member in self.members)
         found = np.asarray(total, dtype=np.float64)

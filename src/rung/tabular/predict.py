@@ -6,11 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 from rung.errors import DataError
 from rung.tabular.cells import MISSING, NO_NUMBER, WRITTEN
 from rung.tabular.columns import Column, Kind, prepare
+from rung.tabular.dates import far_dates
 from rung.tabular.forms import form_words
 from rung.tabular.frames import as_pandas
 from rung.tabular.names import listed
@@ -85,7 +88,8 @@ def predict_covered(
 
 def lost_cells(columns: Iterable[Column], frame: Frame) -> list[str]:
     """One sentence for each column whose cells are there and yet tell a model nothing: words among numbers,
-    numbers with another unit, what is no date of the format that was trained on.
+    numbers with another unit, what is no date of the format that was trained on; and for each with dates so
+    far away that they stand for none.
 
     Args:
         columns: of the training table.
@@ -99,12 +103,14 @@ def lost_cells(columns: Iterable[Column], frame: Frame) -> list[str]:
             continue
         cells = frame.iloc[:, [places[column.name]]].reset_index(drop=True)
         lost = _lost(cells.set_axis([column.name], axis=1), column)
-        if len(lost):
-            unit = f" that the model can read ({form_words(column.form)})" if column.form else ""
-            found.append(
-                f"column {column.name!r} holds no {column.kind}{unit} in {len(lost):,} of {len(cells):,} "
-                f"rows, such as {str(lost.iloc[0])!r}: these cells are taken as missing"
-            )
+        far = far_dates(lost, column.format) if column.kind == Kind.DATE else np.zeros(len(lost), dtype=bool)
+        unit = f" that the model can read ({form_words(column.form)})" if column.form else ""
+        for what, some in ((f"no {column.kind}{unit}", lost[~far]), ("dates out of range", lost[far])):
+            if len(some):
+                found.append(
+                    f"column {column.name!r} holds {what} in {len(some):,} of {len(cells):,} rows, such as "
+                    f"{str(some.iloc[0])!r}: these cells are taken as missing"
+                )
     return found
 
 
@@ -141,17 +147,10 @@ def _lost(cells: pd.DataFrame, column: Column) -> pd.Series:
     sign = cells.attrs.get(WRITTEN, {}).get(column.name, "")
     if column.unit and sign not in ("", column.unit):
         return given.dropna().astype(str) + f" {sign}"  # a file's reader took the sign away
-    typed = pd.api.types.is_numeric_dtype if column.kind == Kind.NUMBER else _is_moment
-    if typed(given.dtype):
+    if column.kind == Kind.NUMBER and pd.api.types.is_numeric_dtype(given.dtype):
         return given.iloc[:0]
     lost = given[prepare(cells, [column])[column.name].isna() & given.notna()]
     return lost[~lost.astype(str).str.strip().isin((*MISSING, *NO_NUMBER))] if column.form else lost
-
-
-def _is_moment(dtype: Any) -> bool:
-    import pandas as pd
-
-    return bool(pd.api.types.is_datetime64_any_dtype(dtype))
 
 
 def _refuse_bars(model: Model) -> None:

@@ -30,6 +30,7 @@ _MOST_TEXT = 300  # components, where a linear learner or a network tells many c
 HASHED = 256  # columns that categories of very many levels are hashed into
 SQUARED = 12  # columns whose products are made
 MOST_COMPONENTS = 100
+_ITERATIVE = (100, 1e6)  # columns and cells beyond which telling each from the others takes seconds a fold
 
 
 class Needs(NamedTuple):
@@ -52,8 +53,9 @@ class Preparation:
 
     Attributes:
         needs: what the learner can read.
-        impute: "mean", "median" or "iterative" (each column from the others), for learners that do not
-            read NaN; whether a cell was missing is kept in a column of its own where at least 1 % were.
+        impute: "mean", "median" or "iterative" (each column from the others; of large tables the median all
+            the same), for learners that do not read NaN; whether a cell was missing is kept in a column of
+            its own where at least 1 % were.
         scale: "standard", "robust", "smooth" or "quantile", for learners that want one scale.
         categories: "native", "onehot", "ordinal", "target", or "hash" for very many levels.
         expand: "none", "pairs" (see `rung.tabular.expansion`) or "squares" (products of strong columns).
@@ -148,17 +150,24 @@ class Preparation:
 
     def _fit_numbers(self, numbers: NDArray[np.float64]) -> None:
         missing = np.isnan(numbers).mean(axis=0) if len(numbers) else np.zeros(numbers.shape[1])
-        self.kept = np.flatnonzero(_varies(numbers) & _first_of_its_kind(numbers))
-        self.flagged = np.flatnonzero((missing >= 0.01) & (missing < 1))
+        varies, gaps = _varies(numbers), (missing >= 0.01) & (missing < 1)
+        if self.needs.missing:  # one value that is there or not: other learners have the flag alone
+            varies |= gaps
+        self.kept = np.flatnonzero(varies & _first_of_its_kind(numbers))
+        self.flagged = np.flatnonzero(gaps)
+        most, cells = _ITERATIVE
+        if self.impute == "iterative" and (len(self.kept) > most or len(self.kept) * len(numbers) > cells):
+            self.impute = "median"
         if not self.needs.missing and len(self.kept):
             self.parts["impute"] = _imputer(self.impute, self.seed).fit(numbers[:, self.kept])
 
     def _numbers(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         chosen = numbers[:, self.kept]
-        if self.needs.missing or not chosen.shape[1]:
+        if self.needs.missing:
             return chosen
+        filled = self.parts["impute"].transform(chosen) if chosen.shape[1] else chosen
         flags = np.isnan(numbers[:, self.flagged]).astype(np.float64)
-        return np.hstack([self.parts["impute"].transform(chosen), flags])
+        return np.hstack([filled, flags])
 
     # -- categories -----------------------------------------------------------------------------------
 
@@ -251,6 +260,18 @@ def one_hot_levels(sizes: list[int], rows: int) -> int:
     levels = min(many, max(few, rows // _ROWS_A_LEVEL))
     width = _one_hot_width(sizes, levels)
     return levels if width <= ONE_HOT_WIDTH and rows * width <= _MOST_CELLS else few
+
+
+def made_columns(preparation: Preparation, rows: int, classes: int) -> int:
+    """How many columns at most categories and products will be in the matrix of so many rows."""
+    sizes, way = preparation.sizes, preparation.categories
+    products = SQUARED * (SQUARED + 1) // 2 if preparation.expand == "squares" else 0
+    if way == "hash" and sizes:
+        return HASHED + products
+    if way == "onehot" and _one_hot_width(sizes, ONE_HOT_LEVELS[0]) <= ONE_HOT_WIDTH:
+        return _one_hot_width(sizes, one_hot_levels(sizes, rows)) + products
+    by_target = way in ("onehot", "target") and 2 < classes <= 10
+    return len(sizes) * (classes if by_target else 1) + products
 
 
 def _one_hot_width(sizes: list[int], levels: int) -> int:

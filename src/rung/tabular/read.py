@@ -61,7 +61,7 @@ def read_table(
 
     The ending decides on the format: .csv, .tsv, .tab and .txt, and .json and .jsonl, each also with .gz,
     .bz2, .xz or .zip; .parquet, .feather; .xlsx where openpyxl is installed. A folder of Parquet files is one
-    table. Cells of text are separated by what the ending says, or else by what the line of names has (commas,
+    table. Cells of text are separated by what the ending says, or else by what the first lines have (commas,
     semicolons, tabs, bars); after semicolons numbers may have decimal commas. Text is UTF-8 (or UTF-16 with
     its mark); names and cells are stripped of blanks around them. A column is whole numbers (Int64 where
     cells are missing), numbers, or words; digits with a leading zero stay words ("00501"), and so do
@@ -205,7 +205,7 @@ def _refuse_binary(data: bytes, place: Path) -> None:
 def _names(data: bytes, ending: str, place: Path) -> tuple[list[str], str]:
     """The column names of the first line that is not empty, and what separates them."""
     text = data[: 1 << 20].decode("utf-8-sig", errors="replace")
-    delimiter = delimiter_of(text.lstrip().partition("\n")[0], ending)
+    delimiter = delimiter_of(text, ending)
     try:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         first = next(row for row in rows if row)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rung.errors import DataError, StudyError
 from rung.study.opening import stored_identity
-from rung.tabular.columns import Column, infer_columns
+from rung.tabular.columns import Column, Kind, infer_columns
 from rung.tabular.dataset import Dataset
 from rung.tabular.encode import Encoder, encode
 from rung.tabular.grouping import Rows, duplicates, rows_of
@@ -77,10 +77,12 @@ def make_ready(
     task = guess_task(frame[target], request.task, request.positive)
     judge = get_metric(request.metric, task)
     y, classes = task.encode(frame[target]), len(task.classes)
+    judge.check(y, target)
     rows = rows_of(frame, request)
     weight = request.row_weights(frame)
     _check_weights(y, task, weight, request)
-    train, test = _held_out(y, classes, rows, holdout, seed)
+    apart = _copies(frame, target, request) if holdout and rows.plain else rows
+    train, test = _held_out(y, classes, apart, holdout, seed)
     some = frame if not len(test) else frame.iloc[train]
     columns = infer_columns(some, target, request.asked_kinds(), request.left_out())
     if embedder is None:
@@ -88,7 +90,7 @@ def make_ready(
     else:
         columns, encoder, table = embedder.encode(frame, train, columns, Labels(y[train], classes))
     rows = rows.take(train)
-    if rows.groups is None and rows.moments is None and rows.folds is None:
+    if rows.plain:
         rows = Rows(groups=duplicates(table))
     width = table.numbers.shape[1] + sum(min(x, 4) for x in encoder.sizes)
     scheme = scheme_of(len(train), width, classes)
@@ -156,6 +158,14 @@ def _is_own(judge: Metric) -> bool:
         return named_metric(judge.name) is not judge and not judge.name.startswith("pinball_")
     except KeyError:
         return True
+
+
+def _copies(frame: pd.DataFrame, target: str, request: Request) -> Rows:
+    """What is known of rows of which nothing is asked: which are the same."""
+    columns = infer_columns(frame, target, request.asked_kinds(), request.left_out())
+    if any(column.kind == Kind.TEXT for column in columns):
+        return Rows()
+    return Rows(groups=duplicates(encode(frame, columns)[1]))
 
 
 def _held_out(

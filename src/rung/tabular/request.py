@@ -68,7 +68,7 @@ class Request:
             DataError: a column, kind or split that is not there, in one sentence.
         """
         check_trials(self.trials)
-        names = _distinct([str(name) for name in frame.columns])
+        names = distinct([str(name) for name in frame.columns])
         for name in (*self.kinds, *self.drop, *self.embed, *self._columns()):
             if name not in names:
                 raise DataError(f"the table has no column {name!r}; {did_you_mean(name, names)}")
@@ -126,7 +126,7 @@ class Request:
         return None if self.weights is None else weights_in(frame, self.weights)
 
 
-def _distinct(names: list[str]) -> list[str]:
+def distinct(names: list[str]) -> list[str]:
     """The names, which must differ.
 
     Raises:

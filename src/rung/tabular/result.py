@@ -12,6 +12,7 @@ from rung.tabular.columns import Column
 from rung.tabular.metrics import Metric
 from rung.tabular.model import Model
 from rung.tabular.task import Task
+from rung.tabular.unseen import Folds
 
 
 class Row(NamedTuple):
@@ -64,6 +65,7 @@ class FitResult:
         weight: (n,) of the validation rows, None where they count the same.
         limit: the number of configurations that was asked for, None where the budget ended the search.
         optimism: by how much `score` is expected to be too good, in its own units; None if not looked at.
+        unseen: what had not seen the validation rows; None where there is nothing.
     """
 
     model: Model
@@ -90,6 +92,7 @@ class FitResult:
     failures: dict[str, int] = field(default_factory=dict)
     weight: NDArray[np.float64] | None = None
     limit: int | None = None
+    unseen: Folds | None = None
 
     @property
     def validation(self) -> str:

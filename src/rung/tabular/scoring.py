@@ -12,7 +12,7 @@ from rung.errors import DataError
 from rung.tabular.metric import CLASSES, NUMBERS, Metric
 
 if TYPE_CHECKING:
-    from rung.tabular.metric import Array
+    from rung.tabular.metric import Array, Score
 
 _OF_CLUSTERS: Final = ("rand_score", "mutual_info", "homogeneity", "completeness", "v_measure", "fowlkes")
 _OF_NUMBERS: Final = ("error", "r2", "variance", "deviance", "absolute")
@@ -76,7 +76,20 @@ def _of_scorer(scorer: Any, name: str, tasks: tuple[str, ...]) -> Metric:
                 extra["labels"] = np.arange(values.shape[1])
         return _called(function, y, values, weight, extra)
 
-    return Metric(name, sign > 0, needs, tasks, score, None)
+    told = score if "sample_weight" in _parameters(function) else _Unweighted(score)
+    return Metric(name, sign > 0, needs, tasks, told, None)
+
+
+class _Unweighted:
+    """A metric's function to which weights say nothing."""
+
+    weighted = False
+
+    def __init__(self, function: Score) -> None:
+        self.function = function
+
+    def __call__(self, y: Array, prediction: Array, weight: Array) -> float:
+        return self.function(y, prediction, weight)
 
 
 def _called(function: Callable[..., Any], y: Array, values: Array, weight: Array, extra: Any) -> float:
@@ -141,6 +154,11 @@ class _Own:
 
     def __init__(self, function: Callable[..., Any]) -> None:
         self.function = function
+
+    @property
+    def weighted(self) -> bool:
+        """Whether it takes weights."""
+        return "sample_weight" in _parameters(self.function)
 
     def __call__(self, y: Array, prediction: Array, weight: Array) -> float:
         return _called(self.function, y, prediction, weight, {})

@@ -102,16 +102,21 @@ def time_split(
 ) -> Split:
     """Forward chaining: blocks of equal size in the order of time, of which the earliest is only trained on.
 
-    Rows of one moment stay in one block. With one fold the latest `share` of the rows is held out.
+    Rows of one moment stay in one block, so that few moments make fewer folds. With one fold the latest
+    `share` of the rows is held out, the latest moment at least.
+
+    Args:
+        moments: (n,) two different ones at least.
     """
     plain = make_split(y, classes, 1, share, seed)
     ranked = np.searchsorted(np.sort(moments), moments, side="left") / len(moments)  # share of earlier rows
-    if folds == 1:
-        assigned = np.where(ranked >= 1 - share, 0, ALWAYS)
-    else:
-        assigned = folds - np.minimum((ranked * (folds + 1)).astype(np.intp), folds)
-        assigned[assigned == folds] = ALWAYS
-    return Split(assigned.astype(np.int8), plain.order, folds, None, moments)
+    blocks = ranked >= 1 - share if folds == 1 else np.minimum((ranked * (folds + 1)).astype(np.intp), folds)
+    if blocks.min() == blocks.max():
+        blocks = moments == moments.max()
+    places = np.unique(blocks, return_inverse=True)[1]
+    number = int(places.max())
+    assigned = np.where(places == 0, ALWAYS, number - places)
+    return Split(assigned.astype(np.int8), plain.order, number, None, moments)
 
 
 def given_split(y: NDArray[np.float64], classes: int, labels: NDArray[np.intp], seed: int) -> Split:
@@ -128,7 +133,8 @@ def _group_folds(
     rng: np.random.Generator,
 ) -> NDArray[np.intp]:
     """Many small groups are dealt like rows, by their first row's target; few or large ones go, the largest
-    first, where most room is.
+    first, where most room is. Of a holdout's, those that are drawn and have room are held out, the smallest
+    at least.
     """
     folds, share = wanted
     _, first, which, sizes = np.unique(groups, return_index=True, return_inverse=True, return_counts=True)
@@ -137,14 +143,25 @@ def _group_folds(
         strata = _strata(y[first], classes, rng)
         places = _places(strata, rng)
         return _folds(strata, places, np.bincount(strata), folds, share, rng)[which]
+    if folds == 1:
+        return np.where(_drawn(sizes, round(share * len(y)), rng), 0, ALWAYS)[which]
     room = np.full(parts, len(y) / parts)
     where = np.empty(len(sizes), dtype=np.intp)
     for unit in np.lexsort((rng.random(len(sizes)), -sizes)):
         where[unit] = int(np.argmax(room))
         room[where[unit]] -= sizes[unit]
-    if folds == 1:
-        where = np.where(where == 0, 0, ALWAYS)
     return where[which]
+
+
+def _drawn(sizes: NDArray[np.intp], room: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Which of the groups, drawn by lot, have room together; the smallest if none has, and never all."""
+    drawn = np.zeros(len(sizes), dtype=bool)
+    for unit in rng.permutation(len(sizes)):
+        drawn[unit] = sizes[unit] <= room
+        room -= int(sizes[unit] * drawn[unit])
+    if not drawn.any():
+        drawn[np.argmin(sizes)] = True
+    return drawn
 
 
 def _strata(y: NDArray[np.float64], classes: int, rng: np.random.Generator) -> NDArray[np.intp]:

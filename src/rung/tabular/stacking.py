@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
 from rung.tabular.model import Member, Seen
 
@@ -24,7 +25,10 @@ LEAST_ROWS = 750
 BASES = 6  # of the best configurations
 _LEAST = 0.02  # of the weights: a base with less is left out
 _WIDEST = 200  # columns of what they predict
+_WORK = 3e-8  # seconds a row, a column and a class, of one fit
+_SHARE = 0.5  # of the time that is left; weights are to be chosen in the rest
 _FLOOR = 1e-6  # probabilities below are taken as this one
+_NEVER = Deadline()
 
 
 @dataclass
@@ -58,8 +62,12 @@ class Stack:
     prediction: NDArray[np.float64]
 
 
-def stack(dataset: Dataset, pool: Sequence[Saved], valid: NDArray[np.intp]) -> Stack | None:
-    """A stack of the best of the pool (best first); None where there are too few rows, folds or bases."""
+def stack(
+    dataset: Dataset, pool: Sequence[Saved], valid: NDArray[np.intp], deadline: Deadline = _NEVER
+) -> Stack | None:
+    """A stack of the best of the pool (best first); None where there are too few rows, folds or bases, or
+    where it takes too long.
+    """
     split, y, classes = dataset.split, dataset.y[valid], dataset.classes
     bases = list(pool[:BASES])
     wide = len(bases) * max(classes, 1)
@@ -67,12 +75,14 @@ def stack(dataset: Dataset, pool: Sequence[Saved], valid: NDArray[np.intp]) -> S
         return None
     if split.moments is not None or dataset.quantile is not None:
         return None
+    if _WORK * split.number * len(valid) * wide * max(classes, 1) > _SHARE * deadline.remaining:
+        return None
     X = _columns([one.prediction for one in bases])
     folds, weight = split.folds[valid], dataset.weights(valid)
     prediction = np.empty_like(bases[0].prediction)
     for fold in np.unique(folds):
         rest, here = folds != fold, folds == fold
-        if classes and len(np.unique(y[rest])) < classes:
+        if deadline.passed or (classes and len(np.unique(y[rest])) < classes):
             return None
         head = _fit(X[rest], y[rest], classes, None if weight is None else weight[rest])
         prediction[here] = head.predict_proba(X[here]) if classes else head.predict(X[here])

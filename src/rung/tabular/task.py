@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rung.errors import DataError
+from rung.tabular.columns import word_of
 from rung.tabular.names import did_you_mean, listed
 
 if TYPE_CHECKING:
@@ -54,19 +55,33 @@ class Task:
             DataError: a label that is none of the classes, or a value that is no number.
         """
         import numpy as np
-        import pandas as pd
 
         if not self.is_classification:
             return np.asarray(_numeric(y), dtype=np.float64)
-        codes = np.asarray(
-            pd.Index(self.classes, dtype=object).get_indexer(pd.Index(_plain(y), dtype=object))
-        )
+        codes = self.find(y)
         if (codes < 0).any():
             unknown = _plain(y)[int((codes < 0).argmax())]
             raise DataError(
                 f"{unknown!r} is none of the classes {listed(map(repr, self.classes), 'and')}; "
                 "leave such rows out or train on them too"
             )
+        return codes
+
+    def find(self, y: pd.Series) -> Array:
+        """int64 codes 0..k-1 of the labels, -1 of those that are none of the classes: (n,).
+
+        What is written alike is the same label: a file with none but 1 and 2 of the classes 1, 2 and 3+ holds
+        numbers.
+        """
+        import numpy as np
+        import pandas as pd
+
+        labels = _plain(y)
+        codes = np.asarray(pd.Index(self.classes, dtype=object).get_indexer(pd.Index(labels, dtype=object)))
+        lost = codes < 0
+        if lost.any():
+            written = {str(label): code for code, label in enumerate(self.classes)}
+            codes[lost] = [written.get(str(x), written.get(word_of(x), -1)) for x in labels[lost]]
         return codes.astype(np.int64)
 
     def decode(self, codes: Array) -> Array:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rung.space.values import Values
+from rung.trials import checkpoints
 from rung.trials import events as ev
 from rung.trials.events import Failure, JobStarted, Origin
 from rung.trials.running import (
@@ -20,7 +21,6 @@ from rung.trials.running import (
     EXHAUSTED,
     TOLD,
     WORST,
-    Checkpoint,
     Encoded,
     Measure,
     Metric,
@@ -28,6 +28,7 @@ from rung.trials.running import (
     Running,
     Searched,
     Yardstick,
+    needed,
 )
 from rung.trials.states import TrialState
 
@@ -42,6 +43,7 @@ def _created(history: History, event: ev.StudyCreated) -> None:
     history._metric = Metric(identity.metric, identity.mode)
     history._largest = identity.resource.maximum if identity.resource else 1
     history._plain = identity.resource is None
+    history._needed = needed(identity)
     if identity.goals or identity.constraints:
         history._yardstick = Yardstick(identity)
     if history._fold_scheduler is not None:
@@ -123,86 +125,23 @@ def _reported(history: History, event: ev.Reported) -> None:
         return
     trial, job = event.trial, running.job
     if history._plain:  # without a resource a trial's value is its last one; other metrics may follow it
-        if _concerns(history.identity, event.metrics):
-            history.latest[trial] = history._value(trial, event.metrics)
+        metrics = running.tell(0, event.metrics)
+        if not history._needed.isdisjoint(event.metrics):
+            history.latest[trial] = history._value(trial, metrics)
         return
     resource = min(event.resource, job.until)
     if resource <= history.reached[trial]:
         return
-    value = history._value(trial, event.metrics)
+    metrics = running.tell(resource, event.metrics)
+    if not history._needed <= metrics.keys():
+        return  # the others may follow
+    value = history._value(trial, metrics)
     history._observe(trial, resource, value)
     while running.passed < len(job.gates) and job.gates[running.passed] <= resource and not running.stopping:
         running.passed += 1
         history._result(trial, job.gates[running.passed - 1], value, ended=False)
     if resource == job.until:
         running.final = value
-
-
-def _concerns(identity: ev.Identity, metrics: Mapping[str, Any]) -> bool:
-    """Whether an objective is among these metrics, be it no number."""
-    names = [goal.metric for goal in identity.goals] or [identity.metric]
-    return any(name in metrics for name in names)
-
-
-def _checkpoint_saved(history: History, event: ev.CheckpointSaved) -> None:
-    running = history.running.get(event.trial)
-    resource = event.resource
-    if running is not None and not history._plain:
-        resource = min(resource, running.job.until)
-    saved = Checkpoint(resource, event.path, event.size, event.digest)
-    latest = history.checkpoints.get(event.trial)
-    if latest is None or resource >= latest.resource:
-        history.checkpoints[event.trial] = saved
-        if latest is not None and running is not None and latest.path != event.path:
-            history.previous[event.trial] = latest
-    best = history.incumbent
-    if best is not None and best.trial == event.trial and (resource <= best.resource or history._plain):
-        history.best_checkpoint = saved
-
-
-def _checkpoint_deleted(history: History, event: ev.CheckpointDeleted) -> None:
-    if event.path:
-        _forget(history, event.trial, event.path)
-        return
-    history.checkpoints.pop(event.trial, None)
-    history.previous.pop(event.trial, None)
-
-
-def _forget(history: History, trial: int, path: str) -> None:
-    """One checkpoint is no more; the trial goes back to the one before it, if that is known."""
-    latest, previous = history.checkpoints.get(trial), history.previous.get(trial)
-    if previous is not None and path in (previous.path, latest.path if latest else ""):
-        del history.previous[trial]
-    if latest is not None and latest.path == path:
-        if previous is not None:
-            history.checkpoints[trial] = previous
-        else:
-            del history.checkpoints[trial]
-    if history.best_checkpoint is not None and history.best_checkpoint.path == path:
-        history.best_checkpoint = history.checkpoints.get(trial)
-
-
-def _checkpoint_failed(history: History, event: ev.CheckpointFailed) -> None:
-    """Nothing is lost that was there."""
-
-
-def _checkpoint_damaged(history: History, event: ev.CheckpointDamaged) -> None:
-    """The running job was never able to start where it was to: it runs again from what is left."""
-    running = history.running.get(event.trial)
-    if running is None or event.attempt != running.job.attempt or running.job.checkpoint is None:
-        return
-    job, parent = running.job, history.origins[event.trial].parent
-    assert job.checkpoint is not None
-    if parent is not None and history.borrowed.pop(event.trial, None) is not None:
-        _forget(history, parent, job.checkpoint)
-        history.starts[event.trial] = 0
-    else:
-        _forget(history, event.trial, job.checkpoint)
-    own = history.checkpoints.get(event.trial)
-    start = own.resource if own else 0
-    history.spent += max(0, job.start - start)  # what has to be trained again costs again
-    again = own.path if own else None
-    running.job = msgspec.structs.replace(job, start=start, checkpoint=again)
 
 
 def _job_finished(history: History, event: ev.JobFinished) -> None:
@@ -236,16 +175,25 @@ def _job_failed(history: History, event: ev.JobFailed) -> None:
     else:
         infeasible = event.failure == Failure.INFEASIBLE
         _ended_without_value(history, running, TrialState.INFEASIBLE if infeasible else TrialState.FAILED)
+        if (infeasible or event.failure == Failure.ERROR) and not running.stopping:
+            history._never_best(trial)
 
 
 def _ended_without_value(history: History, running: Running, state: TrialState) -> None:
     """A crash is the worst result where the next was due; of a trial that is being stopped none is due."""
     trial = running.job.trial
     if running.stopping:
+        _refund(history, running)
         history._end(trial, TrialState.STOPPED)
     else:
         history._end(trial, state)
         history._result(trial, running.next_gate, WORST, ended=True)
+
+
+def _refund(history: History, running: Running) -> None:
+    """A trial that was stopped cost what it came to, not all that its job was started for."""
+    job = running.job
+    history.spent -= max(0, job.until - max(job.start, history.reached[job.trial]))
 
 
 def _job_stopped(history: History, event: ev.JobStopped) -> None:
@@ -253,7 +201,7 @@ def _job_stopped(history: History, event: ev.JobStopped) -> None:
     if running is None:
         return
     if running.stopping:
-        history.spent -= max(0, running.job.until - max(running.job.start, history.reached[event.trial]))
+        _refund(history, running)
         history._end(event.trial, TrialState.STOPPED)
     else:  # the session ends: the same job goes on in the next
         history._run_again(running)
@@ -266,7 +214,7 @@ def _trial_stopped(history: History, event: ev.TrialStopped) -> None:
     if running is not None:
         running.stopping = True
     elif history.states[trial] is TrialState.INTERRUPTED:
-        _take_retry(history, trial)
+        _refund(history, _take_retry(history, trial))
         history.states[trial] = TrialState.STOPPED
         history._lost.pop(trial, None)
     if history._fold_scheduler is not None:
@@ -311,6 +259,9 @@ def _space_changed(history: History, event: ev.SpaceChanged) -> None:
         history.sampler = history._fold_sampler.initial(history.identity)
         for item in _told_to_samplers(history):
             history.sampler = history._fold_sampler.fold(history.sampler, item)
+    if hasattr(history._fold_scheduler, "space_changed"):
+        outside = frozenset(history.outside)
+        history.scheduler = history._fold_scheduler.space_changed(history.scheduler, outside)
 
 
 def _fits(space: CompiledSpace, config: Mapping[str, Any]) -> bool:
@@ -382,10 +333,10 @@ HANDLERS: Final[Mapping[type, Callable[[History, Any], None]]] = {
     ev.SessionEnded: _session_ended,
     ev.JobStarted: _job_started,
     ev.Reported: _reported,
-    ev.CheckpointSaved: _checkpoint_saved,
-    ev.CheckpointDeleted: _checkpoint_deleted,
-    ev.CheckpointFailed: _checkpoint_failed,
-    ev.CheckpointDamaged: _checkpoint_damaged,
+    ev.CheckpointSaved: checkpoints.saved,
+    ev.CheckpointDeleted: checkpoints.deleted,
+    ev.CheckpointFailed: checkpoints.failed,
+    ev.CheckpointDamaged: checkpoints.damaged,
     ev.JobFinished: _job_finished,
     ev.JobFailed: _job_failed,
     ev.JobStopped: _job_stopped,

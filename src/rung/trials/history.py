@@ -6,11 +6,14 @@ The scheduler's and the sampler's own states are folds too (`Folding`), kept her
 Inside, everything is minimised. What can go wrong has one outcome each:
 
 - A NaN, infinite or missing metric is the worst value, `inf`: at a job's end the trial has failed.
+- Metrics may be told one after the other. A report that lacks some of the study's waits for them: what is
+  told later at the same resource (without one: in the same job) stands beside it, or in its place.
 - A report at a resource that the trial has reached before (doubled, or told again after going back to a
   checkpoint) is ignored: the first counts. One beyond its job's `until` counts as one at `until`.
 - A report that skips gates counts at each of them.
 - Whatever comes late, from a job that runs no more, is ignored; but a checkpoint is kept.
-- A crash is a result of `inf` at the next gate, or at `until`. A lost worker's job runs again, up to
+- A crash is a result of `inf` at the next gate, or at `until`; a trial whose objective raised is never the
+  incumbent, even by what it reported before. A lost worker's job runs again, up to
   `Limits.retries` times for one job, and then counts as a crash. An interrupted one runs again, uncounted.
 - A trial that its scheduler stops passes no more gates. If its job reaches its end all the same, that counts.
 - A result that breaks a constraint counts behind all that break none, and is never the incumbent.
@@ -27,6 +30,7 @@ from typing import TYPE_CHECKING, Any
 
 from rung.space.values import Values
 from rung.trials import events as ev
+from rung.trials.checkpoints import digest_of
 from rung.trials.codec import UNSOUND, damaged
 from rung.trials.events import Event, Identity, JobStarted, Limits, Origin
 from rung.trials.folding import HANDLERS
@@ -67,7 +71,7 @@ class History:
         seconds: by trial, how long its jobs took, by the executor's clock; a running one's not yet.
         results: by resource, every result there (`Column`), failed ones as `inf`.
         apart: trials that no scheduler asked for, and which (`TOLD`, `CONFIRM`).
-        confirmed: trial number to the values, minimised, of its configuration's repeats.
+        confirmed: (trial number, resource) to the values, minimised, of its configuration's repeats there.
         outside: trials whose configuration is not in the space any more, since it was changed.
         originals: these trials' configurations as they were.
         fixed: parameters, by name, that new configurations have at a value that the user set.
@@ -102,7 +106,7 @@ class History:
         self.attempts = array("q")
         self.seconds = array("d")
         self.apart: dict[int, str] = {}
-        self.confirmed: dict[int, list[float]] = {}
+        self.confirmed: dict[tuple[int, int], list[float]] = {}
         self.outside: set[int] = set()
         self.originals: dict[int, Mapping[str, Any]] = {}
         self.space_version = 0  # how often the space was changed
@@ -132,6 +136,7 @@ class History:
         self._lost: dict[int, int] = {}  # trial -> lost attempts of its present job
         self._largest = 1
         self._plain = True  # no resource
+        self._needed: frozenset[str] = frozenset()  # metrics that make a result
         self._searched = Searched()
         self._yardstick: Yardstick | None = None  # of more than one metric
         self._measures: dict[int, Measure] = {}  # by trial, what its latest value was made from
@@ -218,14 +223,7 @@ class History:
 
         The job need not be folded yet.
         """
-        path, trial = job.checkpoint, job.trial
-        origin = job.origin or (self.origins[trial] if trial < len(self.origins) else None)
-        for owner in (trial, origin.parent if origin is not None else None):
-            for kept in (self.checkpoints, self.previous):
-                found = kept.get(owner) if owner is not None else None
-                if found is not None and found.path == path:
-                    return found.digest
-        return ""
+        return digest_of(self, job)
 
     # -- what the handlers below share ----------------------------------------------------------------
 
@@ -237,6 +235,8 @@ class History:
 
     def _observe(self, trial: int, resource: int, value: float) -> None:
         """The trial's first value at a larger resource than before."""
+        if value >= BEHIND > self.latest[trial]:
+            self._best.fell[trial] = self.reached[trial], self.latest[trial]
         self.reached[trial] = resource
         self.latest[trial] = value
         if (self.apart and self.apart.get(trial) == CONFIRM) or trial in self.outside:
@@ -261,20 +261,27 @@ class History:
         """The value at the job's end: reported there, else returned, else (no resource) the last one."""
         if running.final is not None:
             return running.final
-        if metrics is not None and self._metric.name in metrics:
-            return self._value(running.job.trial, metrics)
-        return self.latest[running.job.trial] if self._plain else WORST
+        trial = running.job.trial
+        told = running.beside(0 if self._plain else running.job.until, metrics or {})
+        if self._needed.isdisjoint(told):
+            return self.latest[trial] if self._plain else WORST
+        return self._value(trial, told)
+
+    def _never_best(self, trial: int) -> None:
+        """The trial's objective raised: whatever it told before, nobody could train it to its end."""
+        self._best.raised.add(trial)
+        best = self._best.incumbent
+        if best is not None and best.trial == trial:
+            self._best_inside()
 
     def _best_inside(self) -> None:
         """Look for the incumbent anew among the trials whose configuration is in the space."""
-        self._best = Best()
-        self.best_checkpoint = None
+        self._best.begin_anew()
         for trial, (resource, value) in enumerate(zip(self.reached, self.latest, strict=True)):
             if trial not in self.outside and self.apart.get(trial) != CONFIRM and (resource or self._plain):
-                self._best.consider(trial, resource, value, self._metric.sign)
+                self._best.consider(trial, *self._best.sound(trial, resource, value), self._metric.sign)
         best = self._best.incumbent
-        if best is not None:
-            self.best_checkpoint = self.checkpoints.get(best.trial)
+        self.best_checkpoint = None if best is None else self.checkpoints.get(best.trial)
 
     def _end(self, trial: int, state: TrialState) -> None:
         self._leave(trial)
@@ -301,7 +308,7 @@ class History:
 
     def _result(self, trial: int, resource: int, value: float, ended: bool) -> None:
         if self.apart and self.apart.get(trial) == CONFIRM:
-            self.confirmed.setdefault(self.origins[trial].parent or 0, []).append(value)
+            self.confirmed.setdefault((self.origins[trial].parent or 0, resource), []).append(value)
             return
         column = self.results.get(resource)
         if column is None:

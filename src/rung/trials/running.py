@@ -104,7 +104,7 @@ class Column:
 class Running:
     """A job under way, and how far it has come."""
 
-    __slots__ = ("final", "job", "passed", "stopping")
+    __slots__ = ("_at", "_told", "final", "job", "passed", "stopping")
 
     def __init__(self, job: JobStarted, earlier: Running | None = None) -> None:
         self.job = job
@@ -112,6 +112,18 @@ class Running:
         # the value of the first report at or past `until`
         self.final: float | None = earlier.final if earlier else None
         self.stopping = False  # its scheduler stops it for good
+        self._at = 0  # resource of the latest report, and all metrics that were told there
+        self._told: Mapping[str, Any] = {}
+
+    def beside(self, resource: int, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+        """These metrics, and what was told at the same resource before."""
+        return {**self._told, **metrics} if self._told and resource == self._at else metrics
+
+    def tell(self, resource: int, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The same, and it is kept."""
+        self._told = self.beside(resource, metrics)
+        self._at = resource
+        return self._told
 
     @property
     def next_gate(self) -> int:
@@ -176,6 +188,12 @@ class Metric:
         return value if -math.inf < value < math.inf else WORST
 
 
+def needed(identity: Identity) -> frozenset[str]:
+    """The metrics that a result is made from: the objectives and what the constraints are about."""
+    objectives = {goal.metric for goal in identity.goals} or {identity.metric}
+    return frozenset(objectives | {each.metric for each in identity.constraints})
+
+
 class Yardstick:
     """The objectives and constraints of a study that has more than one metric."""
 
@@ -213,17 +231,32 @@ def behind(violation: float) -> float:
 
 
 class Best:
-    """The search for the incumbent: a larger resource first, then the smaller value, then the older trial."""
+    """The search for the incumbent: a larger resource first, then the smaller value, then the older trial.
 
-    __slots__ = ("incumbent", "value")
+    Attributes:
+        raised: trials whose objective raised, by an error or as infeasible.
+        fell: by trial, the resource and the value before those that are none, or break a constraint.
+    """
+
+    __slots__ = ("fell", "incumbent", "raised", "value")
 
     def __init__(self) -> None:
+        self.raised: set[int] = set()
+        self.fell: dict[int, tuple[int, float]] = {}
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """Forget the incumbent, and nothing of what makes it."""
         self.incumbent: Incumbent | None = None
         self.value = WORST  # of the incumbent, minimised
 
+    def sound(self, trial: int, resource: int, value: float) -> tuple[int, float]:
+        """The trial's last resource and value that may be the best, where these are its latest."""
+        return (resource, value) if value < BEHIND else self.fell.get(trial, (resource, value))
+
     def consider(self, trial: int, resource: int, value: float, sign: float) -> None:
-        """Take `trial` if it is better; one that failed or breaks a constraint never is."""
-        if value >= BEHIND:
+        """Take `trial` if it is better; one that raised, failed or breaks a constraint never is."""
+        if value >= BEHIND or trial in self.raised:
             return
         best = self.incumbent
         if best is not None:

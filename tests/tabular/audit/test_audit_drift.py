@@ -67,19 +67,24 @@ class TestProfile:
     def test_few_values_are_kept_one_by_one(self) -> None:
         values = np.array([3.0, 1, 1, 2, 3, 3])
         kept = summarise_numbers(values)
-        assert kept.ends.tolist() == [1, 2, 3]
-        assert kept.counts.tolist() == [2, 1, 3, 0]
+        assert kept.ends[1:].tolist() == [1, 2, 3]
+        assert kept.counts.tolist() == [0, 2, 1, 3, 0]
 
     def test_many_values_are_in_64_bins_of_equally_many(self) -> None:
         kept = summarise_numbers(np.random.default_rng(0).normal(size=6400))
-        assert len(kept.ends) == BINS
-        assert kept.counts[:-1].tolist() == [100] * BINS
+        assert len(kept.ends) == BINS + 1
+        assert kept.counts[1:-1].tolist() == [100] * BINS
 
     def test_a_value_that_many_rows_have_does_not_break_the_bins(self) -> None:
         values = np.r_[np.zeros(5000), np.random.default_rng(0).random(1000)]
         kept = summarise_numbers(values)
         assert kept.counts.sum() == 6000
-        assert kept.counts[0] == 5000
+        assert kept.counts[1] == 5000
+
+    def test_cells_beyond_either_end_have_a_bin_of_their_own(self) -> None:
+        kept = summarise_numbers(np.array([0.0, 1, 2, 0]))
+        assert kept.tally(np.array([-999.0, -1e-300, 0, 2, 999])).tolist() == [2, 1, 0, 1, 1]
+        assert kept.codes(np.array([-999.0, 0, 999])).tolist() == [0, 1, 4]
 
     def test_no_values_at_all(self) -> None:
         assert summarise_numbers(np.empty(0)).tally(np.array([1.0])).tolist() == [1]
@@ -213,6 +218,21 @@ class TestDrift:
         (one,) = found(against(table(seed=1).assign(a=lambda f: f.a + 0.4)), "drift")
         assert one.severity == "note"
 
+    @pytest.mark.parametrize(("old", "new", "where"), [(0, -999, "under the least"), (2, 999, "over the g")])
+    def test_a_mark_of_missing_cells_beyond_either_end(self, old: int, new: int, where: str) -> None:
+        frame = pd.DataFrame({"x": np.random.default_rng(0).choice([0, 1, 2], N, p=[0.5, 0.2, 0.3])})
+        report = against(frame.replace({"x": {old: new}}), frame)
+        (one,) = found(report, "drift")
+        assert where in one.sentence
+        assert "e-324" not in one.sentence
+        assert report.drifted
+
+    def test_profiles_of_earlier_versions_have_no_bin_under_the_least(self) -> None:
+        earlier = Numbers(np.array([0.0, 1, 2]), np.array([50, 20, 30, 0]))
+        assert earlier.first == 0
+        distance = numbers_apart(earlier.counts, earlier.tally(np.repeat([0.0, 1, 2], [10, 20, 70])))
+        assert distance.level == 2
+
     def test_a_category_that_moved(self) -> None:
         new = table(seed=1)
         new.loc[new.index[:900], "colour"] = "blue"
@@ -331,6 +351,13 @@ class TestTwoTables:
     def test_a_target_that_the_new_table_does_not_have_yet(self) -> None:
         report = drift_between(table(seed=1), table().assign(y=1.0 * (np.arange(N) % 5)), target="y")
         assert report.usable
+
+    def test_a_table_that_lacks_a_column_of_another_is_usable(self) -> None:
+        report = drift_between(table(seed=1), table().assign(y=1.0 * (np.arange(N) % 5)))
+        (one,) = found(report, "missing-columns")
+        assert one.severity == "warning"
+        assert report.usable
+        assert one.sentence == "the new table lacks 'y', which the reference has"
 
     def test_a_kind_that_changed(self) -> None:
         new = table(seed=1).assign(a=np.where(np.arange(N) % 2, "low", "high"))

@@ -12,6 +12,8 @@ from rung.errors import DataError
 from rung.tabular.audit.check import audit_table, findings
 from rung.tabular.audit.finding import SEVERITIES, Finding, by_severity, share, words_of
 from rung.tabular.audit.leakage import binned
+from rung.tabular.audit.repeats import row_findings
+from rung.tabular.columns import infer_columns
 
 N = 300
 DOCS = Path(__file__).parents[3] / "docs" / "check.md"
@@ -387,3 +389,10 @@ def test_equal_values_share_a_bin_and_missing_ones_have_their_own() -> None:
     assert len(set(codes[200:])) == 1
     assert codes[200] not in codes[:200]
     assert np.bincount(codes[101:200]).max() <= 8
+
+
+@pytest.mark.parametrize(("times", "said"), [(9, "holds copies out together"), (10, "like others")])
+def test_repeated_rows_are_said_to_be_held_out_as_they_are(times: int, said: str) -> None:
+    frame = pd.concat([plain()] * times, ignore_index=True)
+    (found,) = row_findings(frame, infer_columns(frame), None)
+    assert said in found.remedy

@@ -172,6 +172,22 @@ def test_few_rows_with_a_target_are_not_scored() -> None:
     assert any("only 10 rows with a target" in note for note in found.notes)
 
 
+def test_one_class_tells_nothing_of_a_ranking() -> None:
+    new = table("binary", seed=2)
+    found = watch(fitted("binary"), new[new.y == "no"])
+    assert found.decay is None
+    assert any("auc tells nothing" in note for note in found.notes)
+
+
+def test_resamples_of_one_class_are_no_ranking_by_chance() -> None:
+    """Two rows of a class: every seventh resample has none of them."""
+    new = table("binary", seed=2)
+    best = new[new.y == "yes"].nlargest(2, "x")
+    found = watch(fitted("binary"), pd.concat([new[new.y == "no"].head(200), best]))
+    assert found.decay is not None
+    assert found.decay.now.low > 0.9
+
+
 def test_labels_are_judged_as_the_model_says_them() -> None:
     model = fitted("binary")
     model.notes["metric"] = "accuracy"

@@ -10,8 +10,10 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from rung.errors import DataError
 from rung.tabular.explain.scores import bootstrap, chosen_metrics, determined, judge, scores
 from rung.tabular.fit import fit_table
-from rung.tabular.metrics import METRICS
+from rung.tabular.metrics import METRICS, get_metric
 from rung.tabular.model import Evidence
+from rung.tabular.scoring import metric_of
+from rung.tabular.task import Task
 from support.tables import KINDS, fitted, table
 
 
@@ -41,6 +43,58 @@ def test_the_interval_is_that_of_drawn_rows(metric) -> None:
     assert found.low <= found.value <= found.high
     assert abs(found.low - low) < 0.3 * width
     assert abs(found.high - high) < 0.3 * width
+
+
+def _rare(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Few positive rows, the first one of them; a class of three rows."""
+    if name == "average_precision":
+        rng = np.random.default_rng(0)
+        y = (rng.random(60) < 0.15).astype(int)
+        p = np.clip(0.2 + 0.25 * y + rng.normal(0, 0.2, 60), 0.001, 0.999)
+        y[p.argmax()] = 1
+        return y, np.column_stack([1 - p, p])
+    y = np.repeat([0, 1, 2], [60, 37, 3])
+    said = np.where(np.arange(100) < 6, 1, y)
+    return y, np.eye(3)[said]
+
+
+@pytest.mark.parametrize("name", ["average_precision", "f1_macro", "auc_ovr"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_what_was_not_drawn_is_not_of_the_resample(name: str, weighted: bool) -> None:
+    """Precision ahead of the first row drawn is none, and a class that was not drawn is not missed."""
+    y, p = _rare(name)
+    metric, rng = METRICS[name], np.random.default_rng(9)
+    found = bootstrap(metric, y, p, resamples=400, weight=np.ones(len(y)) if weighted else None)
+    draws = [rows for rows in rng.integers(0, len(y), (400, len(y))) if determined(metric, y[rows])]
+    low, high = np.quantile([metric.score(y[rows], p[rows]) for rows in draws], [0.025, 0.975])
+    assert found.low == pytest.approx(low, abs=0.15 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.15 * (high - low))
+
+
+def _own_f1(true: np.ndarray, said: np.ndarray) -> float:
+    return float(f1_score(true, said))
+
+
+def _own_brier(true: np.ndarray, p: np.ndarray) -> float:
+    return float(((p[:, 1] - true) ** 2).mean())
+
+
+_own_brier.needs = "probabilities"
+
+
+@pytest.mark.parametrize(("own", "name"), [(_own_f1, "f1"), (_own_brier, "brier")])
+def test_a_function_that_takes_no_weights_has_the_interval_of_rungs_own(own, name: str) -> None:
+    y, p = _drawn("binary")
+    found, same = bootstrap(metric_of(own, "binary"), y, p), bootstrap(METRICS[name], y, p)
+    assert found.value == pytest.approx(same.value)
+    width = same.high - same.low
+    assert (found.low, found.high) == pytest.approx((same.low, same.high), abs=0.2 * width)
+
+
+def test_a_scorer_that_takes_no_weights_has_an_interval() -> None:
+    y, v = _drawn("regression")
+    found = bootstrap(get_metric("max_error", Task("regression", (), "")), y, v)
+    assert found.low < found.value == found.high
 
 
 def test_values_are_scikit_learns() -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from rung.errors import DataError
+from rung.tabular.columns import Column, Kind
+from rung.tabular.encode import encode
 from rung.tabular.explain import tree_shap
 from rung.tabular.explain.tree_shap import available, values_of
-from rung.tabular.explain.trees import explain_row_by_trees, tree_contributions
+from rung.tabular.explain.trees import _owners, explain_row_by_trees, tree_contributions
 from support.tables import KINDS, fitted
 
 # matplotlib, which shap imports, says of itself what it will be rid of one day
@@ -92,3 +96,12 @@ def test_it_is_not_imported_where_time_is_short(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(tree_shap, "find_spec", lambda name: True)
     assert available()
     assert not available(1.0)
+
+
+def test_a_cell_that_one_row_has_alone_is_its_columns() -> None:
+    """A shuffle leaves it where it was once in as many times as there are rows."""
+    names = [f"c{i}" for i in range(60)]
+    cells = pd.DataFrame(np.eye(12)[:, :1].repeat(60, axis=1), columns=names)
+    encoder, _ = encode(cells, tuple(Column(name, Kind.NUMBER, 2, 0.0) for name in names))
+    preparation = SimpleNamespace(transform=lambda table: table.numbers)
+    assert _owners(encoder, preparation, cells, 60, seed=0).tolist() == list(range(60))

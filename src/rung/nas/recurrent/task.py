@@ -188,7 +188,7 @@ class LanguageTask:
         network.train(training)
         return Scores(total / words, None)
 
-    def macs(self, net: Net, space: Space) -> float:
+    def macs(self, net: Net, space: Space, form: str = "plain") -> float:
         """Of one word's forward pass through what is alive."""
         hidden = self.recipe.hidden
         return search_macs(

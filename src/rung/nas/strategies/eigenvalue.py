@@ -31,8 +31,8 @@ class EarlyStop(Wrapper):
     """Ends a search when the eigenvalue has grown, and takes the architecture of some epochs before.
 
     Attributes:
-        window: epochs over which the eigenvalue is averaged, and how far back is looked: the paper's k = 5 of
-            50 epochs, a third of those of a search under 15.
+        window: epochs over which the eigenvalue is averaged, and how far back is looked, of those in which
+            the alphas learn: the paper's k = 5 of 50 epochs, a third of those of a search under 15.
         ratio: the search ends when the average of `window` epochs ago is under `ratio` times today's (.75).
         iterations: of the power iteration, at most; with two passes each no more than an epoch has steps.
     """
@@ -42,7 +42,12 @@ class EarlyStop(Wrapper):
     iterations: int = 30
 
     def observe(self, turn: Turn) -> Mapping[str, Any]:
-        """The other's figures, and the eigenvalue on the epoch's last batch of the alphas."""
+        """The other's figures, and the eigenvalue on the epoch's last batch of the alphas.
+
+        There is none before the alphas begin to learn: until then it moves because the weights do.
+        """
+        if all(alpha.grad is None for alpha in turn.alphas.values()):
+            return super().observe(turn)
         iterations = min(self.iterations, max(turn.task.steps // 2, _FEWEST))
         found = average(alpha_eigenvalue(self.inner.mixed, turn, iterations))
         return {**super().observe(turn), EIGENVALUE: found}
@@ -52,7 +57,9 @@ class EarlyStop(Wrapper):
         other = super().overstayed(notes)
         if other is not None:
             return other
-        return grown([float(note[EIGENVALUE]) for note in notes], self.window, self.ratio)
+        values = [float(note[EIGENVALUE]) for note in notes if EIGENVALUE in note]
+        then = grown(values, self.window, self.ratio)
+        return None if then is None else len(notes) - len(values) + then
 
     def finish(self, ending: Ending) -> Genotype:
         """The architecture of the epoch before the growth; without growth, the other's."""

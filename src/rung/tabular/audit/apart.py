@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 
 from rung.tabular.audit.finding import TABLE, Finding
 from rung.tabular.explain.scores import Interval, bootstrap
+from rung.tabular.grouping import OFTEN
 from rung.tabular.metrics import METRICS
 from rung.tabular.names import listed
 
 MOST: Final = 10_000  # rows of each table
 FEWEST: Final = 30
 _FOLDS: Final = 3
-_OFTEN: Final = 10  # times that a row is there on the mean, where there are few different ones
 _ROUNDS: Final = 60
 _MATTERS: Final = 0.6  # an AUC
 _FAR: Final = 0.75
@@ -74,7 +74,7 @@ def _folds(x: NDArray[np.float64]) -> NDArray[np.intp]:
     cells = np.ascontiguousarray(np.where(np.isnan(x), -np.inf, x))
     rows = cells.view(np.dtype((np.void, cells.itemsize * cells.shape[1]))).ravel()
     different, alike = np.unique(rows, return_inverse=True)
-    groups = alike if len(different) > len(rows) / _OFTEN else np.arange(len(rows))
+    groups = alike if len(different) > len(rows) / OFTEN else np.arange(len(rows))
     shuffled = np.random.default_rng(0).permutation(int(groups.max()) + 1)
     return np.asarray(shuffled[groups] % _FOLDS, dtype=np.intp)
 

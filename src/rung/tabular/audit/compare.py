@@ -46,7 +46,7 @@ def drift_between(
         columns = tuple(column for column in columns if column.name != target)
     drifts, found = compare_columns(frame, make_profile(reference, columns), tell)
     found += _kinds(frame, columns)
-    found += _more(frame, reference)
+    found += [*_fewer(frame, columns), *_more(frame, reference)]
     tell("whether a model can tell the tables apart")
     shared = tuple(c for c in columns if c.used and c.name in frame.columns and c.kind != Kind.DATE)
     apart = frames_apart(reference, frame, tuple(c for c in shared if c.name != target))
@@ -85,6 +85,18 @@ def _kinds(frame: pd.DataFrame, columns: tuple[Column, ...]) -> Iterator[Finding
 
 def _plural(kind: str) -> str:
     return {"category": "categories"}.get(kind, f"{kind}s")
+
+
+def _fewer(frame: pd.DataFrame, columns: tuple[Column, ...]) -> Iterator[Finding]:
+    gone = [column.name for column in columns if column.name not in frame.columns]
+    if gone:
+        yield Finding(
+            "warning",
+            TABLE,
+            f"the new table lacks {listed(map(repr, gone), 'and', 6)}, which the reference has",
+            "name a target by --target; all else a model of the reference may need: find out where it went",
+            "missing-columns",
+        )
 
 
 def _more(frame: pd.DataFrame, reference: pd.DataFrame) -> Iterator[Finding]:

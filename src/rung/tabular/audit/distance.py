@@ -65,7 +65,7 @@ def levels_apart(old: NDArray[np.int64], new: NDArray[np.int64]) -> Distance:
 
 def _merged(old: NDArray[np.int64], new: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """About ten bins of equally many old cells, of the finer ones."""
-    if len(old) <= BINS + 1:
+    if len(old) <= BINS + 2:  # with those beyond the least and the greatest old cell
         kept = (old + new) > 0
         return old[kept], new[kept]
     middle = np.cumsum(old) - old / 2

@@ -91,6 +91,7 @@ def drift_from_profile(frame: Frame, profile: Profile, tell: Tell | None = None)
     frame = as_pandas(frame)
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     drifts, found = compare_columns(frame, profile, tell)
+    found += _absent([column.name for column in profile.columns if column.name not in frame.columns])
     tell("whether a model can tell the tables apart")
     apart, note = _apart(frame, profile)
     if apart is not None:
@@ -132,19 +133,17 @@ def sampled(count: int, reference: int) -> list[str]:
 def compare_columns(
     frame: pd.DataFrame, profile: Profile, tell: Tell
 ) -> tuple[tuple[Drift, ...], list[Finding]]:
-    """Every column that both have, those with most drift first, and all findings.
+    """Every column that both have, those with most drift first, and what is found of them.
 
     Args:
         frame: its columns are named by texts.
     """
-    known = profile.columns
-    absent = [column.name for column in known if column.name not in frame.columns]
-    found = [*_absent(absent), *_few(len(frame))]
+    found = [*_few(len(frame))]
     sample = frame if len(frame) <= SAMPLE else frame.sample(SAMPLE, random_state=0)
     distributions = profile.distributions()
     drifts = []
-    for column, before in zip(known, profile.missing.tolist(), strict=True):
-        if column.name in absent:
+    for column, before in zip(profile.columns, profile.missing.tolist(), strict=True):
+        if column.name not in frame.columns:
             continue
         tell(f"column {column.name}")
         drift, more = _column(sample[[column.name]], column, distributions[column.name], before, profile.seen)
@@ -232,13 +231,14 @@ def _p(p: float) -> str:
 def _numbers_moved(old: Numbers, counts: NDArray[Any], kind: str) -> str:
     """The quartiles then and now, as far as the bins tell them; how many lie beyond the training table's."""
     then, now = ([_quantile(old, c, q) for q in (0.25, 0.5, 0.75)] for c in (old.counts, counts))
-    beyond = float(counts[-1] / max(int(counts.sum()), 1))
+    under, beyond = (float(x / max(int(counts.sum()), 1)) for x in (counts[: old.first].sum(), counts[-1]))
     if kind == Kind.DATE:
         days = [np.datetime64(int(day), "D") for day in (then[0], then[2], now[0], now[2], old.ends[-1])]
         later = f"{share(beyond)} are later than {days[4]}, the last of the training table"
         moved = later if beyond > 0.25 else f"half between {days[2]} and {days[3]}"
         return f"half lay between {days[0]} and {days[1]}, and now {moved}"
-    more = f"; {share(beyond)} over the greatest of the training table" if beyond > 0.01 else ""
+    outside = ((under, "under the least"), (beyond, "over the greatest"))
+    more = "".join(f"; {share(x)} {where} of the training table" for x, where in outside if x > 0.01)
     what = "length in letters, " if kind == Kind.TEXT else ""
     return (
         f"{what}median {then[1]:.6g} then and about {now[1]:.6g} now, half of it in {then[0]:.6g} to "
@@ -247,9 +247,9 @@ def _numbers_moved(old: Numbers, counts: NDArray[Any], kind: str) -> str:
 
 
 def _quantile(old: Numbers, counts: NDArray[Any], q: float) -> float:
-    """The end of the bin where the share is reached."""
+    """The end of the bin where the share is reached; the least or the greatest training cell beyond them."""
     place = int(np.searchsorted(np.cumsum(counts), q * counts.sum(), side="left"))
-    return float(old.ends[min(place, len(old.ends) - 1)])
+    return float(old.ends[np.clip(place, old.first, len(old.ends) - 1)])
 
 
 def _levels_moved(old: Levels, counts: NDArray[Any]) -> str:
@@ -277,11 +277,12 @@ def _unseen(drift: Drift, old: Numbers | Levels, present: NDArray[Any]) -> Itera
 def _unreadable(raw: pd.Series, gone: float, column: Column) -> Iterator[Finding]:
     """Cells that are there and cannot be read as the training table's kind."""
     count = round(gone * len(raw)) - int(raw.isna().sum())
+    what = "date of the years 1678 to 2261" if column.kind == Kind.DATE else str(column.kind)
     if count > 0 and column.kind in (Kind.NUMBER, Kind.DATE):
         yield Finding(
             "warning",
             column.name,
-            f"{rows(count)} ({share(count / len(raw))}) hold no {column.kind}, which the column is made of",
+            f"{rows(count)} ({share(count / len(raw))}) hold no {what}, which the column is made of",
             "rung takes these cells as missing; correct them, or the program that writes them",
             "unreadable",
         )

@@ -21,7 +21,7 @@ from rung.tabular.audit.drift import DriftReport, drift_from_profile
 from rung.tabular.audit.finding import TABLE, rows
 from rung.tabular.audit.profile import summarise_numbers
 from rung.tabular.evaluate import quietly
-from rung.tabular.explain.scores import trained_on
+from rung.tabular.explain.scores import determined, trained_on
 from rung.tabular.frames import as_pandas
 from rung.tabular.metrics import Metric, get_metric
 from rung.tabular.names import listed
@@ -79,7 +79,7 @@ class Watch:
         drift: of the columns; None if the model holds no profile.
         predictions: how far the predicted scores are from those out of fold; None if the model holds none.
         target: the same of the target; None if the table does not have it.
-        decay: None without a target, or with too few rows that have it.
+        decay: None without a target, with too few rows that have it, or where all of them have the same.
         refit: whether to.
         verdict: one sentence that says so, and why; of the training table itself, that it tells nothing.
         notes: what could not be looked at, and why.
@@ -183,20 +183,33 @@ def _with_target(
     else:
         old = summarise_numbers(np.asarray(evidence.y, np.float64))
         target = numbers_apart(old.counts, old.tally(y))
-    metric = _metric(model, notes)
+    metric = _metric(model, y, notes)
+    if not (determined(metric, y) and determined(metric, np.asarray(evidence.y))):
+        notes.append(
+            f"the target is the same in all rows that have it, of which {metric.name} tells nothing: whether "
+            "it fell is not known"
+        )
+        return target, None
     then = (np.asarray(evidence.y), model.weighed(evidence.prediction, metric), evidence.weight)
     weight = weights_in(frame, model.weights)[there] if model.weights in names else None
     return target, _decay(metric, then, (y, model.weighed(raw[there], metric), weight))
 
 
-def _metric(model: Model, notes: list[str]) -> Metric:
-    """The one that the model was chosen by, or the task's usual one where that is the user's function."""
+def _metric(model: Model, y: NDArray[Any], notes: list[str]) -> Metric:
+    """The one that the model was chosen by, or the task's usual one where that is the user's function or is
+    not defined of these true values.
+    """
     name = model.notes.get("metric")
     try:
-        return get_metric(name, model.task)
+        metric = get_metric(name, model.task)
+        metric.check(y, model.target)
+        return metric
     except DataError:
         usual = get_metric(None, model.task)
-        notes.append(f"the metric {name!r} is not known here: {usual.name} is compared instead")
+        notes.append(
+            f"the metric {name!r} is not known here, or not defined of such a target: {usual.name} is "
+            "compared instead"
+        )
         return usual
 
 
@@ -223,20 +236,21 @@ def _resampled(
     seed: int,
 ) -> NDArray[np.float64]:
     """(500,) scores of rows drawn with replacement; of long tables fewer rows are drawn, and the deviations
-    from the mean made smaller by as much as that makes them larger.
+    from the mean made smaller by as much as that makes them larger. NaN where the rows drawn tell nothing.
     """
     rng = np.random.default_rng(seed)
     size = min(len(y), _MOST)
     scores = np.empty(_RESAMPLES)
     for i in range(_RESAMPLES):
         drawn = rng.integers(len(y), size=size)
-        scores[i] = metric.score(y[drawn], prediction[drawn], None if weight is None else weight[drawn])
-    middle = scores.mean()
+        told, of_drawn = determined(metric, y[drawn]), None if weight is None else weight[drawn]
+        scores[i] = metric.score(y[drawn], prediction[drawn], of_drawn) if told else np.nan
+    middle = np.nanmean(scores)
     return np.asarray(middle + (scores - middle) * np.sqrt(size / len(y)))
 
 
 def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
-    low, high = np.quantile(values, [0.025, 0.975])
+    low, high = np.nanquantile(values, [0.025, 0.975])
     return float(low), float(high)
 
 

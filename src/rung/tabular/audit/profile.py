@@ -37,11 +37,17 @@ class Numbers(NamedTuple):
 
     Attributes:
         ends: (b,) ascending: bin i holds what is over ends[i - 1] and at most ends[i].
-        counts: (b + 1,) of the training cells; the last bin, over the greatest of them, has none.
+        counts: (b + 1,) of the training cells; the first bin, under the least of them, and the last, over the
+            greatest, have none. Files of earlier versions have no such first bin.
     """
 
     ends: NDArray[np.float64]
     counts: NDArray[np.int64]
+
+    @property
+    def first(self) -> int:
+        """The place of the first bin that has training cells."""
+        return int(len(self.ends) > 1 and self.counts[0] == 0)
 
     def tally(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """(b + 1,) how many of other values lie in each bin."""
@@ -49,7 +55,7 @@ class Numbers(NamedTuple):
         return np.bincount(places, minlength=len(self.ends) + 1).astype(np.int64)
 
     def codes(self, values: NDArray[np.float64]) -> NDArray[np.uint8]:
-        """(n,) the bins of other values, at most 64."""
+        """(n,) the bins of other values, at most 65."""
         return np.searchsorted(self.ends, values, side="left").astype(np.uint8)
 
 
@@ -228,7 +234,10 @@ def present_cells(cells: pd.Series, column: Column) -> tuple[NDArray[Any], float
 
 
 def summarise_numbers(values: NDArray[np.float64]) -> Numbers:
-    """At most 64 bins of equally many cells; the values themselves are the ends where they are few."""
+    """At most 64 bins of equally many cells; the values themselves are the ends where they are few.
+
+    One bin more lies on either side of them, empty here, for later cells beyond the least and the greatest.
+    """
     if not len(values):
         return Numbers(np.empty(0), np.zeros(1, dtype=np.int64))
     ordered = np.sort(values)
@@ -236,12 +245,17 @@ def summarise_numbers(values: NDArray[np.float64]) -> Numbers:
     if len(distinct) > BINS:
         places = np.ceil(np.arange(1, BINS + 1) * len(ordered) / BINS).astype(int) - 1
         distinct = np.unique(ordered[places])
-    return Numbers(distinct, Numbers(distinct, np.empty(0, dtype=np.int64)).tally(ordered))
+    ends = np.r_[np.nextafter(ordered[0], -np.inf), distinct]
+    return Numbers(ends, Numbers(ends, np.empty(0, dtype=np.int64)).tally(ordered))
 
 
 def summarise_words(words: NDArray[Any]) -> Levels:
     """The most frequent levels; of equally frequent ones the first in the alphabet."""
-    names, counts = np.unique(words.astype(str), return_counts=True)
+    import pandas as pd
+
+    # as objects: in NumPy's arrays of texts each takes as much memory as the longest
+    codes, names = pd.factorize(words, sort=True)
+    counts = np.bincount(codes, minlength=len(names))
     order = np.argsort(-counts, kind="stable")
     kept = order[:LEVELS]
     rest = int(counts[order[LEVELS:]].sum())

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from rung.tabular.audit.columns import grouped
 from rung.tabular.audit.finding import TABLE, Finding, rows, share
 from rung.tabular.columns import Column, Kind
+from rung.tabular.grouping import OFTEN
 from rung.tabular.names import listed
 
 if TYPE_CHECKING:
@@ -44,12 +45,18 @@ def row_findings(
             "warning" if part >= _MANY else "note",
             TABLE,
             f"{rows(twice)} ({share(part)}) {'repeats' if twice == 1 else 'repeat'} an earlier one",
-            "rung keeps them, and holds copies out together, so that no row is judged by its double; remove "
-            "them unless they are different cases that happen to be alike",
+            f"rung keeps them, {_held(inputs)}; remove them unless they are different cases that happen to "
+            "be alike",
             "duplicated-rows",
         )
     if y is not None:
         yield from _conflicts(inputs, y)
+
+
+def _held(inputs: NDArray[np.uint64]) -> str:
+    if len(np.unique(inputs)) > len(inputs) / OFTEN:
+        return "and holds copies out together, so that no row is judged by its double"
+    return "and holds them out like others, for few rows are different"
 
 
 def _conflicts(inputs: NDArray[np.uint64], y: NDArray[Any]) -> Iterator[Finding]:

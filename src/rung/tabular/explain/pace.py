@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rung.tabular.model import Model
+    from rung.tabular.unseen import Unseen
 
 PILOT: Final = 100  # rows
 _LEAST: Final = 0.1  # of the mean seconds a row: a difference of two measurements is uncertain
@@ -25,7 +26,7 @@ class Pace(NamedTuple):
         return max(0, int((seconds - calls * self.call) / self.row))
 
 
-def measure(model: Model, frame: pd.DataFrame) -> Pace:
+def measure(model: Model | Unseen, frame: pd.DataFrame) -> Pace:
     """From a call with two rows and one with a hundred, after one that loads and allocates."""
     model.raw(frame.iloc[:2])
     began = time.monotonic()

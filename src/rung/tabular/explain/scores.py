@@ -1,7 +1,8 @@
 """How good a model is on a table, with bootstrap intervals, beside a constant.
 
 The interval is the percentile bootstrap (Efron 1979; Efron and Tibshirani 1993, section 13.3): rows drawn
-with replacement, as multinomial weights, so that each resample is one weighted metric and no row is copied.
+with replacement, as multinomial weights, so that each resample is one weighted metric of the rows drawn; of
+metrics that take no weights, rows that are there as often as they were drawn.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
 RESAMPLES: Final = 200
 LEVEL: Final = 0.95
 MOST_DRAWS: Final = 40_000_000  # rows times resamples; more rows have narrower intervals, and get fewer
+MOST_COPIED: Final = (
+    4_000_000  # the same of metrics that take no weights, which are not rung's and may be slow
+)
 FEWEST_RESAMPLES: Final = 40
 FEW_UNKNOWN: Final = 0.01  # of the rows may be of classes that the model does not know, and are left out
 FEWEST_KNOWN: Final = 20  # rows with the same target at the same place that are no coincidence
@@ -150,10 +154,9 @@ def trained_on(model: Model, length: int, rows: NDArray[np.intp], y: NDArray[Any
 
 def _strange(task: Task, truth: pd.Series[Any]) -> NDArray[np.bool_]:
     """Which rows are of a class that the model does not know: (n,)."""
-    known = set(task.classes)
-    if not known:
+    if not task.is_classification:
         return np.zeros(len(truth), dtype=bool)
-    return np.array([label not in known and str(label) not in known for label in truth.tolist()], dtype=bool)
+    return np.asarray(task.find(truth) < 0)
 
 
 def _encoded(task: Task, truth: pd.Series[Any]) -> NDArray[Any]:
@@ -227,31 +230,49 @@ def bootstrap(
     if not determined(metric, y):
         return Interval(np.nan, np.nan, np.nan)
     value = metric.score(y, prediction, weight)
-    if weight is None:
+    if weight is None and metric.weighted:
         y, prediction, share = _condensed(metric, y, prediction)
     else:
         share = np.ones(len(y), dtype=np.int64)
     rows = int(share.sum())
-    count = int(np.clip(MOST_DRAWS // max(rows, 1), FEWEST_RESAMPLES, resamples))
+    most = MOST_DRAWS if metric.weighted else MOST_COPIED
+    count = int(np.clip(most // max(rows, 1), FEWEST_RESAMPLES, resamples))
     rng = np.random.default_rng([seed, 41])
     with np.errstate(all="ignore"):
-        drawn = [
-            metric.score(y, prediction, times if weight is None else times * weight)
-            for times in _weights(rng, share, count)
-        ]
+        drawn = [_of_drawn(metric, y, prediction, times, weight) for times in _weights(rng, share, count)]
     low, high = np.quantile([x for x in drawn if np.isfinite(x)] or [np.nan], _tails())
     return Interval(value, float(min(low, value)), float(max(high, value)))
 
 
+def _of_drawn(
+    metric: Metric,
+    y: NDArray[Any],
+    prediction: NDArray[np.float64],
+    times: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
+) -> float:
+    """The metric of a resample; NaN where it does not determine it.
+
+    Rows that were not drawn are left out, not weighted by 0: else a class of theirs alone would count.
+    """
+    there = np.flatnonzero(times)
+    if not metric.weighted:
+        there = np.repeat(there, times[there].astype(np.intp))
+    y, prediction, times = y[there], prediction.take(there, axis=0), times[there]
+    if not determined(metric, y):
+        return np.nan
+    return metric.score(y, prediction, times if weight is None else times * weight[there])
+
+
 def determined(metric: Metric, y: NDArray[Any]) -> bool:
     """Whether these rows can tell a good model from a bad one by this metric: two classes for a ranking, two
-    values for R², none of -1 or less for a logarithm.
+    values for R², none that the metric is not defined of.
     """
     if not len(y):
         return False
     if metric.name in ("auc", "auc_ovr", "average_precision", "r2", "mcc"):
         return bool((y != y[0]).any())
-    return metric.name != "rmsle" or bool(y.min() > -1)
+    return metric.takes(y)
 
 
 def _tails() -> tuple[float, float]:

@@ -135,11 +135,11 @@ def _spans(dates: pd.Series[Any], there: NDArray[np.bool_]) -> list[tuple[str, N
 
 def _levels(cells: NDArray[Any], there: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.intp]]]:
     """The most frequent levels."""
+    import pandas as pd
+
     rows = np.flatnonzero(there)
-    if not len(rows):
-        return []
-    levels, codes, counts = np.unique(cells[rows].astype(str), return_inverse=True, return_counts=True)
-    frequent = np.argsort(-counts, kind="stable")[:MOST_LEVELS]
+    codes, levels = pd.factorize(cells[rows], sort=True)
+    frequent = np.argsort(-np.bincount(codes, minlength=len(levels)), kind="stable")[:MOST_LEVELS]
     return [(str(levels[k]), rows[codes == k]) for k in frequent]
 
 

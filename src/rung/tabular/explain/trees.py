@@ -181,7 +181,7 @@ def _owners(
     sample = cells.iloc[:rows]
     rng = np.random.default_rng([seed, 71])
     shuffled = [
-        sample.assign(**{name: sample[name].iloc[rng.permutation(rows)].set_axis(sample.index)})
+        sample.assign(**{name: sample[name].iloc[_elsewhere(rows, rng)].set_axis(sample.index)})
         for name in names
     ]
     table = encoder.arrays(pd.concat([sample, *shuffled], ignore_index=True))
@@ -190,6 +190,16 @@ def _owners(
     if ((~same).sum(axis=0) > 1).any():
         return None
     return np.where(same.all(axis=0), len(names), (~same).argmax(axis=0)).astype(np.intp)
+
+
+def _elsewhere(rows: int, rng: np.random.Generator) -> NDArray[np.intp]:
+    """(n,) for each row another one, at random: all in one circle, so that even a cell that one row has alone
+    comes to another.
+    """
+    order = rng.permutation(rows)
+    found = np.empty(rows, dtype=np.intp)
+    found[order] = np.roll(order, 1)
+    return found
 
 
 def cell_ranks(cells: pd.DataFrame) -> Floats:

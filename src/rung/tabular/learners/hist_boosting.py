@@ -11,28 +11,26 @@ from numpy.typing import NDArray
 
 from rung.space.domains import Float, Integer
 from rung.tabular.learners.base import FRAMES, WITH_QUANTILES, Cost, Learner, Setting, Trained
+from rung.tabular.learners.rounds import course
 from rung.tabular.preparation import Needs
 
 ROUNDS = 600
-_SMALL = 300  # rows below which nothing is set aside to stop early
 _LEVELS = 250  # categories with more are read as numbers
 
 
 def _fit(
     config: Mapping[str, Any], X: NDArray[np.float64], y: NDArray[np.float64], setting: Setting
 ) -> Trained:
-    rounds = int(setting.known.get("rounds", 0)) or (
-        int(4 / config["learning_rate"]) if len(y) < _SMALL else 0
-    )
-    model = _model(config, X, setting, early=not rounds)
-    most = rounds or ROUNDS
+    train, valid, most = course(X, y, setting, config["learning_rate"], ROUNDS)
+    model = _model(config, X, setting, early=valid is not None)
+    seen = {} if valid is None else {"X_val": valid.X, "y_val": valid.y, "sample_weight_val": valid.weight}
     began, done = time.monotonic(), 0
     while True:
         each = (time.monotonic() - began) / done if done else 0.0
         model.max_iter = int(min(most, done + max(10, done)))
         if done and setting.deadline.remaining < 1.5 * each * (model.max_iter - done):
             return Trained(model, {"rounds": model.n_iter_}, cut=True)
-        model.fit(X, y, setting.weight)
+        model.fit(train.X, train.y, train.weight, **seen)
         done = model.n_iter_
         if done < model.max_iter or done >= most:
             return Trained(model, {"rounds": done})
@@ -52,7 +50,6 @@ def _model(config: Mapping[str, Any], X: NDArray[np.float64], setting: Setting, 
         l2_regularization=config["l2"],
         categorical_features=few or None,
         early_stopping=early,
-        validation_fraction=0.15,
         n_iter_no_change=15,
         scoring="loss",
         warm_start=True,

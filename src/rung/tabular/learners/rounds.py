@@ -44,10 +44,21 @@ def course(
     rounds = int(setting.known.get("rounds", 0)) or (int(4 / rate) if len(y) < SMALL else 0)
     if rounds:
         return Course(whole, None, rounds)
-    aside = setting.aside
-    if aside is None:
+    if setting.aside is None:
         aside = make_split(y, setting.classes, 1, ASIDE, setting.seed).folds >= 0
+    else:
+        aside = setting.aside & ~_kept(y, setting.aside) if setting.classes else setting.aside
     return Course(_some(whole, ~aside), _some(whole, aside), most)
+
+
+def _kept(y: NDArray[np.float64], aside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Every other row of the classes of which all rows are set aside, as late ones may be: they can only be
+    learned from these, and looked at in the others.
+    """
+    kept = np.zeros(len(y), dtype=bool)
+    for lacking in np.setdiff1d(y[aside], y[~aside]):
+        kept[np.flatnonzero(y == lacking)[::2]] = True
+    return kept
 
 
 def _some(rows: Portion, which: NDArray[np.bool_]) -> Portion:

@@ -5,7 +5,7 @@ there was none.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -24,11 +24,16 @@ from rung.tabular.result import FitResult
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rung.tabular.model import Model
+    from rung.tabular.unseen import Folds, Unseen
+
 TOP: Final = 5  # columns whose partial dependence is shown
 MOST_JUDGED: Final = 50_000  # rows that groups are looked for among
 _IMPORTANCE: Final = 0.6  # of the time left
 _DEPENDENCE: Final = 0.75  # of the time left after it
 _LOADING: Final = 0.005  # seconds for each pipeline
+_BYTES: Final = 100e6  # of the folds' pipelines that are loaded in a second, for which
+_LOADED: Final = 0.3  # of the importance's time may be used
 _PAIRS: Final = 4  # of orders a row, where contributions are sampled
 _PILOT: Final = 20  # rows of the trees' contributions that are computed to see how long it takes
 _MOST_TREES: Final = 200
@@ -108,15 +113,28 @@ def judged_weight(result: FitResult) -> NDArray[np.float64] | None:
 def explain(
     result: FitResult, frame: pd.DataFrame, deadline: float | None = None, pace: Pace | None = None
 ) -> Importance:
-    """Importances on the rows held out, else on the validation rows; `frame` is the one that was fitted."""
+    """Importances on the rows held out, else on the validation rows, each predicted by what had not seen it
+    where that can be had; `frame` is the one that was fitted.
+    """
     rows, y, _ = judged_rows(result)
     if not len(rows):
         return Importance((), 0, 0, "left out: no rows to look at")
     end = time.monotonic() + 10.0 if deadline is None else deadline
-    weight = judged_weight(result)
-    return permutation_importance(
-        result.model, frame.iloc[rows], y, result.metric, end, pace=pace, weight=weight
-    )
+    weight, cells, folds = judged_weight(result), frame.iloc[rows], result.unseen
+    unseen = None if result.held is not None or folds is None else _loaded(folds, result.model, end)
+    if unseen is None or folds is None:
+        return permutation_importance(result.model, cells, y, result.metric, end, pace=pace, weight=weight)
+    found = permutation_importance(unseen, folds.beside(cells), y, result.metric, end, weight=weight)
+    return replace(found, unseen=True)
+
+
+def _loaded(folds: Folds, model: Model, deadline: float) -> Unseen | None:
+    """None where that would take too much of the time, or the search's files are gone."""
+    try:
+        slow = folds.size() / _BYTES > _LOADED * (deadline - time.monotonic())
+        return None if slow else folds.load(model)
+    except OSError:
+        return None
 
 
 def _pace(result: FitResult, sample: pd.DataFrame, deadline: float) -> Pace | None:

@@ -231,12 +231,15 @@ def failures(result: FitResult) -> list[tuple[str, int]]:
 
 
 def _bars(importance: Importance | None, result: FitResult) -> Markup | None:
-    """With the 95 % interval of the mean over the shuffles."""
+    """With the 95 % interval of the mean over the shuffles: Student's t, as they are few."""
+    from scipy.stats import t
+
     if importance is None or not importance.columns:
         return None
+    repeats = importance.repeats
+    reach = float(t.isf(0.025, repeats - 1)) / repeats**0.5 if repeats > 1 else 0.0
     rows: Sequence[tuple[str, float, float]] = [
-        (name, mean, 1.96 * deviation / max(1, importance.repeats) ** 0.5)
-        for name, mean, deviation in importance.columns[:MOST_BARS]
+        (name, mean, reach * deviation) for name, mean, deviation in importance.columns[:MOST_BARS]
     ]
     return charts.bar_chart(rows, f"rise of the loss ({result.metric.name}) without the column")
 

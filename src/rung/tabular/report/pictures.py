@@ -174,14 +174,10 @@ def _calibration(result: FitResult, rows: Judged) -> Picture:
     if len(names) == 2:
         p, y, whose = rows.prediction[:, 1], rows.y == 1, f"of {names[1]}"
     else:
-        p, y, whose = (
-            rows.prediction.max(axis=1),
-            rows.prediction.argmax(axis=1) == rows.y,
-            "of the class said",
-        )
+        said = result.model.codes(rows.prediction)
+        p, y, whose = rows.prediction[np.arange(len(said)), said], said == rows.y, "of the class said"
     w = rows.weight
-    groups = np.array_split(np.argsort(p, kind="stable"), max(1, min(10, len(p) // 20)))
-    groups = [g for g in groups if w[g].any()]
+    groups = [g for g in _alike(p, max(1, min(10, len(p) // 20))) if w[g].any()]
     points = [(float(np.average(p[g], weights=w[g])), float(np.average(y[g], weights=w[g]))) for g in groups]
     alike = [float(w[g].sum() ** 2 / (w[g] @ w[g])) for g in groups]  # as many rows of one weight
     ends = [wilson(share, n) for (_, share), n in zip(points, alike, strict=True)]
@@ -195,6 +191,15 @@ def _calibration(result: FitResult, rows: Judged) -> Picture:
         [line], f"predicted probability {whose}", "share found", unit=True, marked=True
     )
     return ("Calibration", words, chart)
+
+
+def _alike(values: Array, count: int) -> list[Array]:
+    """At most so many groups of about equally many rows, from small values to large; equal ones are together,
+    for else the order of the rows would part them, and that may be the target's.
+    """
+    starts = np.unique([part[0] for part in np.array_split(np.sort(values), count)])
+    place = np.searchsorted(starts, values, side="right") - 1
+    return [np.flatnonzero(place == k) for k in range(len(starts))]
 
 
 def _of_numbers(result: FitResult, rows: Judged) -> list[Picture]:
@@ -212,7 +217,7 @@ def _of_numbers(result: FitResult, rows: Judged) -> list[Picture]:
             charts.histogram_chart(error, "error", weight=_units(w)),
         ),
     ]
-    groups = np.array_split(np.argsort(rows.prediction, kind="stable"), max(1, min(12, len(error) // 20)))
+    groups = _alike(rows.prediction, max(1, min(12, len(error) // 20)))
     if len(groups) > 1:
         points = [(float(rows.prediction[g].mean()), _quantile(error[g], 0.5, w[g])) for g in groups]
         low, high = ([_quantile(error[g], level, w[g]) for g in groups] for level in (0.1, 0.9))
