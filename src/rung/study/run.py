@@ -36,7 +36,7 @@ from rung.study.endings import ending
 from rung.study.failing import FAILING, Alike
 from rung.study.fingerprint import fingerprint
 from rung.study.identity import count
-from rung.study.writer import Writer
+from rung.study.writer import Watch, Writer
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted, Limits
 
@@ -48,9 +48,13 @@ _TICK = 0.5  # seconds between looks at the clock, at signals and at other proce
 
 
 def run(
-    writer: Writer, objective: Any, workers: int | None, executor: str | Engine | Executor | None
+    writer: Writer,
+    objective: Any,
+    workers: int | None,
+    executor: str | Engine | Executor | None,
+    watch: Watch | None = None,
 ) -> None:
-    """Run a study until its policies are done or a limit ends it.
+    """Run a study until its policies are done or a limit ends it; `watch` is called with what is logged.
 
     Raises:
         StudyError: no limit ends it, or a command names what is no parameter.
@@ -70,6 +74,7 @@ def run(
         engine = OrderedExecutor(engine, writer.identity.deterministic, strict=again)
     if engine.name != "simulated" and writer.identity.scheduler.name in _STOPPING:
         _warn_if_silent(writer, objective)
+    writer.watch = watch
     try:
         if engine.name != "ray":  # whose cluster may grow
             check_slots(writer.history, engine.workers)
@@ -80,7 +85,7 @@ def run(
             loop.run()
         loop.finish()
     finally:
-        writer.loops = False
+        writer.watch, writer.loops = None, False
         engine.close(grace=0.0)
 
 

@@ -232,10 +232,7 @@ class Study:
             self.writer.commit(space_events(self.history, space, given or {}, time.time()))
 
     def record(self, topic: str, data: Mapping[str, Any], trial: int | None = None) -> None:
-        """Keep something of the caller's in the log; `history.records[topic]` has it.
-
-        Raises StudyError: it is no mapping of numbers, text, lists and mappings.
-        """
+        """Keep a mapping of numbers, text and lists in the log; `history.records[topic]` has it."""
         with self.alone():
             self.writer.commit([record_event(topic, data, trial, time.time())])
 
@@ -267,28 +264,17 @@ class Study:
         total_resource: int | None = None,
         target: float | None = None,
     ) -> Result:
-        """Run the study with this objective until it ends: see `rung.tune`.
-
-        Args:
-            trials, budget, total_resource, target: when it ends from now on; unless told, as before.
-
-        Raises UserError: what was given cannot be used, or no limit ends the study.
-        """
+        """Run the study with this objective until it ends, or to the end named here: see `rung.tune`."""
         self.set_limits(other_end(self.history.limits, trials, budget, total_resource, target))
         self.keep_checkpoints(checkpoints, checkpoint_limit)
-        self.writer.watch = watching(self, watch)
-        try:
-            run(self.writer, objective, workers, executor)
-        finally:
-            self.writer.watch = None
+        run(self.writer, objective, workers, executor, watching(self, watch))
         return self.result
 
     def keep_checkpoints(self, place: str | os.PathLike[str] | None = None, limit: int | None = None) -> None:
         """Say where checkpoints lie from now on, and how many bytes they may be; the log holds it.
 
         Args:
-            place: a folder, a URL that fsspec knows (`s3://bucket/prefix`), or "study" for the study's own
-                folder; None: where they lie now.
+            place: a folder, a URL that fsspec knows, or "study" for its own folder; None: where they lie now.
             limit: bytes; 0 for no limit; None: as it is now.
 
         Raises StudyError, StorageError: the place cannot be used, or not be written.
