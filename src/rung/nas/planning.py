@@ -136,23 +136,21 @@ def pictures_task(request: Request, recipe: Recipe, space: Space) -> tuple[Image
 
 
 def _check_sizes(pictures: Pictures, space: Space, cutout: int) -> None:
-    """Refuse pictures of which the network, or a cutout, would leave nothing.
+    """Refuse pictures of which the network, or a cutout, would leave nothing, and those that are no squares.
 
     Raises:
-        UserError: it would.
+        UserError: it would, or they are none.
     """
-    height, width, _ = pictures.shape
-    side = min(height, width)
+    side = pictures.side
     halved = any(cell.reduction for cell in space.cells) or space.cells[0].inputs == 1
     if halved and side < _SMALLEST:
         raise UserError(
-            f"pictures of {height} x {width} pixels are too small, since networks halve them twice: take "
+            f"pictures of {side} x {side} pixels are too small, since networks halve them twice: take "
             "larger ones, or scale them by --size"
         )
     if cutout >= side:
         raise UserError(
-            f"a cutout of {cutout} pixels would blank pictures of {height} x {width}: give --cutout "
-            f"{side // 2}"
+            f"a cutout of {cutout} pixels would blank pictures of {side} x {side}: give --cutout {side // 2}"
         )
 
 
@@ -160,8 +158,8 @@ def _sizes(task: ImageTask, recipe: Recipe) -> tuple[Size, Size]:
     """Of the supernet, and of the network that is retrained."""
     from rung.nas.thrift import Size
 
-    height, _, channels = task.pictures.shape
-    searched = Size(recipe.channels, recipe.layers, len(task.pictures.classes), height, channels)
+    pictures = task.pictures
+    searched = Size(recipe.channels, recipe.layers, len(pictures.classes), pictures.side, pictures.shape[2])
     return searched, searched._replace(channels=recipe.retrain_channels, layers=recipe.retrain_layers)
 
 

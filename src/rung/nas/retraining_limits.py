@@ -34,10 +34,10 @@ def fitted(schedule: Schedule, genotype: Genotype, pictures: Pictures) -> tuple[
     2020): nothing leads around a cell, so that all of a picture may go with one path.
 
     Raises:
-        UserError: nothing is left of a picture before the network's last reduction.
+        UserError: nothing is left of a picture before the network's last reduction, or it is no square.
     """
     notes = []
-    side = min(pictures.shape[:2])
+    side = pictures.side
     sizes = side_by_cell(genotype, schedule, side)
     if sizes[-1] < 1:
         raise UserError(_too_small(schedule, side))
