@@ -450,6 +450,7 @@ def test_the_table_makes_strategies_and_says_what_is_wrong() -> None:
         ("p_darts", {"keep": 3}, "is a list, not 3"),
         ("darts1", {"early_stop": 1}, "is true or false, not 1"),
         ("asap", {"max_skips": 2}, "max_skips does not go with strategy 'asap'"),
+        ("p_darts", {"skip_dropout": 0.9}, "skip_dropout does not go with strategy 'p_darts': .* dropout"),
     ]:
         with pytest.raises(UserError, match=words.replace("[", r"\[")):
             make(name, settings)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from rung.nas.thrift import Size, Thrift
 
 _SMALLEST: Final = 3  # pixels of a side that can be halved twice, a single one cannot be
+_OF_SKIPS: Final = ("skip_dropout", "max_skips")  # remedies that a recurrent cell has no use for
 _TEXTS: Final = (".txt", ".text", ".tokens")  # how files of text are called
 
 
@@ -178,6 +179,8 @@ def check_of_text(request: Request) -> None:
     }
     for name in (name for name, there in given.items() if there):
         raise UserError(f"--{name} is for pictures, and cell rnn is for text: leave it out")
+    for name in (name for name in _OF_SKIPS if name in request.settings):
+        raise UserError(f"{name} is of skips in cells for pictures, and cell rnn is for text: leave it out")
 
 
 def kind_of_cell(name: str) -> str:

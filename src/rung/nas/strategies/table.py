@@ -58,6 +58,7 @@ _NOT_WITH: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
         ("asap", "max_skips"): _PRUNING,
         ("asap", "early_stop"): _PRUNING,
+        ("p_darts", "skip_dropout"): "it has one of its own, dropout, by stages",
         ("p_darts", "early_stop"): "its early architectures have operations that it prunes later",
         ("darts_pt", "max_skips"): _PRUNING,
         ("darts_pt", "early_stop"): "it does not derive by alphas",
