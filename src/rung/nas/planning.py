@@ -9,12 +9,13 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from rung.errors import UserError
+from rung.errors import SpaceError, UserError
 from rung.nas.devices import device_of
+from rung.nas.genotype import ZERO
 from rung.nas.loop import Plan
 from rung.nas.recipe import PRESETS, Recipe
 from rung.nas.recipe_ranges import checked_recipe, settable
-from rung.nas.space import SPACES, Space
+from rung.nas.space import SPACES, Cell, Space
 from rung.nas.strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rung.nas.thrift import Size, Thrift
 
 _SMALLEST: Final = 3  # pixels of a side that can be halved twice, a single one cannot be
+_INPUTS: Final = {"darts": 2, "nasbench201": 1}  # of the cells of each skeleton for pictures
 _OF_SKIPS: Final = ("skip_dropout", "max_skips")  # remedies that a recurrent cell has no use for
 _TEXTS: Final = (".txt", ".text", ".tokens")  # how files of text are called
 
@@ -211,7 +213,7 @@ def space_for(request: Request) -> Space:
     """The space that was asked for, or the usual one.
 
     Raises:
-        UserError: it is of the other kind of cells.
+        UserError: it is of the other kind of cells, or they cannot be stacked or derived.
     """
     recurrent = request.cell == "rnn"
     space = space_of(request.space or ("recurrent" if recurrent else "darts"))
@@ -221,7 +223,55 @@ def space_for(request: Request) -> Space:
             f"space {space.name!r} is of {own}, and the cell asked for is {request.cell}: give --cell "
             f"{'cnn' if recurrent else 'rnn'}, or leave --space out"
         )
+    _check_cells(space)
     return space
+
+
+def _check_cells(space: Space) -> None:
+    """Refuse cells that cannot be stacked or derived: of a search that would be known at its end.
+
+    Raises:
+        SpaceError: names the cell, and what it needs.
+    """
+    for cell in space.cells:
+        faults = _faults_of_any(cell)
+        if space.skeleton != "recurrent":
+            faults |= _faults_of_pictures(cell, space)
+        for fault in (fault for fault, there in faults.items() if there):
+            raise SpaceError(f"space {space.name!r}: cell {cell.name!r} {fault}")
+
+
+def _faults_of_any(cell: Cell) -> dict[str, bool]:
+    """What is wrong with a cell, in words, and whether it is."""
+    bare = [
+        target
+        for target in cell.targets
+        if not any(set(cell.candidates(edge)) - {ZERO} for edge in cell.entering(target))
+    ]
+    return {
+        f"keeps {cell.keep} edges of a node: keep at least one, or None for all": (
+            cell.keep is not None and cell.keep < 1
+        ),
+        f"has no candidate but {ZERO!r} on the edges of node {bare and bare[0]}: give it another": bool(bare),
+    }
+
+
+def _faults_of_pictures(cell: Cell, space: Space) -> dict[str, bool]:
+    """As above, of what the networks for pictures ask."""
+    inputs, name = _INPUTS.get(space.skeleton), "reduce" if cell.reduction else "normal"
+    alone = space.skeleton == "nasbench201" and (len(space.cells) > 1 or len(cell.concat) > 1)
+    return {
+        f"is of an unknown skeleton, {space.skeleton!r}: there are {', '.join(_INPUTS)}": inputs is None,
+        f"has inputs={cell.inputs}, and skeleton {space.skeleton!r} stacks cells of {inputs}": (
+            cell.inputs != inputs
+        ),
+        "gives out the mean of its nodes, and cells for pictures do not: take 'concat' or 'last'": (
+            cell.output == "mean"
+        ),
+        f"{'halves' if cell.reduction else 'keeps'} the size, and must be named {name!r}": cell.name != name,
+        "is alone in skeleton 'nasbench201', and gives out its 'last' node": alone,
+        "halves the size, and no cell keeps it: add one": all(each.reduction for each in space.cells),
+    }
 
 
 def preset_of(request: Request) -> Recipe:
