@@ -182,8 +182,8 @@ def advice(build: Build, schedule: Schedule, shape: tuple[int, int, int], availa
     size = schedule.batch // 2
     while size >= 2 and batch is None:
         batch, size = (size if need(schedule.channels, size) <= available else None), size // 2
-    width = schedule.channels // 2
-    while width >= 1 and channels is None:
+    width, least = schedule.channels // 2, 2 if schedule.stem == "imagenet" else 1
+    while width >= least and channels is None:
         channels, width = (width if need(width, schedule.batch) <= available else None), width // 2
     said = [f"--batch {batch}"] * (batch is not None) + [f"--channels {channels}"] * (channels is not None)
     return (
