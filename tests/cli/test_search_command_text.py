@@ -111,6 +111,8 @@ def test_data_of_the_other_kind_is_told(words: list[str], why: str, here: Path) 
         (["--set", "channels=8"], "channels is of networks for pictures"),
         (["--space", "darts"], "space 'darts' is "),
         (["--set", "price=1"], "recurrent cells of one size cost alike"),
+        (["--set", "skip_dropout=0.9"], "skip_dropout is of skips in cells for pictures"),
+        (["--set", "max_skips=0"], "max_skips is of skips in cells for pictures"),
     ],
 )
 def test_what_is_for_pictures_is_refused_of_a_text(

@@ -71,6 +71,21 @@ def test_the_page_reads_a_network_with_operations_of_ones_own(
     assert given["network"].about["accuracy"] >= 0  # type: ignore[attr-defined]
 
 
+def test_pictures_that_are_no_squares_are_refused_or_scaled_to_them(
+    folder: Path, cell: str, data: str, rung: Rung
+) -> None:
+    arrays = dict(np.load(data))
+    np.savez("wide.npz", **{name: x[:, 1:-1] if x.ndim > 1 else x for name, x in arrays.items()})
+    for command in ("retrain", "transfer"):
+        refused = rung("search", command, cell, "--data", "wide.npz", *SMALL)
+        assert refused.exit_code == 2
+        assert "6 x 8 pixels are no squares" in refused.stderr
+        assert "--size 6" in refused.stderr
+    done = rung("search", "retrain", cell, "--data", "wide.npz", "--size", 6, *SMALL)
+    assert done.exit_code == 0, done.stderr
+    assert "6 x 6, colour" in done.stderr
+
+
 def test_retrain_updates_a_searchs_result(folder: Path, cell: str, data: str, rung: Rung) -> None:
     refused = rung("search", "retrain", cell, "--data", data, *SMALL, "--update")
     assert refused.exit_code == 2

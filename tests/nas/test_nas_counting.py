@@ -223,6 +223,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         "reads squares of 7 to 8 pixels, .* or count pictures of 224 pixels",
     ),
     "channels": ({"channels": 0}, "at least one layer and one channel, not 2 and 0"),
+    "halved": ({"channels": 1, "stem": "imagenet"}, "begins with half of the channels: give at least 2"),
     "layers": ({"layers": -1}, "at least one layer and one channel, not -1 and 4"),
     "classes": ({"classes": 0}, "at least one of classes, not 0"),
 }

@@ -415,6 +415,8 @@ def test_the_advice_when_memory_runs_out_fits() -> None:
     assert "a batch of 64 and 16 channels" in said
     assert "--batch 32 or --channels 8 should fit" in said
     assert "nothing fits" in advice(build, schedule, shape, 10.0)
+    stemmed = replace(schedule, stem="imagenet", channels=2, layers=1)
+    assert "nothing fits" in advice(build, stemmed, (64, 64, 3), 10.0)
 
 
 def test_memory_is_estimated_from_what_a_step_keeps() -> None:

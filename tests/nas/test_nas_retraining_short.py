@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,17 @@ from rung.errors import DataError, UserError
 from rung.nas import retraining, retraining_short
 from rung.nas import retraining_files as files
 from rung.nas.data.text import Corpus
+from rung.nas.recipe import PRESETS
+from rung.nas.recipe_ranges import settable
 from rung.nas.recurrent import retraining as retraining_text
 from rung.nas.recurrent import short as short_text
 from rung.nas.recurrent.presets import TrainingRecipe
 from rung.nas.recurrent.retraining import retrain_text
 from rung.nas.recurrent.training import Training
 from rung.nas.result import SearchResult
+from rung.nas.retraining_schedule import SCHEDULES, schedule_of
 from rung.nas.searching import search
+from rung.nas.strategies.table import STRATEGIES
 from support.pictures import halves
 
 torch.set_num_threads(1)
@@ -237,3 +242,12 @@ def test_another_error_of_a_language_model_stays_what_it_is(monkeypatch: pytest.
     monkeypatch.setattr(Training, "_step", wrong)
     with pytest.raises(RuntimeError, match="illegal memory access"):
         retrain_text(cell, data("text"), TrainingRecipe(hidden=6, rows=4, bptt=8, epochs=1), device="cpu")
+
+
+def test_a_preset_judges_all_cells_alike_however_long_it_trains_them() -> None:
+    for strategy in STRATEGIES:
+        paper = PRESETS["paper"].of(strategy)
+        assert schedule_of(replace(paper, retrain_epochs=50)) == replace(schedule_of(paper), epochs=50)
+    long = schedule_of(replace(PRESETS["small"], retrain_epochs=100))
+    assert long == replace(SCHEDULES["small"], epochs=100)
+    assert "retrain_as_published" not in settable(PRESETS["paper"])

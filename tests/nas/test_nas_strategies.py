@@ -396,12 +396,23 @@ def test_the_next_stages_space_has_the_strongest_candidates() -> None:
 
 
 def test_the_zero_one_loss_is_least_at_zero_and_one() -> None:
-    at = [float(zero_one_loss({"a": torch.tensor([value])})) for value in (-20.0, 0.0, 20.0)]
+    alive = {"a": np.array([True])}
+    at = [float(zero_one_loss({"a": torch.tensor([value])}, alive)) for value in (-20.0, 0.0, 20.0)]
     assert at == pytest.approx([-0.25, 0.0, -0.25])
     alphas = {"a": torch.tensor([0.5, -0.2], requires_grad=True)}
-    (gradient,) = torch.autograd.grad(zero_one_loss(alphas), alphas["a"])
+    (gradient,) = torch.autograd.grad(zero_one_loss(alphas, {"a": np.ones(2, np.bool_)}), alphas["a"])
     s = torch.sigmoid(alphas["a"].detach())
     torch.testing.assert_close(gradient, -2 * (s - 0.5) * s * (1 - s) / 2)
+
+
+def test_operations_that_are_absent_do_not_dilute_the_zero_one_loss() -> None:
+    space = SPACES["s1"]  # two of six candidates on each edge
+    alive = {cell.name: candidates_mask(cell) for cell in space.cells}
+    alphas = Fair().begin(space, 0)
+    there = torch.cat([alphas[name][torch.from_numpy(mask)] for name, mask in alive.items()])
+    assert torch.equal(zero_one_loss(alphas, alive), -((torch.sigmoid(there) - 0.5) ** 2).mean())
+    gradients = torch.autograd.grad(zero_one_loss(alphas, alive), list(alphas.values()))
+    assert all(not g[~torch.from_numpy(m)].any() for g, m in zip(gradients, alive.values(), strict=True))
 
 
 def test_operations_of_fair_do_not_compete() -> None:
@@ -450,6 +461,7 @@ def test_the_table_makes_strategies_and_says_what_is_wrong() -> None:
         ("p_darts", {"keep": 3}, "is a list, not 3"),
         ("darts1", {"early_stop": 1}, "is true or false, not 1"),
         ("asap", {"max_skips": 2}, "max_skips does not go with strategy 'asap'"),
+        ("p_darts", {"skip_dropout": 0.9}, "skip_dropout does not go with strategy 'p_darts': .* dropout"),
     ]:
         with pytest.raises(UserError, match=words.replace("[", r"\[")):
             make(name, settings)

@@ -15,13 +15,14 @@ from rung.errors import SpaceError, UserError
 from rung.nas.choice import allowed, choice_of
 from rung.nas.costs import Costs, supernet_costs, supernet_parameters
 from rung.nas.counting import count
+from rung.nas.genotype import Genotype
 from rung.nas.loop import Plan, State, derive, run, sgd, start
 from rung.nas.moment import Moment
 from rung.nas.plain import candidates_mask
 from rung.nas.progressive import Stage, progressive
 from rung.nas.recipe import Recipe
 from rung.nas.space import SPACES, Cell, Space
-from rung.nas.strategies.base import Strategy, Turn, best_edges, probabilities, softmax
+from rung.nas.strategies.base import Ending, Strategy, Turn, best_edges, probabilities, softmax
 from rung.nas.strategies.darts import FirstOrder, SecondOrder
 from rung.nas.strategies.eigenvalue import EarlyStop, alpha_eigenvalue, greatest_eigenvalue, grown
 from rung.nas.strategies.gdas import Gdas
@@ -148,8 +149,13 @@ def test_dropout_of_skips_falls_to_zero_with_the_epochs() -> None:
             rates.append({body.skip_dropout for _, body in turn.net.bodies})
             return super().step(turn)
 
-    searched(SkipDropout(Noting(), 0.4), epochs=4)
-    assert [rate.pop() for rate in rates] == pytest.approx([0.4, 0.3, 0.2, 0.1])
+        def finish(self, ending: Ending) -> Genotype:  # where DARTS-PT goes on training the weights
+            rates.append({body.skip_dropout for _, body in ending.net.bodies})
+            return self.derive(ending.space, ending.alphas, ending.net.alive)
+
+    plan, state = _begun(SkipDropout(Noting(), 0.4), 4, SMALL, 0.01)
+    derive(plan, run(plan, state, lambda *_: True))
+    assert [rate.pop() for rate in rates] == pytest.approx([0.4, 0.3, 0.2, 0.1, 0.0])
 
 
 def test_dropped_skips_are_scaled_and_absent_in_evaluation() -> None:

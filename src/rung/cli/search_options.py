@@ -110,7 +110,9 @@ Flip = Annotated[
 ]
 Size = Annotated[
     int | None,
-    typer.Option(min=4, max=1024, metavar="PIXELS", help="Scale and cut all pictures to this side."),
+    typer.Option(
+        min=4, max=1024, metavar="PIXELS", help="Scale and cut all pictures to squares of this side."
+    ),
 ]
 Classes = Annotated[
     str | None, typer.Option(metavar="NAME,...", help="Use only these classes: names, or positions as 0-4.")

@@ -47,6 +47,7 @@ def retrain(  # noqa: PLR0913  # a door
     amp: options.Amp = False,
     hidden: options.Hidden = None,
     limit: options.Limit = None,
+    size: options.Size = None,
     classes: options.Classes = None,
     budget: options.Budget = None,
     seed: options.Seed = 0,
@@ -72,17 +73,16 @@ def retrain(  # noqa: PLR0913  # a door
     genotype = read_cell(cell, own_operations(space))
     _check_places(cell, data, out, report, update)
     seconds = None if budget is None else parse_duration(budget)
-    settings = {name: given[name] for name in options.NETWORK}
     if genotype.recurrent:
-        options.refuse_given(cell, settings, classes=classes, auxiliary=auxiliary, amp=amp or None)
+        options.refuse_given(cell, given)
         with processes(device) as here:
             asked = (data, preset, epochs, batch, rate, hidden, limit, seconds, seed, here)
             train_text(cell, genotype, TextOrder(*asked, str(out), str(report), resume, json))
         return
     options.refuse_hidden(cell, hidden)
-    wanted = options.schedule(preset, settings, auxiliary, amp)
+    wanted = options.schedule(preset, {name: given[name] for name in options.NETWORK}, auxiliary, amp)
     with processes(device) as here:
-        pictures = read(data, limit, classes, seed)
+        pictures = read(data, limit, size, classes, seed)
         ready = partial(trained, genotype, pictures, wanted, seed=seed, device=here, table=own_table(space))
         timed = partial(ready, out=out, resume=resume, budget=seconds, began=command_start())
         found = train(cell.name, lambda progress: timed(watch=progress, tell=progress.tell), out)
@@ -152,11 +152,11 @@ def first() -> bool:
     return rank() == 0
 
 
-def read(data: str, limit: int | None, classes: str | None, seed: int) -> Pictures:
+def read(data: str, limit: int | None, size: int | None, classes: str | None, seed: int) -> Pictures:
     """Pictures, with a test part; says what was read."""
     from rung.nas.data.reading import read_pictures
 
-    pictures = read_pictures(data, limit=limit, classes=classes, seed=seed, test=True)
+    pictures = read_pictures(data, limit=limit, size=size, classes=classes, seed=seed, test=True)
     height, width, channels = pictures.shape
     tested = 0 if pictures.y_test is None else len(pictures.y_test)
     colours = "grey" if channels == 1 else "colour" if channels == 3 else f"{channels} channels"

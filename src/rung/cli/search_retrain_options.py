@@ -100,6 +100,16 @@ Hidden = Annotated[
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the network is trained.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Limit = Annotated[int | None, typer.Option(min=2, help="Use so many training pictures.", show_default="all")]
+Size = Annotated[
+    int | None,
+    typer.Option(
+        min=4,
+        max=1024,
+        metavar="PIXELS",
+        help="Scale and cut all pictures to squares of this side.",
+        show_default="as they are",
+    ),
+]
 Classes = Annotated[
     str | None,
     typer.Option(
@@ -138,20 +148,20 @@ NETWORK: Final = (
 """Options that are fields of a schedule."""
 
 
-def refuse_given(
-    cell: Path, settings: dict[str, Any], *, classes: str | None, auxiliary: bool | None, amp: bool | None
-) -> None:
+def refuse_given(cell: Path, given: dict[str, Any]) -> None:
     """Refuse settings that a recurrent cell has no use for.
+
+    Args:
+        given: the options of `rung search retrain`.
 
     Raises:
         UserError: one was given.
     """
-    known = ("epochs", "batch", "rate")
-    everything = {**settings, "classes": classes, "auxiliary": auxiliary, "amp": amp}
-    given = [name for name, value in everything.items() if value is not None and name not in known]
-    if given:
+    names = set(NETWORK) - {"epochs", "batch", "rate"} | {"size", "classes", "auxiliary"}
+    wrong = [name for name in given if name in names and given[name] is not None] + ["amp"] * given["amp"]
+    if wrong:
         raise UserError(
-            f"--{given[0].replace('_', '-')} does not apply to {cell}, a recurrent cell: it takes --epochs, "
+            f"--{wrong[0].replace('_', '-')} does not apply to {cell}, a recurrent cell: it takes --epochs, "
             "--batch, --rate and --hidden"
         )
 

@@ -65,6 +65,7 @@ def transfer(  # noqa: PLR0913  # a door
     stem: options.Stem = None,
     amp: options.Amp = False,
     limit: options.Limit = None,
+    size: options.Size = None,
     classes: options.Classes = None,
     budget: options.Budget = None,
     seed: options.Seed = 0,
@@ -97,7 +98,7 @@ def transfer(  # noqa: PLR0913  # a door
     settings = {name: given.get(name) for name in options.NETWORK}
     wanted = options.schedule(preset, settings, auxiliary, amp)
     with processes(device) as here:
-        pictures = read(data, limit, classes, seed)
+        pictures = read(data, limit, size, classes, seed)
         for note in pictures.notes:
             output.say(note)
         pictures = replace(pictures, notes=())

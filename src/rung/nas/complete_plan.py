@@ -139,8 +139,14 @@ def _costs(
     """
     if not thrift.price and thrift.most is None:
         return None
-    height, _, channels = task.pictures.shape
-    size = Size(recipe.retrain_channels, recipe.retrain_layers, len(task.pictures.classes), height, channels)
+    pictures = task.pictures
+    size = Size(
+        recipe.retrain_channels,
+        recipe.retrain_layers,
+        len(pictures.classes),
+        pictures.side,
+        pictures.shape[2],
+    )
     before = latencies() if thrift.resource == "latency" else None
     known = before is not None and before.belongs(space)
     costs = before if known else costs_of(thrift.resource, space, size, derived=True)

@@ -222,7 +222,7 @@ class ImageTask:
             recipe.retrain_channels,
             recipe.retrain_layers,
             len(self.pictures.classes),
-            image_size=self.pictures.shape[0],
+            image_size=self.pictures.side,
             pictures=self.pictures.shape[2],
             table=self.table,
         )
@@ -241,7 +241,7 @@ class ImageTask:
                 self.channels,
                 self.layers,
                 len(self.pictures.classes),
-                image_size=self.pictures.shape[0],
+                image_size=self.pictures.side,
                 pictures=self.pictures.shape[2],
                 form=cast(Form, form),
             )

@@ -212,8 +212,10 @@ def network_places(genotype: Genotype, channels: int, layers: int, stem: StemNam
     """Where the cells of a derived network stand.
 
     Raises:
-        SpaceError: a cell is missing, or there is no layer or no channel.
+        SpaceError: a cell is missing, or there are too few layers or channels.
     """
+    if stem == "imagenet" and channels == 1:
+        raise SpaceError("the stem imagenet begins with half of the channels: give at least 2, not 1")
     if layers < 1 or channels < 1:
         raise SpaceError(f"a network has at least one layer and one channel, not {layers} and {channels}")
     if "normal" not in genotype:

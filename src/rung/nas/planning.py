@@ -9,12 +9,13 @@ from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from rung.errors import UserError
+from rung.errors import SpaceError, UserError
 from rung.nas.devices import device_of
+from rung.nas.genotype import ZERO
 from rung.nas.loop import Plan
 from rung.nas.recipe import PRESETS, Recipe
 from rung.nas.recipe_ranges import checked_recipe, settable
-from rung.nas.space import SPACES, Space
+from rung.nas.space import SPACES, Cell, Space
 from rung.nas.strategies.base import Strategy
 
 if TYPE_CHECKING:
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rung.nas.thrift import Size, Thrift
 
 _SMALLEST: Final = 3  # pixels of a side that can be halved twice, a single one cannot be
+_INPUTS: Final = {"darts": 2, "nasbench201": 1}  # of the cells of each skeleton for pictures
+_OF_SKIPS: Final = ("skip_dropout", "max_skips")  # remedies that a recurrent cell has no use for
 _TEXTS: Final = (".txt", ".text", ".tokens")  # how files of text are called
 
 
@@ -136,23 +139,21 @@ def pictures_task(request: Request, recipe: Recipe, space: Space) -> tuple[Image
 
 
 def _check_sizes(pictures: Pictures, space: Space, cutout: int) -> None:
-    """Refuse pictures of which the network, or a cutout, would leave nothing.
+    """Refuse pictures of which the network, or a cutout, would leave nothing, and those that are no squares.
 
     Raises:
-        UserError: it would.
+        UserError: it would, or they are none.
     """
-    height, width, _ = pictures.shape
-    side = min(height, width)
+    side = pictures.side
     halved = any(cell.reduction for cell in space.cells) or space.cells[0].inputs == 1
     if halved and side < _SMALLEST:
         raise UserError(
-            f"pictures of {height} x {width} pixels are too small, since networks halve them twice: take "
+            f"pictures of {side} x {side} pixels are too small, since networks halve them twice: take "
             "larger ones, or scale them by --size"
         )
     if cutout >= side:
         raise UserError(
-            f"a cutout of {cutout} pixels would blank pictures of {height} x {width}: give --cutout "
-            f"{side // 2}"
+            f"a cutout of {cutout} pixels would blank pictures of {side} x {side}: give --cutout {side // 2}"
         )
 
 
@@ -160,8 +161,8 @@ def _sizes(task: ImageTask, recipe: Recipe) -> tuple[Size, Size]:
     """Of the supernet, and of the network that is retrained."""
     from rung.nas.thrift import Size
 
-    height, _, channels = task.pictures.shape
-    searched = Size(recipe.channels, recipe.layers, len(task.pictures.classes), height, channels)
+    pictures = task.pictures
+    searched = Size(recipe.channels, recipe.layers, len(pictures.classes), pictures.side, pictures.shape[2])
     return searched, searched._replace(channels=recipe.retrain_channels, layers=recipe.retrain_layers)
 
 
@@ -180,6 +181,8 @@ def check_of_text(request: Request) -> None:
     }
     for name in (name for name, there in given.items() if there):
         raise UserError(f"--{name} is for pictures, and cell rnn is for text: leave it out")
+    for name in (name for name in _OF_SKIPS if name in request.settings):
+        raise UserError(f"{name} is of skips in cells for pictures, and cell rnn is for text: leave it out")
 
 
 def kind_of_cell(name: str) -> str:
@@ -210,7 +213,7 @@ def space_for(request: Request) -> Space:
     """The space that was asked for, or the usual one.
 
     Raises:
-        UserError: it is of the other kind of cells.
+        UserError: it is of the other kind of cells, or they cannot be stacked or derived.
     """
     recurrent = request.cell == "rnn"
     space = space_of(request.space or ("recurrent" if recurrent else "darts"))
@@ -220,7 +223,55 @@ def space_for(request: Request) -> Space:
             f"space {space.name!r} is of {own}, and the cell asked for is {request.cell}: give --cell "
             f"{'cnn' if recurrent else 'rnn'}, or leave --space out"
         )
+    _check_cells(space)
     return space
+
+
+def _check_cells(space: Space) -> None:
+    """Refuse cells that cannot be stacked or derived: of a search that would be known at its end.
+
+    Raises:
+        SpaceError: names the cell, and what it needs.
+    """
+    for cell in space.cells:
+        faults = _faults_of_any(cell)
+        if space.skeleton != "recurrent":
+            faults |= _faults_of_pictures(cell, space)
+        for fault in (fault for fault, there in faults.items() if there):
+            raise SpaceError(f"space {space.name!r}: cell {cell.name!r} {fault}")
+
+
+def _faults_of_any(cell: Cell) -> dict[str, bool]:
+    """What is wrong with a cell, in words, and whether it is."""
+    bare = [
+        target
+        for target in cell.targets
+        if not any(set(cell.candidates(edge)) - {ZERO} for edge in cell.entering(target))
+    ]
+    return {
+        f"keeps {cell.keep} edges of a node: keep at least one, or None for all": (
+            cell.keep is not None and cell.keep < 1
+        ),
+        f"has no candidate but {ZERO!r} on the edges of node {bare and bare[0]}: give it another": bool(bare),
+    }
+
+
+def _faults_of_pictures(cell: Cell, space: Space) -> dict[str, bool]:
+    """As above, of what the networks for pictures ask."""
+    inputs, name = _INPUTS.get(space.skeleton), "reduce" if cell.reduction else "normal"
+    alone = space.skeleton == "nasbench201" and (len(space.cells) > 1 or len(cell.concat) > 1)
+    return {
+        f"is of an unknown skeleton, {space.skeleton!r}: there are {', '.join(_INPUTS)}": inputs is None,
+        f"has inputs={cell.inputs}, and skeleton {space.skeleton!r} stacks cells of {inputs}": (
+            cell.inputs != inputs
+        ),
+        "gives out the mean of its nodes, and cells for pictures do not: take 'concat' or 'last'": (
+            cell.output == "mean"
+        ),
+        f"{'halves' if cell.reduction else 'keeps'} the size, and must be named {name!r}": cell.name != name,
+        "is alone in skeleton 'nasbench201', and gives out its 'last' node": alone,
+        "halves the size, and no cell keeps it: add one": all(each.reduction for each in space.cells),
+    }
 
 
 def preset_of(request: Request) -> Recipe:

@@ -52,6 +52,8 @@ class Recipe:
         alpha_rate, alpha_betas, alpha_decay: of the alphas' Adam.
         retrain_channels, retrain_layers, retrain_epochs, retrain_batch, retrain_drop_path: of the short
             training that judges the derived network.
+        retrain_as_published: whether it has the paper's rate, cutout and auxiliary head, whatever the
+            search's; else the search's rate, and none of them.
         strategy: settings of strategies that are scaled to the number of steps, by strategy, then by name.
         alpha_rates, alpha_decays: by strategy, where it is another; a controller is not decayed.
         own: settings of this recipe that a strategy's paper has otherwise, by strategy, then by name.
@@ -78,6 +80,7 @@ class Recipe:
     retrain_epochs: int = 100
     retrain_batch: int = 96
     retrain_drop_path: float = 0.2
+    retrain_as_published: bool = True
     strategy: tuple[tuple[str, tuple[tuple[str, float], ...]], ...] = ()
     alpha_rates: tuple[tuple[str, float], ...] = (("enas", 3.5e-4),)
     alpha_decays: tuple[tuple[str, float], ...] = (("enas", 0.0),)
@@ -181,6 +184,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             retrain_epochs=6,
             retrain_batch=32,
             retrain_drop_path=0.0,
+            retrain_as_published=False,
         ),
         "small": Recipe(
             text="about an hour on two cores: 6,000 pictures, 20 epochs; alphas learn ten times as fast as "
@@ -201,6 +205,7 @@ PRESETS: Final[Mapping[str, Recipe]] = MappingProxyType(
             retrain_epochs=20,
             retrain_batch=64,
             retrain_drop_path=0.05,
+            retrain_as_published=False,
         ),
         "paper": Recipe(own=_PAPERS),
     }

@@ -12,6 +12,7 @@ from rung.nas.recipe import Recipe
 
 NOT_SET: Final = (
     "text",
+    "retrain_as_published",
     "strategy",
     "alpha_rates",
     "alpha_decays",

@@ -315,7 +315,7 @@ def _overrun(budget: Budget | None, each: float) -> bool:
 
 
 def _result(job: Job, state: State, log: Notes, diverged: str | None) -> Retrained:
-    last, side = state.rows[-1], job.pictures.shape
+    last = state.rows[-1]
     tested = score(job, state.net) if last.loss is None else Scores(last.loss, last.accuracy)
     assert tested.accuracy is not None  # pictures have classes
     state.rows[-1] = last._replace(loss=tested.loss, accuracy=tested.accuracy)
@@ -324,8 +324,8 @@ def _result(job: Job, state: State, log: Notes, diverged: str | None) -> Retrain
         job.schedule.channels,
         job.schedule.layers,
         len(job.pictures.classes),
-        image_size=side[0],
-        pictures=side[2],
+        image_size=job.pictures.side,
+        pictures=job.pictures.shape[2],
         stem=job.schedule.stem,
         table=job.table,
     )

@@ -34,10 +34,10 @@ def fitted(schedule: Schedule, genotype: Genotype, pictures: Pictures) -> tuple[
     2020): nothing leads around a cell, so that all of a picture may go with one path.
 
     Raises:
-        UserError: nothing is left of a picture before the network's last reduction.
+        UserError: nothing is left of a picture before the network's last reduction, or it is no square.
     """
     notes = []
-    side = min(pictures.shape[:2])
+    side = pictures.side
     sizes = side_by_cell(genotype, schedule, side)
     if sizes[-1] < 1:
         raise UserError(_too_small(schedule, side))
@@ -182,8 +182,8 @@ def advice(build: Build, schedule: Schedule, shape: tuple[int, int, int], availa
     size = schedule.batch // 2
     while size >= 2 and batch is None:
         batch, size = (size if need(schedule.channels, size) <= available else None), size // 2
-    width = schedule.channels // 2
-    while width >= 1 and channels is None:
+    width, least = schedule.channels // 2, 2 if schedule.stem == "imagenet" else 1
+    while width >= least and channels is None:
         channels, width = (width if need(width, schedule.batch) <= available else None), width // 2
     said = [f"--batch {batch}"] * (batch is not None) + [f"--channels {channels}"] * (channels is not None)
     return (

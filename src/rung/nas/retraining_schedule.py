@@ -90,7 +90,7 @@ def schedule_of(recipe: Recipe) -> Schedule:
 
     The short ones leave out what only pays in long trainings: cutout and the auxiliary head.
     """
-    paper = recipe.retrain_epochs >= PRESETS["paper"].retrain_epochs
+    paper = recipe.retrain_as_published
     return Schedule(
         channels=recipe.retrain_channels,
         layers=recipe.retrain_layers,

@@ -87,7 +87,7 @@ def random_cells(
             schedule.channels,
             schedule.layers,
             len(pictures.classes),
-            image_size=pictures.shape[0],
+            image_size=pictures.side,
             pictures=pictures.shape[2],
             stem=schedule.stem,
             table=table,

@@ -48,6 +48,21 @@ class Pictures:
         return height, width, channels
 
     @property
+    def side(self) -> int:
+        """Height and width, of which networks have one: what they cost and what fits them is of squares.
+
+        Raises:
+            DataError: they differ.
+        """
+        height, width, _ = self.shape
+        if height != width:
+            raise DataError(
+                f"{self.name}: pictures of {height} x {width} pixels are no squares, for which networks are "
+                f"built and counted: scale and cut them by --size {min(height, width)}"
+            )
+        return height
+
+    @property
     def mean(self) -> tuple[float, ...]:
         """(C,) mean of the training pictures, where white is 1."""
         return self._moments[0]

@@ -42,11 +42,12 @@ class Fair(FirstOrder):
     def step(self, turn: Turn) -> Passes:
         """One pass, with the zero-one loss beside."""
         passes = first_order(self, turn)
-        add_term(turn.alphas, self.zero_one * zero_one_loss(turn.alphas))
+        add_term(turn.alphas, self.zero_one * zero_one_loss(turn.alphas, turn.net.alive))
         return passes
 
 
-def zero_one_loss(alphas: Alphas) -> Tensor:
-    """Equation 6: minus the mean of (sigmoid - 1/2)^2; least where each is zero or one."""
-    values = torch.cat([value.flatten() for value in alphas.values()])
+def zero_one_loss(alphas: Alphas, alive: Mapping[str, Mask]) -> Tensor:
+    """Equation 6: minus the mean of (sigmoid - 1/2)^2 of what is alive; least where each is zero or one."""
+    there = {name: torch.from_numpy(mask) for name, mask in alive.items()}
+    values = torch.cat([value[there[name].to(value.device)] for name, value in alphas.items()])
     return -((torch.sigmoid(values) - 0.5) ** 2).mean()

@@ -55,7 +55,7 @@ class PDarts(FirstOrder):
         """One pass over the alphas' batch, after the stage's warm-up."""
         number, done = self.stage(turn.moment)
         first = self.dropout[min(number, len(self.dropout) - 1)]
-        set_skip_dropout(turn, first * self.fading(done))
+        set_skip_dropout(turn.net, first * self.fading(done))
         return Passes(0, 0) if done < self.warmup else first_order(self, turn)
 
     def fading(self, done: float) -> float:

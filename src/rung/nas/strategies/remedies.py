@@ -33,7 +33,7 @@ from rung.nas.strategies.base import (
 from rung.nas.strategies.bilevel import add_term
 from rung.nas.strategies.selection import Limits, check_limits, select
 from rung.nas.supernet import Supernet
-from rung.nas.task import Mixed, Weighted
+from rung.nas.task import Mixed, Net, Weighted
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,13 @@ class SkipDropout(Wrapper):
     def step(self, turn: Turn) -> Passes:
         """The other's, with this epoch's dropout set for it and for the weights' step after it."""
         moment = turn.moment
-        set_skip_dropout(turn, self.rate * max(1.0 - moment.epoch / moment.epochs, 0.0))
+        set_skip_dropout(turn.net, self.rate * max(1.0 - moment.epoch / moment.epochs, 0.0))
         return self.inner.step(turn)
+
+    def finish(self, ending: Ending) -> Genotype:
+        """The other's, without dropout where it still trains the weights."""
+        set_skip_dropout(ending.net, 0.0)
+        return super().finish(ending)
 
 
 @dataclass(frozen=True)
@@ -206,8 +211,8 @@ class Limited(Wrapper):
         )
 
 
-def set_skip_dropout(turn: Turn, rate: float) -> None:
+def set_skip_dropout(net: Net, rate: float) -> None:
     """Of every skip of the supernet, from now on."""
-    if isinstance(turn.net, Supernet):  # a recurrent cell has no such dropout
-        for _, body in turn.net.bodies:
+    if isinstance(net, Supernet):  # a recurrent cell has no such dropout
+        for _, body in net.bodies:
             body.skip_dropout = rate

@@ -58,6 +58,7 @@ _NOT_WITH: Final[Mapping[tuple[str, str], str]] = MappingProxyType(
     {
         ("asap", "max_skips"): _PRUNING,
         ("asap", "early_stop"): _PRUNING,
+        ("p_darts", "skip_dropout"): "it has one of its own, dropout, by stages",
         ("p_darts", "early_stop"): "its early architectures have operations that it prunes later",
         ("darts_pt", "max_skips"): _PRUNING,
         ("darts_pt", "early_stop"): "it does not derive by alphas",
@@ -72,7 +73,7 @@ def make(name: str, settings: Mapping[str, Any] | None = None, epochs: int | Non
 
     Args:
         name: in `STRATEGIES`.
-        settings: its fields by name, and the remedies that go with any: `skip_dropout` (rate of the first
+        settings: its fields by name, and those remedies that go with it: `skip_dropout` (rate of the first
             epoch), `max_skips` (of a derived normal cell), `early_stop` (by the Hessian's eigenvalue).
         epochs: of the search; a schedule by epochs that is not set is scaled to them.
 
