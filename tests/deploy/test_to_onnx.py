@@ -114,6 +114,13 @@ def test_a_number_of_one_value_that_is_there_or_not(fit: Any, tmp_path: Path, le
     assert model.predict(frame).tolist() == frame["y"].tolist()
 
 
+def test_a_shift_of_all_values(fit: Any, tmp_path: Path) -> None:
+    model, frame = fit("regression", "linear")
+    moved = replace(model, shift=2.5)
+    assert moved.predict(frame) == pytest.approx(model.predict(frame) + 2.5)
+    assert export_onnx(moved, tmp_path / "model.onnx", frame).difference < EXACT
+
+
 def test_dates_of_four_centuries(fit: Any, tmp_path: Path) -> None:
     model, frame = fit("regression", "linear")
     days = pd.date_range("1700-01-01", "2250-12-31", freq="37D")

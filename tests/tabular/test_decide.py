@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 
 from rung.tabular import decide
 from rung.tabular.deadline import Deadline
-from rung.tabular.decide import best_factors, fit_factors, fit_temperature, sure_by, tempered, threshold
-from rung.tabular.metrics import METRICS
+from rung.tabular.decide import (
+    best_factors,
+    fit_factors,
+    fit_shift,
+    fit_temperature,
+    sure_by,
+    tempered,
+    threshold,
+)
+from rung.tabular.metrics import METRICS, named_metric
 from rung.tabular.optimism import optimism
 
 
@@ -182,3 +190,22 @@ def test_optimism_of_a_threshold_is_seen():
         plain.append(optimism(*asked, selector=METRICS["log_loss"]))
     assert np.mean(said) == pytest.approx(np.mean(true), rel=0.35)
     assert np.mean(plain) < 0.3 * np.mean(true)
+
+
+@pytest.mark.parametrize("quantile", [0.05, 0.5, 0.9])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_shift_has_the_least_pinball_loss_of_all_constants(quantile, weighted):
+    rng = np.random.default_rng(0)
+    prediction, residuals = rng.normal(size=400), rng.gumbel(size=400)
+    weight = rng.integers(1, 4, 400).astype(float) if weighted else None
+    metric = named_metric(f"pinball_{quantile:g}")
+    losses = [metric.loss(prediction + residuals, prediction + each, weight) for each in residuals]
+    shift = fit_shift(residuals, quantile, weight)
+    assert metric.loss(prediction + residuals, prediction + shift, weight) <= min(losses) + 1e-3
+    assert np.average(residuals <= shift, weights=weight) == pytest.approx(quantile, abs=0.01)
+
+
+def test_of_few_rows_beyond_a_quantile_nothing_is_learned():
+    residuals = np.linspace(-1.0, 3.0, 99)
+    assert fit_shift(residuals, 0.9) == fit_shift(residuals, 0.1) == 0.0
+    assert fit_shift(residuals, 0.5) == pytest.approx(1.0)

@@ -113,8 +113,12 @@ def test_a_quantile_is_predicted():
     y = X[:, 0] + rng.normal(size=400)
     model = rung.AutoRegressor(budget=2, random_state=0, quantile=0.9, workers=1).fit(X, y)
     assert model.result_.metric.name == "pinball_0.9"
-    evidence = model.model_.evidence
-    assert 0.8 < np.mean(evidence.y <= evidence.prediction) < 0.97
+    evidence, shift = model.model_.evidence, model.model_.shift
+    assert np.mean(evidence.y <= evidence.prediction) == pytest.approx(0.9, abs=0.01)
+    assert any(f"{shift:+.3g} is added" in note for note in model.result_.notes) == (shift != 0.0)
+    moved = model.predict(X[:3])
+    model.model_.shift = 0.0
+    assert model.predict(X[:3]) + shift == pytest.approx(moved)
 
 
 def test_intervals_and_sets_of_an_estimator():

@@ -118,6 +118,8 @@ def _content(model: Model) -> tuple[Graph, bytes]:
     total = _mixture(graph, model.members, (numbers, codes, rows))
     if model.task.is_classification:
         total = _tempered(graph, total, model.temperature)
+    elif model.shift:
+        total = graph.op("Add", total, model.shift)
     outputs = _outputs(graph, model, total)
     proto = helper.make_model(
         helper.make_graph(graph.nodes, "rung", graph.inputs, outputs, graph.constants),

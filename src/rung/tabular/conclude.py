@@ -13,7 +13,7 @@ from rung.tabular.audit.giveaway import giveaway_notes, nearly_perfect
 from rung.tabular.audit.profile import make_profile
 from rung.tabular.baselines import constant_prediction
 from rung.tabular.deadline import Deadline
-from rung.tabular.decide import fit_factors, fit_temperature, sure_by, tempered
+from rung.tabular.decide import fit_factors, fit_shift, fit_temperature, sure_by
 from rung.tabular.evaluate import TOO_LONG, Saved
 from rung.tabular.finish import Ensemble, as_kept, choose, choose_quick, last_fit, parts_of, too_good
 from rung.tabular.members import Last, seconds_of_refits
@@ -81,7 +81,7 @@ def conclude(
     model = _model(data, frame, asked, members, search, ensemble, end)
     y, weight = dataset.y[ensemble.valid], dataset.weights(ensemble.valid)
     judge = dataset.judge
-    prediction = tempered(ensemble.prediction, model.temperature) if dataset.classes else ensemble.prediction
+    prediction = model.whole(ensemble.prediction)
     constant = constant_prediction(dataset, len(y))
     valid = len(y) > 0
     score = judge.score(y, model.weighed(prediction, judge), weight) if valid else float("nan")
@@ -162,8 +162,18 @@ def _notes(data: Ready, model: Model, repeated: int, way: tuple[str, str | None]
     elif split.groups is not None:
         notes += _together(split.groups)
     notes += model.unlisted()
+    return notes + _decided(model)
+
+
+def _decided(model: Model) -> list[str]:
+    """What is done to what the members say together."""
+    notes = []
     if f"{model.temperature:.2f}" != "1.00":
         notes.append(f"probabilities are calibrated by a temperature of {model.temperature:.2f}")
+    if model.shift:
+        notes.append(
+            f"{model.shift:+.3g} is added, so that {model.task.quantile:.4g} of the rows held out lie below"
+        )
     if model.threshold is not None:
         notes.append(f"{model.task.classes[1]!s} is said from a probability of {model.threshold:.3f} up")
     elif model.factors is not None:
@@ -206,9 +216,12 @@ def _model(
     if dataset.classes:
         judge = sure_by(dataset.judge, dataset.classes)
         model.temperature = fit_temperature(prediction, y, judge, weight)
-        prediction = tempered(prediction, model.temperature)
+        prediction = model.whole(prediction)
         limit = asked.unhurried(Deadline.after(max(end.remaining, _DECIDING * asked.budget)))
         model.factors = fit_factors(prediction, y, dataset.judge, weight, dataset.seed, limit)
+    elif dataset.quantile is not None:
+        model.shift = fit_shift(y - prediction, dataset.quantile, weight)
+        prediction = model.whole(prediction)
     split = dataset.split
     folded = split.number > 1 and split.moments is None
     fold = split.folds[valid].astype(np.intp) if folded else None

@@ -185,7 +185,7 @@ def fold_predictions(model: Model, frame: Frame) -> Floats | None:
     for weight, member in members:
         each = [pipeline.predict(table) for pipeline in member.pipelines]
         total += weight * np.asarray(each if len(each) == folds else each * folds)
-    return total
+    return total + model.shift
 
 
 def _with_folds(model: Model, folds: int) -> list[tuple[float, Member]] | None:

@@ -1,6 +1,7 @@
-"""From an ensemble's probabilities to better ones, and to labels: a temperature, and factors of the classes.
+"""From an ensemble's probabilities to better ones, and to labels: a temperature, and factors of the classes;
+from values of a quantile to better ones: a shift.
 
-Both are learned from predictions out of fold; factors are kept only where they help on rows that did not
+All are learned from predictions out of fold; factors are kept only where they help on rows that did not
 teach them.
 """
 
@@ -13,10 +14,12 @@ from numpy.typing import NDArray
 
 from rung.tabular.deadline import Deadline
 from rung.tabular.metrics import METRICS, Metric
+from rung.tabular.pipeline import constant
 
 LEAST_ROWS = 50  # below which a temperature is noise
 WHOLE = 0.3  # prior of the temperature's logarithm for an ensemble, which is nearly calibrated, and
 SINGLE = 1.0  # for one model: boosting that stops early is often too unsure, a Bayesian one too sure
+LEAST_BEYOND = 10  # rows on the rarer side of a quantile, below which no shift is learned
 LEAST_LABELS = 20  # rows of the rarest class, below which no factor is learned
 _LOGARITHMS = (-1.4, 1.4)  # of temperatures, 0.25 to 4
 _FACTORS = np.exp(np.linspace(np.log(0.05), np.log(20.0), 61))
@@ -77,6 +80,22 @@ def sure_by(metric: Metric, classes: int) -> Metric:
     """
     ordered = classes == 2 and metric.name in _ORDERED
     return METRICS["log_loss"] if ordered or metric.needs == "labels" else metric
+
+
+def fit_shift(
+    residuals: NDArray[np.float64], quantile: float, weight: NDArray[np.float64] | None = None
+) -> float:
+    """What to add to predictions of a quantile, so that its share of the rows lies below them.
+
+    Of all constants it is the one of the least pinball loss (Koenker and Bassett 1978, section 2). 0 where
+    too few rows lie on one side to tell.
+
+    Args:
+        residuals: (n,) truths less predictions, of rows that the model had not seen.
+    """
+    if len(residuals) * min(quantile, 1.0 - quantile) < LEAST_BEYOND:
+        return 0.0
+    return float(constant(residuals, 0, weight, quantile).prediction)
 
 
 def fit_factors(

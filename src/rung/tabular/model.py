@@ -88,6 +88,9 @@ class Model:
             one was asked for, and the column of the rows' weights if there was one.
         evidence: predictions out of fold, from which intervals and calibration come; None where no row was
             held out, and in files of earlier versions.
+        temperature: of the whole mixture's probabilities.
+        factors: (k,) of the classes, before the largest is said; None for none.
+        shift: is added to values; it moves those of a quantile to where the share of rows lies below them.
         profile: what the training table's columns looked like (`rung.tabular.audit.profile.Profile`), to
             tell drift from; None in files of earlier versions.
     """
@@ -101,6 +104,7 @@ class Model:
     temperature: float = 1.0
     factors: NDArray[np.float64] | None = None
     profile: Any = None
+    shift: float = 0.0
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -183,5 +187,8 @@ class Model:
             return np.empty((0, len(self.task.classes)) if self.task.is_classification else 0)
         seen: Seen = {}
         total = sum(member.weight * member.predict(table, seen) for member in self.members)
-        found = np.asarray(total, dtype=np.float64)
-        return tempered(found, self.temperature) if self.task.is_classification else found
+        return self.whole(np.asarray(total, dtype=np.float64))
+
+    def whole(self, mixture: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What the members say together made what the model says: probabilities (n, k), or values (n,)."""
+        return tempered(mixture, self.temperature) if self.task.is_classification else mixture + self.shift
