@@ -243,6 +243,7 @@ def test_a_model_keeps_the_forms_wherever_it_goes(tmp_path):
 
     export_python(model, tmp_path / "m.py")
     frame.to_csv(tmp_path / "t.csv", index=False)
-    read = runpy.run_path(str(tmp_path / "m.py"))["read"](tmp_path / "t.csv")[0]
+    script = runpy.run_path(str(tmp_path / "m.py"))
+    read = script["meant"](script["read"](tmp_path / "t.csv")[0])
     for name in ("weight", "price", "sales", "start"):
         np.testing.assert_allclose(read[name], plain[name])
