@@ -1,6 +1,7 @@
 """`rung.executors.calling`: what an objective may take, return and raise."""
 
 import errno
+import threading
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -253,3 +254,14 @@ def test_a_budget_with_a_default_is_the_resource_where_there_is_one() -> None:
 
     assert run(train)[0].metrics == {"loss": 3.0}
     assert run(train, Job(1, 1, {}, plain=True))[0].metrics == {"loss": 50.0}
+
+
+@pytest.mark.parametrize("executor", ["inline", "local"])
+def test_a_report_from_a_thread_that_the_objective_began_is_the_trials(executor):
+    def train(config):
+        thread = threading.Thread(target=lambda: rung.report(loss=config["x"]))
+        thread.start()
+        thread.join()
+
+    result = rung.tune(train, {"x": rung.Float(0, 1)}, trials=3, executor=executor, sampler="random")
+    assert [trial.value for trial in result.trials] == [trial.config["x"] for trial in result.trials]

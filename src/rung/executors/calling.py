@@ -33,7 +33,7 @@ from rung.executors.base import Job
 from rung.executors.checkpoint_files import DamagedError
 from rung.executors.handle import Trial
 from rung.executors.metrics import as_metrics, as_number, is_number
-from rung.executors.reporting import RUNNING
+from rung.executors.reporting import running
 from rung.trials.events import Failure, JobFailed, JobFinished, JobStopped
 
 Style = Literal["trial", "config", "budget", "optional budget"]
@@ -148,17 +148,15 @@ def _opened(trial: Trial, log: Callable[[str], object]) -> Iterator[None]:
 
 
 def _invoke(objective: Objective, trial: Trial) -> Any:
-    token = RUNNING.set(trial)  # for `rung.report`
     try:
-        return _call(objective, trial)
+        with running(trial):  # for `rung.report`
+            return _call(objective, trial)
     except Stopped as error:
         if trial.told_to_stop():
             raise
         raise UntoldStopError(
             "the objective raised rung.Stopped though nobody told it to stop: let it return instead"
         ) from error
-    finally:
-        RUNNING.reset(token)
 
 
 def _call(objective: Objective, trial: Trial) -> Any:

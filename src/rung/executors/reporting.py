@@ -2,7 +2,7 @@
 
 | called in | it |
 | --- | --- |
-| an objective that rung runs, of any style | is `trial.report` of the running trial |
+| an objective that rung runs, of any style, and in threads that it begins | is `trial.report` of that trial |
 | a program that rung runs (`rung tune --command`) | prints the protocol's line and waits for the answer |
 | anything else | prints the metrics as text, and the program goes on |
 """
@@ -13,7 +13,8 @@ import json
 import os
 import select
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,11 +24,29 @@ from rung.executors.metrics import as_metrics
 if TYPE_CHECKING:
     from rung.executors.handle import Trial
 
-RUNNING: Final[ContextVar[Trial | None]] = ContextVar("running", default=None)
-"""The trial whose objective runs in this context."""
+_RUNNING: Final[ContextVar[Trial | None]] = ContextVar("running", default=None)
+_here: Final[list[Trial]] = []  # trials whose objectives run in this process
 
 GO: Final = "go"
 STOP: Final = "stop"  # rung's answers to a report line
+
+
+@contextmanager
+def running(trial: Trial) -> Iterator[None]:
+    """In this block `report` is this trial's: in its context, and in threads that are begun in it."""
+    token = _RUNNING.set(trial)
+    _here.append(trial)
+    try:
+        yield
+    finally:
+        _here.remove(trial)
+        _RUNNING.reset(token)
+
+
+def _trial() -> Trial | None:
+    """A thread's context is new and says nothing: there it is the only trial that runs in this process."""
+    trial = _RUNNING.get()
+    return _here[0] if trial is None and len(_here) == 1 else trial
 
 
 def report(
@@ -45,7 +64,7 @@ def report(
         Stopped: the trial is told to stop; let it pass. In a program SIGTERM comes as well.
         StudyError: no metric, one that is no number, or a resource that is no whole number.
     """
-    trial = RUNNING.get()
+    trial = _trial()
     if trial is not None:
         trial.report(resource, save=save, **metrics)
         return
