@@ -111,7 +111,11 @@ Flip = Annotated[
 Size = Annotated[
     int | None,
     typer.Option(
-        min=4, max=1024, metavar="PIXELS", help="Scale and cut all pictures to squares of this side."
+        min=4,
+        max=1024,
+        metavar="PIXELS",
+        help="Scale and cut all pictures to squares of this side.",
+        show_default="as they are",
     ),
 ]
 Classes = Annotated[

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 
+from rung.cli.search_options import Size as Size
 from rung.errors import UserError
 
 if TYPE_CHECKING:
@@ -100,16 +101,6 @@ Hidden = Annotated[
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the network is trained.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of everything random.")]
 Limit = Annotated[int | None, typer.Option(min=2, help="Use so many training pictures.", show_default="all")]
-Size = Annotated[
-    int | None,
-    typer.Option(
-        min=4,
-        max=1024,
-        metavar="PIXELS",
-        help="Scale and cut all pictures to squares of this side.",
-        show_default="as they are",
-    ),
-]
 Classes = Annotated[
     str | None,
     typer.Option(

@@ -75,6 +75,7 @@ class Walk:
 
     def __init__(self, space: CompiledSpace, resolution: Resolution, fixed: Mapping[str, Any]) -> None:
         self._columns = columns = space.columns
+        self._told_apart = space.told_apart
         self._order = columns.layout.order  # parents before what depends on them
         place = {slot: p for p, slot in enumerate(self._order)}
         # a combination is forbidden by the values up to a place, whatever comes after it
@@ -94,11 +95,11 @@ class Walk:
 
     def next(self, history: History) -> Values | None:
         """The first configuration from here on that no trial has, None if there is none; go there."""
-        for trial in range(self._count, len(history)):
+        for trial, mark in enumerate(self._told_apart(history.values[self._count :]), self._count):
             if trial not in history.outside:
-                self._seen.add(_key(history.values[trial]))
+                self._seen.add(mark)
         self._count = len(history)
-        while self.values is not None and _key(self.values) in self._seen:
+        while self.values is not None and self._told_apart([self.values])[0] in self._seen:
             self.advance()
         return self.values
 
@@ -178,11 +179,6 @@ def unvaried(space: CompiledSpace, resolution: Resolution, fixed: Mapping[str, A
     return [
         key for key, one, several in zip(space.keys, at_one, walk.several(), strict=True) if one and several
     ]
-
-
-def _key(values: Values) -> object:
-    """What tells configurations apart: True and 1 are different values, and so are 1 and 1.0."""
-    return values, tuple(map(type, values))
 
 
 def _raw(space: CompiledSpace, slot: int, count: int, fixed: Any) -> NDArray[Any]:

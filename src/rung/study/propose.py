@@ -95,7 +95,7 @@ class Proposals:
         values = with_fixed(history.space, suggestion.values, history.fixed)
         if values is not suggestion.values and not history.space.legal([values])[0]:
             return None
-        tried = not history.identity.noisy and _key(values) in self._seen
+        tried = not history.identity.noisy and history.space.told_apart([values])[0] in self._seen
         return None if tried else Suggestion(values, suggestion.origin)
 
     def _look(self, history: History) -> None:
@@ -106,9 +106,10 @@ class Proposals:
             self._seen.clear()
             self._count = 0
             self._size = _size(history.space, history.fixed)
-        for number in range(self._count, len(history.values)):
+        marks = history.space.told_apart(history.values[self._count :])
+        for number, mark in enumerate(marks, self._count):
             if history.apart.get(number) != CONFIRM and number not in history.outside:
-                self._seen.add(_key(history.values[number]))
+                self._seen.add(mark)
         self._count = len(history.values)
 
 
@@ -116,11 +117,6 @@ def _given(history: History, values: Values, origin: Origin) -> Suggestion:
     """The scheduler's own configuration; one that its model chose has what is fixed, if that is legal."""
     fixed = with_fixed(history.space, values, history.fixed) if origin.model else values
     return Suggestion(fixed if history.space.legal([fixed])[0] else values, origin)
-
-
-def _key(values: Values) -> object:
-    """What tells configurations apart: True and 1 are different values, and so are 1 and 1.0."""
-    return (values, tuple(map(type, values)))
 
 
 def configurations(space: CompiledSpace) -> int | None:

@@ -19,15 +19,15 @@ def saved(history: History, event: ev.CheckpointSaved) -> None:
     resource = event.resource
     if running is not None and not history._plain:
         resource = min(resource, running.job.until)
-    saved = Checkpoint(resource, event.path, event.size, event.digest)
+    kept = Checkpoint(resource, event.path, event.size, event.digest)
     latest = history.checkpoints.get(event.trial)
     if latest is None or resource >= latest.resource:
-        history.checkpoints[event.trial] = saved
+        history.checkpoints[event.trial] = kept
         if latest is not None and running is not None and latest.path != event.path:
             history.previous[event.trial] = latest
     best = history.incumbent
     if best is not None and best.trial == event.trial and (resource <= best.resource or history._plain):
-        history.best_checkpoint = saved
+        history.best_checkpoint = kept
 
 
 def deleted(history: History, event: ev.CheckpointDeleted) -> None:
