@@ -72,6 +72,7 @@ class Scales:
     def __init__(self) -> None:
         self._cuts: dict[float, tuple[Level, Floats, float]] = {}  # by rung
         self._centred: list[tuple[Level, float, Floats]] = []  # by place, with the unit
+        self._rows: dict[float, tuple[Level, int, Ints]] = {}  # by rung, with how many are kept
 
     def __call__(self, levels: Sequence[Level]) -> list[Floats]:
         """Losses of each level, the largest fidelity first, on one scale, each less its mean."""
@@ -88,6 +89,13 @@ class Scales:
                 scaled *= _ratio(level, scaled, levels[place - 1], self._centred[-1][2])
             self._centred.append((level, unit, scaled - scaled.mean()))
         return [each for _, _, each in self._centred[: len(levels)]]
+
+    def rows(self, level: Level, count: int) -> Ints:
+        """Which `count` results of several fidelities' levels are modelled, see `rung.samplers.kept`."""
+        known = self._rows.get(level.rung)
+        if known is None or known[0] is not level or known[1] != count:
+            known = self._rows[level.rung] = level, count, kept_rows(level.losses, count)
+        return known[2]
 
     def _cut(self, level: Level) -> tuple[Floats, float]:
         """Losses without what is far beyond the median, and how large the largest is."""
@@ -136,7 +144,7 @@ def _before(count: int) -> int:
 
 def together(levels: Sequence[Level], numbers: int, most: int, scales: Scales) -> Data:
     """The results that are modelled, with targets of mean 0 and standard deviation 1 for all of them."""
-    rows = _rows(levels, most)
+    rows = _rows(levels, most, scales)
     targets = scales(levels)
     y = np.concatenate([each[row] for each, row in zip(targets, rows, strict=True)])
     x = np.concatenate([level.x[row] for level, row in zip(levels, rows, strict=True)])
@@ -147,12 +155,13 @@ def together(levels: Sequence[Level], numbers: int, most: int, scales: Scales) -
     return Data(x, numbers, rungs, y / (deviation if deviation > 1e-12 else 1.0))
 
 
-def _rows(levels: Sequence[Level], most: int) -> list[NDArray[np.intp]]:
+def _rows(levels: Sequence[Level], most: int, scales: Scales) -> list[Ints]:
     """Which results of each level are modelled."""
     found, left = [], most
     for place, level in enumerate(levels):
         count = min(len(level.losses), max(1, left // (len(levels) - place)))
-        found.append(kept_rows(level.losses, count, level.x if len(levels) == 1 else None))
+        alone = len(levels) == 1
+        found.append(kept_rows(level.losses, count, level.x) if alone else scales.rows(level, count))
         left -= count
     return found
 

@@ -159,8 +159,10 @@ class Weighed:
             result = result._replace(resource=heading)
             self._consistency.forget(result.trial)
         elif result.value < WORST and (result.resource == heading or not result.ended):
-            self._consistency.add(result.trial, self._level[result.resource], result.value)
-            self._weigh()
+            level = self._level[result.resource]
+            self._consistency.add(result.trial, level, result.value)
+            if level > 0:  # results of the lowest rung alone compare nothing
+                self._weigh()
         if result.resource == heading:
             del self._heading[result.trial]
             self._promotions.fold(result)
