@@ -88,6 +88,16 @@ def test_labels_follow_temperature_and_factors(fit: Any, tmp_path: Path) -> None
     assert np.abs(probabilities - model.predict_proba(frame)).max() < EXACT
 
 
+def test_probabilities_follow_intercepts(fit: Any, tmp_path: Path) -> None:
+    model, frame = fit("multiclass", "linear", "forest")
+    plain = model.predict_proba(frame)
+    model.intercepts = np.array([0.4, -0.1, -0.3])
+    export_onnx(model, tmp_path / "model.onnx")
+    _, probabilities = _run(tmp_path / "model.onnx", model, frame)
+    assert np.abs(probabilities - model.predict_proba(frame)).max() < EXACT
+    assert np.abs(probabilities - plain).max() > 0.01
+
+
 def test_labels_of_words_and_a_single_row(fit: Any, tmp_path: Path) -> None:
     model, frame = fit("binary", "lightgbm", "hist_boosting")
     export_onnx(model, tmp_path / "model.onnx")

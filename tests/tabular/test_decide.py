@@ -12,6 +12,7 @@ from rung.tabular.deadline import Deadline
 from rung.tabular.decide import (
     best_factors,
     fit_factors,
+    fit_intercepts,
     fit_shift,
     fit_temperature,
     sure_by,
@@ -81,6 +82,63 @@ def test_looking_at_some_rows_is_looking_at_those():
     p, y = _probabilities(n=4_000, sharpness=1.7)
     some = fit_temperature(p, y, METRICS["log_loss"], most=1_000)
     assert some == fit_temperature(p[::4], y[::4], METRICS["log_loss"])
+
+
+def test_intercepts_give_a_rare_class_the_share_that_it_has():
+    p, y = _probabilities(n=20_000, k=3, sharpness=2.0)
+    loss = METRICS["log_loss"]
+    shifted = tempered(p, 1.0, np.array([0.5, -0.5, 0.0]))
+    temperature = fit_temperature(shifted, y, loss)
+    calm = tempered(shifted, temperature)
+    found = fit_intercepts(calm, y, loss)
+    right = tempered(shifted, temperature, found)
+    share = np.bincount(y) / len(y)
+    assert np.abs(calm.mean(axis=0) - share).max() > 0.02
+    assert right.mean(axis=0) == pytest.approx(share, abs=1e-3)
+    assert loss.score(y, right, None) < loss.score(y, calm, None) - 0.01
+    assert right.sum(axis=1) == pytest.approx(1)
+
+
+def test_intercepts_are_the_most_likely_ones_on_a_fine_grid():
+    p, y = _probabilities(n=150)
+    p = tempered(p, 1.0, np.array([0.0, 0.8]))
+    weight = np.random.default_rng(1).uniform(0.5, 2.0, len(y))
+    rows = weight.sum() ** 2 / (weight**2).sum()
+    grid = np.linspace(-1.0, 1.0, 2_001)  # of both together the prior wants opposite ones
+    own = np.log([tempered(p, 1.0, np.array([-b / 2, b / 2]))[np.arange(len(y)), y] for b in grid])
+    costs = -rows * (own * weight).sum(axis=1) / weight.sum() + (grid / 2 / decide.INTERCEPT) ** 2
+    found = fit_intercepts(p, y, METRICS["log_loss"], weight)
+    assert found.sum() == pytest.approx(0.0, abs=1e-4)
+    assert found[1] - found[0] == pytest.approx(grid[costs.argmin()], abs=0.005)
+
+
+def test_a_sure_prior_holds_intercepts_back(monkeypatch):
+    loss = METRICS["log_loss"]
+    p, y = _probabilities(n=120)
+    p, gaps = tempered(p, 1.0, np.array([0.0, 0.9])), []
+    for prior in (0.05, 0.2, 1.0):
+        monkeypatch.setattr(decide, "INTERCEPT", prior)
+        found = fit_intercepts(p, y, loss)
+        gaps.append(found[0] - found[1])
+    assert 0.0 < gaps[0] < gaps[1] < gaps[2]
+    assert fit_intercepts(p[:40], y[:40], loss) is None
+
+
+def test_of_many_rows_some_teach_the_intercepts(monkeypatch):
+    p, y = _probabilities(n=2_000)
+    monkeypatch.setattr(decide, "_MOST_TOLD", 1_000)
+    some = fit_intercepts(p, y, METRICS["log_loss"])
+    assert np.array_equal(some, fit_intercepts(p[::4], y[::4], METRICS["log_loss"]))
+
+
+def test_intercepts_leave_the_order_of_two_classes_and_metrics_of_more():
+    p, y = _probabilities(n=1_000)
+    p = tempered(p, 1.0, np.array([0.0, 0.5]))
+    auc = METRICS["auc"]
+    found = fit_intercepts(p, y, sure_by(auc, 2))
+    assert auc.score(y, tempered(p, 1.0, found), None) == auc.score(y, p, None)
+    p, y = _probabilities(n=1_000, k=3)
+    assert fit_intercepts(p, y, sure_by(METRICS["auc_ovr"], 3)) is None
 
 
 @given(st.floats(0.5, 2.0), st.integers(2, 5))

@@ -117,7 +117,7 @@ def _content(model: Model) -> tuple[Graph, bytes]:
     rows = graph.op("Shape", model_input(model), settings={"start": 0, "end": 1})
     total = _mixture(graph, model.members, (numbers, codes, rows))
     if model.task.is_classification:
-        total = _tempered(graph, total, model.temperature)
+        total = _tempered(graph, total, model.temperature, model.intercepts)
     elif model.shift:
         total = graph.op("Add", total, model.shift)
     outputs = _outputs(graph, model, total)
@@ -164,12 +164,17 @@ def _mixture(graph: Graph, members: Sequence[Member], given: tuple[str, str, str
     return total
 
 
-def _tempered(graph: Graph, probabilities: str, temperature: float) -> str:
+def _tempered(
+    graph: Graph, probabilities: str, temperature: float, intercepts: NDArray[np.float64] | None = None
+) -> str:
     """As `rung.tabular.decide.tempered`."""
-    if temperature == 1.0:
+    if temperature == 1.0 and intercepts is None:
         return probabilities
     logs = graph.op("Log", graph.op("Clip", probabilities, 1e-12, 1.0))
-    return graph.op("Softmax", graph.op("Div", logs, float(temperature)), settings={"axis": -1})
+    logs = graph.op("Div", logs, float(temperature))
+    if intercepts is not None:
+        logs = graph.op("Add", logs, intercepts)
+    return graph.op("Softmax", logs, settings={"axis": -1})
 
 
 def model_input(model: Model) -> str:

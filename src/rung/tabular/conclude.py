@@ -13,7 +13,7 @@ from rung.tabular.audit.giveaway import giveaway_notes, nearly_perfect
 from rung.tabular.audit.profile import make_profile
 from rung.tabular.baselines import constant_prediction
 from rung.tabular.deadline import Deadline
-from rung.tabular.decide import fit_factors, fit_shift, fit_temperature, sure_by
+from rung.tabular.decide import fit_factors, fit_intercepts, fit_shift, fit_temperature, sure_by
 from rung.tabular.evaluate import TOO_LONG, Saved
 from rung.tabular.finish import Ensemble, as_kept, choose, choose_quick, last_fit, parts_of, too_good
 from rung.tabular.members import Last, seconds_of_refits
@@ -170,6 +170,7 @@ def _decided(model: Model) -> list[str]:
     notes = []
     if f"{model.temperature:.2f}" != "1.00":
         notes.append(f"probabilities are calibrated by a temperature of {model.temperature:.2f}")
+    notes += _moved(model)
     if model.shift:
         notes.append(
             f"{model.shift:+.3g} is added, so that {model.task.quantile:.4g} of the rows held out lie below"
@@ -179,6 +180,22 @@ def _decided(model: Model) -> list[str]:
     elif model.factors is not None:
         notes.append("each class has a factor before the largest is said, so that the metric is best")
     return notes
+
+
+def _moved(model: Model) -> list[str]:
+    """By how much classes were made more or less probable, where two digits show it."""
+    if model.intercepts is None:
+        return []
+    odds = np.exp(model.intercepts)
+    if len(odds) == 2:
+        told = f"{odds[1] / odds[0]:.2f}"
+        if told == "1.00":
+            return []
+        return [f"the odds of {model.task.classes[1]!s} are {told} of what the members say, by rows held out"]
+    least, most = f"{odds.min():.2f}", f"{odds.max():.2f}"
+    if least == most:
+        return []
+    return [f"classes' odds are {least} to {most} of what the members say, by rows held out"]
 
 
 def _together(groups: NDArray[np.intp]) -> list[str]:
@@ -216,6 +233,7 @@ def _model(
     if dataset.classes:
         judge = sure_by(dataset.judge, dataset.classes)
         model.temperature = fit_temperature(prediction, y, judge, weight)
+        model.intercepts = fit_intercepts(model.whole(prediction), y, judge, weight)
         prediction = model.whole(prediction)
         limit = asked.unhurried(Deadline.after(max(end.remaining, _DECIDING * asked.budget)))
         model.factors = fit_factors(prediction, y, dataset.judge, weight, dataset.seed, limit)

@@ -1,5 +1,5 @@
-"""From an ensemble's probabilities to better ones, and to labels: a temperature, and factors of the classes;
-from values of a quantile to better ones: a shift.
+"""From an ensemble's probabilities to better ones: a temperature, and intercepts of the classes; to labels:
+factors of the classes; from values of a quantile to better ones: a shift.
 
 All are learned from predictions out of fold; factors are kept only where they help on rows that did not
 teach them.
@@ -19,8 +19,10 @@ from rung.tabular.pipeline import constant
 LEAST_ROWS = 50  # below which a temperature is noise
 WHOLE = 0.3  # prior of the temperature's logarithm for an ensemble, which is nearly calibrated, and
 SINGLE = 1.0  # for one model: boosting that stops early is often too unsure, a Bayesian one too sure
+INTERCEPT = 0.2  # prior of a class's intercept: a log-odds of so much is likely before rows have said more
 LEAST_BEYOND = 10  # rows on the rarer side of a quantile, below which no shift is learned
 LEAST_LABELS = 20  # rows of the rarest class, below which no factor is learned
+_MOST_TOLD = 500_000  # probabilities that intercepts are fitted to, at most: some of many rows
 _LOGARITHMS = (-1.4, 1.4)  # of temperatures, 0.25 to 4
 _FACTORS = np.exp(np.linspace(np.log(0.05), np.log(20.0), 61))
 _SWEEPS = 2
@@ -30,11 +32,19 @@ _NEVER = Deadline()
 _MOST_LABELS = 5e7  # rows times factors that are tried in one climb: of many classes some rows are looked at
 
 
-def tempered(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """p^(1/T), made to sum to 1 (Guo et al. 2017, section 4.2, from probabilities): (n, k)."""
-    if temperature == 1.0:
+def tempered(
+    probabilities: NDArray[np.float64], temperature: float, intercepts: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """p^(1/T) exp(b), made to sum to 1 (Guo et al. 2017, section 4.2, from probabilities): (n, k).
+
+    Args:
+        intercepts: (k,) the b of each class; 0 unless given.
+    """
+    if temperature == 1.0 and intercepts is None:
         return probabilities
     logs = np.log(np.clip(probabilities, 1e-12, 1.0)) / temperature
+    if intercepts is not None:
+        logs += intercepts
     odds = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
@@ -56,7 +66,7 @@ def fit_temperature(
         prior: standard deviation of the temperature's logarithm before the rows are seen.
         most: rows that are looked at, evenly spaced; all unless given.
     """
-    if metric.needs != "probabilities" or metric.name not in ("log_loss", "brier") or len(y) < LEAST_ROWS:
+    if not _asks(metric) or len(y) < LEAST_ROWS:
         return 1.0
     from scipy.optimize import minimize_scalar
 
@@ -71,6 +81,47 @@ def fit_temperature(
 
     found = minimize_scalar(cost, bounds=_LOGARITHMS, method="bounded", options={"xatol": 0.01})
     return float(np.exp(found.x)) if found.fun < cost(0.0) else 1.0
+
+
+def fit_intercepts(
+    probabilities: NDArray[np.float64],
+    y: NDArray[np.intp],
+    metric: Metric,
+    weight: NDArray[np.float64] | None = None,
+) -> NDArray[np.float64] | None:
+    """The most likely intercepts of the classes, (k,), which bring their mean probabilities to their shares.
+
+    A temperature moves these: what makes a model less sure makes rare classes more probable. Intercepts are
+    likely to be near 0 before the rows have said anything. Of many rows some are looked at, evenly spaced.
+    None for too few, and for metrics that do not ask how sure a model is.
+    """
+    if not _asks(metric) or len(y) < LEAST_ROWS:
+        return None
+    from scipy.optimize import minimize
+
+    some = slice(None, None, max(1, probabilities.size // _MOST_TOLD))
+    logs, of = np.log(np.clip(probabilities[some], 1e-12, 1.0)), y[some]
+    own = np.ones(len(of)) if weight is None else np.asarray(weight[some], dtype=np.float64)
+    if not own.sum():
+        return None
+    own = own * (own.sum() / (own @ own))  # they sum to as many rows as they are worth
+    there = np.bincount(of, own, minlength=logs.shape[1])
+
+    def cost(b: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+        moved = logs + b
+        most = moved.max(axis=1, keepdims=True)
+        odds = np.exp(moved - most)
+        total = odds.sum(axis=1)
+        told = own @ (np.log(total) + most[:, 0]) - there @ b
+        return told + 0.5 * (b @ b) / INTERCEPT**2, (own / total) @ odds - there + b / INTERCEPT**2
+
+    found = minimize(cost, np.zeros(logs.shape[1]), jac=True, method="L-BFGS-B").x
+    return np.asarray(found, dtype=np.float64)
+
+
+def _asks(metric: Metric) -> bool:
+    """Whether it asks how sure a model is."""
+    return metric.needs == "probabilities" and metric.name in ("log_loss", "brier")
 
 
 def sure_by(metric: Metric, classes: int) -> Metric:

@@ -89,6 +89,7 @@ class Model:
         evidence: predictions out of fold, from which intervals and calibration come; None where no row was
             held out, and in files of earlier versions.
         temperature: of the whole mixture's probabilities.
+        intercepts: (k,) of the classes, in the probabilities' logarithms; None for none.
         factors: (k,) of the classes, before the largest is said; None for none.
         shift: is added to values; it moves those of a quantile to where the share of rows lies below them.
         profile: what the training table's columns looked like (`rung.tabular.audit.profile.Profile`), to
@@ -105,6 +106,7 @@ class Model:
     factors: NDArray[np.float64] | None = None
     profile: Any = None
     shift: float = 0.0
+    intercepts: NDArray[np.float64] | None = None
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -191,4 +193,6 @@ class Model:
 
     def whole(self, mixture: NDArray[np.float64]) -> NDArray[np.float64]:
         """What the members say together made what the model says: probabilities (n, k), or values (n,)."""
-        return tempered(mixture, self.temperature) if self.task.is_classification else mixture + self.shift
+        if not self.task.is_classification:
+            return mixture + self.shift
+        return tempered(mixture, self.temperature, self.intercepts)
