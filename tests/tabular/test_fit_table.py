@@ -92,6 +92,23 @@ def test_a_binary_table_is_learned():
     assert result.model.raw(shuffled)[::-1] == pytest.approx(result.model.raw(frame), rel=1e-9)
 
 
+@pytest.mark.parametrize(("metric", "moved"), [("log_loss", True), ("auc", True), ("f1", False)])
+def test_probabilities_are_brought_to_the_classes_shares_but_labels_stay(tmp_path, metric, moved):
+    frame = _binary()
+    model = fit_table(frame, "y", budget=0.5, metric=metric).model
+    assert (model.intercepts is not None) == moved
+    if moved:
+        evidence = model.evidence
+        plain = replace(model, intercepts=None)
+        undone = np.log(evidence.prediction) - model.intercepts  # up to what makes rows sum to 1
+        before = np.exp(undone) / np.exp(undone).sum(axis=1, keepdims=True)
+        share = np.mean(evidence.y)
+        assert abs(evidence.prediction[:, 1].mean() - share) <= abs(before[:, 1].mean() - share)
+        loaded = load_model(save_model(model, tmp_path / "model.rung"))
+        assert np.array_equal(loaded.intercepts, model.intercepts)
+        assert not np.array_equal(model.raw(frame), plain.raw(frame))
+
+
 def test_rows_held_out_are_seen_by_nothing(monkeypatch):
     """Other cells there change neither the search nor the model."""
     monkeypatch.setattr("rung.tabular.conclude.repeat", lambda *_: NOTHING)  # as often as there is time for

@@ -233,7 +233,8 @@ def _model(
     if dataset.classes:
         judge = sure_by(dataset.judge, dataset.classes)
         model.temperature = fit_temperature(prediction, y, judge, weight)
-        model.intercepts = fit_intercepts(model.whole(prediction), y, judge, weight)
+        if dataset.judge.needs != "labels":  # which would become others
+            model.intercepts = fit_intercepts(model.whole(prediction), y, judge, weight)
         prediction = model.whole(prediction)
         limit = asked.unhurried(Deadline.after(max(end.remaining, _DECIDING * asked.budget)))
         model.factors = fit_factors(prediction, y, dataset.judge, weight, dataset.seed, limit)
