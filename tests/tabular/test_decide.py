@@ -149,6 +149,48 @@ def test_a_temperature_keeps_rows_summing_to_one_and_their_order(temperature, k)
     assert (after.argmax(axis=1) == p.argmax(axis=1)).all()
 
 
+@pytest.mark.parametrize("rare", [6, 15])
+def test_a_class_of_few_rows_is_said_where_the_metric_wants_it(rare):
+    """By its share, which is right for balanced accuracy; the others' factors are learned beside it."""
+    rng = np.random.default_rng(0)
+    counts = np.array([600, 150, rare])
+    y = np.repeat(np.arange(3), counts)
+    logits = rng.normal(size=(len(y), 3)) + 1.5 * np.eye(3)[y]
+    odds = np.exp(1.5 * logits) * counts  # of normal densities, by Bayes' rule
+    p = odds / odds.sum(axis=1, keepdims=True)
+    metric = METRICS["balanced_accuracy"]
+    factors = fit_factors(p, y, metric)
+    new = rng.normal(size=(3_000, 3)) + 1.5 * np.eye(3)[np.arange(3_000) % 3]
+    told = np.exp(1.5 * new) * counts
+    best = metric.score(np.arange(3_000) % 3, told / counts)
+    assert metric.score(np.arange(3_000) % 3, told) < best - 0.15
+    assert metric.score(np.arange(3_000) % 3, told * factors) > best - 0.05
+
+
+def test_few_rows_of_a_class_change_nothing_where_the_metric_does_not_want_it():
+    p, y = _probabilities(n=500, k=3)
+    rare = (p[:, 2] > 0.9) | (y == 2)
+    keep = ~rare | (np.cumsum(rare) <= 8)
+    common = fit_factors(p[keep], y[keep], METRICS["accuracy"])
+    assert common is None
+    assert fit_factors(p[keep][:45], y[keep][:45], METRICS["balanced_accuracy"]) is None, "too few rows"
+
+
+def test_a_class_that_no_row_is_of_has_no_say():
+    p, y = _probabilities(n=500, k=3)
+    p = np.column_stack([p * 0.999, np.full(len(p), 0.001)])
+    factors = fit_factors(p, y, METRICS["balanced_accuracy"])
+    assert factors is None or factors[3] <= factors[:3].max()
+
+
+@pytest.mark.parametrize(("name", "of"), [("d2_log_loss_score", "log_loss"), ("d2_brier_score", "brier")])
+def test_what_a_metric_is_a_function_of_is_what_a_model_is_made_sure_by(name, of):
+    p, y = _probabilities(n=800, k=3, sharpness=2.0)
+    found, usual = named_metric(name), METRICS[of]
+    assert fit_temperature(p, y, found) == fit_temperature(p, y, usual) != 1.0
+    assert np.array_equal(fit_intercepts(p, y, found), fit_intercepts(p, y, usual))
+
+
 def test_the_threshold_is_the_best_there_is():
     """A closed form: balanced accuracy of calibrated probabilities is best at the share of the positives."""
     rng = np.random.default_rng(0)

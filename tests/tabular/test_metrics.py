@@ -100,6 +100,17 @@ def test_a_first_row_of_no_weight_has_no_precision() -> None:
     assert found == sk.average_precision_score(y, p, sample_weight=w) == 1.0
 
 
+@pytest.mark.parametrize("unit", [1e-170, 1e-300, 1e170])
+def test_values_whose_squares_are_no_numbers_are_judged_as_others(unit):
+    rng = np.random.default_rng(0)
+    y, v, w = rng.normal(size=50), rng.normal(size=50), rng.random(50)
+    for name, power in (("rmse", 1), ("r2", 0)):
+        metric = METRICS[name]
+        assert metric.score(y * unit, v * unit, w) == pytest.approx(
+            metric.score(y, v, w) * unit**power, rel=1e-9, abs=0.0
+        )
+
+
 def test_an_error_whose_square_is_no_float_any_more() -> None:
     assert METRICS["rmse"].score(np.array([3e300, 1e300]), np.array([0.0, 1e300])) == pytest.approx(
         3e300 / 2**0.5

@@ -21,9 +21,17 @@ WHOLE = 0.3  # prior of the temperature's logarithm for an ensemble, which is ne
 SINGLE = 1.0  # for one model: boosting that stops early is often too unsure, a Bayesian one too sure
 INTERCEPT = 0.2  # prior of a class's intercept: a log-odds of so much is likely before rows have said more
 LEAST_BEYOND = 10  # rows on the rarer side of a quantile, below which no shift is learned
-LEAST_LABELS = 20  # rows of the rarest class, below which no factor is learned
+LEAST_LABELS = 20  # rows of a class, below which its factor is not learned from them
 _MOST_TOLD = 500_000  # probabilities that intercepts are fitted to, at most: some of many rows
 _LOGARITHMS = (-1.4, 1.4)  # of temperatures, 0.25 to 4
+_PROPER = {
+    "log_loss": "log_loss",
+    "d2_log_loss_score": "log_loss",
+    "brier": "brier",
+    "d2_brier_score": "brier",
+}
+"""Metrics that ask how sure a model is, and the one that is best where they are."""
+_BY_SHARE = (0.0, 0.5, 1.0)  # powers of the classes' shares by which probabilities are divided
 _FACTORS = np.exp(np.linspace(np.log(0.05), np.log(20.0), 61))
 _SWEEPS = 2
 _ORDERED = ("auc", "auc_ovr", "average_precision")
@@ -66,10 +74,11 @@ def fit_temperature(
         prior: standard deviation of the temperature's logarithm before the rows are seen.
         most: rows that are looked at, evenly spaced; all unless given.
     """
-    if not _asks(metric) or len(y) < LEAST_ROWS:
+    if metric.name not in _PROPER or len(y) < LEAST_ROWS:
         return 1.0
     from scipy.optimize import minimize_scalar
 
+    judge = METRICS[_PROPER[metric.name]]
     some = slice(None, None, 1 if most is None else max(1, len(y) // most))
     p, of, w = probabilities[some], y[some], None if weight is None else weight[some]
     rows = len(of) if w is None else float(np.sum(w)) ** 2 / max(float(np.sum(w**2)), 1e-300)
@@ -77,7 +86,7 @@ def fit_temperature(
         return 1.0
 
     def cost(log: float) -> float:
-        return rows * metric.loss(of, tempered(p, float(np.exp(log))), w) + 0.5 * (log / prior) ** 2
+        return rows * judge.loss(of, tempered(p, float(np.exp(log))), w) + 0.5 * (log / prior) ** 2
 
     found = minimize_scalar(cost, bounds=_LOGARITHMS, method="bounded", options={"xatol": 0.01})
     return float(np.exp(found.x)) if found.fun < cost(0.0) else 1.0
@@ -95,7 +104,7 @@ def fit_intercepts(
     likely to be near 0 before the rows have said anything. Of many rows some are looked at, evenly spaced.
     None for too few, and for metrics that do not ask how sure a model is.
     """
-    if not _asks(metric) or len(y) < LEAST_ROWS:
+    if metric.name not in _PROPER or len(y) < LEAST_ROWS:
         return None
     from scipy.optimize import minimize
 
@@ -117,11 +126,6 @@ def fit_intercepts(
 
     found = minimize(cost, np.zeros(logs.shape[1]), jac=True, method="L-BFGS-B").x
     return np.asarray(found, dtype=np.float64)
-
-
-def _asks(metric: Metric) -> bool:
-    """Whether it asks how sure a model is."""
-    return metric.needs == "probabilities" and metric.name in ("log_loss", "brier")
 
 
 def sure_by(metric: Metric, classes: int) -> Metric:
@@ -159,27 +163,47 @@ def fit_factors(
 ) -> NDArray[np.float64] | None:
     """Factors of the classes, (k,), so that the most probable class after them makes the metric best.
 
-    For two classes that is a threshold t: the factor of the second is (1 - t) / t. None where there are too
-    few rows, where it does not help on the half that did not choose it, or where the deadline comes first.
+    For two classes that is a threshold t: the factor of the second is (1 - t) / t. Classes of few rows get a
+    power of their share, as all do to begin with: 1 over it is right for balanced accuracy (Elkan 2001, the
+    foundations of cost-sensitive learning, theorem 2). None where that does not help, where there are too few
+    rows in all, or where the deadline comes first.
     """
-    k = probabilities.shape[1]
-    if metric.needs != "labels" or np.bincount(y, minlength=k).min() < LEAST_LABELS:
+    counts = np.bincount(y, minlength=probabilities.shape[1])
+    if metric.needs != "labels" or (counts.min() < LEAST_LABELS and len(y) < LEAST_ROWS):
         return None
     if metric.name == "accuracy" and len(y) < 10_000:
         return None  # the most probable class is right already, but for noise
-    most = int(_MOST_LABELS / (_SWEEPS * (k - 1) * len(_FACTORS)))
+    learned = np.flatnonzero(counts >= LEAST_LABELS)[1:]
+    most = int(_MOST_LABELS / (_SWEEPS * max(1, len(learned)) * len(_FACTORS)))
     if len(y) > most:
         some = np.random.default_rng([seed, 44]).choice(len(y), most, replace=False)
         probabilities, y, weight = probabilities[some], y[some], _of(weight, some)
+    begin = np.ones(len(counts))
+    if counts.min() < LEAST_LABELS:
+        begin = _by_share(probabilities, y, metric, weight)
+    probabilities = probabilities * begin
     gains = []
     for one, other in _halves(len(y), seed):
-        found = best_factors(probabilities[one], y[one], metric, _of(weight, one), deadline)
+        found = best_factors(probabilities[one], y[one], metric, _of(weight, one), deadline, learned)
         plain = metric.loss(y[other], probabilities[other], _of(weight, other))
         gains.append(plain - metric.loss(y[other], probabilities[other] * found, _of(weight, other)))
-    if np.mean(gains) <= 0:
-        return None
-    factors = best_factors(probabilities, y, metric, weight, deadline)
-    return None if deadline.passed else factors
+    factors = begin
+    if np.mean(gains) > 0:
+        factors = begin * best_factors(probabilities, y, metric, weight, deadline, learned)
+    return None if deadline.passed or (factors == factors[0]).all() else factors
+
+
+def _by_share(
+    probabilities: NDArray[np.float64],
+    y: NDArray[np.intp],
+    metric: Metric,
+    weight: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Factors of all classes by their shares, (k,), the power of which is the best of a few on these rows."""
+    counts = np.maximum(np.bincount(y, weight, minlength=probabilities.shape[1]), 1e-12)
+    counts[np.bincount(y, minlength=len(counts)) == 0] = counts.sum()  # of a class that no row is of
+    tried = [(counts / counts.max()) ** -power for power in _BY_SHARE]
+    return min(tried, key=lambda factors: metric.loss(y, probabilities * factors, weight))
 
 
 def best_factors(
@@ -188,15 +212,19 @@ def best_factors(
     metric: Metric,
     weight: NDArray[np.float64] | None = None,
     deadline: Deadline = _NEVER,
+    learned: NDArray[np.intp] | None = None,
 ) -> NDArray[np.float64]:
-    """Those that are best on these rows, (k,): one class's after the other, the first staying at 1.
+    """Those that are best on these rows, (k,): one class's after the other, the others staying at 1.
 
     The last ones stay at 1, too, after the deadline.
+
+    Args:
+        learned: whose factors are looked for: of all classes but the first unless given.
     """
-    k = probabilities.shape[1]
-    factors = np.ones(k)
-    for _ in range(1 if k == 2 else _SWEEPS):
-        for j in range(1, k):
+    factors = np.ones(probabilities.shape[1])
+    classes = np.arange(1, len(factors)) if learned is None else learned
+    for _ in range(1 if len(classes) == 1 else _SWEEPS):
+        for j in classes:
             if deadline.passed:
                 return factors
             losses = [

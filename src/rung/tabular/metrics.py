@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     Array: TypeAlias = npt.NDArray[Any]
     Score: TypeAlias = Callable[[Array, Array, Array], float]
 
+_LEAST_SQUARE: Final = 1e-290  # a mean of squares below it has lost digits
 DEFAULTS: Final = {"binary": "auc", "multiclass": "log_loss", "regression": "rmse"}
 
 
@@ -225,10 +226,10 @@ def _mse(y: Array, v: Array, w: Array) -> float:
 
 
 def _rmse(y: Array, v: Array, w: Array) -> float:
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", under="ignore"):
         square = _mse(y, v, w)
-    largest = float(np.abs(y - v).max()) if np.isinf(square) else np.inf
-    if np.isfinite(largest):  # only the squares are too large for a float
+    largest = np.inf if _LEAST_SQUARE < square < np.inf else float(np.abs(y - v).max(initial=0.0))
+    if 0.0 < largest < np.inf:  # only the squares are beyond a float
         return float(largest * np.sqrt(np.average(((y - v) / largest) ** 2, weights=w)))
     return float(np.sqrt(square))
 
@@ -257,9 +258,12 @@ def _rmsle(y: Array, v: Array, w: Array) -> float:
 
 def _r2(y: Array, v: Array, w: Array) -> float:
     """0 for constant values that are missed, 1 if they are met."""
-    spread = np.average((y - np.average(y, weights=w)) ** 2, weights=w)
-    error = _mse(y, v, w)
-    return float(1 - error / spread) if spread > 0 else float(error == 0)
+    away = y - np.average(y, weights=w)
+    unit = float(np.abs(away).max(initial=0.0))  # whose square may be beyond a float
+    if not 0.0 < unit < np.inf:
+        return float(_mse(y, v, w) == 0)
+    with np.errstate(over="ignore"):
+        return float(1 - _mse(y / unit, v / unit, w) / np.average((away / unit) ** 2, weights=w))
 
 
 def _table() -> dict[str, Metric]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.deadline import Deadline
-from rung.tabular.decide import best_factors
+from rung.tabular.decide import LEAST_LABELS, best_factors
 from rung.tabular.ensemble import mix, weigh
 from rung.tabular.metrics import Metric
 
@@ -40,6 +40,7 @@ def optimism(
     """
     if len(y) < 40 or len(predictions) < 2:
         return None
+    learned = np.flatnonzero(np.bincount(y) >= LEAST_LABELS)[1:] if factored else None
     rng = np.random.default_rng([seed, 44])
     gaps: list[float] = []
     for _ in range(REPEATS):
@@ -53,6 +54,6 @@ def optimism(
             some = [predictions[i][one] for i in kept]
             weights = weigh(some, y[one], selector or metric, seed, deadline, bags=2)
             inside, outside = mix(some, weights), mix([predictions[i][other] for i in kept], weights)
-            factors = best_factors(inside, y[one], metric, deadline=deadline) if factored else 1.0
+            factors = best_factors(inside, y[one], metric, None, deadline, learned) if factored else 1.0
             gaps.append(metric.loss(y[other], outside * factors) - metric.loss(y[one], inside * factors))
     return max(0.0, float(np.mean(gaps)) / 2)
