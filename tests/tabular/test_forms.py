@@ -183,6 +183,25 @@ def test_dates_of_logs_and_months(word, moment):
     assert moments_of(words, form).iloc[0] == pd.Timestamp(moment, tz="UTC")
 
 
+def test_firsts_of_months_have_the_day_first():
+    months = pd.date_range("2012-01-01", periods=60, freq="MS")
+    assert date_format(months.strftime("%d/%m/%Y").to_series()) == "%d/%m/%Y"
+    assert date_format(months.strftime("%m/%d/%Y").to_series()) == "%m/%d/%Y"
+    assert date_format(pd.Series(["03/04/2026", "05/06/2026", "07/07/2026"])) == "%m/%d/%Y"
+    assert date_format(pd.date_range("2012", periods=60).strftime("%d/%m/%Y").to_series()) == "%d/%m/%Y"
+
+
+def test_which_of_day_and_month_stands_first_is_said():
+    days = pd.date_range("2012-01-10", periods=60)
+    frame = pd.DataFrame(
+        {"a": days.strftime("%m/%d/%Y"), "b": days.strftime("%d/%m/%Y"), "c": days.astype(str)}
+    )
+    notes = column_notes(infer_columns(frame))
+    assert "read as dates with the month first (write days as 2026-01-31 if it is not): a" in notes
+    assert "read as dates with the day first (write days as 2026-01-31 if it is not): b" in notes
+    assert not any(" c" in note for note in notes)
+
+
 def test_dates_in_several_formats():
     def day(i):
         return f"2024-01-{i % 28 + 1:02d}" if i % 3 else f"{i % 28 + 1:02d}.01.2024"

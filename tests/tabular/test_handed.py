@@ -101,6 +101,8 @@ def test_what_a_classifier_cannot_use_is_told_in_one_sentence():
         rung.AutoClassifier(**FAST).fit(polars.from_pandas(X).lazy(), words)
     with pytest.raises(DataError, match=r"not a dict: make a pandas.DataFrame of it"):
         rung.AutoClassifier(**FAST).fit({"a": X.a}, words)
+    with pytest.raises(ValueError, match=r"y holds bytes, which are no labels: make them words by y.astype"):
+        rung.AutoClassifier(**FAST).fit(X, words.astype("S"))
     with pytest.raises(ValueError, match="y mixes values of int and str: make them of one type"):
         rung.AutoClassifier(**FAST).fit(X, pd.Series([*words.tolist()[:-1], 3], dtype=object))
     scorer = make_scorer(fbeta_score, beta=2, pos_label="yes")

@@ -169,6 +169,21 @@ def test_the_same_rows_are_held_out_together_by_a_holdout():
     assert not set(held % 120) & set(np.setdiff1d(np.arange(360), held) % 120)
 
 
+def test_dates_far_away_are_first_or_last_and_what_is_none_is_named():
+    frame = _frame()
+    frame.loc[frame.index[:10], "day"] = "9999-12-31"
+    frame.loc[frame.index[10:14], "day"] = "1500-01-01"
+    moments = rows_of(frame, Request(split="time:day")).moments
+    assert (moments[:10] == np.inf).all()
+    assert (moments[10:14] == -np.inf).all()
+    assert np.isfinite(moments[14:]).all()
+    frame.loc[frame.index[20], "day"] = "31.12.2029x"
+    with pytest.raises(
+        DataError, match=r"'day' holds '31.12.2029x' in row 21, which is no date as the others"
+    ):
+        rows_of(frame, Request(split="time:day"))
+
+
 @pytest.mark.parametrize("split", ["group:shop", "time:year"])
 def test_one_group_or_moment_left_by_a_holdout_is_split_like_other_rows(split):
     frame = _frame().assign(shop=["a"] * 80 + ["b"] * 40, year=[2025] * 80 + [2026] * 40)

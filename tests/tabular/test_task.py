@@ -67,8 +67,11 @@ def test_asking_overrules_the_guess() -> None:
         guess_task(y(["a", "b"]), "regression")
     with pytest.raises(DataError, match="there is no task 'clustering'"):
         guess_task(y([1, 2]), "clustering")
-    with pytest.raises(DataError, match="holds dates"):
-        guess_task(y(pd.date_range("2024", periods=5)))
+    for asked in (None, "regression"):
+        with pytest.raises(DataError, match="holds dates; turn them into a number"):
+            guess_task(y(pd.date_range("2024", periods=5)), asked)
+        with pytest.raises(DataError, match="holds durations; turn them into a number"):
+            guess_task(y(pd.timedelta_range("1h", periods=5)), asked)
 
 
 def test_a_class_of_one_row() -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from rung.errors import DataError
 from rung.tabular.cells import COMMA, WRITTEN
-from rung.tabular.dates import BETWEEN, date_format, date_words, dates_in
+from rung.tabular.dates import BETWEEN, date_format, date_words, dates_in, month_first
 from rung.tabular.forms import PLAIN, SIGN, form_numbers, form_words, number_form
 from rung.tabular.names import closest, listed
 from rung.tabular.truth import in_its_spelling, truth_format
@@ -162,12 +162,19 @@ def _read_otherwise(columns: Iterable[Column]) -> tuple[str, ...]:
         for c in columns
         if c.kind == Kind.DATE and c.format and BETWEEN in c.format
     ]
-    said = {"as numbers": formed, "as dates of several formats": mixed}
-    return tuple(
-        f"read {how} (--kinds NAME=category keeps words): {listed(names, 'and', 10)}"
-        for how, names in said.items()
-        if names
-    )
+    said = {
+        "as numbers (--kinds NAME=category keeps words)": formed,
+        "as dates of several formats (--kinds NAME=category keeps words)": mixed,
+        "as dates with the month first (write days as 2026-01-31 if it is not)": _ordered(columns, True),
+        "as dates with the day first (write days as 2026-01-31 if it is not)": _ordered(columns, False),
+    }
+    return tuple(f"read {how}: {listed(names, 'and', 10)}" for how, names in said.items() if names)
+
+
+def _ordered(columns: Iterable[Column], first: bool) -> list[str]:
+    """Columns of dates such as 03/04/2026 with the month first, or with the day."""
+    dates = [c for c in columns if c.kind == Kind.DATE and c.format]
+    return [c.name for c in dates if month_first(c.format or "") is first]
 
 
 def as_they_stand(columns: Iterable[Column]) -> tuple[str, ...]:

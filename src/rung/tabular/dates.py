@@ -51,6 +51,7 @@ _FEWEST: Final = 20  # cells
 _FIRST: Final = 200  # words that most formats are seen not to fit by, for fewer than
 _LIKELY: Final = 0.5  # of them have it
 _SAMPLE: Final = 1_000  # words on which several formats are looked for
+_REPEATED: Final = 4  # words on the same day of months, at least, for that to be no chance
 _MOST: Final = 4  # formats
 _YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole; others are missing
 _DIGITS: Final = 1e15  # numbers from which are no dates such as 20260131
@@ -61,7 +62,9 @@ _ORDERED: Final = re.compile(r"%[md]/%[md]")
 
 def date_format(words: pd.Series) -> str | None:
     """The first format that fits 95 % of the words; else several, with | between, that together fit 98 % of
-    20 or more; None if none does. Where 03/04/2026 may be both days, its format is not one of several.
+    20 or more; None if none does. Where 03/04/2026 may be both days, its format is not one of several; where
+    all words are so, the first part is the month, unless it is the same in all: 01/02/2026 beside 01/03/2026
+    are firsts of months.
 
     Args:
         words: str, none of them missing.
@@ -73,7 +76,7 @@ def date_format(words: pd.Series) -> str | None:
     for pattern in _FORMATS:
         likely = len(some) == len(words) or moments_of(some, pattern).notna().mean() >= _LIKELY
         if likely and moments_of(words, pattern).notna().mean() >= _SHARE:
-            return pattern
+            return _of_one_day(words, _swapped(pattern)) or pattern
     return _several(words)
 
 
@@ -110,15 +113,23 @@ def dates_in(values: pd.Series, pattern: str | None) -> object:
 def far_dates(values: pd.Series, pattern: str | None) -> NDArray[np.bool_]:
     """Which cells are dates of a year that no moment holds, such as 9999-12-31: they are missing; (n,)."""
     import numpy as np
+
+    return np.asarray(far_years(values, pattern) != 0)
+
+
+def far_years(values: pd.Series, pattern: str | None) -> NDArray[np.int64]:
+    """The years of such cells, 0 of all others; (n,)."""
+    import numpy as np
     import pandas as pd
 
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        return np.asarray(values.notna() & ~values.dt.year.between(*_YEARS))
-    words = values.astype(str)
-    years = pd.to_numeric(words.str.extract(_YEAR)[0])
-    near = words.str.replace(_YEAR, "2000", n=1, regex=True)
-    far = years.notna() & ~years.between(*_YEARS) & moments_of(near, pattern or ISO).notna()
-    return np.asarray(far)
+        years, there = values.dt.year, values.notna()
+    else:
+        words = values.astype(str)
+        years = pd.to_numeric(words.str.extract(_YEAR)[0])
+        there = moments_of(words.str.replace(_YEAR, "2000", n=1, regex=True), pattern or ISO).notna()
+    far = years.notna() & ~years.between(*_YEARS) & there
+    return np.asarray(years.where(far, 0), dtype=np.int64)
 
 
 def date_words(pattern: str) -> str:
@@ -147,6 +158,20 @@ def _several(words: pd.Series) -> str | None:
         left &= ~fits[best]
     enough = float((~left).mean()) >= _ALIKE and len(chosen) > 1
     return BETWEEN.join(chosen) if enough else None
+
+
+def _of_one_day(words: pd.Series, pattern: str) -> str | None:
+    """The format if it fits as many words, and has them all on the same day of several months."""
+    moments = moments_of(words, pattern) if len(words) >= _REPEATED else words.iloc[:0]
+    if not len(moments) or moments.notna().mean() < _SHARE:
+        return None
+    return pattern if moments.dt.day.nunique() == 1 < moments.dt.month.nunique() else None
+
+
+def month_first(pattern: str) -> bool | None:
+    """Whether the month stands before the day where both are numbers between slashes; None for others."""
+    found = _ORDERED.search(pattern)
+    return None if found is None or BETWEEN in pattern else found[0].startswith("%m")
 
 
 def _swapped(pattern: str) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from rung.errors import DataError
 from rung.tabular.columns import infer_columns, prepare
+from rung.tabular.dates import far_years
 from rung.tabular.encode import Table
 from rung.tabular.plan import Scheme
 from rung.tabular.request import Request
@@ -90,13 +91,26 @@ def _moments(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
             f"column {column!r} holds neither dates nor numbers, so that it cannot order the rows"
         )
     shown = replace(found, kind="number") if found.kind == "identifier" else found
-    values = prepare(frame, [shown])[column]
-    moments = values.to_numpy()
+    moments = prepare(frame, [shown])[column].to_numpy()
     if found.kind == "date":
-        gone = np.isnat(moments)
-        moments = moments.astype("datetime64[ns]").astype(np.int64).astype(np.float64)
-        moments[gone] = np.nan
-    return np.where(np.isnan(moments), -np.inf, moments)
+        moments = _instants(moments)
+        years = far_years(frame[column], found.format).astype(np.float64)
+        moments = np.where(years == 0, moments, np.copysign(np.inf, years - 2000))  # such as 9999-12-31
+    unread = np.flatnonzero(np.isnan(moments))
+    if len(unread):
+        cell = str(frame[column].iloc[unread[0]])
+        raise DataError(
+            f"column {column!r} holds {cell!r} in row {unread[0] + 1}, which is no {found.kind} as the others "
+            "are: the split needs one in every row"
+        )
+    return np.asarray(moments, dtype=np.float64)
+
+
+def _instants(moments: NDArray[Any]) -> NDArray[np.float64]:
+    """Nanoseconds since 1970 of datetimes, NaN where there is none."""
+    found = moments.astype("datetime64[ns]").astype(np.int64).astype(np.float64)
+    found[np.isnat(moments)] = np.nan
+    return found
 
 
 def duplicates(table: Table) -> NDArray[np.intp] | None:

@@ -165,6 +165,8 @@ def target_values(estimator: Any, y: Any) -> NDArray[Any]:
     try:
         type_of_target(y, input_name="y", raise_unknown=True)
     except TypeError:  # they cannot be put in order
+        if y.dtype.kind == "S":
+            raise ValueError("y holds bytes, which are no labels: make them words by y.astype(str)") from None
         kinds = " and ".join(sorted({type(value).__name__ for value in y}))
         raise ValueError(f"y mixes values of {kinds}: make them of one type, such as str") from None
     return np.asarray(y)

@@ -284,10 +284,7 @@ def _guess(y: pd.Series, distinct: int) -> str:
 
     if distinct == 2:
         return "binary"
-    if pd.api.types.is_datetime64_any_dtype(y.dtype):
-        raise DataError(
-            f"column {str(y.name)!r} holds dates; turn them into a number (days, say) or name another target"
-        )
+    _refuse_dates(y)
     if not pd.api.types.is_numeric_dtype(y.dtype):
         return "multiclass"
     whole = bool((y.astype(float) % 1 == 0).all())
@@ -314,9 +311,21 @@ def _why(kind: str, fact: str, asked: str | None, numeric: bool) -> str:
     return f"{kind}, because {fact}" + (f"; change it with --task {other}" if numeric else "")
 
 
+def _refuse_dates(y: pd.Series) -> None:
+    import pandas as pd
+
+    lasting = pd.api.types.is_timedelta64_dtype(y.dtype)
+    if lasting or pd.api.types.is_datetime64_any_dtype(y.dtype):
+        what = "durations" if lasting else "dates"
+        raise DataError(
+            f"column {str(y.name)!r} holds {what}; turn them into a number (days, say) or name another target"
+        )
+
+
 def _numeric(y: pd.Series) -> pd.Series:
     import pandas as pd
 
+    _refuse_dates(y)
     numbers = pd.to_numeric(y, errors="coerce")
     if numbers.isna().any():
         if why := _meant(y):
