@@ -100,7 +100,7 @@ def _moments(frame: pd.DataFrame, column: str) -> NDArray[np.float64]:
     if len(unread):
         cell = str(frame[column].iloc[unread[0]])
         raise DataError(
-            f"column {column!r} holds {cell!r} in row {unread[0] + 1}, which is no {found.kind} as the others "
+            f"column {column!r} holds {cell!r} in row {unread[0] + 1}, which is no {found.kind} as others "
             "are: the split needs one in every row"
         )
     return np.asarray(moments, dtype=np.float64)
