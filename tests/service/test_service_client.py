@@ -55,6 +55,13 @@ def test_what_a_function_says_becomes_how_its_job_ends(client):
     assert "ValueError: no" in trials[0]["message"]
 
 
+def test_a_command_that_names_what_is_no_parameter_is_refused(client):
+    client.create(SPACE, name="command", trials=2, sampler="random")
+    with pytest.raises(StudyError, match=r"\{y\}, which is no parameter"):
+        client.run("command", rung.Command("true {y}"))
+    assert client.study("command").trials == 0
+
+
 def test_a_stream_goes_on_after_a_restart(tmp_path):
     with live(tmp_path / "rung.db") as service, rung.Client(service.url, service.tokens["ann"]) as client:
         client.create(SPACE, name="restarted", resource="epoch:1:3", trials=4, sampler="random")

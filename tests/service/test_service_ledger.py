@@ -218,7 +218,7 @@ def test_a_gang_on_a_ray_worker_has_room_for_all_its_devices(tmp_path):
     given = {"study": "a", "trial": 0, "attempt": 0, "config": {}, "start": 0, "until": 1, "seed": 0}
     given |= {"resource": None, "checkpoint": None, "gates": []}
     job = msgspec.convert({**given, "devices": 3, "objective": "m:train", "metric": "loss"}, Job)
-    objectives = SimpleNamespace(get=lambda name, study: print)
+    objectives = SimpleNamespace(get=lambda name, study, parameters: print)
     for name, workers in (("ray", 3), ("local", 1)):
         engine = worker_run.Engine(name, tmp_path)
         slots = [worker_run.Slot(engine) for _ in range(3)]

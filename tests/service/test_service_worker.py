@@ -86,6 +86,19 @@ def test_a_study_whose_objective_it_does_not_have_is_refused_and_its_job_given_b
             client.delete(name)
 
 
+def test_a_program_that_names_what_is_no_parameter_of_the_study_is_not_run(client, service, tmp_path):
+    program = {"echo": 'sh -c \'echo "rung: {\\"loss\\": $0}"\' {x}'}
+    other = {"y": rung.Float(0.0, 1.0)}
+    client.create(other, name="does not fit", objective="program:echo", trials=2, sampler="random")
+    client.create(SPACE, name="fits", objective="program:echo", trials=2, sampler="random")
+    with working(service, tmp_path, slots=1, programs=program):
+        until(lambda: client.study("fits").state == "done")
+        until(lambda: "{x}, which is no parameter" in (client.study("does not fit").lacks or ""))
+    assert client.study("fits").finished == 2
+    assert client.study("does not fit").finished == 0
+    client.delete("does not fit")
+
+
 def test_another_study_of_the_name_of_one_that_was_refused_is_run(client, service, tmp_path):
     client.create(SPACE, name="again", objective="no_such_module:train", trials=50, sampler="random")
     with working(service, tmp_path, slots=1):
@@ -238,7 +251,9 @@ def test_which_objectives_a_worker_has():
     assert some.get(f"{HAVE}:plain")({"x": 3}) == 9
     with pytest.raises(RefusedError, match="only, not"):
         some.get(f"{HAVE}:train")
-    assert some.get("program:mnist", "s").text == "python mnist.py --lr {lr}"
+    assert some.get("program:mnist", "s", ["lr", "depth"]).text == "python mnist.py --lr {lr}"
+    with pytest.raises(RefusedError, match=r"the command has \{lr\}, which is no parameter"):
+        some.get("program:mnist", "s", ["learning_rate"])
     with pytest.raises(RefusedError, match="no program 'cifar' \\(it has mnist\\)"):
         some.get("program:cifar")
 

@@ -15,11 +15,11 @@ HAVE = "objectives_that_workers_have"  # of tests/service, which is to be on the
 
 
 @contextmanager
-def working(service, folder, slots=2, grace=5.0, name="w", url=None):
+def working(service, folder, slots=2, grace=5.0, name="w", url=None, programs=None):
     said = []
     api = Api(url or service.url, service.tokens["root"], patience=float("inf"))
     engine = Engine("local", folder, grace=grace)
-    worker = Worker(api, Lent(name, slots), engine, Objectives(), said.append)
+    worker = Worker(api, Lent(name, slots), engine, Objectives(programs=programs), said.append)
     worker.said = said
     thread = threading.Thread(target=worker.run)
     thread.start()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from rung.executors.attributes import attribute
+from rung.executors.command import Command
 from rung.service import tars
 from rung.service.http import Api, Call, of_job, part
 from rung.service.outside import Outside
@@ -95,9 +96,13 @@ class Jobs:
             worker: by which name the log knows this one; the machine's and the process's unless given.
 
         Raises:
+            StudyError: the function is a `rung.Command` that names what is no parameter.
             AwayError: the service did not answer for `patience` seconds.
         """
-        return Outside(self._api, name, function, worker, self._metric(name)).run(slots)
+        shown = self._api.json(Call("GET", of(name)))
+        if isinstance(function, Command):
+            function.check(_parameters(shown["space"]))
+        return Outside(self._api, name, function, worker, str(shown["metric"])).run(slots)
 
     def checkpoints(self, name: str) -> list[str]:
         """The checkpoints that the service has of a study, as paths: `trial-000012/resource-9`."""
@@ -127,10 +132,14 @@ class Jobs:
         """Send a folder as the job's checkpoint at `resource`; returns what to give to `report`."""
         return tars.upload(self._api, job, resource, Path(folder))
 
-    def _metric(self, name: str) -> str:
-        return str(self._api.json(Call("GET", of(name)))["metric"])
-
 
 def of(name: str) -> str:
     """The address of a study below the API's prefix."""
     return f"/studies/{part(name)}"
+
+
+def _parameters(space: Mapping[str, Any]) -> Collection[str]:
+    """The names of all parameters of a space in JSON's form, those of its branches too."""
+    from rung.space import compile_space, from_json
+
+    return compile_space(from_json(space)).names

@@ -152,7 +152,7 @@ def job_view(study: HostedStudy, job: Grant) -> dict[str, Any]:
 
 
 def lent_job_view(study: HostedStudy, grant: Grant, hosted: Hosted | None) -> dict[str, Any]:
-    """A job as a worker is told it: with what runs it, and within which limits."""
+    """A job as a worker is told it: with what runs it, within which limits, and what its space names."""
     identity, limits = study.writer.identity, study.writer.history.limits
     return {
         **job_view(study, grant),
@@ -160,6 +160,7 @@ def lent_job_view(study: HostedStudy, grant: Grant, hosted: Hosted | None) -> di
         "objective": hosted.objective if hosted is not None else None,
         "metric": identity.metric,
         "plain": identity.resource is None,
+        "parameters": list(dict.fromkeys(study.writer.space.names)),  # branches may share one
         "trial_seconds": limits.trial_seconds,
         "trial_memory": limits.trial_memory,
     }

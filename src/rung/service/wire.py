@@ -17,7 +17,8 @@ class Job(Answered, frozen=True, kw_only=True):
     """A job that was handed out; `resource` is None in a study without one, see `rung.executors.base.Job`.
 
     `key` is the study's, which no other study ever has; its name another may have later. What follows
-    `digest` is told to workers only: which function runs it, and within which limits.
+    `digest` is told to workers only: which function runs it, within which limits, and which parameters the
+    study's space has, active or not.
     """
 
     study: str
@@ -38,6 +39,7 @@ class Job(Answered, frozen=True, kw_only=True):
     trial_seconds: float | None = None
     trial_memory: int | None = None
     checkpoints: str | None = None
+    parameters: tuple[str, ...] = ()
 
     @property
     def place(self) -> tuple[str, int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from importlib import import_module
 from typing import Any, Final
@@ -39,28 +39,36 @@ class Objectives:
         self._found: dict[str, Callable[..., Any]] = {}
         self._lock = threading.Lock()  # one import at a time
 
-    def get(self, text: str, study: str = "") -> Callable[..., Any]:
+    def get(self, text: str, study: str = "", parameters: Collection[str] = ()) -> Callable[..., Any]:
         """What an objective's name stands for.
 
+        Args:
+            parameters: what the study's space has; a program's command may name these alone.
+
         Raises:
-            RefusedError: nothing, or nothing that this worker runs.
+            RefusedError: nothing, or nothing that this worker runs for such a study.
         """
         module, _, name = text.partition(":")
         if module == PROGRAM:
-            return self._program(name, study)
+            return self._program(name, study, parameters)
         self._check(text, module)
         with self._lock:
             if text not in self._found:
                 self._found[text] = _loaded(module, name)
             return self._found[text]
 
-    def _program(self, name: str, study: str) -> Callable[..., Any]:
+    def _program(self, name: str, study: str, parameters: Collection[str]) -> Callable[..., Any]:
         if name not in self._programs:
             has = ", ".join(self._programs) or "none"
             raise RefusedError(
                 f"this worker has no program {name!r} (it has {has}): see rung worker --program"
             )
-        return Command(self._programs[name], study=study)
+        command = Command(self._programs[name], study=study)
+        try:
+            command.check(parameters)
+        except StudyError as error:
+            raise RefusedError(f"the program {name!r} does not fit the study: {error}") from error
+        return command
 
     def _check(self, text: str, module: str) -> None:
         if self._patterns:

@@ -245,7 +245,7 @@ class Run:
         except OSError as error:
             raise UnfitError(f"nothing can be written to its folder: {error}") from error
         return Setup(
-            self._objectives.get(job.objective or "", job.study),
+            self._objectives.get(job.objective or "", job.study, job.parameters),
             job.metric,
             job.devices if engine.name == "ray" else 1,  # Ray finds room for them; slots of ours are taken
             self._folder,
