@@ -62,6 +62,17 @@ def test_a_command_that_names_what_is_no_parameter_is_refused(client):
     assert client.study("command").trials == 0
 
 
+def test_what_is_fixed_at_the_beginning_holds_from_the_first_job_on(client):
+    space = {**SPACE, "y": rung.Float(0.0, 1.0)}
+    client.create(space, name="fixed", trials=3, sampler="random", fixed={"x": 0.5})
+    assert client.ask("fixed").job.config["x"] == 0.5
+    assert [event for _, event in client.events("fixed", follow=False)][2].request == "fix"
+    for wrong in ({"typo": 1}, {"x": 2.0}):
+        with pytest.raises(UserError, match=next(iter(wrong))):
+            client.create(space, name="refused", trials=3, sampler="random", fixed=wrong)
+    assert "refused" not in [one.name for one in client.studies()]
+
+
 def test_a_stream_goes_on_after_a_restart(tmp_path):
     with live(tmp_path / "rung.db") as service, rung.Client(service.url, service.tokens["ann"]) as client:
         client.create(SPACE, name="restarted", resource="epoch:1:3", trials=4, sampler="random")

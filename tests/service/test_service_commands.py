@@ -144,6 +144,15 @@ def test_what_cannot_be_done_is_one_sentence(rung, service, tmp_path):
     assert "for studies of a service" in rung("tune", "train.py", *more, "--detach", code=2, here=True).output
 
 
+def test_values_are_fixed_before_the_first_job(rung, worker):
+    tune(rung, "fixed", "--fix", "x=0.5")
+    assert {one["config"]["x"] for one in json.loads(rung("export", "fixed").stdout)} == {0.5}
+    said = rung("tune", f"{HAVE}:plain", "--space", "space.json", "--trials", "3", "--study", "refused",
+                "--fix", "typo=1", "--detach", code=2)  # fmt: skip
+    assert "typo" in said.output
+    assert "refused" not in [one["name"] for one in json.loads(rung("list", "--json").stdout)]
+
+
 def test_an_empty_service_says_what_makes_a_study_there(tmp_path, monkeypatch):
     with live(tmp_path / "rung.db") as empty:
         monkeypatch.setenv("RUNG_TOKEN", empty.tokens["ann"])

@@ -42,10 +42,6 @@ def submit(options: Options) -> None:
     try:
         client = storage.client
         made = client.create(_space(options), **_settings(options))
-        if options.fix:
-            from rung.cli.tune_options import assignments
-
-            client.fix(made.name, assignments(options.fix))
         by = "outside workers ask for its jobs" if made.objective is None else f"workers run {made.objective}"
         output.say(f"study {made.name} is submitted: {by}")
         if made.lacks is not None:
@@ -110,7 +106,7 @@ def _space(options: Options) -> Any:
 def _settings(options: Options) -> dict[str, Any]:
     """The options as `rung.Client.create` takes them."""
     from rung.cli.sizes import size
-    from rung.cli.tune_options import allotment, limit_of, numbers
+    from rung.cli.tune_options import allotment, assignments, limit_of, numbers
 
     devices, efficiency, scaling = allotment(options) or (1, None, None)
     same = (
@@ -128,5 +124,6 @@ def _settings(options: Options) -> dict[str, Any]:
         "efficiency": efficiency if devices == "auto" else None,
         "scaling": scaling,
         "checkpoint_limit": limit_of(options.checkpoint_limit) or None,
+        "fixed": assignments(options.fix) if options.fix else None,
         **{name: getattr(options, name) for name in same.split()},
     }

@@ -10,6 +10,7 @@ import msgspec
 from rung.errors import StudyError
 from rung.service.register import Hosted
 from rung.service.shared import check_address, digest_of
+from rung.study.changing import fixed_events
 from rung.study.checkpoint_places import TOPIC, place_of
 from rung.study.devices import AUTO, Allotment, allotment_events, make_allotment
 from rung.study.limits import make_limits
@@ -59,10 +60,23 @@ def asked_for(new: NewStudy) -> tuple[Settings, Limits, Any]:
         raise StudyError("say when a study that workers run ends: trials, budget, total_resource or target")
     given = {name: getattr(new, name) for name in _SETTINGS}
     settings, space = Settings(**given, sampler=sampler, scheduler=scheduler), from_json(new.space)
-    if (wanted := _allotment(new)) is not None:  # refused before there is a study
-        begun = History().fold_all([StudyCreated(make_identity(space, settings), "", 0.0)])
-        allotment_events(begun, wanted, 0.0)
+    begun = History().fold_all([StudyCreated(make_identity(space, settings), "", 0.0)])
+    _first_events(begun, new, 0.0)  # refused before there is a study
     return settings, limits, space
+
+
+def _first_events(history: History, new: NewStudy, now: float) -> list[Event]:
+    """The slots of jobs that get more as they climb, and the values that all configurations get.
+
+    Raises:
+        UserError: the study cannot have them.
+    """
+    events: list[Event] = []
+    if (wanted := _allotment(new)) is not None:
+        events += allotment_events(history, wanted, now)
+    if new.fixed:
+        events += fixed_events(history, new.fixed, now)
+    return events
 
 
 def _allotment(new: NewStudy) -> Allotment | None:
@@ -78,9 +92,7 @@ def _allotment(new: NewStudy) -> Allotment | None:
 def begin(writer: Writer, new: NewStudy, limits: Limits, now: float) -> None:
     """Write into a new study's log what was asked for beside its settings."""
     writer.set_limits(limits, now)
-    events: list[Event] = []
-    if (wanted := _allotment(new)) is not None:
-        events += allotment_events(writer.history, wanted, now)
+    events = _first_events(writer.history, new, now)
     if new.checkpoints is not None or new.checkpoint_limit is not None:
         place = None if new.checkpoints is None else place_of(new.checkpoints, writer.log.key)
         events.append(Recorded(TOPIC, {"place": place, "limit": new.checkpoint_limit}, None, now))

@@ -115,6 +115,7 @@ class Client(Jobs):
         scaling: Scaling | None = None,
         checkpoints: str | None = None,
         checkpoint_limit: int | None = None,
+        fixed: Mapping[str, Any] | None = None,
     ) -> StudyInfo:
         """Begin a study; the settings are those of `rung.tune`.
 
@@ -127,6 +128,7 @@ class Client(Jobs):
             checkpoints: a URL below which workers write them, such as "s3://bucket/prefix"; "study": they are
                 sent to the service. None: as the service does unless told.
             checkpoint_limit: bytes that they may have together.
+            fixed: values that all configurations get, by name.
 
         Raises:
             ConflictError: the name is taken.
@@ -294,4 +296,6 @@ def _curve(devices: int | str, efficiency: float | None, scaling: Scaling | None
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return dict(value)
     return list(value) if isinstance(value, tuple) else value

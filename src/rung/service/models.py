@@ -48,10 +48,11 @@ class Ends(Body):
 class NewStudy(Shares, Ends):
     """A study to create; as in `rung.tune`, but for the objective, which is named and not sent.
 
-    `objective` is "module:function" that workers have, or null: then outside workers ask and tell.
-    `devices` is the number of slots of each job, or "auto", with `efficiency` and `scaling` (speed-up by
-    number of devices). `checkpoints` is the URL below which workers write them, "study" for the service's own
-    keeping, or null for what the service does unless told; `checkpoint_limit` is their bytes together.
+    `objective` is "module:function" that workers have, or null: then outside workers ask and tell. `devices`
+    is the number of slots of each job, or "auto", with `efficiency` and `scaling` (speed-up by number of
+    devices). `fixed` are values that all configurations get, by name. `checkpoints` is the URL below which
+    workers write them, "study" for the service's own keeping, or null for what the service does unless told;
+    `checkpoint_limit` is their bytes together.
     """
 
     name: Annotated[str, Field(min_length=1, max_length=200)] | None = None
@@ -74,6 +75,7 @@ class NewStudy(Shares, Ends):
     scaling: Annotated[dict[str, float], Field(max_length=1024)] | None = None
     checkpoints: Annotated[str, Field(min_length=1, max_length=2000)] | None = None
     checkpoint_limit: Annotated[int, Field(ge=1, lt=2**60)] | None = None
+    fixed: dict[str, Any] | None = None
 
 
 class StudyChange(Body):
