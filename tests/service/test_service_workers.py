@@ -64,6 +64,56 @@ def test_a_study_that_nobody_runs_says_why_and_another_of_its_name_is_tried_anew
     assert [job["study"] for job in house.workers.poll(worker, [], 1, {}).jobs] == ["a"]
 
 
+def pass_time(house, seconds):
+    house.clock.now += seconds
+    house.hub.tick()
+
+
+def test_a_budget_is_not_spent_by_waiting_for_workers(house):
+    house.study("a", trials=None, budget=20.0)
+    pass_time(house, 1000.0)
+    assert house.hub.row("a").summary.state == "running"
+    worker = house.workers.join("w", 1, {}, "ann")
+    (job,) = house.workers.poll(worker, [], 1, {}).jobs
+    pass_time(house, 15.0)
+    house.finish(job)
+    pass_time(house, 1000.0)  # the worker is at something else
+    (job,) = house.workers.poll(worker, [], 1, {}).jobs
+    pass_time(house, 4.0)
+    assert house.hub.study("a").writer.ended is None
+    pass_time(house, 2.0)
+    assert house.hub.study("a").writer.ended == "budget"
+    house.finish(job)
+    assert house.hub.row("a").summary.seconds == 21.0
+
+
+def test_a_budget_is_not_spent_behind_a_study_of_a_higher_priority(house):
+    house.study("low", trials=None, budget=20.0)
+    house.study("high", priority=1)
+    worker = house.workers.join("w", 1, {}, "ann")
+    for _ in range(3):
+        (job,) = house.workers.poll(worker, [], 1, {}).jobs
+        assert job["study"] == "high"
+        pass_time(house, 15.0)
+        house.finish(job)
+    assert house.hub.study("low").writer.history.clock.spent(house.clock.now) == 0.0
+
+
+def test_a_budget_counts_jobs_that_outlive_their_service(house):
+    house.study("a", trials=None, budget=20.0)
+    worker = house.workers.join("w", 1, {}, "ann")
+    (job,) = house.workers.poll(worker, [], 1, {}).jobs
+    pass_time(house, 15.0)
+    house.hub.close()
+    house.hub.storage.close()
+    house.open()
+    pass_time(house, 19.0)
+    assert house.hub.study("a").writer.ended is None
+    pass_time(house, 2.0)
+    assert house.hub.study("a").writer.ended == "budget"
+    house.finish(job)
+
+
 def test_gangs_take_as_many_slots(house):
     house.study("a", devices=4)
     worker = house.workers.join("w", 10, {}, "ann")

@@ -261,7 +261,7 @@ class HostedStudy(OpenStudy):
         """
         with self._current(now):
             if not self.closed and self._writer.history.stopping in WISHED:
-                self._writer.begin("service", 0, None, now, adopt=True)
+                self._writer.begin(ev.SERVICE, 0, None, now, adopt=True)
                 self._stopping_since = None
                 self.ready = ready(self._writer.history, self._writer.scheduler)
                 self._changed()

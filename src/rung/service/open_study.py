@@ -43,7 +43,7 @@ class OpenStudy:
         self._stopping_since: float | None = None
         self._uploaded: dict[str, Saved] = {}  # by path, until their jobs tell of them
         self._keeper = Keeper(writer)
-        writer.begin("service", 0, None, now, adopt=True)
+        writer.begin(ev.SERVICE, 0, None, now, adopt=True)
         self.ready = ready(writer.history, writer.scheduler)  # jobs that it could hand out, as far as known
         self._keeper.tidy(writer.history.running)
         self._end_if_done(now)  # its last service may have died before it knew

@@ -152,6 +152,9 @@ class LimitsChanged(Event, frozen=True):
     time: float = 0.0
 
 
+SERVICE: Final = "service"  # the executor of a session whose jobs wait for slots that others lend
+
+
 class SessionStarted(Event, frozen=True):
     """A process took the study up."""
 

@@ -14,7 +14,7 @@ import msgspec
 from rung.space.values import Values
 from rung.trials import checkpoints
 from rung.trials import events as ev
-from rung.trials.events import Failure, JobStarted, Origin
+from rung.trials.events import SERVICE, Failure, JobStarted, Origin
 from rung.trials.running import (
     CONFIRM,
     ENQUEUED,
@@ -57,7 +57,8 @@ def _limits_changed(history: History, event: ev.LimitsChanged) -> None:
 
 
 def _session_started(history: History, event: ev.SessionStarted) -> None:
-    history.clock.start(event.time)
+    by_jobs = event.executor == SERVICE
+    history.clock.start(event.time, by_jobs=by_jobs, running=bool(history.running))
     history.objective = event.objective or history.objective
     history.stopping = None
     history.exhausted = history.confirming = False
@@ -69,7 +70,7 @@ def _session_ended(history: History, event: ev.SessionEnded) -> None:
 
 def _job_started(history: History, event: JobStarted) -> None:
     trial = event.trial
-    history.clock.last = event.time
+    history.clock.job_started(event.time)
     if trial == len(history.values):
         _trial_created(history, event)
         if event.checkpoint is not None:

@@ -300,6 +300,7 @@ class History:
             self.borrowed.pop(trial, None)
         if self.clock.last > began:
             self.seconds[trial] += self.clock.last - began
+        self.clock.job_ended(last=not self.running)
 
     def _run_again(self, running: Running) -> None:
         self._leave(running.job.trial)

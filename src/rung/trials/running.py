@@ -133,20 +133,42 @@ class Running:
 
 
 class Clock:
-    """Wall time spent running, over all sessions; a session that died ends with its last event."""
+    """Wall time spent running, over all sessions; a session that died ends with its last event.
 
-    __slots__ = ("began", "last", "seconds")
+    Of a session whose jobs wait for others' slots, only the time counts in which at least one of them runs.
+    """
+
+    __slots__ = ("_by_jobs", "began", "last", "seconds")
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.began: float | None = None
         self.last = 0.0
+        self._by_jobs = False
 
-    def start(self, time: float) -> None:
+    def start(self, time: float, *, by_jobs: bool = False, running: bool = False) -> None:
+        """A session begins; by its jobs, if only while these are `running` its time counts."""
         self.stop(self.last)
-        self.began = self.last = time
+        self.last, self._by_jobs = time, by_jobs
+        if running or not by_jobs:
+            self.began = time
 
     def stop(self, time: float) -> None:
+        """The session ends."""
+        self._hold(time)
+        self._by_jobs = False
+
+    def job_started(self, time: float) -> None:
+        self.last = time
+        if self._by_jobs and self.began is None:
+            self.began = time
+
+    def job_ended(self, *, last: bool) -> None:
+        """A job has ended with the latest event, the `last` of those that ran."""
+        if last and self._by_jobs:
+            self._hold(self.last)
+
+    def _hold(self, time: float) -> None:
         if self.began is not None:
             self.seconds += max(0.0, time - self.began)
             self.began = None
