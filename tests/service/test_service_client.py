@@ -1,6 +1,7 @@
 """`rung.Client` against a service that listens on loopback."""
 
 import math
+import sys
 import threading
 import time
 
@@ -71,6 +72,19 @@ def test_what_is_fixed_at_the_beginning_holds_from_the_first_job_on(client):
         with pytest.raises(UserError, match=next(iter(wrong))):
             client.create(space, name="refused", trials=3, sampler="random", fixed=wrong)
     assert "refused" not in [one.name for one in client.studies()]
+
+
+@pytest.mark.parametrize(
+    "named", [{"sampler": "{}:X"}, {"scheduler": "{}:X"}, {"sampler": "transfer(base='{}:X')"}]
+)
+def test_no_module_is_imported_because_somebody_names_it_as_a_method(client, tmp_path, monkeypatch, named):
+    (tmp_path / "a_module_beside_the_service.py").write_text("class X: pass")
+    monkeypatch.syspath_prepend(tmp_path)
+    given = {key: text.format("a_module_beside_the_service") for key, text in named.items()}
+    with pytest.raises(StudyError, match="names a class by its module, and code is not named over the net"):
+        client.create(SPACE, name="imports", trials=3, **given)
+    assert "a_module_beside_the_service" not in sys.modules
+    assert "imports" not in [one.name for one in client.studies()]
 
 
 def test_a_stream_goes_on_after_a_restart(tmp_path):

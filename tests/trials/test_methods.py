@@ -12,7 +12,7 @@ import pytest
 from rung.errors import StudyError
 from rung.trials import methods
 from rung.trials.events import Spec
-from rung.trials.methods import Family, Method, known, make, spec_of
+from rung.trials.methods import Family, Method, check_installed, known, make, spec_of
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,7 @@ def test_an_object_of_no_table_goes_by_its_own_path():
     [
         ("wlak", r"unknown walker 'wlak': did you mean 'walk'\? known are walk"),
         ("zzz", "unknown walker 'zzz': known are walk"),
+        ("walk(step={[]: 1})", "is not understood"),
         (Spec("walk", {"stp": 1}), "the walker 'walk': unknown setting 'stp': did you mean 'step'"),
         (Spec("walk", {"derived": 1}), "unknown setting"),
         (Spec("walk", {"step": "far"}), "the walker 'walk' cannot be made: .*step"),
@@ -125,6 +126,24 @@ def test_a_broken_plug_in_warns_and_does_not_hurt_the_others(plugins):
     warns = pytest.warns(RuntimeWarning, match="'broken' cannot be loaded \\(ModuleNotFoundError")
     with warns, pytest.raises(StudyError, match="'broken' cannot be loaded"):
         make(FAMILY, "broken")
+
+
+def test_a_module_that_ends_the_process_when_imported_gets_a_sentence(tmp_path, monkeypatch):
+    (tmp_path / "a_module_that_exits.py").write_text("raise SystemExit(3)")
+    monkeypatch.syspath_prepend(tmp_path)
+    warns = pytest.warns(RuntimeWarning, match="SystemExit")
+    with warns, pytest.raises(StudyError, match="cannot be loaded from 'a_module_that_exits:X'"):
+        make(FAMILY, "a_module_that_exits:X")
+
+
+def test_where_only_installed_methods_are_wanted_no_class_is_named_by_its_module(plugins):
+    plugins("own", f"{HERE}Own")
+    for fine in (None, "walk", "walk(step=2)", "own(by=4)", "walk(step={'a': [1, 'b']})"):
+        check_installed(FAMILY, fine)
+    nested = ["walk(step='m:C')", "walk(step={'a': [1, ('m:C',)]})", "walk(step='m' ':C')"]
+    for wrong in ("m:C", "m:C(step=2)", " m : C", f"{HERE}Own", *nested):
+        with pytest.raises(StudyError, match="code is not named over the network"):
+            check_installed(FAMILY, wrong)
 
 
 def test_a_plug_in_cannot_take_one_of_our_names(plugins):

@@ -27,7 +27,7 @@ def load(name: str) -> Callable[[Any], Any]:
         raise StudyError(f"unknown executor {name!r}: {hint}known are {', '.join(known())}")
     try:
         made: Callable[[Any], Any] = resolve_name(path)
-    except Exception as error:  # whatever another package's import raises
+    except (Exception, SystemExit) as error:  # whatever another package's import raises
         if name not in EXECUTORS:
             warnings.warn(
                 f"the executor {name!r} cannot be loaded ({type(error).__name__}: {error})",

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from rung.errors import StudyError
+from rung.samplers import FAMILY as SAMPLERS
+from rung.schedulers import FAMILY as SCHEDULERS
 from rung.service.register import Hosted
 from rung.service.shared import check_address, digest_of
 from rung.study.changing import fixed_events
@@ -19,6 +21,7 @@ from rung.study.settings import Settings, make_identity
 from rung.study.writer import Writer
 from rung.trials.events import Event, Limits, LimitsChanged, Recorded, StudyCreated
 from rung.trials.history import History
+from rung.trials.methods import check_installed
 
 if TYPE_CHECKING:
     from rung.service.models import NewStudy, StudyChange
@@ -49,6 +52,8 @@ def asked_for(new: NewStudy) -> tuple[Settings, Limits, Any]:
 
     if new.name is not None:
         check_address(new.name)
+    check_installed(SAMPLERS, new.sampler)
+    check_installed(SCHEDULERS, new.scheduler)
     sampler, scheduler = new.sampler, new.scheduler
     if new.method is not None:
         if sampler is not None or scheduler is not None:

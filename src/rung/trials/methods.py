@@ -10,10 +10,10 @@ from __future__ import annotations
 import ast
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -22,6 +22,9 @@ from rung.trials.events import Spec
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
+
+
+_UNREAD: Final = (SyntaxError, ValueError, TypeError, MemoryError, RecursionError)  # of `ast.literal_eval`
 
 
 class Method(msgspec.Struct, frozen=True):
@@ -93,6 +96,37 @@ def make(family: Family, given: Any) -> Any:
     return given
 
 
+def check_installed(family: Family, given: str | None) -> None:
+    """Refuse "module:Class" in a name and in its settings, as in "transfer(base='module:Class')".
+
+    For names that others give: what they may have imported is ours and what was installed as a plug-in.
+
+    Raises:
+        StudyError: there is one, or the name cannot be understood.
+    """
+    if given is None:
+        return
+    spec = _parsed(family, given)
+    for text in _texts([spec.name, spec.settings]):
+        if ":" in text:
+            raise StudyError(
+                f"the {family.kind} {given!r} names a class by its module, and code is not named over the "
+                f"network: take one of {', '.join(family.table)}, or a plug-in that the service's "
+                "administrator installed"
+            )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts in settings, at whatever depth."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
+    elif isinstance(value, list | tuple | set):
+        for each in value:
+            yield from _texts(each)
+
+
 def spec_of(family: Family, method: Any) -> Spec:
     """The name and the settings of `method`: `make` turns them into an equal one.
 
@@ -122,7 +156,7 @@ def _parsed(family: Family, text: str) -> Spec:
         assert isinstance(call, ast.Call)
         assert not call.args
         settings = {str(word.arg): ast.literal_eval(word.value) for word in call.keywords}
-    except (SyntaxError, ValueError, AssertionError):
+    except (*_UNREAD, AssertionError):
         raise StudyError(
             f"the {family.kind} {text!r} is not understood: write its settings as {name.strip()}(name=value)"
         ) from None
@@ -140,7 +174,7 @@ def _load(family: Family, name: str) -> type:
     path = row.path if row else name
     try:
         cls = _resolve(path)
-    except Exception as error:  # whatever another package's import raises
+    except (Exception, SystemExit) as error:  # whatever another package's import raises
         if name not in family.table:
             _warn(f"the {family.kind} {name!r} cannot be loaded ({type(error).__name__}: {error})")
         raise StudyError(f"the {family.kind} {name!r} cannot be loaded from {path!r}: {error}") from error
