@@ -1,8 +1,11 @@
 """Workers that poll: jobs by the sharing policy's word, given once, fenced when they are lost."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from rung.errors import ConflictError, MissingError, StorageError, StudyError
+from rung.service.facts import facts_of
 from rung.service.models import NewStudy, StudyChange
 from rung.service.wishes import once, wished
 from rung.study.audit import audit
@@ -112,6 +115,23 @@ def test_a_budget_counts_jobs_that_outlive_their_service(house):
     pass_time(house, 2.0)
     assert house.hub.study("a").writer.ended == "budget"
     house.finish(job)
+
+
+def test_jobs_that_wait_are_those_that_more_slots_would_let_start(house):
+    def waiting():
+        return facts_of(SimpleNamespace(hub=house.hub, workers=house.workers)).queue
+
+    house.study("a", trials=12)
+    assert waiting() == 12
+    house.study("asked from outside", objective=None, trials=12)
+    house.study("at most two", trials=12, devices=2, max_slots=4)
+    assert waiting() == 12 + 2
+    worker = house.workers.join("w", 4, {}, "ann")
+    jobs = house.workers.poll(worker, [], 4, {}).jobs
+    assert [job["study"] for job in jobs].count("a") == 2
+    assert waiting() == 10 + 1
+    house.hub.wind_down("a", "paused")
+    assert waiting() == 1
 
 
 def test_gangs_take_as_many_slots(house):

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from rung.service import machines, room
 from rung.service.metrics import Facts
 from rung.service.views import state_of
 
 if TYPE_CHECKING:
     from rung.service.context import Context
+    from rung.service.hosting import HostedStudy
+    from rung.service.register import Hosted
 
 
 def facts_of(context: Context) -> Facts:
@@ -23,7 +26,7 @@ def facts_of(context: Context) -> Facts:
         studies=dict(states),
         trials=sum(len(study.writer.history) for study in active),
         running=sum(len(study.leases.running) for study in active),
-        queue=sum(len(study.writer.history.retry) for study in active),
+        queue=sum(_waiting(study, hub.hosted(study.key)) for study in active),
         workers=len(lenders),
         slots=slots,
         free=max(0, slots - busy),
@@ -31,3 +34,14 @@ def facts_of(context: Context) -> Facts:
         preempted=context.workers.preempted,
         commits=hub.commits,
     )
+
+
+def _waiting(study: HostedStudy, hosted: Hosted | None) -> int:
+    """Jobs of a study that more slots would let start: none of one whose jobs outside workers ask for."""
+    if hosted is None or hosted.objective is None:
+        return 0
+    waiting = machines.waiting(study)
+    if hosted.max_slots is None:
+        return waiting
+    taken = sum(room.taken(hosted, study, trial) for trial in list(study.leases.running))
+    return min(waiting, max(0, hosted.max_slots - taken) // hosted.devices)

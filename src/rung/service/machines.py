@@ -143,16 +143,20 @@ def lacks(hosted: Hosted | None, study: HostedStudy | None, fleet: Fleet) -> str
     return lacking(hosted, takers, refusals)
 
 
+def waiting(study: HostedStudy) -> int:
+    """Jobs that a study could start now if it had slots for all of them."""
+    return study.ready if not study.closed and study.writer.ended is None else 0
+
+
 def claim_of(study: HostedStudy, hosted: Hosted, fleet: Fleet) -> Claim:
     """What a study wants now."""
-    wants = not study.closed and study.writer.ended is None
     return Claim(
         study.key,
         weight=hosted.weight,
         priority=hosted.priority,
         minimum=hosted.min_slots,
         maximum=hosted.max_slots,
-        waiting=study.ready if wants else 0,
+        waiting=waiting(study),
         gang=hosted.devices,
         nodes=fleet.takers(study.key),
     )
