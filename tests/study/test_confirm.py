@@ -113,6 +113,66 @@ def test_time_for_the_repeats_is_kept_back():
     assert 16 <= result.history.begun <= 18
 
 
+@pytest.mark.parametrize("trials", [None, 200])
+def test_a_target_that_is_reached_is_confirmed(trials):
+    asked = {"sampler": "random", "confirm": 3, "noisy": True}
+    result = rung.tune(Noisy(0.1), SPACE, trials=trials, target=-0.05, **asked)
+    assert result.reason == "target"
+    assert len(result.best.confirmed) == 3
+    assert result.best.value > result.history.incumbent.value <= -0.05
+    assert result.history.begun < 200, "repeats are all that starts once it is reached"
+
+
+def test_what_runs_when_a_target_is_reached_goes_on_and_is_confirmed_if_it_is_better():
+    study = Study(SPACE, sampler="random", target=0.2, confirm=1)
+    first, second = study.ask(), study.ask()
+    study.tell(first, 0.15)
+    repeat = study.ask()
+    assert repeat.config == first.config
+    study.tell(repeat, 0.18)
+    assert study.ask() is None
+    assert not study.done
+    study.tell(second, 0.1)
+    study.tell(study.ask(), 0.12)
+    assert study.done
+    assert (study.result.reason, study.best.number, study.best.value) == ("target", second.number, 0.12)
+
+
+def test_resource_for_the_repeats_is_kept_back():
+    result = rung.tune(Noisy(0.0), SPACE, sampler="random", total_resource=30, confirm=3, noisy=True)
+    assert result.reason == "total_resource"
+    assert len(result.best.confirmed) == 3
+    assert (result.history.begun, result.history.spent) == (27, 30)
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+def test_the_repeats_of_what_climbs_highest_fit_into_the_resource(workers):
+    from rung.executors.simulated import SimulatedExecutor
+
+    def value(config, trial, at):
+        return {"loss": config["x"] + 1 / at}
+
+    result = rung.tune(
+        lambda config: None,
+        SPACE,
+        resource=("epoch", 1, 27),
+        scheduler="asha",
+        sampler="random",
+        total_resource=300,
+        confirm=2,
+        executor=SimulatedExecutor(workers, value, lambda *_: 1.0),
+    )
+    assert result.best.resource == 27
+    assert len(result.best.confirmed) == 2
+    assert result.history.spent <= 300
+
+
+def test_a_resource_that_is_less_than_the_repeats_is_searched_all_the_same():
+    result = rung.tune(Noisy(0.0), SPACE, sampler="random", total_resource=3, confirm=3)
+    assert result.best is not None
+    assert result.history.spent <= 3
+
+
 def test_several_workers_wait_for_the_repeats():
     result = rung.tune(Noisy(0.1), SPACE, sampler="random", trials=12, confirm=3, workers=2, executor="local")
     assert len(result.best.confirmed) == 3

@@ -76,6 +76,18 @@ def time_to_confirm(history: History) -> float:
     return 0.0 if best is None else 1.1 * (1 + history.identity.confirm) * history.seconds[best.trial]
 
 
+def resource_to_confirm(history: History, until: int) -> int:
+    """What the repeats of one configuration take, once a job up to `until` is started beside those that run.
+
+    Nothing as long as no trial has a value and none runs: a search that could afford no more than its
+    repeats would find nothing to repeat.
+    """
+    best, confirm = history.incumbent, history.identity.confirm
+    known = [running.job.until for running in (*history.running.values(), *history.retry)]
+    known += [] if best is None else [best.resource]
+    return confirm * max(until, *known) if confirm and known else 0
+
+
 def _under_way(history: History, trial: int, resource: int) -> int:
     """Repeats of the trial's configuration that run at this resource, or wait to run again."""
     return sum(

@@ -7,7 +7,7 @@ import msgspec
 from rung.samplers.base import Sampler
 from rung.schedulers.base import Decision, Done, Resume, Scheduler, Start, Stop, Wait
 from rung.space.changes import completed
-from rung.study.confirm import Repeat, confirmation
+from rung.study.confirm import Repeat, confirmation, resource_to_confirm
 from rung.study.devices import with_devices
 from rung.study.propose import Proposals
 from rung.trials.events import JobStarted, Origin, StopDecided, TrialStopped
@@ -27,28 +27,36 @@ def ended(history: History) -> str | None:
     """Why no further job starts, whatever the scheduler wants; None while jobs may start."""
     if history.stopping is not None:
         return history.stopping
-    target, best = history.limits.target, history.incumbent
-    if target is not None and best is not None:
-        reached = best.value >= target if history.identity.mode == "max" else best.value <= target
-        if reached:
-            return "target"
+    if _target_reached(history):
+        repeats = history.identity.confirm and not isinstance(_confirmed(history), Done)
+        return None if repeats else "target"
     return None
+
+
+def _target_reached(history: History) -> bool:
+    target, best = history.limits.target, history.incumbent
+    if target is None or best is None:
+        return False
+    return best.value >= target if history.identity.mode == "max" else best.value <= target
 
 
 def decide(history: History, scheduler: Scheduler) -> Decision:
     """The next decision within the limits: whom to stop, what must run again, what the scheduler wants.
 
     When the next job would exceed `total_resource` nothing more starts: a cheaper one would not be the
-    scheduler's choice. When nothing more is to start, the incumbent is confirmed, if the study asks for it.
+    scheduler's choice. When nothing more is to start, the incumbent is confirmed, if the study asks for it:
+    the repeats' resource is kept back, and a target that is reached ends the study once they are there. What
+    runs by then goes on, as it may be better still.
     """
-    if history.stopping is not None or (history.limits.target is not None and ended(history) is not None):
+    reached = _target_reached(history)
+    if history.stopping is not None or (reached and not history.identity.confirm):
         return _idle(history)
     decision = scheduler.next(history)
     if history.retry and not isinstance(decision, Stop):
         return Again(history.retry[0].job)
-    if history.confirming and not isinstance(decision, Stop):
+    if (history.confirming or reached) and not isinstance(decision, Stop):
         decision = _DONE
-    if not history.may_spend(_cost(history, decision)):
+    if not _affordable(history, decision):
         decision = _idle(history)
     if isinstance(decision, Done) and history.identity.confirm:
         return _confirmed(history)
@@ -64,7 +72,14 @@ def _confirmed(history: History) -> Decision:
 
 def out_of_resource(history: History, scheduler: Scheduler) -> bool:
     """Whether the scheduler's next job is one that `total_resource` has no room for."""
-    return not history.may_spend(_cost(history, scheduler.next(history)))
+    return not _affordable(history, scheduler.next(history))
+
+
+def _affordable(history: History, decision: Decision) -> bool:
+    """Whether `total_resource` has room for the job, and for the repeats of what may be the best after it."""
+    if not isinstance(decision, Start | Resume):
+        return history.may_spend(0)
+    return history.may_spend(_cost(history, decision) + resource_to_confirm(history, decision.until))
 
 
 def _cost(history: History, decision: Decision) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from rung.schedulers.base import Done, Scheduler, Wait
+from rung.study.confirm import Repeat
 from rung.study.decide import decide
 from rung.trials.history import History
 
@@ -18,10 +19,11 @@ def ready(history: History, scheduler: Scheduler) -> int:
     without one) and the lost jobs that run again, at least 1; promotions beyond the next and pauses that a
     scheduler makes between new trials show as soon as a job is asked for.
     """
-    if isinstance(decide(history, scheduler), Wait | Done):
+    decision = decide(history, scheduler)
+    if isinstance(decision, Wait | Done):
         return 0
     again = len(history.retry)
-    if not history.may_start:
+    if isinstance(decision, Repeat) or not history.may_start:  # after repeats no new trial starts
         return max(1, again)
     limit = history.limits.trials
     return MANY if limit is None else max(1, limit - history.begun + again)
