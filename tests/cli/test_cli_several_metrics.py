@@ -11,6 +11,8 @@ import pytest
 
 import rung as package
 from rung.cli.follow import follow
+from rung.cli.progress import status
+from rung.service.views import study_detail
 
 
 def judge(config):
@@ -56,6 +58,16 @@ def test_a_confirmed_best_is_the_same_everywhere(rung, folder) -> None:
     assert result.best.value != study.history.incumbent.value
     (row,) = json.loads(rung("list", "--json").stdout)
     assert row["best"] == result.best.value
+    shown = json.loads(rung("show", "twice", "--json").stdout)["incumbent"]
+    assert (shown["number"], shown["value"]) == (result.best.number, result.best.value)
+    exported = json.loads(rung("export", "twice").stdout)
+    assert [trial["number"] for trial in exported if trial["incumbent"]] == [result.best.number]
+    rows = list(csv.DictReader(io.StringIO(rung("export", "twice", "--format", "csv").stdout)))
+    assert [int(row["number"]) for row in rows if row["incumbent"] == "true"] == [result.best.number]
+    seen = study_detail(study.history)["incumbent"]
+    assert (seen["trial"], seen["value"]) == (result.best.number, result.best.value)
+    assert f"{result.best.value:.6g} (trial {result.best.number})" in status(study.history, 1.0)
+    assert [stage.trial for stage in result.lineage()] == [result.best.number]
     words = f"best {result.best.value:g} by trial {result.best.number}>"
     assert repr(study) == f"<Study 'twice': {len(result.trials)} trials, {words}"
     assert repr(result) == f"<Result of 'twice': {len(result.trials)} trials, {words}"

@@ -13,7 +13,7 @@ from rung.errors import StorageError, StudyError
 from rung.space.compiled import CompiledSpace
 from rung.storage import is_there, open_storage
 from rung.study import Result, Study
-from rung.study.confirm import declared
+from rung.study.confirm import leading
 from rung.study.records import TrialRecord, trials
 from rung.trials import events as ev
 from rung.trials.events import Event, Goal
@@ -104,10 +104,8 @@ class Subject:
     @property
     def best(self) -> int | None:
         """The trial that counts as the best: the one that repeats declared, else the incumbent."""
-        confirmed, incumbent = declared(self.history), self.history.incumbent
-        if confirmed is not None:
-            return confirmed.trial
-        return None if incumbent is None else incumbent.trial
+        best = leading(self.history)
+        return None if best is None else best.trial
 
     def at(self, resource: int) -> str:
         """Where: " at epoch 9", or nothing in a study without a resource."""

@@ -12,6 +12,7 @@ from rung.cli import output
 from rung.cli.moving import Moving
 from rung.study.checkpoint_words import trouble
 from rung.study.choose import spoken as chosen
+from rung.study.confirm import leading
 from rung.study.durations import spoken
 from rung.trials.events import Event, JobFailed, StopDecided
 
@@ -83,7 +84,7 @@ def status(history: History, seconds: float) -> str:
     parts = [f"{len(history.values)}{of} trials", f"{len(history.running)} running"]
     if failed:
         parts.append(f"{failed} failed")
-    best = history.incumbent
+    best = leading(history)
     if best is not None:
         parts.append(f"best {history.identity.metric} {output.number(best.value)} (trial {best.trial})")
     if limits.total_resource and history.identity.resource:

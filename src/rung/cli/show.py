@@ -75,9 +75,10 @@ def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRe
     from rung.cli.store import state_of
     from rung.study.checkpoint_places import wanted
     from rung.study.checkpoint_words import kept
+    from rung.study.confirm import leading
 
     history, one = study.history, study.row.summary
-    best = history.incumbent
+    best = leading(history)
     return {
         "name": study.row.name,
         "door": history.identity.door,

@@ -80,12 +80,13 @@ def export(
     from rung.cli.export import as_json, write_csv
     from rung.cli.store import looking, read_trials
     from rung.errors import UserError
+    from rung.study.confirm import leading
 
     if format not in ("json", "csv"):
         raise UserError(f"--format {format!r} is unknown: say json or csv")
     with looking(storage) as store:
         study, records = read_trials(store, name)
-    best = study.history.incumbent
+    best = leading(study.history)
     incumbent = best.trial if best else None
     text = io.StringIO()
     if format == "json":

@@ -13,6 +13,7 @@ from rung.service.register import Hosted
 from rung.storage.base import StudyRow
 from rung.study.checkpoint_places import wanted
 from rung.study.checkpoint_words import kept
+from rung.study.confirm import leading
 from rung.study.devices import AUTO, allotted
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def state_of(row: StudyRow, hosted: Hosted | None, active: HostedStudy | None) -
 
 def study_detail(history: History) -> dict[str, Any]:
     """What is shown beside, of one study: what it is, when it ends, its best configuration."""
-    identity, best = history.identity, history.incumbent
+    identity, best = history.identity, leading(history)
     found = None
     if best is not None:
         config = plain(history.config(best.trial))

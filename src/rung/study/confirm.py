@@ -15,7 +15,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from rung.schedulers.base import DONE, WAIT, Decision
-from rung.trials.history import BEHIND, CONFIRM, MOST_CONFIRMED, History
+from rung.trials.history import BEHIND, CONFIRM, MOST_CONFIRMED, History, Incumbent
 
 
 class Repeat(Decision, frozen=True):
@@ -68,6 +68,14 @@ def declared(history: History) -> Declared | None:
     trial = min(sound, key=lambda one: (sound[one], one))
     sign = -1.0 if history.identity.mode == "max" else 1.0
     return Declared(trial, sign * sound[trial], tuple(sign * value for value in done[trial]))
+
+
+def leading(history: History) -> Incumbent | None:
+    """The best so far, as it is shown: what its repeats declared, by their mean, else the incumbent."""
+    confirmed, best = declared(history), history.incumbent
+    if confirmed is None or best is None:
+        return best
+    return Incumbent(confirmed.trial, best.resource, confirmed.value)
 
 
 def time_to_confirm(history: History) -> float:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from rung.errors import StudyError
 from rung.schedulers.replay import Replay
 from rung.study.checkpoint_places import resolved
-from rung.study.confirm import declared
+from rung.study.confirm import declared, leading
 from rung.study.foreign import RESULT, called_elsewhere
 from rung.study.front import front, hypervolume
 from rung.study.lineage import Stage, lineage
@@ -85,7 +85,7 @@ class Result:
     def lineage(self, trial: int | None = None) -> tuple[Stage, ...]:
         """The trainings that led to a trial (the best one unless given), each from the checkpoint before."""
         if trial is None:
-            best = self._writer.history.incumbent
+            best = leading(self._writer.history)
             if best is None:
                 raise StudyError(f"no trial of study {self.study!r} has a value, so none has a lineage")
             trial = best.trial
@@ -171,7 +171,7 @@ def best_of(history: History, records: Records) -> TrialRecord | None:
 
 def in_short(history: History) -> str:
     """How many trials there are, and the best: what is shown of a study where its name stands."""
-    best = declared(history) or history.incumbent
+    best = leading(history)
     found = f"best {best.value:g} by trial {best.trial}" if best else "no trial has a value"
     number = len(history)
     return f"{number} trial{'' if number == 1 else 's'}, {found}"

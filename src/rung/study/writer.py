@@ -16,7 +16,7 @@ from rung.schedulers.base import Done, Scheduler, Wait
 from rung.space.compiled import CompiledSpace
 from rung.storage.base import Log, Request, Summary
 from rung.study.choose import Chooser, chooses
-from rung.study.confirm import declared, time_to_confirm
+from rung.study.confirm import leading, time_to_confirm
 from rung.study.decide import Decider, decide, ended, out_of_resource, unfinished
 from rung.study.enqueued import asked_configuration
 from rung.study.identity import check_same
@@ -307,7 +307,7 @@ class Writer:
 
 def summary_of(history: History, state: str, now: float) -> Summary:
     """What a list of studies shows of one, in `state` at `now`."""
-    best = declared(history) or history.incumbent
+    best = leading(history)
     identity = history.identity
     return Summary(
         door=identity.door,
