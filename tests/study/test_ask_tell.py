@@ -218,4 +218,22 @@ def test_opened_again_without_limits_it_keeps_those_it_has(tmp_path):
     with rung.Study(SPACE, storage=url, study="s") as again:
         assert (again.history.limits.trials, again.history.limits.retries) == (5, 1)
     with rung.Study(SPACE, trials=9, storage=url, study="s") as more:
-        assert more.history.limits.trials == 9
+        assert (more.history.limits.trials, more.history.limits.retries) == (9, 1)
+
+
+def test_opened_again_with_a_limit_on_a_job_it_keeps_its_end(tmp_path):
+    url = str(tmp_path / "s.db")
+    rung.Study(SPACE, trials=5, trial_time="1m", storage=url, study="s").close()
+    for named in ({"retries": 5}, {"trial_memory": 2**33}, {"trial_time": "2m"}, {"retries": 3}):
+        rung.Study(SPACE, storage=url, study="s", **named).close()
+    with rung.Study.open(url, "s") as study:
+        limits = study.history.limits
+    assert (limits.trials, limits.retries, limits.trial_seconds, limits.trial_memory) == (5, 3, 120.0, 2**33)
+
+
+def test_opened_again_with_an_end_it_has_that_one_alone(tmp_path):
+    url = str(tmp_path / "s.db")
+    rung.Study(SPACE, trials=5, trial_memory=2**33, storage=url, study="s").close()
+    with rung.Study(SPACE, budget="1m", storage=url, study="s") as study:
+        limits = study.history.limits
+    assert (limits.trials, limits.seconds, limits.trial_memory) == (None, 60.0, 2**33)

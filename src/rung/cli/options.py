@@ -78,9 +78,12 @@ TrialMemory = Annotated[
     ),
 ]
 Retries = Annotated[
-    int,
+    int | None,
     typer.Option(
-        "--retries", min=0, help="How often a job runs again whose worker was lost.", rich_help_panel=PLACE
+        "--retries",
+        min=0,
+        help="How often a job runs again whose worker was lost; 3 unless told.",
+        rich_help_panel=PLACE,
     ),
 ]
 Trust = Annotated[

@@ -111,7 +111,7 @@ def _settings(options: Options) -> dict[str, Any]:
     devices, efficiency, scaling = allotment(options) or (1, None, None)
     same = (
         "objective resource eta method sampler scheduler trials budget total_resource target trial_time "
-        "retries seed noisy confirm weight priority min_slots max_slots checkpoints"
+        "seed noisy confirm weight priority min_slots max_slots checkpoints"
     )
     return {
         "name": options.study,
@@ -125,5 +125,6 @@ def _settings(options: Options) -> dict[str, Any]:
         "scaling": scaling,
         "checkpoint_limit": limit_of(options.checkpoint_limit) or None,
         "fixed": assignments(options.fix) if options.fix else None,
+        **({} if options.retries is None else {"retries": options.retries}),
         **{name: getattr(options, name) for name in same.split()},
     }

@@ -218,7 +218,7 @@ def tune(  # noqa: PLR0913  # a door
     target: Target = None,
     trial_time: TrialTime = None,
     trial_memory: TrialMemory = None,
-    retries: Retries = 3,
+    retries: Retries = None,
     seed: Seed = 0,
     noisy: Noisy = False,
     confirm: Confirm = 0,

@@ -40,7 +40,7 @@ class Options(NamedTuple):
     target: float | None
     trial_time: str | None
     trial_memory: str | None
-    retries: int
+    retries: int | None
     seed: int
     noisy: bool
     confirm: int

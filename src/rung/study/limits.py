@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import msgspec
-
 from rung.errors import StudyError
 from rung.study.durations import seconds
 from rung.study.identity import count
@@ -17,7 +15,7 @@ def make_limits(
     budget: str | float | None = None,
     total_resource: int | None = None,
     target: float | None = None,
-    retries: int = 3,
+    retries: int | None = None,
     trial_time: str | float | None = None,
     trial_memory: int | None = None,
 ) -> Limits:
@@ -25,11 +23,13 @@ def make_limits(
 
     Args:
         budget, trial_time: seconds, or text such as "5m".
+        retries: 3 unless told.
         trial_memory: bytes.
 
     Raises:
         UserError: one that makes no sense, by name.
     """
+    retries = Limits().retries if retries is None else retries
     if isinstance(retries, bool) or not isinstance(retries, int) or retries < 0:
         raise StudyError(f"retries must be a whole number of at least 0, not {retries!r}")
     if target is not None and not (isinstance(target, int | float) and math.isfinite(target)):
@@ -57,13 +57,24 @@ def other_end(
     Raises:
         UserError: one that makes no sense, by name.
     """
-    end = make_limits(trials, budget, total_resource, target)
-    if not end.ends:
-        return limits
-    return msgspec.structs.replace(
-        limits,
+    return told_anew(limits, make_limits(trials, budget, total_resource, target), None)
+
+
+def told_anew(before: Limits, named: Limits, retries: int | None) -> Limits:
+    """The limits of a study that had others: what is not named stays.
+
+    An end that is named takes the place of all ends before it, as one more would end the study earlier.
+
+    Args:
+        retries: as it was given, None where it was not named.
+    """
+    end = named if named.ends else before
+    return Limits(
         trials=end.trials,
         seconds=end.seconds,
         total_resource=end.total_resource,
         target=end.target,
+        retries=before.retries if retries is None else named.retries,
+        trial_seconds=before.trial_seconds if named.trial_seconds is None else named.trial_seconds,
+        trial_memory=before.trial_memory if named.trial_memory is None else named.trial_memory,
     )

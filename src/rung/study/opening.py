@@ -26,7 +26,6 @@ Place = str | os.PathLike[str] | Storage
 class Opened(NamedTuple):
     storage: Storage
     writer: Writer
-    new: bool
 
 
 def open_or_begin(
@@ -63,7 +62,7 @@ def open_or_begin(
     sampler, scheduler = _methods(settings, identity)
     writer = Writer(name, log, sampler, scheduler, identity, state)
     writer.new = row is None
-    return Opened(store, writer, row is None)
+    return Opened(store, writer)
 
 
 def open_stored(storage: Place, study: str) -> Opened:
@@ -78,7 +77,7 @@ def open_stored(storage: Place, study: str) -> Opened:
     sampler, scheduler = make_sampler(identity.sampler), make_scheduler(identity.scheduler)
     row = store.find(study)
     state = row.summary.state if row else "idle"
-    return Opened(store, Writer(study, store.open(study), sampler, scheduler, state=state), False)
+    return Opened(store, Writer(study, store.open(study), sampler, scheduler, state=state))
 
 
 def _methods(settings: Settings, identity: Identity) -> tuple[Any, Any]:

@@ -17,7 +17,7 @@ from rung.study.devices import Scaling, allotment_events, make_allotment
 from rung.study.durations import seconds
 from rung.study.enqueued import asked_configuration
 from rung.study.foreign import STUDY, called_elsewhere
-from rung.study.limits import make_limits, other_end
+from rung.study.limits import make_limits, other_end, told_anew
 from rung.study.opening import Opened, open_or_begin, open_stored
 from rung.study.records import Following
 from rung.study.result import Result, best_record, in_short
@@ -63,7 +63,7 @@ class Study:
         study: its name; one is made up if none is given.
         trials, budget, total_resource, target: when it ends (see `rung.tune`); without one it never does,
             or, if it exists already, as it was told before.
-        retries: how often a job is tried again whose worker was lost.
+        trial_time, trial_memory, retries: limits on one job, likewise.
 
     Raises:
         SpaceError, StudyError, StorageError: what was given cannot be used.
@@ -93,7 +93,7 @@ class Study:
         budget: str | float | None = None,
         total_resource: int | None = None,
         target: float | None = None,
-        retries: int = 3,
+        retries: int | None = None,
         trial_time: str | float | None = None,
         trial_memory: int | None = None,
         door: str = "tune",
@@ -106,8 +106,7 @@ class Study:
         settings = Settings(**{name: named[name] for name in Settings.__dataclass_fields__})
         opened = open_or_begin(space, settings, storage, study, transfer)
         self._attach(opened)
-        if opened.new or limits != Limits():  # none named: those that the study has stay
-            self.set_limits(limits)
+        self.set_limits(told_anew(self.history.limits, limits, retries))
         if cost is not None and declared_cost(self.history) != cost:
             self.record(COST, {"seconds": cost})
 

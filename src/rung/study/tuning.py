@@ -58,7 +58,7 @@ def tune(  # noqa: PLR0913  # a door
     target: float | None = None,
     trial_time: str | float | None = None,
     trial_memory: int | None = None,
-    retries: int = 3,
+    retries: int | None = None,
     seed: int = 0,
     noisy: bool = False,
     confirm: int = 0,
@@ -113,7 +113,8 @@ def tune(  # noqa: PLR0913  # a door
         target: stop when the incumbent is this good; with `confirm`, after its repeats.
         trial_time, trial_memory: limits on one job (seconds or text; bytes): over one it is ended. In line
             there is none on memory, and time is looked at when an objective that takes (trial) reports.
-        retries: how often a job is tried again whose worker was lost.
+        retries: how often a job is tried again whose worker was lost; 3 unless told. Called again for a
+            study, limits that are not named stay as they are; an end that is named takes the others' place.
         seed: of everything random. What is chosen where no sampler is named goes by measured times; declare
             `evaluation_cost`, or name one, for the same study each time.
         noisy: a configuration that was tried may come again.
