@@ -28,6 +28,9 @@ CONFIG = {"lr": 1e-05, "layers": 3, "optimizer": "sgd", "nesterov": True, "decay
         ("run --momentum={momentum} --lr {lr}", ["run", "--lr", "1e-05"]),
         ("run --a=1 {momentum} x{momentum}", ["run", "--a=1"]),
         ("run {momentum}", ["run"]),
+        ("run --momentum sgd:{momentum} --lr {lr}", ["run", "--lr", "1e-05"]),
+        ("run --fast --momentum={momentum} -n{layers} {momentum}", ["run", "--fast", "-n3"]),
+        ("run --a {momentum} {momentum} - {momentum} -1 {momentum}", ["run", "-", "-1"]),
     ],
 )
 def test_words(text: str, words: list[str]) -> None:
@@ -53,6 +56,26 @@ def test_a_shell_gets_values_quoted(value: str, tmp_path) -> None:
 def test_numbers_read_back_the_same() -> None:
     for number in (0.1, 1 / 3, 1e-300, 123456789.123456789, 5e22):
         assert float(argv("run {x}", {"x": number})[1]) == number
+
+
+@pytest.mark.parametrize("value", [-0.5, "-0.5", "--name", "-x"])
+def test_a_value_is_no_option_whatever_it_looks_like(value: Any) -> None:
+    assert argv("run --off {off} {momentum} {off} --end", {"off": value}) == [
+        *("run", "--off", str(value), str(value), "--end")
+    ]
+
+
+def test_names_of_any_alphabet_are_placeholders() -> None:
+    assert check("run {η} {größe} {_α.1-b}", ["η", "größe", "_α.1-b"]) == []
+    assert argv("run --eta {η} {größe} {β}", {"η": 0.5, "größe": 3}) == ["run", "--eta", "0.5", "3"]
+
+
+@pytest.mark.parametrize("name", ["learning rate", "3d", "a/b", "a,b"])
+def test_a_parameter_that_no_placeholder_can_name_is_refused_in_braces_and_only_there(name: str) -> None:
+    for text in (f"run {{{name}}}", f"run '{{{name}}}' {{lr}}", f"run {{{name}:.3f}}"):
+        with pytest.raises(StudyError, match=rf"no placeholder can name the parameter '{name}'.*RUNG_CONFIG"):
+            check(text, ["lr", name])
+    assert check("run {lr} '{print $1}'", ["lr", name]) == [name]
 
 
 def test_check_tells_what_is_not_mentioned() -> None:

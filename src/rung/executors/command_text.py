@@ -3,13 +3,16 @@
 A placeholder is a parameter's name in braces, or the name of one of the variables that the program finds in
 its environment, as `{RUNG_RESOURCE}`. Other braces stay as they are, so that `awk '{print $1}'` needs nothing
 special; `{{lr}}` is the text `{lr}` itself. A parameter's name with half of its braces, or with more than
-itself in them (`{lr`, `{lr:.3f}`), is refused: a program would be given that text in place of the value.
+itself in them (`{lr`, `{lr:.3f}`), is refused: a program would be given that text in place of the value. So
+is one in braces that no placeholder can name, as `{learning rate}`: a placeholder is made of letters of any
+alphabet, digits, `_`, `.` and `-`, so that most braces of other languages are none.
 
 Without a shell the command is cut into words first, by the shell's rules of quoting, and values are put into
 the words: no value can become two words, or a command. With a shell each value is quoted.
 
 A parameter that is not active has no value. The word that names it is left out, and with it the option just
-before: of `--momentum {momentum}` nothing is left. In a shell the placeholder is the empty string.
+before: of `--momentum {momentum}` nothing is left. What is an option is said by the command as it is written,
+not by values. In a shell the placeholder is the empty string.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ VARIABLES: Final = (
 )
 """What the program finds in its environment; see docs/protocol.md."""
 
-_NAME: Final = r"[A-Za-z_][\w.\-]*"
+_NAME: Final = r"[^\W\d][\w.\-]*"
 _HOLE: Final = re.compile(r"\{\{(?P<text>" + _NAME + r")\}\}|(?<!\$)\{(?P<name>" + _NAME + r")\}")
 
 # a brace that none closes before the next one opens; a name with blanks or a format beside it in its braces
@@ -45,6 +48,9 @@ _HALF: Final = re.compile(
     r"(?<![{$])\{(?P<half>" + _NAME + r")(?=[^{}]*(?:\{|\Z))"
     r"|(?<![{$])\{[^\S\n]*(?P<more>" + _NAME + r")[^\S\n]*(?:[:!][^{}\s]*)?\}"
 )
+
+
+_OPTION: Final = re.compile(r"--?[^\W\d][^=]*")  # no negative number, nor one that brings its value
 
 
 def names(text: str) -> list[str]:
@@ -70,6 +76,7 @@ def check(text: str, parameters: Collection[str], *, shell: bool = False) -> lis
                 f"For the text itself write {{{{{name}}}}}"
             )
     _check_braces(text, known)
+    _check_named(text, parameters)
     return [name for name in parameters if name not in found]
 
 
@@ -82,6 +89,18 @@ def _check_braces(text: str, known: Collection[str]) -> None:
             raise StudyError(
                 f"the command has {written}, with {wrong}: write {{{name}}} for the value, "
                 f"or for the text itself quote the brace alone, as '{{'{written[1:]}"
+            )
+
+
+def _check_named(text: str, parameters: Collection[str]) -> None:
+    """Refuse a parameter in braces that no placeholder can name: the program would be given the braces."""
+    for name in parameters:
+        braced = re.search(r"(?<![{$])\{\s*" + re.escape(name) + r"\s*(?:[:!][^{}\s]*)?\}", text)
+        if braced is not None and re.fullmatch(_NAME, name) is None:
+            raise StudyError(
+                f"the command has {braced[0]}, but no placeholder can name the parameter {name!r}: its name "
+                "is not letters, digits, _, . and - with a letter first; give it another name, or read its "
+                "value from the file that RUNG_CONFIG names"
             )
 
 
@@ -103,18 +122,22 @@ def argv(text: str, values: Mapping[str, Any], *, shell: bool = False) -> list[s
     """What is to be run for these values, by name: the program and its arguments."""
     if shell:
         return ["/bin/sh", "-c", _filled(text, values, quoted=True)]
-    words: list[str] = []
-    for word in _words(text):
-        holes = names(word)
-        if all(name in values for name in holes):
+    first, *others = _words(text)
+    words, after_option = [_filled(first, values)], False
+    for word in others:
+        if all(name in values for name in names(word)):
             words.append(_filled(word, values))
-        elif len(words) > 1 and _is_option(words[-1]) and word.startswith("{"):
-            words.pop()  # the option that it was the value of
+            after_option = _is_option(word)
+        else:
+            if after_option and not word.startswith("-"):
+                words.pop()  # the option that it was the value of
+            after_option = False
     return words
 
 
 def _is_option(word: str) -> bool:
-    return word.startswith("-") and "=" not in word
+    """Whether a word, as it is written in the command, is an option whose value would be the next word."""
+    return _OPTION.fullmatch(word) is not None and not names(word)
 
 
 def program(text: str, *, shell: bool = False) -> str:
