@@ -109,6 +109,20 @@ def test_export_csv(rung, folder, study: str) -> None:
     assert [row["incumbent"] == "true" for row in rows] == [trial["incumbent"] for trial in exported]
 
 
+def test_another_space_says_how_many_trials_are_not_in_it(rung, folder) -> None:
+    (folder / "wide.py").write_text(
+        "import rung\nspace = {'x': rung.Ordinal([1, 2, 3]), 'y': rung.Constant(0)}\n"
+        "narrow = {'x': rung.Ordinal([1, 2]), 'y': rung.Constant(0)}\n"
+        "wider = {**space, 'z': rung.Float(0, 1)}\n"
+        "def train(config): return config['x']\n"
+    )
+    args = ("--sampler", "grid", "--executor", "inline", "--study", "s", "--trials", 3)
+    assert rung("tune", "wide.py", *args).exit_code == 0
+    assert "not in it" not in rung("extend", "s", "--space", "wide.py:wider").stderr
+    said = rung("extend", "s", "--space", "wide.py:narrow").stderr
+    assert "of its 3 trials 1 not in it" in " ".join(said.split())
+
+
 def test_export_refuses(rung, study: str) -> None:
     assert "'xml' is unknown" in rung("export", study, "--format", "xml").stderr
     done = rung("export", study, "--out", "no/such/folder.json")

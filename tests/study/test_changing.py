@@ -10,6 +10,8 @@ import rung
 from rung.errors import SpaceError, StudyError
 from rung.space import compile_space
 from rung.space.changes import completed, reread
+from rung.space.domains import Space
+from rung.space.rules import Condition
 from rung.storage import open_storage
 from rung.study.audit import audit
 from rung.study.study import Study
@@ -117,14 +119,17 @@ def test_configurations_are_read_as_of_the_new_space():
         }
     )
     rows = [
-        OLD.from_mapping({"x": 0.25, "kind": "a", "p": 7, "gone": 0.1}),
-        OLD.from_mapping({"x": 0.75, "kind": "a", "p": 7, "gone": 0.1}),  # x is outside
-        OLD.from_mapping({"x": 0.25, "kind": "b", "gone": 0.1}),  # the branch is gone
+        {"x": 0.25, "kind": "a", "p": 7},
+        {"x": 0.75, "kind": "a", "p": 7},  # x is outside
+        {"x": 0.25, "kind": "b"},  # the branch is gone
+        {"x": 0.25, "kind": "a", "p": 7, "gone": 0.1},  # the parameter is gone
+        {"x": 0.25, "kind": "c", "p": 7},  # the parameter is not active
     ]
-    found, outside = reread(OLD, new, rows, {})
-    assert new.to_mapping(found[0]) == {"kind": "a", "p": 7, "x": 0.25, "more": "s"}
-    assert outside == {1, 2}
-    assert new.to_mapping(reread(OLD, new, rows, {"more": "r"})[0][0])["more"] == "r"
+    found = [reread(new, row, {}) for row in rows]
+    assert new.to_mapping(found[0].values) == {"kind": "a", "p": 7, "x": 0.25, "more": "s"}
+    assert found[0].assumed == {"more"}
+    assert [one.inside for one in found] == [True, False, False, False, False]
+    assert new.to_mapping(reread(new, rows[0], {"more": "r", "p": 1}).values) == {**rows[0], "more": "r"}
 
 
 def test_a_value_is_given_by_key_or_by_name():
@@ -168,6 +173,75 @@ def test_what_went_outside_comes_back_when_the_space_grows_again():
         assert study.history.incumbent == best
 
 
+def climbing(space, config):
+    """A study whose first trial has this configuration, and is the one to be promoted."""
+    study = rung.Study(space, resource=("e", 1, 9), scheduler="asha", sampler="random", trials=30)
+    study.enqueue(config)
+    study.tell(study.ask(), 0.1)
+    for _ in range(2):
+        study.tell(study.ask(), 1.0)
+    return study
+
+
+BRANCHED = {"opt": rung.Choice({"sgd": {"m": rung.Float(0, 1)}, "adam": {}})}
+FLAT = Space(
+    {"opt": rung.Categorical(["sgd", "adam"]), "m": rung.Float(0, 1)},
+    conditions=[Condition("m", "opt", equals="sgd")],
+)
+
+
+@pytest.mark.parametrize(("before", "after"), [(BRANCHED, FLAT), (FLAT, BRANCHED)])
+def test_a_parameter_that_leaves_its_branch_or_enters_one_keeps_its_value(before, after):
+    study = climbing(before, {"opt": "sgd", "m": 0.9})
+    study.change_space(after)
+    assert 0 not in study.history.outside
+    job = study.ask()
+    assert (job.number, job.config) == (0, {"opt": "sgd", "m": 0.9})
+    assert audit(study.events()).differences == ()
+
+
+def test_a_trial_with_a_parameter_that_was_dropped_is_outside_until_it_is_back():
+    both = {"x": rung.Float(0, 1), "y": rung.Float(0, 1)}
+    study = climbing(both, {"x": 0.2, "y": 0.9})
+    study.change_space({"x": rung.Float(0, 1)})
+    assert study.history.outside == {0, 1, 2}
+    assert study.history.config(0) == {"x": 0.2, "y": 0.9}
+    assert study.ask().number == 3
+    study.change_space(both)
+    assert study.history.outside == set()
+    job = study.ask()
+    assert (job.number, job.config) == (0, {"x": 0.2, "y": 0.9})
+
+
+def test_a_trial_with_a_parameter_that_is_not_active_any_more_is_outside():
+    study = climbing(FLAT, {"opt": "sgd", "m": 0.9})
+    study.change_space(Space(dict(FLAT.parameters), conditions=[Condition("m", "opt", equals="adam")]))
+    assert 0 in study.history.outside
+    assert study.history.config(0) == {"opt": "sgd", "m": 0.9}
+
+
+@pytest.mark.parametrize("promoted", [False, True])
+def test_a_parameter_that_was_added_can_be_dropped_again_unless_a_trial_ran_with_it(promoted):
+    x, y = {"x": rung.Float(0, 1)}, {"y": rung.Float(0, 1)}
+    study = climbing(x, {"x": 0.2})
+    study.change_space(x | y, given={"y": 0.3})
+    study.change_space(x | y | {"z": rung.Float(0, 1)})
+    assert study.space.to_mapping(study.history.values[0]) == {"x": 0.2, "y": 0.3, "z": 0.5}
+    if promoted:
+        assert study.ask().config == {"x": 0.2, "y": 0.3, "z": 0.5}
+    study.change_space(x)
+    assert study.history.outside == ({0} if promoted else set())
+    assert study.space.to_mapping(study.history.values[1]).keys() == {"x"}
+    assert again(study).values == study.history.values
+
+
+def test_what_waits_to_be_run_with_a_parameter_that_was_dropped_is_dropped():
+    with rung.Study(SPACE, sampler="random", trials=9) as study:
+        study.enqueue({"x": 0.25, "n": 2})
+        study.change_space({"x": rung.Float(0, 1)})
+        assert study.ask().config != {"x": 0.25}
+
+
 def test_a_new_parameter_has_its_default_or_what_was_given():
     with rung.Study(SPACE, sampler="tpe", trials=12) as study:
         study.run(objective)
@@ -181,14 +255,16 @@ def test_a_new_parameter_has_its_default_or_what_was_given():
 @pytest.mark.parametrize(
     "sampler", ["evolution", "genetic", "anneal", "cmaes", "dehb", "forest", "kde", "tpe", "sobol", "grid"]
 )
-def test_every_sampler_goes_on_in_the_new_space(sampler):
+@pytest.mark.parametrize("kept", [{}, {"n": rung.Integer(1, 9)}])  # without it all trials are outside
+def test_every_sampler_goes_on_in_the_new_space(sampler, kept):
+    new = {"x": rung.Float(0, 2), **kept, "z": rung.Float(0, 1), "k": rung.Categorical(["a", "b"])}
     with rung.Study(SPACE, sampler=sampler, trials=25) as study:
         study.run(objective)
-        study.change_space({"x": rung.Float(0, 2), "z": rung.Float(0, 1), "k": rung.Categorical(["a", "b"])})
+        study.change_space(new)
         study.set_limits(msgspec.structs.replace(study.history.limits, trials=40))
         result = study.run(objective)
         assert {frozenset(trial.config) for trial in result.trials[:25]} == {frozenset({"x", "n"})}
-        assert {frozenset(trial.config) for trial in result.trials[25:]} == {frozenset({"x", "z", "k"})}
+        assert {frozenset(trial.config) for trial in result.trials[25:]} == {frozenset(new)}
         assert audit(study.events()).differences == ()
 
 

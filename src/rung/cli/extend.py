@@ -95,6 +95,12 @@ def extend_there(
         client.change_space(name, read_space(file), assignments(given))
 
 
+def left_outside(history: History) -> str:
+    """How many of the trials are not in the space any more, to be said after it was changed."""
+    count = len(history.outside)
+    return f" (of its {len(history)} trials {count} not in it: no more is learnt from them)" if count else ""
+
+
 _OPTIONS = {
     "trials": "--trials",
     "seconds": "--budget",

@@ -183,8 +183,8 @@ def extend(  # noqa: PLR0913  # a door
 
     A target takes the place of the earlier one, and a space too: what was observed is read as of the new one.
     """
-    from rung.cli.extend import change_space, extend_there, extended
-    from rung.cli.store import command, reading, resuming
+    from rung.cli.extend import change_space, extend_there, extended, left_outside
+    from rung.cli.store import command, read_study, reading, resuming
     from rung.study import Study
 
     budgets = (trials, budget, total_resource, target)
@@ -203,7 +203,8 @@ def extend(  # noqa: PLR0913  # a door
                     change_space(study, space, given or [])
                 study.set_limits(limits)
                 next_one = resuming(study.history, name, storage)
-    has = "more budget" if space is None else "the new space"
+        outside = "" if space is None else left_outside(read_study(store, name).history)
+    has = "more budget" if space is None else f"the new space{outside}"
     output.say(f"{name} has {has}; go on with: {next_one}")
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Set
 from contextlib import suppress
 from typing import Any, NamedTuple
 
 from rung.space.columns import Active, Columns, Raw
 from rung.space.compiled import CompiledSpace
 from rung.space.layout import Every, MisfitError, Rule, Some, parents
-from rung.space.values import INACTIVE, Value, Values
+from rung.space.values import INACTIVE, Values
 
 
 class Completed(NamedTuple):
@@ -98,27 +98,35 @@ def _never(columns: Columns, rule: Rule, told: tuple[Raw, Active, set[int]]) -> 
     return all(known[slot] for slot in slots) and not columns.holds(rule, raw, known)
 
 
+class Reread(NamedTuple):
+    """A configuration of one space read as one of another.
+
+    Attributes:
+        inside: whether the other space has it: every parameter that it names, with its value.
+        assumed: the names in it that it did not have itself, but by default or because they were given.
+    """
+
+    values: Values
+    inside: bool
+    assumed: frozenset[str]
+
+
 def reread(
-    before: CompiledSpace, after: CompiledSpace, rows: Sequence[Values], given: Mapping[str, Value]
-) -> tuple[list[Values], set[int]]:
-    """The configurations `rows` of one space as configurations of another.
+    space: CompiledSpace, config: Mapping[str, Any], given: Mapping[str, Any], assumed: Set[str] = frozenset()
+) -> Reread:
+    """A configuration of another space, by public names, read as one of `space`.
 
     Args:
-        given: values, by key or name, of parameters that only the new space has; else their defaults.
-
-    Returns:
-        The configurations, and the positions of those that are not in the new space: a value is outside its
-        domain, or the combination is forbidden.
+        given: values, by key or name, of what it does not name; else there are the defaults.
+        assumed: names in it that it did not have itself. A space without these may still have it.
     """
-    found: list[Values] = []
-    outside = set()
-    for position, row in enumerate(rows):
-        known = {key: value for key, value in zip(before.keys, row, strict=True) if value is not INACTIVE}
-        values, misfits = completed(after, {**given, **known})
-        found.append(values)
-        if misfits or not after.legal([values])[0]:
-            outside.add(position)
-    return found, outside
+    names = dict(zip(space.keys, space.names, strict=True))
+    missing = {name: value for name, value in given.items() if names.get(name, name) not in config}
+    values, misfits = completed(space, {**missing, **config})
+    read = {name for name, value in zip(space.names, values, strict=True) if value is not INACTIVE}
+    own = config.keys() - assumed
+    inside = not misfits and own <= read and bool(space.legal([values])[0])
+    return Reread(values, inside, frozenset(read - own))
 
 
 _ABSENT = object()

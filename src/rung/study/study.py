@@ -221,6 +221,9 @@ class Study:
     def change_space(self, space: Any, given: Mapping[str, Any] | None = None) -> None:
         """Draw configurations from another space from now on; what was observed is read as of that space.
 
+        A trial with a parameter that it has not is outside: nothing is learnt from it. To go on learning
+        from it, keep the parameter and `fix` it.
+
         Args:
             space: as in the constructor.
             given: the value that a new parameter had in earlier trials, where it was not its default.

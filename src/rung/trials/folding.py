@@ -79,6 +79,8 @@ def _job_started(history: History, event: JobStarted) -> None:
         history.borrowed[trial] = event.checkpoint
     history.attempts[trial] = event.attempt + 1
     history.devices += event.devices
+    if history.assumed:
+        history.assumed.pop(trial, None)  # from now on it has run with what was assumed
     if history.states[trial] is TrialState.INTERRUPTED:
         history.states[trial] = TrialState.RUNNING
         history.running[trial] = Running(event, _take_retry(history, trial))
@@ -248,13 +250,9 @@ def _space_changed(history: History, event: ev.SpaceChanged) -> None:
     history.space_version += 1
     history._encoded = Encoded()
     history.exhausted = False
-    before, was_outside = history.values, history.outside
-    history.values, history.outside = reread(earlier, history.space, before, event.given)
-    for trial in history.outside - was_outside:
-        history.originals[trial] = earlier.to_mapping(before[trial])
-    for trial in was_outside:
-        _read_original(history, trial, event.given)
-    history.enqueued = deque(config for config in history.enqueued if _fits(history.space, config))
+    _reread(history, earlier, event.given)
+    waiting = (config for config in history.enqueued if reread(history.space, config, {}).inside)
+    history.enqueued = deque(waiting)
     history._best_inside()
     if history._fold_sampler is not None:
         history.sampler = history._fold_sampler.initial(history.identity)
@@ -263,14 +261,6 @@ def _space_changed(history: History, event: ev.SpaceChanged) -> None:
     if hasattr(history._fold_scheduler, "space_changed"):
         outside = frozenset(history.outside)
         history.scheduler = history._fold_scheduler.space_changed(history.scheduler, outside)
-
-
-def _fits(space: CompiledSpace, config: Mapping[str, Any]) -> bool:
-    """Whether a configuration that waits to be run is one of this space, defaults where it is silent."""
-    from rung.space.changes import completed
-
-    values, misfits = completed(space, config)
-    return not misfits and bool(space.legal([values])[0])
 
 
 def _told_to_samplers(history: History) -> Iterator[JobStarted | Result]:
@@ -290,17 +280,26 @@ def _told_to_samplers(history: History) -> Iterator[JobStarted | Result]:
                 yield Result(trial, resource, value, history.brackets[trial], True, measure)
 
 
-def _read_original(history: History, trial: int, given: Mapping[str, Any]) -> None:
-    """A trial that an earlier change put outside may be in the space again."""
-    from rung.space.changes import completed
+def _reread(history: History, earlier: CompiledSpace, given: Mapping[str, Any]) -> None:
+    """Every trial's configuration as one of the new space; one that this has not, or has again."""
+    from rung.space.changes import reread
 
-    values, misfits = completed(history.space, {**given, **history.originals[trial]})
-    history.values[trial] = values
-    if misfits or not history.space.legal([values])[0]:
-        history.outside.add(trial)
-    else:
-        history.outside.discard(trial)
-        del history.originals[trial]
+    rows: list[Values] = []
+    originals: dict[int, Mapping[str, Any]] = {}
+    supposed: dict[int, frozenset[str]] = {}
+    for trial, row in enumerate(history.values):
+        config = history.originals.get(trial)
+        if config is None:
+            config = earlier.to_mapping(row)
+        before = history.assumed.get(trial, frozenset())
+        values, inside, assumed = reread(history.space, config, given, before)
+        rows.append(values)
+        if not inside:  # it stays what it was, with what was assumed of it
+            originals[trial], assumed = config, before
+        if assumed:
+            supposed[trial] = assumed
+    history.values, history.outside = rows, set(originals)
+    history.originals, history.assumed = originals, supposed
 
 
 def _stop_decided(history: History, event: ev.StopDecided) -> None:

@@ -74,6 +74,8 @@ class History:
         confirmed: (trial number, resource) to the values, minimised, of its configuration's repeats there.
         outside: trials whose configuration is not in the space any more, since it was changed.
         originals: these trials' configurations as they were.
+        assumed: by trial, the names in its configuration that a change of the space added, and that no job of
+            it has run with yet.
         fixed: parameters, by name, that new configurations have at a value that the user set.
         running: trial number to its running job.
         retry: jobs that must run again, oldest first (lost or interrupted ones); taken from the front.
@@ -109,6 +111,7 @@ class History:
         self.confirmed: dict[tuple[int, int], list[float]] = {}
         self.outside: set[int] = set()
         self.originals: dict[int, Mapping[str, Any]] = {}
+        self.assumed: dict[int, frozenset[str]] = {}
         self.space_version = 0  # how often the space was changed
         self.fixed: Mapping[str, Any] = {}
         self.results: dict[int, Column] = {}
