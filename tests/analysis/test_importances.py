@@ -8,7 +8,7 @@ from rung.analysis import importance, importances_by_resource
 from rung.analysis.importances import PLACE
 from rung.analysis.subject import Subject, subject_of
 from rung.errors import StorageError, StudyError
-from rung.space.domains import Float, Space
+from rung.space.domains import Choice, Float, Space
 from support.studies import identity_of, log_of, stored
 
 
@@ -96,6 +96,38 @@ def test_equal_values_have_nothing_to_explain():
     for method in ("ped-anova", "fanova"):
         with pytest.raises(StudyError, match="all 12 trials of study 's' have the same value"):
             importance(Subject("s", log), method=method)
+
+
+def of_a_branch(good, bad, worse):
+    """A study with results of two branches; those of the second are `worse`, the rest is noise."""
+    rng = np.random.default_rng(0)
+    space = {"lr": Float(0.0, 1.0), "opt": Choice({"sgd": {"m": Float(0.0, 1.0)}, "adam": {}})}
+    study = rung.Study(space, trials=1)
+    for i in range(good + bad):
+        lr, m, noise = rng.random(3).tolist()
+        config = {"lr": lr, "opt": "sgd", "m": m} if i < good else {"lr": lr, "opt": "adam"}
+        study.tell(config, 0.01 * noise + (0.0 if i < good else worse))
+    return importance(study, method="fanova")
+
+
+@pytest.mark.parametrize("bad", [5, 9, 10, 15])
+def test_a_branch_that_was_given_up_early_counts_for_the_choice(bad):
+    found = of_a_branch(60, bad, worse=10.0)
+    assert found.trials == 60 + bad
+    assert found["opt"] > 0.9
+
+
+def test_one_result_of_a_branch_is_little_evidence():
+    assert of_a_branch(60, 1, worse=0.0)["opt"] < 0.1
+    bad = of_a_branch(60, 1, worse=10.0).parameters[0]
+    assert bad.parameter == "opt"
+    assert bad.spread > 0.3  # of the samples that a forest's trees see many have none of it
+
+
+def test_few_results_in_each_of_many_branches_are_pooled():
+    found = of_a_branch(6, 6, worse=10.0)
+    assert found.trials == 12
+    assert found["opt"] > 0.9
 
 
 def test_many_parameters():

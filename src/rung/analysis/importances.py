@@ -9,7 +9,7 @@ from typing import Any, Final
 import numpy as np
 
 from rung.analysis.data.values import Floats, Ints, choose_resource
-from rung.analysis.regions import Region, counts, find_regions, varying
+from rung.analysis.regions import counts, find_regions, varying
 from rung.analysis.subject import Subject, subject_of
 from rung.errors import StudyError
 from rung.samplers.observed import observed
@@ -179,11 +179,7 @@ def _by_fanova(
 ) -> Importances:
     from rung.analysis.fanova import drawn_in, fanova
 
-    regions: list[Region] = find_regions(subject.space, columns, points, LEAST)
-    if not regions:
-        raise StudyError(
-            f"study {subject.name!r} has too few results for each of its branches: use method='ped-anova'"
-        )
+    regions = find_regions(subject.space, columns, points, LEAST)
     shares = fanova(regions, drawn_in(losses), counts(subject.space, columns), seed, pairs)
     if not len(shares.single):
         raise StudyError(f"the values of study {subject.name!r} hardly differ: nothing can be explained")

@@ -4,7 +4,8 @@ A space without conditions is one region, the unit cube itself, evenly weighted.
 each pattern of active parameters is a region: its share of the space, and how its share lies along each
 parameter that others depend on, are counted on random points. Within a region parameters are taken as
 independent of each other. Inside a region no parameter is missing, so that a model of it needs no made-up
-values.
+values. Only patterns with few results of their own are pooled, with each other and, while these are still
+few, with the smallest region: no result is left out, and few of them say little beside many others.
 """
 
 from __future__ import annotations
@@ -70,7 +71,10 @@ def counts(space: CompiledSpace, columns: Ints) -> Ints:
 
 
 def find_regions(space: CompiledSpace, columns: Ints, points: Floats, least: int) -> list[Region]:
-    """The regions that have at least `least` configurations, the largest first; their shares sum to 1.
+    """The regions, the largest first, the pooled one last; their shares sum to 1.
+
+    Each has at least `least` configurations, or all that there are. Patterns without any are left out, unless
+    others are pooled: then they are taken to be like these.
 
     Args:
         points: (n, k) configurations in the unit cube, NaN where not active.
@@ -81,21 +85,15 @@ def find_regions(space: CompiledSpace, columns: Ints, points: Floats, least: int
     draws = np.random.default_rng(0).random((DRAWS, space.size))
     pattern, member = _patterns(space.activity(space.decode(draws))[:, columns], ~np.isnan(points))
     drawn, given = member[:DRAWS], member[DRAWS:]
-    sizes = np.bincount(given, minlength=len(pattern))
-    order = np.argsort(-np.bincount(drawn, minlength=len(pattern)), kind="stable")
-    kept = [i for i in order.tolist() if sizes[i] >= least][:MOST]
-    groups = [(np.array([i]), pattern[i]) for i in kept]
-    others = np.setdiff1d(np.arange(len(pattern)), kept)
-    if sizes[others].sum() >= least:
-        groups.append((others, pattern[others].any(axis=0)))
+    groups = _groups(len(pattern), drawn, given, least)
     gating = _gating(space, columns)
     regions = []
-    for patterns, active in groups:
+    for patterns in groups:
+        active = np.asarray(pattern[patterns].any(axis=0))
         inside, rows = np.isin(drawn, patterns), np.flatnonzero(np.isin(given, patterns))
         filled = np.where(np.isnan(points[rows]), 0.5, points[rows])
         weights = _weights(draws[inside][:, columns], gating, counts(space, columns))
         regions.append(Region(float(inside.mean()), rows, active, filled, weights))
-    regions = [region for region in regions if region.share > 0.0]
     total = sum(region.share for region in regions)
     return [region._replace(share=region.share / total) for region in regions]
 
@@ -104,6 +102,17 @@ def _patterns(drawn: Mask, given: Mask) -> tuple[Mask, Ints]:
     """All patterns of active columns (p, k), and which one each row, drawn ones first, has."""
     pattern, member = np.unique(np.concatenate([drawn, given]), axis=0, return_inverse=True)
     return pattern, member.reshape(-1)
+
+
+def _groups(number: int, drawn: Ints, given: Ints, least: int) -> list[Ints]:
+    """Which of `number` patterns make a region together, by the pattern of each point drawn and given."""
+    measure, sizes = (np.bincount(member, minlength=number) for member in (drawn, given))
+    order = np.argsort(-measure, kind="stable").tolist()
+    kept = [i for i in order if sizes[i] >= least and measure[i] > 0][:MOST]
+    others = np.setdiff1d(np.arange(number), kept)
+    while kept and sizes[others].sum() > 0 and (sizes[others].sum() < least or not measure[others].any()):
+        others = np.append(others, kept.pop())
+    return [np.array([i]) for i in kept] + ([others] if sizes[others].any() else [])
 
 
 def _gating(space: CompiledSpace, columns: Ints) -> Mask:
