@@ -14,6 +14,7 @@ from rung.analysis.plotly_figure import figure
 from rung.analysis.plotting import KINDS, chart
 from rung.analysis.subject import Subject, subject_of
 from rung.errors import StudyError
+from rung.study.ranking import ranking
 
 WIDE: Final = ("history", "ladder", "slice", "parallel", "timeline", "lineage")
 """Kinds of plots that take the page's whole width."""
@@ -96,7 +97,7 @@ def page(
 ) -> str:
     """The report as text; a `live` one takes Plotly's script from `/plotly.js`."""
     wording = subject.wording
-    ranked = summary.ranking(subject)
+    ranked = ranking(subject.history, subject.records)
     placed = _placed(charts)
     parameters = summary.parameters(subject)
     counted = f"{len(parameters)} parameter{'s' * (len(parameters) != 1)}"

@@ -18,9 +18,9 @@ from rung.analysis.subject import Subject
 from rung.space.domains import Choice, Constant, Domain, Float, Integer
 from rung.study.confirm import Declared, declared
 from rung.study.durations import spoken
-from rung.study.found import failures
-from rung.study.front import front as study_front
+from rung.study.found import failures, nothing_found
 from rung.study.front import hypervolume
+from rung.study.ranking import ranking
 from rung.study.records import TrialRecord
 from rung.trials import events as ev
 from rung.trials.history import CONFIRM, TOLD
@@ -57,7 +57,7 @@ def headline(subject: Subject) -> Headline:
     best = subject.history.incumbent
     goal = subject.goals[0]
     if best is None:
-        return Headline(f"best {goal.metric}", None, [], ["No trial has a usable value yet."])
+        return Headline(f"best {goal.metric}", None, [], [_nothing(subject)])
     if len(subject.goals) > 1:
         return _front_headline(subject)
     confirmed = declared(subject.history)
@@ -67,6 +67,14 @@ def headline(subject: Subject) -> Headline:
     if confirmed is not None:
         more += _confirmed(confirmed, subject.records[trial])
     return Headline(f"best {goal.metric}", f"{value:.6g}", _pairs(subject.records[trial].config), more)
+
+
+def _nothing(subject: Subject) -> str:
+    """Why there is no best trial, as a sentence."""
+    if not ranking(subject.history, subject.records):
+        return "No trial has a usable value yet."
+    why = nothing_found(subject.records, subject.identity)
+    return f"{why[0].upper()}{why[1:]}."
 
 
 def _front_headline(subject: Subject) -> Headline:
@@ -168,20 +176,6 @@ def ladder_table(subject: Subject) -> list[RungRow]:
         went = "–" if count.last_on is None else f"{count.last_on:.5g}"
         rows.append(RungRow(count, went, parts))
     return rows
-
-
-def ranking(subject: Subject) -> list[TrialRecord]:
-    """Trials that have a value, best first: the largest resource, then the value, then the older.
-
-    Of several objectives those on the front come first.
-    """
-    sign = -1.0 if subject.identity.mode == "max" else 1.0
-    first = set(study_front(subject.history)) if len(subject.goals) > 1 else set()
-    valued = [record for record in subject.records if record.value is not None]
-    return sorted(
-        valued,
-        key=lambda r: (r.number not in first, -(r.resource or 0), sign * (r.value or 0.0), r.number),
-    )
 
 
 class Row(NamedTuple):

@@ -32,12 +32,13 @@ def show(
 ) -> None:
     """Show a study: its settings, its budget, its best trials."""
     from rung.cli.store import looking, read_trials
+    from rung.study.ranking import ranking
 
     with looking(storage) as store:
         study, records = read_trials(store, name)
         client = client_of(store)
         served = client.study(name) if client is not None else None
-    ranked = ranking(study, records)[:top]
+    ranked = ranking(study.history, records)[:top]
     if json:
         shared = {} if served is None else {"share": served.share, "lacks": served.lacks}
         output.print_json({**summary(study, records, ranked), **shared})
@@ -50,24 +51,6 @@ def show(
     if ranked:
         sys.stdout.write("\n")
         _print_table(study, ranked)
-
-
-def ranking(study: StoredStudy, records: list[TrialRecord]) -> list[TrialRecord]:
-    """Trials that have a value, best first: the largest resource reached, then the value, then the older."""
-    from rung.trials.history import CONFIRM
-
-    sign = -1.0 if study.history.identity.mode == "max" else 1.0
-    apart, outside = study.history.apart, study.history.outside
-    valued = [
-        record
-        for record in records
-        if record.value is not None and apart.get(record.number) != CONFIRM and record.number not in outside
-    ]
-    broken = study.history.violation
-    return sorted(
-        valued,
-        key=lambda r: (broken(r.number) > 0, -(r.resource or 0), sign * (r.value or 0.0), r.number),
-    )
 
 
 def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRecord]) -> dict[str, Any]:

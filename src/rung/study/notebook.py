@@ -7,6 +7,7 @@ from html import escape
 from typing import Any, Final
 
 from rung.study.front import front
+from rung.study.ranking import ranking
 from rung.study.records import TrialRecord
 from rung.trials.history import History
 
@@ -18,7 +19,7 @@ def as_html(line: str, history: History, records: Sequence[TrialRecord], best: T
     """The line, and the trials that reached furthest, the best first; of several objectives the front."""
     identity = history.identity
     goals = [goal.metric for goal in identity.goals or (identity,)]
-    shown = _front(history, records) if identity.goals else _ranked(records, identity.mode == "max", best)
+    shown = _front(history, records) if identity.goals else _ranked(history, records, best)
     names = list(dict.fromkeys(name for record in shown for name in record.config))[:COLUMNS]
     resource = [] if identity.resource is None else [identity.resource.name]
     head = ["trial", *goals, *resource, "state", *names]
@@ -38,17 +39,12 @@ def _front(history: History, records: Sequence[TrialRecord]) -> list[TrialRecord
     return [records[trial] for trial in front(history)][:ROWS]
 
 
-def _ranked(records: Sequence[TrialRecord], most: bool, best: TrialRecord | None) -> list[TrialRecord]:
-    """The best first, as `Result.best` has it, then those at the largest resource, then by value."""
-    sign = -1.0 if most else 1.0
-
-    def place(record: TrialRecord) -> tuple[int, float]:
-        return (-(record.resource or 0), sign * (record.value or 0.0))
-
-    others = [each for each in records if each.value is not None]
+def _ranked(history: History, records: Sequence[TrialRecord], best: TrialRecord | None) -> list[TrialRecord]:
+    """The best first, as `Result.best` has it, which repeats may have found, then the others."""
+    others = ranking(history, records)
     if best is None:  # none keeps the constraints
-        return sorted(others, key=place)[:ROWS]
-    return [best, *sorted((each for each in others if each.number != best.number), key=place)][:ROWS]
+        return others[:ROWS]
+    return [best, *(each for each in others if each.number != best.number)][:ROWS]
 
 
 def _row(tag: str, cells: Sequence[Any]) -> str:
