@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+import rung
 from rung.analysis.charts import sequence, value_axis
 from rung.analysis.data.climb import FATES, climbers, planned_trials, rung_counts
 from rung.analysis.data.fronts import front, top_resource
@@ -13,7 +14,9 @@ from rung.analysis.data.lineage import ancestry, links
 from rung.analysis.data.progress import best_so_far, curves, distribution, latest
 from rung.analysis.data.surface import SIDE, smoothed
 from rung.analysis.data.values import choose_resource, measured, thin
-from rung.analysis.subject import Subject
+from rung.analysis.plotting import chart
+from rung.analysis.report import page, usable_charts
+from rung.analysis.subject import Subject, subject_of
 from rung.errors import StudyError
 from rung.study.front import front as study_front
 from rung.trials import events as ev
@@ -64,6 +67,61 @@ def test_why_a_trial_stayed(subject):
     assert stayed.why == (
         f"stayed: {stayed.value:.4g} at epoch 3, place {place} of {count} there; {on} went on"
     )
+
+
+def test_what_breaks_a_constraint_is_shown_by_its_metric():
+    """On the ladder and in its table: behind all others in place, but with the value that was told."""
+    study = rung.Study(
+        {"x": rung.Float(0.4, 1.0)},
+        metric="acc",
+        mode="max",
+        resource=("epoch", 1, 9),
+        scheduler="asha",
+        sampler="random",
+        trials=9,
+        constraints=["size <= 0.5"],
+        seed=0,
+    )
+    while not study.done:
+        job = study.ask()
+        study.tell(job, {"acc": job.config["x"], "size": job.config["x"]})
+    one = subject_of(study)
+    values = {record.number: record.value for record in one.records}
+    broken = {number for number, value in values.items() if value > 0.5}
+    assert 0 < len(broken) < 9
+    for climber in climbers(one):
+        assert climber.value == values[climber.trial]
+        assert f"{climber.value:.4g} at epoch {climber.top}" in climber.why
+        assert (", a constraint broken," in climber.why) == (climber.trial in broken)
+    first = rung_counts(one)[0]
+    on = {climber.trial for climber in climbers(one) if climber.top > 1}
+    assert first.broken == bool(on & broken)
+    assert first.last_on in {values[trial] for trial in on}
+    assert "e+30" not in page(one, usable_charts(one))
+
+
+def test_the_worst_that_went_on_may_break_a_constraint():
+    """Where none keeps them the least broken goes on, and the table says so."""
+    study = rung.Study(
+        {"x": rung.Float(0.4, 1.0)},
+        resource=("epoch", 1, 9),
+        scheduler="asha",
+        sampler="random",
+        trials=9,
+        constraints=["loss <= 0.1"],
+        seed=0,
+    )
+    while not study.done:
+        job = study.ask()
+        study.tell(job, job.config["x"])
+    one = subject_of(study)
+    first = rung_counts(one)[0]
+    assert first.broken
+    assert 0.4 <= first.last_on <= 1.0
+    words = page(one, [chart(one, "ladder")])
+    assert f"{first.last_on:.5g}, breaks a constraint</td>" in words
+    assert f"the worst that went on has {first.last_on:.5g} and breaks a constraint" in words
+    assert "or better" not in words.partition('id="figures">')[2].partition("</script>")[0]
 
 
 def test_the_plan_stands_beside_what_ran(subject):

@@ -174,6 +174,7 @@ def ladder_table(subject: Subject) -> list[RungRow]:
             if count.fates.get(fate)
         ]
         went = "–" if count.last_on is None else f"{count.last_on:.5g}"
+        went += ", breaks a constraint" * count.broken
         rows.append(RungRow(count, went, parts))
     return rows
 

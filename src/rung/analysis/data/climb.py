@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from rung.analysis.subject import Subject
-from rung.trials.history import CONFIRM, WORST, History
+from rung.trials.history import BEHIND, CONFIRM, WORST, History
 from rung.trials.states import TrialState
 
 FATES: Final = ("went on", "complete", "stayed", "stopped", "running", "failed")
@@ -22,7 +22,8 @@ class RungCount(NamedTuple):
         resource: the rung.
         reached: trials with a result there, failed ones included.
         fates: from `FATES` to a count.
-        last_on: the worst value (own sense) among those that went on; None if none did.
+        last_on: the metric (own sense) of the worst that went on; None if none did.
+        broken: whether that one breaks a constraint: its metric may then be a good one.
         planned: trials that the plan has at this rung; None without one.
     """
 
@@ -30,11 +31,12 @@ class RungCount(NamedTuple):
     reached: int
     fates: dict[str, int]
     last_on: float | None
+    broken: bool = False
     planned: int | None = None
 
 
 class Climber(NamedTuple):
-    """A trial, the highest rung where it has a result (0: none yet), its fate there, and why."""
+    """A trial, the highest rung where it has a result (0: none yet), its fate and metric there, and why."""
 
     trial: int
     bracket: int
@@ -47,13 +49,12 @@ class Climber(NamedTuple):
 def climbers(subject: Subject) -> list[Climber]:
     """Every trial that a scheduler started, in order of number."""
     history = subject.history
-    at = _values(history)
+    at, metrics = _values(history), _metrics(subject)
     top = dict.fromkeys((t for t in range(len(history)) if t not in history.apart), 0)
     for resource in sorted(at):
         top.update(dict.fromkeys((t for t in at[resource] if t in top), resource))
     ranks = {resource: sorted(v for v in values.values() if v < WORST) for resource, values in at.items()}
     went_on = {resource: sum(top.get(t, 0) > resource for t in values) for resource, values in at.items()}
-    sign = -1.0 if subject.identity.mode == "max" else 1.0
     found = []
     for trial, highest in top.items():
         value = at[highest].get(trial, WORST) if highest else WORST
@@ -61,8 +62,8 @@ def climbers(subject: Subject) -> list[Climber]:
         place = (0, 0, 0)
         if value < WORST:
             place = (bisect_left(ranks[highest], value) + 1, len(ranks[highest]), went_on[highest])
-        shown = None if value == WORST else sign * value
-        why = _why(subject, fate, highest, shown, place)
+        shown = None if value == WORST else metrics[highest][trial]
+        why = _why(subject, fate, highest, shown, value >= BEHIND, place)
         found.append(Climber(trial, history.brackets[trial], highest, fate, shown, why))
     return found
 
@@ -70,10 +71,9 @@ def climbers(subject: Subject) -> list[Climber]:
 def rung_counts(subject: Subject, bracket: int | None = None) -> list[RungCount]:
     """What became of the trials at every rung, the lowest first; of all brackets, or of one."""
     history = subject.history
-    at = _values(history)
+    at, metrics = _values(history), _metrics(subject)
     last = {climber.trial: climber for climber in climbers(subject)}
     planned = planned_trials(subject)
-    sign = -1.0 if subject.identity.mode == "max" else 1.0
     found = []
     for resource in sorted(set(at) | set(planned)):
         here = {
@@ -82,10 +82,12 @@ def rung_counts(subject: Subject, bracket: int | None = None) -> list[RungCount]
             if trial in last and bracket in (None, history.brackets[trial])
         }
         fates = Counter("went on" if last[t].top > resource else last[t].fate for t in here)
-        on = [value for trial, value in here.items() if last[trial].top > resource and value < WORST]
-        worst = sign * max(on) if on else None
+        on = [(value, trial) for trial, value in here.items() if last[trial].top > resource and value < WORST]
+        value, worst = max(on, default=(WORST, None))
+        shown = None if worst is None else metrics[resource][worst]
         plan_here = planned.get(resource) if bracket is None else None
-        found.append(RungCount(resource, len(here), dict(fates), worst, plan_here))
+        broken = BEHIND <= value < WORST
+        found.append(RungCount(resource, len(here), dict(fates), shown, broken, plan_here))
     return found
 
 
@@ -104,7 +106,7 @@ def planned_trials(subject: Subject) -> dict[int, int]:
 
 
 def _values(history: History) -> dict[int, dict[int, float]]:
-    """By rung, from trial to its value there, minimised."""
+    """By rung, from trial to what it is compared by there, smaller is better: see `Result`."""
     return {
         resource: {
             trial: value
@@ -113,6 +115,16 @@ def _values(history: History) -> dict[int, dict[int, float]]:
         }
         for resource, column in history.results.items()
     }
+
+
+def _metrics(subject: Subject) -> dict[int, dict[int, float]]:
+    """By rung, from trial to its metric there, in its own sense, whether or not a constraint is broken."""
+    sign = -1.0 if subject.identity.mode == "max" else 1.0
+    found = {}
+    for resource, column in subject.history.results.items():
+        losses = [measure.vector[0] for measure in column.measures] or column.values
+        found[resource] = {trial: sign * loss for trial, loss in zip(column.trials, losses, strict=True)}
+    return found
 
 
 def _fate(history: History, trial: int, value: float) -> str:
@@ -128,13 +140,15 @@ def _fate(history: History, trial: int, value: float) -> str:
     return "stayed" if value < WORST else "failed"
 
 
-def _why(subject: Subject, fate: str, top: int, value: float | None, place: tuple[int, int, int]) -> str:
+def _why(
+    subject: Subject, fate: str, top: int, value: float | None, broken: bool, place: tuple[int, int, int]
+) -> str:
     """One line about a trial's fate; `place` is its rank at its highest rung, of how many, how many left."""
     unit = subject.unit or "rung"
     if value is None:
         return {"running": "its first job runs"}.get(fate, f"{fate} on the way to its next rung")
     rank, count, on = place
-    here = f"{value:.4g} at {unit} {top}, place {rank} of {count} there"
+    here = f"{value:.4g} at {unit} {top}{', a constraint broken' * broken}, place {rank} of {count} there"
     if fate == "complete":
         return f"reached the top: {here}"
     if fate == "running":

@@ -118,7 +118,8 @@ def _bars(counts: list[RungCount], unit: str) -> list[Mark]:
 def _told(count: RungCount, fate: str, unit: str) -> str:
     lines = [f"<b>{unit} {count.resource}</b>", f"{count.fates.get(fate, 0)} of {count.reached}: {fate}"]
     if count.last_on is not None:
-        lines.append(f"went on with {count.last_on:.5g} or better")
+        worst = f"the worst that went on has {count.last_on:.5g} and breaks a constraint"
+        lines.append(worst if count.broken else f"went on with {count.last_on:.5g} or better")
     return "<br>".join(lines)
 
 
