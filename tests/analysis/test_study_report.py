@@ -12,7 +12,7 @@ from rung.analysis.pages import embedded
 from rung.analysis.plotting import chart
 from rung.analysis.report import Command, page, report, usable_charts
 from rung.analysis.subject import Subject
-from rung.errors import UserError
+from rung.errors import StudyError, UserError
 from rung.space import to_json
 from rung.space.domains import Choice, Float, Space
 from rung.trials import events as ev
@@ -119,6 +119,20 @@ def test_known_results_and_a_changed_space(resource):
     shown = chart(one, "slice", Options(resource=1)).panels[0].marks[0]
     assert not gone & {int(re.match(r"trial (\d+)", text)[1]) for text in shown.text}
     assert importance(one, resource=1).trials == len(one.history.results[1]) - len(gone)
+
+
+def test_a_space_that_no_trial_is_in():
+    """There is nothing to plot of it, and that is said; the page is made all the same."""
+    who = identity_of(Space({"x": Float(0.0, 1.0)}), resource=None, scheduler="plain")
+    log = log_of(who, lambda config, r, rng: {"loss": config["x"]}, trials=20, failing=0.0)[:-1]
+    log.append(ev.SpaceChanged(to_json(Space({"x": Float(2.0, 3.0)}))))
+    one = Subject("changed", log)
+    assert len(one.history.outside) == 20
+    for method in ("ped-anova", "fanova"):
+        with pytest.raises(StudyError, match="has 0 trials with a value"):
+            importance(one, method=method)
+    words, _, _ = parts(page(one, usable_charts(one)))
+    assert "No trial has a usable value yet." in words
 
 
 def test_notes_and_other_doors(subject):

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from rung.analysis.data.values import Floats, Ints, choose_resource
+from rung.analysis.data.values import Floats, Ints, choose_resource, sound_results
 from rung.analysis.regions import counts, find_regions, varying
 from rung.analysis.subject import Subject, subject_of
 from rung.errors import StudyError
@@ -126,10 +126,8 @@ def importances_by_resource(
         StudyError: no fidelity has enough.
     """
     subject = subject_of(study, storage)
-    results = subject.history.results
-    enough = [r for r in sorted(results) if sum(np.isfinite(results[r].values)) >= LEAST] or [
-        choose_resource(subject, None, LEAST)
-    ]
+    results = sound_results(subject.history)
+    enough = [r for r in sorted(results) if results[r] >= LEAST] or [choose_resource(subject, None, LEAST)]
     return [importance(subject, method=method, resource=r, goal=goal) for r in enough]
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from rung.analysis.subject import Subject
 from rung.errors import StudyError
 from rung.trials.events import Goal
-from rung.trials.history import BEHIND, WORST
+from rung.trials.history import BEHIND, WORST, History
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -56,7 +56,7 @@ def choose_resource(subject: Subject, wanted: int | None = None, least: int = 2)
     Raises:
         StudyError: there are fewer than `least` results at it.
     """
-    sound = {r: sum(v < WORST for v in column.values) for r, column in subject.history.results.items()}
+    sound = sound_results(subject.history)
     unit = subject.unit or "resource"
     if wanted is not None and wanted not in sound:
         known = ", ".join(map(str, sorted(sound))) or "none"
@@ -74,6 +74,17 @@ def choose_resource(subject: Subject, wanted: int | None = None, least: int = 2)
             f"and this needs at least {least}"
         )
     return chosen
+
+
+def sound_results(history: History) -> dict[int, int]:
+    """By fidelity, how many results there have a value, and a configuration that is still in the space."""
+    return {
+        resource: sum(
+            value < WORST and trial not in history.outside
+            for trial, value in zip(column.trials, column.values, strict=True)
+        )
+        for resource, column in history.results.items()
+    }
 
 
 def measured(subject: Subject, resource: int, metric: str | None = None) -> Measured:
