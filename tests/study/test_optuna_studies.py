@@ -149,6 +149,76 @@ def test_what_no_rule_explains_is_said() -> None:
     assert found.space.conditions == (Condition("f", Is("c", one_of=["a", "b"])),)
 
 
+def out_of_memory(trial):
+    """It fails before it has asked for its learning rate, or after."""
+    layers = trial.suggest_int("layers", 1, 8)
+    if layers == 1:
+        raise RuntimeError("out of memory")
+    lr = trial.suggest_float("lr", 1e-4, 1e-1, log=True)
+    if layers == 2:
+        raise RuntimeError("out of memory")
+    return layers * lr
+
+
+def test_that_a_failed_trial_lacks_a_parameter_is_no_condition() -> None:
+    theirs = optuna.create_study(study_name="failing", sampler=optuna.samplers.RandomSampler(seed=0))
+    theirs.optimize(out_of_memory, n_trials=30, catch=(RuntimeError,))
+    early = [trial for trial in theirs.trials if trial.params["layers"] == 1]
+    late = [trial for trial in theirs.trials if trial.params["layers"] == 2]
+    assert early
+    assert late
+    found = from_optuna(theirs)
+    space = found.study.space.space
+    assert dict(space.parameters) == {"layers": Integer(1, 8), "lr": Float(1e-4, 1e-1, log=True)}
+    assert space.conditions == ()
+    assert found.unruled == ()
+    assert (found.trials, found.failed) == (30 - len(early) - len(late), len(late))
+    assert found.left_out == {"fail": len(early)}
+    assert [record.config for record in found.study.result.trials] == [
+        trial.params for trial in theirs.trials if trial not in early
+    ]
+    found.study.enqueue({"layers": 1})
+    assert set(found.study.ask().config) == {"layers", "lr"}
+
+
+def test_what_a_failed_trial_has_speaks_against_a_condition() -> None:
+    kinds = ["a", "b"]
+    complete = {"c": (kinds, "a"), "f": (1, 0.5)}, {"c": (kinds, "b")}
+    assert space_of(drawn(*complete)).space.conditions == (Condition("f", Is("c", equals="a")),)
+    failed = drawn({"c": (kinds, "b"), "f": (3, 2.5)})[0]._replace(state="FAIL")
+    found = space_of([*drawn(*complete), failed])
+    assert found.space.conditions == ()
+    assert found.unruled == ("f",)
+    assert dict(found.space.parameters)["f"] == Float(0, 3)
+
+
+def test_a_pruned_trial_may_have_stopped_before_it_asked_for_more() -> None:
+    kinds = ["a", "b"]
+    complete = drawn({"c": (kinds, "a"), "f": (1, 0.5)}, {"c": (kinds, "b")})
+    pruned = drawn({"c": (kinds, "a")})[0]._replace(state="PRUNED")
+    rule = (Condition("f", Is("c", equals="a")),)
+    found = space_of([*complete, pruned])
+    assert found.space.conditions == rule
+    assert found.unruled == ("f",)  # this one has the default
+    pruned = drawn({"c": (kinds, "b")})[0]._replace(state="PRUNED")
+    assert space_of([complete[0], pruned]).space.conditions == rule  # all of a bad branch were pruned
+
+
+def test_failed_trials_that_are_left_out_are_said(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    theirs = optuna.create_study(
+        storage="sqlite:///theirs.db", study_name="failing", sampler=optuna.samplers.RandomSampler(seed=0)
+    )
+    theirs.optimize(out_of_memory, n_trials=30, catch=(RuntimeError,))
+    early = sum(trial.params["layers"] == 1 for trial in theirs.trials)
+    with pytest.raises(SystemExit) as ended:
+        main(("import", "theirs.db"))
+    assert not ended.value.code
+    said = capsys.readouterr().err
+    assert f"; left out: {early} failed" in said
+    assert "stopped before they had all of their parameters" in said
+
+
 def test_nothing_to_import() -> None:
     with pytest.raises(StudyError, match="'none' has no complete trial"):
         from_optuna(optuna.create_study(study_name="none"))

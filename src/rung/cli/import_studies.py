@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -106,7 +106,7 @@ def _told(done: list[tuple[str, Imported]], left_out: dict[str, str], storage: s
     for name, why in left_out.items():
         output.fail(f"{name} is not imported: {why}")
     for name, one in done:
-        others = ", ".join(f"{count} {state}" for state, count in one.left_out.items())
+        others = ", ".join(f"{count} {_SAID.get(state, state)}" for state, count in one.left_out.items())
         output.say(
             f"{name}: {one.trials} results"
             + (f", {one.pruned} of them of pruned trials" if one.pruned else "")
@@ -115,10 +115,15 @@ def _told(done: list[tuple[str, Imported]], left_out: dict[str, str], storage: s
         )
         if one.left_out.get("pruned"):
             output.say("  pruned ones come with --resource NAME:MIN:MAX, which says what their steps count")
+        if one.left_out.get("fail"):
+            output.say("  failed ones are left out that stopped before they had all of their parameters")
         if one.unruled:
             output.say(
-                f"  trials without {', '.join(one.unruled)} have the default: no other parameter "
-                "says when it is active"
+                f"  trials without {', '.join(one.unruled)} have the default, "
+                "where no other parameter says that it is not active"
             )
     if done:
         output.say(f"look at it with: {command('show', done[0][0], storage)}")
+
+
+_SAID: Final = {"fail": "failed"}  # Optuna's states, where their names are no such words

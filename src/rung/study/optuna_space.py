@@ -8,6 +8,10 @@ from all of them:
 - a parameter that some trials lack is active where another one, which stands before it, has certain values
   (a category) or at least some value (a number), if one rule of that kind agrees with every trial;
 - else it is taken to be active always, and those trials have its default.
+
+That a trial lacks a parameter says something if it ran to its end. A failed one may have stopped before it
+asked for more: only what it has counts. A pruned one has usually asked for all, so that its lacking counts as
+long as some rule agrees with it.
 """
 
 from __future__ import annotations
@@ -22,14 +26,15 @@ from rung.space.domains import Domain
 
 
 class Drawn(NamedTuple):
-    """What one trial asked for: its parameters in their order, and the distribution of each."""
+    """What one trial asked for: its parameters in their order, the distribution of each, and how it ended."""
 
     params: Mapping[str, Any]
     distributions: Mapping[str, Any]
+    state: str = "COMPLETE"
 
 
 class Found(NamedTuple):
-    """The space, and the parameters that some trials lack without a rule that says when."""
+    """The space, and the parameters that some trials that did not fail lack without a rule that says when."""
 
     space: Space
     unruled: tuple[str, ...]
@@ -50,12 +55,12 @@ def space_of(trials: Sequence[Drawn]) -> Found:
     domains = {name: _domain(name, distributions) for name, distributions in asked.items()}
     conditions, unruled = [], []
     for name in domains:
-        if len(asked[name]) < len(trials):
-            rule = _rule(name, domains, trials)
-            if rule is None:
-                unruled.append(name)
-            else:
-                conditions.append(Condition(name, rule))
+        of_all = _rule(name, domains, trials, ("COMPLETE", "PRUNED"))
+        rule = of_all or _rule(name, domains, trials, ("COMPLETE",))
+        if rule is not None:
+            conditions.append(Condition(name, rule))
+        if of_all is None and any(name not in trial.params for trial in trials if trial.state != "FAIL"):
+            unruled.append(name)
     return Found(Space(domains, conditions), tuple(unruled))
 
 
@@ -97,12 +102,21 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
-def _rule(name: str, domains: Mapping[str, Domain], trials: Sequence[Drawn]) -> Is | None:
-    """When the parameter is active, as a statement about an earlier one; None if none agrees with all."""
+def _rule(
+    name: str, domains: Mapping[str, Domain], trials: Sequence[Drawn], whole: Sequence[str]
+) -> Is | None:
+    """When the parameter is active, as a statement about an earlier one; None if none agrees, or if always.
+
+    Args:
+        whole: in which states a trial has asked for all parameters that are active in it.
+    """
+    speaking = [trial for trial in trials if name in trial.params or trial.state in whole]
+    if all(name in trial.params for trial in speaking):
+        return None
     for parent in domains:
         if parent == name:
             return None
-        has = [(trial.params.get(parent, _ABSENT), name in trial.params) for trial in trials]
+        has = [(trial.params.get(parent, _ABSENT), name in trial.params) for trial in speaking]
         if any(value is _ABSENT for value, present in has if present):
             continue
         known = [(value, present) for value, present in has if value is not _ABSENT]

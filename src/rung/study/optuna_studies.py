@@ -5,7 +5,7 @@
 | distributions | a search space, see `rung.study.optuna_space` |
 | directions, metric names | "min" and "max"; "value", or "value_0", "value_1", ..., where no names were set |
 | a complete trial | a result that was known before (as `study.tell(config, value)` makes), at its time |
-| a failed one | the same, without a value: its state is failed |
+| a failed one | the same, without a value; left out and counted, if it stopped before it had all parameters |
 | a pruned one | with `resource`, a result at the resource of its last step; without, left out and counted |
 | a running or waiting one | left out, and counted |
 | a trial's user attributes, intermediate values | attributes |
@@ -18,15 +18,17 @@ import math
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from rung.errors import StudyError
 from rung.executors.attributes import attribute
-from rung.space import Space, compile_space
+from rung.space import compile_space
 from rung.space.changes import completed
+from rung.space.compiled import CompiledSpace
+from rung.space.values import INACTIVE
 from rung.storage.base import Storage
 from rung.study.identity import make_resource
 from rung.study.optuna_space import Drawn, space_of
@@ -81,10 +83,12 @@ def from_optuna(
     """
     trials = _finished(source, resource is not None)
     name = study or source.study_name
-    found = space_of([Drawn(trial.params, trial.distributions) for trial in trials])
+    found = space_of([Drawn(trial.params, trial.distributions, trial.state.name) for trial in trials])
+    space = compile_space(found.space)
+    trials = [trial for trial in trials if trial.state.name != "FAIL" or _has_all(space, trial.params)]
     metrics = _metrics(source, metric)
     amount = make_resource(resource)
-    events = _events(trials, found.space, metrics, 1 if amount is None else amount.maximum)
+    events = _events(trials, space, metrics, 1 if amount is None else amount.maximum)
     modes = ["max" if direction.name == "MAXIMIZE" else "min" for direction in source.directions]
     one = len(modes) == 1
     ours = Study(
@@ -151,17 +155,22 @@ def _metrics(source: Any, named: str | Sequence[str] | None) -> list[str]:
     return names
 
 
-def _events(trials: Sequence[Any], space: Space, metrics: Sequence[str], largest: int) -> list[Event]:
+def _has_all(space: CompiledSpace, params: Mapping[str, Any]) -> bool:
+    """Whether these are all parameters that are active with them."""
+    values = completed(space, params).values
+    return all(value is INACTIVE or name in params for name, value in zip(space.names, values, strict=True))
+
+
+def _events(trials: Sequence[Any], space: CompiledSpace, metrics: Sequence[str], largest: int) -> list[Event]:
     """Every trial's result and attributes.
 
     Raises:
         StudyError: a value is not in its parameter's domain.
     """
-    compiled = compile_space(space)
     shift = int(min((step for trial in trials for step in trial.intermediate_values), default=1) < 1)
     events: list[Event] = []
     for number, trial in enumerate(trials):
-        values, misfits = completed(compiled, trial.params)
+        values, misfits = completed(space, trial.params)
         if misfits:
             raise StudyError(
                 f"trial {trial.number}: the value of parameter {misfits[0]!r} is not in its range"
