@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 import rung
+from rung.schedulers.plan import plan
 from rung.space.domains import Ordinal
 
 SPACE = {"x": Ordinal(list(range(9)))}
@@ -45,3 +46,37 @@ def test_a_number_of_trials_is_no_budget():
     far, reason = ends("asha", trials=100)
     assert reason == "exhausted"
     assert far.count(1) >= 3
+
+
+@pytest.mark.parametrize("scheduler", ["asha", "async-hyperband", "hyper-tune", "mo-asha"])
+def test_a_number_of_trials_is_an_end_also_beside_a_budget(scheduler):
+    """So that no order of results, and no space, makes the study cost more than its plan says."""
+    for size, trials in [(3, 4), (9, 12), (30, 33)]:
+        study = rung.Study(
+            {"x": Ordinal(list(range(size)))},
+            sampler="random",
+            scheduler=scheduler,
+            resource=("epoch", 1, 27),
+            trials=trials,
+            total_resource=10_000,
+            seed=0,
+        )
+        planned = plan(study.identity, study.history.limits)
+        assert planned.most.afresh < 10_000
+        while (job := study.ask()) is not None:
+            study.tell(job, float(job.config["x"]))
+        assert study.history.exhausted
+        assert study.history.spent <= planned.most.afresh
+
+
+def test_what_was_told_before_uses_a_space_up_as_well():
+    study = rung.Study(
+        SPACE, sampler="random", scheduler="asha", resource=LADDER, trials=9, total_resource=1000, seed=0
+    )
+    for x in range(5):
+        study.tell({"x": x}, 1.0)
+    planned = plan(study.identity, study.history.limits)
+    while (job := study.ask()) is not None:
+        study.tell(job, 1.0)
+    assert study.history.exhausted
+    assert study.history.spent <= planned.most.afresh

@@ -116,7 +116,7 @@ def _cost(planned: Plan, amount: Resource) -> str:
     """The most that a search can cost, in the resource's unit and in units of R."""
     usual, most, unit = planned.usual, planned.most, amount.unit
     rounds = " a round, over and over until the budget ends it" if planned.repeats else ""
-    text = f"cost: about {_both(usual.resumed, amount, unit)}{rounds}, at most {_both(most.resumed, amount)}"
+    text = f"cost: about {_both(usual.resumed, amount, unit)}, at most {_both(most.resumed, amount)}{rounds}"
     if most.afresh > most.resumed:
         text += f"; {_afresh(usual, most, amount)} without checkpoints"
     full = planned.trials * amount.maximum

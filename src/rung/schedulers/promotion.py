@@ -3,8 +3,9 @@
 Promotions come first, from the highest rung down; at one rung, the bracket with the smaller number first. If
 there is none, a new configuration goes to the bracket that lags furthest behind its share of what is started.
 
-When all configurations of a space were started, and a limit of resource, time or target leaves something to
-spend, trials go on that the rule would have left behind: the best of the highest rung where any waits.
+When all configurations of a space were started, and it is not their number that ends the study but a limit of
+resource, time or target, which leaves something to spend, trials go on that the rule would have left behind:
+the best of the highest rung where any waits.
 """
 
 from __future__ import annotations
@@ -88,10 +89,12 @@ class Promotions:
     def _left_behind(self, history: History) -> Rung | None:
         """The highest rung with somebody to run on although the rule would not; None where nobody should.
 
-        A limit of trials alone is no reason to run on: it says how much is wanted.
+        With a limit of trials nobody does: it says how much is wanted, and the plan says what that costs at
+        most (`rung.schedulers.plan`).
         """
         limits = history.limits
-        if not history.exhausted or (limits.total_resource, limits.seconds, limits.target) == (None,) * 3:
+        ends = limits.total_resource, limits.seconds, limits.target
+        if not history.exhausted or limits.trials is not None or ends == (None, None, None):
             return None
         return next((rung for rung in self._order if rung.best_waiting >= 0), None)
 

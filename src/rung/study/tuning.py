@@ -108,8 +108,9 @@ def tune(  # noqa: PLR0913  # a door
         trials: start exactly this many configurations, then finish the promotions that they allow.
         budget: wall time, in seconds or as "5m", over all sessions.
         total_resource: the sum of all jobs' resource; a job from a to b costs b - a if a checkpoint
-            carried the trial to a, else b. If the space is used up before it (or `budget`) is, trials that
-            the rule left behind go on, the best first. With `confirm` it covers the repeats, too.
+            carried the trial to a, else b. If the space is used up before it (or `budget`) is, and `trials`
+            is not given, trials that the rule left behind go on, the best first. With `confirm` it covers the
+            repeats, too.
         target: stop when the incumbent is this good; with `confirm`, after its repeats.
         trial_time, trial_memory: limits on one job (seconds or text; bytes): over one it is ended. In line
             there is none on memory, and time is looked at when an objective that takes (trial) reports.
