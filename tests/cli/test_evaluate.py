@@ -173,6 +173,9 @@ def test_shap_values_of_a_member(rung: Rung) -> None:
     assert total == pytest.approx(found["prediction"])
     alone = model.members[1].predict(model.encoder.transform(frame.iloc[[2]]))
     assert found["prediction"] == pytest.approx(float(alone[0]), abs=1e-4)
+    frame.iloc[[2]].to_csv("alone.csv", index=False)
+    same = json.loads(rung("explain", "two.rung", "alone.csv", "--row", 1, "--shap", "--json").stdout)
+    assert same["contributions"] == found["contributions"]
     done = rung("explain", "two.rung", "old.csv", "--row", 3, "--shap")
     assert "exact for its trees" in done.stderr
     refused = rung("explain", "two.rung", "old.csv", "--row", 3, "--shap", "--class", "yes")

@@ -65,7 +65,7 @@ def explain(  # noqa: PLR0913  # a door
     frame = read_for(fitted, table)
     check_row(row - 1, len(frame))
     others = frame if background is None else read_for(fitted, background)
-    if len(others) < 2:
+    if len(others) < 2 and not shap:
         raise UserError("there is no row to compare with: give a table of more rows with --background")
     say_lost(fitted, frame.iloc[[row - 1]])
     if shap:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -11,10 +10,15 @@ import pytest
 
 from rung.errors import DataError
 from rung.tabular.columns import Column, Kind
+from rung.tabular.deadline import Deadline
 from rung.tabular.encode import encode
 from rung.tabular.explain import tree_shap
 from rung.tabular.explain.tree_shap import available, values_of
-from rung.tabular.explain.trees import _owners, explain_row_by_trees, tree_contributions
+from rung.tabular.explain.trees import explain_row_by_trees, tree_contributions
+from rung.tabular.learners.table import defaults, learners
+from rung.tabular.model import Member, Model
+from rung.tabular.pipeline import Order, fit_pipeline
+from rung.tabular.task import guess_task
 from support.tables import KINDS, fitted
 
 # matplotlib, which shap imports, says of itself what it will be rid of one day
@@ -98,10 +102,41 @@ def test_it_is_not_imported_where_time_is_short(monkeypatch: pytest.MonkeyPatch)
     assert not available(1.0)
 
 
-def test_a_cell_that_one_row_has_alone_is_its_columns() -> None:
-    """A shuffle leaves it where it was once in as many times as there are rows."""
-    names = [f"c{i}" for i in range(60)]
-    cells = pd.DataFrame(np.eye(12)[:, :1].repeat(60, axis=1), columns=names)
-    encoder, _ = encode(cells, tuple(Column(name, Kind.NUMBER, 2, 0.0) for name in names))
-    preparation = SimpleNamespace(transform=lambda table: table.numbers)
-    assert _owners(encoder, preparation, cells, 60, seed=0).tolist() == list(range(60))
+@pytest.mark.parametrize("name", ["lightgbm", "xgboost", "catboost", "forest", "hist_boosting"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_rows_values_are_the_same_beside_any_other_rows(kind: str, name: str) -> None:
+    pytest.importorskip({"forest": "shap", "hist_boosting": "shap"}.get(name, name))
+    model, frame = fitted(kind, name, ways={} if name == "catboost" else {"categories": "onehot"})
+    among = explain_row_by_trees(model, frame, 7)
+    twice = explain_row_by_trees(model, frame.iloc[[7, 7]], 1)
+    alone = explain_row_by_trees(model, frame.iloc[[7]], 0)
+    assert any(part.amount for part in alone.contributions)
+    for other in (twice, alone):
+        assert other.base == pytest.approx(among.base, abs=1e-6)
+        assert [part.column for part in other.contributions] == [part.column for part in among.contributions]
+        amounts = [part.amount for part in other.contributions]
+        assert amounts == pytest.approx([part.amount for part in among.contributions], abs=1e-6)
+
+
+def test_rare_cells_of_a_wide_table_have_their_part() -> None:
+    """Sixty columns of which each is 1 in few rows: the rows at hand do not show all of them as they vary."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame((rng.random((600, 60)) < 0.05).astype(float), columns=[f"k{i}" for i in range(60)])
+    y = 3.0 * frame["k0"].to_numpy() + 0.1 * rng.normal(size=600)
+    model = of_numbers(frame, y)
+    row = int(np.flatnonzero(frame["k0"] == 1)[0])
+    for rows in (frame, frame[frame["k0"] == 1]):
+        found = explain_row_by_trees(model, rows, list(rows.index).index(row))
+        amounts = {part.column: part.amount for part in found.contributions}
+        assert amounts["k0"] == pytest.approx(2.7, abs=0.4)
+        assert found.base == pytest.approx(y.mean(), abs=0.2)
+
+
+def of_numbers(frame: pd.DataFrame, y: np.ndarray) -> Model:
+    """LightGBM's defaults, fitted on a table of numbers."""
+    columns = tuple(Column(str(name), Kind.NUMBER, 2, 0.0) for name in frame.columns)
+    encoder, encoded = encode(frame, columns)
+    config = defaults(learners()["lightgbm"], categories=False, missing=False)[0]
+    order = Order(learners()["lightgbm"], config, encoder.sizes, 0, Deadline.after(60))
+    pipeline = fit_pipeline(order, encoded, y, 0).pipeline
+    return Model(guess_task(pd.Series(y)), encoder, [Member(1.0, "lightgbm", [pipeline], config)], "y")

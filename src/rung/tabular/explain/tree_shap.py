@@ -22,7 +22,7 @@ not sum to what the estimator says.
 """
 
 LOADING: Final = 8.0  # seconds that importing shap may take
-_CLOSE: Final = 1e-4  # how exactly values must sum, in parts of the outputs' deviation
+_CLOSE: Final = 1e-4  # how exactly values must sum; what trees add up to is of the size of 1
 
 
 def values_of(estimator: Any, seconds: float = float("inf")) -> Values | None:
@@ -86,7 +86,7 @@ def _explained(estimator: Any, X: Floats) -> Floats | None:
     found = np.concatenate([amounts, base], axis=1)
     told = _output(estimator, X).reshape(len(X), -1)
     total = found.sum(axis=1)
-    if total.shape != told.shape or not np.allclose(total, told, rtol=0, atol=_CLOSE * (told.std() + 1e-9)):
+    if total.shape != told.shape or not np.allclose(total, told, rtol=0, atol=_CLOSE):
         return None
     return found[:, :, -1:] if is_vote(estimator) and found.shape[2] == 2 else found
 

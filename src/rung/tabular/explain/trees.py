@@ -3,20 +3,20 @@
 
 They are of the one member with the most weight, in the terms it adds up trees in: log-odds of a class, the
 share of a forest's votes, or the target's unit. Columns of its matrix are summed into the table's columns
-that they were made of, which is found by trying: shuffle a column of the table, and see which columns of the
-matrix change.
+that they are made of, as the fitted preparation tells: a row's values are the same beside any other rows.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import DataError
 from rung.tabular.columns import prepare
+from rung.tabular.explain.owners import owners
 from rung.tabular.explain.shapley import Contribution, Explanation, check_row, plain_cell
 from rung.tabular.explain.tree_shap import SCIKIT_LEARN, available, is_vote, values_of
 from rung.tabular.pipeline import Classifying, Regressing
@@ -24,12 +24,9 @@ from rung.tabular.pipeline import Classifying, Regressing
 if TYPE_CHECKING:
     import pandas as pd
 
-    from rung.tabular.encode import Encoder
     from rung.tabular.model import Member, Model
 
 Floats = NDArray[np.float64]
-OTHERS: Final = 50  # rows beside an explained one, to see which columns of the matrix are made of which
-MOST_CELLS: Final = 300_000  # of the matrix of all shuffled columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +56,12 @@ def tree_contributions(
     most: int = 200,
     seed: int = 0,
     seconds: float = float("inf"),
-    first: int | None = None,
 ) -> Contributions | None:
     """Of the heaviest member made of trees on at most `most` rows; None where there is none, or where its
     columns mix several of the table's.
 
     Args:
         seconds: a member whose values need a library that takes longer to import is passed over.
-        first: place of a row that is the first of those explained; any unless given.
     """
     from rung.tabular.evaluate import quietly
 
@@ -75,11 +70,9 @@ def tree_contributions(
     if member is None or not len(frame):
         return None
     rows = np.random.default_rng([seed, 67]).permutation(len(frame))[:most]
-    if first is not None:
-        rows = np.concatenate([[first], rows[rows != first]])
     cells = prepare(frame.iloc[rows], model.columns)
     with quietly():
-        return _contributions(model, member, cells, seed)
+        return _contributions(model, member, cells)
 
 
 def explain_row_by_trees(model: Model, frame: pd.DataFrame, row: int) -> Explanation:
@@ -89,10 +82,11 @@ def explain_row_by_trees(model: Model, frame: pd.DataFrame, row: int) -> Explana
         DataError: no member is made of trees that can be read, or the row is not there.
     """
     check_row(row, len(frame))
-    found = tree_contributions(model, frame, most=OTHERS, first=row)
+    one = frame.iloc[[row]]
+    found = tree_contributions(model, one)
     if found is None:
         raise DataError(_why_none(model))
-    cells = prepare(frame.iloc[[row]], model.columns)
+    cells = prepare(one, model.columns)
     parts = [
         Contribution(name, plain_cell(cells[name].iloc[0]), float(amount), 0.0)
         for name, amount in zip(found.columns, found.amounts[0], strict=True)
@@ -119,32 +113,29 @@ def _readable(member: Member, seconds: float) -> bool:
     return values_of(pipeline.estimator, seconds) is not None
 
 
-def _contributions(model: Model, member: Member, cells: pd.DataFrame, seed: int) -> Contributions | None:
+def _contributions(model: Model, member: Member, cells: pd.DataFrame) -> Contributions | None:
     pipeline = member.pipelines[0]
     assert isinstance(pipeline, Classifying | Regressing)  # as `_readable` has found
     compute = values_of(pipeline.estimator)
     assert compute is not None
-    X = pipeline.preparation.transform(model.encoder.arrays(cells))
-    owner = _owners(model.encoder, pipeline.preparation, cells, X.shape[1], seed)
+    owner = owners(model.encoder, pipeline.preparation)
     if owner is None:
         return None
+    X = pipeline.preparation.transform(model.encoder.arrays(cells))
     raw = compute(pipeline.estimator, X)  # (n, d + 1, m)
     if raw is None:
         return None
     one, what = _one(pipeline, raw, model)
     names = list(cells.columns)
-    amounts = np.zeros((len(X), len(names) + 1))
+    amounts = np.zeros((len(X), len(names)))
     np.add.at(amounts.T, owner, one[:, :-1].T)
-    order = np.argsort(-np.abs(amounts[:, :-1]).mean(axis=0), kind="stable")
-    base = float(
-        one[0, -1] + amounts[:, -1].mean()
-    )  # what no column could be made to change is the same always
+    order = np.argsort(-np.abs(amounts).mean(axis=0), kind="stable")
     return Contributions(
         f"{what} of {member.name}",
         tuple(names[k] for k in order),
         amounts[:, order],
         cell_ranks(cells)[:, order],
-        base,
+        float(one[0, -1]),
         one.sum(axis=1),
     )
 
@@ -165,41 +156,6 @@ def _one(pipeline: Classifying | Regressing, raw: Floats, model: Model) -> tuple
     usual = int(np.argmax(pipeline.shares[pipeline.seen]))
     name = model.task.classes[int(pipeline.seen[usual])]
     return raw[:, :, usual], f"votes for {name}" if vote else f"score of {name}"
-
-
-def _owners(
-    encoder: Encoder, preparation: Any, cells: pd.DataFrame, width: int, seed: int
-) -> NDArray[np.intp] | None:
-    """Of each column of the matrix which of the table's it is made of; their number where it is none's.
-
-    None where one is made of several.
-    """
-    import pandas as pd
-
-    names = list(cells.columns)
-    rows = int(np.clip(MOST_CELLS // max(1, len(names) * width), 10, len(cells)))
-    sample = cells.iloc[:rows]
-    rng = np.random.default_rng([seed, 71])
-    shuffled = [
-        sample.assign(**{name: sample[name].iloc[_elsewhere(rows, rng)].set_axis(sample.index)})
-        for name in names
-    ]
-    table = encoder.arrays(pd.concat([sample, *shuffled], ignore_index=True))
-    stacked = preparation.transform(table).reshape(len(names) + 1, rows, width)
-    same = np.isclose(stacked[1:], stacked[:1], rtol=0, atol=1e-12, equal_nan=True).all(axis=1)  # (c, d)
-    if ((~same).sum(axis=0) > 1).any():
-        return None
-    return np.where(same.all(axis=0), len(names), (~same).argmax(axis=0)).astype(np.intp)
-
-
-def _elsewhere(rows: int, rng: np.random.Generator) -> NDArray[np.intp]:
-    """(n,) for each row another one, at random: all in one circle, so that even a cell that one row has alone
-    comes to another.
-    """
-    order = rng.permutation(rows)
-    found = np.empty(rows, dtype=np.intp)
-    found[order] = np.roll(order, 1)
-    return found
 
 
 def cell_ranks(cells: pd.DataFrame) -> Floats:
