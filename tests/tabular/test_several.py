@@ -124,12 +124,33 @@ def test_all_targets_are_checked_before_the_first_is_fitted(tmp_path, monkeypatc
     assert sorted(path.name for path in tmp_path.iterdir()) == ["homes.csv"]
 
 
-def test_the_model_of_a_target_is_taken_out(tmp_path):
+def _both(folder):
+    """A file of two models, of which there is no more than their manifests."""
     for number, name in enumerate(["price", "cosy"]):
-        with zipfile.ZipFile(tmp_path / f"{number}.rung", "w") as archive:
+        with zipfile.ZipFile(folder / f"{number}.rung", "w") as archive:
             facts = {"kind": KIND, "format": 1, "target": name}
             archive.writestr("manifest.json", json.dumps(facts))
-    both = save_several({"price": tmp_path / "0.rung", "cosy": tmp_path / "1.rung"}, tmp_path / "m.rung")
+    return save_several({"price": folder / "0.rung", "cosy": folder / "1.rung"}, folder / "m.rung")
+
+
+def test_the_file_is_written_as_other_files_are(tmp_path):
+    (tmp_path / "other").write_text("")
+    assert _both(tmp_path).stat().st_mode == (tmp_path / "other").stat().st_mode
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0.rung", "1.rung", "m.rung", "other"]
+    with pytest.raises(DataError, match="the models cannot be written to"):
+        save_several({}, tmp_path / "none" / "m.rung")
+
+
+def test_nothing_is_left_behind_where_a_model_is_gone(tmp_path):
+    (tmp_path / "m.rung").write_text("what was there before")
+    with pytest.raises(DataError, match="cannot be written"):
+        save_several({"price": tmp_path / "gone.rung"}, tmp_path / "m.rung")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.rung"]
+    assert (tmp_path / "m.rung").read_text() == "what was there before"
+
+
+def test_the_model_of_a_target_is_taken_out(tmp_path):
+    both = _both(tmp_path)
     (tmp_path / "apart").mkdir()
     assert read_manifest(take_out(both, "cosy", tmp_path / "apart"))["target"] == "cosy"
     assert take_out(tmp_path / "0.rung", "price", tmp_path / "apart") == tmp_path / "0.rung"

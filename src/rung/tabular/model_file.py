@@ -7,9 +7,7 @@ that `skops.io.load` reads it too.
 from __future__ import annotations
 
 import json
-import os
 import shlex
-import tempfile
 import warnings
 import zipfile
 import zlib
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rung import __version__
 from rung.errors import DataError
+from rung.tabular.archive import write_whole
 from rung.tabular.names import listed
 from rung.tabular.skops_loading import load_skops
 from rung.tabular.trust import refused, trusted_names, uses
@@ -57,16 +56,7 @@ def save_model(
     place = Path(path)
     facts = json.dumps({**_facts(model), **(manifest or {})}, indent=2, default=str, ensure_ascii=False)
     try:
-        with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            try:
-                _write(model, facts, card, file)
-                file.close()
-                temporary.chmod(0o666 & ~_umask())
-                temporary.replace(place)
-            except BaseException:
-                temporary.unlink(missing_ok=True)
-                raise
+        write_whole(place, lambda file: _write(model, facts, card, file))
     except OSError as error:
         raise DataError(
             f"the model cannot be written to {place} ({error.strerror or error}); give another --out"
@@ -96,14 +86,6 @@ def _write(model: Model, facts: str, card: str | None, file: Any) -> None:
         archive.writestr(MANIFEST, facts, zipfile.ZIP_DEFLATED)
         if card is not None:
             archive.writestr(CARD, card, zipfile.ZIP_DEFLATED)
-    file.flush()
-    os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _facts(model: Model) -> dict[str, Any]:

@@ -13,12 +13,13 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 from rung.errors import DataError
+from rung.tabular.archive import write_whole
 from rung.tabular.frames import as_pandas
 from rung.tabular.model import Model
-from rung.tabular.model_file import SEVERAL, load_model, read_manifest
+from rung.tabular.model_file import MANIFEST, SEVERAL, load_model, read_manifest
 from rung.tabular.names import did_you_mean
 
 if TYPE_CHECKING:
@@ -109,17 +110,17 @@ def save_several(files: Mapping[str, Path], path: str | Path) -> Path:
     place = Path(path)
     manifest = {"kind": KIND, "format": FORMAT, "targets": list(files)}
     try:
-        with (
-            tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file,
-            zipfile.ZipFile(file, "w") as archive,
-        ):
-            archive.writestr("manifest.json", json.dumps(manifest, ensure_ascii=False))
-            for number, source in enumerate(files.values()):
-                archive.write(source, f"{number}.rung")
-        Path(file.name).replace(place)
+        write_whole(place, lambda file: _write(files, manifest, file))
     except OSError as error:
         raise DataError(f"the models cannot be written to {place} ({error.strerror or error})") from error
     return place
+
+
+def _write(files: Mapping[str, Path], manifest: Mapping[str, Any], file: IO[bytes]) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(MANIFEST, json.dumps(manifest, ensure_ascii=False))
+        for number, source in enumerate(files.values()):
+            archive.write(source, f"{number}.rung")
 
 
 def load_several(path: str | Path, trust: Sequence[str] = ()) -> SeveralModels:
