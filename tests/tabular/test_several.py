@@ -15,7 +15,7 @@ from rung.cli.app import app
 from rung.errors import DataError
 from rung.tabular import fit_targets
 from rung.tabular.model_file import KIND, read_manifest
-from rung.tabular.several import save_several, take_out
+from rung.tabular.several import load_several, save_several, take_out
 
 
 def _frame(n=150):
@@ -149,6 +149,87 @@ def test_nothing_is_left_behind_where_a_model_is_gone(tmp_path):
     assert (tmp_path / "m.rung").read_text() == "what was there before"
 
 
+@pytest.mark.parametrize("kept", ["1.rung", "the directory", "its last byte"])
+def test_a_file_that_is_cut_off_is_no_model_of_its_first_target(tmp_path, kept):
+    """The archive of the first model is whole in it, and so is found there."""
+    both = _both(tmp_path)
+    with zipfile.ZipFile(both) as archive:
+        cuts = {
+            "1.rung": archive.getinfo("1.rung").header_offset,
+            "the directory": archive.start_dir,
+            "its last byte": both.stat().st_size - 1,
+        }
+    both.write_bytes(both.read_bytes()[: cuts[kept]])
+    for reading in (
+        lambda: rung.load(both),
+        lambda: read_manifest(both),
+        lambda: take_out(both, "price", tmp_path),
+    ):
+        with pytest.raises(DataError, match=r"m\.rung is cut off: .*; copy it again or fit the model anew"):
+            reading()
+    result = CliRunner().invoke(app, ["predict", str(both), "none.csv"])
+    assert result.exit_code == 2
+    assert "is cut off" in result.stderr
+
+
+def _without_the_second(both):
+    with zipfile.ZipFile(both) as old:
+        kept = {name: old.read(name) for name in old.namelist() if name != "1.rung"}
+    with zipfile.ZipFile(both, "w") as new:
+        for name, content in kept.items():
+            new.writestr(name, content)
+
+
+def _second_cut(both):
+    with zipfile.ZipFile(both) as old:
+        content = {name: old.read(name) for name in old.namelist()}
+    with zipfile.ZipFile(both, "w") as new:
+        for name, data in content.items():
+            new.writestr(name, data[:50] if name == "1.rung" else data)
+
+
+def _flipped(both, name, place, bit):
+    """A byte of this entry, counted from where it begins."""
+    with zipfile.ZipFile(both) as archive:
+        start = archive.getinfo(name).header_offset
+    data = bytearray(both.read_bytes())
+    data[start + place] ^= bit
+    both.write_bytes(data)
+
+
+def _encrypted(both):
+    """All entries are said to be, at their place and in the directory."""
+    data = bytearray(both.read_bytes())
+    for mark, place in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        for part in range(len(data)):
+            if data.startswith(mark, part):
+                data[part + place] |= 1
+    both.write_bytes(data)
+
+
+DAMAGES = {
+    "gone": (_without_the_second, "m.rung is damaged (the model of 'cosy' is missing); copy it again"),
+    "a byte": (lambda both: _flipped(both, "1.rung", 60, 1), "m.rung is damaged (Bad CRC-32"),
+    "the manifest": (lambda both: _flipped(both, "manifest.json", 60, 1), "m.rung is damaged (Bad CRC-32"),
+    "cut": (_second_cut, "m.rung (its model of 'cosy') is cut off: the end of the file is missing; copy"),
+    "encrypted": (_encrypted, "m.rung is damaged (File 'manifest.json' is encrypted"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_is_told_by_its_own_name(tmp_path, damage):
+    both = _both(tmp_path)
+    harm, words = DAMAGES[damage]
+    harm(both)
+    (tmp_path / "apart").mkdir()
+    with pytest.raises(DataError) as caught:
+        take_out(both, "cosy", tmp_path / "apart")
+    assert f"{tmp_path}/{words}" in str(caught.value)
+    result = CliRunner().invoke(app, ["evaluate", str(both), "none.csv", "--target", "cosy"])
+    assert result.exit_code == 2
+    assert isinstance(result.exception, SystemExit)
+
+
 def test_the_model_of_a_target_is_taken_out(tmp_path):
     both = _both(tmp_path)
     (tmp_path / "apart").mkdir()
@@ -158,6 +239,12 @@ def test_the_model_of_a_target_is_taken_out(tmp_path):
         take_out(both, "rosy", tmp_path / "apart")
     with pytest.raises(DataError, match="predicts 'price', not 'cosy'"):
         take_out(tmp_path / "0.rung", "cosy", tmp_path / "apart")
+
+
+def test_a_model_within_that_cannot_be_loaded_is_called_by_file_and_target(tmp_path):
+    both = _both(tmp_path)
+    with pytest.raises(DataError, match=r"m\.rung \(its model of 'price'\) is damaged \(.*schema.json"):
+        load_several(both)
 
 
 def test_a_check_of_several_targets(tmp_path, monkeypatch):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rung import __version__
 from rung.errors import DataError
-from rung.tabular.archive import write_whole
+from rung.tabular.archive import damaged, foreign, opened, write_whole
 from rung.tabular.names import listed
 from rung.tabular.skops_loading import load_skops
 from rung.tabular.trust import refused, trusted_names, uses
@@ -127,67 +127,53 @@ def versions() -> dict[str, str]:
     return found
 
 
-def read_manifest(path: str | Path) -> dict[str, Any]:
+def read_manifest(path: str | Path, called: str | None = None) -> dict[str, Any]:
     """The manifest of the model file at `path`.
 
+    Args:
+        called: the file's name in sentences; its path unless given.
+
     Raises:
-        DataError: there is no such file, or it is no model of rung's, cut off, of a newer format, or holds
-            models of several targets.
+        DataError: there is no such file, or it is no model of rung's, cut off, damaged, of a newer format, or
+            holds models of several targets.
     """
-    place = Path(path)
-    manifest = _manifest(place)
-    if isinstance(manifest, dict) and manifest.get("kind") == SEVERAL:
-        raise DataError(_one_of_several(place, manifest.get("targets")))
-    if (
-        not isinstance(manifest, dict)
-        or manifest.get("kind") != KIND
-        or not isinstance(manifest.get("format"), int)
-    ):
-        raise DataError(f"{place} is a file of another program: no rung model; fit one with rung fit")
+    called = called or str(path)
+    manifest = read_any_manifest(path, called)
+    if manifest.get("kind") == SEVERAL:
+        raise DataError(_one_of_several(called, manifest.get("targets")))
+    if manifest.get("kind") != KIND:
+        raise DataError(foreign(called))
+    return manifest
+
+
+def read_any_manifest(path: str | Path, called: str) -> dict[str, Any]:
+    """The manifest of a model file of whatever kind.
+
+    Raises:
+        DataError: as `read_manifest`, but of the kinds.
+    """
+    with opened(Path(path), called) as archive:
+        try:
+            manifest = json.loads(archive.read(MANIFEST))
+        except (KeyError, ValueError) as error:
+            raise DataError(foreign(called)) from error
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("format"), int):
+        raise DataError(foreign(called))
     if manifest["format"] > FORMAT:
         raise DataError(
-            f"{place} has format {manifest['format']}, written by rung {manifest.get('rung')}, and this rung "
-            f"({__version__}) reads up to {FORMAT}; update it with pip install -U rung"
+            f"{called} has format {manifest['format']}, written by rung {manifest.get('rung')}, and this "
+            f"rung ({__version__}) reads up to {FORMAT}; update it with pip install -U rung"
         )
     return manifest
 
 
-def _one_of_several(place: Path, targets: Any) -> str:
+def _one_of_several(called: str, targets: Any) -> str:
     """How to take one of its models out, as a sentence."""
     names = [str(name) for name in targets] if isinstance(targets, list) and targets else ["the first"]
     return (
-        f"{place} holds models of {len(names)} targets ({listed(names, 'and')}), and this is for one: name "
+        f"{called} holds models of {len(names)} targets ({listed(names, 'and')}), and this is for one: name "
         f"it, as in --target {shlex.quote(names[0])} (in Python rung.tabular.several.load_several loads all)"
     )
-
-
-def _manifest(place: Path) -> Any:
-    """What the file's manifest holds, whatever it is."""
-    try:
-        with zipfile.ZipFile(place) as archive:
-            return json.loads(archive.read(MANIFEST))
-    except FileNotFoundError:
-        raise DataError(f"there is no file {place}; rung fit writes one with --out {place}") from None
-    except IsADirectoryError:
-        raise DataError(f"{place} is a folder; name the model file in it") from None
-    except OSError as error:
-        raise DataError(
-            f"{place} cannot be read ({error.strerror or error}); check its permissions"
-        ) from error
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DataError(_no_zip(place)) from error
-    except (KeyError, ValueError) as error:
-        raise DataError(
-            f"{place} is a file of another program: no rung model; fit one with rung fit"
-        ) from error
-
-
-def _no_zip(place: Path) -> str:
-    with place.open("rb") as file:
-        start = file.read(4)
-    if start == b"PK\x03\x04":
-        return f"{place} is cut off: the end of the file is missing; copy it again or fit the model anew"
-    return f"{place} is a file of another program: no rung model; fit one with rung fit"
 
 
 def read_card(path: str | Path) -> str:
@@ -198,29 +184,31 @@ def read_card(path: str | Path) -> str:
     """
     read_manifest(path)
     try:
-        with zipfile.ZipFile(path) as archive:
+        with opened(Path(path), str(path)) as archive:
             return archive.read(CARD).decode("utf-8")
     except KeyError:
         raise DataError(
             f"{path} keeps no model card: it was saved from Python without one, or by an earlier rung; "
             "fit it anew with rung fit"
         ) from None
-    except (zipfile.BadZipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is damaged ({error}); copy it again or fit the model anew") from error
+    except UnicodeDecodeError as error:
+        raise DataError(damaged(str(path), error)) from error
 
 
-def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:
+def load_model(path: str | Path, trust: Sequence[str] = (), called: str | None = None) -> Model:
     """The model that `save_model` wrote to `path`.
 
     Args:
         trust: names of further classes and functions that may be looked up, such as
-        `mypackage.encoders.Encoder`.
+            `mypackage.encoders.Encoder`.
+        called: the file's name in sentences; its path unless given.
 
     Raises:
         DataError: the file is no whole model of a known format, or names types that are not trusted.
     """
-    manifest, schema = _opened(Path(path))
-    _refuse_untrusted(schema, trust, Path(path))
+    name = called or str(path)
+    manifest, schema = _opened(Path(path), name)
+    _refuse_untrusted(schema, trust, name)
     names = {use.name for use in uses(schema)}
     other = differing(manifest, names)
     try:
@@ -228,27 +216,36 @@ def load_model(path: str | Path, trust: Sequence[str] = ()) -> Model:
     except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError, TypeError) as error:
         if other:
             raise DataError(
-                f"{path} cannot be opened here ({error}): it was written with {listed(other, 'and')}; "
+                f"{name} cannot be opened here ({error}): it was written with {listed(other, 'and')}; "
                 "install what it was written with, or fit the model anew"
             ) from error
-        raise DataError(f"{path} is damaged ({error}); copy it again or fit the model anew") from error
+        raise DataError(damaged(name, error)) from error
     except (ImportError, AttributeError) as error:
-        written = f"it was written with {listed(other, 'and')}; " if other else ""
-        raise DataError(f"{path} needs what is not installed here ({error}); {written}see the versions in it "
-                        f"with unzip -p {path} {MANIFEST}") from error  # fmt: skip
+        written = f"; it was written with {listed(other, 'and')}" if other else ""
+        more = "" if called else f"; see the versions in it with unzip -p {path} {MANIFEST}"
+        raise DataError(f"{name} needs what is not installed here ({error}){written}{more}") from error
     if other:
         warnings.warn(
-            f"{path} was written with {listed(other, 'and')}: its predictions may differ a little",
+            f"{name} was written with {listed(other, 'and')}: its predictions may differ a little",
             stacklevel=2,
         )
     return model
 
 
-def _opened(place: Path) -> tuple[Mapping[str, Any], Any]:
-    try:
-        return read_manifest(place), _schema(place)
-    except (zipfile.BadZipFile, zlib.error, EOFError, KeyError, ValueError) as error:
-        raise DataError(f"{place} is damaged ({error}); copy it again or fit the model anew") from error
+def _opened(place: Path, called: str) -> tuple[Mapping[str, Any], Any]:
+    """Manifest and schema of a file of which every entry is as it was written."""
+    manifest = read_manifest(place, called)
+    with opened(place, called) as archive:
+        broken = archive.testzip()
+        if broken is not None:
+            raise DataError(damaged(called, f"{broken} does not match its checksum"))
+        try:
+            schema = json.loads(archive.read("schema.json"))
+        except (KeyError, ValueError) as error:
+            raise DataError(damaged(called, error)) from error
+    if not isinstance(schema, dict):
+        raise DataError(damaged(called, "schema.json holds no object"))
+    return manifest, schema
 
 
 def _rebuilt(path: str | Path, names: Sequence[str]) -> Model:
@@ -280,22 +277,11 @@ def differing(manifest: Mapping[str, Any], names: Iterable[str]) -> list[str]:
     ]
 
 
-def _schema(place: Path) -> Any:
-    with zipfile.ZipFile(place) as archive:
-        broken = archive.testzip()
-        if broken is not None:
-            raise zipfile.BadZipFile(f"{broken} does not match its checksum")
-        schema = json.loads(archive.read("schema.json"))
-    if not isinstance(schema, dict):
-        raise zipfile.BadZipFile("schema.json holds no object")
-    return schema
-
-
-def _refuse_untrusted(schema: Any, trust: Sequence[str], place: Path) -> None:
+def _refuse_untrusted(schema: Any, trust: Sequence[str], called: str) -> None:
     names = refused(uses(schema), trusted_names(trust))
     if names:
         hint = " ".join(f"--trust {name}" for name in names[:5])
         raise DataError(
-            f"{place} holds {listed(names, 'and', 5)}, which rung does not trust; if you know who made this "
+            f"{called} holds {listed(names, 'and', 5)}, which rung does not trust; if you know who made this "
             f"file, load it with {hint}"
         )

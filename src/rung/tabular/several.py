@@ -6,7 +6,6 @@ are not there when it is used.
 
 from __future__ import annotations
 
-import io
 import json
 import tempfile
 import zipfile
@@ -15,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from rung import __version__
 from rung.errors import DataError
-from rung.tabular.archive import write_whole
+from rung.tabular.archive import damaged, opened, write_whole
 from rung.tabular.frames import as_pandas
 from rung.tabular.model import Model
-from rung.tabular.model_file import MANIFEST, SEVERAL, load_model, read_manifest
+from rung.tabular.model_file import FORMAT, MANIFEST, SEVERAL, load_model, read_any_manifest, read_manifest
 from rung.tabular.names import did_you_mean
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from rung.tabular.result import FitResult
 
 KIND: Final = SEVERAL
-FORMAT: Final = 1
 
 
 @dataclass(frozen=True)
@@ -108,7 +107,7 @@ def check_targets(targets: Sequence[str], names: Sequence[str]) -> None:
 def save_several(files: Mapping[str, Path], path: str | Path) -> Path:
     """One file of several model files, by target."""
     place = Path(path)
-    manifest = {"kind": KIND, "format": FORMAT, "targets": list(files)}
+    manifest = {"kind": KIND, "format": FORMAT, "rung": __version__, "targets": list(files)}
     try:
         write_whole(place, lambda file: _write(files, manifest, file))
     except OSError as error:
@@ -120,7 +119,7 @@ def _write(files: Mapping[str, Path], manifest: Mapping[str, Any], file: IO[byte
     with zipfile.ZipFile(file, "w") as archive:
         archive.writestr(MANIFEST, json.dumps(manifest, ensure_ascii=False))
         for number, source in enumerate(files.values()):
-            archive.write(source, f"{number}.rung")
+            archive.write(source, _inner(number))
 
 
 def load_several(path: str | Path, trust: Sequence[str] = ()) -> SeveralModels:
@@ -130,12 +129,11 @@ def load_several(path: str | Path, trust: Sequence[str] = ()) -> SeveralModels:
         DataError: as `load_model`.
     """
     models = {}
-    with zipfile.ZipFile(path) as archive, tempfile.TemporaryDirectory() as folder:
-        targets = json.loads(archive.read("manifest.json"))["targets"]
-        for number, target in enumerate(targets):
-            inner = Path(folder) / f"{number}.rung"
-            inner.write_bytes(io.BytesIO(archive.read(f"{number}.rung")).getvalue())
-            models[str(target)] = load_model(inner, trust)
+    with tempfile.TemporaryDirectory() as folder:
+        for number, target in enumerate(_targets(path)):
+            inner = Path(folder) / _inner(number)
+            inner.write_bytes(_content(path, number, target))
+            models[target] = load_model(inner, trust, _called(path, target))
     return SeveralModels(models)
 
 
@@ -150,21 +148,53 @@ def take_out(path: str | Path, target: str, folder: Path) -> Path:
         if own != target:
             raise DataError(f"{path} predicts {own!r}, not {target!r}; leave --target out")
         return Path(path)
-    with zipfile.ZipFile(path) as archive:
-        targets = [str(name) for name in json.loads(archive.read("manifest.json"))["targets"]]
-        if target not in targets:
-            raise DataError(f"{path} holds no model of {target!r}; {did_you_mean(target, targets)}")
-        place = folder / f"{Path(path).stem}.rung"
-        place.write_bytes(archive.read(f"{targets.index(target)}.rung"))
+    targets = _targets(path)
+    if target not in targets:
+        raise DataError(f"{path} holds no model of {target!r}; {did_you_mean(target, targets)}")
+    place = folder / f"{Path(path).stem}.rung"
+    place.write_bytes(_content(path, targets.index(target), target))
+    read_manifest(place, _called(path, target))
     return place
+
+
+def _targets(path: str | Path) -> list[str]:
+    """Of a file of several models, in order.
+
+    Raises:
+        DataError: it is damaged.
+    """
+    targets = read_any_manifest(path, str(path)).get("targets")
+    if not isinstance(targets, list):
+        raise DataError(damaged(str(path), "it does not say of which targets it is"))
+    return [str(name) for name in targets]
+
+
+def _content(path: str | Path, number: int, target: str) -> bytes:
+    """The model file of one of the targets.
+
+    Raises:
+        DataError: it is not there, or damaged.
+    """
+    with opened(Path(path), str(path)) as archive:
+        try:
+            return archive.read(_inner(number))
+        except KeyError:
+            raise DataError(damaged(str(path), f"the model of {target!r} is missing")) from None
+
+
+def _called(path: str | Path, target: str) -> str:
+    return f"{path} (its model of {target!r})"
+
+
+def _inner(number: int) -> str:
+    return f"{number}.rung"
 
 
 def holds_several(path: str | Path) -> bool:
     """Whether the file at `path` holds several models."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return bool(json.loads(archive.read("manifest.json")).get("kind") == KIND)
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, AttributeError):
+        return bool(read_any_manifest(path, str(path)).get("kind") == KIND)
+    except DataError:
         return False
 
 
