@@ -85,6 +85,7 @@ def test_the_command(tmp_path, monkeypatch):
     for words in (
         ["leaderboard", "model.rung"],
         ["monitor", "model.rung", "homes.csv"],
+        ["check", "homes.csv", "--against", "model.rung"],
         ["explain", "model.rung", "homes.csv", "--row", "1"],
         ["export-model", "model.rung", "--to", "python", "--out", "m.py"],
     ):

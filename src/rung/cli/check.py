@@ -13,6 +13,7 @@ import typer
 from rung.cli import output
 from rung.cli.exits import NO_RESULT
 from rung.cli.fit_options import Drop, Kinds, Weights
+from rung.cli.one_target import one_target
 from rung.cli.options import Json, Trust
 from rung.errors import UserError
 
@@ -223,7 +224,7 @@ def _drift(table: str, against: str, target: str | None, trust: tuple[str, ...])
             known = read_table(against)
             words = as_they_stand(infer_columns(known))
             return drift_between(read_table(table, words), known, target, tell)
-        model = load_model(against, trust)
+        model = load_model(one_target(against, target), trust)
         profile = getattr(model, "profile", None)
         if profile is None:
             raise DataError(
