@@ -87,6 +87,18 @@ def test_what_is_no_table_is_one_sentence() -> None:
         as_pandas(pa.chunked_array([[1, 2]]))
 
 
+def test_a_column_may_be_called_as_python_calls_an_object() -> None:
+    frame = _frame().rename(columns={"a": "self"})
+    model = rung.AutoClassifier(budget=0.5, random_state=0, include=["linear"])
+    assert model.fit(frame[["b", "self"]], frame["y"]).feature_names_in_.tolist() == ["b", "self"]
+    assert model.fit(frame[["b"]], frame["y"].rename("self")).predict(frame[["b"]]).shape == (120,)
+    dated = _frame().rename(columns={"day": "self"})
+    dated["self"] = dated["self"].astype(str).where(dated.index % 20 > 0, "9999-12-31")
+    assert [one.name for one in audit_table(dated, "y").columns] == ["a", "b", "self"]
+    assert drift_between(dated, dated, "y").usable
+    assert watch(fit_table(dated, "y", budget=0.5).model, dated).drift is not None
+
+
 def test_columns_that_are_named_by_numbers() -> None:
     frame = _frame().set_axis([0, 1, 2, 3], axis=1)
     model = fit_table(frame, "3", budget=0.5, workers=1, include=["bayes"]).model

@@ -19,18 +19,19 @@ from rung.tabular.unseen import Folds
 from support.tables import fitted
 
 
-def test_importance_is_of_new_rows(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", [["a", "noise", "more"], ["self", "fold", "index"]], ids=str)
+def test_importance_is_of_new_rows(tmp_path: Path, names: list[str]) -> None:
     """Two columns say nothing, but the model has memorised the target by them."""
     rng = np.random.default_rng(0)
-    frame = pd.DataFrame(rng.normal(size=(120, 3)), columns=["a", "noise", "more"])
-    frame["y"] = frame.a + rng.normal(size=120)
+    frame = pd.DataFrame(rng.normal(size=(120, 3)), columns=names)
+    frame["y"] = frame[names[0]] + rng.normal(size=120)
     result = fit_table(frame, "y", trials=1, include=["extra_trees"], storage=f"{tmp_path}/study.db")
     folds = result.unseen
     assert folds is not None
     before = folds.load(result.model)
     assert before.raw(folds.beside(frame.iloc[result.valid])) == pytest.approx(result.prediction, abs=1e-5)
     found = explain(result, frame)
-    assert found.columns[0].name == "a"
+    assert found.columns[0].name == names[0]
     assert max(column.mean for column in found.columns[1:]) < 0.02
     page = render_report(result, Subject("t"), Findings(found))
     assert "predicted by the models of the search that had not seen it" in page

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -44,6 +45,17 @@ def as_pandas(table: Any) -> pd.DataFrame:
     if not isinstance(found, pd.DataFrame):
         raise DataError(f"a {type(table).__name__} is one column, and a table is needed: make a frame of it")
     return _plain(found)
+
+
+def with_columns(frame: pd.DataFrame, cells: Mapping[Any, Any]) -> pd.DataFrame:
+    """The frame with these columns, in the place of those of the same name; itself as it was.
+
+    Unlike pandas' `assign` it takes any name: `self` is an argument's there, and `fold` may be a column's.
+    """
+    found = frame.copy(deep=False)
+    for name, values in cells.items():
+        found[name] = values
+    return found
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:

@@ -12,6 +12,8 @@ from sklearn.utils import check_array
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
 
+from rung.tabular.frames import with_columns
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -57,7 +59,7 @@ def whole(frame: pd.DataFrame, target: tuple[str | None, NDArray[Any]], beside: 
     if beside.groups is not None:
         groups = _free("group of the fit", {*taken, *added})
         added[groups] = _sized(beside.groups, "groups", len(y))
-    return Whole(frame.assign(**added), name, weights, groups)
+    return Whole(with_columns(frame, added), name, weights, groups)
 
 
 def refuse_left_out(labels: NDArray[Any], weight: Any) -> None:

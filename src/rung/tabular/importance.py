@@ -10,6 +10,7 @@ import numpy as np
 
 from rung.tabular.evaluate import quietly
 from rung.tabular.explain.pace import Pace, measure
+from rung.tabular.frames import with_columns
 from rung.tabular.metrics import Metric
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _losses(model: Model | Unseen, frame: pd.DataFrame, truth: _Truth, work: _Wo
 
 def _shuffled(frame: pd.DataFrame, name: str, rng: np.random.Generator) -> pd.DataFrame:
     cells = frame[name].iloc[rng.permutation(len(frame))].set_axis(frame.index)
-    return frame.assign(**{name: cells})
+    return with_columns(frame, {name: cells})
 
 
 def _ranked(names: list[str], rises: dict[str, list[float]], rows: int, repeats: int) -> Importance:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.evaluate import load_pipelines, models_path
+from rung.tabular.frames import with_columns
 from rung.tabular.metrics import Metric
 from rung.tabular.model import Member, Model
 
@@ -67,7 +68,7 @@ class Folds:
 
     def beside(self, rows: pd.DataFrame) -> pd.DataFrame:
         """The validation rows as `Unseen` takes them, with the fold of each."""
-        return rows.assign(fold=self.fold).set_axis([*rows.columns, _FOLD], axis=1)
+        return with_columns(rows, {_FOLD: self.fold})
 
 
 def _of_fold(member: Member, fold: int, loaded: _Loaded) -> Member:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rung.tabular.cells import COMMA
 from rung.tabular.columns import Column, Kind, infer_columns, prepare
 from rung.tabular.forms import form_numbers
+from rung.tabular.frames import with_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +155,7 @@ def prepared(frame: pd.DataFrame, columns: Sequence[Column]) -> pd.DataFrame:
         return prepare(frame, columns)
     except pd.errors.OutOfBoundsDatetime:
         names = [column.name for column in columns if column.kind == Kind.DATE]
-        return prepare(frame.assign(**{name: _holdable(frame[name]) for name in names}), columns)
+        return prepare(with_columns(frame, {name: _holdable(frame[name]) for name in names}), columns)
 
 
 def _holdable(values: pd.Series) -> pd.Series:

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import DataError
+from rung.tabular.frames import with_columns
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +43,7 @@ def as_texts(frame: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
             ]
     if not changed:
         return frame
-    found = frame.assign(**changed)
+    found = with_columns(frame, changed)
     found.attrs = dict(frame.attrs)
     return found
 
