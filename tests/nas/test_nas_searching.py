@@ -257,6 +257,29 @@ def test_a_budget_plans_with_epochs_that_get_cheaper(pictures: Any, monkeypatch:
     assert epochs(0.4) == int(15 / (3 * (0.4 * 0.9 + 0.6 * 0.4)))
 
 
+def test_a_schedule_that_is_set_stays_with_a_budget_and_when_resumed(
+    pictures: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("rung.nas.pacing.epoch_seconds", lambda plan: 3.0)
+    settings = {**FEW, "beta": 0.9}
+    prepared = prepare(Request(pictures, "asap", space="tiny", epochs=20, settings=settings))
+    fitted = fit_budget(prepared, 12.0).plan
+    assert fitted.recipe.epochs < 20
+    assert fitted.strategy.beta == 0.9  # type: ignore[attr-defined]
+
+    def go_on(watch: Any) -> SearchResult:
+        url = f"sqlite:///{tmp_path}/s.db"
+        given = {"settings": settings, "epochs": 4, "storage": url, "study": "s"}
+        return tiny(pictures, strategy="asap", watch=watch, **given)
+
+    def stop(record: Any, _: Any) -> None:
+        if record.epoch == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    assert go_on(stop).interrupted
+    assert go_on(None).settings["strategy"]["beta"] == 0.9
+
+
 def test_a_budget_plans_epochs_and_refuses_what_is_under_one(pictures: Any, monkeypatch: Any) -> None:
     prepared = prepare(Request(pictures, "darts1", space="tiny", epochs=20, settings=FEW))
     monkeypatch.setattr("rung.nas.pacing.epoch_seconds", lambda plan: 3.0)

@@ -207,4 +207,4 @@ def test_the_eigenvalue_takes_about_a_pass_a_step(
 def test_early_stop_looks_back_a_third_of_few_epochs() -> None:
     windows = {epochs: make("darts1", {"early_stop": True}, epochs).window for epochs in (2, 4, 8, 50)}  # type: ignore[attr-defined]
     assert windows == {2: 1, 4: 1, 8: 2, 50: 5}
-    assert rescaled(make("darts1", {"early_stop": True}, 50), 8).window == 2  # type: ignore[attr-defined]
+    assert rescaled(make("darts1", {"early_stop": True}, 50), 50, 8).window == 2  # type: ignore[attr-defined]

@@ -446,7 +446,11 @@ def test_the_table_makes_strategies_and_says_what_is_wrong() -> None:
     assert make("p_darts", {"keep": [3, 2]}) == PDarts(keep=(3, 2))
     assert make("asap", {}, 12) == Asap().scaled(12)
     assert make("asap", {"beta": 0.5}, 12) == Asap(beta=0.5)
-    assert rescaled(make("asap", {"skip_dropout": 0.2}, 30), 12) == make("asap", {"skip_dropout": 0.2}, 12)
+    wrapped = {"skip_dropout": 0.2}
+    assert rescaled(make("asap", wrapped, 30), 30, 12) == make("asap", wrapped, 12)
+    assert rescaled(make("asap", {**wrapped, "beta": 0.5}, 30), 30, 12) == make(
+        "asap", {**wrapped, "beta": 0.5}, 12
+    )
     assert settings_of(make("darts1", {"skip_dropout": 0.2, "max_skips": 2})) == {
         "skip_dropout": 0.2,
         "max_skips": 2,

@@ -52,10 +52,10 @@ def fit_budget(prepared: Prepared, budget: float, began: float | None = None) ->
 
 
 def with_epochs(plan: Plan, epochs: int) -> Plan:
-    """The same with another number of epochs: schedules are scaled to it."""
+    """The same with another number of epochs: schedules are scaled to it, but for one that was set."""
     from rung.nas.strategies.table import rescaled
 
-    strategy = rescaled(plan.strategy, epochs)
+    strategy = rescaled(plan.strategy, plan.recipe.epochs, epochs)
     return plan._replace(recipe=replace(plan.recipe, epochs=epochs), strategy=strategy)
 
 

@@ -99,8 +99,8 @@ def make(name: str, settings: Mapping[str, Any] | None = None, epochs: int | Non
             raise UserError(f"{key} does not go with strategy {name!r}: {_NOT_WITH[name, key]}")
         values[key] = _in_range(name, key, _checked(name, key, value, known[key]))
     strategy: Strategy = kind(**{key: value for key, value in values.items() if key in own})
-    if epochs is not None and not _schedule(kind) & set(values):
-        strategy = rescaled(strategy, epochs)
+    if epochs is not None and isinstance(strategy, Asap) and "beta" not in values:
+        strategy = strategy.scaled(epochs)
     return _remedied(strategy, {key: value for key, value in values.items() if key in remedies}, epochs)
 
 
@@ -112,14 +112,19 @@ def unknown(name: str) -> str:
     return f"unknown strategy {name!r}: {hint}there are {', '.join(names)}"
 
 
-def rescaled(strategy: Strategy, epochs: int) -> Strategy:
-    """The same with its schedule stretched or shrunk to so many epochs."""
+def rescaled(strategy: Strategy, before: int, epochs: int) -> Strategy:
+    """The same with its schedule stretched or shrunk to so many epochs; one that was set stays.
+
+    Args:
+        before: the epochs that it was made for.
+    """
     if isinstance(strategy, EarlyStop):
-        return replace(strategy, inner=rescaled(strategy.inner, epochs), window=window_of(epochs))
+        return replace(strategy, inner=rescaled(strategy.inner, before, epochs), window=window_of(epochs))
     if isinstance(strategy, Wrapper):
-        return replace(strategy, inner=rescaled(strategy.inner, epochs))
+        return replace(strategy, inner=rescaled(strategy.inner, before, epochs))
     if isinstance(strategy, Asap):
-        return strategy.scaled(epochs)
+        own = strategy.beta != strategy.scaled(before).beta
+        return strategy if own else strategy.scaled(epochs)
     return strategy  # its schedule is in shares of the epochs
 
 
@@ -157,11 +162,6 @@ _NAMES: Final[Mapping[tuple[type[Any], str], str]] = MappingProxyType(
         (Limited, "costs"): "resource",
     }
 )
-
-
-def _schedule(kind: type[Any]) -> frozenset[str]:
-    """Settings that say what a scaled schedule would."""
-    return frozenset({"beta"}) if kind is Asap else frozenset()
 
 
 def _remedied(strategy: Strategy, remedies: Mapping[str, Any], epochs: int | None) -> Strategy:
