@@ -24,6 +24,7 @@ from rung.nas.result import SearchResult
 from rung.nas.room import explained
 from rung.nas.searching import EPOCH, Search, search
 from rung.nas.space import SPACES, image_space
+from rung.nas.strategies.remedies import SkipDropout
 from rung.nas.strategies.table import STRATEGIES, make
 from rung.storage import open_storage
 from rung.trials.history import History
@@ -61,15 +62,32 @@ def test_a_search_gives_a_cell_a_gap_and_a_cost(pictures: Any) -> None:
     assert 0 <= result.accuracy.searched <= 1
 
 
-def test_asap_ends_without_a_gap(pictures: Any) -> None:
-    result = tiny(
-        pictures, strategy="asap", epochs=6, settings={**FEW, "checks": 1, "anneal": 1.0, "extra": 12}
-    )
+@pytest.mark.parametrize("more", [{}, {"price": 1e-9}, {"skip_dropout": 1e-9}])
+def test_asap_ends_without_a_gap(pictures: Any, tmp_path: Any, more: dict[str, float]) -> None:
+    settings = {**FEW, "checks": 1, "anneal": 1.0, "extra": 12, **more}
+    url = f"sqlite:///{tmp_path}/s.db"
+    result = tiny(pictures, strategy="asap", epochs=6, settings=settings, storage=url, study="s")
+    resource = History().fold_all(list(open_storage(url).read("s"))).identity.resource
+    assert resource is not None
+    assert resource.maximum >= 6 + 12
     assert result.relaxation_gap.outputs < 1e-4
     assert result.relaxation_gap.accuracy == pytest.approx(0.0)
     assert result.records[-1]["operations"] == 8  # two inputs a node, two nodes, two cells
     assert len(result.records) > 6
     assert any(note.startswith("undecided after 6 epochs") for note in result.notes)
+
+
+def test_a_study_that_knows_of_no_extra_epochs_goes_on(
+    pictures: Any, tmp_path: Any, monkeypatch: Any
+) -> None:
+    given = {"strategy": "asap", "settings": {**FEW, "extra": 2, "skip_dropout": 0.1}}
+    given |= {"storage": f"sqlite:///{tmp_path}/s.db", "study": "s"}
+    monkeypatch.setattr(SkipDropout, "extra", 0)
+    first = tiny(pictures, **given)
+    monkeypatch.undo()
+    assert tiny(pictures, **given).genotype == first.genotype
+    with pytest.raises(UserError, match="exists with other settings"):
+        tiny(pictures, **given, epochs=5)
 
 
 def test_the_result_is_a_file_and_back(pictures: Any, tmp_path: Any) -> None:
@@ -248,13 +266,14 @@ def test_the_public_names_are_there() -> None:
 def test_a_budget_plans_with_epochs_that_get_cheaper(pictures: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("rung.nas.pacing.epoch_seconds", lambda plan: 3.0)
 
-    def epochs(anneal: float) -> int:
-        settings = {**FEW, "anneal": anneal}
+    def epochs(anneal: float, **more: float) -> int:
+        settings = {**FEW, "anneal": anneal, **more}
         prepared = prepare(Request(pictures, "asap", space="tiny", epochs=20, settings=settings))
         return fit_budget(prepared, 20.0).plan.recipe.epochs  # 15 s for searching
 
     assert epochs(1.0) == int(15 / (3 * 0.9))
     assert epochs(0.4) == int(15 / (3 * (0.4 * 0.9 + 0.6 * 0.4)))
+    assert epochs(0.4, price=1e-6) == epochs(0.4, skip_dropout=0.1) == epochs(0.4)
 
 
 def test_a_schedule_that_is_set_stays_with_a_budget_and_when_resumed(

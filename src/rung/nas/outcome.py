@@ -11,6 +11,7 @@ from rung.nas.loop import Plan, State, derive, judge
 from rung.nas.moment import Moment
 from rung.nas.planning import Prepared, Request
 from rung.nas.result import Accuracies, SearchResult
+from rung.nas.strategies.base import Lengthening
 from rung.nas.task import SHORT, Scores, Short
 
 _SHOWN: Final = 6  # of what a search had not decided
@@ -99,8 +100,9 @@ def _settings(prepared: Prepared) -> dict[str, Any]:
 
 def open_points(plan: Plan, state: State) -> list[str]:
     """What a pruning strategy had not decided after the last planned epoch, in a sentence, if anything."""
-    undecided = getattr(plan.strategy, "undecided", None)
-    lines = undecided(plan.space, state.net.alive) if undecided is not None else []
+    if not isinstance(plan.strategy, Lengthening):
+        return []
+    lines = plan.strategy.undecided(plan.space, state.net.alive)
     if not lines:
         return []
     rest = f", and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""

@@ -14,7 +14,7 @@ from rung.nas.devices import average
 from rung.nas.loop import Plan, start
 from rung.nas.moment import Moment
 from rung.nas.planning import Prepared
-from rung.nas.strategies.base import Turn
+from rung.nas.strategies.base import Lengthening, Turn
 from rung.nas.training import weight_step
 
 SEARCHING: Final = 0.75  # of a budget; the rest is for deriving and for the short training
@@ -43,7 +43,8 @@ def fit_budget(prepared: Prepared, budget: float, began: float | None = None) ->
             f"a budget of {budget:g} s is under one epoch, which takes about {each:.1f} s here{before} and "
             f"may have {SEARCHING:.0%} of it: give --budget {enough:.0f}s, or fewer samples (--limit)"
         )
-    each *= getattr(plan.strategy, "mean_cost", 1.0)  # of one that prunes, and gets cheaper by it
+    if isinstance(plan.strategy, Lengthening):
+        each *= plan.strategy.mean_cost
     possible = int(left / each)
     if possible >= plan.recipe.epochs:
         return prepared

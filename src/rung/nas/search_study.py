@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-from rung.errors import UserError
+from rung.errors import StudyError, UserError
 from rung.nas.checkpoint import load
 from rung.nas.loop import Plan, Record
+from rung.nas.strategies.base import Lengthening
+from rung.nas.strategies.remedies import Wrapper
 from rung.space.domains import Constant
 from rung.study import Study
 from rung.study.result import Result
@@ -26,10 +29,21 @@ def opened(plan: Plan, storage: Any, study: str | None) -> Study:
     Args:
         storage, study: where, and under which name.
     """
+    extra = plan.strategy.extra if isinstance(plan.strategy, Lengthening) else 0
+    try:
+        return _study(plan, extra, storage, study)
+    except StudyError:
+        if isinstance(plan.strategy, Wrapper):  # studies that are older than what it hands on of these
+            with suppress(StudyError):
+                return _study(plan, 0, storage, study)
+        raise
+
+
+def _study(plan: Plan, extra: int, storage: Any, study: str | None) -> Study:
     return Study(
         {"strategy": Constant(plan.strategy.name)},
         metric=METRIC,
-        resource=(EPOCH, 1, plan.recipe.epochs + getattr(plan.strategy, "extra", 0) + 1),
+        resource=(EPOCH, 1, plan.recipe.epochs + extra + 1),
         door="search",
         sampler="random",
         scheduler="plain",

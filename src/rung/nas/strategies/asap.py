@@ -132,7 +132,7 @@ class Asap:
 
     @property
     def mean_cost(self) -> float:
-        """An epoch's, roughly, as a share of one in which nothing was pruned: a budget is planned by it."""
+        """Between that of the temperature's course and that after it, by the share of each."""
         return _BEFORE * self.anneal + _AFTER * (1.0 - self.anneal)
 
     def begin(self, space: Space, seed: int) -> Alphas:

@@ -132,10 +132,26 @@ class Strategy(Protocol):
 
 @runtime_checkable
 class Lengthening(Protocol):
-    """A strategy that may ask for epochs after the planned ones; `moment.epoch` then is `epochs` or more."""
+    """A strategy that may ask for epochs after the planned ones; `moment.epoch` then is `epochs` or more.
+
+    Attributes:
+        extra: how many, at most.
+        mean_cost: of an epoch, roughly, as a share of one in which nothing was pruned: a budget is planned
+            by it.
+    """
+
+    @property
+    def extra(self) -> int: ...
+
+    @property
+    def mean_cost(self) -> float: ...
 
     def more(self, space: Space, alive: Mapping[str, Mask], moment: Moment) -> bool:
         """Whether another epoch follows."""
+        ...
+
+    def undecided(self, space: Space, alive: Mapping[str, Mask]) -> list[str]:
+        """What it has not decided yet, each in words."""
         ...
 
 

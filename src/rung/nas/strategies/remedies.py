@@ -61,6 +61,16 @@ class Wrapper:
         """The other's."""
         return self.inner.single_level
 
+    @property
+    def extra(self) -> int:
+        """The other's, if it ever asks for more epochs."""
+        return self.inner.extra if isinstance(self.inner, Lengthening) else 0
+
+    @property
+    def mean_cost(self) -> float:
+        """The other's, if it gets cheaper by what it prunes."""
+        return self.inner.mean_cost if isinstance(self.inner, Lengthening) else 1.0
+
     def begin(self, space: Space, seed: int) -> Alphas:
         """The other's."""
         return self.inner.begin(space, seed)
@@ -96,6 +106,10 @@ class Wrapper:
     def more(self, space: Space, alive: Mapping[str, Mask], moment: Moment) -> bool:
         """The other's, if it ever asks for more epochs."""
         return isinstance(self.inner, Lengthening) and self.inner.more(space, alive, moment)
+
+    def undecided(self, space: Space, alive: Mapping[str, Mask]) -> list[str]:
+        """The other's, if it ever asks for more epochs."""
+        return self.inner.undecided(space, alive) if isinstance(self.inner, Lengthening) else []
 
     def prunes(self, moment: Moment) -> bool:
         """The other's, if it ever prunes within an epoch."""
