@@ -1,6 +1,8 @@
 """`rung importance`, `rung plot` and `rung report`."""
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -59,7 +61,7 @@ def test_plot(rung, folder, study: str) -> None:
         (("laddr",), "did you mean 'ladder'"),
         (("pareto",), "one objective"),
         (("history", "--out", "plot.gif"), "must end in"),
-        (("history", "--out", "none/plot.html"), "cannot be written"),
+        (("history", "--out", "none/plot.html"), "the folder none does not exist"),
         (("slice", "--parameters", "z"), "no parameter 'z'"),
     ],
 )
@@ -90,3 +92,38 @@ def test_a_name_that_is_no_file_name(rung, folder, objective: str) -> None:
     rung("tune", objective, "--trials", 3, "--executor", "inline", "--study", "a/b")
     assert rung("report", "a/b").exit_code == 0
     assert (folder / "a-b.html").exists()
+
+
+@pytest.mark.parametrize("command", [("export",), ("report",), ("plot", "history")])
+def test_what_must_stay_is_not_written_over(rung, folder: Path, objective: str, command) -> None:
+    """The studies' own file, whatever its name and by whatever path; another's; and what is no file."""
+    name, *kind = command
+    rung("tune", objective, "--trials", 3, "--executor", "inline", "--study", "a")
+    (folder / "rung.db").rename("studies.html.db")
+    (folder / "other.html").write_bytes((folder / "studies.html.db").read_bytes())
+    (folder / "link.html").symlink_to("studies.html.db")
+    os.mkfifo("pipe.html")
+    before = sorted((place.name, place.is_fifo() or place.read_bytes()) for place in folder.glob("*.html*"))
+    asked = (name, "a", *kind, "--storage", "studies.html.db", "--out")
+    for out, why in (
+        ("link.html", "link.html is the studies' file, which would be overwritten: give another --out"),
+        ("other.html", "other.html is a database, which would be overwritten: give another --out"),
+        ("pipe.html", "pipe.html is no ordinary file: give another --out"),
+    ):
+        done = rung(*asked, out)
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert why in done.stderr
+    after = sorted((place.name, place.is_fifo() or place.read_bytes()) for place in folder.glob("*.html*"))
+    assert after == before
+    if name != "plot":  # whose file's ending says the form
+        assert "is the studies' file" in rung(*asked, "studies.html.db").stderr
+        assert ". is a folder: give --out the name of a file in it" in rung(*asked, ".").stderr
+
+
+def test_a_link_is_followed(rung, folder: Path, study: str) -> None:
+    (folder / "link.html").symlink_to("target.html")
+    for command in (("export", study), ("report", study), ("plot", study, "history")):
+        (folder / "target.html").write_text("old")
+        assert rung(*command, "--out", "link.html").exit_code == 0
+        assert (folder / "link.html").is_symlink()
+        assert (folder / "target.html").read_text() != "old"

@@ -156,6 +156,7 @@ def test_its_curve_is_what_tune_reads(
         (("planned_model.py:broken",), "broken() raises ValueError: no weights here"),
         (("planned_model.py:pair", "--input", "3,5,5"), "a training step of Sequential cannot be read"),
         (("planned_model.py:pair", "--plot", "curve.bmp"), "must end in .html"),
+        (("planned_model.py:pair", "--plot", "no/curve.html"), "the folder no does not exist"),
         (("planned_model.py:pair", "--devices", "1,x"), "--devices '1,x' is not understood"),
         (("planned_model.py:pair", "--hardware", "a100"), "'a100-sxm4-40gb' or 'a100-sxm4-80gb'?"),
         (("planned_model.py:pair", "--between", "string"), "--between: no link 'string'"),

@@ -1,6 +1,7 @@
 """`rung search draw`, `show` and `count`, and what the group takes."""
 
 import json
+import os
 import re
 import sys
 import types
@@ -183,9 +184,14 @@ def test_a_missing_file(rung, command: str) -> None:
 def test_wrong_options(rung, cell: Path, folder: Path) -> None:
     said = refused(rung("search", "draw", cell, "--out", "a.bmp"))
     assert "cannot draw to a.bmp: its name must end in .svg, .png or .pdf" in said
-    assert "no/such/folder.svg cannot be written (No such file" in refused(
+    assert "the folder no/such does not exist: make it, or give another --out" in refused(
         rung("search", "draw", cell, "--out", "no/such/folder.svg")
     )
+    os.mkfifo("pipe.png")
+    before = cell.read_bytes()
+    for out, why in ((cell, "the cell file"), (folder, "is a folder"), ("pipe.png", "no ordinary file")):
+        assert why in refused(rung("search", "draw", cell, "--out", out))
+        assert cell.read_bytes() == before
     for channels in (10**7, 10**12):
         assert "too large to be counted in this machine's memory" in refused(
             rung("search", "count", cell, "--channels", channels)

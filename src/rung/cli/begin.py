@@ -45,17 +45,33 @@ def check_writable(path: Path, option: str) -> None:
     """Refuse a place where no file can be written, before anything is done.
 
     Raises:
-        UserError: its folder is missing or read-only, or it is a folder itself, a device or a pipe.
+        UserError: its folder is missing or read-only, or there is a folder, a device, a pipe or a database.
     """
-    folder = path.parent
+    from rung.storage.whole import to_replace
+
     if path.is_dir():
         raise UserError(f"{path} is a folder: give {option} the name of a file in it")
-    if path.exists() and not path.is_file():
-        raise UserError(f"{path} is no ordinary file: give another {option}")
+    place = to_replace(path, option)
+    folder = place.parent if path.is_symlink() else path.parent
     if not folder.is_dir():
         raise UserError(f"the folder {folder} does not exist: make it, or give another {option}")
     if not os.access(folder, os.W_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise UserError(f"{path} cannot be written: give another {option}, or change the permissions")
+
+
+def studies_file(storage: str) -> Path:
+    """The file that a storage of this machine is; of any other, one that is not there."""
+    return Path(storage.removeprefix("sqlite:///")).expanduser()
+
+
+def check_place(path: Path, option: str, storage: str) -> None:
+    """Refuse, before anything is done, a place that cannot be written or is the studies' own.
+
+    Raises:
+        UserError: saying which, and what to do.
+    """
+    check_apart(path, option, {"the studies' file": studies_file(storage)})
+    check_writable(path, option)
 
 
 def check_apart(path: Path, option: str, others: Mapping[str, str | Path]) -> None:

@@ -125,6 +125,7 @@ def fit(  # noqa: PLR0913  # a door
     asked = (table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
     order = Order(*asked, executor, address, needs)
     if len(targets := targets_of(table, target)) > 1:
+        _check_places(order, storage)
         run_several(order, targets, _check_each, lambda one, start: _run(one, storage, None, start, json))
     else:
         _run(order, storage, study, began, json)
@@ -200,9 +201,9 @@ def _check_places(order: Order, storage: str) -> None:
     Raises:
         UserError: saying which, and what to do.
     """
-    from rung.cli.begin import check_apart, check_writable
+    from rung.cli.begin import check_apart, check_writable, studies_file
 
-    kept = {"the table itself": order.table, "the studies' file": storage.removeprefix("sqlite:///")}
+    kept = {"the table itself": order.table, "the studies' file": studies_file(storage)}
     check_apart(Path(order.out), "--out", kept)
     check_apart(Path(order.report), "--report", {**kept, "the model's file": order.out})
     check_writable(Path(order.out), "--out")

@@ -62,6 +62,7 @@ def run_several(
         check: refuses, before the first is fitted, what cannot be done of the orders.
         run: fits one target, given its order and when it began (monotonic).
     """
+    from rung.storage.whole import to_replace
     from rung.tabular.several import save_several
 
     report, whole = Path(order.report), Path(order.out)
@@ -85,6 +86,6 @@ def run_several(
         for number, one in enumerate(orders):
             output.say(f"target {number + 1} of {len(targets)}: {one.target}")
             run(one, time.monotonic())
-        save_several(files, order.out)
+        save_several(files, to_replace(order.out, "--out"))
     output.say(f"model   {order.out} ({spoken_size(whole.stat().st_size)}), of {len(targets)} targets")
     output.say(f"next    {prediction(order)}")

@@ -147,11 +147,14 @@ def plot(
 ) -> None:
     """Draw one plot of a study into a file."""
     from rung.analysis.kinds.options import Options
-    from rung.analysis.plotting import chart, save
+    from rung.analysis.plotting import chart, check_ending, save
+    from rung.cli.begin import check_place
 
+    path = out or _file(f"{name}-{kind}")
+    check_ending(path)
+    check_place(path, "--out", storage)
     names = None if parameters is None else [part.strip() for part in parameters.split(",")]
     made = chart(subject_of(name, storage), kind, Options(goal, resource, names))
-    path = out or _file(f"{name}-{kind}")
     save(made, path)
     output.say(f"{kind} of {name} is in {path}")
 
@@ -168,9 +171,11 @@ def report(
 ) -> None:
     """Write a report of a study: one HTML file that works without a network."""
     from rung.analysis.report import report as write
+    from rung.cli.begin import check_place
 
-    subject = subject_of(name, storage)
     path = out or _file(name)
+    check_place(path, "--out", storage)
+    subject = subject_of(name, storage)
     write(subject, path, commands=commands_of(subject, storage), tell=_patient())
     if subject.identity.door == "fit":
         output.say(

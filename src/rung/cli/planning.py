@@ -58,7 +58,10 @@ def planned(options: Options) -> None:
         if options.module is None:
             return
     if options.plot is not None:
+        from rung.cli.begin import check_writable
+
         check_ending(options.plot)
+        check_writable(options.plot, "--plot")
     training = Training(
         options.batch,
         options.weak,

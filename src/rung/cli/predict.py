@@ -155,15 +155,17 @@ def _ending(path: Path) -> str:
 
 def _write(predictions: pd.DataFrame, path: Path) -> None:
     """Whole or not at all: beside the place first, then moved there."""
-    ending = _ending(path)
-    temporary = path.with_name(f".{path.name}.part")
+    from rung.storage.whole import to_replace
+
+    ending, place = _ending(path), to_replace(path, "--out")
+    temporary = place.with_name(f".{place.name}.part")
     try:
         if ending == ".parquet":
             predictions.to_parquet(temporary, index=False)
         else:
             separator = "\t" if ending == ".tsv" else ","
             predictions.to_csv(temporary, index=False, sep=separator, lineterminator="\n")
-        temporary.replace(path)
+        temporary.replace(place)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         raise UserError(

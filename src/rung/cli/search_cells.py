@@ -65,8 +65,11 @@ Vocabulary = Annotated[
 
 def draw(cell: CellFile, out: Out = Path("cell.svg"), space: Own = None) -> None:
     """Draw a cell file's cells: inputs, nodes, and the operation on every edge."""
+    from rung.cli.begin import check_apart, check_writable
     from rung.nas.drawing import draw as write
 
+    check_apart(out, "--out", {"the cell file": cell})
+    check_writable(out, "--out")
     path = write(read_cell(cell, own_operations(space)), out)
     output.say(f"drawn: {path}")
 

@@ -76,14 +76,19 @@ def export(
     """Write every trial of a study: configuration, state, observations."""
     import io
     import json
+    from pathlib import Path
 
+    from rung.cli.begin import check_place
     from rung.cli.export import as_json, write_csv
     from rung.cli.store import looking, read_trials
     from rung.errors import UserError
+    from rung.storage.whole import write_whole
     from rung.study.confirm import leading
 
     if format not in ("json", "csv"):
         raise UserError(f"--format {format!r} is unknown: say json or csv")
+    if out is not None:
+        check_place(Path(out), "--out", storage)
     with looking(storage) as store:
         study, records = read_trials(store, name)
     best = leading(study.history)
@@ -94,21 +99,10 @@ def export(
         text.write("\n")
     else:
         write_csv(text, records, incumbent, study.history.identity.metric)
-    _write(text.getvalue(), out)
-
-
-def _write(text: str, out: str | None) -> None:
-    from pathlib import Path
-
-    from rung.errors import UserError
-
     if out is None:
-        sys.stdout.write(text)
-        return
-    try:
-        Path(out).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"{out} cannot be written: {error.strerror}") from error
+        sys.stdout.write(text.getvalue())
+    else:
+        write_whole(out, text.getvalue(), "--out")
 
 
 def rename(

@@ -1,18 +1,14 @@
-"""The zip archive that a model file is: written whole or not at all, and read with a sentence where it is not
-what was written.
-"""
+"""The zip archive that a model file is: read with a sentence where it is not what was written."""
 
 from __future__ import annotations
 
-import os
 import struct
-import tempfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from rung.errors import DataError
 
@@ -79,32 +75,3 @@ def foreign(called: str) -> str:
 def damaged(called: str, why: object) -> str:
     """That a file is not what was written, as a sentence."""
     return f"{called} is damaged ({why}); copy it again or fit the model anew"
-
-
-def write_whole(place: Path, write: Callable[[IO[bytes]], None]) -> None:
-    """Write the file beside its place and move it there, readable to whom other new files are.
-
-    Args:
-        write: is given the open file, and writes what it holds.
-
-    Raises:
-        OSError: it cannot be written there.
-    """
-    with tempfile.NamedTemporaryFile(dir=place.parent, prefix=f".{place.name}.", delete=False) as file:
-        temporary = Path(file.name)
-        try:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-            file.close()
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(place)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rung import __version__
 from rung.errors import DataError
-from rung.tabular.archive import damaged, foreign, opened, write_whole
+from rung.storage.whole import write_whole
+from rung.tabular.archive import damaged, foreign, opened
 from rung.tabular.names import listed
 from rung.tabular.skops_loading import load_skops
 from rung.tabular.trust import refused, trusted_names, uses
@@ -53,15 +54,9 @@ def save_model(
     Raises:
         DataError: the file cannot be written there.
     """
-    place = Path(path)
     facts = json.dumps({**_facts(model), **(manifest or {})}, indent=2, default=str, ensure_ascii=False)
-    try:
-        write_whole(place, lambda file: _write(model, facts, card, file))
-    except OSError as error:
-        raise DataError(
-            f"the model cannot be written to {place} ({error.strerror or error}); give another --out"
-        ) from error
-    return place
+    write_whole(path, lambda draft: _write(model, facts, card, draft), "--out")
+    return Path(path)
 
 
 class _Archive(zipfile.ZipFile):
@@ -71,13 +66,13 @@ class _Archive(zipfile.ZipFile):
         return self.NameToInfo.keys()
 
 
-def _write(model: Model, facts: str, card: str | None, file: Any) -> None:
+def _write(model: Model, facts: str, card: str | None, place: Path) -> None:
     """What `skops.io.dump` writes, and the manifest; without its indentation, which took most of the time."""
     load_skops()
     import skops
     from skops.io._utils import SaveContext, get_state
 
-    with _Archive(file, "w") as archive:
+    with _Archive(place, "w") as archive:
         context = SaveContext(zip_file=archive)
         state = get_state(model, context)
         context.clear_memo()

@@ -12,11 +12,12 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from rung import __version__
 from rung.errors import DataError
-from rung.tabular.archive import damaged, opened, write_whole
+from rung.storage.whole import write_whole
+from rung.tabular.archive import damaged, opened
 from rung.tabular.frames import as_pandas
 from rung.tabular.model import Model
 from rung.tabular.model_file import FORMAT, MANIFEST, SEVERAL, load_model, read_any_manifest, read_manifest
@@ -106,17 +107,13 @@ def check_targets(targets: Sequence[str], names: Sequence[str]) -> None:
 
 def save_several(files: Mapping[str, Path], path: str | Path) -> Path:
     """One file of several model files, by target."""
-    place = Path(path)
     manifest = {"kind": KIND, "format": FORMAT, "rung": __version__, "targets": list(files)}
-    try:
-        write_whole(place, lambda file: _write(files, manifest, file))
-    except OSError as error:
-        raise DataError(f"the models cannot be written to {place} ({error.strerror or error})") from error
-    return place
+    write_whole(path, lambda draft: _write(files, manifest, draft), "--out")
+    return Path(path)
 
 
-def _write(files: Mapping[str, Path], manifest: Mapping[str, Any], file: IO[bytes]) -> None:
-    with zipfile.ZipFile(file, "w") as archive:
+def _write(files: Mapping[str, Path], manifest: Mapping[str, Any], place: Path) -> None:
+    with zipfile.ZipFile(place, "w") as archive:
         archive.writestr(MANIFEST, json.dumps(manifest, ensure_ascii=False))
         for number, source in enumerate(files.values()):
             archive.write(source, _inner(number))
