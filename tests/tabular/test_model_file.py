@@ -101,7 +101,7 @@ def test_nothing_is_left_behind_where_writing_fails(tmp_path: Path) -> None:
         save_model(model, place)
     assert [p.name for p in tmp_path.iterdir()] == ["model.rung"]
     assert place.read_text() == "what was there before"
-    with pytest.raises(DataError, match=r"cannot be written to .*; give another --out"):
+    with pytest.raises(DataError, match=r"cannot be written .*: give another --out"):
         save_model(model, tmp_path / "nowhere" / "model.rung")
 
 
