@@ -130,7 +130,8 @@ def _rare(cells: Cells) -> Iterator[Finding]:
             "note",
             cells.name,
             f"{int(rare.sum()):,} of {cells.column.distinct:,} levels {'has' if rare.sum() == 1 else 'have'} "
-            f"fewer than {_RARE} rows ({share(count / counts.sum())} of the rows): {quoted(words[rare], 2)}",
+            f"fewer than {_RARE} rows ({share(count / counts.sum())} of the cells that are not missing): "
+            f"{quoted(words[rare], 2)}",
             "rung keeps them; nothing can be learned from so few rows, so merge them where it makes sense",
             "rare-levels",
         )
