@@ -6,6 +6,7 @@ import pytest
 import rung
 from rung.analysis import importance, importances_by_resource
 from rung.analysis.importances import PLACE
+from rung.analysis.plotting import chart
 from rung.analysis.subject import Subject, subject_of
 from rung.errors import StorageError, StudyError
 from rung.space.domains import Choice, Float, Space
@@ -128,6 +129,17 @@ def test_few_results_in_each_of_many_branches_are_pooled():
     found = of_a_branch(6, 6, worse=10.0)
     assert found.trials == 12
     assert found["opt"] > 0.9
+
+
+@pytest.mark.parametrize(("trials", "best"), [(12, 6), (20, 10), (99, 10), (200, 20)])
+def test_the_plot_says_how_many_are_the_best(trials, best):
+    who = identity_of(Space({"x": Float(0.0, 1.0)}), resource=None, scheduler="plain")
+    one = Subject("s", log_of(who, lambda config, r, rng: {"loss": config["x"]}, trials=trials, failing=0.0))
+    assert importance(one).best == best
+    assert importance(one, method="fanova").best is None
+    assert chart(one, "importance").note == (
+        f"PED-ANOVA over {trials} trials: shares of what each parameter tells about the best {best}."
+    )
 
 
 def test_many_parameters():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
@@ -41,6 +41,7 @@ class Importances:
         parameters: one entry a parameter, by its full name.
         rest: of fanova, what no parameter explains alone: interactions, and what looks like noise.
         pairs: of fanova, on request: what two parameters explain together beyond each alone.
+        best: of ped-anova, how many of the trials are the best ones, which are told from the others.
     """
 
     method: str
@@ -50,6 +51,7 @@ class Importances:
     parameters: tuple[Importance, ...]
     rest: float | None = None
     pairs: tuple[tuple[str, str, float], ...] = ()
+    best: int | None = None
 
     def __getitem__(self, parameter: str) -> float:
         """One parameter's importance."""
@@ -89,8 +91,9 @@ def importance(
 
     Args:
         study: a result, a study, or a study's name (looked up in `storage`).
-        method: "ped-anova" (what tells the best tenth from the others; needs no model) or "fanova" (what
-            makes the variance of the metric; a random forest).
+        method: "ped-anova" (what tells the best tenth from the others, or the best 10 of fewer than 100, half
+            of fewer than 20; needs no model) or "fanova" (what makes the variance of the metric; a random
+            forest).
         resource: the fidelity to look at; the largest with enough results, if it is not given.
         goal: the objective to explain; of several, their common ranking, if it is not given.
         pairs: fanova only: also what each two parameters do together.
@@ -157,13 +160,14 @@ _Frame = tuple[str, int | None, list[str]]  # the metric's name, the resource, t
 def _by_ped_anova(
     subject: Subject, columns: Ints, points: Floats, losses: Floats, seed: int, frame: _Frame
 ) -> Importances:
-    from rung.analysis.ped_anova import ped_anova
+    from rung.analysis.ped_anova import is_best, ped_anova
 
     space = subject.space
     explained = ped_anova(points, losses, space.levels[columns], counts(space, columns), seed)
     totals = explained.sum(axis=1, keepdims=True)
     shares = explained / np.where(totals > 0.0, totals, 1.0)
-    return _ranked("ped-anova", frame, len(losses), shares[0], shares[1:].std(axis=0))
+    found = _ranked("ped-anova", frame, len(losses), shares[0], shares[1:].std(axis=0))
+    return replace(found, best=int(is_best(losses).sum()))
 
 
 def _by_fanova(

@@ -31,7 +31,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 CELLS: Final = 50
-BEST: Final = 0.1  # the share of the trials that are "the best"
+BEST: Final = 0.1  # the share of the trials that are "the best", of 100 or more
+LEAST: Final = 10  # so many are at least, or half of them all
 RESAMPLES: Final = 20
 
 
@@ -57,9 +58,9 @@ def ped_anova(points: Floats, losses: Floats, levels: Ints, numbers: Ints, seed:
 
 
 def is_best(losses: Floats) -> NDArray[np.bool_]:
-    """(n,) the best tenth, but at least 10 or half of them; of equal losses the older ones."""
+    """(n,) the best tenth, but at least 10, or half of fewer than 20; of equal losses the older ones."""
     n = len(losses)
-    count = max(int(np.ceil(BEST * n)), min(10, n // 2))
+    count = max(int(np.ceil(BEST * n)), min(LEAST, n // 2))
     best = np.zeros(n, dtype=bool)
     best[np.argsort(losses, kind="stable")[:count]] = True
     return best & np.isfinite(losses)

@@ -345,7 +345,8 @@ def importances(subject: Subject, options: Options) -> Chart:
     about = "all objectives together depend" if found.metric == PLACE else f"the {found.metric} depends"
     title = f"What {about} on{at}"
     note = (
-        f"PED-ANOVA over {found.trials:,} trials: shares of what each parameter tells about the best tenth."
+        f"PED-ANOVA over {found.trials:,} trials: shares of what each parameter tells about the best "
+        f"{found.best:,}."
     )
     x = Axis("importance", span=(0.0, float(min(1.02, (values + spread).max() * 1.08))))
     panel = Panel(x, Axis(ticks=names, span=(-0.6, len(rows) - 0.4)), [bars])
