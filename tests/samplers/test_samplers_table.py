@@ -74,3 +74,11 @@ def test_what_is_no_sampler_is_refused(given, sentence):
 def test_the_table_loads_no_sampler():
     code = "import sys, rung.samplers; assert 'scipy' not in sys.modules and 'numpy' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_needs_another_package_says_so_and_nothing_else_does():
+    """What each does without it is tested beside gp."""
+    needing = {name: row.line for name, row in SAMPLERS.items() if "rung[" in row.line}
+    assert sorted(needing) == ["gp", "turbo"]
+    assert needing["turbo"].endswith("; needs rung[gp]")
+    assert needing["gp"].endswith("; several objectives need rung[gp]")

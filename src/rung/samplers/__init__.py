@@ -45,7 +45,7 @@ _ROWS: Final = (
         name="gp",
         kind="sampler",
         path="rung.samplers.gp:GpSampler",
-        line="takes the highest expected improvement under Gaussian processes; needs rung[gp]",
+        line="maximises expected improvement under Gaussian processes; several objectives need rung[gp]",
         paper="Ament et al. 2023, Unexpected Improvements to Expected Improvement for Bayesian Optimization",
     ),
     Method(
