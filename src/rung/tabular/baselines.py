@@ -7,21 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular.best_constant import Known, best_constant
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.encode import Table
 from rung.tabular.learners.table import learners
-from rung.tabular.pipeline import constant
 
 _ROUNDS = 100  # LightGBM's default
 _SHARE = 0.4  # of the predicted time of the search's own LightGBM, which goes on for longer
 
 
 def constant_prediction(dataset: Dataset, rows: int) -> NDArray[np.float64]:
-    """The training target's best constant, for `rows` rows: (rows, k) or (rows,)."""
-    prediction = constant(
-        np.asarray(dataset.y, dtype=np.float64), dataset.classes, dataset.weight, dataset.quantile
-    ).prediction
+    """The training target's best constant by the metric, for `rows` rows: (rows, k) or (rows,)."""
+    y = np.asarray(dataset.y, dtype=np.float64)
+    known = Known(y, dataset.classes, dataset.weight, dataset.quantile)
+    prediction = best_constant(dataset.judge, known)
     return np.broadcast_to(prediction, (rows, *prediction.shape)).copy()
 
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from rung.tabular.best_constant import Known, best_constant
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.evaluate import Saved, load_libraries, load_pipelines, quietly
@@ -54,9 +55,11 @@ class Last(NamedTuple):
 
 
 def fitted_constant(dataset: Dataset) -> Constant:
-    """The best prediction without a look at the row."""
+    """The best prediction without a look at the row: the classes' shares, or what is best by the metric."""
     y = np.asarray(dataset.y, float)
-    return constant(y, dataset.classes, dataset.weight, dataset.quantile)
+    if dataset.classes:  # others are mixed with them, whatever the metric
+        return constant(y, dataset.classes, dataset.weight)
+    return Constant(best_constant(dataset.judge, Known(y, 0, dataset.weight, dataset.quantile)))
 
 
 def make_members(search: Search, chosen: Sequence[Saved], last: Last) -> list[Member]:

@@ -10,7 +10,7 @@ from sklearn.metrics import accuracy_score, f1_score, roc_auc_score
 from rung.errors import DataError
 from rung.tabular.explain.scores import bootstrap, chosen_metrics, determined, judge, scores
 from rung.tabular.fit import fit_table
-from rung.tabular.metrics import METRICS, get_metric
+from rung.tabular.metrics import METRICS, get_metric, named_metric
 from rung.tabular.model import Evidence
 from rung.tabular.scoring import metric_of
 from rung.tabular.task import Task
@@ -244,4 +244,14 @@ def test_a_quantiles_constant_is_the_quantile() -> None:
     frame = pd.DataFrame({"x": rng.normal(size=400)})
     frame["y"] = frame.x + rng.exponential(size=400)
     model = fit_table(frame, "y", task="quantile:0.9", trials=1, include=["lightgbm"]).model
-    assert judge(model, frame).constant[0] == pytest.approx(np.quantile(model.evidence.y, 0.9))
+    for name in ("pinball_0.9", "mae"):
+        constant = judge(model, frame).constant(named_metric(name))
+        assert constant == pytest.approx(np.full(400, np.quantile(model.evidence.y, 0.9)))
+
+
+def test_each_metric_has_its_own_constant() -> None:
+    model, frame = fitted("regression")
+    found = {s.metric.name: s.constant for s in scores(judge(model, frame), chosen_metrics(model.task))}
+    y = frame["y"].to_numpy()
+    assert found["rmse"] == pytest.approx(y.std())
+    assert found["mae"] == pytest.approx(np.abs(y - np.median(y)).mean())

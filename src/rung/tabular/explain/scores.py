@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.errors import DataError
+from rung.tabular.best_constant import Known, best_constant
 from rung.tabular.frames import as_pandas
 from rung.tabular.metrics import METRICS, Metric, get_metric
 from rung.tabular.names import did_you_mean, listed
-from rung.tabular.pipeline import constant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,7 +62,7 @@ class Judged:
     Attributes:
         y: (n,) class codes or values.
         prediction: (n, k) probabilities or (n,) values.
-        constant: the same shape, of the best constant.
+        known: the target of the rows that the constant is taken from.
         rows: (n,) where the rows stood in the table.
         empty: rows of the table that were left out, for their target is empty.
         learned: whether the constant is the training rows' (else these rows').
@@ -75,7 +75,7 @@ class Judged:
 
     y: NDArray[Any]
     prediction: NDArray[np.float64]
-    constant: NDArray[np.float64]
+    known: Known
     rows: NDArray[np.intp]
     empty: int
     learned: bool
@@ -83,6 +83,10 @@ class Judged:
     factors: NDArray[np.float64] | None = None
     weight: NDArray[np.float64] | None = None
     unknown: int = 0
+
+    def constant(self, metric: Metric) -> NDArray[np.float64]:
+        """What the best constant by this metric says of the rows: as `prediction`."""
+        return np.broadcast_to(best_constant(metric, self.known), self.prediction.shape)
 
     def seen_by(self, metric: Metric) -> NDArray[np.float64]:
         """The predictions as a metric is to look at them: of labels, the factors count."""
@@ -126,12 +130,12 @@ def judge(model: Model, frame: Frame, weight: NDArray[np.float64] | None = None)
     known, of_known = y, weight
     if model.evidence is not None and len(model.evidence.y):
         known, of_known = model.evidence.y, model.evidence.weight
-    known, classes = np.asarray(known, dtype=np.float64), len(model.task.classes)
-    prior = constant(known, classes, of_known, model.task.quantile).prediction
+    task = model.task
+    of = Known(np.asarray(known, dtype=np.float64), len(task.classes), of_known, task.quantile)
     return Judged(
         y,
         prediction,
-        np.broadcast_to(prior, prediction.shape),
+        of,
         rows,
         empty,
         known is not y,
@@ -201,7 +205,7 @@ def scores(judged: Judged, metrics: Iterable[Metric], seed: int = 0) -> list[Sco
         Score(
             metric,
             bootstrap(metric, judged.y, judged.seen_by(metric), seed, weight=judged.weight),
-            metric.score(judged.y, judged.constant, judged.weight)
+            metric.score(judged.y, judged.constant(metric), judged.weight)
             if determined(metric, judged.y)
             else np.nan,
         )
