@@ -10,6 +10,7 @@ from rung.cli import output
 from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json, Trust
 from rung.cli.predict import read_for, say_lost
+from rung.tabular.digits import score_form, score_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,11 +186,12 @@ def _print(found: list[Score]) -> None:
     table = output.grid("metric", "model", "95 % interval", "a constant", "", right=("model", "a constant"))
     for score in found:
         value, low, high = score.model
+        form = score_form([value, low, high, score.constant])
         table.add_row(
             score.metric.name,
-            _number(value),
-            _interval(low, high),
-            _number(score.constant),
+            score_text(value, form),
+            _interval(low, high, form),
+            score_text(score.constant, form),
             "more is better" if score.metric.greater_is_better else "less is better",
         )
     output.out().print(table)
@@ -197,8 +199,10 @@ def _print(found: list[Score]) -> None:
 
 def _print_groups(by: str, metric: Metric, grouped: list[tuple[str, int, Interval]]) -> None:
     table = output.grid(by, "rows", metric.name, "95 % interval", right=("rows", metric.name))
+    form = score_form(score.value for _, _, score in grouped)
     for label, rows, score in grouped:
-        table.add_row(label, f"{rows:,}", _number(score.value), _interval(score.low, score.high))
+        interval = _interval(score.low, score.high, form)
+        table.add_row(label, f"{rows:,}", score_text(score.value, form), interval)
     output.out().print(table)
     few = [label for label, rows, _ in grouped if rows < FEW]
     if few:
@@ -207,12 +211,8 @@ def _print_groups(by: str, metric: Metric, grouped: list[tuple[str, int, Interva
         output.say(f"fewer than {FEW} rows, so that the score says little: {listed(few, 'and', 5)}")
 
 
-def _number(value: float) -> str:
-    return "–" if value != value else f"{value:.5g}"
-
-
-def _interval(low: float, high: float) -> str:
-    return "–" if low != low else f"{low:.5g} – {high:.5g}"
+def _interval(low: float, high: float, form: str) -> str:
+    return "–" if low != low else f"{score_text(low, form)} – {score_text(high, form)}"
 
 
 def _plain(

@@ -12,6 +12,7 @@ from rung.cli.sizes import spoken_size
 from rung.cli.store import command
 from rung.storage import shown
 from rung.study.durations import spoken
+from rung.tabular.digits import score_form, score_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from rung.tabular.result import FitResult
 
 SHOWN = 10  # rows of the leaderboard
-LARGE = 1e6  # where five places behind the point say nothing
 
 
 def announce(order: Order, frame: pd.DataFrame, notes: tuple[str, ...]) -> None:
@@ -89,12 +89,14 @@ def _print(result: FitResult, storage: str) -> None:
     table = output.grid(
         "", "learner", name, "rows", "seconds", "weight", right=("", name, "rows", "seconds", "weight")
     )
-    for row in result.leaderboard[:SHOWN]:
+    shown = result.leaderboard[:SHOWN]
+    form = score_form(row.score for row in shown)
+    for row in shown:
         weight = f"{row.weight:.0%}" if row.weight else ""
         cells = (
             str(row.rank),
             row.learner,
-            _number(row.score),
+            score_text(row.score, form),
             f"{row.rows:,}",
             f"{row.seconds:.2f}",
             weight,
@@ -123,13 +125,15 @@ def _scores(result: FitResult) -> Any:
         ("LightGBM's defaults", None, held and held.lightgbm),
         ("a constant", result.constant, held and held.constant),
     ]
+    form = score_form(score for _, *both in rows for score in both)
     for label, valid, out in rows:
         if valid is None and out is None:
             continue
-        cells = [_number(valid), _number(out)] if held else [_number(valid)]
+        cells = [score_text(score, form, "") for score in ((valid, out) if held else (valid,))]
         table.add_row(label, *cells, style="bold" if label.startswith("the model") else "")
     if result.optimism:
-        cells = [_number(result.optimism), ""] if held else [_number(result.optimism)]
+        told = score_text(result.optimism, form)
+        cells = [told, ""] if held else [told]
         table.add_row("its score is too good by about", *cells)
     table.columns[0].header = name + (f" on {len(held.y):,} rows held out" if held else "")
     return table
@@ -137,13 +141,6 @@ def _scores(result: FitResult) -> Any:
 
 def _members(count: int) -> str:
     return f"the model ({count} member{'s' * (count != 1)})" if count else "the model (a constant)"
-
-
-def _number(value: float | None) -> str:
-    """Five places, fewer digits of what is large."""
-    if value is None:
-        return ""
-    return f"{value:.5f}" if abs(value) < LARGE else f"{value:.7g}"
 
 
 def _plain(order: Order, result: FitResult) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from rung.cli import output
 from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json
 from rung.errors import UserError
+from rung.tabular.digits import score_form, score_text
 
 
 def leaderboard(
@@ -46,13 +47,14 @@ def _print(rows: list[dict[str, Any]], metric: str, top: int) -> None:
         "", "learner", metric, "rows", "seconds", "weight", "configuration",
         right=("", metric, "rows", "seconds", "weight"),
     )  # fmt: skip
+    form = score_form(_score(row) for row in rows[:top])
     for row in rows[:top]:
         weight = row.get("weight") or 0.0
         config = {k: v for k, v in (row.get("config") or {}).items() if k != "learner"}
         cells = (
             str(row.get("rank", "")),
             str(row.get("learner", "")),
-            _number(row.get("score"), ".5f"),
+            score_text(_score(row), form),
             _number(row.get("rows"), ",.0f"),
             _number(row.get("seconds"), ".2f"),
             f"{weight:.0%}" if weight else "",
@@ -62,6 +64,11 @@ def _print(rows: list[dict[str, Any]], metric: str, top: int) -> None:
     output.out().print(table)
     if len(rows) > top:
         output.say(f"and {len(rows) - top} more: --top {len(rows)}")
+
+
+def _score(row: dict[str, Any]) -> float | None:
+    score = row.get("score")
+    return score if isinstance(score, int | float) else None
 
 
 def _number(value: Any, form: str) -> str:

@@ -13,6 +13,7 @@ from rung.cli.exits import NO_RESULT
 from rung.cli.one_target import OneTarget, one_target
 from rung.cli.options import Json, Trust
 from rung.cli.predict import read_for, say_lost
+from rung.tabular.digits import score_form, score_text
 
 if TYPE_CHECKING:
     from rung.tabular.audit.distance import Distance
@@ -80,7 +81,8 @@ def _print_scores(found: Watch) -> None:
     if found.decay is not None:
         decay = found.decay
         word = "worse" if decay.worse else ""
-        table.add_row(decay.metric, *(_score(one) for one in (decay.then, decay.now)), word)
+        form = score_form([decay.then.value, decay.now.value])
+        table.add_row(decay.metric, *(_score(one, form) for one in (decay.then, decay.now)), word)
     for name, distance in (("predictions", found.predictions), ("target", found.target)):
         if distance is not None:
             table.add_row(name, "", f"PSI {distance.psi:.3f}", ("", "some", "much")[distance.level])
@@ -89,8 +91,9 @@ def _print_scores(found: Watch) -> None:
         output.out().print()
 
 
-def _score(one: Any) -> str:
-    return f"{one.value:.5g} ({one.low:.5g} to {one.high:.5g})"
+def _score(one: Any, form: str) -> str:
+    value, low, high = (score_text(score, form) for score in (one.value, one.low, one.high))
+    return f"{value} ({low} to {high})"
 
 
 def _plain(found: Watch) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from rung import __version__
+from rung.tabular.digits import score_form, score_text
 from rung.tabular.explain.scores import Interval, bootstrap
 from rung.tabular.model_file import versions
 from rung.tabular.result import FitResult, Row
@@ -83,9 +84,10 @@ def _summary(result: FitResult) -> list[str]:
 
 
 def _quality(result: FitResult) -> list[str]:
+    form = _form(result)
     rows = [
         ("this model, on validation rows", _interval(result, result.y, result.prediction, result.weight)),
-        ("a constant, on validation rows", _number(result.constant)),
+        ("a constant, on validation rows", score_text(result.constant, form, "")),
     ]
     if result.held is not None:
         held = result.held
@@ -94,8 +96,8 @@ def _quality(result: FitResult) -> list[str]:
                 "this model, on rows held out from the start",
                 _interval(result, held.y, held.prediction, held.weight),
             ),
-            ("LightGBM's defaults, on these rows", _number(held.lightgbm)),
-            ("a constant, on these rows", _number(held.constant)),
+            ("LightGBM's defaults, on these rows", score_text(held.lightgbm, form, "")),
+            ("a constant, on these rows", score_text(held.constant, form, "")),
             *rows,
         ]
     lines = _table(("", result.metric.name), [(name, value) for name, value in rows if value])
@@ -113,11 +115,14 @@ def _interval(result: FitResult, y: Any, prediction: Any, weight: Any) -> str:
     found: Interval = bootstrap(result.metric, y, seen, weight=weight)
     if np.isnan(found.value):
         return ""
-    return f"{_number(found.value)} ({_number(found.low)} – {_number(found.high)}; {len(y):,} rows)"
+    value, low, high = (score_text(score, _form(result)) for score in found)
+    return f"{value} ({low} – {high}; {len(y):,} rows)"
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None or not np.isfinite(value) else f"{value:.5g}"
+def _form(result: FitResult) -> str:
+    """Of all scores of the card."""
+    held = result.held and result.held.score
+    return score_form([result.score, result.constant, held, *(row.score for row in result.leaderboard)])
 
 
 def _schema(result: FitResult) -> list[str]:
@@ -194,8 +199,9 @@ def _search(result: FitResult) -> list[str]:
         return [*facts, *(f"{sentence}." for sentence in stacked)]
     if not members:
         return [*facts, "The model is a constant: no configuration was better, or none was done in time."]
+    form = _form(result)
     rows = [
-        (row.learner, f"{row.weight:.1%}", _number(row.score), f"{row.rows:,}", _config(row))
+        (row.learner, f"{row.weight:.1%}", score_text(row.score, form), f"{row.rows:,}", _config(row))
         for row in sorted(members, key=lambda row: -row.weight)
     ]
     heads = ("member", "weight", result.metric.name, "rows", "configuration")

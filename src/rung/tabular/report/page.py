@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 from rung import __version__
 from rung.tabular import charts
 from rung.tabular.charts import Dot, Line
+from rung.tabular.digits import score_form, score_text
 from rung.tabular.explain.dependence import Dependence
 from rung.tabular.explain.trees import Contributions
 from rung.tabular.importance import Importance
@@ -81,7 +83,8 @@ def render_report(result: FitResult, subject: Subject, findings: Findings | None
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     pages = Environment(loader=PackageLoader("rung.tabular"), autoescape=True, undefined=StrictUndefined)
-    pages.filters["score"] = _score
+    form = score_form([result.score, result.constant, *(score for _, score in _scores(result))])
+    pages.filters["score"] = partial(score_text, form=form)
     pages.filters["rounded"] = charts.rounded
     return pages.get_template("report.html.j2").render(_context(result, subject, findings or Findings()))
 
@@ -156,13 +159,6 @@ def _gain(result: FitResult) -> float | None:
     if best is None or not np.isfinite([score, constant]).all() or constant == best:
         return None
     return float(np.clip((score - constant) / (best - constant), 0, 1))
-
-
-def _score(value: float | None) -> str:
-    """Five digits after the point, fewer for large numbers."""
-    if value is None or not np.isfinite(value):
-        return "–"
-    return f"{value:,.5f}" if abs(value) < 100 else f"{value:,.1f}"
 
 
 def _config(row: Row) -> list[tuple[str, str]]:
