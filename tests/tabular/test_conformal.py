@@ -104,6 +104,25 @@ def test_cv_plus_covers() -> None:
     assert enough(np.array(held), 0.8)
 
 
+def test_plain_intervals_cover_where_predictions_are_means_of_several_cross_validations() -> None:
+    """Trees of four cross-validations of 60 rows, 30 worlds of 200 new rows."""
+    from sklearn.tree import DecisionTreeRegressor
+
+    held, rng = [], np.random.default_rng(6)
+    for _ in range(30):
+        x = rng.normal(size=(260, 5))
+        y = x[:, 0] * x[:, 1] + rng.standard_t(4, size=260)
+        known, new = np.zeros(60), np.zeros(200)
+        for _ in range(4):
+            fold = rng.permutation(60) % 5
+            for k in range(5):
+                model = DecisionTreeRegressor(random_state=k).fit(x[:60][fold != k], y[:60][fold != k])
+                known[fold == k] += model.predict(x[:60][fold == k]) / 4
+                new += model.predict(x[60:]) / 20
+        held.append(np.abs(y[60:] - new) <= conformal_quantile(np.abs(y[:60] - known), 0.9))
+    assert np.mean(held) > 0.9 - 4 * np.sqrt(0.9 * 0.1 * (1 / 60 + 1 / 200) / 30)
+
+
 def _folded_model() -> tuple[Model, pd.DataFrame]:
     frame = pd.DataFrame({"x": np.arange(30.0) % 7, "y": np.linspace(0, 1, 30)})
     encoder, _ = encode(frame, infer_columns(frame, "y"))

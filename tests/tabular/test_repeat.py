@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from rung.tabular.conformal import conformal_quantile, predict_interval
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.decide import SINGLE, fit_temperature, tempered
@@ -85,6 +86,8 @@ def test_a_member_is_as_sure_as_what_is_kept_of_it():
     assert one_kept.temperature == fit_temperature(each[0], y, judge, prior=SINGLE)
     assert one_kept.temperature > 2 * all_kept.temperature, "each was too sure, not so their mean"
     assert [one.trial for _, one in of_one.members] == [3], "the other was left out"
+    assert ensemble.once
+    assert not of_one.once
     assert of_one.prediction == pytest.approx(tempered(each[0], one_kept.temperature))
     assert of_all.prediction == pytest.approx(tempered(mean.prediction, all_kept.temperature))
 
@@ -127,6 +130,21 @@ def test_a_fit_uses_the_time_that_a_small_table_leaves():
     most = max(len(member.pipelines) for member in result.model.members)
     assert most == times * result.folds  # none is dropped, for it may take 10 seconds to predict
     assert np.isfinite(result.model.raw(frame)).all()
+
+
+def test_intervals_do_not_take_residuals_of_means_for_those_of_one_fold():
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=80)})
+    frame["y"] = frame.a + 0.3 * rng.normal(size=80)
+    result = fit_table(frame, "y", trials=1, include=["lightgbm"], predict_time=10.0)
+    assert any("cross-validated" in note for note in result.notes)
+    model = result.model
+    for member in model.members:  # as where predicting takes long
+        member.pipelines = member.pipelines[: result.folds]
+    found = predict_interval(model, frame, 0.8)
+    residuals = np.abs(model.evidence.y - model.evidence.prediction)
+    assert found.high - found.prediction == pytest.approx(conformal_quantile(residuals, 0.8))
+    assert found.prediction - found.low == pytest.approx(conformal_quantile(residuals, 0.8))
 
 
 def test_a_learner_that_fails_on_other_folds_leaves_what_there_was(monkeypatch):

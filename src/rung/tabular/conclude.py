@@ -242,7 +242,7 @@ def _model(
         model.shift = fit_shift(y - prediction, dataset.quantile, weight)
         prediction = model.whole(prediction)
     split = dataset.split
-    folded = split.number > 1 and split.moments is None
+    folded = split.number > 1 and split.moments is None and ensemble.once
     fold = split.folds[valid].astype(np.intp) if folded else None
     model.evidence = Evidence(data.train[valid], y, prediction, weight, fold)
     return model

@@ -72,9 +72,11 @@ class Sets:
 def predict_interval(model: Model, frame: Frame, coverage: float = 0.9) -> Intervals:
     """Intervals that hold the true values of `coverage` of such rows.
 
-    With a model that keeps which fold each row of evidence was in, and one pipeline for each fold, these are
-    the intervals of CV+, of which Barber et al. prove 1 - 2a - sqrt(2/n) at a = 1 - coverage, and see about
-    1 - a. Otherwise the ensemble's prediction plus and minus one quantile of the absolute residuals.
+    After one cross-validation, where each configuration keeps one pipeline for each fold, these are the
+    intervals of CV+, of which Barber et al. prove 1 - 2a - sqrt(2/n) at a = 1 - coverage, and see about
+    1 - a. Otherwise the ensemble's prediction plus and minus one quantile of the absolute residuals: after a
+    holdout or a split by time, where rows have weights, where only a model of all rows is left of a
+    configuration, and after several cross-validations, whose predictions' mean the residuals are of.
 
     Raises:
         DataError: the model predicts classes or keeps no evidence, `coverage` is not between 0 and 1, or a

@@ -43,6 +43,8 @@ class Ensemble(NamedTuple):
 
     Attributes:
         temperatures: by trial, where it is not 1; the mixture is one of predictions after it.
+        once: whether each row was predicted by its fold's models alone; else by those of several
+            cross-validations, whose mean it has.
     """
 
     members: list[tuple[float, Saved]]
@@ -50,6 +52,7 @@ class Ensemble(NamedTuple):
     prediction: NDArray[np.float64]
     stack: Stack | None = None
     temperatures: Mapping[int, float] = {}
+    once: bool = True
 
 
 def choose(
@@ -132,7 +135,7 @@ def as_kept(
     temperatures = _temperatures(search.dataset, [one for _, one in left], ensemble.valid)
     sure = [tempered(one.prediction, temperatures.get(one.trial, 1.0)) for _, one in left]
     mixture = mix(sure, np.array([weight for weight, _ in left]))
-    ensemble = ensemble._replace(members=left, prediction=mixture, temperatures=temperatures)
+    ensemble = ensemble._replace(members=left, prediction=mixture, temperatures=temperatures, once=False)
     by_config = [(_config(search, trial), temperature) for trial, temperature in temperatures.items()]
     return ensemble, [
         replace(member, temperature=next((t for config, t in by_config if config == member.config), 1.0))

@@ -64,8 +64,8 @@ class Evidence:
         y: (n,) class codes, or values.
         prediction: (n, k) probabilities, or (n,) values.
         weight: (n,) of the rows, None if they count the same.
-        fold: (n,) which of the members' pipelines had not seen the row, counted from 0; None after a holdout,
-            and where it is not known.
+        fold: (n,) which of the members' pipelines had not seen the row, counted from 0; None after a holdout
+            or a split by time, and where several cross-validations predicted it or it is not known.
     """
 
     rows: NDArray[np.intp]
