@@ -194,6 +194,19 @@ def test_monitor_for_a_program(rung: Rung) -> None:
     assert found["drift"]["columns"][0]["name"] == "a"
 
 
+def test_monitor_of_classes_that_the_model_does_not_know(rung: Rung) -> None:
+    table(seed=1).assign(y=lambda f: f.y.mask(f.index < 40, "maybe")).to_csv("new.csv", index=False)
+    found = rung("monitor", "m.rung", "new.csv", "--fail-on-drift", "--json")
+    assert found.exit_code == 1
+    told = json.loads(found.stdout)
+    assert told["unknown_class"] == 40
+    assert told["refit"] is True
+    assert (
+        "40 rows of 400 (10.0 %) are of the class 'maybe', which the model does not know" in told["verdict"]
+    )
+    assert told["decay"]["now"]["rows"] == 360
+
+
 def test_monitor_with_an_old_model(rung: Rung) -> None:
     found = rung("monitor", "old.rung", "alike.csv")
     assert found.exit_code == 0

@@ -107,6 +107,7 @@ def _plain(found: Watch) -> dict[str, Any]:
         "target": _distance(found.target),
         "decay": _decay(found.decay),
         "drift": found.drift and plain_drift(found.drift),
+        "unknown_class": found.unknown.rows,
         "notes": found.notes,
     }
 

@@ -172,6 +172,57 @@ def test_few_rows_with_a_target_are_not_scored() -> None:
     assert any("only 10 rows with a target" in note for note in found.notes)
 
 
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+def test_a_class_that_the_model_does_not_know_is_a_reason_to_refit(kind: str) -> None:
+    new = table(kind, seed=1)
+    without = watch(fitted(kind), new.iloc[150:])
+    new.loc[new.index[:150], "y"] = "d"
+    found = watch(fitted(kind), new)
+    assert found.refit
+    assert found.drifted
+    assert found.verdict.startswith(
+        "Refit with the new rows: 150 rows of 1,500 (10.0 %) are of the class 'd', which the model does not "
+        "know; the target has drifted (PSI "
+    )
+    assert found.unknown == (150, 1500, ("d",))
+    assert any(
+        note.startswith("column 'y' holds 'd' in 150 rows, a class that the model does not")
+        for note in found.notes
+    )
+    assert found.decay == without.decay, "the others are judged as if they were alone"
+    assert found.target is not None
+    assert found.target.level == 2
+
+
+def test_a_few_labels_that_the_model_does_not_know_are_said() -> None:
+    new = table("binary", seed=1)
+    new.loc[new.index[:15], "y"] = ["Yes"] * 8 + ["No"] * 7
+    found = watch(fitted("binary"), new)
+    assert not found.refit
+    assert not found.drifted
+    assert found.decay is not None
+    assert found.decay.now.rows == 1485
+    assert any("holds 'Yes' in 8 rows and 1 other, a class that" in note for note in found.notes)
+
+
+def test_where_no_label_is_known_there_is_no_score() -> None:
+    new = table("binary", seed=1)
+    found = watch(fitted("binary"), new.assign(y=new.y.str.upper()))
+    assert found.decay is None
+    assert "1,500 rows of 1,500 (100 %) are of classes 'NO', 'YES', which" in found.verdict
+    assert any(note.startswith("only 0 rows with a class that the model knows") for note in found.notes)
+
+
+def test_a_class_of_four_rows_cannot_be_learned() -> None:
+    new = table("binary", seed=1).head(100)
+    new.loc[new.index[:4], "y"] = "maybe"
+    found = watch(fitted("binary"), new)
+    assert not found.unknown.many
+    assert not found.refit
+    assert found.decay is not None
+    assert found.decay.now.rows == 96
+
+
 def test_one_class_tells_nothing_of_a_ranking() -> None:
     new = table("binary", seed=2)
     found = watch(fitted("binary"), new[new.y == "no"])

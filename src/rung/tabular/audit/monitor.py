@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from rung.errors import DataError
 from rung.tabular.audit.distance import Distance, levels_apart, numbers_apart
 from rung.tabular.audit.drift import DriftReport, drift_from_profile
-from rung.tabular.audit.finding import TABLE, rows
+from rung.tabular.audit.finding import TABLE, quoted, rows, share
 from rung.tabular.audit.profile import summarise_numbers
 from rung.tabular.evaluate import quietly
-from rung.tabular.explain.scores import determined, trained_on
+from rung.tabular.explain.scores import FEW_UNKNOWN, determined, strange, strangers, trained_on
 from rung.tabular.frames import as_pandas
 from rung.tabular.metrics import Metric, get_metric
 from rung.tabular.names import listed
@@ -32,11 +32,13 @@ if TYPE_CHECKING:
 
     from rung.tabular.frames import Frame
     from rung.tabular.model import Model
+    from rung.tabular.task import Task
 
 Tell = Callable[[str], None]
 _RESAMPLES: Final = 500
 _MOST: Final = 20_000  # rows of a resample
 _FEWEST: Final = 30  # rows with a target that a score is worth looking at
+_LEARNED: Final = 5  # rows of classes that the model does not know, for it to be fitted anew because of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,26 @@ class Decay:
     worse: bool
 
 
+class Unknown(NamedTuple):
+    """The classes that the model does not know and never says.
+
+    Attributes:
+        rows: of how many rows they are.
+        labelled: how many rows have a target.
+        classes: the most frequent one first.
+    """
+
+    rows: int = 0
+    labelled: int = 0
+    classes: tuple[str, ...] = ()
+
+    @property
+    def many(self) -> bool:
+        """Whether the model should learn them: 5 rows or more, and over 1 %."""
+        return self.rows >= _LEARNED and self.rows > FEW_UNKNOWN * self.labelled
+
+
+_NONE_UNKNOWN: Final = Unknown()
 _THE_SAME: Final = (
     "Nothing can be told: the model was fitted on these very rows, so that its predictions of them are too "
     "good; take new rows."
@@ -83,6 +105,7 @@ class Watch:
         refit: whether to.
         verdict: one sentence that says so, and why; of the training table itself, that it tells nothing.
         notes: what could not be looked at, and why.
+        unknown: rows of classes that the model does not know; they are left out of the score.
     """
 
     rows: int
@@ -93,20 +116,24 @@ class Watch:
     refit: bool
     verdict: str
     notes: list[str]
+    unknown: Unknown = _NONE_UNKNOWN
 
     @property
     def drifted(self) -> bool:
-        """Whether anything drifted much, or the score fell."""
+        """Whether anything drifted much, many rows are of classes that the model does not know, or the score
+        fell.
+        """
         columns = self.drift is not None and self.drift.drifted
         scores = any(one is not None and one.level == 2 for one in (self.predictions, self.target))
-        return columns or scores or (self.decay is not None and self.decay.worse)
+        return columns or scores or self.unknown.many or (self.decay is not None and self.decay.worse)
 
 
 def watch(model: Model, frame: Frame, tell: Tell | None = None) -> Watch:
     """Look at new rows, with or without the target.
 
     Raises:
-        DataError: a column that the model reads is missing.
+        DataError: a column that the model reads is missing, or the target holds a word where the model
+            predicts numbers.
     """
     tell, frame = tell or (lambda text: None), as_pandas(frame)
     notes: list[str] = []
@@ -123,6 +150,7 @@ def watch(model: Model, frame: Frame, tell: Tell | None = None) -> Watch:
         drift = drift_from_profile(frame, profile, tell)
         notes += drift.notes
     predictions = target = decay = None
+    unknown = _unknown(model, frame, notes)
     if model.evidence is None:
         notes.append("the model file holds no predictions out of fold: nothing to compare new ones with")
     else:
@@ -132,18 +160,41 @@ def watch(model: Model, frame: Frame, tell: Tell | None = None) -> Watch:
     if not _moved(drift, None, target) and _is_training_table(model, frame):
         predictions, decay, refit, verdict = None, None, False, _THE_SAME
     else:
-        refit, verdict = _verdict(drift, predictions, target, decay)
-    return Watch(len(frame), drift, predictions, target, decay, refit, verdict, notes)
+        refit, verdict = _verdict(drift, predictions, target, decay, unknown)
+    return Watch(len(frame), drift, predictions, target, decay, refit, verdict, notes, unknown)
+
+
+def _truth(model: Model, frame: pd.DataFrame) -> tuple[pd.Series[Any], NDArray[np.intp]] | None:
+    """The target's cells that are not empty, and where they stand; None if the table does not have it."""
+    names = [str(name) for name in frame.columns]
+    if model.target not in names:
+        return None
+    column = frame.iloc[:, names.index(model.target)]
+    there = np.flatnonzero(column.notna().to_numpy())
+    return column.iloc[there], there
+
+
+def _unknown(model: Model, frame: pd.DataFrame, notes: list[str]) -> Unknown:
+    found = _truth(model, frame)
+    if found is None:
+        return _NONE_UNKNOWN
+    truth, _ = found
+    if said := strangers(model.task, truth):
+        notes.append(
+            f"{said}: such rows are left out of the score; correct them if a known class is meant, or fit "
+            "the model anew with them"
+        )
+    others = truth[strange(model.task, truth)].astype(str)
+    return Unknown(len(others), len(truth), tuple(others.value_counts().index))
 
 
 def _is_training_table(model: Model, frame: pd.DataFrame) -> bool:
-    names = [str(name) for name in frame.columns]
-    if model.target not in names:
+    found = _truth(model, frame)
+    if found is None:
         return False
-    column = frame.iloc[:, names.index(model.target)]
-    there = column.notna().to_numpy()
-    y = model.task.encode(column[there])
-    return trained_on(model, len(frame), np.flatnonzero(there), y)
+    truth, there = found
+    y = model.task.find(truth) if model.task.is_classification else model.task.encode(truth)
+    return trained_on(model, len(frame), there, y)
 
 
 def _scores_apart(model: Model, then: NDArray[np.float64], now: NDArray[np.float64]) -> Distance:
@@ -160,29 +211,22 @@ def _scores_apart(model: Model, then: NDArray[np.float64], now: NDArray[np.float
 def _with_target(
     model: Model, frame: pd.DataFrame, raw: NDArray[np.float64], notes: list[str]
 ) -> tuple[Distance | None, Decay | None]:
-    names = [str(name) for name in frame.columns]
-    evidence = model.evidence
-    if model.target not in names or evidence is None:
+    found, evidence = _truth(model, frame), model.evidence
+    if found is None or evidence is None:
         notes.append(f"the table has no column {model.target!r}: whether the score fell cannot be told")
         return None, None
-    column = frame.iloc[:, names.index(model.target)]
-    there = column.notna().to_numpy()
-    if int(there.sum()) < _FEWEST:
+    truth, there = found
+    known = ~strange(model.task, truth)
+    enough = len(truth) >= _FEWEST
+    y = model.task.encode(truth[known]) if enough else np.empty(0)
+    target = _target_apart(model.task, np.asarray(evidence.y), y, int((~known).sum())) if enough else None
+    if known.sum() < _FEWEST:
+        which = "a target" if known.all() else "a class that the model knows"
         notes.append(
-            f"only {rows(int(there.sum()))} with a target, and a score needs {_FEWEST}: whether it fell is "
+            f"only {rows(int(known.sum()))} with {which}, and a score needs {_FEWEST}: whether it fell is "
             "not known"
         )
-        return None, None
-    y = model.task.encode(column[there])
-    if model.task.is_classification:
-        size = len(model.task.classes)
-        counts = [
-            np.bincount(np.asarray(x, np.int64), minlength=size).astype(np.int64) for x in (evidence.y, y)
-        ]
-        target = levels_apart(counts[0], counts[1])
-    else:
-        old = summarise_numbers(np.asarray(evidence.y, np.float64))
-        target = numbers_apart(old.counts, old.tally(y))
+        return target, None
     metric = _metric(model, y, notes)
     if not (determined(metric, y) and determined(metric, np.asarray(evidence.y))):
         notes.append(
@@ -190,9 +234,21 @@ def _with_target(
             "it fell is not known"
         )
         return target, None
+    judged = there[known]
     then = (np.asarray(evidence.y), model.weighed(evidence.prediction, metric), evidence.weight)
-    weight = weights_in(frame, model.weights)[there] if model.weights in names else None
-    return target, _decay(metric, then, (y, model.weighed(raw[there], metric), weight))
+    names = [str(name) for name in frame.columns]
+    weight = weights_in(frame, model.weights)[judged] if model.weights in names else None
+    return target, _decay(metric, then, (y, model.weighed(raw[judged], metric), weight))
+
+
+def _target_apart(task: Task, then: NDArray[Any], now: NDArray[Any], unknown: int) -> Distance:
+    """Of classes, those that the model does not know are one of their own."""
+    if not task.is_classification:
+        old = summarise_numbers(then.astype(np.float64))
+        return numbers_apart(old.counts, old.tally(now))
+    size = len(task.classes)
+    old_counts, counts = (np.bincount(y.astype(np.int64), minlength=size) for y in (then, now))
+    return levels_apart(np.append(old_counts, 0), np.append(counts, unknown))
 
 
 def _metric(model: Model, y: NDArray[Any], notes: list[str]) -> Metric:
@@ -255,19 +311,18 @@ def _interval(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def _verdict(
-    drift: DriftReport | None, predictions: Distance | None, target: Distance | None, decay: Decay | None
+    drift: DriftReport | None,
+    predictions: Distance | None,
+    target: Distance | None,
+    decay: Decay | None,
+    unknown: Unknown,
 ) -> tuple[bool, str]:
     """Whether to refit, in one sentence."""
     moved = _moved(drift, predictions, target)
+    if unknown.many:
+        return True, f"Refit with the new rows: {_of_unknown(unknown)}{f'; {moved}' if moved else ''}."
     if decay is not None:
-        now = f"{decay.metric} is {decay.now.value:.4g} ({decay.now.low:.4g} to {decay.now.high:.4g})"
-        then = f"was {decay.then.value:.4g} at validation"
-        if decay.worse:
-            because = f", and {moved}" if moved else ""
-            return True, f"Refit with the new rows: {now} and {then}{because}."
-        if moved:
-            return False, f"No need to refit yet: {moved}, but {now} and {then}; look again soon."
-        return False, f"No need to refit: {now} and {then}, and nothing has drifted much."
+        return _by_decay(decay, moved)
     if drift is None and predictions is None:
         return (
             False,
@@ -276,6 +331,25 @@ def _verdict(
     if moved:
         return True, f"Refit once the new rows have their target: {moved}."
     return False, "No need to refit: nothing has drifted much."
+
+
+def _by_decay(decay: Decay, moved: str) -> tuple[bool, str]:
+    now = f"{decay.metric} is {decay.now.value:.4g} ({decay.now.low:.4g} to {decay.now.high:.4g})"
+    then = f"was {decay.then.value:.4g} at validation"
+    if decay.worse:
+        because = f", and {moved}" if moved else ""
+        return True, f"Refit with the new rows: {now} and {then}{because}."
+    if moved:
+        return False, f"No need to refit yet: {moved}, but {now} and {then}; look again soon."
+    return False, f"No need to refit: {now} and {then}, and nothing has drifted much."
+
+
+def _of_unknown(unknown: Unknown) -> str:
+    one = len(unknown.classes) == 1
+    return (
+        f"{rows(unknown.rows)} of {unknown.labelled:,} ({share(unknown.rows / unknown.labelled)}) are of "
+        f"{'the class' if one else 'classes'} {quoted(unknown.classes)}, which the model does not know"
+    )
 
 
 def _moved(drift: DriftReport | None, predictions: Distance | None, target: Distance | None) -> str:

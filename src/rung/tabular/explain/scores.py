@@ -119,9 +119,9 @@ def judge(model: Model, frame: Frame, weight: NDArray[np.float64] | None = None)
     if not len(rows):
         raise DataError(f"column {model.target!r} is empty in all {len(frame):,} rows: fill it")
     empty = len(frame) - len(rows)
-    strange = _strange(model.task, target.iloc[rows])
-    if strange.mean() <= FEW_UNKNOWN:
-        rows = rows[~strange]
+    unknown = strange(model.task, target.iloc[rows])
+    if unknown.mean() <= FEW_UNKNOWN:
+        rows = rows[~unknown]
     truth = target.iloc[rows]
     y = _encoded(model.task, truth)
     with quietly():
@@ -156,28 +156,32 @@ def trained_on(model: Model, length: int, rows: NDArray[np.intp], y: NDArray[Any
     return bool((truth[evidence.rows] == evidence.y).all())
 
 
-def _strange(task: Task, truth: pd.Series[Any]) -> NDArray[np.bool_]:
+def strange(task: Task, truth: pd.Series[Any]) -> NDArray[np.bool_]:
     """Which rows are of a class that the model does not know: (n,)."""
     if not task.is_classification:
         return np.zeros(len(truth), dtype=bool)
     return np.asarray(task.find(truth) < 0)
 
 
+def strangers(task: Task, truth: pd.Series[Any]) -> str:
+    """The classes that the model does not know, with how often they are there, as a clause; empty if none."""
+    unknown = truth[strange(task, truth)]
+    if not len(unknown):
+        return ""
+    counts = unknown.astype(str).value_counts()
+    rows, others = int(counts.iloc[0]), len(counts) - 1
+    first = f"{counts.index[0]!r} in {rows:,} row{'s' * (rows != 1)}"
+    more = f" and {others} other{'s' * (others != 1)}" if others else ""
+    return (
+        f"column {str(truth.name)!r} holds {first}{more}, a class that the model does not know (it knows "
+        f"{listed(map(repr, task.classes), 'and', 8)})"
+    )
+
+
 def _encoded(task: Task, truth: pd.Series[Any]) -> NDArray[Any]:
     """Codes or values; a class that the model does not know is named, with how often it is there."""
-    if not task.is_classification:
-        return task.encode(truth)
-    unknown = truth[_strange(task, truth)]
-    if len(unknown):
-        counts = unknown.astype(str).value_counts()
-        rows, others = int(counts.iloc[0]), len(counts) - 1
-        first = f"{counts.index[0]!r} in {rows:,} row{'s' * (rows != 1)}"
-        more = f" and {others} other{'s' * (others != 1)}" if others else ""
-        raise DataError(
-            f"column {str(truth.name)!r} holds {first}{more}, a class that the model does not know (it knows "
-            f"{listed(map(repr, task.classes), 'and', 8)}): leave such rows out, correct them, or fit the "
-            "model anew with them"
-        )
+    if said := strangers(task, truth):
+        raise DataError(f"{said}: leave such rows out, correct them, or fit the model anew with them")
     return task.encode(truth)
 
 
