@@ -1,6 +1,7 @@
 """The application, called without a network; what it refuses it refuses with a sentence."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from rung.deploy.listening import is_loopback, listen
-from rung.deploy.rows import frame_of, schema
+from rung.deploy.rows import RowError, frame_of, schema
 from rung.deploy.server import Limits, check_host, create_app
 from rung.errors import UserError
 from rung.tabular.columns import infer_columns
@@ -88,6 +89,7 @@ def test_missing_unseen_and_further_cells(post: Post) -> None:
         ([{**ROW, "a": [1]}], 422, "row 1: column 'a' takes a number or null, not [1]"),
         ([{**ROW, "note": 5}], 422, "row 1: column 'note' takes a string or null, not 5"),
         ([{**ROW, "day": "soon"}], 422, "row 1: column 'day' takes a date written as %d.%m.%Y, not 'soon'"),
+        ([{**ROW, "day": "٢٠٢٠"}], 422, "row 1: column 'day' takes a date written as %d.%m.%Y, not '٢٠٢٠'"),
         ([{k: v for k, v in ROW.items() if k != "b"}], 422, "row 1 lacks column 'b'; give null"),
         ([{**{k: v for k, v in ROW.items() if k != "noise"}, "Noise": 1}], 422, "is it 'Noise'?"),
         ([3], 422, "row 1 must be an object from column names to values, not 3"),
@@ -101,6 +103,23 @@ def test_rows_that_do_not_fit(post: Post, rows: Any, status: int, sentence: str)
     answer = post(rows)
     assert answer.status_code == status
     assert sentence in answer.json()["detail"]
+
+
+def test_half_of_a_surrogate_pair_is_no_date(client: Client) -> None:
+    rows = [ROW, {**ROW, "day": "\ud800"}, {**ROW, "note": "\ud800", "b": "\udc00"}]
+    body = {"content": json.dumps({"rows": rows}), "headers": {"Content-Type": "application/json"}}
+    answer = client.post("/predict", **body)
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == ("row 2: column 'day' takes a date as a string, or null, not '\\ud800'")
+
+
+def test_half_of_a_surrogate_pair_is_no_number() -> None:
+    frame = pd.DataFrame({"price": [f"${i}.50" for i in range(60)]})
+    encoder, _ = encode(frame, infer_columns(frame, "y"))
+    with pytest.raises(
+        RowError, match=r"row 1: column 'price' takes a number, a string as in .*'\$3\\udc00'"
+    ):
+        frame_of([{"price": "$3\udc00"}], encoder)
 
 
 def test_all_faults_of_a_batch_are_told_in_the_rows_order(post: Post) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ Fault = tuple[int, str]
 """A row's number, and what is wrong with it."""
 LEVELS: Final = 100  # of a category that the schema lists
 TOLD: Final = 5  # faults of a batch of rows
+_HALF: Final = re.compile("[\ud800-\udfff]")
 _TAKES: Final = {
     Kind.NUMBER: "a number or null",
     Kind.CATEGORY: "a string, a number, a boolean or null",
@@ -109,7 +111,7 @@ def _read(given: list[Any], column: Column) -> list[Any]:
     import pandas as pd
 
     found = list(given)
-    places = [i for i, value in enumerate(given) if isinstance(value, str)]
+    places = [i for i, value in enumerate(given) if isinstance(value, str) and _is_text(value)]
     words = pd.Series([given[i].strip() for i in places], dtype=object)
     for i, number in zip(places, form_numbers(words, column.form), strict=True):
         found[i] = given[i] if math.isnan(number) else float(number)
@@ -135,7 +137,12 @@ def _fits(value: Any, kind: str) -> bool:
         return kind == Kind.CATEGORY
     if isinstance(value, int | float):
         return kind in (Kind.NUMBER, Kind.CATEGORY) and abs(value) < 1e300
-    return isinstance(value, str) and kind != Kind.NUMBER
+    return isinstance(value, str) and kind != Kind.NUMBER and (kind != Kind.DATE or _is_text(value))
+
+
+def _is_text(word: str) -> bool:
+    """JSON can spell half of a surrogate pair, which is none: no date or number is read from it."""
+    return not _HALF.search(word)
 
 
 def _word(value: Any, known: frozenset[str]) -> str | None:

@@ -56,7 +56,7 @@ _MOST: Final = 4  # formats
 _YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole; others are missing
 _DIGITS: Final = 1e15  # numbers from which are no dates such as 20260131
 _DATED: Final = r"^\D{0,12}\d{1,4}(?:[-./ ]\d{1,2}[-./ ]|[- ]?[A-Za-z]{3,9}|,)"
-_YEAR: Final = r"(?<!\d)(\d{4})(?!\d)"
+_YEAR: Final = r"(?<![0-9])([0-9]{4})(?![0-9])"  # \d would be the digits of other scripts, too
 _ORDERED: Final = re.compile(r"%[md]/%[md]")
 
 
