@@ -209,6 +209,32 @@ def test_a_table_that_has_it(case: str) -> None:
     assert hits[0].remedy
 
 
+@pytest.mark.parametrize("far", ["31.12.9999", "01.01.0001", "31.12.2999"])
+def test_a_date_of_a_year_that_no_moment_holds_is_said_to_be_missing(far: str) -> None:
+    dates = pd.to_datetime(plain().when).dt.strftime("%d.%m.%Y")
+    hits = [one for one in findings(plain().assign(z=first(dates, 3, far)), "y") if one.subject == "z"]
+    assert [(one.check, one.sentence, one.remedy) for one in hits] == [
+        (
+            "placeholder-dates",
+            f"in a year before 1678 or after 2261 in 3 rows (1.0 %) with '{far}': programs write such dates "
+            "where the date is not known",
+            "rung takes these cells as missing; correct those that are meant",
+        )
+    ]
+
+
+def test_far_dates_and_words_among_dates_are_told_apart() -> None:
+    dates = first(first(plain().when, 5, "9999-12-31"), 2, "soon")
+    for column in (dates, pd.Series(dates, dtype="category")):
+        hits = [one for one in findings(plain().assign(z=column), "y") if one.subject == "z"]
+        assert [one.check for one in hits] == ["placeholder-dates", "mixed-types"]
+        assert "in 3 rows (1.0 %) with '9999-12-31'" in hits[0].sentence
+        assert hits[1].sentence == "dates, but for 2 rows (0.7 %) with 'soon'"
+    typed = pd.Series(first(plain().when, 5, "9999-12-31")).astype("datetime64[s]")
+    (one,) = [one for one in findings(plain().assign(z=typed), "y") if one.subject == "z"]
+    assert "in 5 rows (1.7 %) with '9999-12-31'" in one.sentence
+
+
 @pytest.mark.parametrize("frame", [plain(), numeric(), plain(1000, 7)], ids=["classes", "numbers", "longer"])
 def test_a_table_about_which_there_is_nothing_to_say(frame: pd.DataFrame) -> None:
     assert findings(frame, "y") == []

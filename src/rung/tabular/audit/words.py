@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,10 @@ from numpy.typing import NDArray
 from rung.tabular.audit.cells import Cells, is_code
 from rung.tabular.audit.finding import Finding, quoted, rows, share
 from rung.tabular.columns import Kind
+from rung.tabular.dates import far_dates
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 BLANKS: Final = frozenset(
     [
@@ -21,7 +25,7 @@ BLANKS: Final = frozenset(
         *("#n/a", "#ref!", "#value!", "#div/0!"),
     ]
 )
-PLACEHOLDERS: Final = ("1970-01-01", "1900-01-01", "1899-12-30", "1899-12-31", "0001-01-01", "9999-12-31")
+PLACEHOLDERS: Final = ("1970-01-01", "1900-01-01", "1899-12-30", "1899-12-31")
 _RARE: Final = 5  # rows
 _MANY: Final = 100  # levels
 _WORDS: Final = (Kind.CATEGORY, Kind.TEXT)
@@ -31,7 +35,7 @@ def word_findings(cells: Cells, today: date) -> Iterator[Finding]:
     """All findings about one column of words or dates; none about another kind."""
     if cells.column.kind == Kind.DATE:
         yield from _dates(cells, today)
-        yield from _undated(cells)
+        yield from _no_moments(cells)
     if cells.column.kind not in _WORDS or cells.typed:
         return
     yield from _mixed(cells)
@@ -149,24 +153,40 @@ def _many(cells: Cells) -> Iterator[Finding]:
         )
 
 
-def _undated(cells: Cells) -> Iterator[Finding]:
-    if cells.agree == 1 or cells.typed:
+def _no_moments(cells: Cells) -> Iterator[Finding]:
+    """Cells that are taken as missing: dates of years that no moment holds, and what is no date."""
+    lost = cells.values[np.isnat(cells.dates) & cells.values.notna().to_numpy()]
+    if cells.typed or not len(lost):
         return
-    bad = np.isnat(cells.dates) & cells.values.notna().to_numpy()
-    seen = cells.values[bad].astype(str).drop_duplicates().tolist()
-    yield Finding(
-        "warning",
-        cells.name,
-        f"dates, but for {rows(int(bad.sum()))} ({share(1 - cells.agree)}) with {quoted(seen)}",
-        "rung takes these cells as missing; write all dates in one format",
-        "mixed-types",
-    )
+    far = far_dates(lost, cells.column.format)
+    if far.any():
+        yield Finding(
+            "warning",
+            cells.name,
+            f"in a year before 1678 or after 2261 in {_rows_of(lost[far], cells)}: programs write such dates "
+            "where the date is not known",
+            "rung takes these cells as missing; correct those that are meant",
+            "placeholder-dates",
+        )
+    if not far.all():
+        yield Finding(
+            "warning",
+            cells.name,
+            f"dates, but for {_rows_of(lost[~far], cells)}",
+            "rung takes these cells as missing; write all dates in one format",
+            "mixed-types",
+        )
+
+
+def _rows_of(some: pd.Series, cells: Cells) -> str:
+    words = some.astype(str).drop_duplicates().tolist()
+    return f"{rows(len(some))} ({share(len(some) / cells.present)}) with {quoted(words)}"
 
 
 def _dates(cells: Cells, today: date) -> Iterator[Finding]:
     moments = cells.dates[~np.isnat(cells.dates)]
     days = moments.astype("datetime64[D]")
-    marks = {mark: _times(cells, days, mark) for mark in PLACEHOLDERS}
+    marks = {mark: int((days == np.datetime64(mark)).sum()) for mark in PLACEHOLDERS}
     for mark, count in marks.items():
         if count >= 2 or (count == 1 and _alone(days, np.datetime64(mark))):
             yield Finding(
@@ -186,14 +206,6 @@ def _dates(cells: Cells, today: date) -> Iterator[Finding]:
             "rung takes it as a date; check that it is known when a prediction is made",
             "future-dates",
         )
-
-
-def _times(cells: Cells, days: NDArray[np.datetime64], mark: str) -> int:
-    """How often the mark is there; those beyond the range of a moment are counted as words."""
-    if mark[:4] in ("0001", "9999"):
-        words, counts = cells.levels
-        return int(counts[[str(word).startswith(mark) for word in words]].sum())
-    return int((days == np.datetime64(mark)).sum())
 
 
 def _alone(days: NDArray[np.datetime64], mark: np.datetime64) -> bool:
