@@ -178,9 +178,7 @@ def test_dates_far_away_are_first_or_last_and_what_is_none_is_named():
     assert (moments[10:14] == -np.inf).all()
     assert np.isfinite(moments[14:]).all()
     frame.loc[frame.index[20], "day"] = "31.12.2029x"
-    with pytest.raises(
-        DataError, match=r"'day' holds '31.12.2029x' in row 21, which is no date as others"
-    ):
+    with pytest.raises(DataError, match=r"'day' holds '31.12.2029x' in row 21, which is no date as others"):
         rows_of(frame, Request(split="time:day"))
 
 

@@ -138,7 +138,7 @@ def test_the_file_is_written_as_other_files_are(tmp_path):
     (tmp_path / "other").write_text("")
     assert _both(tmp_path).stat().st_mode == (tmp_path / "other").stat().st_mode
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.rung", "1.rung", "m.rung", "other"]
-    with pytest.raises(DataError, match="m.rung cannot be written"):
+    with pytest.raises(DataError, match=r"m\.rung cannot be written"):
         save_several({}, tmp_path / "none" / "m.rung")
 
 
