@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import rung
 from rung.errors import SpaceError
-from rung.samplers import SAMPLERS
-from rung.schedulers.base import Explore
-from rung.space import compile_space
+from rung.samplers import SAMPLERS, make_sampler
+from rung.schedulers.base import Explore, Start
+from rung.space import compile_space, to_json
 from rung.space.domains import Categorical, Float, Integer, Ordinal
 from rung.space.draws import Rng
-from rung.space.rules import Forbidden, Is
+from rung.space.rules import Condition, Forbidden, Is
 from rung.study.explore import explored, perturbed
+from rung.study.propose import Proposals
+from rung.trials.events import Origin, Requested, StudyCreated
+from rung.trials.history import History
+from support.driver import identity
 
 SMALL = {
     "a": Categorical([0, 1]),
@@ -116,6 +121,93 @@ def test_what_cannot_be_fixed(values, message):
         study.fix(values)
 
 
+BRANCHES = {
+    "lr": Float(0, 1),
+    "opt": rung.Choice({n: {f"m_{n}": Float(0, 1)} for n in "abcdefgh"}),
+}
+
+
+def spread(values, low=0.0, high=1.0):
+    """Whether these are all different, and no quarter of the range lacks its share of them."""
+    counts = [0, 0, 0, 0]
+    for value in values:
+        counts[min(3, int(4 * (value - low) / (high - low)))] += 1
+    return len(set(values)) == len(values) and min(counts) >= len(values) / 10
+
+
+@pytest.mark.parametrize("sampler", ["random", "kde", "sobol"])
+def test_what_becomes_active_beside_what_is_fixed_is_drawn(sampler):
+    result = rung.tune(
+        lambda config: 1.0, BRANCHES, sampler=sampler, trials=40, seed=1, fixed={"opt": "a"}, quiet=True
+    )
+    assert {frozenset(trial.config) for trial in result.trials} == {frozenset({"lr", "opt", "m_a"})}
+    assert spread([trial.config["m_a"] for trial in result.trials])
+
+
+def test_what_an_enqueued_configuration_leaves_out_is_drawn():
+    with rung.Study(BRANCHES, sampler="random", trials=40, seed=1) as study:
+        for _ in range(40):
+            study.enqueue({"opt": "a"})
+        assert spread([study.ask().config["m_a"] for _ in range(40)])
+
+
+@pytest.mark.parametrize("edge", [0.005, 0.3])
+@pytest.mark.parametrize("sampler", ["random", "kde", "auto"])
+def test_nothing_forbidden_runs_beside_what_is_fixed(sampler, edge):
+    """However little is left; without a model it is gone through evenly."""
+    space = rung.Space(
+        {"x": Float(0, 1), "flag": Categorical(["a", "b"])},
+        forbidden=[Forbidden(Is("flag", equals="a") & Is("x", greater=edge))],
+    )
+    result = rung.tune(
+        lambda config: 1.0, space, sampler=sampler, trials=40, seed=0, fixed={"flag": "a"}, quiet=True
+    )
+    assert len(result.trials) == 40
+    assert {trial.config["flag"] for trial in result.trials} == {"a"}
+    assert max(trial.config["x"] for trial in result.trials) <= edge
+    found = [trial.config["x"] for trial in result.trials]
+    assert len(set(found)) == 40
+    assert sampler == "kde" or spread(found, 0.0, edge)
+
+
+def test_a_model_s_choice_that_is_forbidden_beside_what_is_fixed_gives_way_to_a_random_one():
+    space = rung.Space(
+        {"x": Float(0, 1), "k": Categorical(["a", "b"])},
+        forbidden=[Forbidden(Is("k", equals="a") & Is("x", greater=0.5))],
+    )
+    history = History()
+    history.fold(StudyCreated(msgspec.structs.replace(identity(1, 9, 3), space=to_json(space)), "test"))
+    history.fold(Requested("fix", {"k": "a"}))
+    origin = Origin("model", model=True)
+    proposals = Proposals(make_sampler("random"))
+    for values, kept in [((0.25, "b"), True), ((0.75, "b"), False)]:
+        found = proposals.next(history, Start(9, values=values, origin=origin), 0)
+        assert found.values[1] == "a"
+        assert found.values[0] <= 0.5
+        assert (found.origin == origin) == (found.values[0] == 0.25) == kept
+
+
+def test_a_new_space_that_forbids_what_is_fixed_is_refused():
+    with rung.Study({"x": Float(0, 1), "k": Categorical(["a", "b"])}) as study:
+        study.fix({"k": "a"})
+        new = rung.Space(
+            {"x": Float(0, 2), "k": Categorical(["a", "b"])}, forbidden=[Forbidden(Is("k", equals="a"))]
+        )
+        with pytest.raises(SpaceError, match="which is fixed"):
+            study.change_space(new)
+
+
+def test_what_is_left_beside_a_fixed_number_is_gone_through_once():
+    """The number opens a parameter that is closed at the middle of its range."""
+    space = rung.Space(
+        {"n": Integer(1, 9), "k": Integer(1, 40), "f": Float(0, 1)},
+        conditions=[Condition("k", "n", greater=7), Condition("f", "n", less=3)],
+    )
+    result = rung.tune(lambda config: 1.0, space, sampler="random", trials=60, fixed={"n": 8}, quiet=True)
+    assert sorted(trial.config["k"] for trial in result.trials) == list(range(1, 41))
+    assert result.reason == "exhausted"
+
+
 # -- exploring ----------------------------------------------------------------------------------------
 
 WIDE = compile_space(
@@ -150,6 +242,17 @@ def test_without_resampling_each_value_moves_one_step():
     assert {config["layers"] for config in seen} <= {4, 5, 6}
     assert {config["batch"] for config in seen} == {16, 64}
     assert {config["kind"] for config in seen} == {"sgd"}
+
+
+def test_what_exploring_draws_anew_is_drawn_from_the_prior():
+    """Of a parent's branch, and of one that it did not have: none rests at its default."""
+    space = compile_space(BRANCHES)
+    parent = space.from_mapping({"lr": 0.2, "opt": "b", "m_b": 0.9})
+    seen = [explored(space, parent, Explore(0.25, 1.2), Rng(0, n), {}) for n in range(400)]
+    kept = [space.to_mapping(child) for child in seen]
+    new = [value for config in kept for name, value in config.items() if name.startswith("m_")]
+    assert 0.5 not in new
+    assert spread([v for v in new if v not in (0.9 / 1.2, 1.0)])
 
 
 def test_the_ends_of_a_range_hold():

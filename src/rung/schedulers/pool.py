@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import cycle, islice
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from rung.models.features import Features
 from rung.schedulers.base import Decision
+from rung.space.beside import drawn_beside
 from rung.space.changes import with_fixed
 from rung.space.values import Values
 from rung.trials.history import BEHIND, History
@@ -80,14 +82,17 @@ def candidates(
 
     Parameters that the user fixed have their values.
     """
-    space = history.space
-    rows = space.samples(int(generator.integers(2**63)), 0, drawn)
-    for centre in centres:
-        rows.extend(space.neighbours(centre, generator, near))
-    if not history.fixed:
-        return rows
-    fixed = [with_fixed(space, row, history.fixed) for row in rows]
-    return [row for row, legal in zip(fixed, space.legal(fixed), strict=True) if legal]
+    space, fixed = history.space, history.fixed
+    seed = int(generator.integers(2**63))
+    beside = [row for centre in centres for row in space.neighbours(centre, generator, near)]
+    if not fixed:
+        return space.samples(seed, 0, drawn) + beside
+    draws = list(islice(drawn_beside(space, fixed, seed), drawn))
+    beside = [
+        with_fixed(space, row, fixed, draw.every) for row, draw in zip(beside, cycle(draws), strict=False)
+    ]
+    legal = space.legal(beside)
+    return [draw.values for draw in draws] + [row for row, good in zip(beside, legal, strict=True) if good]
 
 
 def targets(losses: Floats) -> Floats:

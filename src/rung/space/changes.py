@@ -19,14 +19,17 @@ class Completed(NamedTuple):
     misfits: tuple[str, ...]
 
 
-def completed(space: CompiledSpace, known: Mapping[str, Any]) -> Completed:
+def completed(space: CompiledSpace, known: Mapping[str, Any], otherwise: Values | None = None) -> Completed:
     """The configuration with these values, by key or by name; what is active and not named has its default.
 
     A value that is not in its domain gives way to the default. What is named and not active, or not in the
     space, is passed over. The configuration may be forbidden.
+
+    Args:
+        otherwise: by slot, a value to have in place of the default.
     """
     columns = space.columns
-    defaults = space.defaults
+    defaults: Values = space.defaults if otherwise is None else otherwise
     raw: Raw = [0] * space.size
     active: Active = [False] * space.size
     values: list[Any] = [INACTIVE] * space.size
@@ -48,8 +51,12 @@ def completed(space: CompiledSpace, known: Mapping[str, Any]) -> Completed:
     return Completed(tuple(values), tuple(misfits))
 
 
-def with_fixed(space: CompiledSpace, values: Values, fixed: Mapping[str, Any]) -> Values:
-    """The configuration with the values of `fixed`, by key or by name, where these are active."""
+def with_fixed(space: CompiledSpace, values: Values, fixed: Mapping[str, Any], drawn: Values) -> Values:
+    """The configuration with the values of `fixed`, by key or by name, where these are active.
+
+    Args:
+        drawn: by slot, the value of a parameter that becomes active so and is not fixed.
+    """
     if not fixed:
         return values
     known = {
@@ -57,7 +64,19 @@ def with_fixed(space: CompiledSpace, values: Values, fixed: Mapping[str, Any]) -
         for key, name, value in zip(space.keys, space.names, values, strict=True)
         if value is not INACTIVE and key not in fixed and name not in fixed
     }
-    return completed(space, {**known, **fixed}).values
+    return completed(space, {**known, **fixed}, drawn).values
+
+
+def settled(space: CompiledSpace, fixed: Mapping[str, Any]) -> dict[int, Any]:
+    """By slot, the raw numbers of the values of `fixed`, by key or by name, that are in its domain."""
+    numbers = {}
+    for slot, (key, name) in enumerate(zip(space.keys, space.names, strict=True)):
+        given = fixed.get(key, fixed.get(name, _ABSENT))
+        if given is not _ABSENT:
+            with suppress(MisfitError):
+                value = space.domains[slot].admit(given)
+                numbers[slot] = space.columns.axes[slot].column([value]).tolist()[0]
+    return numbers
 
 
 def switched_off(space: CompiledSpace, fixed: Mapping[str, Any]) -> set[int]:
@@ -65,18 +84,13 @@ def switched_off(space: CompiledSpace, fixed: Mapping[str, Any]) -> set[int]:
     raw: Raw = [0] * space.size
     known: Active = [False] * space.size
     off: set[int] = set()
+    numbers = settled(space, fixed)
     for slot in space.columns.layout.order:
         gate = space.columns.gates[slot]
         if gate is not None and _never(space.columns, gate, (raw, known, off)):
             off.add(slot)
-            continue
-        given = fixed.get(space.keys[slot], fixed.get(space.names[slot], _ABSENT))
-        if given is _ABSENT:
-            continue
-        with suppress(MisfitError):
-            value = space.domains[slot].admit(given)
-            raw[slot] = space.columns.axes[slot].column([value]).tolist()[0]
-            known[slot] = True
+        elif slot in numbers:
+            raw[slot], known[slot] = numbers[slot], True
     return off
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -26,16 +27,25 @@ class Grid(Sequence[Values]):
 
     Args:
         resolution: for all numeric parameters, or by name or key (5 for those not named).
+        fixed: by slot, the raw number that is its only one.
 
     Raises:
         SpaceError: a resolution below 1, or of a parameter that is not there.
     """
 
-    def __init__(self, columns: Columns, resolution: int | Mapping[str, int] = 5) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        resolution: int | Mapping[str, int] = 5,
+        fixed: Mapping[int, Any] = MappingProxyType({}),
+    ) -> None:
         self._columns = columns
         self._order = columns.layout.order
         wanted = _resolutions(columns, resolution)
-        self._options = [_options(axis, r) for axis, r in zip(columns.axes, wanted, strict=True)]
+        self._options = [
+            [fixed[slot]] if slot in fixed else _options(axis, wanted[slot])
+            for slot, axis in enumerate(columns.axes)
+        ]
         place = {slot: p for p, slot in enumerate(self._order)}
         ends = [max(place[slot] for slot in parents(rule)) for rule in columns.forbidden]
         self._checks = [

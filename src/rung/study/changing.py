@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from rung.errors import SpaceError, StudyError
 from rung.space import compile_space, to_json
+from rung.space.beside import drawn_beside
 from rung.space.changes import completed
 from rung.space.compiled import CompiledSpace
 from rung.space.layout import MisfitError
@@ -16,8 +17,6 @@ from rung.study.settings import ours
 from rung.trials.codec import as_kept
 from rung.trials.events import Event, Recorded, Requested, SpaceChanged, Told
 from rung.trials.history import History
-
-_TRIED: Final = 200  # random configurations that must not all be forbidden beside fixed values
 
 
 def known_result(
@@ -59,8 +58,7 @@ def fixed_events(history: History, values: Mapping[str, Any], now: float) -> lis
     if not isinstance(values, Mapping):
         raise StudyError(f"what is fixed is a mapping from names to values, not {values!r}")
     check_values(space, values, "cannot be fixed")
-    drawn = (space.to_mapping(row) for row in space.samples(history.identity.seed, 0, _TRIED))
-    if not space.legal([completed(space, {**row, **values}).values for row in drawn]).any():
+    if next(drawn_beside(space, values, history.identity.seed), None) is None:
         raise SpaceError(f"no configuration with {dict(values)!r} is legal in this space")
     kept = as_kept(values)
     return [] if kept == dict(history.fixed) else [Requested("fix", kept, now)]
@@ -101,6 +99,11 @@ def space_events(history: History, space: Any, given: Mapping[str, Any], now: fl
         raise SpaceError(
             f"{wrong[0]!r} is fixed at {history.fixed[wrong[0]]!r}, which is not in the new space: "
             "fix another value first"
+        )
+    if history.fixed and next(drawn_beside(compiled, history.fixed, history.identity.seed), None) is None:
+        raise SpaceError(
+            f"no configuration with {dict(history.fixed)!r}, which is fixed, is legal in the new space: "
+            "fix other values first"
         )
     misfits = completed(compiled, given).misfits
     unknown = [name for name in given if name not in compiled.keys and name not in compiled.names]

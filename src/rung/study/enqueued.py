@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any, Final
 
 from rung.errors import SpaceError
-from rung.space.changes import completed, switched_off, with_fixed
+from rung.space.beside import drawn_beside
+from rung.space.changes import completed, switched_off
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import key
 from rung.space.layout import MisfitError
@@ -14,7 +16,7 @@ from rung.space.values import INACTIVE, Values
 from rung.trials.codec import as_kept
 from rung.trials.history import History
 
-_DRAWN: Final = 1000  # random ones, the first of which that takes the values asked for is completed by them
+_DRAWN: Final = 1000  # random ones beside the values asked for: the first in which all of these are active
 _STREAM: Final = 53  # apart from other keys made of a study's seed
 
 
@@ -32,12 +34,11 @@ def asked_configuration(history: History, config: Mapping[str, Any]) -> dict[str
             raise
         check_values(space, config, "cannot be asked for")
         seed = key(history.identity.seed, _STREAM, history.length) >> 1
-        for row in space.samples(seed, 0, _DRAWN):
-            found = with_fixed(space, row, {**history.fixed, **config})
-            active = all(any(found[i] is not INACTIVE for i in _slots(space, name)) for name in config)
-            if active and space.legal([found])[0]:
-                return space.to_mapping(found)
-        raise SpaceError(_why_not(space, {**history.fixed, **config}, config)) from None
+        known = {**history.fixed, **config}
+        for values, _ in islice(drawn_beside(space, known, seed), _DRAWN):
+            if all(any(values[i] is not INACTIVE for i in _slots(space, name)) for name in config):
+                return space.to_mapping(values)
+        raise SpaceError(_why_not(space, known, config)) from None
     return as_kept(config)
 
 

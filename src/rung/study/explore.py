@@ -2,17 +2,19 @@
 
 Jaderberg et al. 2017, 4.1.1: each parameter is drawn anew from the prior, with some probability, or
 perturbed: a number is multiplied by a factor or divided by it; a value of an ordered list gives way to one
-beside it. A category, which has no neighbours, is drawn anew or kept.
+beside it. A category, which has no neighbours, is drawn anew or kept. What becomes active is drawn, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import islice
 from typing import Any, Final
 
 import numpy as np
 
 from rung.schedulers.base import Explore
+from rung.space.beside import drawn_beside
 from rung.space.changes import completed, with_fixed
 from rung.space.compiled import CompiledSpace
 from rung.space.domains import Domain, Float, Integer, Ordinal
@@ -29,12 +31,12 @@ def explored(
     """The configuration that `values` becomes, a legal one with what is `fixed`; itself if none is legal."""
     generator = rng.generator()
     seed = key(rng.seed, _STREAM, rng.number) >> 1
-    for fresh in space.samples(seed, 0, TRIES):
-        known = {name: value for name, value in zip(space.keys, fresh, strict=True) if value is not INACTIVE}
+    for draw in islice(drawn_beside(space, fixed or {}, seed), TRIES):
+        known: dict[str, Any] = dict(zip(space.keys, draw.every, strict=True))
         for slot, value in enumerate(values):
             if value is not INACTIVE and generator.random() >= how.resample:
                 known[space.keys[slot]] = perturbed(space.domains[slot], value, how.factor, generator)
-        found = with_fixed(space, completed(space, known).values, fixed or {})
+        found = with_fixed(space, completed(space, known).values, fixed or {}, draw.every)
         if space.legal([found])[0]:
             return found
     return values

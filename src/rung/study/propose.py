@@ -1,21 +1,25 @@
 """The configuration of a trial that starts: the scheduler's own, the sampler's, or a parent's, explored.
 
-Parameters that the user fixed are set. A configuration that was tried before is passed over, unless the study
-is noisy: the sampler is asked again with other random numbers, then random configurations are tried, and of a
-space that can be listed the first that is left is taken. When none is left, that is the end.
+Parameters that the user fixed are set; one that becomes active so is drawn by its prior. A configuration
+that is forbidden beside what is fixed is passed over, and so is one that was tried before, unless the study
+is noisy: the sampler is asked again with other random numbers, then random configurations are tried, and of
+a space that can be listed the first that is left is taken. When none is left, that is the end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 from rung.samplers.base import Request, Sampler, Suggestion
 from rung.schedulers.base import Start
-from rung.space.changes import switched_off, with_fixed
+from rung.space.beside import Draw, drawn_beside
+from rung.space.changes import settled, switched_off, with_fixed
 from rung.space.compiled import CompiledSpace
 from rung.space.draws import Rng, key
+from rung.space.grid import Grid
 from rung.space.values import Values
 from rung.study.explore import explored
 from rung.study.suggested import checked
@@ -26,6 +30,7 @@ ASKED_AGAIN: Final = 3  # times that a sampler is asked for another configuratio
 DRAWN: Final = 64  # random configurations tried after that
 LISTED: Final = 100_000  # the largest space that is gone through for what is left
 _EXPLORED: Final = Origin("explore")
+_RANDOM: Final = Origin("random")
 _STREAM: Final = 11  # apart from other keys made of a study's seed
 
 
@@ -45,7 +50,7 @@ class Proposals:
         rng = Rng(history.identity.seed, number)
         parent = decision.parent
         if decision.values is not None:
-            return _given(history, decision.values, decision.origin or Origin("scheduler"))
+            return _given(history, decision.values, decision.origin or Origin("scheduler"), rng)
         if parent is not None and decision.explore is not None:
             before = history.values[parent]
             return Suggestion(
@@ -63,36 +68,47 @@ class Proposals:
         if suggestion is None:
             return None
         self._look(history)
-        found = self._usable(history, suggestion)
+        every = _every(history, rng)
+        found = self._usable(history, suggestion, every)
         if found is not None:
             return found
         if self._size is not None and len(self._seen) >= self._size and not history.fixed:
             return None
         for other in self._others(history, request, rng):
-            found = self._usable(history, other)
+            found = self._usable(history, other, every)
             if found is not None:
                 return found
-        again = with_fixed(history.space, suggestion.values, history.fixed)
-        return None if self._size is not None else Suggestion(again, suggestion.origin)
+        if self._size is not None:
+            return None
+        again = with_fixed(history.space, suggestion.values, history.fixed, every)
+        if history.space.legal([again])[0]:
+            return Suggestion(again, suggestion.origin)
+        return _random(history, rng)
 
     def _others(self, history: History, request: Request, rng: Rng) -> Iterator[Suggestion]:
         """More proposals: of the sampler, random ones, and all of a space that can be listed."""
-        space = history.space
+        space, fixed = history.space, history.fixed
         for attempt in range(ASKED_AGAIN):
             other = Rng(key(rng.seed, _STREAM, attempt) >> 1, rng.number)
             suggestion = self._sampler.suggest(space, history, request, other)
             if suggestion is not None:
                 yield suggestion
-        random = Origin("random")
-        for values in space.samples(key(rng.seed, _STREAM, rng.number, 0) >> 1, 0, DRAWN):
-            yield Suggestion(values, random)
+        if fixed:
+            for draw in islice(_drawn(history, rng), DRAWN):
+                yield Suggestion(draw.values, _RANDOM)
+        else:
+            for values in space.samples(_seed(rng), 0, DRAWN):
+                yield Suggestion(values, _RANDOM)
         if self._size is not None:
-            for values in space.grid(_resolutions(space, history.fixed)):
-                yield Suggestion(values, random)
+            for values in _listed(space, fixed):
+                yield Suggestion(values, _RANDOM)
 
-    def _usable(self, history: History, suggestion: Suggestion) -> Suggestion | None:
-        """The proposal with what is fixed, if it is legal and new (or may be repeated)."""
-        values = with_fixed(history.space, suggestion.values, history.fixed)
+    def _usable(self, history: History, suggestion: Suggestion, every: Values) -> Suggestion | None:
+        """The proposal with what is fixed, if it is legal and new (or may be repeated).
+
+        What becomes active beside what is fixed has its value of `every`.
+        """
+        values = with_fixed(history.space, suggestion.values, history.fixed, every)
         if values is not suggestion.values and not history.space.legal([values])[0]:
             return None
         tried = not history.identity.noisy and history.space.told_apart([values])[0] in self._seen
@@ -113,10 +129,36 @@ class Proposals:
         self._count = len(history.values)
 
 
-def _given(history: History, values: Values, origin: Origin) -> Suggestion:
-    """The scheduler's own configuration; one that its model chose has what is fixed, if that is legal."""
-    fixed = with_fixed(history.space, values, history.fixed) if origin.model else values
-    return Suggestion(fixed if history.space.legal([fixed])[0] else values, origin)
+def _seed(rng: Rng) -> int:
+    return key(rng.seed, _STREAM, rng.number, 0) >> 1
+
+
+def _drawn(history: History, rng: Rng) -> Iterator[Draw]:
+    """Random configurations for one trial, with what is fixed."""
+    return drawn_beside(history.space, history.fixed, _seed(rng))
+
+
+def _random(history: History, rng: Rng) -> Suggestion | None:
+    return next((Suggestion(draw.values, _RANDOM) for draw in _drawn(history, rng)), None)
+
+
+def _every(history: History, rng: Rng) -> Values:
+    """By slot, a random value for what becomes active beside what is fixed; the defaults if nothing is."""
+    draw = next(_drawn(history, rng), None) if history.fixed else None
+    return history.space.defaults if draw is None else draw.every
+
+
+def _given(history: History, values: Values, origin: Origin, rng: Rng) -> Suggestion | None:
+    """The scheduler's own configuration; one that its model chose has what is fixed.
+
+    Where that is forbidden a random one comes instead.
+    """
+    if not origin.model:
+        return Suggestion(values, origin)
+    found = with_fixed(history.space, values, history.fixed, _every(history, rng))
+    if history.space.legal([found])[0]:
+        return Suggestion(found, origin)
+    return _random(history, rng)
 
 
 def configurations(space: CompiledSpace) -> int | None:
@@ -135,8 +177,13 @@ def _size(space: CompiledSpace, fixed: Mapping[str, Any]) -> int | None:
     for axis, key_ in zip(space.columns.axes, space.keys, strict=True):
         if resolutions[key_] > 1 and (axis.count is None or axis.count > LISTED):
             return None
-    size = space.grid_size(resolutions)
+    size = _listed(space, fixed).size
     return size if size <= LISTED else None
+
+
+def _listed(space: CompiledSpace, fixed: Mapping[str, Any]) -> Grid:
+    """All configurations that have what is fixed, where they can be listed."""
+    return Grid(space.columns, _resolutions(space, fixed), settled(space, fixed))
 
 
 def _resolutions(space: CompiledSpace, fixed: Mapping[str, Any]) -> dict[str, int]:
