@@ -70,6 +70,16 @@ def test_importing_the_language_imports_no_numpy() -> None:
             "the prior's mean is over 10,000 deviations",
         ),
         (lambda: Categorical([1, 2], prior=3), "the prior must be a list of weights, not 3"),
+        (
+            lambda: Categorical([1, 2], prior={1: 0.9, 2: 0.1}),
+            "a list of weights, not {1: 0.9, 2: 0.1}: one for",
+        ),
+        (lambda: Categorical([1, 2], prior={3, 4}), "a list of weights, not {3, 4}: one for each value"),
+        (lambda: Categorical([1, 2], prior="12"), "a list of weights, not '12': one for each value"),
+        (
+            lambda: Choice({"a": {}, "b": {}}, prior={"a": 1, "b": 2}),
+            "a list of weights, not {'a': 1, 'b': 2}",
+        ),
         (lambda: Constant(np.array([1, 2])), "which is not a single value"),
         (lambda: Space({"a": Float(0, 1)}, 3), "a list of Condition"),
         (lambda: Normal(0, 0), "deviation must be positive"),

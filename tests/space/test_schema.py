@@ -119,6 +119,7 @@ BROKEN = [
     ),
     (lambda f: f["parameters"][0].update(prior={"type": "beta", "alpha": 2}), "'beta' is missing"),
     (lambda f: f["parameters"][1].update(prior=3), "a list was expected, not 3"),
+    (lambda f: f["parameters"][1].update(prior={"x": 0.9, "y": 0.1}), "or branches it is a list of weights"),
     (lambda f: f["parameters"][1].pop("type"), "needs a 'type'"),
     (lambda f: f.update(conditions=3), "a list was expected, not 3"),
     (lambda f: f.update(version=2), "reads version 1 of spaces, not 2"),

@@ -130,8 +130,10 @@ def check_names(names: Sequence[object], said: str, what: str) -> None:
 def weights_of(prior: Iterable[float] | None, count: int, said: str) -> tuple[float, ...] | None:
     if prior is None:
         return None
-    if not isinstance(prior, Iterable):
-        raise SpaceError(f"{said}: the prior must be a list of weights, not {prior!r}")
+    if isinstance(prior, str | Set | Mapping) or not isinstance(prior, Iterable):
+        raise SpaceError(
+            f"{said}: the prior must be a list of weights, not {prior!r}: one for each value, in their order"
+        )
     weights = tuple(number(weight, f"a weight of {said}") for weight in prior)
     if len(weights) != count:
         raise SpaceError(f"{said} has {count} values and {len(weights)} weights; give one weight each")

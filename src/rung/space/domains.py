@@ -191,7 +191,7 @@ class Categorical:
     Args:
         values: str, int, float, bool or None; True and 1 are different values. Also lists (tuples become
             lists) and mappings of these: in `values` they are their JSON, in a configuration themselves.
-        prior: a weight for each value, in their order; they need not sum to 1.
+        prior: a list of weights, one for each value, in their order; they need not sum to 1.
         default: else the value of the largest weight, the first of them.
     """
 
@@ -287,7 +287,7 @@ class Choice:
 
     Args:
         branches: from the branch's name (text) to its `Space`, or a plain mapping, empty if it has none.
-        prior: a weight for each branch, in their order.
+        prior: a list of weights, one for each branch, in their order.
         default: a branch; else that of the largest weight, the first of them.
     """
 

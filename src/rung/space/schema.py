@@ -268,7 +268,9 @@ def _read_branch(form: Any, path: Path) -> Space:
 
 def _read_prior(form: Mapping[str, Any], path: Path) -> Normal | Beta:
     if form.get("type") not in ("normal", "beta"):
-        raise FormError("a prior's 'type' is normal or beta", path)
+        raise FormError(
+            "a prior's 'type' is normal or beta; of categories or branches it is a list of weights", path
+        )
     normal = form["type"] == "normal"
     keys = ("mean", "deviation") if normal else ("alpha", "beta")
     _mapping(form, path, ("type", *keys), ())
