@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import pickle
 import subprocess
 import sys
@@ -121,6 +122,12 @@ def test_importing_the_language_imports_no_numpy() -> None:
         (lambda: Is("a"), "exactly one of .*, not none"),
         (lambda: Is("a", equals=1, less=2), "exactly one of .*, not equals and less"),
         (lambda: Is("a", one_of="xyz"), "one_of for 'a' must be a list of values"),
+        (lambda: Is("a", one_of=b"xyz"), "one_of for 'a' must be a list of values"),
+        (lambda: Is("a", one_of={"x": 1}), "one_of for 'a' must be a list of values, not {'x': 1}"),
+        (lambda: Is("a", one_of=[]), "one_of for 'a' needs at least one value"),
+        (lambda: Condition("b", "a", one_of=()), "one_of for 'a' needs at least one value"),
+        (lambda: Is("a", one_of=[[1j]]), r"about 'a' has \[1j\], in which something is no JSON"),
+        (lambda: Is("a", equals=[NAN]), r"about 'a' has \[nan\], in which something is no JSON"),
         (lambda: Relation("a", "<", "b"), "must be one of equals, less"),
         (lambda: Condition("a", on="b"), "exactly one of"),
         (lambda: Condition("a", Is("b", less=1), less=2), "has a statement and a comparison beside it"),
@@ -202,6 +209,21 @@ def test_steps_agree_with_decimals(first: int, step: int, count: int, digits: in
     for i in range(count + 1):
         assert steps.value(i) == (first + i * step) / 10**digits
         assert steps.nearest(steps.value(i)) == i
+
+
+def test_a_set_of_values_is_the_same_statement_in_every_process() -> None:
+    code = "import rung.space.rules as r; print(r.Is('a', one_of={'x', 'y', 'z', 10, 9, None, True, 0.5}))"
+    seen = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            check=True,
+            capture_output=True,
+            env={**os.environ, "PYTHONHASHSEED": n},
+        ).stdout
+        for n in ("1", "2", "3")
+    }
+    assert len(seen) == 1
+    assert Is("a", one_of={"x", "y"}) == Is("a", one_of=frozenset(["y", "x"])) == Is("a", one_of=["x", "y"])
 
 
 def test_joining() -> None:

@@ -129,6 +129,8 @@ BROKEN = [
     (lambda f: f["conditions"].append({"parameter": "a", "on": "b"}), "exactly one of"),
     (lambda f: f["forbidden"].append({"left": "a", "right": "b"}), "'left' is not known here"),
     (lambda f: f["forbidden"].append({"any": []}), "at least one statement"),
+    (lambda f: f["forbidden"].append({"parameter": "b", "one_of": []}), "needs at least one value"),
+    (lambda f: f["conditions"][0].update(when={"parameter": "b", "one_of": "x"}), "must be a list of values"),
     (lambda f: f["forbidden"].append(7), "a statement is a mapping"),
     (lambda f: f.update(extra=1), "'extra' is not known here"),
     (lambda f: f["parameters"][1].update(branches={"x": 3}), "a mapping was expected, not 3"),

@@ -10,7 +10,7 @@ A statement about a parameter that is not active is false, whatever it says.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import InitVar, dataclass, field
 from enum import Enum
 from typing import Any, Final
@@ -56,7 +56,7 @@ class Is(Term):
     the order of its values. The name may be dotted, "optimizer.sgd.momentum", to say which branch is meant.
 
     Raises:
-        SpaceError: no comparison, or more than one.
+        SpaceError: no comparison, or more than one; `one_of` is no list of values, or an empty one.
     """
 
     parameter: str
@@ -77,13 +77,9 @@ class Is(Term):
                 f"a statement about {self.parameter!r} needs exactly one of {', '.join(TESTS)}, not {said}"
             )
         if self.one_of is not UNSET:
-            if isinstance(self.one_of, str) or not isinstance(self.one_of, Iterable):
-                raise SpaceError(
-                    f"one_of for {self.parameter!r} must be a list of values, not {self.one_of!r}"
-                )
-            object.__setattr__(self, "one_of", tuple(map(text_of, self.one_of)))
+            object.__setattr__(self, "one_of", _several(self.one_of, self.parameter))
         else:
-            object.__setattr__(self, given[0], text_of(getattr(self, given[0])))
+            object.__setattr__(self, given[0], _jsoned(getattr(self, given[0]), self.parameter))
         value = getattr(self, given[0])
         object.__setattr__(self, "kinds", kinds(value if given[0] == "one_of" else (value,)))
 
@@ -99,6 +95,28 @@ class Is(Term):
 
     def __repr__(self) -> str:
         return f"Is({self.parameter!r}, {self.test}={self.value!r})"
+
+
+def _several(values: Any, parameter: str) -> tuple[Any, ...]:
+    """The values of a `one_of`; those of a set in an order that is the same in every process."""
+    if isinstance(values, str | bytes | Mapping) or not isinstance(values, Iterable):
+        raise SpaceError(f"one_of for {parameter!r} must be a list of values, not {values!r}")
+    found = tuple(_jsoned(value, parameter) for value in values)
+    if not found:
+        raise SpaceError(f"one_of for {parameter!r} needs at least one value")
+    if isinstance(values, Set):
+        return tuple(sorted(found, key=lambda value: (type(value).__name__, repr(value))))
+    return found
+
+
+def _jsoned(value: Any, parameter: str) -> Any:
+    """The value; for a list or a mapping its JSON."""
+    try:
+        return text_of(value)
+    except (TypeError, ValueError) as problem:
+        raise SpaceError(
+            f"a statement about {parameter!r} has {value!r}, in which something is no JSON ({problem})"
+        ) from None
 
 
 @dataclass(frozen=True, slots=True)
