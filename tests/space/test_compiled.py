@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
-from collections import Counter
+from collections import Counter, OrderedDict
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from rung.errors import SpaceError
-from rung.space import compile_space
+from rung.space import compile_space, from_json, to_json
 from rung.space.domains import Beta, Categorical, Choice, Constant, Float, Integer, Normal, Ordinal, Space
 from rung.space.rules import Condition, Forbidden, Is, Relation
 from rung.space.values import INACTIVE
@@ -398,3 +398,14 @@ def test_lists_and_mappings_are_values() -> None:
     assert space.decode(space.encode(rows)) == rows
     with pytest.raises(SpaceError, match=r"parameter 'a' is \[64\], which is not one of"):
         space.from_mapping({"a": [64], "c": [1]})
+
+
+def test_the_order_of_a_mapping_s_keys_makes_no_difference() -> None:
+    one, other = {"b": 2, "a": [{"d": 1, "c": 2}]}, {"a": [{"c": 2, "d": 1}], "b": 2}
+    assert Categorical([one, 1], default=other) == Categorical([other, 1], default=one)
+    assert Is("k", equals=one) == Is("k", equals=other)
+    space = compile_space(Space({"k": Categorical([one, "x"])}, (), [Forbidden(Is("k", not_equals=other))]))
+    row = space.from_mapping({"k": OrderedDict(other)})
+    assert row == space.from_mapping({"k": one}) == space.sample(0, 0)
+    assert space.to_mapping(row) == {"k": one}
+    assert from_json(to_json(space.space)) == space.space

@@ -190,7 +190,8 @@ class Categorical:
 
     Args:
         values: str, int, float, bool or None; True and 1 are different values. Also lists (tuples become
-            lists) and mappings of these: in `values` they are their JSON, in a configuration themselves.
+            lists) and mappings of these, from text: in `values` they are their JSON, with keys sorted, in a
+            configuration themselves.
         prior: a list of weights, one for each value, in their order; they need not sum to 1.
         default: else the value of the largest weight, the first of them.
     """

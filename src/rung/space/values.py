@@ -22,14 +22,29 @@ A list or a mapping among a parameter's values stands there as its JSON.
 def text_of(value: Any) -> Any:
     """A list or a mapping as its JSON, which stands for it in `Values`; anything else as it is.
 
-    Numbers and text in it must be JSON's own; tuples are lists.
+    Numbers and text in it must be JSON's own; tuples are lists. Keys must be text; their order means nothing,
+    and they are sorted.
 
     Raises:
         TypeError, ValueError: something in it has no JSON.
     """
     if not isinstance(value, list | tuple | Mapping):
         return value
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plainly)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, default=_plainly)  # a circle ends here
+    _check_keys(value)
+    return json.dumps(json.loads(text), ensure_ascii=False, sort_keys=True)
+
+
+def _check_keys(value: Any) -> None:
+    """Refuse keys that JSON would turn into text: an objective that looks for 1 would not find it."""
+    if isinstance(value, Mapping):
+        for key, below in value.items():
+            if not isinstance(key, str):
+                raise TypeError(f"a mapping's keys must be text, not {key!r}")
+            _check_keys(below)
+    elif isinstance(value, list | tuple):
+        for below in value:
+            _check_keys(below)
 
 
 def _plainly(value: Any) -> Any:
