@@ -28,7 +28,8 @@ def test_observations_are_those_that_the_history_counts():
         ev.Reported(0, 1, {"loss": 9.0}),  # doubled
         ev.Reported(0, 2, {"loss": 8.0}, attempt=5),  # of no job that runs
         ev.Reported(0, 7, {"loss": 2.0}),  # beyond the job's end
-        ev.JobFinished(0, metrics={"loss": 7.0}),  # reported there already
+        ev.Reported(0, 8, {"loss": 7.0}),  # reported there already
+        ev.JobFinished(0),
         ev.Reported(0, 9, {"loss": 1.0}),  # late
     )
     assert seen(record) == [(1, 3.0), (3, 2.0)]

@@ -54,7 +54,8 @@ def column(history: History, resource: int) -> list[tuple[int, float]]:
 def test_the_first_of_two_reports_at_a_resource_counts():
     history = begin()
     history.fold_all([start(0, 3), Reported(0, 3, {"loss": 1.0}), Reported(0, 3, {"loss": 0.5})])
-    history.fold(JobFinished(0, metrics={"loss": 0.25}))
+    assert history.incumbent == Incumbent(0, 3, 1.0)
+    history.fold(JobFinished(0))
     assert told(history) == [(0, 3, 1.0)]
     assert history.incumbent == Incumbent(0, 3, 1.0)
 
@@ -472,14 +473,15 @@ class Model:
                 "lost": 0,
                 "state": "running",
                 "final": None,
+                "own": None,  # reached before its present attempt reported at `until`
                 "attempt": 0,
                 "stop": False,
             }
         elif trial in self.waiting:
             self.waiting.remove(trial)
-            known.update(state="running", attempt=known["attempt"] + 1)
+            known.update(state="running", own=None, attempt=known["attempt"] + 1)
         else:
-            known.update(due=due, until=until, lost=0, state="running", final=None, stop=False)
+            known.update(due=due, until=until, lost=0, state="running", final=None, own=None, stop=False)
             known["attempt"] += 1
 
     def report(self, trial: int, resource: int, value: float) -> None:
@@ -488,6 +490,8 @@ class Model:
         resource = min(resource, known["until"])
         if resource <= known["reached"]:
             return
+        if resource == known["until"]:
+            known["own"] = known["reached"]
         known["reached"] = resource
         if value < INF:
             self.observed.append((-resource, value, trial))
@@ -496,13 +500,26 @@ class Model:
         if resource == known["until"]:
             known["final"] = value
 
-    def finish(self, trial: int) -> None:
+    def finish(self, trial: int, value: float | None) -> None:
         known = self.trials[trial]
+        if value is not None and (known["final"] is None or known["own"] is not None):
+            self.end_with(trial, value if math.isfinite(value) else INF)
         if known["final"] is None or known["final"] == INF:
             self.fail(trial, again=False)
             return
         known["state"] = "done"
         self.results.append((trial, known["until"], known["final"]))
+
+    def end_with(self, trial: int, value: float) -> None:
+        """The end's value stands in the place of the one that was reported there."""
+        known = self.trials[trial]
+        if known["own"] is not None and known["final"] != value:
+            known["reached"] = known["own"]
+            if known["final"] < INF:
+                self.observed.remove((-known["until"], known["final"], trial))
+        known["final"] = value
+        if value < INF:
+            self.report(trial, known["until"], value)
 
     def fail(self, trial: int, again: bool) -> None:
         known = self.trials[trial]
@@ -562,8 +579,10 @@ def running(history: History, model: Model, trial: int, action: int, resource: i
     elif action == 7:
         history.fold(Reported(trial, resource, {"loss": value}, attempt + 1))  # late, in effect
     elif action == 8:
-        model.finish(trial)
-        history.fold(JobFinished(trial, attempt))
+        returned = value if resource % 2 else None
+        model.finish(trial, returned)
+        metrics = None if returned is None else {"loss": returned}
+        history.fold(JobFinished(trial, attempt, metrics))
     elif action == 9:
         known["lost"] += 1
         model.fail(trial, again=known["lost"] <= model.retries)

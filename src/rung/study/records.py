@@ -14,6 +14,7 @@ from rung.study.foreign import TRIAL, called_elsewhere
 from rung.trials import events as ev
 from rung.trials.events import Event
 from rung.trials.history import History
+from rung.trials.running import Running, unneeded
 from rung.trials.states import TrialState
 
 _ANSWERS: Final = frozenset({ev.Reported, ev.JobFinished, ev.JobFailed, ev.JobStopped})
@@ -167,20 +168,34 @@ class _Fold:
         running = self.history.running.get(event.trial)
         if running is None or running.job.attempt != event.attempt:
             return
-        record, plain, until = self.records[event.trial], self._plain, running.job.until
-        reached = self.history.reached[event.trial]
+        record = self.records[event.trial]
         if isinstance(event, ev.Reported):
-            resource = event.resource if plain else min(event.resource, until)
-            if plain or resource > reached:
-                metrics = running.beside(0 if plain else resource, event.metrics)
-                record.observations.append(Observation(resource, metrics))
+            self._reported(record, running, event)
             return
         record.timing.ended = event.time
         if isinstance(event, ev.JobFailed):
             record.timing.message = event.message
-        if isinstance(event, ev.JobFinished) and event.metrics is not None and (plain or reached < until):
-            metrics = running.beside(0 if plain else until, event.metrics)
-            record.observations.append(Observation(None if plain else until, metrics))
+        if isinstance(event, ev.JobFinished) and event.metrics is not None:
+            self._finished(record, running, event.metrics)
+
+    def _reported(self, record: TrialRecord, running: Running, event: ev.Reported) -> None:
+        plain = self._plain
+        resource = event.resource if plain else min(event.resource, running.job.until)
+        if plain or resource > self.history.reached[event.trial]:
+            metrics = running.beside(0 if plain else resource, event.metrics)
+            record.observations.append(Observation(resource, metrics))
+        elif running.joins(event.resource):
+            _join(record, resource, unneeded(self.history.identity, event.metrics))
+
+    def _finished(self, record: TrialRecord, running: Running, metrics: Mapping[str, Any]) -> None:
+        plain, until = self._plain, running.job.until
+        if plain or self.history.reached[record.number] < until:
+            told = running.beside(0 if plain else until, metrics)
+            record.observations.append(Observation(None if plain else until, told))
+        else:
+            _join(
+                record, until, metrics if running.joins(until) else unneeded(self.history.identity, metrics)
+            )
 
     def finish(self) -> list[TrialRecord]:
         for record in self.records:
@@ -195,6 +210,13 @@ class _Fold:
         record.value = _last_value(record.observations, history)
         if record.state is TrialState.FAILED and not record.timing.message:
             record.timing.message = unsound(named(history.identity))
+
+
+def _join(record: TrialRecord, resource: int, metrics: Mapping[str, Any]) -> None:
+    """Put metrics into the trial's last observation, where that is the one that they are of."""
+    if record.observations and record.observations[-1].resource == resource:
+        last = record.observations[-1].metrics
+        record.observations[-1] = Observation(resource, {**last, **metrics})
 
 
 class Following:

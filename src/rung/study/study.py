@@ -184,6 +184,8 @@ class Study:
     ) -> None:
         """Tell how a job ended: with a value (or what it reported last), an error, or as infeasible.
 
+        A value stands in the place of what the job reported at its end, other metrics beside it.
+
         In place of a job it may be a configuration, whose value at `resource` (the largest unless given) is
         known from elsewhere: it counts as a trial that no scheduler asked for, and teaches the sampler.
 

@@ -81,8 +81,8 @@ def tune(  # noqa: PLR0913  # a door
 
     Args:
         objective: `train(trial)`, `train(config)` or `train(config, budget)`; returns a number, a mapping
-            of metrics, or nothing if it reported. With one parameter named `trial` it gets the handle
-            (`rung.executors.handle.Trial`).
+            of metrics, or nothing if it reported; what it returns stands in the place of what it reported
+            at its end. With one parameter named `trial` it gets the handle (`rung.executors.handle.Trial`).
         space: a mapping from name to domain, a `rung.Space` or a ConfigSpace object.
         metric, mode: what is optimised, "min" or "max"; lists for several objectives.
         reference: by objective, the value from which improvement counts in the hypervolume.

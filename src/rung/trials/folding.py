@@ -139,12 +139,12 @@ def _reported(history: History, event: ev.Reported) -> None:
     if not history._needed <= metrics.keys():
         return  # the others may follow
     value = history._value(trial, metrics)
+    if resource == job.until:
+        running.final, running.before = value, (history.reached[trial], history.latest[trial])
     history._observe(trial, resource, value)
     while running.passed < len(job.gates) and job.gates[running.passed] <= resource and not running.stopping:
         running.passed += 1
         history._result(trial, job.gates[running.passed - 1], value, ended=False)
-    if resource == job.until:
-        running.final = value
 
 
 def _job_finished(history: History, event: ev.JobFinished) -> None:
@@ -153,6 +153,8 @@ def _job_finished(history: History, event: ev.JobFinished) -> None:
         return
     trial, job = event.trial, running.job
     value = history._final_value(running, event.metrics)
+    if running.final is not None and value != running.final:
+        _take_back(history, running)
     if value == WORST:
         _ended_without_value(history, running, TrialState.FAILED)
         return
@@ -163,6 +165,15 @@ def _job_finished(history: History, event: ev.JobFinished) -> None:
         for gate in job.gates[running.passed :]:
             history._result(trial, gate, value, ended=True)
     history._result(trial, job.until, value, ended=True)
+
+
+def _take_back(history: History, running: Running) -> None:
+    """What the job reported at its end is not what it came to: its end has told another value."""
+    trial = running.job.trial
+    history.reached[trial], history.latest[trial] = running.before
+    best = history.incumbent
+    if best is not None and best.trial == trial:
+        history._best_inside()
 
 
 def _job_failed(history: History, event: ev.JobFailed) -> None:

@@ -9,7 +9,10 @@ Inside, everything is minimised. What can go wrong has one outcome each:
 - Metrics may be told one after the other. A report that lacks some of the study's waits for them: what is
   told later at the same resource (without one: in the same job) stands beside it, or in its place.
 - A report at a resource that the trial has reached before (doubled, or told again after going back to a
-  checkpoint) is ignored: the first counts. One beyond its job's `until` counts as one at `until`.
+  checkpoint) is ignored: the first counts, as it was acted on; metrics that make no result stand beside it.
+  One beyond its job's `until` counts as one at `until`.
+- What is told with a job's end stands in the place of what this very job reported there: no policy has been
+  told of that yet, and it counts once.
 - A report that skips gates counts at each of them.
 - Whatever comes late, from a job that runs no more, is ignored; but a checkpoint is kept.
 - A crash is a result of `inf` at the next gate, or at `until`; a trial whose objective raised is never the
@@ -261,11 +264,11 @@ class History:
         return value
 
     def _final_value(self, running: Running, metrics: Mapping[str, Any] | None) -> float:
-        """The value at the job's end: reported there, else returned, else (no resource) the last one."""
-        if running.final is not None:
+        """The value at the job's end: told there, else reported there, else (no resource) the last one."""
+        trial, at = running.job.trial, 0 if self._plain else running.job.until
+        if running.final is not None and (self._needed.isdisjoint(metrics or {}) or not running.joins(at)):
             return running.final
-        trial = running.job.trial
-        told = running.beside(0 if self._plain else running.job.until, metrics or {})
+        told = running.beside(at, metrics or {})
         if self._needed.isdisjoint(told):
             return self.latest[trial] if self._plain else WORST
         return self._value(trial, told)

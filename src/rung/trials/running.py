@@ -104,13 +104,15 @@ class Column:
 class Running:
     """A job under way, and how far it has come."""
 
-    __slots__ = ("_at", "_told", "final", "job", "passed", "stopping")
+    __slots__ = ("_at", "_told", "before", "final", "job", "passed", "stopping")
 
     def __init__(self, job: JobStarted, earlier: Running | None = None) -> None:
         self.job = job
         self.passed: int = earlier.passed if earlier else 0  # gates behind it
         # the value of the first report at or past `until`
         self.final: float | None = earlier.final if earlier else None
+        # what the trial had reached before that report, and its value there
+        self.before: tuple[int, float] = (0, WORST)
         self.stopping = False  # its scheduler stops it for good
         self._at = 0  # resource of the latest report, and all metrics that were told there
         self._told: Mapping[str, Any] = {}
@@ -124,6 +126,10 @@ class Running:
         self._told = self.beside(resource, metrics)
         self._at = resource
         return self._told
+
+    def joins(self, resource: int) -> bool:
+        """Whether what is told at this resource is more of this job's latest result."""
+        return resource == self._at
 
     @property
     def next_gate(self) -> int:
@@ -214,6 +220,11 @@ def needed(identity: Identity) -> frozenset[str]:
     """The metrics that a result is made from: the objectives and what the constraints are about."""
     objectives = {goal.metric for goal in identity.goals} or {identity.metric}
     return frozenset(objectives | {each.metric for each in identity.constraints})
+
+
+def unneeded(identity: Identity, metrics: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those of the metrics that make no result: they may still be told where there is one."""
+    return {name: value for name, value in metrics.items() if name not in needed(identity)}
 
 
 class Yardstick:
