@@ -12,8 +12,10 @@ from rung.executors.attributes import attribute
 from rung.executors.metrics import as_metrics, as_number
 from rung.schedulers.base import Done, Wait
 from rung.space.draws import trial_seed
+from rung.study.endings import ending
 from rung.trials import events as ev
 from rung.trials.events import Event, Failure, JobStarted
+from rung.trials.states import TrialState
 
 if TYPE_CHECKING:
     from rung.study.study import Study
@@ -31,7 +33,7 @@ class Asked:
         self._study = study
         self._event = event
         self._config = study.history.config(event.trial)  # as it was asked, whatever becomes of the space
-        self.stopped = False
+        self.stopped = False  # its latest report was answered so
 
     @property
     def number(self) -> int:
@@ -108,6 +110,7 @@ def next_job(study: Study) -> Asked | None:
 
 
 def _decided(study: Study) -> Asked | None:
+    let_go(study)
     writer = study.writer
     if not writer.in_session:
         writer.begin("ask and tell", 1, None, time.time())
@@ -127,17 +130,41 @@ def goes_on(
 ) -> bool:
     """Log a value on the way; whether the job is to go on.
 
+    One that its scheduler stops is over at once. One that stops as its study ends may still tell its end,
+    until its caller asks for another job.
+
     Raises:
         StudyError: the job isn't running, or the resource isn't a whole number above 0.
     """
     check_running(study, job)
-    at, now = whole(f"trial {job.number}", resource), time.time()
-    study.writer.commit(reported(job, at, value, checkpoint, now))
-    for trial in study.writer.stop_trials(now):
-        if trial == job.number:
-            job.stopped = True
-            study.writer.commit([ev.JobStopped(job.number, job.attempt, now)])
+    writer, at, now = study.writer, whole(f"trial {job.number}", resource), time.time()
+    writer.commit(reported(job, at, value, checkpoint, now))
+    writer.stop_trials(now)
+    if study.history.running[job.number].stopping:
+        job.stopped = True
+        writer.commit([ev.JobStopped(job.number, job.attempt, now)])
+        return False
+    study.looked = look(writer, study.looked, now)
+    job.stopped = writer.ended is not None
+    if job.stopped:
+        study.leaving.add((job.number, job.attempt))
+    else:  # it may have been told so before
+        study.leaving.discard((job.number, job.attempt))
     return not job.stopped
+
+
+def let_go(study: Study) -> None:
+    """End the jobs that were told to stop as the study ends, and of which nothing was told since.
+
+    They run again when the study goes on; but one that had reported at its very end has finished.
+    """
+    if not study.leaving:
+        return
+    with study.alone():
+        running, now = study.history.running, time.time()
+        left = [(t, a) for t, a in sorted(study.leaving) if t in running and running[t].job.attempt == a]
+        study.leaving.clear()
+        study.writer.commit([ending(study.history, ev.JobStopped(t, a, now)) for t, a in left])
 
 
 def take_end(
@@ -157,6 +184,7 @@ def take_end(
     good, now = error is None and infeasible is None, time.time()
     ends = finished(job, value, checkpoint, now) if good else failed(job, error, infeasible, now)
     study.writer.commit(ends)
+    job.stopped = False
 
 
 def check_running(study: Study, job: Asked) -> None:
@@ -169,8 +197,14 @@ def check_running(study: Study, job: Asked) -> None:
         raise StudyError(f"{job!r} is no job that this study handed out: ask() returns them")
     running = study.history.running.get(job.number)
     if running is None or running.job.attempt != job.attempt:
-        how = "was stopped by the scheduler" if job.stopped else "was told already"
-        raise StudyError(f"the job of trial {job.number} {how}: ask() for another")
+        raise StudyError(f"the job of trial {job.number} {_how_it_ended(study, job)}: ask() for another")
+
+
+def _how_it_ended(study: Study, job: Asked) -> str:
+    if not job.stopped:
+        return "was told already"
+    by_scheduler = study.history.states[job.number] is TrialState.STOPPED
+    return "was stopped by the scheduler" if by_scheduler else "was stopped, as its study was to end"
 
 
 def watching(study: Study, watch: Callable[[Study, Sequence[Event]], None] | None) -> Watch | None:

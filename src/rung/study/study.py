@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from rung.storage.base import Storage
-from rung.study.asked import Asked, goes_on, next_job, take_end, watching
+from rung.study.asked import Asked, goes_on, let_go, next_job, take_end, watching
 from rung.study.changing import fixed_events, known_result, record_event, space_events
 from rung.study.checkpoint_places import changed
 from rung.study.devices import Scaling, allotment_events, make_allotment
@@ -125,6 +125,7 @@ class Study:
         self.writer: Writer = opened.writer
         self.name = opened.writer.name
         self.looked = -math.inf  # when it last asked what others want
+        self.leaving: set[tuple[int, int]] = set()  # trial and attempt of jobs that stop as it ends
         self._records = Following(opened.writer.log.read)
         self.alone = Undisturbed(self.writer.catch_up)  # what an interrupt left half done is read anew
 
@@ -166,6 +167,10 @@ class Study:
         self, job: Asked, resource: int, value: float | Mapping[str, Any], checkpoint: str | None = None
     ) -> bool:
         """Tell a value on the way; returns whether the job is to go on.
+
+        It is not where the scheduler stops its trial, or where the study ends: a limit on time or the target
+        is reached, or somebody has paused or stopped it. In the latter case the job runs again when the study
+        goes on, unless its end is told before another is asked for.
 
         Raises StudyError: the job isn't running, or the resource isn't a whole number above 0.
         """
@@ -269,6 +274,7 @@ class Study:
         target: float | None = None,
     ) -> Result:
         """Run the study with this objective until it ends, or to the end named here: see `rung.tune`."""
+        let_go(self)
         self.set_limits(other_end(self.history.limits, trials, budget, total_resource, target))
         self.keep_checkpoints(checkpoints, checkpoint_limit)
         run(self.writer, objective, workers, executor, watching(self, watch))
@@ -295,7 +301,10 @@ class Study:
 
     def close(self) -> None:
         """End the session, if one is open, and let another process write the study."""
-        self.writer.close()
+        try:
+            let_go(self)
+        finally:
+            self.writer.close()
 
     def __enter__(self) -> Self:
         return self
