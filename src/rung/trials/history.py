@@ -300,12 +300,10 @@ class History:
     def _leave(self, trial: int) -> None:
         """The trial's job runs no more, whatever comes of it."""
         job = self.running.pop(trial).job
-        began = job.time
         self.devices -= job.devices
         if self.borrowed:
             self.borrowed.pop(trial, None)
-        if self.clock.last > began:
-            self.seconds[trial] += self.clock.last - began
+        self.seconds[trial] += max(0.0, self.clock.last - job.time)
         self.clock.job_ended(last=not self.running)
 
     def _run_again(self, running: Running) -> None:
