@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rung.study.front import front
 from rung.study.records import TrialRecord
 from rung.trials.history import CONFIRM, History
 
@@ -16,7 +15,7 @@ def ranking(history: History, records: Iterable[TrialRecord]) -> list[TrialRecor
     the best, and trials whose configuration is not in the space any more, are left out.
     """
     sign = -1.0 if history.identity.mode == "max" else 1.0
-    first = set(front(history)) if len(history.identity.goals) > 1 else set()
+    first = _front(history) if len(history.identity.goals) > 1 else set()
     apart, outside, broken = history.apart, history.outside, history.violation
     valued = [
         record
@@ -33,3 +32,9 @@ def ranking(history: History, records: Iterable[TrialRecord]) -> list[TrialRecor
             r.number,
         ),
     )
+
+
+def _front(history: History) -> set[int]:
+    from rung.study.front import front  # with the array library, which a study of one objective does without
+
+    return set(front(history))
