@@ -222,3 +222,44 @@ def test_studies_and_accounts_share_a_database(postgres_url, first):
     again.close()
     accounts.close()
     storage.close()
+
+
+@pytest.mark.parametrize("first", ["accounts", "studies"])
+def test_accounts_lie_in_the_schema_of_their_studies(postgres_server, postgres_schema_url, first):
+    url = postgres_schema_url
+    storage = open_storage(url)
+    if first == "studies":
+        Hub(storage, MemoryRegister()).create(NewStudy(name="older", space=SPACE), "ann")
+    one, other = Accounts(url), Accounts(f"{url}_other")
+    one.add_user("ann", Role.MEMBER)
+    assert [user.name for user in one.users()] == ["ann"]
+    assert other.users() == []
+    hub = Hub(storage, one)
+    assert hub.create(NewStudy(name="a", space=SPACE, trials=3), "ann").name == "a"
+    hub.close()
+    for each in (one, other, storage):
+        each.close()
+    public = "SELECT 1 FROM pg_tables WHERE schemaname = 'public' AND tablename LIKE 'service%'"
+    assert postgres_server.run(public) == []
+
+
+@pytest.mark.parametrize("where", ["DATABASE {}", "SCHEMA lab"])
+def test_a_service_needs_no_more_rights_than_its_studies(postgres_server, postgres_url, where):
+    database = postgres_url.rpartition("/")[2]
+    user = f"{database}_user"
+    for statement in (
+        f"CREATE ROLE {user} LOGIN",
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+        "CREATE SCHEMA lab",
+        f"GRANT USAGE ON SCHEMA lab TO {user}",
+        f"GRANT CREATE ON {where.format(database)} TO {user}",
+    ):
+        postgres_server.run(statement, database)
+    schema = "lab" if where == "SCHEMA lab" else "rung"
+    url = f"{postgres_server.url(database, user)}?schema={schema}"
+    accounts, storage = Accounts(url), open_storage(url)
+    accounts.add_user("ann", Role.MEMBER)
+    hub = Hub(storage, accounts)
+    assert hub.create(NewStudy(name="a", space=SPACE, trials=3), "ann").name == "a"
+    for each in (hub, accounts, storage):
+        each.close()

@@ -1,7 +1,8 @@
 """The service's own tables: users, tokens, the audit log, whose a study is, and what became of its share.
 
-They lie in the studies' PostgreSQL database, their names beginning with `service_`, or in `NAME.service.db`
-beside a SQLite file. A row says their version; `_STEPS` bring older ones up to date, all in one transaction.
+They lie beside the studies' in PostgreSQL, in the same schema, their names beginning with `service_`, or in
+`NAME.service.db` beside a SQLite file. A row says their version; `_STEPS` bring older ones up to date, all in
+one transaction.
 """
 
 from __future__ import annotations
@@ -28,19 +29,21 @@ from sqlalchemy import (
     event,
     inspect,
     select,
-    text,
 )
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
 from rung.errors import StorageError
+from rung.storage.postgres_schema import make_namespace
+from rung.storage.postgres_url import parse
 
 if TYPE_CHECKING:
     import sqlite3
 
+    import psycopg
+
 _BUSY: Final = 30.0  # seconds to wait for another process's write
-_LOCK: Final = 0x52554E47  # PostgreSQL's advisory lock under which tables are made: "RUNG"
 
 metadata = MetaData()
 
@@ -124,14 +127,14 @@ def place_of(storage: str) -> URL:
     """
     if storage == "memory":
         return URL.create("sqlite")
-    if storage.startswith(("postgres:", "postgresql:", "postgresql+")):
-        try:
-            url = make_url(storage)
-        except ArgumentError as error:
-            raise StorageError("the storage's URL is not understood: postgresql://USER@HOST/NAME") from error
-        return url.set(drivername="postgresql+psycopg").difference_update_query(["files"])
+    if _is_postgres(storage):
+        return parse(storage).connect
     path = Path(storage.removeprefix("sqlite:///")).expanduser().absolute()
     return URL.create("sqlite", database=str(path.with_suffix(".service.db")))
+
+
+def _is_postgres(storage: str) -> bool:
+    return storage.startswith(("postgres:", "postgresql:", "postgresql+"))
 
 
 def open_engine(storage: str) -> Engine:
@@ -140,11 +143,13 @@ def open_engine(storage: str) -> Engine:
     Raises:
         StorageError: they cannot be opened, or are a newer version's.
     """
-    place = place_of(storage)
+    place, schema = place_of(storage), parse(storage).schema if _is_postgres(storage) else None
     with explained(place):
-        engine = _sqlite(place) if place.get_backend_name() == "sqlite" else _postgres(place)
+        engine = _sqlite(place) if schema is None else _postgres(place, schema)
         try:
             with engine.begin() as connection:
+                if schema is not None:
+                    make_namespace(connection, schema)
                 _upgrade(connection, place)
         except BaseException:
             engine.dispose()
@@ -207,21 +212,24 @@ def _touch(path: Path) -> None:
         ) from error
 
 
-def _postgres(place: URL) -> Engine:
+def _postgres(place: URL, schema: str) -> Engine:
     try:
-        import psycopg
+        from rung.storage.postgres_session import prepare
     except ImportError as error:
         raise StorageError("PostgreSQL needs psycopg: pip install 'rung[postgres]'") from error
-    del psycopg
-    return create_engine(
+    engine = create_engine(
         place, pool_pre_ping=True, pool_timeout=10, pool_size=5, connect_args={"connect_timeout": 10}
     )
+
+    @event.listens_for(engine, "connect", insert=True)  # before SQLAlchemy looks what the namespace is
+    def _connected(connection: psycopg.Connection[Any], _: object) -> None:
+        prepare(connection, schema)
+
+    return engine
 
 
 def _upgrade(connection: Connection, place: URL) -> None:
     """Bring the tables up to `VERSION`, inside the caller's transaction."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
     there = inspect(connection).has_table(version.name)
     now = connection.execute(select(version.c.version)).scalar_one() if there else 0
     if now > VERSION:

@@ -16,7 +16,8 @@ from rung.storage import schema
 from rung.storage.postgres_url import Place
 
 _LOOK: Final = text(
-    "SELECT count(*), count(*) FILTER (WHERE relname = 'studies'),"
+    "SELECT count(*) FILTER (WHERE left(relname, 8) <> 'service_'),"
+    " count(*) FILTER (WHERE relname = 'studies'),"
     " count(*) FILTER (WHERE relname = 'alembic_version')"
     " FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
     " WHERE nspname = :name AND relkind = 'r'"
@@ -25,7 +26,10 @@ _LOCK: Final = text("SELECT pg_advisory_xact_lock(hashtext('rung storage'), hash
 
 
 class Found(NamedTuple):
-    """What a namespace holds: nothing, our tables of a version, or something else."""
+    """What a namespace holds: nothing, our tables of a version, or something else.
+
+    A service's tables, which lie beside (`rung.service.tables`), count as nothing: they may come first.
+    """
 
     empty: bool
     version: str | None
@@ -63,14 +67,17 @@ def is_current(found: Found, place: Place) -> bool:
     return True
 
 
+def make_namespace(connection: Connection, name: str) -> None:
+    """Make the namespace if there is none; who made or looked for it is alone until its transaction ends."""
+    connection.execute(_LOCK, {"name": name})
+    exists = connection.execute(text("SELECT 1 FROM pg_namespace WHERE nspname = :name"), {"name": name})
+    if exists.first() is None:
+        connection.exec_driver_sql(f'CREATE SCHEMA "{name}"')
+
+
 def make(connection: Connection, place: Place) -> None:
     """Make the namespace and its tables, inside the caller's transaction; of several that try, one does."""
-    connection.execute(_LOCK, {"name": place.schema})
-    exists = connection.execute(
-        text("SELECT 1 FROM pg_namespace WHERE nspname = :name"), {"name": place.schema}
-    ).first()
-    if exists is None:
-        connection.exec_driver_sql(f'CREATE SCHEMA "{place.schema}"')
+    make_namespace(connection, place.schema)
     if not is_current(look(connection, place.schema), place):
         schema.create(connection)
 
