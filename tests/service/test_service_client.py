@@ -206,6 +206,48 @@ def test_paused_changed_noted_and_deleted(client):
         client.study("renamed")
 
 
+def test_what_is_added_counts_from_the_trials_that_were_begun(client):
+    client.create(SPACE, name="added", trials=1, sampler="random")
+    client.run("added", lambda config: config["x"])
+    for x in (0.25, 0.5, 0.75):
+        client.known("added", {"x": x}, x)
+    assert (len(client.trials("added")), client.study("added").begun) == (4, 1)
+    assert client.extend("added", trials=2).name == "added"
+    assert client.study("added").limits["trials"] == 3
+    client.resume("added")
+    assert client.run("added", lambda config: config["x"]) == 2
+
+
+def test_only_limits_that_a_study_has_are_extended(client):
+    client.create(SPACE, name="limited", trials=2, target=0.0, sampler="random")
+    before = client.study("limited").limits
+    for more, sentence in (
+        ({"budget": "5m"}, "budget does not limit this study, .*: trials and target does"),
+        ({"trials": 1, "total_resource": 10}, "total_resource does not limit this study"),
+        ({}, "say how much more: trials, budget or total_resource"),
+        ({"trials": 0}, "trials must be a whole number of at least 1, not 0"),
+        ({"trials": -1}, "trials must be a whole number of at least 1, not -1"),
+        ({"budget": 0}, "0 is no time at all"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            client.extend("limited", **more)
+    assert client.study("limited").limits == before
+    client.create(SPACE, name="open", sampler="random")
+    client.ask("open")
+    client.extend("open", trials=2)
+    assert client.study("open").limits["trials"] == 3
+    client.stop("open")
+    client.create(SPACE, name="timed", budget="1h", sampler="random")
+    client.extend("timed", budget="5m")
+    assert client.study("timed").limits["seconds"] == 3900
+    client.stop("timed")
+    client.create(SPACE, name="metered", resource="epoch:1:1", total_resource=1, sampler="random")
+    client.ask("metered")
+    client.extend("metered", total_resource=4)
+    assert client.study("metered").limits["total_resource"] == 5
+    client.stop("metered")
+
+
 def test_a_lost_lease_is_told_so_and_the_result_not_counted(client, service):
     client.create(SPACE, name="late", trials=1, sampler="random")
     job = client.ask("late").job

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from rung.errors import UserError
-from rung.study.durations import seconds
+from rung.study import extending
+from rung.study.extending import Spent
+from rung.study.limits import make_limits
 from rung.trials.events import Limits
 from rung.trials.history import History
 
@@ -30,22 +30,11 @@ def extended(
     Raises:
         UserError: nothing was given, or a limit that the study does not have.
     """
-    limits = history.limits
-    more = {
-        "trials": trials,
-        "seconds": None if budget is None else seconds(budget),
-        "total_resource": total_resource,
-    }
-    if target is None and all(value is None for value in more.values()):
+    more = make_limits(trials, budget, total_resource, target)
+    if not more.ends:
         raise UserError("say how much more: --trials 50, --budget 5m, --total-resource 1000 or --target 0.1")
-    spent = {"trials": history.begun, "seconds": history.clock.known(), "total_resource": history.spent}
-    changes: dict[str, float] = {} if target is None else {"target": target}
-    for name, amount in more.items():
-        if amount is not None:
-            if getattr(limits, name) is None and limits.ends:
-                raise UserError(_missing(name, limits))
-            changes[name] = max(getattr(limits, name) or 0, spent[name]) + amount
-    return msgspec.structs.replace(limits, **changes)
+    spent = Spent(history.begun, history.clock.known(), history.spent)
+    return extending.extended(history.limits, spent, more, _OPTIONS)
 
 
 def change_space(study: Study, text: str, given: Sequence[str]) -> None:
@@ -107,8 +96,3 @@ _OPTIONS = {
     "total_resource": "--total-resource",
     "target": "--target",
 }
-
-
-def _missing(name: str, limits: Limits) -> str:
-    has = " and ".join(option for key, option in _OPTIONS.items() if getattr(limits, key) is not None)
-    return f"{_OPTIONS[name]} does not limit this study, so there is nothing to add to: {has} does"

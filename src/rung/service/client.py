@@ -14,7 +14,7 @@ from rung.service.client_jobs import Jobs, of
 from rung.service.events import followed, logged
 from rung.service.http import PATIENCE, Api, Call, find_token
 from rung.service.wire import StudyInfo, sent
-from rung.trials.events import Event
+from rung.trials.events import Event, Limits
 
 if TYPE_CHECKING:
     from rung.study.devices import Scaling
@@ -203,24 +203,18 @@ class Client(Jobs):
         name: str,
         *,
         trials: int | None = None,
-        budget: float | None = None,
+        budget: str | float | None = None,
         total_resource: int | None = None,
     ) -> StudyInfo:
         """Give it this much more than it has spent or may spend, whichever is more; then `resume` it.
 
         Args:
-            budget: seconds of wall time.
+            budget: seconds of wall time, or text such as "5m".
+
+        Raises:
+            StudyError: nothing is given, or a limit that the study does not have.
         """
-        now = self.study(name)
-        more = {
-            "trials": (trials, now.limits.get("trials"), now.trials),
-            "budget": (budget, now.limits.get("seconds"), now.seconds),
-            "total_resource": (total_resource, now.limits.get("total_resource"), now.spent),
-        }
-        body = {key: add + max(limit or 0, spent) for key, (add, limit, spent) in more.items() if add}
-        if not body:
-            raise StudyError("say how much more: trials, budget or total_resource")
-        return self._info(Call("PATCH", of(name), body))
+        return self._info(Call("PATCH", of(name), _added(self.study(name), trials, budget, total_resource)))
 
     def enqueue(self, name: str, config: Mapping[str, Any]) -> None:
         """Have a configuration run before any that the sampler proposes."""
@@ -270,6 +264,21 @@ class Client(Jobs):
             if page["next"] is None:
                 return
             asked = {**asked, "cursor": page["next"]}
+
+
+def _added(
+    now: StudyInfo, trials: int | None, budget: str | float | None, total_resource: int | None
+) -> dict[str, Any]:
+    """The limits that are to change, as a request has them, where this much is added to a study."""
+    from rung.study.extending import NAMES, Spent, extended
+    from rung.study.limits import make_limits
+
+    more = make_limits(trials, budget, total_resource)
+    if not more.ends:
+        raise StudyError("say how much more: trials, budget or total_resource")
+    limits = msgspec.convert(now.limits, Limits)
+    most = extended(limits, Spent(now.begun, now.seconds, now.spent), more)
+    return {NAMES[key]: getattr(most, key) for key in NAMES if getattr(more, key) is not None}
 
 
 def _form(space: Any) -> Any:

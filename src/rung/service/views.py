@@ -98,6 +98,8 @@ def study_detail(history: History) -> dict[str, Any]:
         "scheduler": identity.scheduler.name,
         "seed": identity.seed,
         "limits": plain(msgspec.to_builtins(history.limits)),
+        "begun": history.begun,
+        "spent": history.spent,  # the list's is that of the batch of events before
         "checkpoints": {**wanted(history)._asdict(), **kept(history)._asdict()},
         **_scaling(history),
         "incumbent": found,

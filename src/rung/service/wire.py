@@ -120,6 +120,7 @@ class StudyInfo(Answered, frozen=True, kw_only=True):
         share: slots that it has of the workers, its ideal now, and got and due over its life (slot-seconds).
         lacks: why no worker can start its jobs, a sentence.
         limits: when it ends, as `rung.trials.events.Limits`.
+        begun: trials that `limits` count: not results that were told, nor repeats of the best.
         incumbent: the best so far: trial, resource, value, config.
     """
 
@@ -153,6 +154,7 @@ class StudyInfo(Answered, frozen=True, kw_only=True):
     scheduler: str = ""
     seed: int = 0
     limits: dict[str, Any] = {}
+    begun: int = 0
     checkpoints: dict[str, Any] = {}
     efficiency: float | None = None
     scaling: dict[str, float] | None = None
