@@ -45,6 +45,9 @@ def test_threads(
     assert mine["MKL_NUM_THREADS"] == str(threads)
     assert mine["LOKY_MAX_CPU_COUNT"] == str(max(1, cores // workers))
     assert (mine["HOME"], "CUDA_VISIBLE_DEVICES" in mine) == ("here", False)
+    elsewhere = environment(setup(workers, cores=cores), 0, {})
+    monkeypatch.setattr(processes, "cores", lambda: 1000)
+    assert environment(setup(workers, cores=cores), 0, {}) == elsewhere
 
 
 @pytest.mark.parametrize(

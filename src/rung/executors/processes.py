@@ -122,7 +122,7 @@ def environment(setup: Setup, index: int, ours: Mapping[str, str]) -> dict[str, 
     (`OMP_NUM_THREADS` for all kinds of threads without a number of their own: PyTorch follows MKL's). With as
     many GPUs as workers or more each worker has its own; with fewer, several share one.
     """
-    share = max(1, cores() // setup.workers)
+    share = max(1, (setup.cores or cores()) // setup.workers)
     mine = dict(ours)
     for name in THREADS:
         general = "" if name == _PROCESSES else ours.get("OMP_NUM_THREADS", "")

@@ -55,6 +55,7 @@ class Setup:
         needs, address, elastic: for a cluster: see `Engine`; `elastic`: as many jobs at once as it holds,
             however many `workers` says.
         log_size: bytes that a trial's log may have, see `rung.executors.log_size`.
+        cores: of the machine, that the workers share; None: all that this process may use.
         paths: further entries of `sys.path` in worker processes, before the caller's own.
     """
 
@@ -66,6 +67,7 @@ class Setup:
     trial_memory: int | None = None
     gpus: tuple[int | str, ...] = ()
     save_every: float = 60.0
+    cores: int | None = None
     paths: tuple[str, ...] = ()
     needs: Needs | None = None
     address: str | None = None

@@ -15,6 +15,7 @@ from rung.service import tars
 from rung.service.http import Api, Call, of_job, part
 from rung.service.outside import Outside
 from rung.service.wire import Asked, Job, Word, sent
+from rung.trials.events import Limits
 
 
 class Jobs:
@@ -87,22 +88,26 @@ class Jobs:
     def run(self, name: str, function: Callable[..., Any], slots: int = 1, *, worker: str = "") -> int:
         """Run the study's jobs with a function of this process until there are no more; how many it ran.
 
-        The function is called as by `rung.tune` (`rung.executors.calling`), in threads of its own if there
-        are several slots. Its jobs' leases are kept alive, it is stopped at its next report when the service
-        says so, and the checkpoints that it saves are sent. Ctrl-C stops running jobs at their next report.
+        The function is called as by `rung.tune` (`rung.executors.calling`), in threads of this process; of a
+        study that limits a job's time or memory in processes of its own, so that one over its limit is
+        killed. Its jobs' leases are kept alive, it is stopped at its next report when the service says so,
+        and the checkpoints that it saves are sent. Ctrl-C stops running jobs at their next report.
 
         Args:
             slots: jobs at once.
             worker: by which name the log knows this one; the machine's and the process's unless given.
 
         Raises:
-            StudyError: the function is a `rung.Command` that names what is no parameter.
+            StudyError: the function cannot be called, is a `rung.Command` that names what is no parameter,
+                or cannot be pickled though the study has such a limit.
             AwayError: the service did not answer for `patience` seconds.
         """
         shown = self._api.json(Call("GET", of(name)))
         if isinstance(function, Command):
             function.check(_parameters(shown["space"]))
-        return Outside(self._api, name, function, worker, str(shown["metric"])).run(slots)
+        limits = msgspec.convert(shown["limits"], Limits)
+        limited = limits.trial_seconds is not None or limits.trial_memory is not None
+        return Outside(self._api, name, function, worker, str(shown["metric"]), limited=limited).run(slots)
 
     def checkpoints(self, name: str) -> list[str]:
         """The checkpoints that the service has of a study, as paths: `trial-000012/resource-9`."""

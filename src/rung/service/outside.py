@@ -8,18 +8,23 @@ import tempfile
 import threading
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from rung.errors import StudyError, UserError
+from rung.executors import make_executor
+from rung.executors.base import Executor
 from rung.executors.base import Job as LocalJob
+from rung.executors.calling import style_of
 from rung.executors.checkpoint_files import DamagedError
 from rung.executors.inline import InlineExecutor
+from rung.executors.processes import NotSentError, cores, dump
 from rung.executors.remote import is_url
 from rung.executors.setup import Setup
-from rung.service.delivery import Delivery
+from rung.service.delivery import ENDS, Delivery
 from rung.service.http import Api, Call, of_job, part
 from rung.service.tars import download
 from rung.service.wire import Asked, Job, Word
@@ -27,6 +32,7 @@ from rung.trials.events import CheckpointDamaged, Event, Failure, JobFailed
 
 _PAUSE: Final = 1.0  # seconds between two asks, unless the service says otherwise
 _BEATS: Final = 3  # signs of life within a lease
+_TICK: Final = 0.2  # seconds until a job in another process is told to stop
 
 
 def local_job(job: Job, checkpoint: str | None) -> LocalJob:
@@ -47,15 +53,31 @@ def local_job(job: Job, checkpoint: str | None) -> LocalJob:
 
 
 class Outside:
-    """Runs one study's jobs in threads of this process.
+    """Runs one study's jobs in threads of this process; those that have limits in processes of their own.
 
     Args:
         function: the objective, see `rung.executors.calling`.
         worker: its name in the log.
         metric: what a number that the function returns is.
+        limited: whether the study limits a job's time or memory.
+
+    Raises:
+        StudyError: the function cannot be called, or not be sent to another process though that is needed.
     """
 
-    def __init__(self, api: Api, study: str, function: Callable[..., Any], worker: str, metric: str) -> None:
+    def __init__(
+        self,
+        api: Api,
+        study: str,
+        function: Callable[..., Any],
+        worker: str,
+        metric: str,
+        *,
+        limited: bool = False,
+    ) -> None:
+        style_of(function)
+        if limited:
+            _check_sent(function)
         self._api = api
         self._study = study
         self._function = function
@@ -74,7 +96,8 @@ class Outside:
         """
         if slots < 1:
             raise StudyError(f"slots must be at least 1, not {slots!r}")
-        threads = [threading.Thread(target=self._slot, daemon=True) for _ in range(slots)]
+        share = max(1, cores() // slots)
+        threads = [threading.Thread(target=self._slot, args=(share,), daemon=True) for _ in range(slots)]
         for thread in threads:
             thread.start()
         try:
@@ -90,13 +113,14 @@ class Outside:
             raise self._failed
         return self._ran
 
-    def _slot(self) -> None:
+    def _slot(self, share: int) -> None:
         try:
-            with tempfile.TemporaryDirectory(prefix="rung-") as folder:
+            with tempfile.TemporaryDirectory(prefix="rung-") as folder, closing(_Engine()) as engine:
                 while not self._leaving.is_set():
                     asked = self._ask()
-                    if asked.job is not None:
-                        _Run(self, asked.job, asked.lease_seconds, Path(folder)).run()
+                    if (job := asked.job) is not None:
+                        executor = engine.executor(self._setup(job, Path(folder), share))
+                        _Run(self, job, asked.lease_seconds, Path(folder), executor).run()
                         with self._lock:
                             self._ran += 1
                     elif asked.done:
@@ -111,9 +135,17 @@ class Outside:
         call = Call("POST", f"/studies/{part(self._study)}/ask", {"worker": self._worker})
         return msgspec.convert(self._api.json(call), Asked)
 
-    def executor(self, folder: Path, checkpoints: str | None) -> InlineExecutor:
-        """What runs one job."""
-        return InlineExecutor(Setup(self._function, self._metric, 1, folder, checkpoints=checkpoints))
+    def _setup(self, job: Job, folder: Path, share: int) -> Setup:
+        return Setup(
+            self._function,
+            self._metric,
+            1,
+            folder,
+            trial_seconds=job.trial_seconds,
+            trial_memory=job.trial_memory,
+            checkpoints=job.checkpoints,
+            cores=share,
+        )
 
     @property
     def api(self) -> Api:
@@ -125,15 +157,37 @@ class Outside:
         return self._leaving.is_set()
 
 
+class _Engine:
+    """What runs a slot's jobs: in this thread, or in a process that stays, which alone can be killed."""
+
+    def __init__(self) -> None:
+        self._executor: Executor | None = None
+        self._setup: Setup | None = None
+
+    def executor(self, setup: Setup) -> Executor:
+        """One that runs this; the last job's, if it does."""
+        if self._executor is None or setup != self._setup:
+            self.close()
+            limited = setup.trial_seconds is not None or setup.trial_memory is not None
+            self._executor, self._setup = make_executor("local" if limited else "inline", setup), setup
+        return self._executor
+
+    def close(self) -> None:
+        """Kill what runs here."""
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.close()
+
+
 class _Run:
     """One job, in the thread that calls `run`; another keeps its lease alive meanwhile."""
 
-    def __init__(self, outside: Outside, job: Job, lease: float, folder: Path) -> None:
+    def __init__(self, outside: Outside, job: Job, lease: float, folder: Path, executor: Executor) -> None:
         self._outside = outside
         self._job = job
         self._lease = lease
         self._folder = folder
-        self._executor = outside.executor(folder, job.checkpoints)
+        self._executor = executor
         self._delivery = Delivery(outside.api, job, folder, _warn)
         self._over = threading.Event()
         self._cancelled = False
@@ -163,9 +217,24 @@ class _Run:
                 return [damaged, JobFailed(job.trial, Failure.INTERRUPTED, str(error), job.attempt)]
             except UserError as error:
                 return [JobFailed(job.trial, Failure.LOST, str(error), job.attempt)]
-            self._executor.absorb = self._absorb
+            if isinstance(self._executor, InlineExecutor):
+                self._executor.absorb = self._absorb
             self._executor.submit([local_job(job, start)])
-            return self._executor.poll(None)
+            return [self._end()]
+
+    def _end(self) -> Event:
+        """Wait for the event that ends the job; bring those before it to the service, and its word back."""
+        told = False
+        while True:
+            for event in self._executor.poll(_TICK):
+                if isinstance(event, ENDS):
+                    return event
+                self._absorb([event])
+            if self._outside.leaving:
+                self._stop()
+            if self._cancelled and not told:
+                told = True
+                self._executor.cancel(self._job.trial)
 
     def _absorb(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -189,7 +258,24 @@ class _Run:
 
     def _stop(self) -> None:
         self._cancelled = True
-        self._executor.cancel(self._job.trial)
+        if isinstance(self._executor, InlineExecutor):  # the others' are told by the thread that polls them
+            self._executor.cancel(self._job.trial)
+
+
+def _check_sent(function: Callable[..., Any]) -> None:
+    """Refuse what cannot be sent to another process, before a job is taken.
+
+    Raises:
+        StudyError: it cannot.
+    """
+    try:
+        dump(function)
+    except NotSentError as error:
+        why = f"{type(error.__cause__).__name__}: {error.__cause__}"
+        raise StudyError(
+            "the study limits a job's time or memory, so its jobs run in processes of their own, and the "
+            f"function cannot be sent there ({why}): make what cannot be pickled inside the function"
+        ) from error
 
 
 def _warn(text: str) -> None:

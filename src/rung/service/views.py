@@ -135,7 +135,8 @@ def trial_view(record: TrialRecord) -> dict[str, Any]:
 
 
 def job_view(study: HostedStudy, job: Grant) -> dict[str, Any]:
-    """A job that is handed out; `resource` is what its objective is called with."""
+    """A job that is handed out, and what it may take; `resource` is what its objective is called with."""
+    limits = study.writer.history.limits
     return {
         "study": study.name,
         "key": study.key,
@@ -151,12 +152,14 @@ def job_view(study: HostedStudy, job: Grant) -> dict[str, Any]:
         "devices": job.devices,
         "digest": job.digest,
         "checkpoints": job.checkpoints,
+        "trial_seconds": limits.trial_seconds,
+        "trial_memory": limits.trial_memory,
     }
 
 
 def lent_job_view(study: HostedStudy, grant: Grant, hosted: Hosted | None) -> dict[str, Any]:
-    """A job as a worker is told it: with what runs it, within which limits, and what its space names."""
-    identity, limits = study.writer.identity, study.writer.history.limits
+    """A job as a worker is told it: with what runs it, and what its space names."""
+    identity = study.writer.identity
     return {
         **job_view(study, grant),
         "devices": max(grant.devices, hosted.devices if hosted is not None else 1),
@@ -164,6 +167,4 @@ def lent_job_view(study: HostedStudy, grant: Grant, hosted: Hosted | None) -> di
         "metric": identity.metric,
         "plain": identity.resource is None,
         "parameters": list(dict.fromkeys(study.writer.space.names)),  # branches may share one
-        "trial_seconds": limits.trial_seconds,
-        "trial_memory": limits.trial_memory,
     }

@@ -16,9 +16,9 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
 class Job(Answered, frozen=True, kw_only=True):
     """A job that was handed out; `resource` is None in a study without one, see `rung.executors.base.Job`.
 
-    `key` is the study's, which no other study ever has; its name another may have later. What follows
-    `digest` is told to workers only: which function runs it, within which limits, and which parameters the
-    study's space has, active or not.
+    `key` is the study's, which no other study ever has; its name another may have later. `trial_seconds` and
+    `trial_memory` (bytes) are what it may take. Workers alone are told which function runs it (`objective`,
+    `metric`), and which parameters the study's space has (`parameters`), active or not.
     """
 
     study: str
