@@ -212,6 +212,8 @@ def test_what_is_added_counts_from_the_trials_that_were_begun(client):
     for x in (0.25, 0.5, 0.75):
         client.known("added", {"x": x}, x)
     assert (len(client.trials("added")), client.study("added").begun) == (4, 1)
+    listed = next(one for one in client.studies() if one.name == "added")
+    assert listed.trials == 4
     assert client.extend("added", trials=2).name == "added"
     assert client.study("added").limits["trials"] == 3
     client.resume("added")

@@ -40,6 +40,17 @@ def test_a_known_result_is_a_trial_that_no_limit_counts():
         assert study.ask() is None
 
 
+def test_a_known_result_is_in_the_list_of_studies(tmp_path):
+    """Told after the study's end, nothing comes that would write its line in the list once more."""
+    store = open_storage(tmp_path / "s.db")
+    rung.tune(lambda config: config["x"], SPACE, trials=2, storage=store, study="s", sampler="random")
+    with Study.open(store, "s") as study:
+        study.tell({"x": 0.25, "n": 3}, -1.0)
+    (row,) = store.list()
+    store.close()
+    assert (row.summary.trials, row.summary.finished, row.summary.best) == (3, 3, -1.0)
+
+
 def test_a_known_result_teaches_the_sampler():
     rng = np.random.default_rng(0)
     with rung.Study(SPACE, sampler="kde(random_fraction=0.0)") as study:

@@ -317,7 +317,8 @@ def _add_to_stored(storage: Storage, name: str, made: Callable[[History], Sequen
     """Add events to the log of a study that does not run."""
     writer = open_stored(storage, name).writer
     try:
-        writer.commit(made(writer.history))
+        with writer.together():  # so that the list of studies has what they change, too
+            writer.commit(made(writer.history))
     finally:
         writer.log.close()
 

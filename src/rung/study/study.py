@@ -200,7 +200,8 @@ class Study:
         """
         with self.alone():
             if isinstance(job, Mapping):
-                self.writer.commit([known_result(self.history, job, value, resource, time.time())])
+                with self.writer.together():  # so that the list of studies has it, too
+                    self.writer.commit([known_result(self.history, job, value, resource, time.time())])
             else:
                 take_end(self, job, value, checkpoint, error, infeasible)
 
