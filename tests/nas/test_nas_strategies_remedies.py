@@ -149,6 +149,9 @@ def test_dropout_of_skips_falls_to_zero_with_the_epochs() -> None:
             rates.append({body.skip_dropout for _, body in turn.net.bodies})
             return super().step(turn)
 
+        def ahead(self, space: Space, steps: int) -> float:
+            return 0.0
+
         def finish(self, ending: Ending) -> Genotype:  # where DARTS-PT goes on training the weights
             rates.append({body.skip_dropout for _, body in ending.net.bodies})
             return self.derive(ending.space, ending.alphas, ending.net.alive)

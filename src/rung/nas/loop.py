@@ -254,8 +254,18 @@ def judge(plan: Plan, state: State) -> Scores:
         return plan.task.evaluate(state.net, mixed)
 
 
-def derive(plan: Plan, state: State) -> Genotype:
-    """The architecture that a search ends with; a strategy that finishes it may train the weights on."""
+def derive(
+    plan: Plan,
+    state: State,
+    more: Callable[[], bool] = lambda: True,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Genotype:
+    """The architecture that a search ends with; a strategy that finishes it may train the weights on.
+
+    Args:
+        more: whether such a strategy has time to try another.
+        tell: what a reader should know of how it was derived, in a sentence.
+    """
     strategy = plan.strategy
     if not isinstance(strategy, Finishing):
         return strategy.derive(plan.space, state.alphas, state.net.alive)
@@ -272,6 +282,8 @@ def derive(plan: Plan, state: State) -> Genotype:
             prune=lambda removals: remove(state, removals),
             tune=lambda mixed, epochs: tune(plan, state, mixed, epochs),
             task=plan.task,
+            more=more,
+            tell=tell,
         )
     )
     state.ledger.seconds += time.perf_counter() - began

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import torch
@@ -22,25 +23,27 @@ def outcome(
     state: State,
     request: Request,
     study: str,
-    short: Short = SHORT,
+    short: Callable[[], Short] = lambda: SHORT,
+    more: Callable[[], bool] = lambda: True,
 ) -> SearchResult:
     """The result of a search's state.
 
     Args:
         request: what was asked; its `retrain` says whether the derived network is trained for a short time.
         study: the name of the search's study.
-        short: how that training runs.
+        short: how that training runs; called when it begins.
+        more: whether there is time to try another architecture, for a strategy that derives by trying.
     """
     from rung.nas.gap import measured
 
     plan, notes = prepared.plan, list(prepared.notes)
     torch.manual_seed(Moment(plan.seed, state.epoch, plan.recipe.epochs).number("outcome"))  # resumed or not
-    genotype = derive(plan, state)
+    genotype = derive(plan, state, more, notes.append)
     searched = judge(plan, state) if state.alphas else _judged_alone(plan, state, genotype)
     derived, gap = measured(plan, state, genotype)
     retrained: Scores | None = None
     if request.retrain:
-        retrained, said = plan.task.retrain(genotype, plan.recipe, plan.seed, short)
+        retrained, said = plan.task.retrain(genotype, plan.recipe, plan.seed, short())
         notes += said
     parameters, multiply_adds = plan.task.size(genotype, plan.recipe)
     words = searched.accuracy is None

@@ -11,13 +11,15 @@ import torch
 
 from rung.errors import UserError
 from rung.nas.devices import average
-from rung.nas.loop import Plan, start
+from rung.nas.loop import Plan, State, start, unfinished
 from rung.nas.moment import Moment
 from rung.nas.planning import Prepared
-from rung.nas.strategies.base import Lengthening, Turn
+from rung.nas.strategies.base import SCORED, Finishing, Lengthening, Turn
 from rung.nas.training import weight_step
 
 SEARCHING: Final = 0.75  # of a budget; the rest is for deriving and for the short training
+_TRYING: Final = SEARCHING / 2  # of a budget at most: strategies that try what they derive
+_OF_THE_REST: Final = _TRYING / (_TRYING + 1 - SEARCHING)  # of what is left then, where a training follows
 _PROBES: Final = 3  # steps that are timed, after one that is not
 _WORTH: Final = 1.15  # times as long as with all threads is what a step may take with one
 _HOPELESS: Final = 3.0  # times as long as with one thread: threads wait for each other, and probing ends
@@ -35,13 +37,15 @@ def fit_budget(prepared: Prepared, budget: float, began: float | None = None) ->
     plan = prepared.plan
     each = epoch_seconds(plan)
     spent = 0.0 if began is None else average(time.monotonic() - began)
-    left = SEARCHING * budget - spent
+    trying = trying_seconds(plan, each, budget)
+    left = SEARCHING * budget - trying - spent
     if left < each:
         before = f", with {spent:.0f} s that have gone before," if spent >= 0.5 else ""
-        enough = (each + spent) / SEARCHING + 1
+        both = (each + spent + _trying(plan, each)) / SEARCHING, (each + spent) / (SEARCHING - _TRYING)
         raise UserError(
             f"a budget of {budget:g} s is under one epoch, which takes about {each:.1f} s here{before} and "
-            f"may have {SEARCHING:.0%} of it: give --budget {enough:.0f}s, or fewer samples (--limit)"
+            f"may have {SEARCHING - trying / budget:.0%} of it: give --budget {min(both) + 1:.0f}s, or fewer "
+            "samples (--limit)"
         )
     if isinstance(plan.strategy, Lengthening):
         each *= plan.strategy.mean_cost
@@ -49,7 +53,52 @@ def fit_budget(prepared: Prepared, budget: float, began: float | None = None) ->
     if possible >= plan.recipe.epochs:
         return prepared
     note = f"{possible} of {plan.recipe.epochs} epochs are planned, {each:.1f} s each, to fit {budget:g} s"
+    if trying:
+        note += f", {trying:.0f} s of which are for what it tries before it derives"
     return prepared._replace(plan=with_epochs(plan, possible), notes=(*prepared.notes, note))
+
+
+def trying_seconds(plan: Plan, each: float, budget: float) -> float:
+    """What of a budget is kept for a strategy that tries, after the last epoch, what it derives.
+
+    Args:
+        each: seconds of an epoch.
+    """
+    return min(_trying(plan, each), _TRYING * budget)
+
+
+def _trying(plan: Plan, each: float) -> float:
+    strategy = plan.strategy
+    return strategy.ahead(plan.space, plan.task.steps) * each if isinstance(strategy, Finishing) else 0.0
+
+
+def time_for_another(plan: Plan, state: State, left: float, budget: float) -> bool:
+    """Whether another epoch fits, beside what is kept for trying; yes where none follows."""
+    each = state.ledger.seconds / state.epoch
+    return not unfinished(plan, state) or left >= each + trying_seconds(plan, each, budget)
+
+
+class Patience:
+    """Says whether there is time to try another, by the longest that any took.
+
+    Args:
+        left: seconds that are left of the budget, None for any number.
+        training: whether a short training follows: it has what it needs kept back of what is left now.
+    """
+
+    def __init__(self, left: Callable[[], float | None], *, training: bool) -> None:
+        self._left = left
+        self._kept = (1 - _OF_THE_REST) * (left() or 0.0) if training else 0.0
+        self._began: float | None = None  # the one before
+        self._longest = 0.0
+
+    def __call__(self) -> bool:
+        """Whether another may begin."""
+        now, left = time.monotonic(), self._left()
+        if self._began is not None:
+            self._longest = max(self._longest, now - self._began)
+        self._began = now
+        return left is None or left - self._kept > self._longest
 
 
 def with_epochs(plan: Plan, epochs: int) -> Plan:
@@ -62,7 +111,7 @@ def with_epochs(plan: Plan, epochs: int) -> Plan:
 
 def epoch_seconds(plan: Plan) -> float:
     """What an epoch takes here, by timing a few steps of a search that is thrown away; for all processes."""
-    return 1.25 * plan.task.steps * average(step_seconds(plan, _PROBES))  # and a look at the held-out samples
+    return plan.task.steps * average(step_seconds(plan, _PROBES)) / (1 - SCORED)
 
 
 def step_seconds(plan: Plan, probes: int) -> float:

@@ -21,7 +21,7 @@ from rung.nas.devices import device_of, from_first, gpus, world
 from rung.nas.loop import Diverged, Plan, Record, State, run, start
 from rung.nas.memory import out_of_memory
 from rung.nas.outcome import open_points, outcome
-from rung.nas.pacing import best_threads, fit_budget, with_epochs
+from rung.nas.pacing import Patience, best_threads, fit_budget, time_for_another, with_epochs
 from rung.nas.planning import Prepared, Request, prepare, preset_of
 from rung.nas.processes import check_processes, follow, others_gone, told, told_beginning, told_end
 from rung.nas.result import SearchResult
@@ -225,9 +225,8 @@ class Search:
         self._phase("deriving and training the derived network" if request.retrain else "deriving")
         noted = prepared._replace(notes=(*prepared.notes, *self._notes))
         name = "" if self._found is None else self._found.study
-        out = from_first(lambda: None if study is None else study.folder / LAST)
-        short = Short(from_first(self._left), out, told_of("training the derived network", self._phase))
-        found = outcome(noted, state, request, name, short)
+        more = Patience(lambda: 0.0 if interrupted else self._left(), training=request.retrain)
+        found = outcome(noted, state, request, name, self._short, lambda: from_first(more))
         result = replace(found, interrupted=interrupted)
         if study is not None:
             study.record(RESULT, {**result.to_dict(), "records": []})
@@ -332,7 +331,7 @@ class Search:
                         record.epoch, save=lambda folder: save(plan, state, folder), **metrics(record)
                     )
                     trial.save_now()
-                    another = self._time_for_another(state)
+                    another = self._time_for_another(plan, state)
                 finally:  # also when it is told to stop
                     told(another)
                 return another
@@ -365,15 +364,18 @@ class Search:
         self._notes.append(f"{why}: the search ended, and epoch {state.epoch} is the last that counts")
         return state
 
-    def _time_for_another(self, state: State) -> bool:
-        left = self._left()
-        if left is None:
-            return True
-        each = state.ledger.seconds / state.epoch
-        if left >= each:
+    def _time_for_another(self, plan: Plan, state: State) -> bool:
+        left, budget = self._left(), self.request.budget
+        if left is None or budget is None or time_for_another(plan, state, left, budget):
             return True
         self._notes.append(f"ended after {state.epoch} epochs, because the budget was used")
         return False
+
+    def _short(self) -> Short:
+        """How the derived network's training runs, when it begins."""
+        study = self._opened
+        out = from_first(lambda: None if study is None else study.folder / LAST)
+        return Short(from_first(self._left), out, told_of("training the derived network", self._phase))
 
     def _left(self) -> float | None:
         budget = self.request.budget

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from rung.nas.moment import Moment
 from rung.nas.plain import Mask
 from rung.nas.space import Cell, Space
 from rung.nas.task import Mixed, Net, Scores, Task
+
+SCORED: Final = 0.2  # of an epoch, roughly, is a look at the alphas' samples
 
 Alphas = dict[str, Tensor]  # by cell: (E, O); a strategy may keep others beside, such as "normal/edges": (E,)
 
@@ -183,6 +185,9 @@ class Ending(NamedTuple):
         tune: go on training the weights alone, mixed as a function of the moment says, for so many epochs.
         admits: whether a choice, by cell (edge, column), may be derived: False for one over a limit.
         task: the data and its loss, for a strategy that judges in a way of its own.
+        more: whether there is time to try another: asked before each, and where there is none the strategy
+            derives by what it knows.
+        tell: what a reader should know of how it was derived, in a sentence.
     """
 
     space: Space
@@ -195,6 +200,8 @@ class Ending(NamedTuple):
     tune: Callable[[Callable[[Moment], Mixed], int], None]
     admits: Callable[[Mapping[str, Sequence[tuple[int, int]]]], bool] = lambda _: True
     task: Task | None = None
+    more: Callable[[], bool] = lambda: True
+    tell: Callable[[str], None] = lambda _: None
 
 
 @runtime_checkable
@@ -211,6 +218,14 @@ class Probable(Protocol):
 @runtime_checkable
 class Finishing(Protocol):
     """A strategy that derives by more than its alphas, once, after the last epoch."""
+
+    def ahead(self, space: Space, steps: int) -> float:
+        """What that takes, roughly, in epochs of the search.
+
+        Args:
+            steps: of an epoch.
+        """
+        ...
 
     def finish(self, ending: Ending) -> Genotype:
         """The discrete architecture; a function of the plan, as all else."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -11,8 +12,8 @@ import torch
 from rung.nas.choice import allowed
 from rung.nas.genotype import Genotype
 from rung.nas.plain import Mask
-from rung.nas.space import Cell
-from rung.nas.strategies.base import Ending, Removal, merit, softmax
+from rung.nas.space import Cell, Space
+from rung.nas.strategies.base import SCORED, Ending, Removal, merit, softmax
 from rung.nas.strategies.darts import FirstOrder
 from rung.nas.task import Mixed
 
@@ -33,18 +34,46 @@ class DartsPt(FirstOrder):
     name: str = "darts_pt"
     tune: int = 1
 
+    def ahead(self, space: Space, steps: int) -> float:
+        """That operations and inputs are left out one by one, and the weights tuned after each decision."""
+        operations = [int(n) for cell in space.cells for n in allowed(cell).sum(1) if n > 1]
+        inputs = [
+            len(cell.entering(target))
+            for cell in space.cells
+            for target in cell.targets
+            if cell.keep is not None and len(cell.entering(target)) > cell.keep
+        ]
+        left = len(operations) / max(sum(operations), 1)  # of the supernet, with one operation an edge
+        tuned = self.tune * (1 - SCORED) / 2  # an epoch is a pass for the alphas and one for the weights
+        by_edges = (SCORED * sum(operations) + tuned * len(operations)) * (1 + left) / 2
+        return by_edges + (SCORED * sum(inputs) + tuned * len(inputs)) * left
+
     def finish(self, ending: Ending) -> Genotype:
-        """Decide operations edge by edge, then inputs node by node, each in an order at random."""
+        """Decide operations edge by edge, then inputs node by node, each in an order at random.
+
+        What there is no time for is decided by the alphas.
+        """
         generator = ending.moment.generator("order")
         edges = [(cell, edge) for cell in ending.space.cells for edge in range(len(cell.edges))]
-        for at in torch.randperm(len(edges), generator=generator).tolist():
-            cell, edge = edges[at]
-            if ending.net.alive[cell.name][edge].sum() > 1:
-                self._keep(ending, cell, edge, self._operation(ending, cell, edge))
         nodes = [(cell, target) for cell in ending.space.cells for target in cell.targets]
-        for at in torch.randperm(len(nodes), generator=generator).tolist():
-            self._inputs(ending, *nodes[at])
+        edges = [edges[at] for at in torch.randperm(len(edges), generator=generator).tolist()]
+        nodes = [nodes[at] for at in torch.randperm(len(nodes), generator=generator).tolist()]
+        decisions = [partial(self._decide, ending, *at) for at in edges]
+        decisions += [partial(self._inputs, ending, *at) for at in nodes]
+        for number, decide in enumerate(decisions):
+            if not ending.more():
+                ending.tell(
+                    f"there was time for {number} of {len(decisions)} decisions by what a removal costs: the "
+                    "others are by alphas"
+                )
+                break
+            decide()
         return self.derive(ending.space, ending.alphas, ending.net.alive)
+
+    def _decide(self, ending: Ending, cell: Cell, edge: int) -> None:
+        """Keep one operation of an edge."""
+        if ending.net.alive[cell.name][edge].sum() > 1:
+            self._keep(ending, cell, edge, self._operation(ending, cell, edge))
 
     def _operation(self, ending: Ending, cell: Cell, edge: int) -> int:
         """The operation without which the supernet is worst; the earlier in ties."""

@@ -31,10 +31,10 @@ from rung.nas.genotype import Genotype
 from rung.nas.moment import Moment
 from rung.nas.plain import Mask
 from rung.nas.space import Space
-from rung.nas.strategies.base import Alphas, Ending, Passes, Turn
+from rung.nas.strategies.base import SCORED, Alphas, Ending, Passes, Turn
 from rung.nas.strategies.bilevel import leave
 from rung.nas.strategies.darts import FirstOrder
-from rung.nas.strategies.random_search import admitted
+from rung.nas.strategies.random_search import admitted, judged_words
 from rung.nas.supernet import frozen_statistics
 from rung.nas.task import Mixed, Net, Task, Weighted
 
@@ -141,16 +141,28 @@ class Enas(FirstOrder):
         """The architecture of the most probable decisions; `finish` gives the best of many."""
         return space.genotype(self._drawn(space, alphas, alive, greedy))
 
+    def ahead(self, space: Space, steps: int) -> float:
+        """That each of `samples` architectures is judged, by forward passes where a step has four thirds."""
+        return self.samples * min(_JUDGED, steps) / 3 / (steps * 4 / 3) * (1 - SCORED)
+
     def finish(self, ending: Ending) -> Genotype:
-        """The best of those that the controller draws, by the shared weights; the earlier one in ties."""
+        """The best of those that the controller draws, by the shared weights; the earlier one in ties.
+
+        Of fewer where there is no time for all; where there is none, the first.
+        """
         generator = ending.moment.generator("candidates")
         candidates: dict[str, Chosen] = {}
         for _ in range(self.samples):
             chosen = self._admitted(ending, generator)
             candidates.setdefault(repr(sorted(chosen.items())), chosen)
         order = list(candidates.values())
-        rewards = [self._judged(ending, chosen) for chosen in order]
-        return ending.space.genotype(order[rewards.index(max(rewards))])
+        rewards: list[float] = []
+        for chosen in order:
+            if not ending.more():
+                ending.tell(judged_words(len(rewards), len(order)))
+                break
+            rewards.append(self._judged(ending, chosen))
+        return ending.space.genotype(order[rewards.index(max(rewards)) if rewards else 0])
 
     def _judged(self, ending: Ending, chosen: Chosen) -> float:
         """The mean reward on the alphas' first batches, the same for all: in training mode."""

@@ -14,7 +14,7 @@ from rung.nas.genotype import Genotype
 from rung.nas.moment import Moment
 from rung.nas.plain import Mask
 from rung.nas.space import Space
-from rung.nas.strategies.base import Alphas, Ending, Passes, Turn, merit
+from rung.nas.strategies.base import SCORED, Alphas, Ending, Passes, Turn, merit
 from rung.nas.strategies.darts import FirstOrder
 from rung.nas.task import Mixed
 
@@ -56,12 +56,22 @@ class RandomSearch(FirstOrder):
         """The architecture of the seed; `finish` gives the best of many."""
         return space.genotype(self._first(space, alive))
 
+    def ahead(self, space: Space, steps: int) -> float:
+        """That each of `samples` architectures is judged."""
+        return SCORED * self.samples
+
     def finish(self, ending: Ending) -> Genotype:
-        """The best of `samples` architectures with the shared weights: the earlier one in ties."""
+        """The best of `samples` architectures with the shared weights: the earlier one in ties.
+
+        Of fewer where there is no time for all; where there is none, one at random.
+        """
         generator = ending.moment.generator("candidates")
         best: tuple[tuple[float, float], Chosen] | None = None
-        for _ in range(self.samples):
+        for number in range(self.samples):
             chosen = admitted(ending, generator)
+            if not ending.more():
+                ending.tell(judged_words(number, self.samples))
+                return ending.space.genotype(chosen if best is None else best[1])
             found = merit(ending.score(one_hot(ending.space, chosen)))
             if best is None or found > best[0]:
                 best = found, chosen
@@ -70,6 +80,11 @@ class RandomSearch(FirstOrder):
 
     def _first(self, space: Space, alive: Mapping[str, Mask]) -> Chosen:
         return random_choice(space, torch.Generator().manual_seed(self.seed), alive)
+
+
+def judged_words(judged: int, wanted: int) -> str:
+    """What to tell where there was no time for all candidates."""
+    return f"there was time to judge {judged} of the {wanted} architectures that are candidates"
 
 
 def admitted(ending: Ending, generator: torch.Generator) -> Chosen:

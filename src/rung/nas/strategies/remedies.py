@@ -123,6 +123,10 @@ class Wrapper:
         """The other's."""
         return self.inner.derive(space, alphas, alive)
 
+    def ahead(self, space: Space, steps: int) -> float:
+        """The other's, if it derives by more than its alphas."""
+        return self.inner.ahead(space, steps) if isinstance(self.inner, Finishing) else 0.0
+
     def finish(self, ending: Ending) -> Genotype:
         """The other's, if it has one, else what is derived."""
         if isinstance(self.inner, Finishing):
