@@ -361,3 +361,25 @@ def test_a_cap_that_pruning_has_made_impossible_is_raised_as_little_as_can_be() 
     alphas = strategy.begin(space, 0)
     found = choice_of(space, strategy.derive(space, alphas, alive))
     assert skips_of(space["normal"], found["normal"]) == 4
+
+
+def test_stages_keep_a_candidate_within_the_limit_on_what_is_derived() -> None:
+    costs = supernet_parameters(SMALL, 4, 3, 3, derived=True)
+    masks = {cell.name: candidates_mask(cell) for cell in SMALL.cells}
+    cheap = {name: -torch.from_numpy(costs.edges[name]).double() for name in masks}
+    least = costs.of_chosen(select(SMALL, cheap, masks, Limits(None, costs, costs.whole)))
+    strategy: Any = Limited(PDarts(keep=(4, 2, 1), max_skips=2), 2, costs, least * 1.05)
+    plan, state = _begun(strategy, 6, SMALL, 0.5)
+    with torch.no_grad():
+        for name, alpha in state.alphas.items():
+            alpha += 3 * torch.from_numpy(costs.edges[name] / costs.edges[name].max())  # the dear ones lead
+    run(plan, state, lambda *_: True)
+    left = sum(int(mask.sum()) for mask in state.net.alive.values())
+    edges = sum(len(cell.edges) for cell in SMALL.cells)
+    assert left <= 2 * edges  # one more than the last stage keeps, at most
+    found = derive(plan, state)
+    assert count(found, 4, 3, 3, image_size=8).parameters <= least * 1.05
+    loose = Limited(strategy.inner, None, costs, costs.whole)
+    moment = Moment(0, 4, 6)
+    given = (SMALL, state.alphas, masks, moment)
+    assert loose.removals(*given) == strategy.inner.removals(*given)

@@ -212,6 +212,17 @@ class Limited(Wrapper):
         check_limits(space, self.limits)
         return super().begin(space, seed)
 
+    def removals(
+        self, space: Space, alphas: Alphas, alive: Mapping[str, Mask], moment: Moment
+    ) -> Sequence[Removal]:
+        """The other's, but for the best within the limits: so what is left always has something within."""
+        gone = self.inner.removals(space, alphas, alive, moment)
+        if not gone:
+            return gone
+        weights = probabilities(self.inner, space, alphas, alive, moment)
+        needed = select(space, weights, alive, self.limits)
+        return tuple(each for each in gone if (each.edge, each.column) not in needed[each.cell])
+
     def derive(self, space: Space, alphas: Alphas, alive: Mapping[str, Mask]) -> Genotype:
         """The best within the limits; the other's own derivation where that is within them already."""
         free = self.inner.derive(space, alphas, alive)
