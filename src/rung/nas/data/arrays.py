@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,34 +84,62 @@ def _layout(name: str, given: Any) -> Array:
 
 
 def _eight_bits(name: str, x: Array, x_test: Array | None) -> tuple[Bytes, Bytes | None, list[str]]:
-    """Both parts on one scale, as the whole decides it."""
-    parts = [x] if x_test is None else [x, x_test]
-    if all(part.dtype == np.uint8 for part in parts):
-        done = [np.ascontiguousarray(part) for part in parts]
+    """Both parts on one scale, each from what its own type and values say of it."""
+    parts = {name: x} if x_test is None else {name: x, f"{name}, test": x_test}
+    if all(part.dtype == np.uint8 for part in parts.values()):
+        done = [np.ascontiguousarray(part) for part in parts.values()]
         return done[0], done[1] if len(done) > 1 else None, []
-    low, high = min(float(part.min()) for part in parts), max(float(part.max()) for part in parts)
+    ranges = {whose: _range(whose, part) for whose, part in parts.items()}
+    scales = _scales(parts, {whose: high for whose, (_, high) in ranges.items()})
+    for whose, part in parts.items():
+        _check_range(whose, part, *ranges[whose], scales[whose])
+    done = [
+        np.ascontiguousarray(np.rint(np.clip(scales[whose] * part, 0, 255)).astype(np.uint8))
+        for whose, part in parts.items()
+    ]
+    floating = any(part.dtype.kind == "f" for part in parts.values())
+    notes = (
+        ["the pictures were floating-point numbers and were rounded to 8 bits a channel"] if floating else []
+    )
+    return done[0], done[1] if len(done) > 1 else None, notes
+
+
+def _range(name: str, part: Array) -> tuple[float, float]:
+    """The least and the greatest value."""
+    low, high = float(part.min()), float(part.max())
     if not np.isfinite([low, high]).all():
         raise DataError(
             f"{name}: the pictures hold values that are no numbers (NaN or infinite): repair them"
         )
-    unit = all(part.dtype.kind in "fb" for part in parts) and high <= 1 + _OVER
-    scale = 255.0 if unit else 1.0
+    return low, high
+
+
+def _scales(parts: Mapping[str, Array], highs: Mapping[str, float]) -> dict[str, float]:
+    """What each part is multiplied with: 255 where white is 1, as in truth values, and in fractions up to 1.
+
+    Parts of fractions share their scale; so do whole numbers of 0 and 1 beside a part in which white is 1.
+    """
+    kinds = {whose: part.dtype.kind for whose, part in parts.items()}
+    fractions = [highs[whose] for whose in parts if kinds[whose] == "f"]
+    unit = {
+        whose: kind == "b" or (kind == "f" and max(fractions) <= 1 + _OVER) for whose, kind in kinds.items()
+    }
+    beside = any(unit.values())
+    return {whose: 255.0 if unit[whose] or (beside and highs[whose] <= 1) else 1.0 for whose in parts}
+
+
+def _check_range(name: str, part: Array, low: float, high: float, scale: float) -> None:
+    """Refuse values that no scale makes a picture of."""
     if scale * low < -255 * _OVER or scale * high > 255 * (1 + _OVER):
         raise DataError(
             f"{name}: the pictures' values go from {low:g} to {high:g}: give them from 0 to 255 "
             "or from 0 to 1, not normalised (that is done here, as measured)"
         )
-    floating = any(part.dtype.kind == "f" for part in parts)
-    if not unit and high < _FEW and any((part != np.rint(part)).any() for part in parts):
+    if scale == 1.0 and high < _FEW and (part != np.rint(part)).any():
         raise DataError(
             f"{name}: the pictures' values go from {low:g} to {high:g}, and are no whole numbers: give them "
             "from 0 to 1, or from 0 to 255"
         )
-    done = [np.ascontiguousarray(np.rint(np.clip(scale * part, 0, 255)).astype(np.uint8)) for part in parts]
-    notes = (
-        ["the pictures were floating-point numbers and were rounded to 8 bits a channel"] if floating else []
-    )
-    return done[0], done[1] if len(done) > 1 else None, notes
 
 
 def _labels(name: str, given: Any, count: int) -> Array:
