@@ -78,6 +78,31 @@ def test_classes_by_range_and_by_a_name_that_is_a_number() -> None:
         positions(names, " ,")
 
 
+@pytest.mark.parametrize(
+    ("labels", "wanted", "kept"),
+    [
+        (range(10), "0-4", "0 1 2 3 4"),
+        (range(1, 11), "1-3", "1 2 3"),
+        (range(1, 11), "10,2", "2 10"),
+        (range(-1, 3), "-1,0-1", "-1 0 1"),
+        ([0, 1, 2, 5, 9], "0-2,9", "0 1 2 9"),
+        (["7", "3", "five", "9", "1"], "0-2", "7 3 five"),
+        (["0-4", "5-9", "10-14"], "0-4,10-14", "0-4 10-14"),
+    ],
+)
+def test_a_range_is_of_names_where_all_are_numbers(labels: Any, wanted: str, kept: str) -> None:
+    names = [str(label) for label in labels]
+    assert [names[at] for at in positions(names, wanted)] == kept.split()
+
+
+@pytest.mark.parametrize("wanted", ["0-4", "0,1", [0, 1]])
+def test_a_number_that_is_no_name_among_numbers_is_refused(wanted: Any) -> None:
+    with pytest.raises(DataError, match=r"^there is no class '?0'?: the 10 classes are 1, 2, 3, 4, 5"):
+        positions([str(label) for label in range(1, 11)], wanted)
+    with pytest.raises(DataError, match="no class 3: the 5 classes are 0, 1, 2, 5, 9"):
+        positions(["0", "1", "2", "5", "9"], "0-4")
+
+
 def test_classes_that_the_test_part_lacks() -> None:
     pictures = read_pictures((X, Y, X[:2], [2, 2]), classes=[0, 1])
     assert pictures.x_test is None

@@ -119,7 +119,11 @@ Size = Annotated[
     ),
 ]
 Classes = Annotated[
-    str | None, typer.Option(metavar="NAME,...", help="Use only these classes: names, or positions as 0-4.")
+    str | None,
+    typer.Option(
+        metavar="NAME,...",
+        help="Use only these classes: names, or positions (0-4) where names are no numbers.",
+    ),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where the networks are trained.")]
 Retrain = Annotated[

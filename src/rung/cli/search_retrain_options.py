@@ -104,7 +104,9 @@ Limit = Annotated[int | None, typer.Option(min=2, help="Use so many training pic
 Classes = Annotated[
     str | None,
     typer.Option(
-        metavar="NAMES|0-4", help="Keep only these classes, by name or position.", show_default="all"
+        metavar="NAMES|0-4",
+        help="Keep only these classes: names, or positions where names are no numbers.",
+        show_default="all",
     ),
 ]
 Budget = Annotated[

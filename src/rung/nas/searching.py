@@ -91,7 +91,7 @@ def search(  # noqa: PLR0913  # a door
         crop: whether training pictures are cropped out of a border.
         flip: whether half of them are mirrored; guessed by the data's name unless told.
         size: scale and cut all pictures to this side, in pixels.
-        classes: use only these: names or positions, or a text such as "0-4".
+        classes: use only these: names, or positions where names are no numbers, or a text such as "0-4".
         device: "cpu", "cuda", or "auto".
         retrain: whether the derived network is trained for a short time at the end.
         networks: how many are trained, where each is trained on its own, instead of the preset's.

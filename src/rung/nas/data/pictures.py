@@ -86,7 +86,8 @@ class Pictures:
 
         Args:
             classes: names, or positions from 0 (a number that is a name means the name); as one text,
-                they are split at commas, and `0-4` means the positions 0 to 4.
+                they are split at commas, and `0-4` means the positions 0 to 4. Where all names are whole
+                numbers, numbers are never positions, and `0-4` means the names 0 to 4.
 
         Raises:
             DataError: a class that is not there, or fewer than two of them.
@@ -174,29 +175,40 @@ def positions(names: Sequence[str], wanted: str | Sequence[str | int]) -> list[i
     Raises:
         DataError: a class that is not there, or none.
     """
-    items = _listed(wanted) if isinstance(wanted, str) else list(wanted)
-    found = {_position(names, item) for item in items}
+    found = set(_of_text(names, wanted) if isinstance(wanted, str) else (_position(names, w) for w in wanted))
     if not found:
         raise DataError("no class is named: give names or positions, for example 0-4")
     return sorted(found)
 
 
-def _listed(text: str) -> list[str | int]:
-    items: list[str | int] = []
+def _of_text(names: Sequence[str], text: str) -> list[int]:
+    """Of each name, number and range."""
+    found = []
     for part in filter(None, (part.strip() for part in text.split(","))):
         first, dash, last = part.partition("-")
-        if dash and first.isdecimal() and last.isdecimal():
-            items.extend(range(int(first), int(last) + 1))
+        if dash and first.isdecimal() and last.isdecimal() and part not in names:
+            numbers = range(int(first), int(last) + 1)
+            found += [_position(names, number, among=_numbered(names)) for number in numbers]
         else:
-            items.append(part)
-    return items
+            found.append(_position(names, part))
+    return found
 
 
-def _position(names: Sequence[str], item: str | int) -> int:
+def _numbered(names: Sequence[str]) -> bool:
+    """Whether all classes are called by whole numbers: then numbers are names and not positions."""
+    return all(name.removeprefix("-").isdecimal() for name in names)
+
+
+def _position(names: Sequence[str], item: str | int, *, among: bool = True) -> int:
+    """Of a class by its name, or by its position where that is meant.
+
+    Args:
+        among: whether a number may be a name.
+    """
     text = str(item)
-    if text in names:
+    if among and text in names:
         return names.index(text)
-    if text.isdecimal() and int(text) < len(names):
+    if text.isdecimal() and int(text) < len(names) and not _numbered(names):
         return int(text)
     shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
     raise DataError(f"there is no class {item!r}: the {len(names)} classes are {shown}")

@@ -41,7 +41,8 @@ def read_pictures(
               in uint8 or floating point from 0 to 1 or to 255, and labels of any type;
             - a torch `Dataset` of (picture, label), or a pair of them to train and to test on.
         limit: at most so many training pictures, drawn by class.
-        classes: keep only these: names or positions, or a text such as "0-4" or "cat,dog".
+        classes: keep only these: names or positions, or a text such as "0-4" or "cat,dog"; numbers are names
+            where all classes are called by numbers.
         seed: of what is drawn: the limit's pictures, the test part.
         size: scale and cut all pictures to squares of this side; None wants them equal as they are.
         test: whether a test part is needed; if there is none, a fifth of the pictures becomes it.
