@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,15 +17,17 @@ from typer.testing import Result
 
 from rung.cli.search_cells import space_searched
 from rung.cli.search_retrain_progress import RetrainProgress
+from rung.cli.search_transfer import sizes
+from rung.errors import SpaceError
 from rung.nas import load_network
 from rung.nas import retraining_files as files
 from rung.nas.choice import random_choice
 from rung.nas.data.reading import read_pictures
-from rung.nas.genotype import Genotype
+from rung.nas.genotype import CellGenotype, Genotype
 from rung.nas.retraining_epochs import Tick
 from rung.nas.retraining_schedule import Schedule
 from rung.nas.retraining_transfer import holds, random_cells, space_of
-from rung.nas.space import SPACES
+from rung.nas.space import SPACES, image_space
 from support.cells import SMALL, write_cell, write_pictures
 
 torch.set_num_threads(1)
@@ -118,6 +121,38 @@ def test_random_cells_are_of_the_space_of_the_search_or_of_the_one_that_is_named
     own, pictures = SPACES["darts"], read_pictures(str(folder / "data.npz"))
     cells = random_cells(drawn("s2"), pictures, Schedule(channels=4, layers=3), 2, 0, own)
     assert all(holds(own, cell) and not holds(SPACES["s2"], cell) for cell in cells)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ([1000, 1100, 900], "of its size"),
+        ([1000, 1100, 1101], "of 1.10 times its size, the nearest that were drawn"),
+        ([1000, 500, 1050], "of 0.50 to 1.05 times its size, the nearest that were drawn"),
+    ],
+)
+def test_how_large_random_cells_are_is_said(parameters: list[int], words: str) -> None:
+    assert sizes(parameters) == words
+
+
+def test_the_nearest_random_cell_is_not_called_of_the_cells_size(folder: Path, rung: Rung) -> None:
+    pools = tuple(tuple(("max_pool_3x3", source) for source in (0, 1)) for _ in range(4))
+    cell = CellGenotype(pools, (2, 3, 4, 5))
+    genotype = Genotype((("normal", cell), ("reduce", cell)))
+    (folder / "cell.json").write_text(json.dumps(genotype.to_dict()))
+    done = rung(*TRANSFER, "--space", "darts", "--epochs", 1)
+    assert done.exit_code == 0, done.stderr
+    assert re.search(
+        r"than 1 random cell of \d\.\d\d times its size, the nearest that were drawn \(", done.stderr
+    )
+
+
+def test_a_cell_that_is_alone_in_its_space_has_no_random_cell_beside_it(folder: Path) -> None:
+    alone = image_space("alone", ("sep_conv_3x3",), nodes=1)
+    only = alone.genotype(random_choice(alone, torch.Generator()))
+    given = (read_pictures(str(folder / "data.npz")), Schedule(channels=4, layers=3), 1, 0, alone)
+    with pytest.raises(SpaceError, match="300 random cells of space 'alone' are all this cell"):
+        random_cells(only, *given)
 
 
 @pytest.mark.parametrize("after", range(1, 9, 2))

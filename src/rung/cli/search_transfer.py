@@ -1,4 +1,4 @@
-"""`rung search transfer`: a cell on other data, beside random cells of its size."""
+"""`rung search transfer`: a cell on other data, beside random cells about as large."""
 
 from __future__ import annotations
 
@@ -43,7 +43,13 @@ Space = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a transfer that was interrupted.")]
 Baselines = Annotated[
-    int, typer.Option("--baseline", min=0, max=20, help="Train so many random cells of equal size beside it.")
+    int,
+    typer.Option(
+        "--baseline",
+        min=0,
+        max=20,
+        help="Train so many random cells beside it, of its size or the nearest drawn.",
+    ),
 ]
 
 
@@ -74,7 +80,7 @@ def transfer(  # noqa: PLR0913  # a door
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Train a cell from scratch on other data, and random cells of its size beside it in the same way.
+    """Train a cell from scratch on other data, and random cells about as large beside it in the same way.
 
     Each network is kept in the folder of --out, and after each epoch a checkpoint of the one that is being
     trained: after Ctrl-C, --resume goes on from there.
@@ -212,8 +218,27 @@ def finish(rows: list[tuple[str, Retrained]], out: Path, json: bool) -> None:
         word = "fewer" if less >= 0 else "more"
         output.say(
             f"the cell errs on {abs(less):.2f} points {word} than {len(rows) - 1} random "
-            f"cell{'s' * (len(rows) > 2)} of its size ({mean:.2f}{spread} %)"
+            f"cell{'s' * (len(rows) > 2)} {sizes([found.parameters for _, found in rows])} "
+            f"({mean:.2f}{spread} %)"
         )
+
+
+def sizes(parameters: list[int]) -> str:
+    """How large random cells are beside a cell, in words.
+
+    Args:
+        parameters: of the cell's network, then of theirs.
+    """
+    from rung.nas.retraining_transfer import NEAR
+
+    own, *others = parameters
+    if all(abs(other - own) / own <= NEAR for other in others):
+        return "of its size"
+    shares = [other / own for other in others]
+    least, most = f"{min(shares):.2f}", f"{max(shares):.2f}"
+    return (
+        f"of {least if least == most else f'{least} to {most}'} times its size, the nearest that were drawn"
+    )
 
 
 def _plain(rows: list[tuple[str, Retrained]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A cell on other data, beside random cells of its space that are as large and trained alike."""
+"""A cell on other data, beside random cells of its space, of its size where there are such, trained alike."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from rung.nas.retraining_schedule import Schedule
 from rung.nas.space import SPACES, Cell, Space
 from rung.nas.supernet import table_of
 
-_NEAR: Final = 0.1  # of the cell's parameters, within which another is as large
+NEAR: Final = 0.1  # of the cell's parameters, within which another is as large
 _DRAWS: Final = 300
 
 Train = Callable[[str, Genotype], Retrained]
@@ -42,7 +42,7 @@ def transfer(
     train: Train,
     own: Space | None = None,
 ) -> Transferred:
-    """Train a cell and random cells of its size, each from scratch and in the same way.
+    """Train a cell and random cells, each from scratch and in the same way; see `random_cells`.
 
     Args:
         baselines: how many random cells.
@@ -51,7 +51,7 @@ def transfer(
         own: the space of random cells; the smallest shipped one that holds the genotype, unless told.
 
     Raises:
-        SpaceError: it is in no shipped space, or not in its own, so that no random cell can be drawn.
+        SpaceError: it is in no shipped space, or not in its own, or alone there: no random cell can be drawn.
     """
     others = random_cells(genotype, pictures, schedule, baselines, seed, own) if baselines else ()
     found = train("cell", genotype)
@@ -71,7 +71,7 @@ def random_cells(
     The n-th is a function of (seed, n). Where 300 draws find none so near, the nearest of them is taken.
 
     Raises:
-        SpaceError: the genotype is not of its space.
+        SpaceError: the genotype is not of its space, or nothing else is drawn there.
     """
     space = space_of(genotype) if own is None else own
     if not holds(space, genotype):
@@ -102,8 +102,13 @@ def random_cells(
             off = abs(size(drawn) - wanted) / wanted
             if drawn != genotype and off < far:
                 best, far = drawn, off
-            if far <= _NEAR:
+            if far <= NEAR:
                 break
+        if best == genotype:
+            raise SpaceError(
+                f"{_DRAWS} random cells of space {space.name!r} are all this cell, so that there is none to "
+                "train beside it: give --space a larger one that has it, or --baseline 0"
+            )
         cells.append(best)
     return tuple(cells)
 
