@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import zlib
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from rung.analysis.wording import cell_text
 from rung.cli.app import app
+from rung.cli.search_options import setting
 from rung.cli.search_order import Order
 from rung.cli.search_run import planned, reproduces
 from rung.nas.genotype import Genotype
@@ -275,3 +277,14 @@ def test_the_page_has_the_epochs_that_a_budget_had_time_for(here: Path) -> None:
 def test_the_command_that_does_it_again_is_what_was_asked() -> None:
     order = Order(data="x.npz", budget=90.0, flip=False, retrain=False, settings=(("T0", 2.0),), study="s")
     assert reproduces(order) == "rung search --data x.npz --budget 90s --no-flip --no-retrain --set T0=2.0"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [True, False, None, 2, 2.0, 1e-06, [8, 5, 3], [0.0, 0.4], "exact", "true", "1.5", "two words", '"', " "],
+)
+def test_settings_in_that_command_are_read_as_what_they_were(value: Any) -> None:
+    words = shlex.split(reproduces(Order(data="x.npz", settings=(("any", value),))))
+    assert words[:-1] == ["rung", "search", "--data", "x.npz", "--set"]
+    name, read = setting(words[-1])
+    assert (name, read, type(read)) == ("any", value, type(value))

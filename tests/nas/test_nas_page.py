@@ -396,7 +396,7 @@ def test_half_skips_are_a_collapse() -> None:
     for skips in range(9):
         chosen = tuple((edge, 0 if place < skips else 1) for place, (edge, _) in enumerate(edges))
         genotype = space.genotype({"normal": chosen, "reduce": tuple((edge, 0) for edge, _ in edges)})
-        words, collapsed = skip_words("normal", genotype["normal"])
+        words, collapsed = skip_words("normal", genotype["normal"], "darts1")
         assert collapsed == (skips >= 4)
         assert words.startswith(f"{skips} skip connection{'' if skips == 1 else 's'} on 8 edges")
         if skips in (3, 4):

@@ -149,6 +149,13 @@ def setting(text: str) -> tuple[str, Any]:
         return name.strip(), value.strip()
 
 
+def spelled(value: Any) -> str:
+    """A value as `setting` reads it: a text as it stands, unless it would be read as something else."""
+    if isinstance(value, str) and setting(f"x={value}") == ("x", value):
+        return value
+    return jsons.dumps(value, ensure_ascii=False)
+
+
 SearchExecutor = Annotated[
     str | None,
     typer.Option("--executor", metavar="NAME", help="ray, or leave it out.", show_default="here"),

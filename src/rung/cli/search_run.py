@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 
 from rung.cli import output
+from rung.cli.search_options import spelled
 from rung.cli.search_order import Order
 from rung.cli.sizes import spoken_size
 from rung.cli.store import command
@@ -228,7 +229,7 @@ def reproduces(order: Order) -> str:
         else:
             words += [f"--{field.name}", f"{value:g}s" if field.name == "budget" else str(value)]
     for name, value in order.settings:
-        words += ["--set", f"{name}={value}"]
+        words += ["--set", f"{name}={spelled(value)}"]
     return shlex.join(words)
 
 

@@ -58,8 +58,9 @@ def skip_chart(result: SearchResult) -> dict[str, Any]:
     """Skip connections over epochs in the cell where they collapse, and a sentence."""
     names = [name for name, _ in result.genotype.cells]
     name = "normal" if "normal" in names else names[0]
-    words, collapsed = skip_words(name, result.genotype[name])
-    edges = skips(result.genotype[name])[1]
+    cell = result.genotype[name]
+    words, collapsed = skip_words(name, cell, result.strategy, text=result.genotype.recurrent)
+    edges = skips(cell)[1]
     counts = _points(result, lambda r: _skips_then(r["genotype"], name))
     drawn = chart(
         f"Skip connections, {cell_title(name).lower()}",

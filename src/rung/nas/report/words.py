@@ -168,15 +168,32 @@ def skips(cell: CellGenotype) -> tuple[int, int]:
     return sum(kind(operation) == "skip" for operation in operations), len(operations)
 
 
-def skip_words(name: str, cell: CellGenotype) -> tuple[str, bool]:
-    """How many skips a derived cell has, and whether that is a collapse: half of its edges or more."""
+def skip_words(name: str, cell: CellGenotype, strategy: str, *, text: bool = False) -> tuple[str, bool]:
+    """How many skips a derived cell has, and whether that is a collapse: half of its edges or more.
+
+    Args:
+        name: of the cell.
+        strategy: that found it, by name: what is advised goes with it.
+        text: whether it was searched on a text, where no remedy is of skips.
+    """
     count, edges = skips(cell)
     has = f"{plural(count, 'skip connection')} on {plural(edges, 'edge')} of the derived {name} cell"
     if count * 2 >= edges:
         return (
             f"{has}: at least half, which is the collapse that differentiable search is known for. Such "
-            "cells train fast while searched and are poor when retrained; stop earlier, or cap the skips "
-            "(--set max_skips=2).",
+            f"cells train fast while searched and are poor when retrained; {_advice(strategy, edges, text)}.",
             True,
         )
     return f"{has}; half or more would be a collapse.", False
+
+
+def _advice(strategy: str, edges: int, text: bool) -> str:
+    """What helps against a collapse, of what goes with the strategy."""
+    from rung.nas.strategies.table import goes_with
+
+    if not text and goes_with(strategy, "max_skips"):
+        fewer = min(2, (edges - 1) // 2)
+        return f"stop earlier, or cap the skips (--set max_skips={fewer})"
+    if not text and goes_with(strategy, "skip_dropout"):
+        return "stop earlier, or drop skips out while it is searched (--set skip_dropout=0.4)"
+    return "stop earlier (--epochs)"

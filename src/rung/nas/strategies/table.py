@@ -104,6 +104,13 @@ def make(name: str, settings: Mapping[str, Any] | None = None, epochs: int | Non
     return _remedied(strategy, {key: value for key, value in values.items() if key in remedies}, epochs)
 
 
+def goes_with(name: str, setting: str) -> bool:
+    """Whether a strategy with a supernet takes a setting: one of its own, or a remedy that goes with it."""
+    kind = STRATEGIES.get(name)
+    own = kind is not None and setting in {field.name for field in fields(kind)}
+    return own or (kind is not None and setting in _REMEDIES and (name, setting) not in _NOT_WITH)
+
+
 def unknown(name: str) -> str:
     """What to say of a strategy that there is not."""
     names = [*STRATEGIES, *COMPLETE]
