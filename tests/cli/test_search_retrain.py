@@ -86,6 +86,14 @@ def test_pictures_that_are_no_squares_are_refused_or_scaled_to_them(
     assert "6 x 6, colour" in done.stderr
 
 
+def test_cells_that_cannot_be_stacked_are_refused(folder: Path, data: str, rung: Rung) -> None:
+    (folder / "three.json").write_text(json.dumps({**CELL, "normal_inputs": 3, "normal_concat": [3, 4]}))
+    for command in (("retrain",), ("transfer", "--baseline", 0)):
+        refused = rung("search", *command, "three.json", "--data", data, *SMALL)
+        assert refused.exit_code == 2, refused.exception
+        assert "cell 'normal' has 3 inputs, and is stacked where each cell reads the 2" in refused.stderr
+
+
 def test_retrain_updates_a_searchs_result(folder: Path, cell: str, data: str, rung: Rung) -> None:
     refused = rung("search", "retrain", cell, "--data", data, *SMALL, "--update")
     assert refused.exit_code == 2

@@ -266,3 +266,28 @@ def test_other_cells_are_refused() -> None:
     for make in (count, network):
         with pytest.raises(SpaceError, match="its output is one node, not 2: name one in its concat"):
             make(wide, 4, 3, 10)
+
+
+def inputs_of(number: int) -> CellGenotype:
+    return CellGenotype(((("skip_connect", 0), ("sep_conv_3x3", number - 1)),), (number,), number)
+
+
+@pytest.mark.parametrize(
+    ("normal", "reduce", "said"),
+    [
+        (3, 3, "cell 'normal' has 3 inputs, and is stacked where each cell reads the 2 before it: give it 2"),
+        (2, 1, "cell 'reduce' has 1 input, and is stacked"),
+        (2, 3, "cell 'reduce' has 3 inputs, and is stacked"),
+        (
+            1,
+            1,
+            "cell 'normal' has one input, and is stacked alone, .* leave 'reduce' out, or give each cell 2",
+        ),
+        (1, 2, "cell 'normal' has one input, and is stacked alone"),
+    ],
+)
+def test_cells_with_a_number_of_inputs_that_cannot_be_stacked(normal: int, reduce: int, said: str) -> None:
+    genotype = Genotype((("normal", inputs_of(normal)), ("reduce", inputs_of(reduce))))
+    for make in (count, network):
+        with pytest.raises(SpaceError, match=said):
+            make(genotype, 4, 3, 10)

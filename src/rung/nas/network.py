@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,8 @@ from rung.nas.skeleton import (
 )
 
 Table = Mapping[str, Operation]
+
+_INPUTS: Final = 2  # of the cells of a stack as in DARTS
 
 
 class DerivedCell(nn.Module):
@@ -100,7 +102,7 @@ class CellNetwork(nn.Module):
         table: operations by name.
 
     Raises:
-        SpaceError: an operation is not in the table, or a cell is missing.
+        SpaceError: an operation is not in the table, or a cell is missing or has not two inputs.
     """
 
     def __init__(  # noqa: PLR0913  # one network, all that describes it
@@ -183,9 +185,16 @@ def staged_cell(genotype: Genotype) -> CellGenotype:
     """The cell of a stack in three stages.
 
     Raises:
-        SpaceError: its output is made of several nodes, so that it would be wider than the next cell's input.
+        SpaceError: there are other cells beside it, or its output is made of several nodes, so that it would
+            be wider than the next cell's input.
     """
-    cell = genotype.cells[0][1]
+    name, cell = genotype.cells[0]
+    if len(genotype.cells) > 1:
+        others = ", ".join(repr(other) for other, _ in genotype.cells[1:])
+        raise SpaceError(
+            f"cell {name!r} has one input, and is stacked alone, as in NAS-Bench-201: leave {others} out, or "
+            f"give each cell {_INPUTS} inputs"
+        )
     if len(cell.concat) != 1:
         raise SpaceError(
             "a cell with one input is stacked as in NAS-Bench-201, where its output is one node, not "
@@ -212,7 +221,7 @@ def network_places(genotype: Genotype, channels: int, layers: int, stem: StemNam
     """Where the cells of a derived network stand.
 
     Raises:
-        SpaceError: a cell is missing, or there are too few layers or channels.
+        SpaceError: a cell is missing or has not two inputs, or there are too few layers or channels.
     """
     if stem == "imagenet" and channels == 1:
         raise SpaceError("the stem imagenet begins with half of the channels: give at least 2, not 1")
@@ -224,6 +233,11 @@ def network_places(genotype: Genotype, channels: int, layers: int, stem: StemNam
     layout = ["reduce" if index in at else "normal" for index in range(layers)]
     widths = {name: len(cell.concat) for name, cell in genotype.cells}
     for name, cell in genotype.cells:
+        if cell.inputs != _INPUTS:
+            raise SpaceError(
+                f"cell {name!r} has {cell.inputs} input{'s' * (cell.inputs > 1)}, and is stacked where each "
+                f"cell reads the {_INPUTS} before it: give it {_INPUTS}, or, of a cell that is alone, 1"
+            )
         if name == "reduce" and any(node < cell.inputs for node in cell.concat):
             raise SpaceError(
                 "a reduction cell's output is made of its nodes: its inputs are larger than they"
@@ -243,7 +257,11 @@ def network(  # noqa: PLR0913  # one network, all that describes it
     searched: bool = False,
     table: Table = OPERATIONS,
 ) -> nn.Module:
-    """The network of a genotype, in the skeleton that its cells ask for."""
+    """The network of a genotype: as in NAS-Bench-201 where its first cell has one input, else as in DARTS.
+
+    Raises:
+        SpaceError: it cannot be built.
+    """
     if genotype.cells[0][1].inputs == 1:
         return StagedNetwork(
             genotype, channels, layers, classes, pictures=pictures, searched=searched, table=table
