@@ -277,6 +277,8 @@ def test_the_page_has_the_epochs_that_a_budget_had_time_for(here: Path) -> None:
 def test_the_command_that_does_it_again_is_what_was_asked() -> None:
     order = Order(data="x.npz", budget=90.0, flip=False, retrain=False, settings=(("T0", 2.0),), study="s")
     assert reproduces(order) == "rung search --data x.npz --budget 90s --no-flip --no-retrain --set T0=2.0"
+    shared = Order(data="x.npz", storage="postgresql://me:secret@host/studies")
+    assert reproduces(shared) == "rung search --data x.npz --storage postgresql://me@host/studies"
 
 
 @pytest.mark.parametrize(

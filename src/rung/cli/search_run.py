@@ -217,8 +217,8 @@ def planned(order: Order, result: SearchResult) -> Order:
 
 
 def reproduces(order: Order) -> str:
-    """The command that searches the same again."""
-    plain = Order(data=order.data)
+    """The command that searches the same again; it shows no password."""
+    plain, order = Order(data=order.data), dataclasses.replace(order, storage=shown(order.storage))
     words = ["rung", "search", "--data", order.data]
     for field in dataclasses.fields(order):
         value = getattr(order, field.name)
