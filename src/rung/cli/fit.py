@@ -125,8 +125,7 @@ def fit(  # noqa: PLR0913  # a door
     asked = (table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
     order = Order(*asked, executor, address, needs)
     if len(targets := targets_of(table, target)) > 1:
-        _check_places(order, storage)
-        run_several(order, targets, _check_each, lambda one, start: _run(one, storage, None, start, json))
+        run_several(order, targets, storage, (_check_each, _fitted), json=json)
     else:
         _run(order, storage, study, began, json)
 
@@ -176,9 +175,23 @@ def _rest(order: Order, name: str, history: History) -> Order:
 
 
 def _run(order: Order, storage: str, study: str | None, began: float, json: bool) -> None:
-    """The whole way, from checking the input to the last file."""
+    """Fit, and print what was found."""
     from rung.cli.exits import INTERRUPTED, NO_RESULT
-    from rung.cli.fit_outcome import announce, outcome
+    from rung.cli.fit_outcome import outcome
+
+    result, interrupted = _fitted(order, storage, study, began)
+    if result.leaderboard:
+        outcome(order, result, storage, json=json, interrupted=interrupted)
+    if interrupted or not result.leaderboard:
+        raise typer.Exit(INTERRUPTED if interrupted else NO_RESULT)
+
+
+def _fitted(order: Order, storage: str, study: str | None, began: float) -> tuple[FitResult, bool]:
+    """The whole way, from checking the input to the last file; and whether Ctrl-C cut it short.
+
+    Without a trial that has a value there are no files, and it is said.
+    """
+    from rung.cli.fit_outcome import announce
     from rung.cli.output import fail
 
     engine = order.engine  # refused before anything is read
@@ -186,13 +199,12 @@ def _run(order: Order, storage: str, study: str | None, began: float, json: bool
     frame, notes = _read(order)
     announce(order, frame, notes)
     result, interrupted = _search(order, frame, (storage, study), engine, began)
-    if not result.leaderboard:
+    if result.leaderboard:
+        end = time.monotonic() if interrupted else began + order.budget
+        _write(order, frame, result, storage, end)
+    else:
         fail("no configuration could be fitted in this time: give a larger --budget")
-        raise typer.Exit(INTERRUPTED if interrupted else NO_RESULT)
-    _write(order, frame, result, storage, time.monotonic() if interrupted else began + order.budget)
-    outcome(order, result, storage, json=json, interrupted=interrupted)
-    if interrupted:
-        raise typer.Exit(INTERRUPTED)
+    return result, interrupted
 
 
 def _check_places(order: Order, storage: str) -> None:
@@ -236,13 +248,18 @@ def _table(order: Order) -> pd.DataFrame:
     return read_table(order.table, used=lambda name: name not in order.wishes.drop)
 
 
-def _check_each(orders: Sequence[Order]) -> None:
+def _check_each(whole: Order, orders: Sequence[Order], storage: str) -> None:
     """Refuse what one of several orders for a table asks, before the first is carried out.
 
+    Args:
+        whole: the order that they are parts of.
+
     Raises:
-        DataError: saying which target's it is.
+        UserError: a place cannot be written; or saying which target's it is.
     """
-    table = _table(orders[0])
+    for order in (whole, *orders):
+        _check_places(order, storage)
+    table = _table(whole)
     for order in orders:
         try:
             _checked(order, table)

@@ -57,21 +57,25 @@ def _limit(order: Order) -> str:
 def outcome(order: Order, result: FitResult, storage: str, *, json: bool, interrupted: bool) -> None:
     """Print what was found, where it lies, and the next command to type."""
     if json:
-        output.print_json(_plain(order, result))
-    else:
+        output.print_json(as_json(order, result))
+    tell(order, result, storage, table=not json)
+    if interrupted:
+        output.say(
+            f"interrupted; everything is saved. Go on with: {command('resume', result.study, storage)}"
+        )
+        return
+    output.say(f"next    {prediction(order)}")
+
+
+def tell(order: Order, result: FitResult, storage: str, *, table: bool) -> None:
+    """Print what was found, and where it lies; of one of several targets, without the file of all."""
+    if table:
         _print(result, storage)
     for note in result.notes[1:]:
         output.say(note)
     if order.alone is None:
         output.say(f"model   {order.out} ({spoken_size(Path(order.out).stat().st_size)})")
     output.say(f"report  {order.report} ({spoken_size(Path(order.report).stat().st_size)})")
-    if interrupted:
-        output.say(
-            f"interrupted; everything is saved. Go on with: {command('resume', result.study, storage)}"
-        )
-        return
-    if order.alone is None:
-        output.say(f"next    {prediction(order)}")
     if output.verbose():
         output.say(
             f"study {result.study} in {shown(storage)}: {result.trials} trials, {result.failed} failed"
@@ -143,7 +147,7 @@ def _members(count: int) -> str:
     return f"the model ({count} member{'s' * (count != 1)})" if count else "the model (a constant)"
 
 
-def _plain(order: Order, result: FitResult) -> dict[str, Any]:
+def as_json(order: Order, result: FitResult) -> dict[str, Any]:
     """The outcome as JSON has it."""
     held = result.held
     return {

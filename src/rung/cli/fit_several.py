@@ -7,11 +7,23 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import typer
 
 from rung.cli import output
+from rung.cli.begin import check_writable
+from rung.cli.exits import INTERRUPTED, NO_RESULT
 from rung.cli.fit_order import Order
-from rung.cli.fit_outcome import prediction
+from rung.cli.fit_outcome import as_json, prediction, tell
 from rung.cli.sizes import spoken_size
+from rung.cli.store import command
+
+if TYPE_CHECKING:
+    from rung.tabular.result import FitResult
+
+Check: TypeAlias = Callable[[Order, Sequence[Order], str], None]
+Run: TypeAlias = "Callable[[Order, str, str | None, float], tuple[FitResult, bool]]"
 
 
 def targets_of(table: str, target: str) -> list[str]:
@@ -46,46 +58,97 @@ def parts_of(target: str, names: list[str]) -> list[str]:
 
 
 def beside(report: Path, target: str) -> Path:
-    """Where one target's report goes, of several."""
-    return report.with_name(f"{report.stem}-{target}{report.suffix}")
+    """Where one target's file goes, of several, whatever signs its name has."""
+    plain = "".join("-" if sign in "/\\\0" else sign for sign in target)
+    return report.with_name(f"{report.stem}-{plain}{report.suffix}")
 
 
 def run_several(
     order: Order,
     targets: list[str],
-    check: Callable[[Sequence[Order]], None],
-    run: Callable[[Order, float], None],
+    storage: str,
+    steps: tuple[Check, Run],
+    *,
+    json: bool,
 ) -> None:
     """Fit one target after the other, each with its share of the budget, and write one model file.
 
+    What was found is written even if something comes between, Ctrl-C above all.
+
     Args:
-        check: refuses, before the first is fitted, what cannot be done of the orders.
-        run: fits one target, given its order and when it began (monotonic).
+        steps: what refuses, before the first is fitted, that which cannot be done of the order and its parts;
+            and what fits one target, and says whether Ctrl-C cut it short.
     """
+    check_writable(Path(order.out), "--out")  # beside which a folder is made
+    check, run = steps
+    found: list[str] = []
+    interrupted = None
+    with tempfile.TemporaryDirectory(dir=Path(order.out).absolute().parent) as folder:
+        orders = _parts(order, targets, Path(folder))
+        check(order, orders, storage)
+        try:
+            for number, one in enumerate(orders):
+                output.say(f"target {number + 1} of {len(targets)}: {one.target}")
+                result, cut = run(one, storage, None, time.monotonic())
+                if result.leaderboard:
+                    found.append(one.target)
+                    if json:
+                        output.print_json(as_json(one, result))
+                    tell(one, result, storage, table=not json)
+                if cut:
+                    interrupted = one, result.study
+                    break
+        finally:
+            _save(order, orders)
+    _end(order, [target for target in targets if target not in found], storage, interrupted)
+
+
+def _parts(order: Order, targets: list[str], folder: Path) -> list[Order]:
+    """An order for each target, whose model goes into the folder and which sees none of the others."""
+    return [
+        dataclasses.replace(
+            order,
+            target=target,
+            budget=order.budget / len(targets),
+            out=str(folder / f"{number}.rung"),
+            alone=str(beside(Path(order.out), target)),
+            report=str(beside(Path(order.report), target)),
+            wishes=dataclasses.replace(
+                order.wishes, drop=(*order.wishes.drop, *(name for name in targets if name != target))
+            ),
+        )
+        for number, target in enumerate(targets)
+    ]
+
+
+def _save(order: Order, orders: Sequence[Order]) -> None:
+    """One file of the models that there are, and say which."""
     from rung.storage.whole import to_replace
     from rung.tabular.several import save_several
 
-    report, whole = Path(order.report), Path(order.out)
-    with tempfile.TemporaryDirectory(dir=Path(order.out).absolute().parent) as folder:
-        files = {target: Path(folder) / f"{number}.rung" for number, target in enumerate(targets)}
-        orders = [
-            dataclasses.replace(
-                order,
-                target=target,
-                budget=order.budget / len(targets),
-                out=str(files[target]),
-                alone=str(whole.with_name(f"{whole.stem}-{target}{whole.suffix}")),
-                report=str(beside(report, target)),
-                wishes=dataclasses.replace(
-                    order.wishes, drop=(*order.wishes.drop, *(name for name in targets if name != target))
-                ),
-            )
-            for target in targets
-        ]
-        check(orders)
-        for number, one in enumerate(orders):
-            output.say(f"target {number + 1} of {len(targets)}: {one.target}")
-            run(one, time.monotonic())
-        save_several(files, to_replace(order.out, "--out"))
-    output.say(f"model   {order.out} ({spoken_size(whole.stat().st_size)}), of {len(targets)} targets")
+    files = {one.target: Path(one.out) for one in orders if Path(one.out).exists()}
+    if not files:
+        return
+    save_several(files, to_replace(order.out, "--out"))
+    of = f"{len(files)} targets"
+    if len(files) < len(orders):
+        of = f"{len(files)} of {len(orders)} targets: {', '.join(files)}"
+    output.say(f"model   {order.out} ({spoken_size(Path(order.out).stat().st_size)}), of {of}")
+
+
+def _end(order: Order, without: Sequence[str], storage: str, interrupted: tuple[Order, str] | None) -> None:
+    """Say how to go on; leave with the exit code that says whether something is missing.
+
+    Args:
+        without: targets that have no model.
+        interrupted: the target at which Ctrl-C came, and its study.
+    """
+    if interrupted is not None:
+        one, study = interrupted
+        missing = f"; there is no model of {', '.join(without)}" if without else ""
+        on = f"Go on with {one.target} alone, into {one.alone}, with: {command('resume', study, storage)}"
+        output.say(f"interrupted; what was found is saved{missing}. {on}")
+        raise typer.Exit(INTERRUPTED)
+    if without:
+        raise typer.Exit(NO_RESULT)
     output.say(f"next    {prediction(order)}")
