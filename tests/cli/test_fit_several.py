@@ -1,5 +1,6 @@
 """`rung fit` with several targets: what Ctrl-C leaves, one document of JSON, and the studies' names."""
 
+import json
 import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -85,3 +86,17 @@ def test_what_goes_wrong_later_costs_no_model(
     done = fit(rung, homes, "price,cosy")
     assert done.exit_code == 2
     assert list(load_any("model.rung").models) == ["price", "cosy"]
+
+
+def test_json_is_one_document(homes: str, rung: Rung, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the targets that have a model, by name."""
+    done = fit(rung, homes, "price,cosy", "--json")
+    assert done.exit_code == 0, done.stderr
+    found = json.loads(done.stdout)["targets"]
+    assert {target: one["task"] for target, one in found.items()} == {"price": "regression", "cosy": "binary"}
+    assert {one["model"] for one in found.values()} == {"model.rung"}
+    assert found["cosy"]["report"] == "report-cosy.html"
+    ctrl_c(monkeypatch, "price", Reported)
+    cut = fit(rung, homes, "price,cosy", "--json")
+    assert cut.exit_code == 130, cut.stderr
+    assert list(json.loads(cut.stdout)["targets"]) == ["price"]

@@ -81,7 +81,7 @@ def run_several(
     """
     check_writable(Path(order.out), "--out")  # beside which a folder is made
     check, run = steps
-    found: list[str] = []
+    found: dict[str, FitResult] = {}
     interrupted = None
     with tempfile.TemporaryDirectory(dir=Path(order.out).absolute().parent) as folder:
         orders = _parts(order, targets, Path(folder))
@@ -91,15 +91,16 @@ def run_several(
                 output.say(f"target {number + 1} of {len(targets)}: {one.target}")
                 result, cut = run(one, storage, None, time.monotonic())
                 if result.leaderboard:
-                    found.append(one.target)
-                    if json:
-                        output.print_json(as_json(one, result))
+                    found[one.target] = result
                     tell(one, result, storage, table=not json)
                 if cut:
                     interrupted = one, result.study
                     break
         finally:
             _save(order, orders)
+    if json and found:
+        parts = {one.target: dataclasses.replace(one, out=order.out) for one in orders}
+        output.print_json({"targets": {target: as_json(parts[target], found[target]) for target in found}})
     _end(order, [target for target in targets if target not in found], storage, interrupted)
 
 
