@@ -100,3 +100,19 @@ def test_json_is_one_document(homes: str, rung: Rung, monkeypatch: pytest.Monkey
     cut = fit(rung, homes, "price,cosy", "--json")
     assert cut.exit_code == 130, cut.stderr
     assert list(json.loads(cut.stdout)["targets"]) == ["price"]
+
+
+def test_each_target_has_a_study_of_its_name(homes: str, rung: Rung) -> None:
+    done = fit(rung, homes, "price,cosy", "--study", "mine", "--json")
+    assert done.exit_code == 0, done.stderr
+    assert "target 2 of 2: cosy (study mine-cosy)" in done.stderr
+    studies = {target: one["study"] for target, one in json.loads(done.stdout)["targets"].items()}
+    assert studies == {"price": "mine-price", "cosy": "mine-cosy"}
+    assert rung("show", "mine-cosy").exit_code == 0
+
+
+def test_a_name_that_no_study_can_have_is_refused_first(homes: str, rung: Rung) -> None:
+    done = fit(rung, homes, "price,cosy", "--study", "m" * 200)
+    assert done.exit_code == 2
+    assert "cannot name a study" in done.stderr
+    assert [path.name for path in Path().iterdir()] == [homes]

@@ -125,7 +125,7 @@ def fit(  # noqa: PLR0913  # a door
     asked = (table, target, seconds, task, metric, share, seed, workers, str(out), str(report), wishes)
     order = Order(*asked, executor, address, needs)
     if len(targets := targets_of(table, target)) > 1:
-        run_several(order, targets, storage, (_check_each, _fitted), json=json)
+        run_several(order, targets, (storage, study), (_check_each, _fitted), json=json)
     else:
         _run(order, storage, study, began, json)
 

@@ -18,6 +18,7 @@ from rung.cli.fit_order import Order
 from rung.cli.fit_outcome import as_json, prediction, tell
 from rung.cli.sizes import spoken_size
 from rung.cli.store import command
+from rung.storage.names import check_name
 
 if TYPE_CHECKING:
     from rung.tabular.result import FitResult
@@ -66,7 +67,7 @@ def beside(report: Path, target: str) -> Path:
 def run_several(
     order: Order,
     targets: list[str],
-    storage: str,
+    place: tuple[str, str | None],
     steps: tuple[Check, Run],
     *,
     json: bool,
@@ -76,11 +77,14 @@ def run_several(
     What was found is written even if something comes between, Ctrl-C above all.
 
     Args:
+        place: the storage, and what the studies' names begin with, if it was given.
         steps: what refuses, before the first is fitted, that which cannot be done of the order and its parts;
             and what fits one target, and says whether Ctrl-C cut it short.
     """
     check_writable(Path(order.out), "--out")  # beside which a folder is made
+    storage, name = place
     check, run = steps
+    studies = {target: None if name is None else check_name(f"{name}-{target}") for target in targets}
     found: dict[str, FitResult] = {}
     interrupted = None
     with tempfile.TemporaryDirectory(dir=Path(order.out).absolute().parent) as folder:
@@ -88,8 +92,10 @@ def run_several(
         check(order, orders, storage)
         try:
             for number, one in enumerate(orders):
-                output.say(f"target {number + 1} of {len(targets)}: {one.target}")
-                result, cut = run(one, storage, None, time.monotonic())
+                study = studies[one.target]
+                named = "" if study is None else f" (study {study})"
+                output.say(f"target {number + 1} of {len(targets)}: {one.target}{named}")
+                result, cut = run(one, storage, study, time.monotonic())
                 if result.leaderboard:
                     found[one.target] = result
                     tell(one, result, storage, table=not json)
