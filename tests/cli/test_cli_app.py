@@ -101,6 +101,25 @@ def test_an_interrupt_is_130(rung, monkeypatch: pytest.MonkeyPatch) -> None:
     assert rung("list").exit_code == 130
 
 
+def test_an_interrupt_waits_for_no_fit() -> None:
+    """Python waits for threads before a process ends."""
+    code = """
+import time
+import rung.cli.store
+from rung.cli import main
+from rung.tabular.interrupts import threads
+
+def interrupted(*_):
+    with threads(1) as pool:
+        pool.submit(time.sleep, 600)
+        raise KeyboardInterrupt
+
+rung.cli.store.open_reader = interrupted
+main(["list"])
+"""
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 130
+
+
 def test_our_own_errors_are_not_hidden(rung, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ZeroDivisionError

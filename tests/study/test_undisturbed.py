@@ -106,3 +106,20 @@ def test_the_best_trial_costs_what_is_new():
         study.tell(job, job.config["x"])
         assert study.best == study.result.best
     assert sum(read) == study._records._fold.history.length <= study.history.length
+
+
+def test_a_job_in_this_thread_hears_of_ctrl_c_before_it_reports():
+    """It asks; the loop that heard of it waits for the job."""
+    heard = []
+
+    def objective(trial):
+        if not heard:
+            signal.raise_signal(signal.SIGINT)
+            heard.append(trial.told_to_stop())
+            raise rung.Stopped
+        trial.report(1, loss=trial.config["x"])
+
+    study = Study(SPACE, resource=("epoch", 1, 1), sampler="random", trials=3)
+    assert study.run(objective).reason == "interrupted"
+    assert heard == [True]
+    assert len(study.run(objective).trials) == 3

@@ -18,5 +18,26 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     only_rung_asks()
     mend_streams()
     show_warnings()
-    app(args=None if argv is None else list(argv), prog_name="rung")
+    try:
+        app(args=None if argv is None else list(argv), prog_name="rung")
+    except SystemExit as leaving:
+        _leave(leaving)
+        raise
     raise SystemExit(0)
+
+
+def _leave(leaving: SystemExit) -> None:
+    """End at once after a second Ctrl-C: Python would wait for the fits that still run in threads."""
+    from rung.cli.exits import INTERRUPTED
+
+    if leaving.code != INTERRUPTED:
+        return
+    import os
+    import sys
+
+    from rung.tabular.interrupts import abandoned
+
+    if abandoned():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)

@@ -351,7 +351,7 @@ def _search(
             reserve=_reserve(order.budget),
             **order.wishes.arguments(),
         )
-    return result, progress.interrupted
+    return result, result.interrupted
 
 
 def _reserve(budget: float) -> float:

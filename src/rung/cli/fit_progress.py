@@ -82,7 +82,7 @@ class FitProgress(Moving):
             found = f", best {study.identity.metric} {best.value:.5g} ({self._name(best.trial)})"
         running = f", running {', '.join(self._running)}" if self._running else ""
         if self.interrupted:
-            running = ": interrupted, making a model of what was found"
+            running = ": interrupted, making a model of what was found; Ctrl-C again stops at once"
         return f"{len(history)} trial{'s' * (len(history) != 1)}{found}{running}"
 
     def _clock(self) -> str:

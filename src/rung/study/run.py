@@ -322,6 +322,9 @@ class Loop:
         self.stop_wanted = "interrupted"
         if self.interrupts > 1:
             raise KeyboardInterrupt
+        if hasattr(self.executor, "absorb"):  # the loop is not there to tell the job that runs
+            for trial in list(self.history.running):
+                self.executor.cancel(trial)
 
     def finish(self) -> None:
         """Give up what no rung can need, and end the session (only when log and history agree)."""

@@ -67,7 +67,7 @@ def conclude(
     """From a search that is over to its result."""
     dataset, study = data.dataset, search.study
     saved = search.saved()
-    half = asked.unhurried(end.earlier(0.5 * end.remaining))
+    half = asked.unhurried(end.share(2))
     ensemble = choose_quick(search, saved, half, asked.request.predict_time)
     by = end.earlier(_RESERVE + _SHARE * asked.budget)
     refits = seconds_of_refits(search, [one for _, one in ensemble.members]) / asked.threads
@@ -88,7 +88,7 @@ def conclude(
     usual = judge.score(y, constant, weight) if valid else float("nan")
     notes = _notes(data, model, again.times, asked.request.splitting())
     if nearly_perfect(judge, score, usual):
-        limit = asked.unhurried(Deadline.after(_LOOKING * asked.budget))
+        limit = asked.unhurried(end.within(_LOOKING * asked.budget))
         notes += giveaway_notes(frame.iloc[data.train], data.columns, dataset.y, data.task, limit)
     return FitResult(
         model=model,
@@ -139,7 +139,7 @@ def _failures(search: Search) -> dict[str, int]:
 
 def _again(search: Search, ensemble: Ensemble, asked: Asked, deadline: Deadline) -> Repeated:
     """Cross-validation of the members once more, where there is time, and the folds are not the user's."""
-    if asked.request.refit or asked.request.splitting()[0] == "folds":
+    if deadline.hurry.begun or asked.request.refit or asked.request.splitting()[0] == "folds":
         return NOTHING
     members = [(one, search.config(one.trial)) for _, one in ensemble.members if one.trial >= 0]
     most = MOST
@@ -236,7 +236,7 @@ def _model(
         if dataset.judge.needs != "labels":  # which would become others
             model.intercepts = fit_intercepts(model.whole(prediction), y, judge, weight)
         prediction = model.whole(prediction)
-        limit = asked.unhurried(Deadline.after(max(end.remaining, _DECIDING * asked.budget)))
+        limit = asked.unhurried(end.within(max(end.remaining, _DECIDING * asked.budget)))
         model.factors = fit_factors(prediction, y, dataset.judge, weight, dataset.seed, limit)
     elif dataset.quantile is not None:
         model.shift = fit_shift(y - prediction, dataset.quantile, weight)

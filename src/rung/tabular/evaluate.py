@@ -12,7 +12,7 @@ import math
 import pickle
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,6 +41,7 @@ _ENOUGH = 0.8  # of the time that the folds before took, which later ones need l
 _HICCUP = 10  # rounds within which a fit that was cut short teaches nothing
 _SHORT = 0.6  # of its usual time a trial must at least have, to be begun
 _SHORT_ANYTIME = 0.2  # the same for a learner that comes back in time with what it has
+_LOOK = 0.25  # seconds between looks at whether a trial that waits is told to stop
 _UNMEASURED = 0.5  # of the predicted time is expected, before the learner's first trial in this process
 
 
@@ -219,7 +220,7 @@ class Evaluation:
         refuse_too_large(learner, rows, dataset.widest(way, rows), dataset.classes, self.workers)
         usual, part = expected(dataset, trial.config, rows), self.part if learner.anytime else 1.0
         if self.patient and part * deadline.remaining < least(learner.name, usual):
-            _wait_for(Deadline(self.close))
+            _wait_for(Deadline(self.close), trial.told_to_stop)
         with without(left_out(learner)):
             load_libraries(learner)
             if part < 1:
@@ -254,13 +255,18 @@ def least(learner: str, usual: float) -> float:
     return usual * (_SHORT_ANYTIME if learners()[learner].anytime else _SHORT)
 
 
-def _wait_for(close: Deadline) -> NoReturn:
+def _wait_for(close: Deadline, told: Callable[[], bool]) -> NoReturn:
     """A trial that does not fit into the time left is not begun: it waits for the next session.
 
+    Args:
+        told: whether it is told to stop.
+
     Raises:
-        Stopped: when the time is up.
+        Stopped: when the time is up, or it is told.
     """
-    time.sleep(max(0.25, close.remaining + 0.05))
+    end = Deadline.after(max(0.25, close.remaining + 0.05))
+    while not end.passed and not told():
+        time.sleep(min(_LOOK, end.remaining))
     raise Stopped("it takes longer than the time that is left")
 
 

@@ -5,9 +5,9 @@ columns, task ──▶ arrays ──▶ split ──▶ study ──▶ ensembl
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,6 +19,7 @@ from rung.tabular.baselines import lightgbm_prediction
 from rung.tabular.conclude import Asked, conclude
 from rung.tabular.deadline import Deadline
 from rung.tabular.frames import as_pandas
+from rung.tabular.interrupts import SOON, heeded, threads
 from rung.tabular.latency import slower_than
 from rung.tabular.learners.table import Wanted
 from rung.tabular.members import load_beforehand
@@ -199,23 +200,8 @@ def _run(
     way: tuple[Plan, Deadline, Watch | None],
 ) -> FitResult:
     """The search, the baseline beside it, and the end."""
-    plan, end, watch = way
-    last = _last_part(data, plan, end.remaining, refit=asked.request.refit)
-    with ThreadPoolExecutor(1) as aside:
-        inline = plan.workers == 1
-        by = end.earlier(0.7 * end.remaining) if inline else end.earlier(last)
-        baseline = aside.submit(_lightgbm_baseline, data, frame, by)
-        if inline:
-            baseline.result()
-        until = end.earlier(last)
-        loading = None if inline else load_beforehand(search, _LOADING * until.remaining)
-        try:
-            search.run(plan, until, watch)
-        finally:
-            if loading is not None:
-                loading.cancel()
-    with np.errstate(all="ignore"):  # a metric of values near the largest float may overflow
-        result = conclude(search, data, frame, asked, end, baseline.result())
+    with heeded(way[1].hurry):
+        result = _concluded(search, data, frame, asked, way)
     if not asked.request.drift_sample:
         result.model.profile.sample = None
     if search.earlier:
@@ -227,6 +213,36 @@ def _run(
     if limit is not None and (slow := slower_than(result.model, data.dataset.table, limit)):
         result.notes.append(slow)
     return result
+
+
+def _concluded(
+    search: Search,
+    data: Ready,
+    frame: pd.DataFrame,
+    asked: Asked,
+    way: tuple[Plan, Deadline, Watch | None],
+) -> FitResult:
+    plan, end, watch = way
+    last = _last_part(data, plan, end.remaining, refit=asked.request.refit)
+    with threads(1) as aside:
+        inline = plan.workers == 1
+        by = end.earlier(0.7 * end.remaining) if inline else end.earlier(last)
+        baseline = aside.submit(_lightgbm_baseline, data, frame, by)
+        if inline:
+            baseline.result()
+        until = end.earlier(last)
+        loading = None if inline else load_beforehand(search, _LOADING * until.remaining)
+        try:
+            if search.run(plan, until, watch):
+                end.hurry.begin(SOON)
+        finally:
+            if loading is not None:
+                loading.cancel()
+    with np.errstate(all="ignore"):  # a metric of values near the largest float may overflow
+        result = conclude(search, data, frame, asked, end, baseline.result())
+    if end.hurry.begun:
+        result.notes.append("interrupted: members are fitted once more only where a few seconds were enough")
+    return dataclasses.replace(result, interrupted=end.hurry.begun)
 
 
 def _cores() -> int:

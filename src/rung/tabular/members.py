@@ -11,7 +11,6 @@ had, and a network always a second one beside it.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from threading import Timer
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from rung.tabular import interrupts
 from rung.tabular.best_constant import Known, best_constant
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
@@ -112,7 +112,7 @@ def seconds_of_refits(search: Search, chosen: Sequence[Saved]) -> float:
 
 
 def _several(make: Callable[[Any], _T], what: Sequence[Any], threads: int) -> list[_T]:
-    with quietly(), ThreadPoolExecutor(threads) as pool:
+    with quietly(), interrupts.threads(threads) as pool:
         return list(pool.map(make, what))
 
 

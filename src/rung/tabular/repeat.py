@@ -8,13 +8,13 @@ means of as many predictions each: one of several is better than a single one, w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular import interrupts
 from rung.tabular.dataset import Dataset
 from rung.tabular.deadline import Deadline
 from rung.tabular.evaluate import Outcome, Saved, evaluate, quietly
@@ -109,7 +109,7 @@ def _evaluated(
         saved, config = member
         return evaluate(dataset, config, len(dataset), saved.trial + 1, deadline)
 
-    with quietly(), ThreadPoolExecutor(threads) as pool:
+    with quietly(), interrupts.threads(threads) as pool:
         try:
             return list(pool.map(one, members))
         except Exception:  # noqa: BLE001  # whatever it was, the model of the folds before stays good

@@ -65,6 +65,7 @@ class FitResult:
         weight: (n,) of the validation rows, None where they count the same.
         limit: the number of configurations that was asked for, None where the budget ended the search.
         optimism: by how much `score` is expected to be too good, in its own units; None if not looked at.
+        interrupted: whether Ctrl-C ended the search, or hurried what comes after it.
         unseen: what had not seen the validation rows; None where there is nothing.
     """
 
@@ -93,6 +94,7 @@ class FitResult:
     weight: NDArray[np.float64] | None = None
     limit: int | None = None
     unseen: Folds | None = None
+    interrupted: bool = False
 
     @property
     def validation(self) -> str:

@@ -49,6 +49,8 @@ _AT_ONCE = 0.5  # so many seconds
 _LATE = 5.0  # seconds for a first model where the budget has passed before a trial could begin
 _LEAST = 1.5  # seconds that it is given at least: a busy machine must not leave the user without a model
 
+_CTRL_C = "interrupted"  # why a session ended
+
 Watch = Callable[[Study, Sequence["Event"]], None]
 
 
@@ -117,8 +119,10 @@ class Search:
         left = budget if remaining is None else remaining
         return plan if workers_pay(left, plan.workers, _busy()) else replace(plan, workers=1)
 
-    def run(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> None:
+    def run(self, plan: Plan, deadline: Deadline, watch: Watch | None) -> bool:
         """Go on until the plan's trials are done or the time is up; what is there already counts.
+
+        Returns whether Ctrl-C ended it.
 
         Before worker processes are started the first default is evaluated here: then there is a model.
         """
@@ -131,10 +135,12 @@ class Search:
                 self.study.enqueue(default.config)
         if plan.workers > 1 and not len(self.study.history):
             soon = Deadline.after(max(_FIRST * deadline.remaining, _LEAST))
-            self._session(Plan(1, 1, certain=True), soon, watch)
+            if self._session(Plan(1, 1, certain=True), soon, watch) == _CTRL_C:
+                return True
         reason = self._session(plan, deadline, watch)
-        if not len(self.study.history) and reason != "interrupted":  # rather late than never
-            self._session(Plan(1, 1, certain=True), Deadline.after(_LATE), watch)
+        if not len(self.study.history) and reason != _CTRL_C:  # rather late than never
+            reason = self._session(Plan(1, 1, certain=True), Deadline.after(_LATE), watch)
+        return reason == _CTRL_C
 
     def _begin(self, deadline: Deadline) -> list[Default]:
         """What is tried first: the defaults, and what was good on earlier tables."""

@@ -56,6 +56,11 @@ def told_to(say: Say) -> Iterator[None]:
         _saying.pop()
 
 
+def say(line: str) -> None:
+    """A line of progress, to whom it goes."""
+    _saying[-1](line)
+
+
 class TooSlow(Exception):  # noqa: N818  # no error: the caller goes on without
     """Embedding does not fit the time."""
 
@@ -221,7 +226,7 @@ class _Work:
                 pace.check(self._size(batch), self._size(self.waiting), len(self.waiting))
             if self.waiting and now - began > _PATIENCE and now - said > (_PAUSE if said > began else 0):
                 said = now
-                _saying[-1](self._progress(now - began))
+                say(self._progress(now - began))
         memory.trim()
 
     def _size(self, rows: Sequence[int]) -> int:
