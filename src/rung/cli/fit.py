@@ -215,7 +215,10 @@ def _check_places(order: Order, storage: str) -> None:
     """
     from rung.cli.begin import check_apart, check_writable, studies_file
 
-    kept = {"the table itself": order.table, "the studies' file": studies_file(storage)}
+    kept: dict[str, str | Path] = {
+        "the table itself": order.table,
+        "the studies' file": studies_file(storage),
+    }
     check_apart(Path(order.out), "--out", kept)
     check_apart(Path(order.report), "--report", {**kept, "the model's file": order.out})
     check_writable(Path(order.out), "--out")

@@ -293,7 +293,10 @@ def _number(value: float | None, digits: int) -> str:
 def _check_places(order: Order) -> None:
     from rung.cli.begin import check_apart, check_writable, studies_file
 
-    kept = {"the data itself": order.data, "the studies' file": studies_file(order.storage)}
+    kept: dict[str, str | Path] = {
+        "the data itself": order.data,
+        "the studies' file": studies_file(order.storage),
+    }
     check_apart(Path(order.out), "--out", kept)
     check_apart(Path(order.report), "--report", {**kept, "the cell's file": order.out})
     check_writable(Path(order.out), "--out")
