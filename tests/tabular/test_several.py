@@ -15,7 +15,7 @@ from rung.cli.app import app
 from rung.errors import DataError
 from rung.tabular import fit_targets
 from rung.tabular.model_file import KIND, read_manifest
-from rung.tabular.several import load_several, save_several, take_out
+from rung.tabular.several import load_several, positives, save_several, take_out
 
 
 def _frame(n=150):
@@ -31,7 +31,7 @@ def _frame(n=150):
 def test_each_target_has_a_model_that_sees_no_other_target():
     frame = _frame()
     found = fit_targets(
-        frame, ["price", "cosy", "loud"], budget=2, settings={"include": ["linear"], "workers": 1}
+        frame, ["price", "cosy", "loud"], settings={"include": ["linear"], "workers": 1, "trials": 2}
     )
     assert set(found.results) == {"price", "cosy", "loud"}
     predictions = found.model.predict(frame[["a", "b", "c"]])
@@ -47,6 +47,16 @@ def test_each_target_has_a_model_that_sees_no_other_target():
 def test_targets_that_cannot_be(targets, message):
     with pytest.raises(DataError, match=message):
         fit_targets(_frame(), targets, budget=1)
+
+
+def test_a_positive_class_is_of_the_targets_with_two():
+    assert positives(_frame(), ["price", "cosy"], None, "no") == {"price": None, "cosy": "no"}
+    assert positives(_frame(), ["price", "cosy"], None, None) == {"price": None, "cosy": None}
+    settings = {"include": ["linear"], "trials": 1, "positive": "no"}
+    found = fit_targets(_frame(), ["price", "cosy"], settings=settings)
+    assert found.results["cosy"].task.classes == ("yes", "no")
+    with pytest.raises(DataError, match="none of the targets has two classes"):
+        fit_targets(_frame(), ["price", "a"], settings=settings)
 
 
 def test_the_command(tmp_path, monkeypatch):
@@ -113,6 +123,7 @@ def test_targets_of_standard_input_are_checked_first_too(tmp_path, monkeypatch):
     [
         ("cosy,price", ["--metric", "auc"], "target price: metric 'auc' is for binary"),
         ("price,cosy", ["--positive", "maybe"], "target cosy: 'maybe' is none of the classes"),
+        ("price,loud", ["--task", "regression", "--positive", "1"], "none of the targets has two classes"),
         ("cosy,price", ["--weights", "price"], "target price: column 'price' is what is to be predicted"),
     ],
 )

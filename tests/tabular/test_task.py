@@ -112,6 +112,17 @@ def test_a_target_that_cannot_be_predicted(frame: dict[str, list[object]], words
         check_target(pd.DataFrame(frame), "incme")
 
 
+def test_a_positive_class_makes_classes_or_is_refused():
+    two = pd.Series([0.5, 1.5] * 10, name="y")
+    assert guess_task(two, positive="0.5").classes == (1.5, 0.5)
+    with pytest.raises(DataError, match=r"regression, as asked, predicts numbers.*or ask for --task binary"):
+        guess_task(two, "regression", "1.5")
+    many = pd.Series(np.linspace(0, 1, 40), name="y")
+    for asked in (None, "quantile:0.9"):
+        with pytest.raises(DataError, match=r"'1' is named as the positive class.*of two different values"):
+            guess_task(many, asked, "1")
+
+
 def test_a_guessed_positive_class_is_told_with_how_to_change_it():
     y = pd.Series(["yes", "not yet"] * 5, name="sold")
     assert (

@@ -251,8 +251,10 @@ def _table(order: Order) -> pd.DataFrame:
     return read_table(order.table, used=lambda name: name not in order.wishes.drop)
 
 
-def _check_each(whole: Order, orders: Sequence[Order], storage: str) -> None:
-    """Refuse what one of several orders for a table asks, before the first is carried out.
+def _check_each(whole: Order, orders: Sequence[Order], storage: str) -> list[Order]:
+    """The orders, or a refusal of what one of several for a table asks, before the first is carried out.
+
+    A positive class is that of the targets with two classes.
 
     Args:
         whole: the order that they are parts of.
@@ -260,14 +262,22 @@ def _check_each(whole: Order, orders: Sequence[Order], storage: str) -> None:
     Raises:
         UserError: a place cannot be written; or saying which target's it is.
     """
+    from rung.tabular.several import positives
+
     for order in (whole, *orders):
         _check_places(order, storage)
     table = _table(whole)
+    targets = [order.target for order in orders]
+    positive = positives(table, targets, whole.task, whole.wishes.positive)
+    kept = []
     for order in orders:
+        wishes = dataclasses.replace(order.wishes, positive=positive[order.target])
+        kept.append(dataclasses.replace(order, wishes=wishes))
         try:
-            _checked(order, table)
+            _checked(kept[-1], table)
         except DataError as error:
             raise DataError(f"target {order.target}: {error}") from error
+    return kept
 
 
 def _checked(order: Order, table: pd.DataFrame) -> tuple[pd.DataFrame, tuple[str, ...]]:

@@ -86,7 +86,11 @@ Weights = Annotated[
 ]
 Positive = Annotated[
     str | None,
-    typer.Option(metavar="LABEL", help="The positive class of two.", rich_help_panel=COLUMNS),
+    typer.Option(
+        metavar="LABEL",
+        help="The positive class of two; with several targets, of those that have two.",
+        rich_help_panel=COLUMNS,
+    ),
 ]
 Split = Annotated[
     str | None,

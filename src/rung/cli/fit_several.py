@@ -23,7 +23,7 @@ from rung.storage.names import check_name
 if TYPE_CHECKING:
     from rung.tabular.result import FitResult
 
-Check: TypeAlias = Callable[[Order, Sequence[Order], str], None]
+Check: TypeAlias = Callable[[Order, Sequence[Order], str], list[Order]]
 Run: TypeAlias = "Callable[[Order, str, str | None, float], tuple[FitResult, bool]]"
 
 
@@ -78,8 +78,8 @@ def run_several(
 
     Args:
         place: the storage, and what the studies' names begin with, if it was given.
-        steps: what refuses, before the first is fitted, that which cannot be done of the order and its parts;
-            and what fits one target, and says whether Ctrl-C cut it short.
+        steps: what refuses, before the first is fitted, that which cannot be done of the order and its parts,
+            and gives these as they are to be done; and what fits one, and says whether Ctrl-C cut it short.
     """
     check_writable(Path(order.out), "--out")  # beside which a folder is made
     storage, name = place
@@ -88,8 +88,7 @@ def run_several(
     found: dict[str, FitResult] = {}
     interrupted = None
     with tempfile.TemporaryDirectory(dir=Path(order.out).absolute().parent) as folder:
-        orders = _parts(order, targets, Path(folder))
-        check(order, orders, storage)
+        orders = check(order, _parts(order, targets, Path(folder)), storage)
         try:
             for number, one in enumerate(orders):
                 study = studies[one.target]

@@ -80,15 +80,15 @@ def fit_targets(
     from rung.tabular.fit import fit_table
     from rung.tabular.task import check_target
 
-    frame = as_pandas(frame)
+    frame, settings = as_pandas(frame), settings or {}
     check_targets(targets, [str(name) for name in frame.columns])
+    positive = positives(frame, targets, settings.get("task"), settings.get("positive"))
     results = {}
     for target in targets:
         others = [name for name in targets if name != target]
         rows, _ = check_target(frame, target)
-        results[target] = fit_table(
-            rows, target, budget=budget / len(targets), drop=[*drop, *others], **(settings or {})
-        )
+        own = {**settings, "positive": positive[target]}
+        results[target] = fit_table(rows, target, budget=budget / len(targets), drop=[*drop, *others], **own)
     return SeveralResults(results)
 
 
@@ -103,6 +103,32 @@ def check_targets(targets: Sequence[str], names: Sequence[str]) -> None:
             raise DataError(f"the table has no column {target!r} to predict; {did_you_mean(target, names)}")
         if target in targets[:i]:
             raise DataError(f"target {target!r} is named twice; name each once")
+
+
+def positives(frame: pd.DataFrame, targets: Sequence[str], task: str | None, positive: Any) -> dict[str, Any]:
+    """By target, the positive class that is named for those of two classes; None for the others.
+
+    Raises:
+        DataError: it is named, and no target has two classes; or as `check_target` and `guess_task`.
+    """
+    from rung.tabular.task import check_target, guess_task
+
+    if positive is None:
+        return dict.fromkeys(targets)
+    found = {}
+    for target in targets:
+        try:
+            rows, _ = check_target(frame, target)
+            two = len(guess_task(rows[target], task).classes) == 2
+        except DataError as error:
+            raise DataError(f"target {target}: {error}") from error
+        found[target] = positive if two else None
+    if not any(one is not None for one in found.values()):
+        raise DataError(
+            f"the positive class {str(positive)!r} is named, but none of the targets has two classes; leave "
+            "it out"
+        )
+    return found
 
 
 def save_several(files: Mapping[str, Path], path: str | Path) -> Path:

@@ -156,7 +156,8 @@ def guess_task(y: pd.Series, asked: str | None = None, positive: Any = None) -> 
         positive: the label of two whose probability and score is meant; the second in order unless given.
 
     Raises:
-        DataError: `asked` is no task, or the values do not allow it.
+        DataError: `asked` is no task, or the values do not allow it; a positive class where numbers are
+            predicted.
     """
     import pandas as pd
 
@@ -168,6 +169,8 @@ def guess_task(y: pd.Series, asked: str | None = None, positive: Any = None) -> 
     numeric = pd.api.types.is_numeric_dtype(y.dtype) and not pd.api.types.is_bool_dtype(y.dtype)
     if kind in ("regression", "quantile"):
         _numeric(y)
+        if positive is not None:
+            _refuse_positive(positive, asked, name, distinct)
         return Task(
             kind, (), _why(kind, f"{name} has {distinct} different numbers", asked, numeric), quantile
         )
@@ -221,6 +224,16 @@ def _positive_last(classes: tuple[Label, ...], positive: Any, name: str) -> tupl
             f"{positive!r} is none of the classes {listed(map(repr, classes), 'and')} of {name!r}"
         )
     return (*(label for label in classes if label != found[0]), found[0])
+
+
+def _refuse_positive(positive: Any, asked: str | None, name: str, distinct: int) -> None:
+    why = f"{asked}, as asked, predicts numbers" if asked else f"column {name!r} is predicted as a number"
+    two = asked and distinct == 2
+    other = "ask for --task binary" if two else "name a target of two different values"
+    raise DataError(
+        f"{str(positive)!r} is named as the positive class, but {why}, which has none; leave it "
+        f"out, or {other}"
+    )
 
 
 def _spoiling(y: pd.Series) -> list[str]:
