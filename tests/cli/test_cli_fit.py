@@ -243,6 +243,20 @@ def test_a_command_begins_now_unless_the_process_is_its_own() -> None:
     assert before <= command_start() <= time.monotonic()
 
 
+def test_columns_whose_names_have_commas(folder: Path, rung: Rung) -> None:
+    small("number").assign(**{"a,b": 1.0, "c, d": 2.0}).to_csv(folder / "t.csv", index=False)
+    asked = ("fit", "t.csv", "--target", "y", "--trials", 1, "--include", "linear")
+    refused = rung(*asked, "--drop", "a,b")
+    assert refused.exit_code == 2
+    assert """the table has no column 'a', but 'a,b'""" in refused.stderr
+    assert """within single ones ('"a,b"')""" in refused.stderr
+    done = rung(*asked, "--drop", 'word,"a,b"', "--kinds", '"c, d"=number')
+    assert done.exit_code == 0, done.stderr
+    assert {one.name for one in load_model("model.rung").columns if one.used} == {"x", "c, d"}
+    command = read_manifest("model.rung")["command"]
+    assert """--kinds '"c, d"=number' --drop 'word,"a,b"'""" in command
+
+
 def test_ctrl_c_keeps_what_was_found(table: str, start: Callable[..., "subprocess.Popen[str]"]) -> None:
     """The first interrupt ends the search; model and report are written from what is there."""
     process = start("fit", table, "--target", "y", "--budget", "60s", "--study", "mine", "--workers", "1")

@@ -19,6 +19,7 @@ from rung.cli.fit_outcome import as_json, prediction, tell
 from rung.cli.sizes import spoken_size
 from rung.cli.store import command
 from rung.storage.names import check_name
+from rung.tabular.names import parts_between_commas, unquoted
 
 if TYPE_CHECKING:
     from rung.tabular.result import FitResult
@@ -51,7 +52,7 @@ def parts_of(target: str, names: list[str]) -> list[str]:
     """
     from rung.tabular.several import check_targets
 
-    parts = [part.strip() for part in target.split(",") if part.strip()]
+    parts = [unquoted(part) for part in parts_between_commas(target)]
     if target in names or len(parts) < 2:
         return [target]
     check_targets(parts, names)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from rung.errors import UserError
+from rung.tabular.names import parts_between_commas, quoted, unquoted
 
 if TYPE_CHECKING:
     from rung.tabular.request import Request
@@ -43,8 +44,8 @@ class Wishes:
     def words(self) -> list[str]:
         """As options of a command."""
         given: dict[str, str | None] = {
-            "--kinds": ",".join(f"{name}={kind}" for name, kind in self.kinds.items()) or None,
-            "--drop": ",".join(self.drop) or None,
+            "--kinds": ",".join(f"{quoted(name)}={kind}" for name, kind in self.kinds.items()) or None,
+            "--drop": ",".join(map(quoted, self.drop)) or None,
             "--weights": self.weights,
             "--positive": self.positive,
             "--split": self.split,
@@ -62,22 +63,22 @@ class Wishes:
 
 
 def names(given: Iterable[str] | None) -> tuple[str, ...]:
-    """The names in `a,b` and in several such words."""
-    return tuple(name.strip() for word in given or () for name in word.split(",") if name.strip())
+    """The names in `a,b` and in several such words; one in double quotes may have commas."""
+    return tuple(unquoted(part) for word in given or () for part in parts_between_commas(word))
 
 
 def pairs(given: Iterable[str] | None, option: str) -> dict[str, str]:
-    """Names and values of `a=number,b=text`.
+    """Names and values of `a=number,b=text`; a name in double quotes may have commas.
 
     Raises:
         UserError: a part without `=`.
     """
     found = {}
-    for part in names(given):
+    for part in (part for word in given or () for part in parts_between_commas(word)):
         name, mark, value = part.rpartition("=")
         if not mark or not name or not value:
             raise UserError(f"{option} takes NAME=KIND, several with commas between, and not {part!r}")
-        found[name.strip()] = value.strip()
+        found[unquoted(name.strip())] = value.strip()
     return found
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from rung.errors import DataError
 from rung.tabular.columns import ASKABLE
-from rung.tabular.names import did_you_mean, listed
+from rung.tabular.names import did_you_mean, listed, no_column
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -71,7 +71,7 @@ class Request:
         names = distinct([str(name) for name in frame.columns])
         for name in (*self.kinds, *self.drop, *self.embed, *self._columns()):
             if name not in names:
-                raise DataError(f"the table has no column {name!r}; {did_you_mean(name, names)}")
+                raise DataError(no_column(name, names))
             if name == target:
                 raise DataError(
                     f"column {name!r} is what is to be predicted: it cannot be used otherwise too"

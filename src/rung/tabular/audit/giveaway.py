@@ -11,7 +11,7 @@ from rung.tabular.audit.leakage import ALMOST, Power, powers
 from rung.tabular.columns import Column, Kind
 from rung.tabular.deadline import Deadline
 from rung.tabular.metric import Metric
-from rung.tabular.names import listed
+from rung.tabular.names import listed, quoted
 from rung.tabular.task import Task
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def giveaway_notes(
         return []
     names = [one.column for one in sorted(found, key=lambda one: -one.score)]
     what = f"column {names[0]!r} tells" if len(names) == 1 else f"columns {_listed(names)} each tell"
-    rest = shlex.quote(",".join(names))
+    rest = shlex.quote(",".join(map(quoted, names)))
     return [
         f"{what} the target almost perfectly alone: what is not known yet when a prediction is made must be "
         f"left out (--drop {rest}), or the score deceives"
