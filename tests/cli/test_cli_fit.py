@@ -306,3 +306,16 @@ def test_trials_end_a_fit_whatever_the_budget(table: str, rung: Rung) -> None:
     went_on = rung("resume", "mine")
     assert went_on.exit_code == 0, went_on.stderr
     assert "ends after 4 configurations" in went_on.stderr
+
+
+def test_a_resumed_fit_knows_the_learners_of_earlier_sessions(
+    table: str, rung: Rung, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rung.cli.fit_progress.PATIENCE", 0.0)  # every line
+    asked = ("--target", "y", "--trials", 2, "--include", "linear,bayes", "--study", "mine")
+    assert rung("fit", table, *asked).exit_code == 0
+    rung("extend", "mine", "--trials", 1)
+    went_on = rung("resume", "mine")
+    assert went_on.exit_code == 0, went_on.stderr
+    assert "2 trials, best" in went_on.stderr
+    assert "(?)" not in went_on.stderr

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rung.cli.moving import Moving
 from rung.study.durations import spoken
-from rung.trials.events import Event, JobStarted, Reported, StopDecided
+from rung.trials.events import Event, StopDecided
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -33,8 +33,7 @@ class FitProgress(Moving):
         self.interrupted = False
         self._budget, self._began, self._trials, self._records = budget, began, trials, dict(records)
         self._done = 0
-        self._learner: dict[int, str] = {}
-        self._best: dict[str, float] = {}
+        self._learners: list[str] = []  # by trial
         self._running: tuple[str, ...] = ()
         self._headline = "starting"
         self._printed = time.monotonic()
@@ -43,13 +42,13 @@ class FitProgress(Moving):
         self._record(study)
         was = self.interrupted
         for event in events:
-            if isinstance(event, JobStarted) and event.values is not None:
-                self._learner[event.trial] = str(study.space.to_mapping(event.values).get("learner", "?"))
-            elif isinstance(event, Reported):
-                self._keep(event, study)
-            elif isinstance(event, StopDecided) and event.reason == "interrupted":
+            if isinstance(event, StopDecided) and event.reason == "interrupted":
                 self.interrupted = True
-        self._running = tuple(sorted(self._name(trial) for trial in study.history.running))
+        for trial in range(
+            len(self._learners), len(study.history)
+        ):  # at first, those of earlier sessions too
+            self._learners.append(str(study.history.config(trial).get("learner", "?")))
+        self._running = tuple(sorted(self._learners[trial] for trial in study.history.running))
         self._done, self._headline = len(study.history) - len(study.history.running), self._said(study)
         due = self.interrupted != was or time.monotonic() - self._printed >= PATIENCE
         if self._plain and due:
@@ -64,22 +63,12 @@ class FitProgress(Moving):
             if not known or dict(known[-1].data) != data:
                 study.record(topic, data)
 
-    def _keep(self, event: Reported, study: Study) -> None:
-        value = event.metrics.get(study.identity.metric)
-        if not isinstance(value, int | float):
-            return
-        name, better = self._name(event.trial), max if study.identity.mode == "max" else min
-        self._best[name] = better(self._best.get(name, value), value)
-
-    def _name(self, trial: int) -> str:
-        return self._learner.get(trial, "?")
-
     def _said(self, study: Study) -> str:
         history = study.history
         best = history.incumbent
         found = ""
         if best is not None:
-            found = f", best {study.identity.metric} {best.value:.5g} ({self._name(best.trial)})"
+            found = f", best {study.identity.metric} {best.value:.5g} ({self._learners[best.trial]})"
         running = f", running {', '.join(self._running)}" if self._running else ""
         if self.interrupted:
             running = ": interrupted, making a model of what was found; Ctrl-C again stops at once"
@@ -103,6 +92,6 @@ class FitProgress(Moving):
             total, done, until = self._trials, self._done, f"{self._done} of {self._trials} trials"
         bar = ProgressBar(total=total, completed=min(done, total), width=32)
         grid.add_row(bar, Text(until if done < total else "finishing", style="bold cyan"))
-        tried = Counter(self._learner.values())
+        tried = Counter(self._learners)
         names = ", ".join(f"{name} {count}" for name, count in tried.most_common())
         return Group(grid, Text(self._headline), Text(f"tried: {names}" if names else "", style="dim"))
