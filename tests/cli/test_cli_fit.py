@@ -245,7 +245,7 @@ def test_a_command_begins_now_unless_the_process_is_its_own() -> None:
 
 def test_columns_whose_names_have_commas(folder: Path, rung: Rung) -> None:
     small("number").assign(**{"a,b": 1.0, "c, d": 2.0}).to_csv(folder / "t.csv", index=False)
-    asked = ("fit", "t.csv", "--target", "y", "--trials", 1, "--include", "linear")
+    asked = ("fit", "t.csv", "--target", "y", "--budget", 5, "--trials", 1, "--include", "linear")
     refused = rung(*asked, "--drop", "a,b")
     assert refused.exit_code == 2
     assert """the table has no column 'a', but 'a,b'""" in refused.stderr
@@ -312,8 +312,8 @@ def test_a_resumed_fit_knows_the_learners_of_earlier_sessions(
     table: str, rung: Rung, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("rung.cli.fit_progress.PATIENCE", 0.0)  # every line
-    asked = ("--target", "y", "--trials", 2, "--include", "linear,bayes", "--study", "mine")
-    assert rung("fit", table, *asked).exit_code == 0
+    asked = ("--budget", 5, "--trials", 2, "--include", "linear,bayes", "--study", "mine")
+    assert rung("fit", table, "--target", "y", *asked).exit_code == 0
     rung("extend", "mine", "--trials", 1)
     went_on = rung("resume", "mine")
     assert went_on.exit_code == 0, went_on.stderr

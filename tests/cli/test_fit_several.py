@@ -47,7 +47,7 @@ def ctrl_c(monkeypatch: pytest.MonkeyPatch, target: str, *kinds: type[Event]) ->
 
 
 def fit(rung: Rung, table: str, targets: str, *more: object) -> Result:
-    return rung("fit", table, "--target", targets, "--trials", 3, *ASKED, *more)
+    return rung("fit", table, "--target", targets, "--budget", 6, "--trials", 3, *ASKED, *more)
 
 
 def test_ctrl_c_keeps_the_models_that_are_done(
