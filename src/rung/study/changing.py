@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rung.errors import SpaceError, StudyError
 from rung.space import compile_space, to_json
@@ -17,6 +18,9 @@ from rung.study.settings import ours
 from rung.trials.codec import as_kept
 from rung.trials.events import Event, Recorded, Requested, SpaceChanged, Told
 from rung.trials.history import History
+
+if TYPE_CHECKING:
+    from rung.study.writer import Writer
 
 
 def known_result(
@@ -46,6 +50,14 @@ def known_result(
                 f"a known result needs {goal.metric!r}; it has {', '.join(metrics) or 'nothing'}"
             )
     return Told(len(history.values), values, metrics, at, now)
+
+
+def add_known(
+    writer: Writer, config: Mapping[str, Any], value: float | Mapping[str, Any] | None, resource: int | None
+) -> None:
+    """Log a result that the user knew, after it is folded: so its line in the list of studies counts it."""
+    with writer.together():
+        writer.commit([known_result(writer.history, config, value, resource, time.time())])
 
 
 def fixed_events(history: History, values: Mapping[str, Any], now: float) -> list[Event]:

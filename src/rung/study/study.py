@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from rung.storage.base import Storage
 from rung.study.asked import Asked, goes_on, let_go, next_job, take_end, watching
-from rung.study.changing import fixed_events, known_result, record_event, space_events
+from rung.study.changing import add_known, fixed_events, record_event, space_events
 from rung.study.checkpoint_places import changed
 from rung.study.devices import Scaling, allotment_events, make_allotment
 from rung.study.durations import seconds
@@ -200,8 +200,7 @@ class Study:
         """
         with self.alone():
             if isinstance(job, Mapping):
-                with self.writer.together():  # so that the list of studies has it, too
-                    self.writer.commit([known_result(self.history, job, value, resource, time.time())])
+                add_known(self.writer, job, value, resource)
             else:
                 take_end(self, job, value, checkpoint, error, infeasible)
 
