@@ -44,9 +44,7 @@ class FitProgress(Moving):
         for event in events:
             if isinstance(event, StopDecided) and event.reason == "interrupted":
                 self.interrupted = True
-        for trial in range(
-            len(self._learners), len(study.history)
-        ):  # at first, those of earlier sessions too
+        for trial in range(len(self._learners), len(study.history)):  # those of earlier sessions, too
             self._learners.append(str(study.history.config(trial).get("learner", "?")))
         self._running = tuple(sorted(self._learners[trial] for trial in study.history.running))
         self._done, self._headline = len(study.history) - len(study.history.running), self._said(study)

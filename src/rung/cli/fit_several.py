@@ -130,13 +130,12 @@ def _parts(order: Order, targets: list[str], folder: Path) -> list[Order]:
 
 def _save(order: Order, orders: Sequence[Order]) -> None:
     """One file of the models that there are, and say which."""
-    from rung.storage.whole import to_replace
     from rung.tabular.several import save_several
 
     files = {one.target: Path(one.out) for one in orders if Path(one.out).exists()}
     if not files:
         return
-    save_several(files, to_replace(order.out, "--out"))
+    save_several(files, order.out)
     of = f"{len(files)} targets"
     if len(files) < len(orders):
         of = f"{len(files)} of {len(orders)} targets: {', '.join(files)}"
