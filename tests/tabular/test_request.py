@@ -75,7 +75,7 @@ def test_kinds_and_dropped_columns_are_as_asked():
     result = fit_table(
         _frame(),
         "y",
-        budget=0.5,
+        trials=1,
         workers=1,
         include=["linear"],
         kinds={"zip": "category"},
