@@ -106,3 +106,20 @@ def test_a_budget_that_is_spent_starts_nothing_more(tmp_path):
     first = len(session().trials)
     assert first >= 4
     assert [len(session().trials) for _ in range(3)] == [first] * 3
+
+
+@pytest.mark.parametrize(("later", "count", "reason"), [(0.5, 6, None), (0.05, 4, "target")])
+def test_a_target_that_is_left_again_as_the_jobs_stop_ends_nothing(later, count, reason):
+    """The first jobs touch it at epoch 4, and tell worse at epoch 5, where they are to stop."""
+
+    def curve(config, trial, epoch):
+        if trial < 2:
+            return {"loss": 0.09 if epoch == 4 else 0.5}
+        return {"loss": later if epoch == 9 else 0.5}
+
+    executor = SimulatedExecutor(2, curve, lambda config, a, b, trial: 20.0 * (b - a), reports="every")
+    settings = {"resource": ("epoch", 1, 9), "scheduler": "plain", "sampler": "random"}
+    result = rung.tune(lambda config: 0.5, SPACE, trials=6, target=0.1, executor=executor, **settings)
+    assert [trial.state for trial in result.trials] == ["complete"] * count
+    assert result.reason == reason
+    assert (result.best.value, result.best.resource) == (later, 9)

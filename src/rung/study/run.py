@@ -287,8 +287,8 @@ class Loop:
             for event in self.writer.tick(now):
                 self._add(pending, event)
         pending.extend(self._keeper.sweep(news, now))
-        if self._cancelled_at is not None and now - self._cancelled_at > self._grace():
-            self._give_up(pending, now)
+        if self._cancelled_at is not None:
+            self._wait_no_longer(self._cancelled_at, pending, now)
 
     def _heed(self) -> None:
         """End the session if `watch` wanted it while the latest events were logged; what they start stops."""
@@ -307,6 +307,16 @@ class Loop:
         self._cancelled_at = self.executor.now()
         for trial in list(self.history.running):
             self.executor.cancel(trial)
+
+    def _wait_no_longer(self, since: float, pending: list[Event], now: float) -> None:
+        """Of jobs that were told to stop: if they take too long, or if the study goes on after all.
+
+        It does where they still told what puts a worse incumbent in the place of the one that was the target.
+        """
+        if ended(self.history) is None:
+            self._cancelled_at = None
+        elif now - since > self._grace():
+            self._give_up(pending, now)
 
     def _give_up(self, pending: list[Event], now: float) -> None:
         """Jobs that did not stop in time are ended with their processes; they run again in a next session."""

@@ -111,7 +111,8 @@ def tune(  # noqa: PLR0913  # a door
             carried the trial to a, else b. If the space is used up before it (or `budget`) is, and `trials`
             is not given, trials that the rule left behind go on, the best first. With `confirm` it covers the
             repeats, too.
-        target: stop when the incumbent is this good; with `confirm`, after its repeats.
+        target: stop when the incumbent is this good; with `confirm`, after its repeats. If running jobs
+            still tell of a worse one at a larger resource, which is the incumbent then, the study goes on.
         trial_time, trial_memory: limits on one job (seconds or text; bytes): over one it is ended. In line
             there is none on memory, and time is looked at when an objective that takes (trial) reports.
         retries: how often a job is tried again whose worker was lost; 3 unless told. Called again for a
