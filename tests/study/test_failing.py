@@ -74,3 +74,26 @@ def test_a_trial_that_raises_is_not_the_best_by_what_it_reported_before(schedule
     assert result.best.config["x"] >= 0.4
     assert result.best.state.value == "complete"
     assert audit(result.events()).differences == ()
+
+
+@pytest.mark.parametrize("told", ["reported", "returned"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("scheduler", ["plain", "asha", "asha-stopping"])
+def test_a_trial_that_ends_in_no_number_is_not_the_best_by_what_it_reported_before(scheduler, bad, told):
+    """Under asha-stopping it is stopped for that at a gate on the way, too."""
+
+    def train(trial):
+        for epoch in range(trial.start + 1, trial.resource + 1):
+            none = trial.config["x"] < 0.4 and epoch in (4, 16)
+            if none and told == "returned" and epoch == trial.resource:
+                return bad
+            trial.report(epoch, loss=bad if none else trial.config["x"])
+        return None
+
+    rungs = {"resource": ("epoch", 1, 16), "scheduler": scheduler, "eta": 4}
+    result = rung.tune(train, SPACE, trials=20, sampler="random", quiet=True, **rungs)
+    beyond = [record for record in result.trials if len(record.observations) >= 3]
+    ended = [record for record in beyond if record.config["x"] < 0.4 and record.state != "paused"]
+    assert {record.state for record in ended} == {"stopped" if scheduler == "asha-stopping" else "failed"}
+    assert result.best not in ended
+    assert audit(result.events()).differences == ()

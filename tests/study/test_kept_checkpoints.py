@@ -71,19 +71,19 @@ def test_a_path_that_the_caller_told_stays(tmp_path):
     storage.close()
 
 
-def test_of_an_incumbent_that_diverges_further_up_the_good_checkpoint_stays(tmp_path):
-    def diverging(trial):
+def test_of_an_incumbent_that_breaks_a_constraint_further_up_the_good_checkpoint_stays(tmp_path):
+    def growing(trial):
         for epoch in range(trial.start, trial.resource):
             save = lambda folder, epoch=epoch: Path(folder, "epoch").write_text(str(epoch + 1))  # noqa: E731
-            value = trial.config["x"] + 1 / (epoch + 1) if epoch < 8 else float("nan")
-            trial.report(epoch + 1, loss=value, save=save)
+            trial.report(epoch + 1, loss=trial.config["x"] + 1 / (epoch + 1), size=epoch, save=save)
 
     settings = {**SETTINGS, "storage": str(tmp_path / "s.db"), "resource": ("epoch", 1, 27)}
+    settings["constraints"] = "size <= 7"
     with rung.Study(SPACE, trials=27, **settings) as study:
-        result = study.run(diverging)
+        result = study.run(growing)
     best = result.best
     assert best.value == pytest.approx(best.config["x"] + 1 / 8)
     # it was saved where its job ended, below what it reported last
     assert int(Path(best.checkpoint, "epoch").read_text()) == 3
     with rung.Study(SPACE, trials=28, **settings) as again:  # a new session tidies, and spares it
-        assert Path(again.run(diverging).best.checkpoint, "epoch").exists()
+        assert Path(again.run(growing).best.checkpoint, "epoch").exists()

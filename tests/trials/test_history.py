@@ -474,6 +474,7 @@ class Model:
                 "state": "running",
                 "final": None,
                 "own": None,  # reached before its present attempt reported at `until`
+                "none": [False],  # whether what it told was no number; the last is the latest
                 "attempt": 0,
                 "stop": False,
             }
@@ -493,6 +494,7 @@ class Model:
         if resource == known["until"]:
             known["own"] = known["reached"]
         known["reached"] = resource
+        known["none"].append(value == INF)
         if value < INF:
             self.observed.append((-resource, value, trial))
         while known["due"][0] <= resource and len(known["due"]) > 1 and not known["stop"]:
@@ -505,7 +507,7 @@ class Model:
         if value is not None and (known["final"] is None or known["own"] is not None):
             self.end_with(trial, value if math.isfinite(value) else INF)
         if known["final"] is None or known["final"] == INF:
-            self.fail(trial, again=False)
+            self.fail(trial, again=False, raised=True)
             return
         known["state"] = "done"
         self.results.append((trial, known["until"], known["final"]))
@@ -515,14 +517,17 @@ class Model:
         known = self.trials[trial]
         if known["own"] is not None and known["final"] != value:
             known["reached"] = known["own"]
+            known["none"].pop()
             if known["final"] < INF:
                 self.observed.remove((-known["until"], known["final"], trial))
         known["final"] = value
         if value < INF:
             self.report(trial, known["until"], value)
 
-    def fail(self, trial: int, again: bool) -> None:
+    def fail(self, trial: int, again: bool, raised: bool = False) -> None:
         known = self.trials[trial]
+        if (raised and not known["stop"]) or (known["none"][-1] and (known["stop"] or not again)):
+            self.raised.add(trial)
         if known["stop"]:
             known["state"] = "stopped"
         elif again:
@@ -591,9 +596,7 @@ def running(history: History, model: Model, trial: int, action: int, resource: i
         model.fail(trial, again=True)
         history.fold(JobFailed(trial, Failure.INTERRUPTED, attempt=attempt))
     elif action == 11:
-        model.fail(trial, again=False)
-        if not known["stop"]:
-            model.raised.add(trial)
+        model.fail(trial, again=False, raised=True)
         history.fold(JobFailed(trial, Failure.ERROR, attempt=attempt))
     else:
         known["stop"] = True

@@ -156,7 +156,7 @@ def _job_finished(history: History, event: ev.JobFinished) -> None:
     if running.final is not None and value != running.final:
         _take_back(history, running)
     if value == WORST:
-        _ended_without_value(history, running, TrialState.FAILED)
+        _ended_without_value(history, running, TrialState.FAILED, raised=True)
         return
     history._end(trial, TrialState.COMPLETE if job.until >= history._largest else TrialState.PAUSED)
     if history.reached[trial] < job.until:
@@ -188,13 +188,15 @@ def _job_failed(history: History, event: ev.JobFailed) -> None:
         history._run_again(running)
     else:
         infeasible = event.failure == Failure.INFEASIBLE
-        _ended_without_value(history, running, TrialState.INFEASIBLE if infeasible else TrialState.FAILED)
-        if (infeasible or event.failure == Failure.ERROR) and not running.stopping:
-            history._never_best(trial)
+        state = TrialState.INFEASIBLE if infeasible else TrialState.FAILED
+        _ended_without_value(history, running, state, raised=infeasible or event.failure == Failure.ERROR)
 
 
-def _ended_without_value(history: History, running: Running, state: TrialState) -> None:
-    """A crash is the worst result where the next was due; of a trial that is being stopped none is due."""
+def _ended_without_value(history: History, running: Running, state: TrialState, *, raised: bool) -> None:
+    """A crash is the worst result where the next was due; of a trial that is being stopped none is due.
+
+    One that `raised`, or whose last value was none, is never the best by what it told before.
+    """
     trial = running.job.trial
     if running.stopping:
         _refund(history, running)
@@ -202,6 +204,8 @@ def _ended_without_value(history: History, running: Running, state: TrialState) 
     else:
         history._end(trial, state)
         history._result(trial, running.next_gate, WORST, ended=True)
+    if (raised and not running.stopping) or history.latest[trial] == WORST:
+        history._never_best(trial)
 
 
 def _refund(history: History, running: Running) -> None:
@@ -215,8 +219,7 @@ def _job_stopped(history: History, event: ev.JobStopped) -> None:
     if running is None:
         return
     if running.stopping:
-        _refund(history, running)
-        history._end(event.trial, TrialState.STOPPED)
+        _ended_without_value(history, running, TrialState.STOPPED, raised=False)
     else:  # the session ends: the same job goes on in the next
         history._run_again(running)
 
@@ -231,6 +234,8 @@ def _trial_stopped(history: History, event: ev.TrialStopped) -> None:
         _refund(history, _take_retry(history, trial))
         history.states[trial] = TrialState.STOPPED
         history._lost.pop(trial, None)
+        if history.latest[trial] == WORST:
+            history._never_best(trial)
     if history._fold_scheduler is not None:
         history.scheduler = history._fold_scheduler.fold(history.scheduler, event)
 

@@ -5,7 +5,8 @@ The scheduler's and the sampler's own states are folds too (`Folding`), kept her
 
 Inside, everything is minimised. What can go wrong has one outcome each:
 
-- A NaN, infinite or missing metric is the worst value, `inf`: at a job's end the trial has failed.
+- A NaN, infinite or missing metric is the worst value, `inf`: at a job's end the trial has failed. One that
+  failed or was stopped with it is never the incumbent, even by what it reported before.
 - Metrics may be told one after the other. A report that lacks some of the study's waits for them: what is
   told later at the same resource (without one: in the same job) stands beside it, or in its place.
 - A report at a resource that the trial has reached before (doubled, or told again after going back to a
@@ -87,8 +88,8 @@ class History:
             damaged, the trial goes back to it.
         borrowed: trial number to the checkpoint of another trial that it began from, until it has its own.
         starts: trial number to the resource at which it began, of those that began from another's checkpoint.
-        best_checkpoint: the one that holds the incumbent's value: of a trial that went on and diverged it is
-            not the latest.
+        best_checkpoint: the one that holds the incumbent's value: of a trial that went on and broke a
+            constraint it is not the latest.
         scheduler, sampler: their states.
         devices: how many the running jobs have, all together.
         spent: total resource of all jobs started; a job that runs again is counted once, and one that its
@@ -274,7 +275,7 @@ class History:
         return self._value(trial, told)
 
     def _never_best(self, trial: int) -> None:
-        """The trial's objective raised: whatever it told before, nobody could train it to its end."""
+        """The trial raised or came to no value: whatever it told before, nobody could train it to its end."""
         self._best.raised.add(trial)
         best = self._best.incumbent
         if best is not None and best.trial == trial:

@@ -267,7 +267,7 @@ class Best:
     """The search for the incumbent: a larger resource first, then the smaller value, then the older trial.
 
     Attributes:
-        raised: trials whose objective raised, by an error or as infeasible.
+        raised: trials whose objective raised, by an error or as infeasible, or whose last value was none.
         fell: by trial, the resource and the value before those that are none, or break a constraint.
     """
 
