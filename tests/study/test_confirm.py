@@ -212,3 +212,22 @@ def test_a_configuration_that_the_space_has_no_more_is_not_declared():
     evaluated(study, value)
     assert study.best.config["x"] >= 0.5
     assert len(study.best.confirmed) == 2
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, rung.Infeasible, None])
+def test_a_trial_that_could_not_be_trained_to_its_end_is_not_declared(kind):
+    """Those that go on beyond epoch 1 are the best there, and come to nothing."""
+
+    def train(trial):
+        for epoch in range(trial.start + 1, trial.resource + 1):
+            if epoch > 1 and kind is not None:
+                raise kind("out of memory")
+            trial.report(epoch, loss=trial.config["x"] if epoch == 1 else float("nan"))
+
+    epochs = {"resource": ("epoch", 1, 9), "scheduler": "asha", "sampler": "random"}
+    result = rung.tune(train, SPACE, trials=9, confirm=2, quiet=True, **epochs)
+    repeated = {trial.origin.parent for trial in result.trials if trial.origin.sampler == CONFIRM}
+    assert repeated == {result.best.number} == {result.history.incumbent.trial}
+    assert result.best.state == "paused"
+    assert len(result.best.confirmed) == 2
+    assert audit(result.events()).differences == ()

@@ -53,14 +53,17 @@ def confirmation(history: History) -> Decision:
 
 
 def declared(history: History) -> Declared | None:
-    """The configuration that its repeats show to be the best; None before any has all of its repeats."""
+    """The configuration that its repeats show to be the best; None before any has all of its repeats.
+
+    A trial that raised or came to no value is not declared, whatever it told on the way.
+    """
     wanted, best = max(1, history.identity.confirm), history.incumbent
     if best is None:
         return None
     done = {
         trial: values
         for (trial, resource), values in history.confirmed.items()
-        if resource == best.resource and len(values) >= wanted and trial not in history.outside
+        if resource == best.resource and len(values) >= wanted and _may_be_best(history, trial)
     }
     sound = {trial: sum(values) / len(values) for trial, values in done.items() if max(values) < BEHIND}
     if not sound:
@@ -107,19 +110,24 @@ def _under_way(history: History, trial: int, resource: int) -> int:
     )
 
 
+def _may_be_best(history: History, trial: int) -> bool:
+    """Not if the space has its configuration no more, nor if it could not be trained to its end."""
+    return trial not in history.outside and trial not in history.raised
+
+
 def _ranked(history: History) -> list[tuple[int, float]]:
     """Trials with a value at the incumbent's resource, best first; of one configuration the best only."""
     best = history.incumbent
     assert best is not None
     kept = _kept.get(history)
     results = sum(len(column) for column in history.results.values())
-    key = (len(history.values), results, history.space_version, best.resource)
+    key = (len(history.values), results, history.space_version, len(history.raised), best.resource)
     if kept is None or kept[0] != key:
         column = history.results.get(best.resource)
         pairs = zip(column.values, column.trials, strict=True) if column is not None else ()
         seen: dict[object, tuple[int, float]] = {}
         for value, trial in sorted(pairs):
-            if value < BEHIND and trial not in history.outside:
+            if value < BEHIND and _may_be_best(history, trial):
                 seen.setdefault(repr(history.values[trial]), (trial, value))
         kept = _kept[history] = (key, list(seen.values()))
     return kept[1]

@@ -77,6 +77,8 @@ class History:
         apart: trials that no scheduler asked for, and which (`TOLD`, `CONFIRM`).
         confirmed: (trial number, resource) to the values, minimised, of its configuration's repeats there.
         outside: trials whose configuration is not in the space any more, since it was changed.
+        raised: trials that are never the best, whatever they told on the way: their objective raised, or
+            their last value was none.
         originals: these trials' configurations as they were.
         assumed: by trial, the names in its configuration that a change of the space added, and that no job of
             it has run with yet.
@@ -139,6 +141,7 @@ class History:
         self.length = 0  # events folded
         self._metric = Metric()
         self._best = Best()
+        self.raised = self._best.raised
         self._encoded = Encoded()
         self._lost: dict[int, int] = {}  # trial -> lost attempts of its present job
         self._largest = 1
