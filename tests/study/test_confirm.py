@@ -10,6 +10,7 @@ from scipy.stats import wilcoxon
 import rung
 from rung.study.audit import audit
 from rung.study.study import Study
+from rung.trials.events import Failure, JobFailed
 from rung.trials.history import CONFIRM, MOST_CONFIRMED
 
 SPACE = {"x": rung.Float(0, 1)}
@@ -231,3 +232,30 @@ def test_a_trial_that_could_not_be_trained_to_its_end_is_not_declared(kind):
     assert result.best.state == "paused"
     assert len(result.best.confirmed) == 2
     assert audit(result.events()).differences == ()
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+def test_an_incumbent_that_stands_between_two_rungs_is_confirmed(mode):
+    """Jobs that train beyond epoch 6 are over their limit of time."""
+    sign = 1.0 if mode == "min" else -1.0
+    epochs = {"resource": ("epoch", 1, 9), "scheduler": "asha", "sampler": "random"}
+    study = Study(SPACE, metric="loss", mode=mode, trials=18, confirm=2, **epochs)
+    repeats = []
+    while (job := study.ask()) is not None:
+        repeat = study.history.origins[job.number].sampler == CONFIRM
+        if repeat:
+            repeats.append((study.history.origins[job.number].parent, job.resource))
+        for epoch in range(1, min(job.resource, 6) + 1):
+            study.report(job, epoch, sign * (job.config["x"] + repeat))
+        if job.resource > 6:
+            study.writer.commit([JobFailed(job.number, Failure.TIMEOUT, "too long", job.attempt, 0.0)])
+        else:
+            study.tell(job)
+    cut = sorted(
+        (trial.config["x"], trial.number) for trial in study.result.trials if trial.state == "failed"
+    )
+    assert len(cut) == 2
+    assert repeats == [(number, 6) for _, number in cut for _ in range(2)], "the next best there, too"
+    assert (study.best.number, study.best.resource) == (cut[0][1], 6)
+    assert study.best.confirmed == (sign * (cut[0][0] + 1),) * 2
+    assert audit(study.result.events()).differences == ()

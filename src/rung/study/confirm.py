@@ -6,16 +6,19 @@ which the trial was chosen is not, and does not enter. As long as another config
 better than the best such mean, it may be the better one, and is evaluated again, too; at most
 `MOST_CONFIRMED` are. The best mean wins. Repeats at another resource than the incumbent's, in a study that
 went on to a larger one, do not count, and neither do those of a configuration that the space has no more.
+Where the incumbent's job was ended between two rungs, it is compared with those that ended at the same place.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from rung.schedulers.base import DONE, WAIT, Decision
 from rung.trials.history import BEHIND, CONFIRM, MOST_CONFIRMED, History, Incumbent
+from rung.trials.states import TrialState
 
 
 class Repeat(Decision, frozen=True):
@@ -116,21 +119,42 @@ def _may_be_best(history: History, trial: int) -> bool:
 
 
 def _ranked(history: History) -> list[tuple[int, float]]:
-    """Trials with a value at the incumbent's resource, best first; of one configuration the best only."""
+    """Trials with a value at the incumbent's resource, best first; of one configuration the best only.
+
+    None as long as the incumbent's job runs, and has come to no rung there.
+    """
     best = history.incumbent
     assert best is not None
     kept = _kept.get(history)
     results = sum(len(column) for column in history.results.values())
-    key = (len(history.values), results, history.space_version, len(history.raised), best.resource)
+    under_way = len(history.running), len(history.retry)
+    key = (best, len(history.values), results, history.space_version, len(history.raised), under_way)
     if kept is None or kept[0] != key:
-        column = history.results.get(best.resource)
-        pairs = zip(column.values, column.trials, strict=True) if column is not None else ()
         seen: dict[object, tuple[int, float]] = {}
-        for value, trial in sorted(pairs):
+        for value, trial in sorted(_values_at(history, best)):
             if value < BEHIND and _may_be_best(history, trial):
                 seen.setdefault(repr(history.values[trial]), (trial, value))
         kept = _kept[history] = (key, list(seen.values()))
     return kept[1]
 
 
-_kept: WeakKeyDictionary[History, tuple[tuple[int, ...], list[tuple[int, float]]]] = WeakKeyDictionary()
+def _values_at(history: History, best: Incumbent) -> Iterator[tuple[float, int]]:
+    """Values, minimised, and trials at the incumbent's resource, where this is a rung.
+
+    Once the incumbent's job has ended also of those whose job ended just there between two rungs, as over a
+    limit on its time.
+    """
+    column = history.results.get(best.resource)
+    if column is not None:
+        yield from zip(column.values, column.trials, strict=True)
+    if history.states[best.trial] in _GOES_ON:
+        return
+    yield (-best.value if history.identity.mode == "max" else best.value), best.trial
+    for trial, (reached, value) in enumerate(zip(history.reached, history.latest, strict=True)):
+        apart = history.apart.get(trial) == CONFIRM
+        if reached == best.resource and not apart and history.states[trial] not in _GOES_ON:
+            yield value, trial
+
+
+_GOES_ON = (TrialState.RUNNING, TrialState.INTERRUPTED)
+_kept: WeakKeyDictionary[History, tuple[object, list[tuple[int, float]]]] = WeakKeyDictionary()
