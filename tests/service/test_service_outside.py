@@ -9,6 +9,7 @@ import rung
 from rung.errors import StudyError
 from rung.trials import events as ev
 from rung.trials.events import Failure
+from support.live_service import live
 
 SPACE = {"x": rung.Float(0.0, 1.0)}
 
@@ -100,6 +101,35 @@ def test_a_job_with_limits_stops_when_the_service_says_so(client, tmp_path):
     assert not runner.is_alive()
     assert len(events(client, "told", ev.JobStopped)) == 1
     assert client.study("told").state == "done"
+
+
+def test_a_job_with_limits_that_does_not_stop_is_killed(tmp_path, monkeypatch):
+    """It reports nothing: that it is to stop is heard with the lease, a third of which is a second here."""
+    monkeypatch.setattr("rung.service.outside._GRACE", 0.2)
+    begun = tmp_path / "begun"
+
+    def train(config):
+        if not begun.exists():
+            begun.touch()
+            time.sleep(600)
+        return 1.0
+
+    with (
+        live(tmp_path / "rung.db", lease=3.0) as service,
+        rung.Client(service.url, service.tokens["ann"]) as client,
+    ):
+        client.create(SPACE, name="deaf", trials=1, trial_time="1h", sampler="random")
+        runner = threading.Thread(target=client.run, args=("deaf", train))
+        runner.start()
+        while not begun.exists():
+            time.sleep(0.05)
+        client.stop("deaf")
+        runner.join(60)
+        assert not runner.is_alive()
+        assert len(events(client, "deaf", ev.JobStopped)) == 1
+        client.resume("deaf")
+        assert client.run("deaf", train) == 1
+        assert client.study("deaf").incumbent["value"] == 1.0
 
 
 def test_who_asks_is_told_what_a_job_may_take(client):

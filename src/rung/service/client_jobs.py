@@ -91,7 +91,9 @@ class Jobs:
         The function is called as by `rung.tune` (`rung.executors.calling`), in threads of this process; of a
         study that limits a job's time or memory in processes of its own, so that one over its limit is
         killed. Its jobs' leases are kept alive, it is stopped at its next report when the service says so,
-        and the checkpoints that it saves are sent. Ctrl-C stops running jobs at their next report.
+        and the checkpoints that it saves are sent. Ctrl-C stops running jobs at their next report. In
+        processes of their own they are killed if that takes more than 30 seconds, to run again where the
+        study goes on.
 
         Args:
             slots: jobs at once.

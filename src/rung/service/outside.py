@@ -6,6 +6,7 @@ import os
 import socket
 import tempfile
 import threading
+import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -33,6 +34,7 @@ from rung.trials.events import CheckpointDamaged, Event, Failure, JobFailed
 _PAUSE: Final = 1.0  # seconds between two asks, unless the service says otherwise
 _BEATS: Final = 3  # signs of life within a lease
 _TICK: Final = 0.2  # seconds until a job in another process is told to stop
+_GRACE: Final = 30.0  # seconds that it gets then to stop by itself, before it is killed
 
 
 def local_job(job: Job, checkpoint: str | None) -> LocalJob:
@@ -120,7 +122,10 @@ class Outside:
                     asked = self._ask()
                     if (job := asked.job) is not None:
                         executor = engine.executor(self._setup(job, Path(folder), share))
-                        _Run(self, job, asked.lease_seconds, Path(folder), executor).run()
+                        run = _Run(self, job, asked.lease_seconds, Path(folder), executor)
+                        run.run()
+                        if run.killed:
+                            engine.close()
                         with self._lock:
                             self._ran += 1
                     elif asked.done:
@@ -180,7 +185,11 @@ class _Engine:
 
 
 class _Run:
-    """One job, in the thread that calls `run`; another keeps its lease alive meanwhile."""
+    """One job, in the thread that calls `run`; another keeps its lease alive meanwhile.
+
+    Attributes:
+        killed: whether its executor was closed, since the job did not stop in time.
+    """
 
     def __init__(self, outside: Outside, job: Job, lease: float, folder: Path, executor: Executor) -> None:
         self._outside = outside
@@ -191,6 +200,7 @@ class _Run:
         self._delivery = Delivery(outside.api, job, folder, _warn)
         self._over = threading.Event()
         self._cancelled = False
+        self.killed = False
 
     def run(self) -> None:
         beat = threading.Thread(target=self._beat, daemon=True)
@@ -224,7 +234,7 @@ class _Run:
 
     def _end(self) -> Event:
         """Wait for the event that ends the job; bring those before it to the service, and its word back."""
-        told = False
+        told: float | None = None  # when it was told to stop
         while True:
             for event in self._executor.poll(_TICK):
                 if isinstance(event, ENDS):
@@ -232,9 +242,12 @@ class _Run:
                 self._absorb([event])
             if self._outside.leaving:
                 self._stop()
-            if self._cancelled and not told:
-                told = True
+            if self._cancelled and told is None:
+                told = time.monotonic()
                 self._executor.cancel(self._job.trial)
+            elif told is not None and time.monotonic() - told > _GRACE:
+                self.killed = True
+                self._executor.close()
 
     def _absorb(self, events: Sequence[Event]) -> None:
         for event in events:
