@@ -5,24 +5,26 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from rung.samplers.observed import nondominated, observed
+from rung.samplers.observed import nondominated
 from rung.trials.history import History
+from rung.trials.standing import standing
 
 Floats = NDArray[np.float64]
 
 
 def front(history: History) -> list[int]:
-    """Trials that no other dominates, by number: of those at the largest resource that any reached.
+    """Trials that no other dominates, by number: of those at the incumbent's resource, the largest of any.
 
-    Failed ones and those that break a constraint are not among them. With one objective it is the incumbent.
+    Those whose objective raised and those that break a constraint are not among them. With one objective it
+    is the incumbent.
     """
     best = history.incumbent
     if best is None:
         return []
     if len(history.identity.goals) < 2:
         return [best.trial]
-    trials, vectors = _sound(history)
-    return sorted(set(trials[nondominated(vectors)].tolist()))
+    trials, vectors = candidates(history, best.resource)
+    return [int(trial) for trial in trials[nondominated(vectors)]]
 
 
 def hypervolume(history: History) -> float | None:
@@ -31,9 +33,10 @@ def hypervolume(history: History) -> float | None:
     A goal without a reference value has the worst value seen at that resource.
     """
     goals = history.identity.goals
-    if len(goals) < 2 or history.incumbent is None:
+    best = history.incumbent
+    if len(goals) < 2 or best is None:
         return None
-    _, vectors = _sound(history)
+    _, vectors = candidates(history, best.resource)
     signs = [-1.0 if goal.mode == "max" else 1.0 for goal in goals]
     given = [goal.reference for goal in goals]
     worst = vectors.max(axis=0)
@@ -41,6 +44,18 @@ def hypervolume(history: History) -> float | None:
         [w if r is None else sign * r for r, sign, w in zip(given, signs, worst, strict=True)]
     )
     return dominated_volume(vectors[nondominated(vectors)], reference)
+
+
+def candidates(history: History, resource: int) -> tuple[NDArray[np.int64], Floats]:
+    """Trials that stand at this resource (n,), ascending, and their objectives, minimised (n, m).
+
+    Also between two rungs, where no scheduler is told of results.
+    """
+    found = [(trial, standing(history, trial)) for trial in range(len(history))]
+    there = [(trial, one.vector) for trial, one in found if one is not None and one.resource == resource]
+    trials = np.array([trial for trial, _ in there], dtype=np.int64)
+    vectors = np.array([vector for _, vector in there], dtype=np.float64)
+    return trials, vectors.reshape(len(trials), len(history.identity.goals))
 
 
 def dominated_volume(points: Floats, reference: Floats) -> float:
@@ -68,11 +83,3 @@ def _area(front: Floats, reference: Floats) -> float:
     """The same of two objectives and points that do not dominate each other: stairs along the first."""
     one, other = front[np.argsort(front[:, 0], kind="stable")].T
     return float((reference[0] - one) @ -np.diff(other, prepend=reference[1]))
-
-
-def _sound(history: History) -> tuple[NDArray[np.int64], Floats]:
-    """(trials, objectives) of the results at the incumbent's resource that keep the constraints."""
-    assert history.incumbent is not None
-    seen = observed(history, history.incumbent.resource)
-    kept = np.isfinite(seen.losses) & (seen.violations == 0.0)
-    return seen.trials[kept], seen.vectors[kept]

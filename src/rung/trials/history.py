@@ -52,6 +52,7 @@ from rung.trials.running import Folding as Folding
 from rung.trials.running import Incumbent as Incumbent
 from rung.trials.running import Result as Result
 from rung.trials.running import Running as Running
+from rung.trials.standing import find_best
 from rung.trials.states import TrialState
 
 if TYPE_CHECKING:
@@ -249,6 +250,8 @@ class History:
             self._best.fell[trial] = self.reached[trial], self.latest[trial]
         self.reached[trial] = resource
         self.latest[trial] = value
+        if self._yardstick is not None:
+            self._best.keep(trial, resource, self._measures[trial])
         if (self.apart and self.apart.get(trial) == CONFIRM) or trial in self.outside:
             return
         before = self._best.incumbent
@@ -286,12 +289,7 @@ class History:
 
     def _best_inside(self) -> None:
         """Look for the incumbent anew among the trials whose configuration is in the space."""
-        self._best.begin_anew()
-        for trial, (resource, value) in enumerate(zip(self.reached, self.latest, strict=True)):
-            if trial not in self.outside and self.apart.get(trial) != CONFIRM and (resource or self._plain):
-                self._best.consider(trial, *self._best.sound(trial, resource, value), self._metric.sign)
-        best = self._best.incumbent
-        self.best_checkpoint = None if best is None else self.checkpoints.get(best.trial)
+        find_best(self)
 
     def _end(self, trial: int, state: TrialState) -> None:
         self._leave(trial)
@@ -330,6 +328,8 @@ class History:
             failed = value == WORST or trial not in self._measures
             measure = self._yardstick.failed if failed else self._measures[trial]
             column.measures.append(measure)
+            if resource == self.reached[trial]:  # a job's end may have told other objectives than its report
+                self._best.keep(trial, resource, measure)
         self._tell(Result(trial, resource, value, self.brackets[trial], ended, measure))
 
     def _cost(self, trial: int, resource: int) -> float:

@@ -68,6 +68,20 @@ class Incumbent(NamedTuple):
     value: float
 
 
+class Standing(NamedTuple):
+    """What a trial may be the best by: its last result that is sound and keeps the constraints.
+
+    Attributes:
+        resource: where it was.
+        value: minimised.
+        vector: all objectives, minimised; empty in a study with one.
+    """
+
+    resource: int
+    value: float
+    vector: tuple[float, ...] = ()
+
+
 class Folding(Protocol):
     """A policy part with a state of its own: a function of the log, kept by the history.
 
@@ -269,13 +283,15 @@ class Best:
     Attributes:
         raised: trials whose objective raised, by an error or as infeasible, or whose last value was none.
         fell: by trial, the resource and the value before those that are none, or break a constraint.
+        vectors: by trial, resource to objectives of its last two sound results: the last may be taken back.
     """
 
-    __slots__ = ("fell", "incumbent", "raised", "value")
+    __slots__ = ("fell", "incumbent", "raised", "value", "vectors")
 
     def __init__(self) -> None:
         self.raised: set[int] = set()
         self.fell: dict[int, tuple[int, float]] = {}
+        self.vectors: dict[int, dict[int, tuple[float, ...]]] = {}
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -283,9 +299,22 @@ class Best:
         self.incumbent: Incumbent | None = None
         self.value = WORST  # of the incumbent, minimised
 
-    def sound(self, trial: int, resource: int, value: float) -> tuple[int, float]:
-        """The trial's last resource and value that may be the best, where these are its latest."""
-        return (resource, value) if value < BEHIND else self.fell.get(trial, (resource, value))
+    def keep(self, trial: int, resource: int, measure: Measure) -> None:
+        """The objectives of a result, if it is sound and there are several."""
+        if measure.violation > 0.0 or len(measure.vector) < 2:
+            return
+        kept = self.vectors.setdefault(trial, {})
+        kept[resource] = measure.vector
+        if len(kept) > 2:
+            del kept[min(kept)]
+
+    def standing(self, trial: int, resource: int, value: float) -> Standing | None:
+        """What the trial may be the best by, where these are its latest; None if it raised or has nothing."""
+        if value >= BEHIND:
+            resource, value = self.fell.get(trial, (0, WORST))
+        if resource == 0 or trial in self.raised:
+            return None
+        return Standing(resource, value, self.vectors.get(trial, {}).get(resource, ()))
 
     def consider(self, trial: int, resource: int, value: float, sign: float) -> None:
         """Take `trial` if it is better; one that raised, failed or breaks a constraint never is."""
