@@ -246,6 +246,36 @@ def test_the_front_is_the_studys_own(subject):
         front(subject("asha"), 1)
 
 
+def test_the_front_between_two_rungs_is_drawn():
+    settings = {"metric": ["loss", "ms"], "resource": ("epoch", 1, 9), "scheduler": "plain", "trials": 4}
+    study = rung.Study({"x": rung.Float(0, 1)}, **settings)
+    study.report(study.ask(), 2, {"loss": 0.5, "ms": 0.5})
+    one = subject_of(study)
+    found = front(one, top_resource(one))
+    assert (found.trials.tolist(), found.values.tolist(), found.front.tolist()) == ([0], [[0.5, 0.5]], [True])
+    assert chart(one, "pareto").title == "Pareto front: 1 of 1 trials at epoch 2"
+    assert "on the Pareto front, of 1 trials at epoch 2" in page(one, [])
+
+
+def test_who_raised_later_is_on_no_front_that_is_drawn():
+    def train(trial):
+        x = trial.config["x"]
+        for epoch in range(trial.start + 1, trial.resource + 1):
+            if epoch > 1:
+                raise RuntimeError("out of memory")
+            trial.report(epoch, loss=x, ms=1 - x)
+
+    space = {"x": rung.Float(0, 1)}
+    found = rung.tune(
+        train, space, metric=["loss", "ms"], resource=("epoch", 1, 9), sampler="random", trials=9
+    )
+    one = subject_of(found)
+    drawn = front(one, 1)
+    assert sorted(drawn.trials.tolist()) == list(range(9))
+    assert sorted(drawn.trials[drawn.front].tolist()) == study_front(one.history)
+    assert len(study_front(one.history)) < 9
+
+
 def test_which_fidelity_is_looked_at(subject):
     assert choose_resource(subject("plain")) == 1
     assert choose_resource(subject("population")) == 20  # of few results the last fidelity, if half are there

@@ -150,8 +150,8 @@ def pareto(subject: Subject, options: Options) -> Chart:
     """The objectives against each other, and the trials that none dominates."""
     if len(subject.goals) < 2:
         raise StudyError(f"study {subject.name!r} has one objective, so there is no Pareto front")
-    wanted = top_resource(subject) if options.resource is None else options.resource
-    resource = choose_resource(subject, wanted, 1)
+    wanted = options.resource
+    resource = top_resource(subject) if wanted is None else choose_resource(subject, wanted, 1)
     found = front(subject, resource)
     if not len(found.trials):
         raise StudyError(f"no trial of study {subject.name!r} has all objectives yet")
