@@ -115,3 +115,21 @@ def test_a_study_begun_from_python_is_resumed_with_its_objective(rung, front) ->
 def test_a_study_begun_by_a_command_is_resumed_by_name(rung, objective) -> None:
     rung("tune", objective, "--trials", 2, "--study", "typed", "--sampler", "random")
     assert rung("extend", "typed", "--trials", 2).stderr.endswith("go on with: rung resume typed\n")
+
+
+NAN_AT_THE_END = """
+def train(trial):
+    for epoch in range(trial.start + 1, trial.resource + 1):
+        trial.report(epoch, loss=float("nan") if epoch == 9 else 0.5, ms=epoch)
+"""
+
+
+def test_a_front_of_a_trial_that_ended_in_nan(rung, folder) -> None:
+    Path("train.py").write_text(NAN_AT_THE_END)
+    Path("space.yaml").write_text("parameters:\n  x: {type: float, low: 0.0, high: 1.0}\n")
+    settings = ("--metric", "loss,ms", "--resource", "epoch:1:9", "--scheduler", "plain", "--trials", "1")
+    said = rung("tune", "train.py:train", "--space", "space.yaml", *settings, "--study", "s").stdout
+    assert "Pareto front: 1 trial; hypervolume 0" in said
+    assert any(line.split()[:3] == ["0", "0.5", "8"] for line in said.splitlines())
+    (row,) = [line.split() for line in rung("show", "s").stdout.splitlines() if line.split()[:1] == ["0"]]
+    assert row[:5] == ["0", "0.5", "8", "9", "failed"]

@@ -87,6 +87,14 @@ def test_a_front_between_two_rungs():
     assert "<td>0.25</td><td>0.75</td>" in study._repr_html_()
 
 
+def test_who_ended_in_nan_stands_on_the_front_with_what_it_told_before():
+    study = study_of(1, scheduler="plain")
+    live(study, [{"loss": 0.5, "ms": ms} for ms in (1.0, 2.0, 3.0, math.nan)], "ends")
+    assert [trial.number for trial in study.result.front] == [0]
+    assert study.history.violation(0) == 0.0
+    assert "<td>0.5</td><td>3</td>" in study._repr_html_()
+
+
 def test_who_raised_at_a_later_rung_is_on_no_front():
     def train(trial):
         x = trial.config["x"]

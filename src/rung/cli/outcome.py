@@ -85,20 +85,21 @@ def _best(identity: Identity, best: TrialRecord) -> None:
 def _front(history: History, records: Sequence[TrialRecord]) -> None:
     """The Pareto front as a table: the first of its trials by the first objective."""
     from rung.study.front import front, hypervolume
+    from rung.study.ranking import objectives
 
     goals = history.identity.goals
     names = [goal.metric for goal in goals]
     table = output.grid("trial", *names, "configuration", right=("trial", *names))
     members = sorted(
-        (records[trial] for trial in front(history)),
-        key=lambda record: (record.value or 0.0) * (-1) ** (goals[0].mode == "max"),
+        ((objectives(history, records[trial]), trial) for trial in front(history)),
+        key=lambda member: (member[0][0] * (-1) ** (goals[0].mode == "max"), member[1]),
     )
-    for record in members[:_SHOWN]:
-        told = (output.number(record.metrics.get(name)) for name in names)
-        table.add_row(str(record.number), *told, output.settings(record.config))
+    for told, trial in members[:_SHOWN]:
+        table.add_row(str(trial), *map(output.number, told), output.settings(records[trial].config))
     more = f", the first {_SHOWN}" if len(members) > _SHOWN else ""
     volume = output.number(hypervolume(history))
-    table.title = f"Pareto front: {len(members)} trials{more}; hypervolume {volume}"
+    count = f"{len(members)} trial{'' if len(members) == 1 else 's'}{more}"
+    table.title = f"Pareto front: {count}; hypervolume {volume}"
     table.title_justify = "left"
     output.out().print(table)
 

@@ -197,8 +197,8 @@ def _extras(study: StoredStudy) -> list[tuple[str, str]]:
 
         goals = ", ".join(f"{goal.metric} ({goal.mode})" for goal in identity.goals)
         facts.append(("objectives", goals))
-        volume = output.number(hypervolume(history))
-        facts.append(("front", f"{len(front(history))} trials, hypervolume {volume}"))
+        volume, count = output.number(hypervolume(history)), len(front(history))
+        facts.append(("front", f"{count} trial{'' if count == 1 else 's'}, hypervolume {volume}"))
     if identity.constraints:
         facts.append(("constraint", ", ".join(map(str, identity.constraints))))
     facts += _checkpoints(study)
@@ -257,6 +257,8 @@ def budget(study: StoredStudy) -> str:
 
 
 def _print_table(study: StoredStudy, ranked: list[TrialRecord]) -> None:
+    from rung.study.ranking import objectives
+
     identity = study.history.identity
     amount = [identity.resource.name] if identity.resource else []
     goals = [goal.metric for goal in identity.goals] or [identity.metric]
@@ -266,8 +268,7 @@ def _print_table(study: StoredStudy, ranked: list[TrialRecord]) -> None:
     rows = []
     for record, network in zip(ranked, cells, strict=True):
         reached = [str(record.resource)] if amount else []
-        values = [output.number(record.value)]
-        values += [output.number(record.metrics.get(goal)) for goal in goals[1:]]
+        values = [output.number(value) for value in objectives(study.history, record)]
         state = "breaks a constraint" if study.history.violation(record.number) else str(record.state)
         said = output.settings(record.config) if network is None else network
         rows.append((str(record.number), *values, *reached, state, said))

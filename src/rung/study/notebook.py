@@ -7,7 +7,7 @@ from html import escape
 from typing import Any, Final
 
 from rung.study.front import front
-from rung.study.ranking import ranking
+from rung.study.ranking import objectives, ranking
 from rung.study.records import TrialRecord
 from rung.trials.history import History
 
@@ -25,10 +25,9 @@ def as_html(line: str, history: History, records: Sequence[TrialRecord], best: T
     head = ["trial", *goals, *resource, "state", *names]
     rows = []
     for record in shown:
-        metrics = [record.metrics.get(goal) for goal in goals] if identity.goals else [record.value]
         spent = [record.resource] if resource else []
         config = [record.config.get(name, "") for name in names]
-        rows.append([record.number, *metrics, *spent, str(record.state), *config])
+        rows.append([record.number, *objectives(history, record), *spent, str(record.state), *config])
     if not rows:
         return f"<p>{escape(line)}</p>"
     lines = [_row("th", head), *(_row("td", row) for row in rows)]

@@ -1,11 +1,13 @@
-"""Which trials a table of the best ones shows, and in which order."""
+"""Which trials a table of the best ones shows, in which order, and with which values."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from rung.study.records import TrialRecord
 from rung.trials.history import CONFIRM, History
+from rung.trials.standing import standing
 
 
 def ranking(history: History, records: Iterable[TrialRecord]) -> list[TrialRecord]:
@@ -32,6 +34,19 @@ def ranking(history: History, records: Iterable[TrialRecord]) -> list[TrialRecor
             r.number,
         ),
     )
+
+
+def objectives(history: History, record: TrialRecord) -> list[Any]:
+    """The trial's value of each objective, in their own senses: where it is sound, else the latest.
+
+    One of several that is NaN at its end has them by what it told before.
+    """
+    goals, stands = history.identity.goals, standing(history, record.number)
+    if stands is not None and len(goals) > 1:
+        for observation in reversed(record.observations):
+            if observation.resource == stands.resource:
+                return [observation.metrics.get(goal.metric) for goal in goals]
+    return [record.value, *(record.metrics.get(goal.metric) for goal in goals[1:])]
 
 
 def _front(history: History) -> set[int]:

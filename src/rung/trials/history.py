@@ -195,9 +195,9 @@ class History:
         return self._searched.naming(self.identity.space).to_mapping(self.values[trial])
 
     def violation(self, trial: int) -> float:
-        """By how much the trial's latest value breaks the constraints; 0 if it keeps them or has none."""
+        """By how much the trial's latest value breaks the constraints; 0 if none, or it has no value."""
         measure = self._measures.get(trial)
-        return 0.0 if measure is None else measure.violation
+        return 0.0 if measure is None or WORST in measure.vector else measure.violation
 
     def minimised(self, metrics: Mapping[str, Any] | None) -> float:
         """The study's metric among `metrics`, minimised; `inf` if it is missing or not a finite number."""
