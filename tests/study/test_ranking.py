@@ -48,6 +48,37 @@ def test_trials_that_break_a_constraint_come_last(shown):
     )
 
 
+def test_without_a_resource_the_number_of_reports_does_not_count(shown):
+    def train(trial):
+        loss = [0.5, 0.2, 0.4][trial.number]
+        for step in range([10, 3, 5][trial.number]):
+            trial.report(step + 1, loss=loss)
+
+    study = rung.Study({"x": rung.Float(0.0, 1.0)}, sampler="random", trials=3)
+    assert study.run(train).best.number == 1
+    assert shown(study) == [1, 2, 0]
+
+
+@pytest.mark.parametrize("failure", ["nan", "error"])
+@pytest.mark.parametrize("resource", [None, ("epoch", 1, 4)])
+def test_trials_that_failed_come_behind_the_sound_ones(shown, resource, failure):
+    study = rung.Study(
+        {"x": rung.Float(0.0, 1.0)}, sampler="random", scheduler="plain", resource=resource, trials=4
+    )
+    for loss in (0.5, 0.1, 0.4):
+        job = study.ask()
+        study.report(job, 2, loss)
+        if loss > 0.1:
+            study.tell(job, loss)
+        elif failure == "nan":
+            study.tell(job, float("nan"))
+        else:
+            study.tell(job, error="out of memory")
+    study.report(study.ask(), 1, 0.2)  # it runs
+    assert shown(study) == [2, 0, 3, 1] if failure == "error" or resource is None else [2, 0, 1, 3]
+    assert study.result.best.number == 2
+
+
 def test_of_several_objectives_the_front_comes_first():
     study = run(metric=["loss", "size"], constraints=["size <= 0.5"])
     numbers, front = in_report(study), {trial.number for trial in study.result.front}

@@ -3,37 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from rung.study.records import TrialRecord
 from rung.trials.history import CONFIRM, History
 from rung.trials.standing import standing
+from rung.trials.states import TrialState
+
+_FAILED: Final = frozenset({TrialState.FAILED, TrialState.INFEASIBLE})
 
 
 def ranking(history: History, records: Iterable[TrialRecord]) -> list[TrialRecord]:
-    """Trials that have a value, best first: the largest resource reached, then the value, then the older.
+    """Trials that have a value, best first: the largest resource, then the value, then the older.
 
-    Of several objectives those on the front come first. Those that break a constraint come last. Repeats of
-    the best, and trials whose configuration is not in the space any more, are left out.
+    Each has its place by what it may be the best by. Behind these come those that run and have no result
+    yet, those that failed, and those that break a constraint. Of several objectives those on the front come
+    first. Repeats of the best, and trials whose configuration is not in the space any more, are left out.
     """
-    sign = -1.0 if history.identity.mode == "max" else 1.0
     first = _front(history) if len(history.identity.goals) > 1 else set()
-    apart, outside, broken = history.apart, history.outside, history.violation
+    apart, outside = history.apart, history.outside
     valued = [
         record
         for record in records
         if record.value is not None and apart.get(record.number) != CONFIRM and record.number not in outside
     ]
-    return sorted(
-        valued,
-        key=lambda r: (
-            r.number not in first,
-            broken(r.number) > 0,
-            -(r.resource or 0),
-            sign * (r.value or 0.0),
-            r.number,
-        ),
-    )
+    return sorted(valued, key=lambda record: (record.number not in first, *_place(history, record)))
+
+
+def _place(history: History, record: TrialRecord) -> tuple[int, int, float, int]:
+    """Smaller is better."""
+    stands = standing(history, record.number)
+    if stands is not None:
+        return 0, -stands.resource, stands.value, record.number
+    worse = 3 if history.violation(record.number) else 2 if record.state in _FAILED else 1
+    resource = 0 if history.identity.resource is None else record.resource or 0
+    sign = -1.0 if history.identity.mode == "max" else 1.0
+    return worse, -resource, sign * (record.value or 0.0), record.number
 
 
 def objectives(history: History, record: TrialRecord) -> list[Any]:
