@@ -10,10 +10,8 @@ from rung.errors import SpaceError, StudyError
 from rung.space import compile_space, to_json
 from rung.space.beside import drawn_beside
 from rung.space.changes import completed
-from rung.space.compiled import CompiledSpace
-from rung.space.layout import MisfitError
 from rung.study.asked import metrics_of, whole
-from rung.study.enqueued import check_values
+from rung.study.enqueued import check_values, misfits
 from rung.study.settings import ours
 from rung.trials.codec import as_kept
 from rung.trials.events import Event, Recorded, Requested, SpaceChanged, Told
@@ -69,7 +67,7 @@ def fixed_events(history: History, values: Mapping[str, Any], now: float) -> lis
     space = history.space
     if not isinstance(values, Mapping):
         raise StudyError(f"what is fixed is a mapping from names to values, not {values!r}")
-    check_values(space, values, "cannot be fixed")
+    check_values(space, values)
     if next(drawn_beside(space, values, history.identity.seed), None) is None:
         raise SpaceError(f"no configuration with {dict(values)!r} is legal in this space")
     kept = as_kept(values)
@@ -87,17 +85,6 @@ def record_event(topic: str, data: Mapping[str, Any], trial: int | None, now: fl
     return Recorded(topic, as_kept(data), trial, now)
 
 
-def _fits(space: CompiledSpace, name: str, value: Any) -> bool:
-    """Whether all parameters of this name may have the value; one that is gone may have any."""
-    try:
-        for slot in range(space.size):
-            if name in (space.keys[slot], space.names[slot]):
-                space.domains[slot].admit(value)
-    except MisfitError:
-        return False
-    return True
-
-
 def space_events(history: History, space: Any, given: Mapping[str, Any], now: float) -> list[Event]:
     """The event that changes the space; none if it is the one that the study has.
 
@@ -106,10 +93,9 @@ def space_events(history: History, space: Any, given: Mapping[str, Any], now: fl
     """
     compiled = compile_space(ours(space))
     form = to_json(compiled.space)
-    wrong = [name for name in history.fixed if not _fits(compiled, name, history.fixed[name])]
-    if wrong:
+    for name in misfits(compiled, history.fixed):  # one that is gone may have any value
         raise SpaceError(
-            f"{wrong[0]!r} is fixed at {history.fixed[wrong[0]]!r}, which is not in the new space: "
+            f"{name!r} is fixed at {history.fixed[name]!r}, which is not in the new space: "
             "fix another value first"
         )
     if history.fixed and next(drawn_beside(compiled, history.fixed, history.identity.seed), None) is None:
@@ -117,8 +103,8 @@ def space_events(history: History, space: Any, given: Mapping[str, Any], now: fl
             f"no configuration with {dict(history.fixed)!r}, which is fixed, is legal in the new space: "
             "fix other values first"
         )
-    misfits = completed(compiled, given).misfits
+    wrong = completed(compiled, given).misfits
     unknown = [name for name in given if name not in compiled.keys and name not in compiled.names]
-    if misfits or unknown:
-        raise SpaceError(f"{(*unknown, *misfits)[0]!r} among the given values does not fit the new space")
+    if wrong or unknown:
+        raise SpaceError(f"{(*unknown, *wrong)[0]!r} among the given values does not fit the new space")
     return [] if form == history.identity.space else [SpaceChanged(form, as_kept(given), now)]

@@ -32,11 +32,12 @@ def asked_configuration(history: History, config: Mapping[str, Any]) -> dict[str
     except SpaceError:
         if not isinstance(config, Mapping):
             raise
-        check_values(space, config, "cannot be asked for")
-        seed = key(history.identity.seed, _STREAM, history.length) >> 1
         known = {**history.fixed, **config}
+        _check_some(space, config, known)
+        seed = key(history.identity.seed, _STREAM, history.length) >> 1
+        wanted = [_admitted(space, _slots(space, name), value)[0] for name, value in config.items()]
         for values, _ in islice(drawn_beside(space, known, seed), _DRAWN):
-            if all(any(values[i] is not INACTIVE for i in _slots(space, name)) for name in config):
+            if all(any(values[i] is not INACTIVE for i in slots) for slots in wanted):
                 return space.to_mapping(values)
         raise SpaceError(_why_not(space, known, config)) from None
     return as_kept(config)
@@ -51,13 +52,9 @@ def unknown_yet(history: History, configs: Sequence[Mapping[str, Any]]) -> list[
 
 def _among(space: CompiledSpace, config: Mapping[str, Any], known: Sequence[Values]) -> bool:
     """Whether one of these has a configuration's values, by key or by name."""
-    try:
-        wanted = [
-            [(slot, space.domains[slot].admit(value)) for slot in _slots(space, name)]
-            for name, value in config.items()
-        ]
-    except (MisfitError, AttributeError):  # it is none: whoever enqueues it is told so
+    if not isinstance(config, Mapping):  # whoever enqueues it is told so
         return False
+    wanted = [_admitted(space, _slots(space, name), value)[0].items() for name, value in config.items()]
     return any(all(any(_key(row[i]) == _key(value) for i, value in of) for of in wanted) for row in known)
 
 
@@ -79,18 +76,61 @@ def _why_not(space: CompiledSpace, known: Mapping[str, Any], config: Mapping[str
     return f"no configuration has {dict(config)!r}: the combination is forbidden in this space"
 
 
-def check_values(space: CompiledSpace, values: Mapping[str, Any], refused: str) -> None:
-    """Refuse a name or a value that is not in the space, whatever is active.
+def check_values(space: CompiledSpace, values: Mapping[str, Any]) -> None:
+    """Refuse to fix a name that is not in the space, or a value that not all parameters of its name may have.
+
+    Those aside that are active in no configuration with these values.
 
     Raises:
         SpaceError: naming it.
     """
+    for name in values:
+        _check_name(space, name, "cannot be fixed")
+    wrong = misfits(space, values)
+    if wrong:
+        raise SpaceError(next(iter(wrong.values())))
+
+
+def misfits(space: CompiledSpace, values: Mapping[str, Any]) -> dict[str, str]:
+    """By name, why a parameter of it cannot have the value, though it may be active beside the others."""
+    off, found = switched_off(space, values), {}
     for name, value in values.items():
-        slots = _slots(space, name)
-        if not slots:
-            raise SpaceError(f"{name!r} {refused}: the space has {', '.join(space.keys)}")
-        for slot in slots:
-            try:
-                space.domains[slot].admit(value)
-            except MisfitError as problem:
-                raise SpaceError(f"parameter {space.keys[slot]!r} {problem}") from None
+        slots = [slot for slot in _slots(space, name) if slot not in off] or _slots(space, name)
+        for why in _admitted(space, slots, value)[1]:
+            found.setdefault(name, why)
+    return found
+
+
+def _check_some(space: CompiledSpace, config: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Refuse a name that is not in the space, or a value that no parameter of its name may have.
+
+    Args:
+        known: all values, of which these are a part: what is active in no configuration with them is aside.
+
+    Raises:
+        SpaceError: naming it.
+    """
+    off = switched_off(space, known)
+    for name, value in config.items():
+        slots = _check_name(space, name, "cannot be asked for")
+        admitted, wrong = _admitted(space, [slot for slot in slots if slot not in off] or slots, value)
+        if not admitted:
+            raise SpaceError(wrong[0])
+
+
+def _check_name(space: CompiledSpace, name: str, refused: str) -> list[int]:
+    slots = _slots(space, name)
+    if not slots:
+        raise SpaceError(f"{name!r} {refused}: the space has {', '.join(space.keys)}")
+    return slots
+
+
+def _admitted(space: CompiledSpace, slots: Sequence[int], value: object) -> tuple[dict[int, Any], list[str]]:
+    """The value as the parameters at these slots have it, by slot, and why others cannot have it."""
+    admitted, wrong = {}, []
+    for slot in slots:
+        try:
+            admitted[slot] = space.domains[slot].admit(value)
+        except MisfitError as problem:
+            wrong.append(f"parameter {space.keys[slot]!r} {problem}")
+    return admitted, wrong
