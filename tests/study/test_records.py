@@ -12,8 +12,8 @@ from support.driver import identity
 SPACE = compile_space({"x": Float(0.0, 1.0)})
 
 
-def records(*events, plain=False):
-    who = msgspec.structs.replace(identity(1, 9, plain=plain), space=to_json(SPACE.space))
+def records(*events, plain=False, goals=1):
+    who = msgspec.structs.replace(identity(1, 9, plain=plain, goals=goals), space=to_json(SPACE.space))
     return trials([ev.StudyCreated(who, "test"), *events])
 
 
@@ -48,6 +48,29 @@ def test_a_job_that_runs_again_doubles_nothing():
     )
     assert seen(record) == [(1, 3.0), (2, 1.5), (3, 1.0)]
     assert (record.timing.attempts, record.timing.message) == (2, "gone")
+
+
+def test_a_report_that_lacks_a_metric_is_there_once():
+    """Whether the rest follows in the same job, or all is told anew by one that runs again."""
+    (record,) = records(
+        ev.JobStarted(0, 3, values=(0.5,)),
+        ev.Reported(0, 1, {"loss": 3.0}),
+        ev.Reported(0, 1, {"size": 7.0}),
+        ev.Reported(0, 2, {"loss": 2.0}),
+        ev.JobFailed(0, Failure.INTERRUPTED),
+        ev.JobStarted(0, 3, attempt=1),
+        ev.Reported(0, 1, {"loss": 3.0}, 1),
+        ev.Reported(0, 2, {"loss": 2.0}, 1),
+        ev.Reported(0, 2, {"speed": 5.0}, 1),
+        ev.Reported(0, 3, {"loss": 1.0}, 1),
+        ev.JobFinished(0, 1, {"speed": 6.0}),
+        goals=2,
+    )
+    assert [(each.resource, {**each.metrics}) for each in record.observations] == [
+        (1, {"loss": 3.0}),
+        (2, {"loss": 2.0, "speed": 5.0}),
+        (3, {"loss": 1.0, "speed": 6.0}),
+    ]
 
 
 def test_without_a_resource_a_job_that_runs_again_goes_on_after_its_checkpoint():

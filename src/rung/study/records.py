@@ -183,7 +183,7 @@ class _Fold:
         resource = event.resource if plain else min(event.resource, running.job.until)
         if plain or resource > self.history.reached[event.trial]:
             metrics = running.beside(0 if plain else resource, event.metrics)
-            record.observations.append(Observation(resource, metrics))
+            self._observe(record, Observation(resource, metrics))
         elif running.joins(event.resource):
             _join(record, resource, unneeded(self.history.identity, event.metrics))
 
@@ -191,11 +191,18 @@ class _Fold:
         plain, until = self._plain, running.job.until
         if plain or self.history.reached[record.number] < until:
             told = running.beside(0 if plain else until, metrics)
-            record.observations.append(Observation(None if plain else until, told))
+            self._observe(record, Observation(None if plain else until, told))
         else:
             _join(
                 record, until, metrics if running.joins(until) else unneeded(self.history.identity, metrics)
             )
+
+    def _observe(self, record: TrialRecord, new: Observation) -> None:
+        """Add it, in the place of what lacked metrics: its first parts, or those of a job that runs again."""
+        kept = record.observations
+        while not self._plain and kept and (kept[-1].resource or 0) >= (new.resource or 0):
+            kept.pop()
+        kept.append(new)
 
     def finish(self) -> list[TrialRecord]:
         for record in self.records:
