@@ -50,7 +50,7 @@ def unknown_yet(history: History, configs: Sequence[Mapping[str, Any]]) -> list[
     return [config for config in configs if not _among(space, config, known)]
 
 
-def _among(space: CompiledSpace, config: Mapping[str, Any], known: Sequence[Values]) -> bool:
+def _among(space: CompiledSpace, config: object, known: Sequence[Values]) -> bool:
     """Whether one of these has a configuration's values, by key or by name."""
     if not isinstance(config, Mapping):  # whoever enqueues it is told so
         return False
@@ -93,7 +93,8 @@ def check_values(space: CompiledSpace, values: Mapping[str, Any]) -> None:
 
 def misfits(space: CompiledSpace, values: Mapping[str, Any]) -> dict[str, str]:
     """By name, why a parameter of it cannot have the value, though it may be active beside the others."""
-    off, found = switched_off(space, values), {}
+    off = switched_off(space, values)
+    found: dict[str, str] = {}
     for name, value in values.items():
         slots = [slot for slot in _slots(space, name) if slot not in off] or _slots(space, name)
         for why in _admitted(space, slots, value)[1]:
