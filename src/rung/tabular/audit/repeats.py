@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from rung.tabular.audit.cells import prepared
 from rung.tabular.audit.columns import grouped
 from rung.tabular.audit.finding import TABLE, Finding, rows, share
 from rung.tabular.columns import Column, Kind
@@ -161,11 +162,38 @@ def repeated_columns(frame: pd.DataFrame, columns: tuple[Column, ...]) -> Iterat
 
 
 def _digest(values: pd.Series, column: Column) -> bytes:
+    """Of the values; where they repeat, of which rows are alike, so that a code and its text are the same.
+
+    Values that hardly repeat are alike in no rows, whatever they say, and fractions mean how large they are.
+    """
     import hashlib
 
-    few = column.distinct <= 0.5 * len(values)
-    array = codes_of(values) if few or column.kind != Kind.NUMBER else _hash_column(values)
+    codes = codes_of(values)
+    few = int(codes.max(initial=-1)) + 1 <= 0.5 * int((codes >= 0).sum()) and not _measured(values, column)
+    array = codes if few else _hash_values(values, column)
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).digest() + (b"few" if few else b"many")
+
+
+def _measured(values: pd.Series, column: Column) -> bool:
+    """Whether the cells are moments, or numbers not all of which are whole."""
+    if column.kind != Kind.NUMBER:
+        return column.kind == Kind.DATE
+    numbers = _read(values, column).to_numpy(dtype=np.float64)
+    return bool((numbers % 1 > 0).any())
+
+
+def _read(values: pd.Series, column: Column) -> pd.Series:
+    return prepared(values.to_frame(column.name), [column])[column.name]
+
+
+def _hash_values(values: pd.Series, column: Column) -> NDArray[np.uint64]:
+    """(n,) of the numbers, moments or words that the cells are read as."""
+    import pandas as pd
+
+    cells = _read(values, column)
+    if column.kind == Kind.NUMBER:
+        return _hash_numbers(cells.to_numpy(dtype=np.float64))
+    return np.asarray(pd.util.hash_array(cells.to_numpy(), categorize=False))
 
 
 def _collinear(frame: pd.DataFrame, kept: list[str], columns: tuple[Column, ...]) -> Iterator[Finding]:
