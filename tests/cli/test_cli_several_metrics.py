@@ -91,6 +91,15 @@ def test_a_study_of_a_service_ends_in_the_same_words(rung, front, capsys) -> Non
     assert f"best error {front.best.value:.6g} by trial {front.best.number}" in there
 
 
+@pytest.mark.parametrize(("trials", "words"), [(9, "nothing is left to try"), (2, "all that was asked for")])
+def test_a_study_of_a_service_says_why_it_ended(folder, capsys, trials, words) -> None:
+    study = package.Study({"x": package.Integer(1, 3)}, trials=trials, sampler="random")
+    with study:
+        study.run(lambda config: config["x"])
+    follow(Log(study), "short", "http://127.0.0.1:1")
+    assert f"{min(trials, 3)} trials, {words}\n" in capsys.readouterr().err
+
+
 def test_a_confirmed_best_and_a_none_over_a_service(folder, capsys) -> None:
     study = package.Study(
         {"x": package.Float(0, 1), "y": package.Constant(None)}, trials=6, confirm=2, noisy=True

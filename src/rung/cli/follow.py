@@ -12,7 +12,7 @@ from rung.cli import output
 from rung.cli.exits import INTERRUPTED, NO_RESULT
 from rung.cli.store import command
 from rung.trials.events import Event, Identity, SessionEnded
-from rung.trials.history import History
+from rung.trials.history import EXHAUSTED, History
 
 if TYPE_CHECKING:
     from rung.service.client import Client
@@ -77,7 +77,8 @@ def _conclude(study: Followed, url: str) -> None:
     best = best_of(study.history, records)
     if best is not None:
         best.checkpoint = None  # it lies where the service keeps it
-    why = found(study.history, records, best, study.ended)
+    reason = EXHAUSTED if study.ended == "done" and study.history.exhausted else study.ended
+    why = found(study.history, records, best, reason)
     more = f" (more: {command('logs', study.name, url)})" if why else ""
     if best is None:
         output.fail(nothing_found(records, study.identity) + more)
