@@ -7,6 +7,7 @@ import sqlite3
 
 import pytest
 
+import rung as package
 from rung.cli import output
 from rung.trials.events import StudyCreated
 from rung.trials.folding import HANDLERS
@@ -193,12 +194,30 @@ def test_notes(rung, study: str) -> None:
 def test_an_enqueued_configuration_runs_next(rung, study: str) -> None:
     trials = json.loads(rung("export", study, "--format", "json").stdout)
     config = trials[0]["config"]
-    assert rung("enqueue", study, json.dumps(config)).exit_code == 0
-    assert rung("extend", study, "--trials", 1).exit_code == 0
+    said = f"{study} keeps it, but all its {len(trials)} trials are used: rung extend {study} --trials"
+    for count, words in enumerate(("1 configuration waits", "2 configurations wait"), 1):
+        done = rung("enqueue", study, json.dumps(config))
+        assert (done.exit_code, done.stderr) == (0, f"{said} {count}, then rung resume {study}\n")
+        assert f"enqueued   {words}\n" in rung("show", study).stdout
+    assert json.loads(rung("show", study, "--json").stdout)["enqueued"] == [config, config]
+    assert rung("extend", study, "--trials", 2).exit_code == 0
     assert rung("resume", study).exit_code == 0
     after = json.loads(rung("export", study, "--format", "json").stdout)
-    assert len(after) == len(trials) + 1
-    assert after[-1]["config"] == config
+    assert len(after) == len(trials) + 2
+    assert [trial["config"] for trial in after[-2:]] == [config, config]
+    assert "enqueued" not in rung("show", study).stdout
+
+
+def test_a_configuration_is_told_when_its_turn_comes(rung, folder) -> None:
+    with package.Study({"x": package.Float(0, 1)}, trials=2, storage="other.db", study="small") as study:
+        study.tell(study.ask(), 0.5)
+    place = ("--storage", "other.db")
+    said = [rung("enqueue", "small", '{"x": 0.25}', *place).stderr for _ in range(2)]
+    assert said[0] == "small runs it next\n"
+    assert said[1] == (
+        "small keeps it, but all its 2 trials are used before its turn: rung extend small --trials 1 "
+        "--storage other.db, then rung resume small --objective FILE.py:FUNCTION --storage other.db\n"
+    )
 
 
 @pytest.mark.parametrize("config", ["{", "[1]", '{"nothing": 1}'])

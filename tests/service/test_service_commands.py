@@ -82,6 +82,13 @@ def test_a_search_is_submitted_followed_and_looked_at(rung, worker, service, tmp
     assert "no job of study one printed anything" in rung("logs", "one").stderr
     rung("extend", "one", "--trials", "3")
     assert "15 trials" in rung("resume", "one").output
+    ours = f"rung --service {service.url}"
+    keeps = f"all its 15 trials are used: {ours} extend one --trials 1, then {ours} resume one\n"
+    assert keeps in rung("enqueue", "one", '{"x": 0.5}').stderr
+    assert "1 configuration waits" in rung("show", "one").stdout
+    rung("extend", "one", "--trials", "1")
+    assert "16 trials" in rung("resume", "one").output
+    assert json.loads(rung("export", "one").stdout)[-1]["config"] == {"x": 0.5}
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(30) == 0
     lends = (tmp_path / "said").read_text()

@@ -90,6 +90,25 @@ def left_outside(history: History) -> str:
     return f" (of its {len(history)} trials {count} not in it: no more is learnt from them)" if count else ""
 
 
+def its_turn(history: History, name: str, storage: str) -> str:
+    """When a configuration runs that was just enqueued, as a sentence.
+
+    Args:
+        history: what the study was before.
+    """
+    from rung.cli.store import command, resuming
+
+    limit, waiting = history.limits.trials, len(history.enqueued) + 1
+    lacking = 0 if limit is None else min(waiting, history.begun + waiting - limit)
+    if lacking <= 0:
+        return f"{name} runs it next"
+    are = "are used" if history.begun >= (limit or 0) else "are used before its turn"
+    more = command("extend", name, storage, "--trials", str(lacking))
+    return (
+        f"{name} keeps it, but all its {limit} trials {are}: {more}, then {resuming(history, name, storage)}"
+    )
+
+
 _OPTIONS = {
     "trials": "--trials",
     "seconds": "--budget",

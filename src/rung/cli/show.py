@@ -70,6 +70,7 @@ def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRe
         "identity": history.identity,
         "limits": history.limits,
         "trials": {"all": len(records), **Counter(str(record.state) for record in records)},
+        "enqueued": list(history.enqueued),
         "spent": history.spent,
         "seconds": one.seconds,
         "created": one.created,
@@ -189,7 +190,7 @@ def _share(served: StudyInfo | None) -> list[tuple[str, str]]:
 
 
 def _extras(study: StoredStudy) -> list[tuple[str, str]]:
-    """What only some studies have: further objectives, constraints, fixed values, a choice of the sampler."""
+    """What only some studies have: objectives, constraints, fixed values, a queue, a sampler's choice."""
     identity, history = study.history.identity, study.history
     facts = []
     if len(identity.goals) > 1:
@@ -204,6 +205,9 @@ def _extras(study: StoredStudy) -> list[tuple[str, str]]:
     facts += _checkpoints(study)
     if history.fixed:
         facts.append(("fixed", output.settings(history.fixed)))
+    if history.enqueued:
+        count = len(history.enqueued)
+        facts.append(("enqueued", "1 configuration waits" if count == 1 else f"{count} configurations wait"))
     choice = _choice(history)
     if choice is not None:
         facts.append(("chosen", f"sampler {choice['sampler']}: {choice['why']}"))

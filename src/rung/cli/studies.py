@@ -279,21 +279,23 @@ def enqueue(
 ) -> None:
     """Have a configuration run before any that the sampler proposes, in a study that runs or is resumed.
 
-    Parameters that it leaves out get random values.
+    Parameters that it leaves out get random values. It is a trial: where all are used it waits for more.
     """
+    from rung.cli.extend import its_turn
     from rung.cli.store import read_study, reading
     from rung.study import Study
     from rung.study.enqueued import asked_configuration
 
     asked = _configuration(config)
     with reading(storage) as store:
-        asked = asked_configuration(read_study(store, name).history, asked)
+        history = read_study(store, name).history
+        asked = asked_configuration(history, asked)
         if _written_elsewhere(store, name):
             store.request(name, "enqueue", asked)
         else:
             with Study.open(store, name) as study:
                 study.enqueue(asked)
-    output.say(f"{name} runs it next")
+    output.say(its_turn(history, name, storage))
 
 
 def _written_elsewhere(store: Stored, name: str) -> bool:
