@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from rung.trials.events import JobStarted
 
 pytest.importorskip("torch")
 
+README = (Path(__file__).parents[2] / "README.md").read_text()
 MODEL = """
 import torch
 from torch import nn
@@ -173,9 +175,24 @@ def test_bad_input_is_a_sentence(rung, model: str, args: tuple[object, ...], wor
     assert done.stdout == ""
 
 
+def test_the_commands_of_the_readme_go_together(rung, objective: str) -> None:
+    """The number of trials apart."""
+    Path(objective).rename("train.py")
+    Path("model.py").write_text(MODEL.replace("build()", "plain()").replace("pair()", "build()"))
+    lines = [line for line in README.splitlines() if line.startswith(("$ rung plan", "$ rung tune train.py"))]
+    plan, tune = (next(line for line in lines if words in line) for words in ("rung plan", "--devices auto"))
+    command, _, place = plan.partition("#")[0].partition(">")
+    done = rung(*shlex.split(command)[2:])
+    assert done.exit_code == 0, done.stderr
+    Path(place.strip()).write_text(done.stdout)
+    done = rung(*shlex.split(tune.replace("--trials 1000", "--trials 3"))[2:], "--sampler", "random")
+    assert done.exit_code == 0, done.stderr
+
+
 def test_tune_refuses_what_makes_no_sense(rung, objective: str) -> None:
     for options, words in (
         (("--devices", "auto"), "devices='auto' needs to know how training scales"),
+        (("--devices", "auto"), "a file (--scaling FILE), as `rung plan ... --json > FILE` writes it"),
         (("--devices", "some"), "not 'some'"),
         (("--efficiency", 0.5), "give it with --devices auto"),
     ):

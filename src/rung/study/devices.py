@@ -73,7 +73,8 @@ def make_allotment(devices: Any, efficiency: float = 0.75, scaling: Scaling | No
     if scaling is None:
         raise StudyError(
             "devices='auto' needs to know how training scales: scaling={1: 1.0, 2: 1.9, 4: 3.5}, the "
-            "speed-up by number of devices, or a file that `rung plan --json` wrote"
+            "speed-up by number of devices, or a file (--scaling FILE), as `rung plan ... --json > FILE` "
+            "writes it"
         )
     rows = scaling if isinstance(scaling, Mapping) else _read(Path(scaling))
     return Allotment(AUTO, float(efficiency), _curve(rows))
