@@ -156,6 +156,12 @@ def test_a_model_that_keeps_no_rows_says_so(rung: Rung) -> None:
 
 def test_against_a_table(rung: Rung) -> None:
     found = rung("-q", "check", "moved.csv", "--against", "alike.csv", "--target", "y", "--json")
+    plain = rung("check", "moved.csv", "--against", "alike.csv", "--report", "two.html").stdout
+    assert f"rows against {len(table()):,} of the other table\n" in plain
+    for words in (plain, Path("two.html").read_text()):
+        assert "the other table" in words
+        assert "training table" not in words
+        assert "refit" not in words
     drift = json.loads(found.stdout)
     assert drift["drifted"] is True
     assert drift["auc"] > 0.9

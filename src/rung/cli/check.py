@@ -301,7 +301,7 @@ def print_findings(found: Sequence[Finding], none: str) -> None:
 def print_drift(drift: DriftReport) -> None:
     """Columns with most drift, then the findings."""
     console = output.out()
-    console.print(f"{drift.rows:,} rows against {drift.reference:,} of the training table")
+    console.print(f"{drift.rows:,} rows against {drift.reference:,} of {drift.against}")
     if drift.apart is not None:
         auc = drift.apart.auc
         console.print(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -357,7 +359,22 @@ class TestTwoTables:
         (one,) = found(report, "missing-columns")
         assert one.severity == "warning"
         assert report.usable
-        assert one.sentence == "the new table lacks 'y', which the reference has"
+        assert one.sentence == "the new table lacks 'y', which the other table has"
+
+    def test_no_word_is_of_a_model_where_there_is_none(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of whatever is found."""
+        monkeypatch.setattr("rung.tabular.audit.drift.SAMPLE", N - 1)
+        odd = np.where(np.arange(N) % 5 == 0, None, "new")
+        later = table().when + pd.Timedelta("900D")
+        words = np.where(np.arange(N) % 2, "low", "high")
+        new = table(seed=1).assign(a=table().a + 9, colour=odd, when=later, count=words, extra=1.0)
+        report = drift_between(new, table().assign(y=1.0 * (np.arange(N) % 5)))
+        checks = {"drift", "unseen-levels", "missing-jump", "missing-columns", "kind-changed", "new-columns"}
+        assert checks <= {one.check for one in report.findings}
+        said = [report.against, *report.notes]
+        said += [words for one in report.findings for words in (one.sentence, one.remedy)]
+        assert not [words for words in said if re.search("training|refit|predict|a model of the", words)]
+        assert sum("the other table" in words for words in said) > 7
 
     def test_a_kind_that_changed(self) -> None:
         new = table(seed=1).assign(a=np.where(np.arange(N) % 2, "low", "high"))
@@ -459,5 +476,5 @@ class TestAgainstTheSampleOfAProfile:
 def test_dates_beyond_the_training_tables_last_are_said_so() -> None:
     days = pd.date_range("2024-01-01", periods=600, freq="D")
     old, new = (pd.DataFrame({"when": days[part]}) for part in (slice(0, 400), slice(400, 600)))
-    sentence = drift_between(new, old).findings[0].sentence
-    assert "100 % are later than 2025-02-03, the last of the training table" in sentence
+    for report, name in ((against(new, old), "training"), (drift_between(new, old), "other")):
+        assert f"100 % are later than 2025-02-03, the last of the {name} table" in report.findings[0].sentence

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rung.tabular.audit.apart import FEWEST, MOST, Apart, apart_findings, tell_apart
-from rung.tabular.audit.drift import DriftReport, compare_columns, sampled
+from rung.tabular.audit.drift import OTHER, DriftReport, compare_columns, sampled
 from rung.tabular.audit.finding import TABLE, Finding, by_severity
 from rung.tabular.audit.profile import make_profile
 from rung.tabular.columns import Column, Kind, infer_columns
@@ -44,7 +44,7 @@ def drift_between(
     columns = infer_columns(reference)
     if target is not None and target not in frame.columns:
         columns = tuple(column for column in columns if column.name != target)
-    drifts, found = compare_columns(frame, make_profile(reference, columns), tell)
+    drifts, found = compare_columns(frame, make_profile(reference, columns), tell, OTHER)
     found += _kinds(frame, columns)
     found += [*_fewer(frame, columns), *_more(frame, reference)]
     tell("whether a model can tell the tables apart")
@@ -58,8 +58,9 @@ def drift_between(
         columns=drifts,
         findings=by_severity(found),
         apart=apart,
-        notes=sampled(len(frame), len(reference)),
+        notes=sampled(len(frame), len(reference), OTHER.name),
         seconds=time.monotonic() - began,
+        against=OTHER.name,
     )
 
 
@@ -77,7 +78,7 @@ def _kinds(frame: pd.DataFrame, columns: tuple[Column, ...]) -> Iterator[Finding
         yield Finding(
             "warning",
             column.name,
-            f"made of {_plural(column.kind)} in the reference and of {_plural(new.kind)} in the new table",
+            f"made of {_plural(column.kind)} in {OTHER.name} and of {_plural(new.kind)} in the new table",
             "find out which is meant, and correct the other",
             "kind-changed",
         )
@@ -93,8 +94,8 @@ def _fewer(frame: pd.DataFrame, columns: tuple[Column, ...]) -> Iterator[Finding
         yield Finding(
             "warning",
             TABLE,
-            f"the new table lacks {listed(map(repr, gone), 'and', 6)}, which the reference has",
-            "name a target by --target; all else a model of the reference may need: find out where it went",
+            f"the new table lacks {listed(map(repr, gone), 'and', 6)}, which {OTHER.name} has",
+            "name a target by --target, and find out where the others went",
             "missing-columns",
         )
 
@@ -105,8 +106,8 @@ def _more(frame: pd.DataFrame, reference: pd.DataFrame) -> Iterator[Finding]:
         yield Finding(
             "note",
             TABLE,
-            f"columns that the reference does not have: {listed(new, 'and', 6)}",
-            "rung does not compare them, and a model of the reference does not read them",
+            f"columns that {OTHER.name} does not have: {listed(new, 'and', 6)}",
+            "rung does not compare them",
             "new-columns",
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,31 @@ _UNSEEN: Final = 0.01  # share of the present cells
 _JUMP: Final = 0.05  # of the share of missing cells
 
 
+class Reference(NamedTuple):
+    """How to speak of what a new table is compared with, and what to do about what was found.
+
+    Attributes:
+        name: as in "levels that ... lacks".
+        shifted, unseen: remedies of a column that drifted, and of levels that are new.
+    """
+
+    name: str
+    shifted: str
+    unseen: str
+
+
+TRAINED: Final = Reference(
+    "the training table",
+    "find out what changed; watch the score on such rows, and refit with them if it falls",
+    "rung predicts them as if the cell were missing; refit once there are rows of them with the target",
+)
+OTHER: Final = Reference(
+    "the other table",
+    "find out what changed where the column comes from",
+    "find out whether they are new or misspelt",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Drift:
     """One column of a new table against the profile.
@@ -37,8 +62,8 @@ class Drift:
         psi, ks, p: see `distance.Distance`; `ks` and `p` are None of categories.
         level: 2 much drift, 1 some, 0 none that is certain.
         missing: share of missing cells then and now.
-        unseen: share of the present cells whose level was not in the training table; None of numbers, and
-            where the profile does not hold all levels.
+        unseen: share of the present cells whose level the reference lacks; None of numbers, and where the
+            profile does not hold all levels.
     """
 
     name: str
@@ -57,12 +82,13 @@ class DriftReport:
 
     Attributes:
         rows: of the new table.
-        reference: rows of the training table.
+        reference: rows of what it is compared with.
         columns: those with most drift first.
         findings: errors first.
         apart: how well a model tells the two tables apart; None where either has too few rows, or where a
             profile keeps none.
         notes: sentences about what was looked at in part only.
+        against: what it is compared with, as a sentence calls it.
     """
 
     rows: int
@@ -72,6 +98,7 @@ class DriftReport:
     apart: Apart | None
     notes: list[str]
     seconds: float
+    against: str = TRAINED.name
 
     @property
     def drifted(self) -> bool:
@@ -124,14 +151,14 @@ def _apart(frame: pd.DataFrame, profile: Profile) -> tuple[Apart | None, list[st
     return tell_apart(uncoded(profile.sample[:, places]), uncoded(new), names), []
 
 
-def sampled(count: int, reference: int) -> list[str]:
+def sampled(count: int, reference: int, name: str = TRAINED.name) -> list[str]:
     """What to say of tables too long to be looked at whole."""
-    long = [words for words, n in (("the new table", count), ("the training table", reference)) if n > SAMPLE]
+    long = [words for words, n in (("the new table", count), (name, reference)) if n > SAMPLE]
     return [f"{SAMPLE:,} rows of {listed(long, 'and')} were looked at, drawn at random"] if long else []
 
 
 def compare_columns(
-    frame: pd.DataFrame, profile: Profile, tell: Tell
+    frame: pd.DataFrame, profile: Profile, tell: Tell, reference: Reference = TRAINED
 ) -> tuple[tuple[Drift, ...], list[Finding]]:
     """Every column that both have, those with most drift first, and what is found of them.
 
@@ -146,7 +173,8 @@ def compare_columns(
         if column.name not in frame.columns:
             continue
         tell(f"column {column.name}")
-        drift, more = _column(sample[[column.name]], column, distributions[column.name], before, profile.seen)
+        known = (distributions[column.name], before, profile.seen)
+        drift, more = _column(sample[[column.name]], column, known, reference)
         drifts.append(drift)
         found += more
     order = sorted(drifts, key=lambda one: (-one.level, -one.psi))
@@ -176,9 +204,14 @@ def _few(count: int) -> Iterator[Finding]:
 
 
 def _column(
-    cells: pd.DataFrame, column: Column, old: Numbers | Levels, before: float, seen: int
+    cells: pd.DataFrame, column: Column, known: tuple[Numbers | Levels, float, int], reference: Reference
 ) -> tuple[Drift, list[Finding]]:
-    raw = cells[column.name]
+    """Of one column what is apart, and what is found of it.
+
+    Args:
+        known: the column's distribution in the reference, its share of missing cells, and of how many rows.
+    """
+    raw, (old, before, seen) = cells[column.name], known
     present, gone = present_cells(prepared(cells, [column])[column.name], column)
     counts = old.tally(present)
     if isinstance(old, Levels):
@@ -197,20 +230,29 @@ def _column(
         unseen,
     )
     found = [
-        *_shifted(drift, distance, old, counts),
-        *_unseen(drift, old, present),
+        *_shifted(drift, distance, (old, counts), reference),
+        *_unseen(drift, old, present, reference),
         *_unreadable(raw, gone, column),
-        *_jump(drift, len(raw), seen),
+        *_jump(drift, len(raw), seen, reference),
     ]
     return drift, found
 
 
 def _shifted(
-    drift: Drift, distance: Distance, old: Numbers | Levels, counts: NDArray[Any]
+    drift: Drift, distance: Distance, seen: tuple[Numbers | Levels, NDArray[Any]], reference: Reference
 ) -> Iterator[Finding]:
+    """Much or some drift.
+
+    Args:
+        seen: the distribution then, and the counts of its bins or levels now.
+    """
     if not drift.level:
         return
-    how = _levels_moved(old, counts) if isinstance(old, Levels) else _numbers_moved(old, counts, drift.kind)
+    old, counts = seen
+    if isinstance(old, Levels):
+        how = _levels_moved(old, counts)
+    else:
+        how = _numbers_moved(old, counts, drift.kind, reference.name)
     test = "" if drift.ks is None else f", KS {distance.ks:.2f}, p {_p(distance.p)}"
     severity = "warning" if drift.level == 2 and drift.kind != Kind.DATE else "note"
     yield Finding(
@@ -219,7 +261,7 @@ def _shifted(
         f"{'much' if drift.level == 2 else 'some'} drift (PSI {drift.psi:.2f}{test}): {how}",
         "dates move on by themselves: look at the other columns"
         if drift.kind == Kind.DATE
-        else "find out what changed; watch the score on such rows, and refit with them if it falls",
+        else reference.shifted,
         "drift",
     )
 
@@ -228,17 +270,21 @@ def _p(p: float) -> str:
     return f"under {CERTAIN}" if p < CERTAIN else f"{p:.3f}"
 
 
-def _numbers_moved(old: Numbers, counts: NDArray[Any], kind: str) -> str:
-    """The quartiles then and now, as far as the bins tell them; how many lie beyond the training table's."""
+def _numbers_moved(old: Numbers, counts: NDArray[Any], kind: str, name: str) -> str:
+    """The quartiles then and now, as far as the bins tell them; how many lie beyond those of the reference.
+
+    Args:
+        name: the reference's.
+    """
     then, now = ([_quantile(old, c, q) for q in (0.25, 0.5, 0.75)] for c in (old.counts, counts))
     under, beyond = (float(x / max(int(counts.sum()), 1)) for x in (counts[: old.first].sum(), counts[-1]))
     if kind == Kind.DATE:
         days = [np.datetime64(int(day), "D") for day in (then[0], then[2], now[0], now[2], old.ends[-1])]
-        later = f"{share(beyond)} are later than {days[4]}, the last of the training table"
+        later = f"{share(beyond)} are later than {days[4]}, the last of {name}"
         moved = later if beyond > 0.25 else f"half between {days[2]} and {days[3]}"
         return f"half lay between {days[0]} and {days[1]}, and now {moved}"
     outside = ((under, "under the least"), (beyond, "over the greatest"))
-    more = "".join(f"; {share(x)} {where} of the training table" for x, where in outside if x > 0.01)
+    more = "".join(f"; {share(x)} {where} of {name}" for x, where in outside if x > 0.01)
     what = "length in letters, " if kind == Kind.TEXT else ""
     return (
         f"{what}median {then[1]:.6g} then and about {now[1]:.6g} now, half of it in {then[0]:.6g} to "
@@ -247,7 +293,7 @@ def _numbers_moved(old: Numbers, counts: NDArray[Any], kind: str) -> str:
 
 
 def _quantile(old: Numbers, counts: NDArray[Any], q: float) -> float:
-    """The end of the bin where the share is reached; the least or the greatest training cell beyond them."""
+    """The end of the bin where the share is reached; the least or the greatest cell then beyond them."""
     place = int(np.searchsorted(np.cumsum(counts), q * counts.sum(), side="left"))
     return float(old.ends[np.clip(place, old.first, len(old.ends) - 1)])
 
@@ -260,7 +306,9 @@ def _levels_moved(old: Levels, counts: NDArray[Any]) -> str:
     return "; ".join(f"{names[i]} {share(float(p[i]))} then and {share(float(q[i]))} now" for i in order)
 
 
-def _unseen(drift: Drift, old: Numbers | Levels, present: NDArray[Any]) -> Iterator[Finding]:
+def _unseen(
+    drift: Drift, old: Numbers | Levels, present: NDArray[Any], reference: Reference
+) -> Iterator[Finding]:
     if drift.unseen is None or drift.unseen <= 0 or not isinstance(old, Levels):
         return
     fresh = [word for word in dict.fromkeys(present.tolist()) if word not in set(old.names)]
@@ -268,14 +316,14 @@ def _unseen(drift: Drift, old: Numbers | Levels, present: NDArray[Any]) -> Itera
     yield Finding(
         "warning" if drift.unseen >= _UNSEEN and count >= 5 else "note",
         drift.name,
-        f"levels that the training table lacks in {rows(count)} ({share(drift.unseen)}): {quoted(fresh)}",
-        "rung predicts them as if the cell were missing; refit once there are rows of them with the target",
+        f"levels that {reference.name} lacks in {rows(count)} ({share(drift.unseen)}): {quoted(fresh)}",
+        reference.unseen,
         "unseen-levels",
     )
 
 
 def _unreadable(raw: pd.Series, gone: float, column: Column) -> Iterator[Finding]:
-    """Cells that are there and cannot be read as the training table's kind."""
+    """Cells that are there and cannot be read as the column's kind."""
     count = round(gone * len(raw)) - int(raw.isna().sum())
     what = "date of the years 1678 to 2261" if column.kind == Kind.DATE else str(column.kind)
     if count > 0 and column.kind in (Kind.NUMBER, Kind.DATE):
@@ -288,7 +336,7 @@ def _unreadable(raw: pd.Series, gone: float, column: Column) -> Iterator[Finding
         )
 
 
-def _jump(drift: Drift, n: int, seen: int) -> Iterator[Finding]:
+def _jump(drift: Drift, n: int, seen: int, reference: Reference) -> Iterator[Finding]:
     before, now = drift.missing
     pooled = (before * seen + now * n) / max(seen + n, 1)
     deviation = float(np.sqrt(pooled * (1 - pooled) * (1 / max(seen, 1) + 1 / max(n, 1))))
@@ -297,7 +345,7 @@ def _jump(drift: Drift, n: int, seen: int) -> Iterator[Finding]:
     yield Finding(
         "warning",
         drift.name,
-        f"missing in {share(now)} of the rows, and in {share(before)} of the training table",
+        f"missing in {share(now)} of the rows, and in {share(before)} of {reference.name}",
         "find out what changed where the column comes from",
         "missing-jump",
     )
