@@ -89,6 +89,7 @@ def test_missing_unseen_and_further_cells(post: Post) -> None:
         ([{**ROW, "a": [1]}], 422, "row 1: column 'a' takes a number or null, not [1]"),
         ([{**ROW, "note": 5}], 422, "row 1: column 'note' takes a string or null, not 5"),
         ([{**ROW, "day": "soon"}], 422, "row 1: column 'day' takes a date written as %d.%m.%Y, not 'soon'"),
+        ([{**ROW, "day": "now"}], 422, "row 1: column 'day' takes a date written as %d.%m.%Y, not 'now'"),
         ([{**ROW, "day": "٢٠٢٠"}], 422, "row 1: column 'day' takes a date written as %d.%m.%Y, not '٢٠٢٠'"),
         ([{k: v for k, v in ROW.items() if k != "b"}], 422, "row 1 lacks column 'b'; give null"),
         ([{**{k: v for k, v in ROW.items() if k != "noise"}, "Noise": 1}], 422, "is it 'Noise'?"),

@@ -236,6 +236,15 @@ def test_the_script_reads_the_brackets_of_accounts(fit: Any, tmp_path: Path) -> 
     assert names["read"](str(tmp_path / "t.csv"))[1].tolist()[:4] == [0, -1001.5, 2, -1003.5]
 
 
+def test_the_scripts_dates_do_not_depend_on_the_day_that_it_runs(fit: Any) -> None:
+    model, _ = fit("regression", "linear")
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(script(model)[0], "model.py", "exec"), names)
+    parts = names["date_parts"](pd.DataFrame({"day": ["now", "today", "29.02.2024"]}))
+    assert np.isnan(parts[:2]).all()
+    assert parts[2, 1:4].tolist() == [2024, 2, 29]
+
+
 def test_the_saved_pipeline_takes_a_frame_as_pandas_reads_it(tmp_path: Path) -> None:
     size = np.arange(60.0) % 17
     frame = pd.DataFrame({"size": [f"{x:g} kg" for x in size], "hour": [f"{int(x)}:30" for x in size]})

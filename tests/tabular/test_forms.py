@@ -15,6 +15,7 @@ from rung.deploy.rows import RowError
 from rung.deploy.server import predictions
 from rung.deploy.to_onnx import export_onnx
 from rung.deploy.to_python import export_python
+from rung.tabular.audit.check import findings
 from rung.tabular.columns import Kind, as_they_stand, column_notes, infer_columns, prepare
 from rung.tabular.dates import date_format, moments_of
 from rung.tabular.fit import fit_table
@@ -181,6 +182,20 @@ def test_dates_of_logs_and_months(word, moment):
     form = date_format(words)
     assert form is not None
     assert moments_of(words, form).iloc[0] == pd.Timestamp(moment, tz="UTC")
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%d.%m.%Y"])
+def test_now_and_today_are_no_dates(form):
+    """A table would mean something else on each day that it is read."""
+    days = pd.date_range("2012-01-10", periods=60).strftime(form).astype(object)
+    columns = infer_columns(pd.DataFrame({"d": days}))
+    assert columns[0].kind == "date"
+    later = pd.DataFrame({"d": ["now", "today", *days[:2]]})
+    assert prepare(later, columns)["d"].isna().tolist() == [True, True, False, False]
+    (said,) = lost_cells(columns, later)
+    assert said == "column 'd' holds no date in 2 of 4 rows, such as 'now': these cells are taken as missing"
+    (found,) = [one for one in findings(pd.DataFrame({"d": [*days, "now", "today"]})) if one.subject == "d"]
+    assert found.sentence == "dates, but for 2 rows (3.2 %) with 'now', 'today'"
 
 
 def test_firsts_of_months_have_the_day_first():

@@ -20,8 +20,9 @@ def date_parts(frame):
     """Days since 1970, year, month, day, weekday and hour of each date."""
     parts = []
     for name in frame:
+        words = frame[name].where(~frame[name].isin(["now", "today"]))  # to pandas the moment of reading
         moment, *others = (
-            pd.to_datetime(frame[name], format=form, errors="coerce", utc=True)
+            pd.to_datetime(words, format=form, errors="coerce", utc=True)
             for form in DATE_FORMATS[name].split("|")
         )
         for other in others:

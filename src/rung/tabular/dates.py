@@ -53,6 +53,7 @@ _LIKELY: Final = 0.5  # of them have it
 _SAMPLE: Final = 1_000  # words on which several formats are looked for
 _REPEATED: Final = 4  # words on the same day of months, at least, for that to be no chance
 _MOST: Final = 4  # formats
+_READING: Final = ("now", "today")  # words that pandas takes for the moment at which it reads them
 _YEARS: Final = (1678, 2261)  # that moments in nanoseconds hold whole; others are missing
 _DIGITS: Final = 1e15  # numbers from which are no dates such as 20260131
 _DATED: Final = r"^\D{0,12}\d{1,4}(?:[-./ ]\d{1,2}[-./ ]|[- ]?[A-Za-z]{3,9}|,)"
@@ -81,9 +82,10 @@ def date_format(words: pd.Series) -> str | None:
 
 
 def moments_of(words: pd.Series, pattern: str) -> pd.Series:
-    """Moments in UTC, NaT where a word has none of the formats."""
+    """Moments in UTC, NaT where a word has none of the formats, or names no moment ("now")."""
     import pandas as pd
 
+    words = words.where(~words.isin(_READING))
     first, *others = pattern.split(BETWEEN)
     found = pd.to_datetime(words, format=first, errors="coerce", utc=True)
     for other in others:
