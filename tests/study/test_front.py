@@ -45,12 +45,12 @@ def live(study, told, end):
 def standing(told, end):
     """(resource, objectives) of the last sound result, by the rules of the histories' docstring."""
     results = dict(enumerate(told, 1))
-    if end == "raises":
+    if end in ("raises", "nan"):
         return None
-    if end == "nan":
-        results.pop(LAST, None)
-    elif not isinstance(end, str):
+    if not isinstance(end, str):
         results[LAST] = end
+    if end != "runs" and LAST in results and not math.isfinite(results[LAST]["loss"]):
+        return None  # it came to no value
     sound = [at for at, one in results.items() if math.isfinite(one["loss"]) and one["memory"] <= 3]
     return (max(sound), (results[max(sound)]["loss"], results[max(sound)]["ms"])) if sound else None
 
@@ -87,12 +87,19 @@ def test_a_front_between_two_rungs():
     assert "<td>0.25</td><td>0.75</td>" in study._repr_html_()
 
 
-def test_who_ended_in_nan_stands_on_the_front_with_what_it_told_before():
+def test_who_tells_nan_on_its_way_stands_on_the_front_with_what_it_told_before():
     study = study_of(1, scheduler="plain")
-    live(study, [{"loss": 0.5, "ms": ms} for ms in (1.0, 2.0, 3.0, math.nan)], "ends")
+    live(study, [{"loss": 0.5, "ms": ms} for ms in (1.0, 2.0, 3.0, math.nan)], "runs")
     assert [trial.number for trial in study.result.front] == [0]
     assert study.history.violation(0) == 0.0
     assert "<td>0.5</td><td>3</td>" in study._repr_html_()
+
+
+def test_who_ended_in_nan_is_on_no_front():
+    study = study_of(1, scheduler="plain")
+    live(study, [{"loss": 0.5, "ms": ms} for ms in (1.0, 2.0, 3.0, math.nan)], "ends")
+    assert study.result.front == [] and study.result.hypervolume is None
+    assert study.history.violation(0) == 0.0
 
 
 def test_who_raised_at_a_later_rung_is_on_no_front():
