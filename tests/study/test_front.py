@@ -98,7 +98,8 @@ def test_who_tells_nan_on_its_way_stands_on_the_front_with_what_it_told_before()
 def test_who_ended_in_nan_is_on_no_front():
     study = study_of(1, scheduler="plain")
     live(study, [{"loss": 0.5, "ms": ms} for ms in (1.0, 2.0, 3.0, math.nan)], "ends")
-    assert study.result.front == [] and study.result.hypervolume is None
+    assert study.result.front == []
+    assert study.result.hypervolume is None
     assert study.history.violation(0) == 0.0
 
 
