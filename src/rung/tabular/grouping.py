@@ -113,20 +113,24 @@ def _instants(moments: NDArray[Any]) -> NDArray[np.float64]:
     return found
 
 
-def duplicates(table: Table) -> NDArray[np.intp] | None:
+def duplicates(table: Table, texts: pd.DataFrame | None = None) -> NDArray[np.intp] | None:
     """Numbers of groups of rows that are the same in every cell, (n,); None where all rows differ, or hardly
     any do.
 
     A row that is held out while its double is trained on says nothing about new rows. Where few rows are
     different (a table of a few categories), new ones are such doubles, too: what they mean on the mean is
     what there is to learn.
+
+    Args:
+        table: of numbers and categories; its words are not looked at, and it has no embeddings, whose last
+            digits differ.
+        texts: (n, t) the cells of texts, and of what is embedded.
     """
     import pandas as pd
 
-    cells = pd.DataFrame(np.ascontiguousarray(table.numbers)).join(
-        pd.DataFrame(table.codes, columns=[f"c{j}" for j in range(table.codes.shape[1])])
-    )
-    if not cells.shape[1] or table.words is not None:
+    parts = [pd.DataFrame(np.ascontiguousarray(table.numbers)), pd.DataFrame(table.codes)]
+    cells = pd.concat(parts if texts is None else [*parts, texts], axis=1)
+    if not cells.shape[1]:
         return None
     hashes = pd.util.hash_pandas_object(cells, index=False).to_numpy()
     different, groups = np.unique(hashes, return_inverse=True)

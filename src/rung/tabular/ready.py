@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from rung.errors import DataError, StudyError
 from rung.study.opening import stored_identity
-from rung.tabular.columns import Column, Kind, infer_columns
+from rung.tabular.columns import Column, Kind, infer_columns, prepare
 from rung.tabular.dataset import Dataset
-from rung.tabular.encode import Encoder, encode
+from rung.tabular.encode import Encoder, Table, encode
 from rung.tabular.grouping import Rows, duplicates, rows_of
 from rung.tabular.metrics import Metric, get_metric, named_metric
 from rung.tabular.plan import LARGE, Scheme, make_scheme
@@ -91,7 +91,8 @@ def make_ready(
         columns, encoder, table = embedder.encode(frame, train, columns, Labels(y[train], classes))
     rows = rows.take(train)
     if rows.plain:
-        rows = Rows(groups=duplicates(table))
+        own = Table(plain_numbers(encoder, table), table.codes)
+        rows = Rows(groups=duplicates(own, _texts(some, columns)))
     width = table.numbers.shape[1] + sum(min(x, 4) for x in encoder.sizes)
     scheme = scheme_of(len(train), width, classes)
     split = rows.split(y[train], classes, scheme, seed)
@@ -163,9 +164,13 @@ def _is_own(judge: Metric) -> bool:
 def _copies(frame: pd.DataFrame, target: str, request: Request) -> Rows:
     """What is known of rows of which nothing is asked: which are the same."""
     columns = infer_columns(frame, target, request.asked_kinds(), request.left_out())
-    if any(column.kind == Kind.TEXT for column in columns):
-        return Rows()
-    return Rows(groups=duplicates(encode(frame, columns)[1]))
+    plain = tuple(column for column in columns if column.kind != Kind.TEXT)
+    return Rows(groups=duplicates(encode(frame, plain)[1], _texts(frame, columns)))
+
+
+def _texts(frame: pd.DataFrame, columns: tuple[Column, ...]) -> pd.DataFrame:
+    """The cells of texts, and of what is embedded: (n, t)."""
+    return prepare(frame, [column for column in columns if column.kind == Kind.TEXT])
 
 
 def _held_out(
