@@ -135,12 +135,7 @@ def constant(
         return Constant(shares / shares.sum())
     if quantile is None:
         return Constant(np.asarray(_mean(y, weight)))
-    if weight is None:
-        return Constant(np.asarray(np.quantile(y, quantile)))
-    ordered = np.argsort(y)
-    share = np.cumsum(weight[ordered]) / weight.sum()
-    place = min(int(np.searchsorted(share, quantile)), len(y) - 1)
-    return Constant(np.asarray(y[ordered[place]]))
+    return Constant(np.asarray(_quantile(y, quantile, weight)))
 
 
 class Part(NamedTuple):
@@ -191,6 +186,7 @@ def _fitted(
 
 def _course(order: Order, table: Table, y: NDArray[np.float64], classes: int) -> Course:
     """Yields what the estimator is to be fitted on, and takes it when it is."""
+    order, table, y = _counted(order, table, y)
     shares = constant(y, classes, order.weight).prediction if classes else np.empty(0)
     fewer = _under(order, y, classes)
     if fewer is not None:
@@ -205,6 +201,23 @@ def _course(order: Order, table: Table, y: NDArray[np.float64], classes: int) ->
     if not classes:
         return (yield from _regressor(order, table, y))
     return (yield from _classifier(order, table, y, shares, None if fewer is None else fewer.odds))
+
+
+def _counted(order: Order, table: Table, y: NDArray[np.float64]) -> Part:
+    """Without the rows of weight 0, whose values would have a say in scales; where none has any weight, all
+    count the same.
+    """
+    weight = order.weight
+    if weight is None or weight.all():
+        return Part(order, table, y)
+    if not weight.any():
+        return Part(order._replace(weight=np.ones(len(y))), table, y)
+    rows = np.flatnonzero(weight)
+    order = _of(order, rows)
+    aside = order.aside if order.aside is not None and 0 < order.aside.sum() < len(rows) else None
+    return Part(
+        order._replace(weight=weight[rows] / weight[rows].mean(), aside=aside), table.take(rows), y[rows]
+    )
 
 
 def _under(order: Order, y: NDArray[np.float64], classes: int) -> Resampled | None:
@@ -271,10 +284,10 @@ def _balanced(
 
 def _regressor(order: Order, table: Table, y: NDArray[np.float64]) -> Course:
     log = order.config.get("target") == "log"
-    unit = _unit(y) if log else 1.0
+    unit = _unit(y, order.weight) if log else 1.0
     values = _log(y, unit) if log else y
     center = _mean(values, order.weight)
-    scale = _deviation(values, center)
+    scale = _deviation(values, center, order.weight)
     goal = (values - center) / scale
     preparation = make_preparation(order.learner.needs, order.config, order.sizes, order.seed)
     X = preparation.fit_transform(table, Target(goal, 0))
@@ -302,10 +315,10 @@ def _setting(order: Order, classes: int, preparation: Preparation) -> Setting:
     )
 
 
-def _unit(y: NDArray[np.float64]) -> float:
+def _unit(y: NDArray[np.float64], weight: NDArray[np.float64] | None) -> float:
     """The size of a typical value: below it the logarithm is nearly a straight line."""
-    sizes = np.abs(y[y != 0])
-    return float(np.quantile(sizes, 0.1)) if len(sizes) else 1.0
+    there = y != 0
+    return _quantile(np.abs(y[there]), 0.1, None if weight is None else weight[there]) if there.any() else 1.0
 
 
 def _log(y: NDArray[np.float64], unit: float) -> NDArray[np.float64]:
@@ -323,6 +336,16 @@ def _mean(y: NDArray[np.float64], weight: NDArray[np.float64] | None = None) -> 
     return float((y * (weight / weight.sum())).sum())
 
 
-def _deviation(y: NDArray[np.float64], center: float) -> float:
+def _deviation(y: NDArray[np.float64], center: float, weight: NDArray[np.float64] | None = None) -> float:
     largest = float(np.abs(y - center).max())
-    return largest * float(np.sqrt(np.mean(((y - center) / largest) ** 2)))
+    spread = float(np.sqrt(np.average(((y - center) / largest) ** 2, weights=weight)))
+    return largest * (spread or 1.0)  # 0 where all that differ have next to no weight
+
+
+def _quantile(y: NDArray[np.float64], quantile: float, weight: NDArray[np.float64] | None) -> float:
+    if weight is None:
+        return float(np.quantile(y, quantile))
+    ordered = np.argsort(y)
+    share = np.cumsum(weight[ordered]) / weight.sum()
+    place = min(int(np.searchsorted(share, quantile)), len(y) - 1)
+    return float(y[ordered[place]])

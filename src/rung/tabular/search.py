@@ -213,6 +213,7 @@ def _busy() -> float:
 def traits_of(dataset: Dataset) -> Traits:
     """What of a dataset decides on its preprocessing."""
     y = np.asarray(dataset.y, dtype=np.float64)
+    there = y if dataset.weight is None else y[dataset.weight > 0]
     shares = np.bincount(dataset.y, minlength=dataset.classes) / len(y) if dataset.classes else np.ones(1)
     return Traits(
         levels=max(dataset.sizes, default=0),
@@ -220,7 +221,7 @@ def traits_of(dataset: Dataset) -> Traits:
         missing=bool(np.isnan(dataset.table.numbers).any()),
         rare=bool(shares.min() < _RARE),
         many=len(y) >= _MANY,
-        skewed=not dataset.classes and _skewness(y) > _SKEWED,
+        skewed=not dataset.classes and _skewness(there) > _SKEWED,
     )
 
 
