@@ -77,7 +77,8 @@ def evaluate(
     prediction = np.empty((len(dataset), classes) if classes else len(dataset))
     orders = _Orders(dataset, config, rows, seed)
     small = len(dataset) * dataset.width * len(folds) <= _AT_ONCE
-    fitted = _at_once if learner.fit_many is not None and small else _in_turn
+    joint = learner.fit_many is not None and small and split.moments is None
+    fitted = _at_once if joint else _in_turn
     found = []
     for fold, one in zip(folds, fitted(orders, folds, deadline), strict=True):
         found.append(one)
@@ -127,13 +128,14 @@ class _Orders:
 
 
 def _in_turn(orders: _Orders, folds: Sequence[int], deadline: Deadline) -> Iterator[Fitted]:
-    """One fold after the other; the first teaches the later ones.
+    """One fold after the other; the first teaches the later ones, unless it is of a later time.
 
     Raises:
         TimeoutError: the folds that are done took so long that the others will not be in time, of a learner
             that knows no deadline.
     """
     known: Mapping[str, float] = {}
+    alone = orders.dataset.split.moments is not None
     began, patient = time.monotonic(), learners()[orders.config["learner"]].anytime
     for done, fold in enumerate(folds):
         left = (len(folds) - done) * (time.monotonic() - began) / max(done, 1)
@@ -141,7 +143,7 @@ def _in_turn(orders: _Orders, folds: Sequence[int], deadline: Deadline) -> Itera
             raise TimeoutError(TOO_LONG)  # no `Stopped`, after which it would run again
         by = deadline.share(len(folds) - fold)
         fitted = fit_pipeline(*orders.part(fold, len(folds), known, by), orders.dataset.classes)
-        known = known or ({} if _stopped_short(fitted) else dict(fitted.known))
+        known = known or ({} if alone or _stopped_short(fitted) else dict(fitted.known))
         yield fitted
 
 
@@ -153,7 +155,7 @@ def _stopped_short(one: Fitted) -> bool:
 
 
 def _at_once(orders: _Orders, folds: Sequence[int], deadline: Deadline) -> Iterator[Fitted]:
-    """All folds side by side."""
+    """All folds side by side; how far to go is found in the first one, too."""
     parts = [orders.part(fold, len(folds), {}, deadline) for fold in folds]
     yield from fit_pipelines(parts, orders.dataset.classes)
 
