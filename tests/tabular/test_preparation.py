@@ -82,6 +82,21 @@ def test_cells_are_told_from_other_columns_where_that_is_quick(monkeypatch, colu
     assert matrix[50, 0] == pytest.approx(50 if told else 29, abs=2)
 
 
+@pytest.mark.parametrize("impute", ["median", "mean", "iterative"])
+def test_a_row_with_no_number_is_imputed_alone_as_beside_others(impute):
+    numbers = np.random.default_rng(0).normal(size=(60, 3)) ** 2
+    numbers[:, 2] += numbers[:, 0]
+    numbers[::7, 0] = np.nan
+    numbers[[3, 5]] = np.nan
+    table = Table(numbers, np.empty((60, 0), dtype=np.int32))
+    preparation = make_preparation(Needs(), {"impute": impute}, [], 0)
+    preparation.fit_transform(table, TARGET)
+    batch = preparation.transform(table)
+    for rows in ([3], [5], [3, 5], [7]):
+        some = np.array(rows, dtype=np.intp)
+        np.testing.assert_allclose(preparation.transform(table.take(some)), batch[some], rtol=1e-12)
+
+
 def _by_target(codes: np.ndarray, target: Target) -> tuple[Preparation, np.ndarray]:
     """A preparation that encodes by the target, and the training rows' matrix."""
     preparation = make_preparation(Needs(), {"categories": "target"}, [int(codes.max()) + 1], 0)

@@ -165,9 +165,18 @@ class Preparation:
         chosen = numbers[:, self.kept]
         if self.needs.missing:
             return chosen
-        filled = self.parts["impute"].transform(chosen) if chosen.shape[1] else chosen
+        filled = self._imputed(chosen) if chosen.shape[1] else chosen
         flags = np.isnan(numbers[:, self.flagged]).astype(np.float64)
         return np.hstack([filled, flags])
+
+    def _imputed(self, chosen: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Each row by its own cells: where no row has any, scikit-learn leaves its last step out, so that one
+        that has some is put beside.
+        """
+        imputer = self.parts["impute"]
+        if self.impute == "iterative" and np.isnan(chosen).all():
+            return np.asarray(imputer.transform(np.vstack([chosen, np.zeros(chosen.shape[1])]))[:-1])
+        return np.asarray(imputer.transform(chosen))
 
     # -- categories -----------------------------------------------------------------------------------
 
