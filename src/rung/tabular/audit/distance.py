@@ -20,6 +20,8 @@ SOME: Final = 0.1
 MUCH: Final = 0.2
 CERTAIN: Final = 0.001  # probability of as large an index, or as large a distance, by chance
 BINS: Final = 10  # that the index is computed of, the rule's own number
+_NAMED: Final = 0.02  # share of the cells of both tables, of a level that has a bin of its own
+_EXPECTED: Final = 2.0  # its cells in either table without drift: of fewer, chance is not known
 
 
 class Distance(NamedTuple):
@@ -27,7 +29,8 @@ class Distance(NamedTuple):
 
     Attributes:
         psi: the population stability index.
-        chance: what it would exceed in one of 1,000 tables without drift.
+        chance: what it would exceed in one of 1,000 tables without drift; 0 where a single rare level alone
+            is too often or too seldom in the new table for that.
         ks: the largest difference of the distribution functions at the ends of the bins; NaN of categories.
         p: the probability of as large a difference by chance (too large, if anything, for it is looked for at
             the ends only); NaN of categories.
@@ -53,14 +56,37 @@ def numbers_apart(old: NDArray[np.int64], new: NDArray[np.int64]) -> Distance:
     return Distance(psi, chance, ks, p)
 
 
-def levels_apart(old: NDArray[np.int64], new: NDArray[np.int64]) -> Distance:
-    """Of counts of levels, (l,) each: the rarer ones, under a fiftieth together or apart, in one bin."""
-    total = max(int(old.sum()), 1)
-    named = (old >= 0.02 * total) | (new >= 0.02 * max(int(new.sum()), 1))
-    named[np.argsort(-(old / total + new / max(int(new.sum()), 1)), kind="stable")[50:]] = False
-    a, b = np.r_[old[named], old[~named].sum()], np.r_[new[named], new[~named].sum()]
+def levels_apart(
+    old: NDArray[np.int64], new: NDArray[np.int64], others: tuple[int, int] = (0, 0)
+) -> Distance:
+    """Of counts of levels, (l,) each: those with a fiftieth of all cells have a bin each, the rarer ones one
+    together. Which they are is told by both tables' cells together, which says nothing of how they are spread
+    over the two, so that the choice makes no drift. A rare level has a bin, too, if its cells are spread as
+    chance would spread no level's in 999 of 1,000 tables.
+
+    Args:
+        others: cells then and now of levels that are not counted one by one; they are with the rare ones.
+    """
+    both, cells = old + new, max(int(old.sum() + new.sum()) + sum(others), 1)
+    share = (int(new.sum()) + others[1]) / cells
+    named = (both >= _NAMED * cells) & (both * min(share, 1 - share) >= _EXPECTED)
+    odd = ~named & _unlikely(old, new, share)
+    own = named | odd
+    a, b = (np.r_[x[own], x[~own].sum() + more] for x, more in zip((old, new), others, strict=True))
     kept = (a + b) > 0
-    return Distance(*psi_of(a[kept], b[kept]), float("nan"), float("nan"))
+    psi, chance = psi_of(a[kept], b[kept])
+    return Distance(psi, 0.0 if odd.any() else chance, float("nan"), float("nan"))
+
+
+def _unlikely(old: NDArray[np.int64], new: NDArray[np.int64], share: float) -> NDArray[np.bool_]:
+    """(l,) whether the new table has more or fewer of a level's cells than chance would give it: binomial
+    tails, with Bonferroni's correction for both sides of all levels.
+    """
+    from scipy.stats import binom
+
+    both = old + new
+    tail = np.minimum(binom.cdf(new, both, share), binom.sf(new - 1, both, share))
+    return np.asarray(tail * 2 * np.count_nonzero(both) < CERTAIN)
 
 
 def _merged(old: NDArray[np.int64], new: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -215,7 +215,7 @@ def _column(
     present, gone = present_cells(prepared(cells, [column])[column.name], column)
     counts = old.tally(present)
     if isinstance(old, Levels):
-        distance = levels_apart(old.counts, counts)
+        distance = levels_apart(*old.beside(present))
         unseen = float(counts[-1] / max(len(present), 1)) if old.whole else None
     else:
         distance, unseen = numbers_apart(old.counts, counts), None

@@ -79,6 +79,17 @@ class Levels(NamedTuple):
         """(l + 1,) how many of other cells are each level, or none of them."""
         return np.bincount(self._places(words), minlength=len(self.names) + 1).astype(np.int64)
 
+    def beside(self, words: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], tuple[int, int]]:
+        """Counts then and of other cells, of each level and of each that is unseen; those of all others."""
+        counts, last = self.tally(words), int(self.counts[-1])
+        if not self.whole:
+            return self.counts[:-1], counts[:-1], (last, int(counts[-1]))
+        import pandas as pd
+
+        fresh = np.bincount(pd.factorize(words[self._places(words) == len(self.names)])[0])
+        then = np.append(self.counts[:-1], np.zeros(len(fresh), dtype=np.int64))
+        return then, np.append(counts[:-1], fresh).astype(np.int64), (0, 0)
+
     def codes(self, words: NDArray[Any]) -> NDArray[np.uint8]:
         """(n,) the ranks of other cells' levels; 254 of all that are none of the most frequent."""
         return np.minimum(self._places(words), _OTHER).astype(np.uint8)
