@@ -263,3 +263,20 @@ def test_the_saved_pipeline_takes_a_frame_as_pandas_reads_it(tmp_path: Path) -> 
     words = pd.DataFrame({"size": [" 4 kg", "9kg", None], "hour": ["4:30 ", None, "16:30"], **later})
     plain = pd.DataFrame({"size": [4.0, 9.0, np.nan], "hour": [4.5, np.nan, 16.5], **later})
     assert model.predict(words) == pytest.approx(model.predict(plain))
+
+
+@pytest.mark.parametrize("learner", ["linear", "forest", "xgboost"])
+def test_the_saved_pipeline_takes_infinite_and_vast_numbers(tmp_path: Path, learner: str) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(80, 2)), columns=["a", "b"]).assign(y=lambda f: f.a - f.b)
+    frame.loc[::9, "a"] = np.nan
+    model = fit_table(frame, "y", trials=1, budget=20, include=[learner]).model
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(script(model)[0], "model.py", "exec"), names)
+    made = names["make_model"]().fit(frame[["a", "b"]], frame["y"])
+    vast = pd.DataFrame({"a": [np.inf, -np.inf, 1e300, -3.5e38, 1], "b": [1, 1, 1, 1, np.inf]})
+    cut = pd.DataFrame({"a": [np.nan, np.nan, 1e30, -1e30, 1], "b": [1, 1, 1, 1, np.nan]})
+    assert made.predict(vast) == pytest.approx(made.predict(cut))
+    assert np.isfinite(made.predict(vast)).all()
+    counts = pd.DataFrame({"a": [1, None], "b": [2, 3]}).convert_dtypes()
+    assert made.predict(counts) == pytest.approx(made.predict(counts.astype(float)))

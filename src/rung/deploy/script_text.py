@@ -86,6 +86,9 @@ _MEANT: Final = '''
 def meant(frame):
     """What the cells mean, the same whether read() or pandas.read_csv made the frame."""
     frame = frame.copy(){formed}
+    numbers = frame[NUMBERS].astype(float)
+    numbers = numbers.where(numbers.abs() < float("inf"))  # infinite is missing
+    frame[NUMBERS] = numbers.clip(-1e30, 1e30)  # scikit-learn takes none that are much larger
     for name in CATEGORIES:
         words = frame[name].convert_dtypes().astype(str).astype(object)
         frame[name] = words.where(frame[name].notna(), None)
