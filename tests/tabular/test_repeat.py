@@ -86,8 +86,8 @@ def test_a_member_is_as_sure_as_what_is_kept_of_it():
     assert one_kept.temperature == fit_temperature(each[0], y, judge, prior=SINGLE)
     assert one_kept.temperature > 2 * all_kept.temperature, "each was too sure, not so their mean"
     assert [one.trial for _, one in of_one.members] == [3], "the other was left out"
-    assert ensemble.once
-    assert not of_one.once
+    assert ensemble.times == 1
+    assert of_one.times == of_all.times == 4
     assert of_one.prediction == pytest.approx(tempered(each[0], one_kept.temperature))
     assert of_all.prediction == pytest.approx(tempered(mean.prediction, all_kept.temperature))
 

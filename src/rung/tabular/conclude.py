@@ -222,6 +222,7 @@ def _model(
         "seed": dataset.seed,
         "rows": len(dataset),
         "folds": dataset.split.number,
+        "repeats": ensemble.times,
         **({"weights": asked.request.weights} if asked.request.weights else {}),
         **({"split": asked.request.split} if asked.request.splitting()[0] != "random" else {}),
     }
@@ -242,7 +243,7 @@ def _model(
         model.shift = fit_shift(y - prediction, dataset.quantile, weight)
         prediction = model.whole(prediction)
     split = dataset.split
-    folded = split.number > 1 and split.moments is None and ensemble.once
+    folded = split.number > 1 and split.moments is None and ensemble.times == 1
     fold = split.folds[valid].astype(np.intp) if folded else None
     model.evidence = Evidence(data.train[valid], y, prediction, weight, fold)
     return model

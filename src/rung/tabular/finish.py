@@ -43,8 +43,8 @@ class Ensemble(NamedTuple):
 
     Attributes:
         temperatures: by trial, where it is not 1; the mixture is one of predictions after it.
-        once: whether each row was predicted by its fold's models alone; else by those of several
-            cross-validations, whose mean it has.
+        times: how many cross-validations there were, whose mean a row has of a member that has as many
+            models.
     """
 
     members: list[tuple[float, Saved]]
@@ -52,7 +52,7 @@ class Ensemble(NamedTuple):
     prediction: NDArray[np.float64]
     stack: Stack | None = None
     temperatures: Mapping[int, float] = {}
-    once: bool = True
+    times: int = 1
 
 
 def choose(
@@ -135,7 +135,8 @@ def as_kept(
     temperatures = _temperatures(search.dataset, [one for _, one in left], ensemble.valid)
     sure = [tempered(one.prediction, temperatures.get(one.trial, 1.0)) for _, one in left]
     mixture = mix(sure, np.array([weight for weight, _ in left]))
-    ensemble = ensemble._replace(members=left, prediction=mixture, temperatures=temperatures, once=False)
+    times = min(map(len, each.values()), default=1)
+    ensemble = ensemble._replace(members=left, prediction=mixture, temperatures=temperatures, times=times)
     by_config = [(_config(search, trial), temperature) for trial, temperature in temperatures.items()]
     return ensemble, [
         replace(member, temperature=next((t for config, t in by_config if config == member.config), 1.0))

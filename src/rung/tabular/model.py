@@ -84,8 +84,9 @@ class Model:
         encoder: turns a frame into arrays.
         members: their weights sum to 1.
         target: name of the target column.
-        notes: plain facts for the report and the file: metric, seed, rows, folds, the split if
-            one was asked for, and the column of the rows' weights if there was one.
+        notes: plain facts for the report and the file: metric, seed, rows, folds, how many cross-validations
+            the evidence is the mean of ("repeats"), the split if one was asked for, and the column of the
+            rows' weights if there was one.
         evidence: predictions out of fold, from which intervals and calibration come; None where no row was
             held out, and in files of earlier versions.
         temperature: of the whole mixture's probabilities.
@@ -184,7 +185,10 @@ class Model:
 
     def raw(self, frame: Frame) -> NDArray[np.float64]:
         """Probabilities (n, k), or values (n,), whichever the task has."""
-        table = self.encoder.transform(frame)
+        return self.raw_of(self.encoder.transform(frame))
+
+    def raw_of(self, table: Table) -> NDArray[np.float64]:
+        """The same of what `encoder` made of a frame."""
         if not len(table):  # which scikit-learn's estimators refuse
             return np.empty((0, len(self.task.classes)) if self.task.is_classification else 0)
         seen: Seen = {}

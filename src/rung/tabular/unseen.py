@@ -1,5 +1,5 @@
 """What a model's members predicted by before their last fit: for each validation row the pipelines that had
-not seen it.
+not seen it; and new rows by as few.
 
 The model itself has mostly learned from these rows, too: by the other folds' pipelines, and by those of all
 rows. What a column is worth to it on rows that it remembers says little of new ones.
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from rung.tabular.columns import Column
+    from rung.tabular.frames import Frame
 
 _FOLD: Final = -1  # the column beside a table's own, whose names are texts
 _Loaded = Sequence[tuple[Mapping[str, Any], Sequence[Any]]]
@@ -79,6 +80,56 @@ def _of_fold(member: Member, fold: int, loaded: _Loaded) -> Member:
         return replace(member, pipelines=[replace(first, bases=bases)])
     pipelines = next((some for config, some in loaded if config == member.config), member.pipelines)
     return replace(member, pipelines=[pipelines[min(fold, len(pipelines) - 1)]])
+
+
+def predict_as_unseen(model: Model, frame: Frame) -> NDArray[np.float64]:
+    """Probabilities (n, k), or values (n,), of new rows, from as few models as predicted those out of fold.
+
+    The mean of many models varies less from row to row than what one of them says. So each row is predicted
+    by the models of one fold, drawn by its place; where several cross-validations predicted the rows out of
+    fold, by as many models of each member.
+
+    Raises:
+        DataError: a column that the model reads is missing.
+    """
+    table = model.encoder.transform(frame)
+    folds = max(int(model.notes.get("folds", 0) or 0), 1)
+    if not len(table):
+        return model.raw_of(table)
+    drawn = np.random.default_rng(0).permutation(len(table)) % folds
+    parts = [np.flatnonzero(drawn == fold) for fold in range(min(folds, len(table)))]
+    times = _times(model, folds)
+    found = [
+        replace(model, members=_as_in(model, fold, times)).raw_of(table.take(rows))
+        for fold, rows in enumerate(parts)
+    ]
+    return np.concatenate(found)[np.argsort(np.concatenate(parts))]
+
+
+def _times(model: Model, folds: int) -> int:
+    """How many cross-validations predicted a row out of fold; in files of earlier versions, as many as the
+    members' models tell.
+    """
+    if told := model.notes.get("repeats"):
+        return int(told)
+    if folds == 1 or (model.evidence is not None and model.evidence.fold is not None):
+        return 1
+    return max(1, *(-(-len(member.pipelines) // folds) for member in model.members))
+
+
+def _as_in(model: Model, fold: int, times: int) -> list[Member]:
+    """One member of each configuration, with the fold's pipelines alone: where there are those of several
+    cross-validations, one of each. They stand for a model of all rows that is beside them; one that is alone
+    stays.
+    """
+    found = []
+    for member, weight in model.shares():
+        same = [one for one in model.members if one.config == member.config]
+        pipelines = max((one.pipelines for one in same), key=len)
+        count, each = len(pipelines), min(times, len(pipelines))
+        chosen = [pipelines[(fold + i * count // each) % count] for i in range(each)]
+        found.append(replace(member, weight=weight, pipelines=chosen))
+    return found
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,7 +14,7 @@ from rung.tabular.audit.profile import make_profile
 from rung.tabular.columns import infer_columns
 from rung.tabular.encode import encode
 from rung.tabular.metrics import get_metric
-from rung.tabular.model import Evidence, Model
+from rung.tabular.model import Evidence, Member, Model
 from rung.tabular.task import Task
 
 
@@ -20,9 +23,8 @@ class Rule:
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self.weight = 1.0
 
-    def predict(self, table: object, seen: object = None) -> np.ndarray:
+    def predict(self, table: object) -> np.ndarray:
         x = np.nan_to_num(table.numbers[:, 0])
         if self.kind == "regression":
             return 2 * x
@@ -31,6 +33,10 @@ class Rule:
             return np.column_stack([1 - p, p])
         scores = np.exp(np.column_stack([-x, np.zeros(len(x)), x]))
         return scores / scores.sum(axis=1, keepdims=True)
+
+
+def member(pipelines: list[object]) -> Member:
+    return Member(1.0, "rule", pipelines, {"learner": "rule"})
 
 
 def table(kind: str, n: int = 1500, seed: int = 0) -> pd.DataFrame:
@@ -52,7 +58,9 @@ def fitted(kind: str) -> Model:
     frame = table(kind)
     columns = infer_columns(frame, "y")
     encoder, _ = encode(frame, columns)
-    model = Model(Task(kind, CLASSES[kind], ""), encoder, [Rule(kind)], "y", {"metric": METRICS[kind]})
+    model = Model(
+        Task(kind, CLASSES[kind], ""), encoder, [member([Rule(kind)])], "y", {"metric": METRICS[kind]}
+    )
     raw = model.raw(frame)
     model.evidence = Evidence(np.arange(len(frame)), model.task.encode(frame.y), raw)
     model.profile = make_profile(frame, columns)
@@ -95,6 +103,41 @@ def test_drift_without_a_target(kind: str) -> None:
     assert found.predictions.level == 2
     assert found.verdict.startswith("Refit once the new rows have their target: x has drifted and the pred")
     assert any("no column 'y'" in note for note in found.notes)
+
+
+class Memory(Rule):
+    """A fold's model that has learned from chance, too: each fold's is another."""
+
+    def __init__(self, kind: str, fold: int) -> None:
+        super().__init__(kind)
+        self.fold = fold
+
+    def predict(self, table: object) -> np.ndarray:
+        x = np.nan_to_num(table.numbers[:, 0])
+        return super().predict(SimpleNamespace(numbers=np.c_[x + 2 * np.sin(40 * x + 7 * self.fold**2)]))
+
+
+@KINDS
+@pytest.mark.parametrize("repeats", [1, 2])
+def test_predictions_of_many_models_are_compared_with_those_of_as_few(kind: str, repeats: int) -> None:
+    model, folds = fitted(kind), 5
+    pipelines = [Memory(kind, i) for i in range(folds * repeats)]
+    whole = Member(0.5, "rule", [Rule(kind)], {"learner": "rule"})
+    model.members = [whole, replace(member(pipelines), weight=0.5)]
+    model.notes |= {"folds": folds, "repeats": repeats}
+    old = model.encoder.transform(table(kind))
+    fold = np.arange(len(old)) % folds
+    each = [pipelines[i].predict(old) for i in range(folds * repeats)]
+    unseen = [[each[f + folds * r][i] for r in range(repeats)] for i, f in enumerate(fold)]
+    assert model.evidence is not None
+    model.evidence.prediction = np.mean(unseen, axis=1)
+    found = watch(model, table(kind, seed=1).drop(columns="y"))
+    assert found.predictions is not None
+    assert found.predictions.level == 0
+    assert not found.drifted
+    moved = watch(model, table(kind, seed=1).assign(x=lambda f: f.x + 2).drop(columns="y")).predictions
+    assert moved is not None
+    assert moved.level == 2
 
 
 def test_drift_that_does_not_hurt() -> None:

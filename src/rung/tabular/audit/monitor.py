@@ -26,6 +26,7 @@ from rung.tabular.frames import as_pandas
 from rung.tabular.metrics import Metric, get_metric
 from rung.tabular.names import listed
 from rung.tabular.request import weights_in
+from rung.tabular.unseen import predict_as_unseen
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,7 +100,8 @@ class Watch:
 
     Attributes:
         drift: of the columns; None if the model holds no profile.
-        predictions: how far the predicted scores are from those out of fold; None if the model holds none.
+        predictions: how far the predicted scores are from those out of fold, both from as few models (see
+            `predict_as_unseen`); None if the model holds none.
         target: the same of the target; None if the table does not have it.
         decay: None without a target, with too few rows that have it, or where all of them have the same.
         refit: whether to.
@@ -155,7 +157,9 @@ def watch(model: Model, frame: Frame, tell: Tell | None = None) -> Watch:
         notes.append("the model file holds no predictions out of fold: nothing to compare new ones with")
     else:
         tell("scores")
-        predictions = _scores_apart(model, model.evidence.prediction, raw)
+        with quietly():
+            alike = predict_as_unseen(model, frame)
+        predictions = _scores_apart(model, model.evidence.prediction, alike)
         target, decay = _with_target(model, frame, raw, notes)
     if not _moved(drift, None, target) and _is_training_table(model, frame):
         predictions, decay, refit, verdict = None, None, False, _THE_SAME
