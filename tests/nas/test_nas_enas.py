@@ -29,7 +29,7 @@ from rung.nas.strategies.base import Passes, Turn
 from rung.nas.strategies.enas import BASELINE, Enas
 from rung.nas.strategies.table import make, settings_of
 from rung.nas.task import Weighted
-from rung.nas.thrift import Size, Thrift, thrifty
+from rung.nas.thrift import Size, Thrift, tables_of, thrifty
 
 TOY = Space(
     "toy",
@@ -256,8 +256,9 @@ def test_a_price_is_taken_from_the_reward(monkeypatch: pytest.MonkeyPatch) -> No
     recipe = Recipe(epochs=2, batch=8, rate=0.05, alpha_rate=0.01, alpha_decay=0.0)
     found = []
     for price in (0.0, 3.0):
-        size = Size(4, 3, 3, 8)
-        strategy = thrifty(make("enas", {"samples": 30}, 2), Thrift(price=price), SMALL, size, size)
+        thrift, size = Thrift(price=price), Size(4, 3, 3, 8)
+        tables = tables_of(thrift, SMALL, size, size)
+        strategy = thrifty(make("enas", {"samples": 30}, 2), thrift, SMALL, tables)
         plan = Plan(TinyTask(count=16), SMALL, strategy, recipe, 0)
         state = run(plan, start(plan), lambda *_: True)
         chosen = dict(choice_of(SMALL, derive(plan, state)))

@@ -40,7 +40,7 @@ from rung.nas.devices import rank, together
 with together("cpu"):
     found = {{each.__name__: each() for each in (
         tests.retrained, tests.resumed, tests.planned, tests.spoken, tests.searched, tests.stepped,
-        tests.gone_on,
+        tests.gone_on, tests.limited,
     )}}
     Path({out!r}, f"{{rank()}}.json").write_text(json.dumps(found))
 """
@@ -219,6 +219,19 @@ def gone_on() -> dict[str, Any]:
     }
 
 
+def limited() -> dict[str, Any]:
+    """Run in each process: what a plan with a price and a limit on latencies has of them."""
+    import nas.test_nas_retraining as tests
+    from rung.nas.planning import Request, prepare
+
+    settings = {"channels": 4, "layers": 3, "batch": 8, "resource": "latency", "price": 1.0, "most": 100.0}
+    strategy: Any = prepare(
+        Request(tests.pictures(), "darts1", space="tiny", settings=settings)
+    ).plan.strategy
+    price = {name: cost.tolist() for name, cost in strategy.price.cost.items()}
+    return {"most": strategy.inner.costs.to_dict(), "price": price}
+
+
 def stepped() -> dict[str, Any]:
     """Run in each process: steps of a network without normalisations."""
     from rung.nas.task import Mixed
@@ -293,6 +306,12 @@ def test_nas_devices_go_on_with_a_search_bit_for_bit(found: list[dict[str, Any]]
     assert one["part"] == [1, True]
     assert one["whole"] == one["rest"] == one["again"]
     assert "with batch 8, not 4" in one["refused"]
+
+
+def test_nas_devices_have_the_latencies_of_the_first(found: list[dict[str, Any]]) -> None:
+    one, other = (each["limited"] for each in found)
+    assert one["most"]["unit"] == "seconds"
+    assert one == other
 
 
 def test_nas_devices_go_on_with_as_many_processes(monkeypatch: pytest.MonkeyPatch) -> None:

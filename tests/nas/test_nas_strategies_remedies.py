@@ -32,7 +32,7 @@ from rung.nas.strategies.remedies import Limited, Priced, SkipDropout
 from rung.nas.strategies.selection import Limits, fewest_skips, select, skips_of
 from rung.nas.strategies.table import make, settings_of
 from rung.nas.supernet import frozen_statistics
-from rung.nas.thrift import Size, Thrift, thrift_of, thrifty
+from rung.nas.thrift import Size, Thrift, tables_of, thrift_of, thrifty
 
 
 def searched(strategy: Strategy, *, epochs: int = 2, space: Space = SMALL, rate: float = 0.01) -> State:
@@ -307,7 +307,7 @@ def test_thrift_is_read_checked_and_put_around() -> None:
     assert (thrift, rest) == (Thrift("parameters", 2.0, 4000.0), {"clip": 1.0})
     size = Size(4, 3, 3, 8)
     inner = make("darts1", {"max_skips": 1, "early_stop": True})
-    both: Any = thrifty(inner, thrift, SMALL, size, size)
+    both: Any = thrifty(inner, thrift, SMALL, tables_of(thrift, SMALL, size, size))
     assert isinstance(both, EarlyStop | Priced)
     state_ = both
     while not isinstance(state_, Limited):
@@ -317,9 +317,10 @@ def test_thrift_is_read_checked_and_put_around() -> None:
         "price": 2.0, "most": 4000.0, "resource": "parameters", "max_skips": 1,
         "early_stop_window": 5, "early_stop_ratio": 0.75, "early_stop_iterations": 30,
     }  # fmt: skip
-    assert thrifty(inner, Thrift(), SMALL, size, size) is inner
+    assert thrifty(inner, Thrift(), SMALL, tables_of(Thrift(), SMALL, size, size)) is inner
+    tight = Thrift("parameters", most=9.0)
     with pytest.raises(SpaceError, match="no architecture is within 9 parameters"):
-        thrifty(inner, Thrift("parameters", most=9.0), SMALL, size, size)
+        thrifty(inner, tight, SMALL, tables_of(tight, SMALL, size, size))
     for settings, words in [
         ({"resource": "heat"}, "resource is multiply_adds, parameters or latency, not 'heat'"),
         ({"price": -1}, "price is a number of at least 0"),
@@ -329,7 +330,7 @@ def test_thrift_is_read_checked_and_put_around() -> None:
             thrift_of(settings)
     for name, thrift in [("random", Thrift(price=1.0)), ("asap", Thrift(most=1e6))]:
         with pytest.raises(UserError, match=f"does not go with strategy '{name}'"):
-            thrifty(make(name), thrift, SMALL, size, size)
+            thrifty(make(name), thrift, SMALL, {})
 
 
 def test_stages_grow_deeper_and_choose_among_fewer() -> None:

@@ -69,7 +69,7 @@ def prepare(request: Request) -> Prepared:
     Raises:
         UserError: something of it cannot be used.
     """
-    from rung.nas.thrift import thrifty
+    from rung.nas.thrift import check_thrift, tables_of, thrifty
 
     recurrent = kind_of_cell(request.cell) == "rnn"
     space = space_for(request)
@@ -93,8 +93,9 @@ def prepare(request: Request) -> Prepared:
             device_of(request.device),
         )
         return Prepared(Plan(words, space, strategy, recipe, request.seed), data, notes)
+    check_thrift(strategy, thrift)
     task, data, notes = pictures_task(request, recipe, space)
-    strategy = thrifty(strategy, thrift, space, *_sizes(task, recipe))
+    strategy = thrifty(strategy, thrift, space, tables_of(thrift, space, *_sizes(task, recipe)))
     return Prepared(Plan(task, space, strategy, recipe, request.seed), data, notes)
 
 

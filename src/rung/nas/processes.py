@@ -1,8 +1,9 @@
 """A search by several processes: the first has the study and its files, the others do as it tells them.
 
-What the first says goes by `from_first`, in this order: how the search was planned; with which checkpoint
-it begins, or that it was at its end; after each epoch whether there is another; and how it ended. A process
-that is not the first has no study, reads no checkpoint and writes none.
+What the first says goes by `from_first`, in this order: what operations cost, where that is asked for; how
+the search was planned; with which checkpoint it begins, or that it was at its end; after each epoch whether
+there is another; and how it ended. A process that is not the first has no study, reads no checkpoint and
+writes none.
 """
 
 from __future__ import annotations

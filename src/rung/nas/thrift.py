@@ -13,6 +13,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 from rung.errors import UserError
 from rung.nas.costs import Costs, measured_costs, supernet_costs, supernet_parameters
+from rung.nas.devices import from_first
 from rung.nas.space import Space
 from rung.nas.strategies.base import Strategy
 from rung.nas.strategies.enas import Enas
@@ -75,32 +76,56 @@ def thrift_of(settings: Mapping[str, Any]) -> tuple[Thrift, dict[str, Any]]:
     return Thrift(resource, float(price or 0.0), None if most is None else float(most)), rest
 
 
-def thrifty(strategy: Strategy, thrift: Thrift, space: Space, searched: Size, retrained: Size) -> Strategy:
-    """The strategy with a price on operations, a limit on what it derives, or both.
+def check_thrift(strategy: Strategy, thrift: Thrift) -> None:
+    """Refuse a price or a limit that does not go with a strategy.
+
+    Raises:
+        UserError: names it.
+    """
+    given = (("price", bool(thrift.price), _NOT_PRICED), ("most", thrift.most is not None, _NOT_LIMITED))
+    for name, asked, without in given:
+        if asked and strategy.name in without:
+            raise UserError(f"{name} does not go with strategy {strategy.name!r}: {without[strategy.name]}")
+
+
+def tables_of(thrift: Thrift, space: Space, searched: Size, retrained: Size) -> dict[str, Costs]:
+    """Costs by operation for each setting that asks for them, "price" or "most".
+
+    Of several processes they are the first's: each would measure other latencies, and derive another network.
 
     Args:
         searched, retrained: sizes of the supernet, whose operations are priced, and of the network that is
             limited. Operations are priced at the width that a derived network gives them, also where those
             of the supernet are narrower (partial channels).
+    """
+    asked = {"price": searched} if thrift.price else {}
+    if thrift.most is not None:
+        asked["most"] = retrained
+    if not asked:
+        return {}
+    return from_first(
+        lambda: {
+            name: costs_of(thrift.resource, space, size, derived=name == "most")
+            for name, size in asked.items()
+        }
+    )
+
+
+def thrifty(strategy: Strategy, thrift: Thrift, space: Space, tables: Mapping[str, Costs]) -> Strategy:
+    """The strategy with a price on operations, a limit on what it derives, or both.
+
+    Args:
+        tables: as `tables_of` gives them.
 
     Raises:
         UserError: it does not go with this strategy, or no architecture is within the limit.
     """
+    check_thrift(strategy, thrift)
     if thrift.price:
-        if strategy.name in _NOT_PRICED:
-            raise UserError(
-                f"price does not go with strategy {strategy.name!r}: {_NOT_PRICED[strategy.name]}"
-            )
-        costs = costs_of(thrift.resource, space, searched)
-        strategy = _priced(strategy, costs.weighted(thrift.price))
+        strategy = _priced(strategy, tables["price"].weighted(thrift.price))
     if thrift.most is not None:
-        if strategy.name in _NOT_LIMITED:
-            raise UserError(
-                f"most does not go with strategy {strategy.name!r}: {_NOT_LIMITED[strategy.name]}"
-            )
-        costs = costs_of(thrift.resource, space, retrained, derived=True)
-        check_limits(space, Limits(None, costs, thrift.most))
-        strategy = _limited(strategy, costs, thrift.most)
+        check_limits(space, Limits(None, tables["most"], thrift.most))
+        strategy = _limited(strategy, tables["most"], thrift.most)
     return strategy
 
 
