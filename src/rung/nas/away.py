@@ -6,12 +6,13 @@ checkpoint holds the records of all epochs, so that whoever follows needs nothin
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from rung.executors.handle import Trial
 from rung.nas.checkpoint import load, save
+from rung.nas.costs import Costs
 from rung.nas.loop import Plan, Record, State, run, start
 from rung.nas.pacing import with_epochs
 from rung.nas.planning import Request, prepare
@@ -27,15 +28,17 @@ class Away:
         request: what was asked; its device is the node's to choose, if it is "auto".
         epochs: as planned.
         metrics: of a record, by the names that the study knows.
+        latencies: of operations, as they were measured where the search was planned.
     """
 
     request: Request
     epochs: int
     metrics: Metrics
+    latencies: Mapping[str, Costs]
 
     def __call__(self, trial: Trial) -> dict[str, float]:
         """Search from the trial's checkpoint, if it has one, to the end."""
-        plan = with_epochs(prepare(self.request).plan, self.epochs)
+        plan = with_epochs(prepare(self.request, lambda: self.latencies).plan, self.epochs)
         state = load(plan, trial.checkpoint) if trial.checkpoint else start(plan)
 
         def watch(state: State, record: Record) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from numbers import Integral
 from pathlib import Path
@@ -19,6 +19,7 @@ from rung.nas.space import SPACES, Cell, Space
 from rung.nas.strategies.base import Strategy
 
 if TYPE_CHECKING:
+    from rung.nas.costs import Costs
     from rung.nas.data.pictures import Pictures
     from rung.nas.images import ImageTask
     from rung.nas.recurrent.presets import LanguageRecipe
@@ -56,15 +57,26 @@ class Request:
 
 
 class Prepared(NamedTuple):
-    """A plan, the data's name, and what a reader should know of them, in sentences."""
+    """A plan, and what belongs to it.
+
+    Attributes:
+        plan: all that the result depends on.
+        data: its name.
+        notes: what a reader should know of them, in sentences.
+        latencies: by the setting that asked for them; empty where no latency counts.
+    """
 
     plan: Plan
     data: str
     notes: tuple[str, ...]
+    latencies: Mapping[str, Costs]
 
 
-def prepare(request: Request) -> Prepared:
+def prepare(request: Request, latencies: Callable[[], Mapping[str, Costs]] = dict) -> Prepared:
     """Read the data and put the plan together.
+
+    Args:
+        latencies: those that the search was begun with, empty where it begins; called if they are asked for.
 
     Raises:
         UserError: something of it cannot be used.
@@ -92,11 +104,12 @@ def prepare(request: Request) -> Prepared:
             request.limit,
             device_of(request.device),
         )
-        return Prepared(Plan(words, space, strategy, recipe, request.seed), data, notes)
+        return Prepared(Plan(words, space, strategy, recipe, request.seed), data, notes, {})
     check_thrift(strategy, thrift)
     task, data, notes = pictures_task(request, recipe, space)
-    strategy = thrifty(strategy, thrift, space, tables_of(thrift, space, *_sizes(task, recipe)))
-    return Prepared(Plan(task, space, strategy, recipe, request.seed), data, notes)
+    tables = tables_of(thrift, space, *_sizes(task, recipe), latencies)
+    plan = Plan(task, space, thrifty(strategy, thrift, space, tables), recipe, request.seed)
+    return Prepared(plan, data, notes, tables if thrift.resource == "latency" else {})
 
 
 def pictures_task(request: Request, recipe: Recipe, space: Space) -> tuple[ImageTask, str, tuple[str, ...]]:

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from rung.errors import StudyError, UserError
 from rung.nas.checkpoint import load
+from rung.nas.costs import Costs
 from rung.nas.loop import Plan, Record
 from rung.nas.strategies.base import Lengthening
 from rung.nas.strategies.remedies import Wrapper
 from rung.space.domains import Constant
+from rung.storage import open_storage
 from rung.study import Study
 from rung.study.result import Result
+from rung.trials.history import History
 
 METRIC: Final = "error"  # of the supernet on held-out pictures, or the loss of words in nats
 PERPLEXITY: Final = "perplexity"  # of language models that are each trained on their own, on held-out words
 EPOCH: Final = "epoch"  # the topic of an epoch's record in the study's log
-PLANNED: Final = "planned"  # of how many epochs were planned
+PLANNED: Final = "planned"  # of how many epochs were planned, and with which latencies
 RESULT: Final = "result"
 LAST: Final = "last.pt"  # in a study's folder: the training of what was found, while it is under way
 
@@ -52,6 +57,26 @@ def _study(plan: Plan, extra: int, storage: Any, study: str | None) -> Study:
         storage=storage,
         study=study,
     )
+
+
+def latency_record(latencies: Mapping[str, Costs]) -> dict[str, Any]:
+    """For the log: measured anew they would be others, and the search would not go on as it began."""
+    return {"latency": {name: costs.to_dict() for name, costs in latencies.items()}} if latencies else {}
+
+
+def latencies_of(storage: Any, study: str | None) -> dict[str, Costs]:
+    """What `latency_record` kept when a study's search was planned; empty if there is none."""
+    if study is None:
+        return {}
+    store = open_storage(storage) if isinstance(storage, str | os.PathLike) else storage
+    try:
+        events = list(store.read(study)) if store.find(study) is not None else []
+    finally:
+        if store is not storage:
+            store.close()
+    planned = History().fold_all(events).records.get(PLANNED)
+    kept = planned[-1].data.get("latency", {}) if planned else {}
+    return {name: Costs.from_dict(table) for name, table in kept.items()}
 
 
 def check_checkpoints(plan: Plan, study: Study | None) -> None:

@@ -34,6 +34,8 @@ from rung.nas.search_study import (
     RESULT,
     check_checkpoints,
     last_checkpoint,
+    latencies_of,
+    latency_record,
     metrics,
     objective_of,
     opened,
@@ -168,7 +170,7 @@ class Search:
         self._follower: Follower | None = None
         self._storage, self._study, self._watch = storage, study, watch
         self._began = time.monotonic()
-        self.prepared = prepare(request)
+        self.prepared = prepare(request, lambda: latencies_of(storage, study))
         self._phase: Callable[[str], None] = lambda _: None
         self._opened: Study | None = None  # in the first process only
         self.study: str | None = None  # its name, once it is open
@@ -287,7 +289,7 @@ class Search:
                 self._watch(record, plan)
 
         self._follower = Follower(plan, told, len(study.history.records.get(EPOCH, ())))
-        objective = Away(self._away, plan.recipe.epochs, metrics)
+        objective = Away(self._away, plan.recipe.epochs, metrics, self.prepared.latencies)
         found = study.run(objective, workers=1, executor=engine, watch=self._log)
         self._state = self._follower.state
         if self._state is not None and self._state.epoch >= plan.recipe.epochs:
@@ -309,7 +311,8 @@ class Search:
             prepared = fit_budget(prepared, self.request.budget, self._began)
         if self._opened is not None:
             epochs, threads = prepared.plan.recipe.epochs, torch.get_num_threads()
-            self._opened.record(PLANNED, {"epochs": epochs, "threads": threads, "processes": world()})
+            planned = {"epochs": epochs, "threads": threads, "processes": world()}
+            self._opened.record(PLANNED, {**planned, **latency_record(prepared.latencies)})
         return prepared
 
     def _objective(self, plan: Plan) -> Callable[[Trial], dict[str, float]]:

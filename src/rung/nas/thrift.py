@@ -7,7 +7,7 @@ network that is retrained, so that what is derived can be used where it must fit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple
 
@@ -88,7 +88,13 @@ def check_thrift(strategy: Strategy, thrift: Thrift) -> None:
             raise UserError(f"{name} does not go with strategy {strategy.name!r}: {without[strategy.name]}")
 
 
-def tables_of(thrift: Thrift, space: Space, searched: Size, retrained: Size) -> dict[str, Costs]:
+def tables_of(
+    thrift: Thrift,
+    space: Space,
+    searched: Size,
+    retrained: Size,
+    latencies: Callable[[], Mapping[str, Costs]] = dict,
+) -> dict[str, Costs]:
     """Costs by operation for each setting that asks for them, "price" or "most".
 
     Of several processes they are the first's: each would measure other latencies, and derive another network.
@@ -97,18 +103,23 @@ def tables_of(thrift: Thrift, space: Space, searched: Size, retrained: Size) -> 
         searched, retrained: sizes of the supernet, whose operations are priced, and of the network that is
             limited. Operations are priced at the width that a derived network gives them, also where those
             of the supernet are narrower (partial channels).
+        latencies: those that the search was begun with, empty where it begins; called if they are asked for.
     """
     asked = {"price": searched} if thrift.price else {}
     if thrift.most is not None:
         asked["most"] = retrained
     if not asked:
         return {}
-    return from_first(
-        lambda: {
-            name: costs_of(thrift.resource, space, size, derived=name == "most")
+
+    def tables() -> dict[str, Costs]:
+        before = latencies() if thrift.resource == "latency" else {}
+        known = {name: costs for name, costs in before.items() if costs.belongs(space)}
+        return {
+            name: known.get(name) or costs_of(thrift.resource, space, size, derived=name == "most")
             for name, size in asked.items()
         }
-    )
+
+    return from_first(tables)
 
 
 def thrifty(strategy: Strategy, thrift: Thrift, space: Space, tables: Mapping[str, Costs]) -> Strategy:
