@@ -22,6 +22,7 @@ from rung.nas.discrete.architectures import Architectures, Limit
 from rung.nas.discrete.table import fitted, make
 from rung.nas.genotype import Genotype
 from rung.nas.images import ImageTask
+from rung.nas.own import check_shapes
 from rung.nas.planning import Request, check_of_text, kind_of_cell, pictures_task, recipe_of, space_for
 from rung.nas.recipe import Recipe
 from rung.nas.recurrent.presets import LanguageRecipe
@@ -105,6 +106,7 @@ def prepare_complete(request: Request, latencies: Callable[[], Costs | None]) ->
         data, notes = corpus.name, corpus.notes
     else:
         pictures, data, notes = pictures_task(request, recipe, space)
+        check_shapes(space, (recipe.retrain_channels,), pictures.pictures.side)
         task = PictureNetworks(pictures)
         costs = _costs(pictures, space, recipe, thrift, latencies)
     networks = request.networks or scale_of(request).networks

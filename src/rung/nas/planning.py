@@ -13,6 +13,7 @@ from rung.errors import SpaceError, UserError
 from rung.nas.devices import device_of
 from rung.nas.genotype import ZERO
 from rung.nas.loop import Plan
+from rung.nas.own import check_own, check_shapes
 from rung.nas.recipe import PRESETS, Recipe
 from rung.nas.recipe_ranges import checked_recipe, settable
 from rung.nas.space import SPACES, Cell, Space
@@ -107,6 +108,7 @@ def prepare(request: Request, latencies: Callable[[], Mapping[str, Costs]] = dic
         return Prepared(Plan(words, space, strategy, recipe, request.seed), data, notes, {})
     check_thrift(strategy, thrift)
     task, data, notes = pictures_task(request, recipe, space)
+    check_shapes(space, (_searched(recipe, strategy), recipe.retrain_channels), task.pictures.side)
     tables = tables_of(thrift, space, *_sizes(task, recipe), latencies)
     plan = Plan(task, space, thrifty(strategy, thrift, space, tables), recipe, request.seed)
     return Prepared(plan, data, notes, tables if thrift.resource == "latency" else {})
@@ -180,6 +182,13 @@ def _sizes(task: ImageTask, recipe: Recipe) -> tuple[Size, Size]:
     return searched, searched._replace(channels=recipe.retrain_channels, layers=recipe.retrain_layers)
 
 
+def _searched(recipe: Recipe, strategy: Strategy) -> int:
+    """Channels that operations of the supernet's first cells have."""
+    from rung.nas.partial import PARTS
+
+    return recipe.channels // PARTS if strategy.form == "partial" else recipe.channels
+
+
 def check_of_text(request: Request) -> None:
     """Refuse what a search for text has no use for.
 
@@ -245,8 +254,9 @@ def _check_cells(space: Space) -> None:
     """Refuse cells that cannot be stacked or derived: of a search that would be known at its end.
 
     Raises:
-        SpaceError: names the cell, and what it needs.
+        SpaceError: names the cell or the operation, and what it needs.
     """
+    check_own(space)
     for cell in space.cells:
         faults = _faults_of_any(cell)
         if space.skeleton != "recurrent":
