@@ -8,8 +8,9 @@ import pytest
 from torch import Tensor, nn
 
 from rung.errors import SpaceError
+from rung.nas.genotype import ZERO
 from rung.nas.operations import Operation
-from rung.nas.own import check_shapes
+from rung.nas.own import check_own, check_shapes
 from rung.nas.planning import Request, prepare
 from rung.nas.searching import search
 from rung.nas.space import Cell, Space
@@ -104,3 +105,19 @@ def test_partial_channels_are_those_of_the_supernet() -> None:
     few = {**FEW, "channels": 8, "retrain_channels": 6}
     prepare(Request(halves(32), "pc_darts", space=own, settings=few, device="cpu"))
     assert {width for width, stride, side in seen if side == 8 and stride == 1} == {2, 6}
+
+
+@pytest.mark.parametrize(
+    ("name", "zero", "why"),
+    [
+        ("nothing", True, "gives zeros, so it must be"),
+        ("none", False, "does not give zeros, so it cannot be"),
+    ],
+)
+def test_the_operation_that_gives_zeros_is_called_none(name: str, zero: bool, why: str) -> None:
+    """By this name a derivation leaves it out."""
+    ops = ("skip_connect", name)
+    own = Space("own", (Cell("normal", 2, ops),), operations=((name, Operation(conv, zero=zero)),))
+    with pytest.raises(SpaceError, match=f"space 'own': operation '{name}' {why} named 'none'"):
+        prepare(Request(halves(32), "darts1", space=own))
+    check_own(Space("own", (Cell("normal", 2, ops),), operations=((ZERO, Operation(conv, zero=True)),)))

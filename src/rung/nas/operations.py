@@ -39,7 +39,7 @@ class Operation:
             the stride.
         pool: a pooling; in a supernet a normalisation without weights follows it.
         separable: its form, if it is a separable or dilated convolution.
-        zero: whether its output is zero; never ranked in a derivation.
+        zero: whether its output is zero; that of "none" alone, which is never ranked in a derivation.
     """
 
     build: Callable[[int, int, bool], nn.Module]

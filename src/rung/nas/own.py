@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from rung.errors import SpaceError
+from rung.nas.genotype import ZERO
 from rung.nas.space import Space
 
 
@@ -34,6 +35,9 @@ def check_own(space: Space) -> None:
                 f"space {space.name!r}: an operation cannot be named {name!r}, since torch could not name a "
                 "module so: take a word without a dot that torch.nn.ModuleDict has no attribute of"
             )
+        if operation.zero != (name == ZERO):
+            what = "gives zeros, so it must be" if operation.zero else "does not give zeros, so it cannot be"
+            raise SpaceError(f"space {space.name!r}: operation {name!r} {what} named {ZERO!r}")
 
 
 def check_shapes(space: Space, widths: Iterable[int], side: int) -> None:
