@@ -5,6 +5,8 @@ import pytest
 from rung.errors import DataError
 from rung.tabular import columns, encode
 from rung.tabular.columns import Column, Kind, column_notes, infer_columns, prepare
+from rung.tabular.grouping import rows_of
+from rung.tabular.request import Request
 
 N = 60
 
@@ -240,3 +242,20 @@ def test_a_number_that_is_no_date_is_missing():
     later = pd.DataFrame({"day": [20260131.0, 20260131.5, 1e300, np.nan]})
     assert prepare(later, columns)["day"].tolist()[:1] == [pd.Timestamp("2026-01-31")]
     assert prepare(later, columns)["day"].isna().tolist() == [False, True, True, True]
+
+
+@pytest.mark.parametrize(("length", "kind"), [("D", "date"), ("M", "date"), ("h", "date"), ("Y", "number")])
+def test_periods_are_read_as_their_words(length, kind) -> None:
+    days = pd.Series(pd.date_range("2020-01-01", periods=120, freq="30D"))
+    periods = days.dt.to_period(length).where(days.index != 7)
+    frame = pd.DataFrame({"when": periods})
+    words = pd.DataFrame({"when": periods.astype(str).astype(object).where(periods.notna(), None)})
+    columns = infer_columns(frame)
+    assert columns == infer_columns(words)
+    assert columns[0].kind == kind
+    found = prepare(frame, columns)
+    assert found["when"].isna().tolist() == periods.isna().tolist()
+    pd.testing.assert_frame_equal(found, prepare(words, columns))
+    rows = rows_of(frame.drop(index=7), Request(split="time:when"))
+    assert (np.diff(rows.moments) >= 0).all()
+    assert rows.moments[0] < rows.moments[-1]

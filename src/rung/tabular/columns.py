@@ -15,6 +15,7 @@ from rung.tabular.dates import BETWEEN, date_format, date_words, dates_in, month
 from rung.tabular.forms import PLAIN, SIGN, form_numbers, form_words, number_form
 from rung.tabular.names import closest, listed
 from rung.tabular.truth import in_its_spelling, truth_format
+from rung.tabular.written import texts_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -374,7 +375,7 @@ def numbers_in(values: pd.Series, form: str | None, *, comma: bool = False) -> N
     import pandas as pd
 
     if not pd.api.types.is_numeric_dtype(values.dtype):
-        values = form_numbers(values.where(values.isna(), values.astype(str).str.strip()), form, comma=comma)
+        values = form_numbers(texts_of(values).str.strip(), form, comma=comma)
     numbers = values.to_numpy(dtype=np.float64, na_value=np.nan, copy=True)
     numbers[~np.isfinite(numbers)] = np.nan
     return numbers

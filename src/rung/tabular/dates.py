@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
+from rung.tabular.written import texts_of
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
@@ -106,7 +108,7 @@ def dates_in(values: pd.Series, pattern: str | None) -> object:
         whole = (numbers % 1 == 0) & (numbers.abs() < _DIGITS)
         values = numbers.where(whole).astype("Int64").astype(str)
     if not pd.api.types.is_datetime64_any_dtype(values.dtype):
-        values = moments_of(values.where(values.isna(), values.astype(str)), pattern or ISO)
+        values = moments_of(texts_of(values), pattern or ISO)
     if values.dt.tz is not None:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)
     return values.where(values.dt.year.between(*_YEARS)).astype("datetime64[ns]").to_numpy()

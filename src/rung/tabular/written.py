@@ -66,6 +66,17 @@ def plain_numbers(words: Any, *, comma: bool = False) -> Any:
     return pc.if_else(pc.fill_null(written, False), bare, words)
 
 
+def texts_of(cells: pd.Series) -> pd.Series:
+    """The cells as objects of str, None where missing. They are put together apart from the cells' own type:
+    periods' would make periods of the texts again.
+    """
+    import pandas as pd
+
+    texts = cells.astype(str).to_numpy(dtype=object, copy=True)
+    texts[cells.isna().to_numpy()] = None
+    return pd.Series(texts, index=cells.index, dtype=object)
+
+
 def signed_words(words: Any) -> Any:
     """The words with `-5` for the `(5)` of accounts, and `-$5` for `($5)` and `$(5)`; others as they stand.
 
