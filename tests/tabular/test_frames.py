@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import numpy as np
@@ -14,6 +15,7 @@ from rung.errors import DataError
 from rung.tabular.audit.check import audit_table
 from rung.tabular.audit.compare import drift_between
 from rung.tabular.audit.monitor import watch
+from rung.tabular.columns import infer_columns, prepare
 from rung.tabular.fit import fit_table
 from rung.tabular.frames import as_pandas
 from rung.tabular.predict import predict_covered, predict_table
@@ -105,3 +107,44 @@ def test_columns_that_are_named_by_numbers() -> None:
     assert [column.name for column in model.columns] == ["0", "1", "2"]
     assert len(model.predict(frame)) == 120
     assert frame.columns.tolist() == [0, 1, 2, 3], "the caller's frame is as it was"
+
+
+def _arrows() -> dict[str, tuple[pd.Series, pd.Series]]:
+    """Columns of types that pandas has from Arrow, and the same in other ones."""
+    moments = pd.Series(pd.date_range("2020-01-01", periods=60, freq="31h")).where(np.arange(60) != 7)
+    days, lasting = moments.dt.normalize(), moments - moments.min() + pd.Timedelta(days=120)
+    clock = moments.dt.time.where(moments.notna(), None)
+    lists = pd.Series([np.array([1]), np.array([2, 3]), None, np.array([1])] * 15, dtype=object)
+    numbers = pd.Series([1.0, 2.0, np.nan] * 20)
+    return {
+        "date32": (days.dt.date.astype("date32[pyarrow]"), days),
+        "date64": (days.dt.date.astype(pd.ArrowDtype(pa.date64())), days),
+        "time32": (clock.astype(pd.ArrowDtype(pa.time32("s"))), clock),
+        "time64": (clock.astype(pd.ArrowDtype(pa.time64("us"))), clock),
+        "duration[ns]": (lasting.astype("duration[ns][pyarrow]"), lasting),
+        "duration[s]": (lasting.astype("duration[s][pyarrow]"), lasting),
+        "timestamp": (moments.astype("timestamp[us][pyarrow]"), moments),
+        "zone": (
+            moments.dt.tz_localize("UTC").astype(pd.ArrowDtype(pa.timestamp("s", "Europe/Berlin"))),
+            moments,
+        ),
+        "list": (lists.astype(pd.ArrowDtype(pa.list_(pa.int64()))), lists),
+        "decimal": (pd.Series([1, 2, None] * 20, dtype=pd.ArrowDtype(pa.decimal128(21, 2))), numbers),
+    }
+
+
+@pytest.mark.parametrize("name", list(_arrows()))
+def test_columns_of_arrows_types_are_read_as_others_are(name) -> None:
+    given, other = (as_pandas(pd.DataFrame({"x": cells})) for cells in _arrows()[name])
+    (column,) = infer_columns(other)
+    assert replace(infer_columns(given)[0], words=column.words) == column
+    if column.used:
+        pd.testing.assert_frame_equal(prepare(given, [column]), prepare(other, [column]))
+
+
+def test_a_model_of_arrows_dates_and_times_predicts() -> None:
+    cells = {name: given for name, (given, _) in _arrows().items() if name in ("date32", "time64")}
+    frame = pd.DataFrame({**cells, "y": np.arange(60) % 2}).drop(index=7)
+    result = fit_table(frame, "y", trials=1, budget=1, workers=1, include=["linear"], split="time:date32")
+    assert [column.kind for column in result.columns] == ["date", "number"]
+    assert result.model.predict(frame).shape == (59,)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from rung.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
+
+_LOOKED_AT: Final = "mMO"  # kinds of NumPy's types: of lengths of time, of dates, and of objects
 
 
 class Convertible(Protocol):
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 
 def as_pandas(table: Any) -> pd.DataFrame:
     """The table as pandas' frame: itself if it is one. Lengths of time are hours, as times in words are,
-    decimal numbers (of Parquet and databases) plain ones, and columns are named by texts.
+    decimal numbers (of Parquet and databases) plain ones, Arrow's dates and times of day are read as NumPy's
+    and Python's, and columns are named by texts.
 
     Raises:
         DataError: it is none, and cannot be turned into one.
@@ -61,20 +65,33 @@ def with_columns(frame: pd.DataFrame, cells: Mapping[Any, Any]) -> pd.DataFrame:
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     if not all(isinstance(name, str) for name in frame.columns):
         frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    lengths = [i for i, kind in enumerate(frame.dtypes) if getattr(kind, "kind", "") == "m"]
-    objects = [i for i, kind in enumerate(frame.dtypes) if getattr(kind, "kind", "") == "O"]
-    decimals = [i for i in objects if _decimal(frame.iloc[:, i])]
-    if not lengths and not decimals:
-        return frame
-    found = frame.copy(deep=False)
-    for i in lengths:
-        found.isetitem(i, frame.iloc[:, i].dt.total_seconds() / 3600)
-    for i in decimals:
-        found.isetitem(i, frame.iloc[:, i].to_numpy(dtype=float, na_value=np.nan))
-    return found
+    found = None
+    for i, kind in enumerate(frame.dtypes):
+        cells = _plain_cells(frame.iloc[:, i]) if getattr(kind, "kind", "") in _LOOKED_AT else None
+        if cells is not None:
+            found = frame.copy(deep=False) if found is None else found
+            found.isetitem(i, cells)
+    return frame if found is None else found
 
 
-def _decimal(cells: pd.Series) -> bool:
+def _plain_cells(given: pd.Series) -> pd.Series | NDArray[np.float64] | None:
+    """The cells in types that all of rung reads; None if they stay as they are."""
     import pandas as pd
 
-    return pd.api.types.infer_dtype(cells, skipna=True) == "decimal"
+    cells = _numpys(given) if isinstance(given.dtype, pd.ArrowDtype) else given
+    if cells.dtype.kind == "m":
+        return cells.dt.total_seconds() / 3600
+    if cells.dtype.kind == "O" and pd.api.types.infer_dtype(cells, skipna=True) == "decimal":
+        return cells.to_numpy(dtype=float, na_value=np.nan)
+    return None if cells is given else cells
+
+
+def _numpys(cells: pd.Series) -> pd.Series:
+    """Arrow's dates, lengths of time, and what NumPy has no type for (times of day, decimals, lists), in
+    NumPy's types, because pandas can do less with Arrow's; moments of a zone, numbers and words stay.
+    """
+    kind = cells.dtype
+    if kind.kind == "O":
+        return cells.astype(object)
+    zoned = getattr(kind.pyarrow_dtype, "tz", None) is not None
+    return cells if zoned or kind.kind not in "mM" else cells.astype(kind.numpy_dtype)
