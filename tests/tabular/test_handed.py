@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import warnings
+from datetime import date
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from scipy import sparse
 from sklearn.metrics import fbeta_score, make_scorer
@@ -11,6 +14,7 @@ from sklearn.model_selection import GridSearchCV
 
 import rung
 from rung.errors import DataError
+from rung.tabular.fit import fit_table
 from rung.tabular.predict import predict_covered, predict_table
 
 FAST = {"budget": 0.3, "random_state": 0, "include": "linear"}
@@ -62,6 +66,54 @@ def test_classes_stay_what_they_were(dtype, classes):
     model = rung.AutoClassifier(**FAST).fit(X, (X.a > 0).astype(dtype))
     assert model.classes_.tolist() == classes
     assert {type(label) for label in model.classes_.tolist()} == {type(classes[0])}
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        lambda numbers: pd.Series(numbers.astype(int), dtype=object),
+        lambda numbers: numbers.astype(object),
+        lambda numbers: [Decimal(str(number)) for number in numbers],
+        lambda numbers: pd.Series(numbers.astype(str)).astype(pd.ArrowDtype(pa.decimal128(9, 2))),
+    ],
+)
+def test_numbers_that_are_objects_are_numbers(objects):
+    X = _frame()
+    values = (100 * X.a).round(2).to_numpy()
+    y = objects(values)
+    assert rung.AutoRegressor(**FAST, trials=1).fit(X, y).score(X, values) > 0.9
+    assert fit_table(X.assign(y=y), "y", include=["linear"], trials=1).task.kind == "regression"
+
+
+@pytest.mark.parametrize("classes", [[False, True], [0, 1], [1.0, 2.0]])
+def test_classes_that_are_objects_are_of_their_type(classes):
+    X = _frame()
+    y = np.array(classes, dtype=object)[(X.a > 0).astype(int)]
+    model = rung.AutoClassifier(**FAST).fit(X, y)
+    assert model.classes_.tolist() == classes
+    assert model.classes_.dtype == np.array(classes).dtype
+
+
+@pytest.mark.parametrize(
+    ("y", "regressor", "classifier"),
+    [
+        ([1, "x"] * 30, "y holds 'x', which is no number", "y mixes values of int and str: make them of one"),
+        ([1, True] * 30, None, "y mixes values of bool and int"),
+        ([Decimal("inf"), 1] * 30, "y contains NaN or infinity", "y mixes values of Decimal and int"),
+        ([10**400, 1] * 30, "which is no number", "y holds values of int, which are no labels"),
+        ([date(2026, 1, 1), date(2026, 1, 2)] * 30, "y holds datetime.date", "y holds values of date, which"),
+        ([b"a", b"b"] * 30, "y holds b'a'", "y holds bytes, which are no labels"),
+        ([Decimal(2), Decimal("NaN")] * 30, "y contains NaN or other", "y contains NaN or other missing"),
+    ],
+)
+def test_objects_that_cannot_be_learned_are_told_in_one_sentence(y, regressor, classifier):
+    X = _frame()
+    y = pd.Series(y, dtype=object)
+    doors = {rung.AutoRegressor: regressor, rung.AutoClassifier: classifier}
+    for door, sentence in doors.items():
+        if sentence is not None:
+            with pytest.raises(ValueError, match=sentence):
+                door(**FAST).fit(X, y)
 
 
 def test_a_grid_of_numpys_quantiles_is_searched():

@@ -11,7 +11,6 @@ from rung.errors import DataError
 
 if TYPE_CHECKING:
     import pandas as pd
-    from numpy.typing import NDArray
 
 _LOOKED_AT: Final = "mMO"  # kinds of NumPy's types: of lengths of time, of dates, and of objects
 
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 
 def as_pandas(table: Any) -> pd.DataFrame:
     """The table as pandas' frame: itself if it is one. Lengths of time are hours, as times in words are,
-    decimal numbers (of Parquet and databases) plain ones, Arrow's dates and times of day are read as NumPy's
-    and Python's, and columns are named by texts.
+    numbers that are objects (decimal ones of Parquet and databases, say) are plain ones, Arrow's dates and
+    times of day are read as NumPy's and Python's, and columns are named by texts.
 
     Raises:
         DataError: it is none, and cannot be turned into one.
@@ -74,16 +73,35 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
     return frame if found is None else found
 
 
-def _plain_cells(given: pd.Series) -> pd.Series | NDArray[np.float64] | None:
+def _plain_cells(given: pd.Series) -> pd.Series | None:
     """The cells in types that all of rung reads; None if they stay as they are."""
     import pandas as pd
 
     cells = _numpys(given) if isinstance(given.dtype, pd.ArrowDtype) else given
     if cells.dtype.kind == "m":
         return cells.dt.total_seconds() / 3600
-    if cells.dtype.kind == "O" and pd.api.types.infer_dtype(cells, skipna=True) == "decimal":
-        return cells.to_numpy(dtype=float, na_value=np.nan)
-    return None if cells is given else cells
+    numbers = as_numbers(cells) if cells.dtype == object else None
+    return numbers if numbers is not None else None if cells is given else cells
+
+
+def as_numbers(cells: pd.Series) -> pd.Series | None:
+    """Objects that are all numbers, Python's or decimal ones, as numbers: whole ones stay whole, Int64 where
+    some are missing; None if one is none, or too long a whole one.
+
+    Args:
+        cells: of objects.
+    """
+    import pandas as pd
+
+    kind = pd.api.types.infer_dtype(cells, skipna=True)
+    if kind not in ("integer", "floating", "mixed-integer-float", "decimal"):
+        return None
+    if kind == "integer":
+        try:
+            return cells.astype("Int64" if cells.hasnans else "int64")
+        except OverflowError:
+            return None
+    return pd.Series(cells.to_numpy(dtype=np.float64, na_value=np.nan), index=cells.index, name=cells.name)
 
 
 def _numpys(cells: pd.Series) -> pd.Series:

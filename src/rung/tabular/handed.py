@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import is_regressor
 from sklearn.utils import check_array
 from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_feature_names, _check_n_features, column_or_1d
 
-from rung.tabular.frames import with_columns
+from rung.tabular.frames import as_numbers, as_pandas, with_columns
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_BYTES = "y holds bytes, which are no labels: make them words by y.astype(str)"
+_GAPS = "y contains NaN or infinity: leave such rows out"
 _DENSE = 0.25  # of the free memory a sparse matrix may take as an array
 
 
@@ -145,10 +148,12 @@ def target_name(y: Any) -> str | None:
 
 
 def target_values(estimator: Any, y: Any) -> NDArray[Any]:
-    """The target as an array: (n,), of the type that it was given in.
+    """The target as an array: (n,), of the type that it was given in; a classifier's objects as numbers or
+    truth values where they are such.
 
     Raises:
-        ValueError: it is not there, not of one dimension, has gaps, or values of several types.
+        ValueError: it is not there, not of one dimension, has gaps, or, for a classifier, values of several
+            types or such as are no labels.
     """
     import pandas as pd
 
@@ -161,17 +166,37 @@ def target_values(estimator: Any, y: Any) -> NDArray[Any]:
     _refuse_several(estimator, y)
     y = column_or_1d(_plain(y), warn=True)
     if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError("y contains NaN or infinity: leave such rows out")
+        raise ValueError(_GAPS)
     if y.dtype.kind in "OMm" and pd.isna(y).any():
         raise ValueError("y contains NaN or other missing values: leave such rows out")
+    if y.dtype == object:
+        return y if is_regressor(estimator) else _labels(y)
     try:
         type_of_target(y, input_name="y", raise_unknown=True)
     except TypeError:  # they cannot be put in order
-        if y.dtype.kind == "S":
-            raise ValueError("y holds bytes, which are no labels: make them words by y.astype(str)") from None
-        kinds = " and ".join(sorted({type(value).__name__ for value in y}))
-        raise ValueError(f"y mixes values of {kinds}: make them of one type, such as str") from None
+        raise ValueError(_BYTES) from None
     return np.asarray(y)
+
+
+def _labels(y: NDArray[Any]) -> NDArray[Any]:
+    """Objects as words, numbers or truth values: (n,).
+
+    Raises:
+        ValueError: they are of several types, or of none of these.
+    """
+    import pandas as pd
+
+    found, kind = as_numbers(pd.Series(y, dtype=object)), pd.api.types.infer_dtype(y)
+    if found is not None:
+        return np.asarray(found)
+    if kind in ("boolean", "string"):
+        return y.astype(bool) if kind == "boolean" else y
+    if kind == "bytes":
+        raise ValueError(_BYTES)
+    kinds = sorted({type(value).__name__ for value in y})
+    if len(kinds) > 1:
+        raise ValueError(f"y mixes values of {' and '.join(kinds)}: make them of one type, such as str")
+    raise ValueError(f"y holds values of {kinds[0]}, which are no labels: make them words by y.astype(str)")
 
 
 def _refuse_several(estimator: Any, y: Any) -> None:
@@ -214,7 +239,7 @@ def numbers(y: NDArray[Any]) -> NDArray[np.float64]:
     """The values that a regressor learns: (n,).
 
     Raises:
-        ValueError: they are dates, words or complex.
+        ValueError: they are dates, words, complex or infinite.
     """
     if y.dtype.kind in "Mmc":
         kind = {"M": "dates", "m": "lengths of time", "c": "complex numbers"}[y.dtype.kind]
@@ -222,18 +247,21 @@ def numbers(y: NDArray[Any]) -> NDArray[np.float64]:
             f"y holds {kind}, and a regressor learns numbers: make numbers of them first, as of days"
         )
     try:
-        return np.asarray(y, dtype=np.float64)
-    except (ValueError, TypeError):
+        found = np.asarray(y, dtype=np.float64)
+    except (ValueError, TypeError, OverflowError):
         word = next(value for value in y.tolist() if not _is_number(value))
-    raise ValueError(
-        f"y holds {word!r}, which is no number: a regressor needs numbers, AutoClassifier takes words"
-    )
+        raise ValueError(
+            f"y holds {word!r}, which is no number: a regressor needs numbers, AutoClassifier takes words"
+        ) from None
+    if not np.isfinite(found).all():
+        raise ValueError(_GAPS)
+    return found
 
 
 def _is_number(value: Any) -> bool:
     try:
         float(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return False
     return True
 
@@ -270,7 +298,6 @@ def frame_of(estimator: Any, X: Any, *, reset: bool) -> pd.DataFrame:
     import pandas as pd
     from scipy.sparse import issparse
 
-    from rung.tabular.frames import as_pandas
     from rung.tabular.request import distinct
 
     worded = isinstance(X, Mapping) and not issparse(X)  # SciPy's dictionary of keys is a mapping, too
