@@ -230,6 +230,23 @@ def test_where_few_rows_are_different_none_are_kept_together():
     assert duplicates(Table(np.empty((10 * 48, 0)), np.tile(codes, (10, 1)))) is None
 
 
+def test_rows_of_many_copies_are_dealt_like_others_beside_rows_of_few():
+    often, few, once = np.zeros((10, 1)), np.ones((9, 1)), np.arange(2.0, 12)[:, None]
+    table = Table(np.vstack([often, few, once]), np.empty((29, 0), dtype=np.int32))
+    groups = duplicates(table)
+    sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    assert sizes[2][sizes[1]].tolist() == [1] * 10 + [9] * 9 + [1] * 10
+    assert duplicates(Table(np.vstack([often, once]), np.empty((20, 0), dtype=np.int32))) is None
+
+
+def test_a_number_that_is_zero_in_half_of_the_rows_is_learned_from():
+    rng = np.random.default_rng(0)
+    a, c = rng.normal(size=300), rng.choice(list("xyz"), 300)
+    frame = pd.DataFrame({"a": np.maximum(a, 0).round(1), "c": c, "y": (a > 0) ^ (c == "x")})
+    found = fit_table(frame, "y", budget=3, trials=1, include=["extra_trees"], warm_start=False)
+    assert found.score > 0.95
+
+
 def test_refit_gives_one_model_of_all_rows_for_each_member():
     frame, settings = _frame(200), {"workers": 1, "include": ["bayes"], "warm_start": False}
     plain = fit_table(frame, "y", budget=2, **settings)

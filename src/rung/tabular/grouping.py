@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MOST_FOLDS = 20  # that a column may name
-OFTEN = 10  # times that a row is there on the mean, where there are few different ones
+OFTEN = 10  # times that a row is there from which it is no copy, but what new rows will be like
 
 
 class Rows(NamedTuple):
@@ -114,12 +114,10 @@ def _instants(moments: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def duplicates(table: Table, texts: pd.DataFrame | None = None) -> NDArray[np.intp] | None:
-    """Numbers of groups of rows that are the same in every cell, (n,); None where all rows differ, or hardly
-    any do.
+    """Numbers of groups of rows that are the same in every cell, (n,); None where no two are kept together.
 
-    A row that is held out while its double is trained on says nothing about new rows. Where few rows are
-    different (a table of a few categories), new ones are such doubles, too: what they mean on the mean is
-    what there is to learn.
+    A row that is held out while its double is trained on says nothing about new rows. New ones are such
+    doubles, too, of a row that is there `OFTEN` times: what they mean on the mean is what there is to learn.
 
     Args:
         table: of numbers and categories; its words are not looked at, and it has no embeddings, whose last
@@ -133,6 +131,18 @@ def duplicates(table: Table, texts: pd.DataFrame | None = None) -> NDArray[np.in
     if not cells.shape[1]:
         return None
     hashes = pd.util.hash_pandas_object(cells, index=False).to_numpy()
-    different, groups = np.unique(hashes, return_inverse=True)
-    told = len(groups) / OFTEN < len(different) < len(groups)
-    return groups.astype(np.intp) if told else None
+    groups = rarely_alike(np.unique(hashes, return_inverse=True)[1])
+    return groups if len(np.unique(groups)) < len(groups) else None
+
+
+def rarely_alike(alike: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Groups of rows that are alike, (n,), where each row of a group of `OFTEN` or more is a group by itself.
+
+    Args:
+        alike: (n,) numbers of groups from 0 on.
+    """
+    sizes = np.bincount(alike)
+    often = sizes[alike] >= OFTEN
+    found = alike.astype(np.intp)
+    found[often] = len(sizes) + np.arange(often.sum())
+    return found

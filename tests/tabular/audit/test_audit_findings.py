@@ -422,3 +422,9 @@ def test_repeated_rows_are_said_to_be_held_out_as_they_are(times: int, said: str
     frame = pd.concat([plain()] * times, ignore_index=True)
     (found,) = row_findings(frame, infer_columns(frame), None)
     assert said in found.remedy
+
+
+def test_copies_of_a_row_that_is_often_there_are_said_to_be_held_out_apart() -> None:
+    frame = pd.concat([plain(), plain().head(20), *[plain().tail(1)] * 9], ignore_index=True)
+    (found,) = row_findings(frame, infer_columns(frame), None)
+    assert "together, but those of a row that is there 10 times or more like others" in found.remedy

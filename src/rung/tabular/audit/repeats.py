@@ -55,9 +55,14 @@ def row_findings(
 
 
 def _held(inputs: NDArray[np.uint64]) -> str:
-    if len(np.unique(inputs)) > len(inputs) / OFTEN:
+    times = np.unique(inputs, return_counts=True)[1]
+    if times.max() < OFTEN:
         return "and holds copies out together, so that no row is judged by its double"
-    return "and holds them out like others, for few rows are different"
+    if ((times == 1) | (times >= OFTEN)).all():
+        return f"and holds them out like others, for they are there {OFTEN} times or more"
+    return (
+        f"and holds copies out together, but those of a row that is there {OFTEN} times or more like others"
+    )
 
 
 def _conflicts(inputs: NDArray[np.uint64], y: NDArray[Any]) -> Iterator[Finding]:
