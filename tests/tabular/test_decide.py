@@ -21,6 +21,7 @@ from rung.tabular.decide import (
 )
 from rung.tabular.metrics import METRICS, named_metric
 from rung.tabular.optimism import optimism
+from rung.tabular.scoring import metric_of
 
 
 def _probabilities(n=4000, k=2, sharpness=1.0, seed=0):
@@ -309,3 +310,17 @@ def test_of_few_rows_beyond_a_quantile_nothing_is_learned():
     residuals = np.linspace(-1.0, 3.0, 99)
     assert fit_shift(residuals, 0.9) == fit_shift(residuals, 0.1) == 0.0
     assert fit_shift(residuals, 0.5) == pytest.approx(1.0)
+
+
+def _precision_or_nan(y, said):
+    return float((y == 1)[said == 1].mean()) if (said == 1).any() else float("nan")
+
+
+def test_where_a_metric_is_undefined_it_is_worst():
+    p, y = _probabilities(n=200)
+    own, never = metric_of(_precision_or_nan, "binary"), metric_of(lambda y, said: float("nan"), "binary")
+    assert own.loss(y, np.zeros(200, dtype=int)) == np.inf
+    found = best_factors(p, y, own)
+    assert np.isfinite(own.loss(y, p * found))
+    assert best_factors(p, y, never).shape == (2,)
+    assert optimism([p, p[::-1]], y, never, 0, Deadline()) is None

@@ -66,8 +66,13 @@ class Metric:
         return float(self.function(np.asarray(y), prediction, weight))
 
     def loss(self, y: Array, prediction: Array, sample_weight: Array | None = None) -> float:
-        """The same, turned so that less is better and, where there is a best value, 0 is best."""
+        """The same, turned so that less is better and, where there is a best value, 0 is best.
+
+        Infinite where the metric is undefined, as a correlation with a constant is.
+        """
         value = self.score(y, prediction, sample_weight)
+        if np.isnan(value):
+            return float(np.inf)
         return (self.best or 0.0) - value if self.greater_is_better else value
 
     def takes(self, y: Array) -> bool:

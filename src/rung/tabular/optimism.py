@@ -56,4 +56,5 @@ def optimism(
             inside, outside = mix(some, weights), mix([predictions[i][other] for i in kept], weights)
             factors = best_factors(inside, y[one], metric, None, deadline, learned) if factored else 1.0
             gaps.append(metric.loss(y[other], outside * factors) - metric.loss(y[one], inside * factors))
-    return max(0.0, float(np.mean(gaps)) / 2)
+    finite = [gap for gap in gaps if np.isfinite(gap)]  # a metric may be undefined of a half
+    return max(0.0, float(np.mean(finite)) / 2) if finite else None
