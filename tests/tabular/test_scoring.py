@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 from sklearn import metrics as oracle
 from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
 
 from rung.errors import DataError
-from rung.tabular.metrics import METRICS, get_metric
-from rung.tabular.scoring import metric_of, pinball, scikit_learn_metric
+from rung.tabular.metrics import ALIASES, FURTHER, METRICS, get_metric, named_metric
+from rung.tabular.scoring import metric_of, of_no_task, pinball, scikit_learn_metric
 from rung.tabular.task import Task
 
 BINARY = Task("binary", ("a", "b"), "")
@@ -114,3 +116,27 @@ def test_a_scorer_of_another_task_is_refused_as_its_name_is():
         get_metric(get_scorer("f1"), MULTI)
     averaged = make_scorer(oracle.fbeta_score, beta=2, average="macro", pos_label=None)
     assert metric_of(averaged, "binary").name == "fbeta_score"
+
+
+OF_SCIKIT_LEARN = [name for name in get_scorer_names() if of_no_task(name) is None]
+
+
+@pytest.mark.parametrize("name", sorted({*METRICS, *FURTHER, *ALIASES, *OF_SCIKIT_LEARN, "pinball_0.9"}))
+def test_every_metric_goes_through_a_pickle(name):
+    try:
+        metric = named_metric(name)
+    except KeyError:  # under this name get_metric alone knows it
+        metric = named_metric(ALIASES.get(name.removeprefix("neg_"), name.removeprefix("neg_")))
+    kind = metric.tasks[-1]
+    y, prediction = _probabilities({"binary": 2}.get(kind, 3))
+    if kind == "quantile":
+        y, prediction = np.linspace(1, 2, 60), np.linspace(1.1, 1.8, 60)
+    read = pickle.loads(pickle.dumps(metric))
+    assert read.score(y, prediction) == metric.score(y, prediction)
+    assert (read.name, read.weighted) == (metric.name, metric.weighted)
+
+
+def test_a_scorer_object_as_a_metric_goes_through_a_pickle():
+    metric = metric_of(make_scorer(oracle.fbeta_score, beta=2), "binary")
+    y, p = _probabilities(2)
+    assert pickle.loads(pickle.dumps(metric)).score(y, p) == metric.score(y, p)

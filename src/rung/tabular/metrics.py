@@ -182,19 +182,19 @@ def _rates(y: Array, c: Array, w: Array) -> tuple[Array, ...]:
     return tuple(np.nan_to_num(rate) for rate in rates)
 
 
-def _one_class(which: int) -> Score:
+def _one_class(y: Array, c: Array, w: Array, *, which: int) -> float:
     """One of `_rates` of the positive class of two."""
-    return lambda y, c, w: float(_rates(y, c, w)[which][1])
+    return float(_rates(y, c, w)[which][1])
 
 
-def _macro(which: int) -> Score:
+def _macro(y: Array, c: Array, w: Array, *, which: int) -> float:
     """The mean of one of `_rates` over the classes that are true or predicted of a row."""
-    return lambda y, c, w: float(_rates(y, c, w)[which][np.flatnonzero(np.bincount(np.r_[y, c]))].mean())
+    return float(_rates(y, c, w)[which][np.flatnonzero(np.bincount(np.r_[y, c]))].mean())
 
 
-def _weighted(which: int) -> Score:
+def _weighted(y: Array, c: Array, w: Array, *, which: int) -> float:
     """The mean of one of `_rates` over the classes, each counting as its rows do."""
-    return lambda y, c, w: float(np.average(_rates(y, c, w)[which], weights=_confusion(y, c, w).sum(axis=1)))
+    return float(np.average(_rates(y, c, w)[which], weights=_confusion(y, c, w).sum(axis=1)))
 
 
 def _jaccard_micro(y: Array, c: Array, w: Array) -> float:
@@ -277,11 +277,11 @@ def _table() -> dict[str, Metric]:
         ("brier", down, "probabilities", both, _brier, 0.0),
         ("accuracy", up, "labels", both, _accuracy, 1.0),
         ("balanced_accuracy", up, "labels", both, _balanced_accuracy, 1.0),
-        ("precision", up, "labels", binary, _one_class(0), 1.0),
-        ("recall", up, "labels", binary, _one_class(1), 1.0),
-        ("f1", up, "labels", binary, _one_class(2), 1.0),
-        ("f1_macro", up, "labels", both, _macro(2), 1.0),
-        ("f1_weighted", up, "labels", both, _weighted(2), 1.0),
+        ("precision", up, "labels", binary, partial(_one_class, which=0), 1.0),
+        ("recall", up, "labels", binary, partial(_one_class, which=1), 1.0),
+        ("f1", up, "labels", binary, partial(_one_class, which=2), 1.0),
+        ("f1_macro", up, "labels", both, partial(_macro, which=2), 1.0),
+        ("f1_weighted", up, "labels", both, partial(_weighted, which=2), 1.0),
         ("mcc", up, "labels", both, _mcc, 1.0),
         ("rmse", down, "values", numbers, _rmse, 0.0),
         ("mse", down, "values", numbers, _mse, 0.0),
@@ -302,15 +302,15 @@ def _further() -> dict[str, Metric]:
         "roc_auc_ovr_weighted": _auc_ovr_weighted,
     }
     rows: tuple[tuple[str, bool, tuple[str, ...], Score, float | None], ...] = (
-        ("jaccard", True, ("binary",), _one_class(3), 1.0),
-        ("jaccard_macro", True, CLASSES, _macro(3), 1.0),
+        ("jaccard", True, ("binary",), partial(_one_class, which=3), 1.0),
+        ("jaccard_macro", True, CLASSES, partial(_macro, which=3), 1.0),
         ("jaccard_micro", True, CLASSES, _jaccard_micro, 1.0),
-        ("jaccard_weighted", True, CLASSES, _weighted(3), 1.0),
-        ("precision_macro", True, CLASSES, _macro(0), 1.0),
-        ("precision_weighted", True, CLASSES, _weighted(0), 1.0),
-        ("recall_macro", True, CLASSES, _macro(1), 1.0),
-        ("positive_likelihood_ratio", True, ("binary",), lambda y, c, w: _likelihood(y, c, w, 1), None),
-        ("negative_likelihood_ratio", False, ("binary",), lambda y, c, w: _likelihood(y, c, w, 0), 0.0),
+        ("jaccard_weighted", True, CLASSES, partial(_weighted, which=3), 1.0),
+        ("precision_macro", True, CLASSES, partial(_macro, which=0), 1.0),
+        ("precision_weighted", True, CLASSES, partial(_weighted, which=0), 1.0),
+        ("recall_macro", True, CLASSES, partial(_macro, which=1), 1.0),
+        ("positive_likelihood_ratio", True, ("binary",), partial(_likelihood, said=1), None),
+        ("negative_likelihood_ratio", False, ("binary",), partial(_likelihood, said=0), 0.0),
     )
     of_labels = {name: Metric(name, up, "labels", kinds, f, best) for name, up, kinds, f, best in rows}
     return of_labels | {name: Metric(name, True, "probabilities", CLASSES, f, 1.0) for name, f in auc.items()}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -12,11 +13,12 @@ from rung.errors import DataError
 from rung.tabular.metric import CLASSES, NUMBERS, Metric
 
 if TYPE_CHECKING:
-    from rung.tabular.metric import Array, Score
+    from rung.tabular.metric import Array
 
 _OF_CLUSTERS: Final = ("rand_score", "mutual_info", "homogeneity", "completeness", "v_measure", "fowlkes")
 _OF_NUMBERS: Final = ("error", "r2", "variance", "deviance", "absolute")
 _FLOORS: Final = {"deviance": 1e-9, "log_error": -1 + 1e-9}  # such scorers refuse what lies below
+_OF_BOTH: Final = ("log_loss", "d2_log_loss_score")  # take the probabilities of both classes
 _OF_TWO: Final = ("precision", "recall", "f1", "jaccard")
 
 
@@ -67,29 +69,38 @@ def _of_scorer(scorer: Any, name: str, tasks: tuple[str, ...]) -> Metric:
     needs = "values" if tasks == NUMBERS else ("labels" if wants == ("predict",) else "probabilities")
     floor = next((low for part, low in _FLOORS.items() if part in name), None)
 
-    def score(y: Array, prediction: Array, weight: Array) -> float:
-        values = prediction if floor is None else np.maximum(prediction, floor)
-        if needs == "probabilities":
-            values = prediction / prediction.sum(axis=1, keepdims=True)
-            values = values[:, 1] if values.shape[1] == 2 and "log_loss" not in name else values
-            if values.ndim == 2 and "labels" in _parameters(function):
-                extra["labels"] = np.arange(values.shape[1])
-        return _called(function, y, values, weight, extra)
-
-    told = score if "sample_weight" in _parameters(function) else _Unweighted(score)
-    return Metric(name, sign > 0, needs, tasks, told, None)
+    return Metric(name, sign > 0, needs, tasks, _Scorer(function, extra, needs, floor), None)
 
 
-class _Unweighted:
-    """A metric's function to which weights say nothing."""
+@dataclass(frozen=True, eq=False)
+class _Scorer:
+    """The function of a scorer of scikit-learn's as a metric's.
 
-    weighted = False
+    Attributes:
+        extra: its arguments by keyword.
+        floor: predictions below are taken as this; None if it takes any.
+    """
 
-    def __init__(self, function: Score) -> None:
-        self.function = function
+    function: Callable[..., Any]
+    extra: dict[str, Any]
+    needs: str
+    floor: float | None
+
+    @property
+    def weighted(self) -> bool:
+        """Whether it takes weights."""
+        return "sample_weight" in _parameters(self.function)
 
     def __call__(self, y: Array, prediction: Array, weight: Array) -> float:
-        return self.function(y, prediction, weight)
+        values = prediction if self.floor is None else np.maximum(prediction, self.floor)
+        extra = self.extra
+        if self.needs == "probabilities":
+            values = prediction / prediction.sum(axis=1, keepdims=True)
+            one = values.shape[1] == 2 and getattr(self.function, "__name__", "") not in _OF_BOTH
+            values = values[:, 1] if one else values
+            if values.ndim == 2 and "labels" in _parameters(self.function):
+                extra = {**extra, "labels": np.arange(values.shape[1])}
+        return _called(self.function, y, values, weight, extra)
 
 
 def _called(function: Callable[..., Any], y: Array, values: Array, weight: Array, extra: Any) -> float:
@@ -174,8 +185,9 @@ def pinball(name: str) -> Metric | None:
     if not 0 < quantile < 1:
         return None
 
-    def loss(y: Array, v: Array, w: Array) -> float:
-        error = y - v
-        return float(np.average(np.maximum(quantile * error, (quantile - 1) * error), weights=w))
+    return Metric(name, False, "values", NUMBERS, partial(_pinball, quantile=quantile), 0.0)
 
-    return Metric(name, False, "values", NUMBERS, loss, 0.0)
+
+def _pinball(y: Array, v: Array, w: Array, *, quantile: float) -> float:
+    error = y - v
+    return float(np.average(np.maximum(quantile * error, (quantile - 1) * error), weights=w))
