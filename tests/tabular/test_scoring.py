@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from functools import partial
 
 import numpy as np
 import pytest
@@ -140,3 +141,39 @@ def test_a_scorer_object_as_a_metric_goes_through_a_pickle():
     metric = metric_of(make_scorer(oracle.fbeta_score, beta=2), "binary")
     y, p = _probabilities(2)
     assert pickle.loads(pickle.dumps(metric)).score(y, p) == metric.score(y, p)
+
+
+@pytest.mark.parametrize(
+    ("function", "task", "name"),
+    [
+        (oracle.mean_absolute_error, NUMBER, "mae"),
+        (oracle.mean_poisson_deviance, NUMBER, "mean_poisson_deviance"),
+        (oracle.d2_absolute_error_score, NUMBER, "d2_absolute_error_score"),
+        (oracle.log_loss, MULTI, "log_loss"),
+        (oracle.f1_score, BINARY, "f1"),
+        (oracle.roc_auc_score, BINARY, "auc"),
+    ],
+)
+def test_a_function_that_scikit_learn_has_a_scorer_of_is_that_one(function, task, name):
+    assert get_metric(function, task).name == name
+    assert get_metric(function, task).greater_is_better is named_metric(name).greater_is_better
+
+
+def relative_error(y, v):
+    return float(np.mean(np.abs(y - v) / np.abs(y)))
+
+
+@pytest.mark.parametrize(
+    "function", [relative_error, oracle.mean_pinball_loss, partial(oracle.mean_pinball_loss, alpha=0.9)]
+)
+def test_a_function_that_is_named_for_an_error_says_what_is_better(function):
+    with pytest.raises(DataError, match=r"is named for an error, and of a function more is taken as better"):
+        get_metric(function, NUMBER)
+    assert not get_metric(make_scorer(function, greater_is_better=False), NUMBER).greater_is_better
+
+
+@pytest.mark.parametrize("name", ["neg_error", "d2_error_score", "profit"])
+def test_a_function_of_another_name_is_better_the_more_it_is(name):
+    function = lambda y, v: 0.0  # noqa: E731
+    function.__name__ = name
+    assert get_metric(function, NUMBER).greater_is_better

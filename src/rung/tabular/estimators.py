@@ -38,7 +38,10 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
 
     Args:
         budget: wall time of `fit`, in seconds or as "5m"; less is used where nothing is left to gain.
-        metric: what is optimised; AUC, log loss or RMSE unless given.
+        metric: what is optimised; AUC, log loss or RMSE unless given. A name, a scorer object of
+            scikit-learn's, or a function of true and predicted values where more is better; of an error
+            make_scorer(f, greater_is_better=False). Functions that scikit-learn has a scorer of, such as
+            mean_absolute_error, have that one's direction.
         random_state: seed (an int), a RandomState, or None for another one each time.
         workers: processes; one, in line, for small tables and budgets, else all cores, unless given.
         include, exclude: learners by name (`rung methods` lists them); all that fit the task unless given.

@@ -37,8 +37,9 @@ def get_metric(name: Any, task: Task) -> Metric:
     """The metric of that name, or the task's default.
 
     Args:
-        name: one of `METRICS`, any of scikit-learn's scorers (`sklearn.metrics.get_scorer_names`), a function
-            `(y_true, prediction) -> float` where more is better, or one of scikit-learn's scorer objects.
+        name: one of `METRICS`, any of scikit-learn's scorers (`sklearn.metrics.get_scorer_names`), one of its
+            scorer objects, or a function `(y_true, prediction) -> float` where more is better, but for those
+            that scikit-learn has a scorer of.
 
     Raises:
         DataError: there is none of that name, or it cannot judge this task.

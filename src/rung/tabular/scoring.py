@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _OF_CLUSTERS: Final = ("rand_score", "mutual_info", "homogeneity", "completeness", "v_measure", "fowlkes")
 _OF_NUMBERS: Final = ("error", "r2", "variance", "deviance", "absolute")
 _FLOORS: Final = {"deviance": 1e-9, "log_error": -1 + 1e-9}  # such scorers refuse what lies below
+_ERRORS: Final = ("error", "loss", "deviance", "mae", "mse", "mape", "rmsle")  # ends of words
+_TURNED: Final = ("neg", "negative", "minus")  # first words of an error's name that make more better
 _OF_BOTH: Final = ("log_loss", "d2_log_loss_score")  # take the probabilities of both classes
 _OF_TWO: Final = ("precision", "recall", "f1", "jaccard")
 
@@ -112,18 +115,26 @@ def _called(function: Callable[..., Any], y: Array, values: Array, weight: Array
 
 @lru_cache(maxsize=64)
 def _parameters(function: Callable[..., Any]) -> frozenset[str]:
-    import inspect
-
     return frozenset(inspect.signature(function).parameters)
 
 
 def scorer_name(given: Any) -> str | None:
-    """Under which name scikit-learn has this scorer object (`get_scorer("f1_macro")`); None for all else."""
+    """Under which name scikit-learn has this scorer object (`get_scorer("f1_macro")`), or the scorer of this
+    function of its own (`mean_absolute_error`); None for all else.
+    """
     from sklearn.metrics import get_scorer, get_scorer_names
 
-    if not (hasattr(given, "_score_func") and hasattr(given, "_response_method")):
-        return None
-    return next((name for name in get_scorer_names() if _same(get_scorer(name), given)), None)
+    scorer = hasattr(given, "_score_func") and hasattr(given, "_response_method")
+    same = _same if scorer else _of_function
+    return next((name for name in get_scorer_names() if same(get_scorer(name), given)), None)
+
+
+def _of_function(scorer: Any, function: Any) -> bool:
+    """Whether the scorer calls this function, and as it is."""
+    if scorer._score_func is not function:
+        return False
+    usual = inspect.signature(function).parameters
+    return all(usual[name].default == value for name, value in scorer._kwargs.items())
 
 
 def _same(one: Any, other: Any) -> bool:
@@ -139,7 +150,8 @@ def metric_of(given: Any, kind: str) -> Metric:
     `greater_is_better = False`.
 
     Raises:
-        DataError: it cannot be called, or asks for a class by a name that it is not told.
+        DataError: it cannot be called, asks for a class by a name that it is not told, or is named for an
+            error without saying whether more is better.
     """
     if not callable(given):
         raise DataError(f"a metric is a name or a function, not {given!r}; give one of them")
@@ -155,9 +167,27 @@ def metric_of(given: Any, kind: str) -> Metric:
     needs = "values" if kind in NUMBERS else str(getattr(given, "needs", "labels"))
     if needs not in ("values", "labels", "probabilities"):
         raise DataError(f"a metric needs labels or probabilities, not {needs!r}; correct its attribute")
-    name = str(getattr(given, "__name__", type(given).__name__))
-    up = bool(getattr(given, "greater_is_better", True))
-    return Metric(name, up, needs, (kind,), _Own(given), None)
+    name = str(getattr(getattr(given, "func", given), "__name__", type(given).__name__))  # of a partial
+    return Metric(name, _more_is_better(given, name), needs, (kind,), _Own(given), None)
+
+
+def _more_is_better(function: Any, name: str) -> bool:
+    """As the function's attribute says, else yes.
+
+    Raises:
+        DataError: nothing says so, and its name is an error's.
+    """
+    told = getattr(function, "greater_is_better", None)
+    if told is not None:
+        return bool(told)
+    words = name.lower().split("_")
+    if words[0] not in _TURNED and words[-1] != "score" and any(word.endswith(_ERRORS) for word in words):
+        raise DataError(
+            f"the metric {name} is named for an error, and of a function more is taken as better: give "
+            f"sklearn.metrics.make_scorer({name}, greater_is_better=False), or set its attribute "
+            "greater_is_better"
+        )
+    return True
 
 
 class _Own:
