@@ -56,6 +56,26 @@ def rung(*words: str) -> Any:
     return CliRunner().invoke(app, ["search", *words])
 
 
+def test_the_next_commands_take_the_same_pictures(here: Path) -> None:
+    done = rung(
+        "--data", "two.npz", "--strategy", "random", *FEW, "--no-retrain", "--size", "6", "--classes", "0,1"
+    )
+    assert done.exit_code == 0, done.output
+    trained = [
+        "rung",
+        "search",
+        "retrain",
+        "cell.json",
+        "--data",
+        "two.npz",
+        "--size",
+        "6",
+        "--classes",
+        "0,1",
+    ]
+    assert trained in [shlex.split(line) for line in done.stderr.splitlines() if "retrain cell" in line]
+
+
 def test_a_search_writes_a_cell_and_a_page(here: Path) -> None:
     done = rung("--data", "two.npz", "--strategy", "asap", *FEW, "--study", "s")
     assert done.exit_code == 0, done.output

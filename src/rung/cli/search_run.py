@@ -253,7 +253,9 @@ def tell(order: Order, result: SearchResult, said: Sequence[str] = ()) -> None:
     if not result.interrupted:
         own = ["--space", order.space] if order.space is not None and ".py" in order.space else []
         drawn = ["draw", order.out, "--out", "cell.svg", *own]
-        trained = ["retrain", order.out, "--data", order.data, *own]
+        given = (("--size", order.size), ("--classes", order.classes))
+        same = [word for name, value in given if value is not None for word in (name, str(value))]
+        trained = ["retrain", order.out, "--data", order.data, *same, *own]
         output.say(f"next      {shlex.join(['rung', 'search', *drawn])}")
         output.say(f"          {shlex.join(['rung', 'search', *trained])}")
 
