@@ -27,7 +27,7 @@ from rung.nas.genotype import CellGenotype, Genotype
 from rung.nas.retraining_epochs import Tick
 from rung.nas.retraining_schedule import Schedule
 from rung.nas.retraining_transfer import holds, random_cells, space_of
-from rung.nas.space import SPACES, image_space
+from rung.nas.space import SPACES, Cell, Space, image_space
 from support.cells import SMALL, write_cell, write_pictures
 
 torch.set_num_threads(1)
@@ -99,6 +99,9 @@ def test_transfer(folder: Path, rung: Rung) -> None:
     assert "1 random cell of its size" in shown.stderr
 
 
+PAIR = ("none", "skip_connect", "sep_conv_3x3")
+
+
 def drawn(space: str) -> Genotype:
     return SPACES[space].genotype(random_choice(SPACES[space], torch.Generator().manual_seed(0)))
 
@@ -121,6 +124,19 @@ def test_random_cells_are_of_the_space_of_the_search_or_of_the_one_that_is_named
     own, pictures = SPACES["darts"], read_pictures(str(folder / "data.npz"))
     cells = random_cells(drawn("s2"), pictures, Schedule(channels=4, layers=3), 2, 0, own)
     assert all(holds(own, cell) and not holds(SPACES["s2"], cell) for cell in cells)
+
+
+@pytest.mark.parametrize(
+    "cell", [Cell("normal", 3, PAIR, keep=3), Cell("normal", 2, PAIR, only=((0, ("none",)),))]
+)
+def test_a_space_holds_cells_whose_first_nodes_have_fewer_inputs_than_others(cell: Cell) -> None:
+    space = Space("own", (cell,))
+    for seed in range(4):
+        found = space.genotype(random_choice(space, torch.Generator().manual_seed(seed)))
+        assert holds(space, found)
+        *first, last = found["normal"].nodes
+        fewer = replace(found["normal"], nodes=(*first, last[:-1]))
+        assert not holds(space, Genotype((("normal", fewer),)))
 
 
 @pytest.mark.parametrize(

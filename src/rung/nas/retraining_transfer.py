@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 import torch
 
 from rung.errors import SpaceError
-from rung.nas.choice import random_choice
+from rung.nas.choice import allowed, random_choice
 from rung.nas.counting import count
 from rung.nas.data.keys import seed_of
 from rung.nas.data.pictures import Pictures
@@ -141,10 +141,18 @@ def _fits(cell: Cell, derived: CellGenotype) -> bool:
     return (
         cell.nodes == len(derived.nodes)
         and cell.inputs == derived.inputs
-        and all(len(edges) == (cell.keep or len(edges)) for edges in derived.nodes)
+        and all(
+            cell.keep is None or len(edges) == min(cell.keep, _enterable(cell, target))
+            for target, edges in zip(cell.targets, derived.nodes, strict=True)
+        )
         and all(
             name in cell.candidates(numbers[source, target])
             for target, edges in zip(cell.targets, derived.nodes, strict=True)
             for name, source in edges
         )
     )
+
+
+def _enterable(cell: Cell, target: int) -> int:
+    """How many edges into a node have something to derive."""
+    return sum(bool(allowed(cell)[edge].any()) for edge in cell.entering(target))
