@@ -37,7 +37,7 @@ from rung.nas.task import Scores
 from rung.space import compile_space
 from rung.space.draws import Rng
 from rung.storage import open_storage
-from rung.trials.events import Event, JobStopped
+from rung.trials.events import Event, JobStarted, JobStopped
 from rung.trials.history import History
 from support.pictures import halves
 
@@ -397,6 +397,21 @@ def test_a_network_that_cannot_be_kept_in_a_worker_ends_the_search(
         found(pictures, **kept)
     monkeypatch.setattr(ImageTask, "train", usual)
     assert [one["state"] for one in found(pictures, **kept).tried] == ["complete"] * 3
+
+
+def test_a_network_that_is_trained_after_all_says_nothing_of_a_process_that_died(
+    pictures: Any, trained: list[Genotype], tmp_path: Any
+) -> None:
+    kept = {"networks": 2, "storage": str(tmp_path / "s.db")}
+    found(pictures, study="whole", **kept)
+    store = open_storage(kept["storage"])
+    events, row = list(store.read("whole")), store.find("whole")
+    assert row is not None
+    began = next(at for at, event in enumerate(events) if isinstance(event, JobStarted))
+    store.create("died", events[: began + 1], row.summary).close()
+    store.close()
+    rest = found(pictures, study="died", **kept)
+    assert [(one["state"], one["why"]) for one in rest.tried] == [("complete", "")] * 2
 
 
 @pytest.mark.parametrize(

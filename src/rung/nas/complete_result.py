@@ -75,8 +75,8 @@ def _of(plan: CompletePlan, record: TrialRecord, seconds: float) -> Tried:
     done = told(plan, record.number, record.config, metrics)._replace(
         seconds=seconds, state=str(record.state), why=record.timing.message
     )
-    if record.state is TrialState.COMPLETE:
-        return done._replace(score=record.value)
+    if record.state is TrialState.COMPLETE:  # what befell an earlier job of it is no matter then
+        return done._replace(score=record.value, why="")
     return done._replace(score=None, error=None, loss=None)
 
 
