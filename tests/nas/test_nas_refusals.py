@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from rung.errors import DataError, SpaceError
+from rung.errors import DataError, SpaceError, UserError
 from rung.nas.data.reading import read_pictures
 from rung.nas.genotype import Genotype
 from rung.nas.planning import Request, prepare, space_for
@@ -70,6 +71,25 @@ def test_a_space_that_cannot_be_stacked_or_derived_is_refused_at_once(
 ) -> None:
     with pytest.raises(SpaceError, match=f"space 'own': cell '.*' .*{why}"):
         search(halves(32), strategy=strategy, space=space, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "least"),
+    [
+        *(("limit", 0, 1), ("limit", 100.5, 1), ("limit", -3, 1), ("limit", True, 1), ("cutout", 2.5, 0)),
+        *(("size", 0, 1), ("networks", 0, 1), ("networks", 2.5, 1), ("workers", 0, 1), ("epochs", 0, 1)),
+    ],
+)
+def test_numbers_are_whole_and_large_enough(name: str, value: Any, least: int) -> None:
+    given = {"strategy": "evolution" if name in ("networks", "workers") else "darts1", "space": "tiny"}
+    with pytest.raises(UserError, match=f"^{name} is a whole number from {least} up, not {value}$"):
+        search(halves(32), **given, **{name: value})
+
+
+@pytest.mark.parametrize("space", [["darts"], 0, "", ()])
+def test_a_space_is_a_name_or_a_space(space: Any) -> None:
+    with pytest.raises(UserError, match=r"unknown space .*: there are darts, s1"):
+        search(halves(32), strategy="darts1", space=space)
 
 
 def test_every_shipped_space_can_be_stacked() -> None:

@@ -109,8 +109,9 @@ def prepare_complete(request: Request, latencies: Callable[[], Costs | None]) ->
         check_shapes(space, (recipe.retrain_channels,), pictures.pictures.side)
         task = PictureNetworks(pictures)
         costs = _costs(pictures, space, recipe, thrift, latencies)
-    networks = request.networks or scale_of(request).networks
-    nodes, workers = max(cell.nodes for cell in space.cells), request.workers or 1
+    networks = scale_of(request).networks if request.networks is None else request.networks
+    workers = 1 if request.workers is None else request.workers
+    nodes = max(cell.nodes for cell in space.cells)
     settings = fitted(request.strategy, settings, networks, nodes, workers)
     plan = CompletePlan(
         task,

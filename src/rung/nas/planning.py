@@ -126,7 +126,7 @@ def pictures_task(request: Request, recipe: Recipe, space: Space) -> tuple[Image
         raise UserError(
             f"{request.data} is a text, and cell cnn is for pictures: give pictures, or --cell rnn"
         )
-    limit = request.limit or recipe.pictures
+    limit = recipe.pictures if request.limit is None else request.limit
     if isinstance(request.data, Pictures):
         pictures = request.data if request.classes is None else request.data.only(request.classes)
         pictures = pictures.with_test(request.seed)
@@ -227,7 +227,7 @@ def space_of(given: Any) -> Space:
     """
     if isinstance(given, Space):
         return given
-    if given not in SPACES:
+    if not isinstance(given, str) or given not in SPACES:
         raise UserError(f"unknown space {given!r}: there are {', '.join(SPACES)}")
     return SPACES[given]
 
@@ -239,7 +239,8 @@ def space_for(request: Request) -> Space:
         UserError: it is of the other kind of cells, or they cannot be stacked or derived.
     """
     recurrent = request.cell == "rnn"
-    space = space_of(request.space or ("recurrent" if recurrent else "darts"))
+    usual = "recurrent" if recurrent else "darts"
+    space = space_of(usual if request.space is None else request.space)
     if (space.skeleton == "recurrent") != recurrent:
         own = "recurrent cells" if space.skeleton == "recurrent" else "cells for pictures"
         raise UserError(
@@ -337,8 +338,9 @@ def _check_numbers(request: Request) -> None:
     Raises:
         UserError: names what is no whole number, or too small.
     """
-    given: tuple[tuple[str, Any, int], ...] = (("epochs", request.epochs, 1), ("seed", request.seed, 0))
-    for name, value, least in given:
+    least_of = {"epochs": 1, "seed": 0, "limit": 1, "cutout": 0, "size": 1, "networks": 1, "workers": 1}
+    for name, least in least_of.items():
+        value = getattr(request, name)
         whole = isinstance(value, Integral) and not isinstance(value, bool)
         if value is not None and (not whole or value < least):
             raise UserError(f"{name} is a whole number from {least} up, not {value!r}")
