@@ -30,6 +30,7 @@ from rung.tabular.ready import Ready, embedder_for, facts, make_ready, refuse_an
 from rung.tabular.request import Request
 from rung.tabular.result import FitResult
 from rung.tabular.search import Opening, Search, Watch
+from rung.tabular.task import with_target
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,8 +80,8 @@ def fit_table(  # noqa: PLR0913  # a door
     The same storage and study name go on with the trials that are there.
 
     Args:
-        frame: of pandas or polars, or a pyarrow.Table; rows with an empty target must be gone
-            (`check_target` removes them).
+        frame: of pandas or polars, or a pyarrow.Table; rows with an empty target are left out, and a note of
+            the result says so.
         task: "binary", "multiclass", "regression", or "quantile:0.9" for that quantile of a number; guessed
             unless given.
         metric: a name of `METRICS` or of scikit-learn's scorers, or a function (see `get_metric`); the task's
@@ -155,7 +156,30 @@ class _Terms(NamedTuple):
 
 
 def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
-    """The whole way."""
+    """The whole way, on the rows that have a target."""
+    given.request.check(frame, given.target)
+    kept, notes = with_target(frame, given.target)
+    result = _searched(kept, given, terms)
+    result.notes.extend(notes)
+    return result if kept is frame else _placed(result, np.flatnonzero(frame[given.target].notna()))
+
+
+def _placed(result: FitResult, places: NDArray[np.intp]) -> FitResult:
+    """The result with its rows where they stand in the frame that was given.
+
+    Args:
+        places: of the rows that the search was given.
+    """
+    evidence, held = result.model.evidence, result.held
+    if evidence is not None:
+        evidence.rows = places[evidence.rows]
+    if held is not None:
+        held = held._replace(rows=places[held.rows])
+    return dataclasses.replace(result, valid=places[result.valid], held=held)
+
+
+def _searched(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
+    """From rows with a target to the result."""
     if given.request.trials is not None:
         given = given._replace(request=given.request.unmeasured())
     target, asked, budget, began = given[:4]
@@ -165,7 +189,6 @@ def _fitted(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
     frame = as_texts(frame, asked.embed)
     kept = open_storage(terms.storage) if isinstance(terms.storage, str) else terms.storage
     count = workers or _cores()
-    asked.check(frame, target)
     embedder = embedder_for(kept, study, asked, (budget, began), seed)
     counted = asked.trials is not None
     assumed = (workers or 1) if counted else count  # else another machine's cores would lay it out otherwise

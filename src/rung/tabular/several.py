@@ -86,9 +86,9 @@ def fit_targets(
     results = {}
     for target in targets:
         others = [name for name in targets if name != target]
-        rows, _ = check_target(frame, target)
+        check_target(frame, target)
         own = {**settings, "positive": positive[target]}
-        results[target] = fit_table(rows, target, budget=budget / len(targets), drop=[*drop, *others], **own)
+        results[target] = fit_table(frame, target, budget=budget / len(targets), drop=[*drop, *others], **own)
     return SeveralResults(results)
 
 

@@ -121,27 +121,37 @@ def check_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, tuple[
     Raises:
         DataError: the target is no column, is empty, has one value only, or there is no other column.
     """
-    names = [str(name) for name in frame.columns]
-    if target not in names:
-        raise no_target(frame, target)
-    if len(names) == 1:
+    if frame.columns.map(str).tolist() == [target]:
         raise DataError(f"the table has no column besides {target!r}; add columns to predict it from")
+    kept, notes = with_target(frame, target)
+    if kept[target].nunique() < 2:
+        raise DataError(
+            f"column {target!r} has the same value, {_plain(kept[target])[0]!r}, in every row"
+            f"{' that is not empty or NA' if notes else ''}; "
+            "there is nothing to predict, so name another --target"
+        )
+    return kept, notes
+
+
+def with_target(frame: pd.DataFrame, target: str) -> tuple[pd.DataFrame, tuple[str, ...]]:
+    """The rows whose target is not empty, counted anew where some are left out, and a note about those.
+
+    Raises:
+        DataError: the target is no column, or is empty in all rows.
+    """
+    if target not in frame.columns.map(str):
+        raise no_target(frame, target)
     there = frame[target].notna()
     rows = int(there.sum())
     if rows == 0:
         raise DataError(
             f"column {target!r} is empty in all {len(frame)} rows; name another --target or fill it"
         )
-    kept = frame if rows == len(frame) else frame[there].reset_index(drop=True)
-    if kept[target].nunique() < 2:
-        raise DataError(
-            f"column {target!r} has the same value, {_plain(kept[target])[0]!r}, in every row"
-            f"{'' if rows == len(frame) else ' that is not empty or NA'}; "
-            "there is nothing to predict, so name another --target"
-        )
     gone = len(frame) - rows
+    if not gone:
+        return frame, ()
     note = f"{gone} {'row' if gone == 1 else 'rows'} left out, because column {target!r} is empty there"
-    return kept, ((note,) if gone else ())
+    return frame[there].reset_index(drop=True), (note,)
 
 
 def guess_task(y: pd.Series, asked: str | None = None, positive: Any = None) -> Task:
