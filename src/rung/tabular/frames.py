@@ -69,7 +69,7 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
         cells = _plain_cells(frame.iloc[:, i]) if getattr(kind, "kind", "") in _LOOKED_AT else None
         if cells is not None:
             found = frame.copy(deep=False) if found is None else found
-            found.isetitem(i, cells)
+            found.isetitem(i, cells.array)
     return frame if found is None else found
 
 
@@ -79,7 +79,8 @@ def _plain_cells(given: pd.Series) -> pd.Series | None:
 
     cells = _numpys(given) if isinstance(given.dtype, pd.ArrowDtype) else given
     if cells.dtype.kind == "m":
-        return cells.dt.total_seconds() / 3600
+        hours: pd.Series = cells.dt.total_seconds() / 3600
+        return hours
     numbers = as_numbers(cells) if cells.dtype == object else None
     return numbers if numbers is not None else None if cells is given else cells
 
@@ -108,7 +109,7 @@ def _numpys(cells: pd.Series) -> pd.Series:
     """Arrow's dates, lengths of time, and what NumPy has no type for (times of day, decimals, lists), in
     NumPy's types, because pandas can do less with Arrow's; moments of a zone, numbers and words stay.
     """
-    kind = cells.dtype
+    kind: Any = cells.dtype
     if kind.kind == "O":
         return cells.astype(object)
     zoned = getattr(kind.pyarrow_dtype, "tz", None) is not None
