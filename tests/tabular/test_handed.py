@@ -157,8 +157,8 @@ def test_what_a_classifier_cannot_use_is_told_in_one_sentence():
         rung.AutoClassifier(**FAST).fit(X, words.astype("S"))
     with pytest.raises(ValueError, match="y mixes values of int and str: make them of one type"):
         rung.AutoClassifier(**FAST).fit(X, pd.Series([*words.tolist()[:-1], 3], dtype=object))
-    scorer = make_scorer(fbeta_score, beta=2, pos_label="yes")
-    with pytest.raises(DataError, match="pos_label='yes', and a metric is told the positive class as 1"):
+    scorer = make_scorer(fbeta_score, beta=2, pos_label="maybe")
+    with pytest.raises(DataError, match="pos_label='maybe', which is none of the classes 'no' and 'yes'"):
         rung.AutoClassifier(**FAST, metric=scorer).fit(X, words)
 
 

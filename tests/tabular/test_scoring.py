@@ -177,3 +177,53 @@ def test_a_function_of_another_name_is_better_the_more_it_is(name):
     function = lambda y, v: 0.0  # noqa: E731
     function.__name__ = name
     assert get_metric(function, NUMBER).greater_is_better
+
+
+ONE_TWO = Task("binary", (1, 2), "")
+
+
+@pytest.mark.parametrize(
+    "scorer",
+    [
+        get_scorer("f1"),
+        oracle.f1_score,
+        make_scorer(oracle.f1_score),
+        make_scorer(oracle.f1_score, pos_label=1),
+        make_scorer(oracle.f1_score, pos_label=2),
+        make_scorer(oracle.f1_score, average="macro"),
+        make_scorer(oracle.f1_score, labels=[1], average="macro", pos_label=None),
+    ],
+)
+def test_the_positive_class_of_a_scorer_is_the_one_of_its_label(scorer):
+    y, p = _probabilities(2)
+    asked = getattr(scorer, "_kwargs", {})
+    expected = oracle.f1_score(y + 1, p.argmax(axis=1) + 1, **asked)
+    assert get_metric(scorer, ONE_TWO).score(y, p) == pytest.approx(expected)
+
+
+def test_a_label_is_the_positive_class_of_words_and_of_probabilities_too():
+    y, p = _probabilities(2)
+    words = np.array(["a", "b"])
+    one = make_scorer(oracle.recall_score, pos_label="a")
+    found = get_metric(one, BINARY).score(y, p)
+    assert found == oracle.recall_score(words[y], words[p.argmax(axis=1)], pos_label="a")
+    ranked = make_scorer(oracle.average_precision_score, response_method="predict_proba")
+    found = get_metric(ranked, ONE_TWO).score(y, p)
+    assert found == pytest.approx(oracle.average_precision_score(y + 1, p[:, 0], pos_label=1))
+    assert get_metric(get_scorer("average_precision"), ONE_TWO).score(y, p) == pytest.approx(found)
+    second = get_metric(make_scorer(oracle.f1_score), BINARY)
+    assert second.score(y, p) == pytest.approx(METRICS["f1"].score(y, p))  # no label is 1
+
+
+@pytest.mark.parametrize("label", [0, 1, "c"])
+def test_a_positive_class_that_is_none_of_the_classes_is_refused(label):
+    with pytest.raises(DataError, match=f"pos_label={label!r}, which is none of the classes 'a' and 'b'"):
+        get_metric(make_scorer(oracle.f1_score, pos_label=label), BINARY)
+
+
+def test_a_function_within_a_scorer_sees_labels():
+    def said_a(true, said):
+        return float(np.mean((true == "a") & (said == "a")))
+
+    y, p = _probabilities(2)
+    assert get_metric(make_scorer(said_a), BINARY).score(y, p) == np.mean((y == 0) & (p.argmax(axis=1) == 0))

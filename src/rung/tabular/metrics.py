@@ -47,10 +47,7 @@ def get_metric(name: Any, task: Task) -> Metric:
     if task.kind == "quantile" and name is None:
         return named_metric(f"pinball_{task.quantile:g}")
     if name is not None and not isinstance(name, str):
-        from rung.tabular.scoring import metric_of, scorer_name
-
-        known = scorer_name(name)
-        return metric_of(name, task.kind) if known is None else get_metric(known, task)
+        return _given_metric(name, task)
     asked = DEFAULTS[task.kind] if name is None else name.lower().replace("-", "_").removeprefix("neg_")
     fitting = [m.name for m in METRICS.values() if task.kind in m.tasks]
     try:
@@ -65,6 +62,20 @@ def get_metric(name: Any, task: Task) -> Metric:
             f"take one of {listed(fitting)}"
         )
     return metric
+
+
+def _given_metric(given: Any, task: Task) -> Metric:
+    """Of a scorer or a function: by scikit-learn's name of it, unless its positive class is another."""
+    from rung.tabular.scoring import metric_of, other_class, scorer_name
+
+    name = scorer_name(given)
+    if name is None:
+        return metric_of(given, task.kind, task.classes)
+    if not other_class(name, task.classes):
+        return get_metric(name, task)
+    from sklearn.metrics import get_scorer
+
+    return metric_of(get_scorer(name), task.kind, task.classes)
 
 
 def _no_metric(name: str) -> str:

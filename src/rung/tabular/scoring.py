@@ -12,9 +12,12 @@ import numpy as np
 
 from rung.errors import DataError
 from rung.tabular.metric import CLASSES, NUMBERS, Metric
+from rung.tabular.names import listed
+from rung.tabular.task import label_array
 
 if TYPE_CHECKING:
     from rung.tabular.metric import Array
+    from rung.tabular.task import Label
 
 _OF_CLUSTERS: Final = ("rand_score", "mutual_info", "homogeneity", "completeness", "v_measure", "fowlkes")
 _OF_NUMBERS: Final = ("error", "r2", "variance", "deviance", "absolute")
@@ -64,15 +67,59 @@ def _tasks(name: str) -> tuple[str, ...]:
     return ("multiclass",) if name == "top_k_accuracy" else CLASSES
 
 
-def _of_scorer(scorer: Any, name: str, tasks: tuple[str, ...]) -> Metric:
-    """What a scorer of scikit-learn's computes, from predictions in place of a model."""
+def _of_scorer(scorer: Any, name: str, tasks: tuple[str, ...], classes: tuple[Label, ...] = ()) -> Metric:
+    """What a scorer of scikit-learn's computes, from predictions in place of a model.
+
+    Args:
+        classes: the labels that the scorer may speak of; none if it speaks of codes.
+    """
     function, sign, extra = scorer._score_func, scorer._sign, dict(scorer._kwargs)
+    positive = 1 if len(classes) != 2 else _positive(scorer, name, classes)
     methods = scorer._response_method
     wants = (methods,) if isinstance(methods, str) else tuple(methods or ("predict",))
     needs = "values" if tasks == NUMBERS else ("labels" if wants == ("predict",) else "probabilities")
     floor = next((low for part, low in _FLOORS.items() if part in name), None)
 
-    return Metric(name, sign > 0, needs, tasks, _Scorer(function, extra, needs, floor), None)
+    labels = None
+    if classes and ("labels" in extra or not str(getattr(function, "__module__", "")).startswith("sklearn.")):
+        labels = label_array(classes)
+    elif len(classes) == 2:
+        extra = _told(function, extra, positive)
+    told = _Scorer(function, extra, needs, floor, positive, labels)
+    return Metric(name, sign > 0, needs, tasks, told, None)
+
+
+def _positive(scorer: Any, name: str, classes: tuple[Label, ...]) -> int:
+    """The code of the class of two that is positive: of the scorer's `pos_label`, else of its function's
+    (mostly 1) where there is such a class, else the second.
+
+    Raises:
+        DataError: the scorer's own is none of them.
+    """
+    usual = inspect.signature(scorer._score_func).parameters.get("pos_label")
+    label = scorer._kwargs.get("pos_label", None if usual is None else usual.default)
+    code = next((code for code, one in enumerate(classes) if one == label), None)
+    if code is None and scorer._kwargs.get("pos_label") is not None:
+        raise DataError(
+            f"the scorer {name} has pos_label={label!r}, which is none of the classes "
+            f"{listed(map(repr, classes), 'and')}: name one of them"
+        )
+    return 1 if code is None else code
+
+
+def _told(function: Callable[..., Any], extra: dict[str, Any], positive: int) -> dict[str, Any]:
+    """The arguments of a function of scikit-learn's, with the positive class's code, which no mean has."""
+    usual = inspect.signature(function).parameters
+    if "pos_label" not in usual or extra.get("pos_label", positive) is None:
+        return extra
+    binary = "average" in usual and usual["average"].default == "binary"
+    mean = binary and extra.get("average", "binary") != "binary"
+    return {**extra, "pos_label": None if mean else positive}
+
+
+def other_class(name: str, classes: tuple[Label, ...]) -> bool:
+    """Whether the scorer of this name takes the first of two classes as the positive one: that of label 1."""
+    return name in (*_OF_TWO, "average_precision") and len(classes) == 2 and classes[0] == 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,12 +129,16 @@ class _Scorer:
     Attributes:
         extra: its arguments by keyword.
         floor: predictions below are taken as this; None if it takes any.
+        positive: the code of the class whose probability it is told.
+        labels: of the classes, if it is to see them in place of their codes.
     """
 
     function: Callable[..., Any]
     extra: dict[str, Any]
     needs: str
     floor: float | None
+    positive: int = 1
+    labels: Array | None = None
 
     @property
     def weighted(self) -> bool:
@@ -100,9 +151,13 @@ class _Scorer:
         if self.needs == "probabilities":
             values = prediction / prediction.sum(axis=1, keepdims=True)
             one = values.shape[1] == 2 and getattr(self.function, "__name__", "") not in _OF_BOTH
-            values = values[:, 1] if one else values
-            if values.ndim == 2 and "labels" in _parameters(self.function):
-                extra = {**extra, "labels": np.arange(values.shape[1])}
+            values = values[:, self.positive] if one else values
+            if values.ndim == 2 and "labels" in _parameters(self.function) - extra.keys():
+                every = np.arange(values.shape[1]) if self.labels is None else self.labels
+                extra = {**extra, "labels": every}
+        if self.labels is not None:
+            y = self.labels[y.astype(np.intp)]
+            values = self.labels[values.astype(np.intp)] if self.needs == "labels" else values
         return _called(self.function, y, values, weight, extra)
 
 
@@ -142,28 +197,25 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and all(getattr(one, part) == getattr(other, part) for part in parts)
 
 
-def metric_of(given: Any, kind: str) -> Metric:
+def metric_of(given: Any, kind: str, classes: tuple[Label, ...] = ()) -> Metric:
     """A scorer object of scikit-learn's, or a function of true and predicted values where more is better.
 
     A function gets the codes 0, 1, ... of the true classes and of the predicted ones, or values. It may say
     otherwise by attributes: `needs = "probabilities"` for the probabilities, (n, k), and
     `greater_is_better = False`.
 
+    Args:
+        classes: the task's; without them a scorer's `pos_label` is a code.
+
     Raises:
-        DataError: it cannot be called, asks for a class by a name that it is not told, or is named for an
-            error without saying whether more is better.
+        DataError: it cannot be called, asks for a class that there is none of, or is named for an error
+            without saying whether more is better.
     """
     if not callable(given):
         raise DataError(f"a metric is a name or a function, not {given!r}; give one of them")
     if hasattr(given, "_score_func") and hasattr(given, "_sign"):
         name = getattr(given._score_func, "__name__", "metric")
-        positive = given._kwargs.get("pos_label", 1)
-        if kind == "binary" and positive not in (None, 0, 1):
-            raise DataError(
-                f"the scorer {name} has pos_label={positive!r}, and a metric is told the positive class "
-                "as 1: leave pos_label out"
-            )
-        return _of_scorer(given, name, CLASSES if kind in CLASSES else NUMBERS)
+        return _of_scorer(given, name, CLASSES if kind in CLASSES else NUMBERS, classes)
     needs = "values" if kind in NUMBERS else str(getattr(given, "needs", "labels"))
     if needs not in ("values", "labels", "probabilities"):
         raise DataError(f"a metric needs labels or probabilities, not {needs!r}; correct its attribute")
