@@ -227,3 +227,31 @@ def test_a_function_within_a_scorer_sees_labels():
 
     y, p = _probabilities(2)
     assert get_metric(make_scorer(said_a), BINARY).score(y, p) == np.mean((y == 0) & (p.argmax(axis=1) == 0))
+
+
+def missed(true, said):
+    """Ten for each yes that is missed, one for each no."""
+    return -float(np.mean(10.0 * ((true == "yes") & (said == "no")) + ((true == "no") & (said == "yes"))))
+
+
+def test_a_function_of_the_users_sees_labels_as_they_stood():
+    metric = get_metric(missed, Task("binary", ("no", "yes"), ""))
+    y, p = _probabilities(2)
+    said = p.argmax(axis=1)
+    assert metric.score(y, p) == pytest.approx(
+        missed(np.take(["no", "yes"], y), np.take(["no", "yes"], said))
+    )
+    assert metric.score(y, p) < 0
+    assert pickle.loads(pickle.dumps(metric)).score(y, said) == metric.score(y, p)
+    kappa = get_metric(oracle.cohen_kappa_score, MULTI)
+    y, p = _probabilities(3)
+    assert kappa.score(y, p) == pytest.approx(oracle.cohen_kappa_score(y, p.argmax(axis=1)))
+
+
+def test_a_function_of_probabilities_sees_true_labels():
+    def likely(true, p):
+        return float(np.mean(np.where(true == 2, p[:, 1], p[:, 0])))
+
+    likely.needs = "probabilities"
+    y, p = _probabilities(2)
+    assert get_metric(likely, ONE_TWO).score(y, p) == pytest.approx(p[np.arange(60), y].mean())

@@ -39,8 +39,8 @@ class _Auto(BaseEstimator):  # type: ignore[misc]  # scikit-learn has no types
     Args:
         budget: wall time of `fit`, in seconds or as "5m"; less is used where nothing is left to gain.
         metric: what is optimised; AUC, log loss or RMSE unless given. A name, a scorer object of
-            scikit-learn's, or a function of true and predicted values where more is better; of an error
-            make_scorer(f, greater_is_better=False). Functions that scikit-learn has a scorer of, such as
+            scikit-learn's, or a function of true and predicted values, or labels, where more is better; of an
+            error make_scorer(f, greater_is_better=False). Functions that scikit-learn has a scorer of, as of
             mean_absolute_error, have that one's direction. By a name such as "f1" the second of two classes
             is the positive one; a scorer object's is that of its pos_label, 1 unless given, where a class is.
         random_state: seed (an int), a RandomState, or None for another one each time.

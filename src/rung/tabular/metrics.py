@@ -39,7 +39,7 @@ def get_metric(name: Any, task: Task) -> Metric:
     Args:
         name: one of `METRICS`, any of scikit-learn's scorers (`sklearn.metrics.get_scorer_names`), one of its
             scorer objects, or a function `(y_true, prediction) -> float` where more is better, but for those
-            that scikit-learn has a scorer of.
+            that scikit-learn has a scorer of. It sees labels, as they stood in the table.
 
     Raises:
         DataError: there is none of that name, or it cannot judge this task.

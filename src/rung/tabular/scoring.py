@@ -155,10 +155,15 @@ class _Scorer:
             if values.ndim == 2 and "labels" in _parameters(self.function) - extra.keys():
                 every = np.arange(values.shape[1]) if self.labels is None else self.labels
                 extra = {**extra, "labels": every}
-        if self.labels is not None:
-            y = self.labels[y.astype(np.intp)]
-            values = self.labels[values.astype(np.intp)] if self.needs == "labels" else values
-        return _called(self.function, y, values, weight, extra)
+        return _called(self.function, *_shown(self, y, values), weight, extra)
+
+
+def _shown(metric: _Scorer | _Own, y: Array, values: Array) -> tuple[Array, Array]:
+    """The truth and the prediction, labels in place of codes where the metric's function sees them."""
+    if metric.labels is None:
+        return y, values
+    said = metric.labels[values.astype(np.intp)] if metric.needs == "labels" else values
+    return metric.labels[y.astype(np.intp)], said
 
 
 def _called(function: Callable[..., Any], y: Array, values: Array, weight: Array, extra: Any) -> float:
@@ -200,12 +205,12 @@ def _same(one: Any, other: Any) -> bool:
 def metric_of(given: Any, kind: str, classes: tuple[Label, ...] = ()) -> Metric:
     """A scorer object of scikit-learn's, or a function of true and predicted values where more is better.
 
-    A function gets the codes 0, 1, ... of the true classes and of the predicted ones, or values. It may say
-    otherwise by attributes: `needs = "probabilities"` for the probabilities, (n, k), and
-    `greater_is_better = False`.
+    A function gets the labels of the true classes and of the predicted ones, (n,) each, or values. It may say
+    otherwise by attributes: `needs = "probabilities"` for the probabilities of the classes in their order,
+    (n, k), in place of predicted ones, and `greater_is_better = False`.
 
     Args:
-        classes: the task's; without them a scorer's `pos_label` is a code.
+        classes: the task's; without them their codes 0, 1, ... are the labels.
 
     Raises:
         DataError: it cannot be called, asks for a class that there is none of, or is named for an error
@@ -220,7 +225,8 @@ def metric_of(given: Any, kind: str, classes: tuple[Label, ...] = ()) -> Metric:
     if needs not in ("values", "labels", "probabilities"):
         raise DataError(f"a metric needs labels or probabilities, not {needs!r}; correct its attribute")
     name = str(getattr(getattr(given, "func", given), "__name__", type(given).__name__))  # of a partial
-    return Metric(name, _more_is_better(given, name), needs, (kind,), _Own(given), None)
+    own = _Own(given, needs, label_array(classes) if classes else None)
+    return Metric(name, _more_is_better(given, name), needs, (kind,), own, None)
 
 
 def _more_is_better(function: Any, name: str) -> bool:
@@ -245,8 +251,10 @@ def _more_is_better(function: Any, name: str) -> bool:
 class _Own:
     """The user's function as a metric's: a class, so that it goes to worker processes."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., Any], needs: str, labels: Array | None) -> None:
         self.function = function
+        self.needs = needs
+        self.labels = labels  # of the classes, None for numbers
 
     @property
     def weighted(self) -> bool:
@@ -254,7 +262,7 @@ class _Own:
         return "sample_weight" in _parameters(self.function)
 
     def __call__(self, y: Array, prediction: Array, weight: Array) -> float:
-        return _called(self.function, y, prediction, weight, {})
+        return _called(self.function, *_shown(self, y, prediction), weight, {})
 
 
 def pinball(name: str) -> Metric | None:
