@@ -258,7 +258,7 @@ def units_table(n=200):
 
 def test_a_model_keeps_the_forms_wherever_it_goes(tmp_path):
     frame = units_table()
-    model = fit_table(frame, "y", budget=0.5, include=["linear"]).model
+    model = fit_table(frame, "y", trials=1, include=["linear"]).model
     place = save_model(model, tmp_path / "m.rung")
     assert [c.form for c in load_model(place).columns[:4]] == ["point kg", "comma €", "point*", "clock"]
     plain = prepare(frame, model.columns)
