@@ -16,7 +16,7 @@ from rung.tabular import conclude, evaluate, fit_table, interrupts, members
 from rung.tabular.deadline import Deadline, Hurry
 from rung.tabular.interrupts import SOON
 from rung.tabular.plan import Plan
-from rung.tabular.pretrained.embedding import told_to
+from rung.tabular.saying import told_to
 from rung.tabular.search import Search
 from rung.trials.events import Reported
 

@@ -340,7 +340,7 @@ def _search(
     from rung.cli import output
     from rung.cli.fit_progress import FitProgress
     from rung.tabular.fit import fit_table
-    from rung.tabular.pretrained.embedding import told_to
+    from rung.tabular.saying import told_to
 
     if order.budget >= ASIDE:  # else this process may fit by itself, and what it needs is loaded
         Thread(target=_load_later, args=(order.budget,), daemon=True).start()

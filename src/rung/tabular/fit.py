@@ -210,21 +210,15 @@ def _searched(frame: pd.DataFrame, given: Asked, terms: _Terms) -> FitResult:
         elif plan.certain or end.remaining < _SLACK:  # imports must not use all of it up
             end = Deadline.after(max(budget + _SLACK - (time.monotonic() - began), _SLACK))
         given = given._replace(threads=count, certain=plan.certain)
-        return _run(search, data, frame, given, (plan, end, terms.watch))
+        with heeded(end.hurry):
+            result = _run(search, data, frame, given, (plan, end, terms.watch))
+        return _noted(result, search, data, given)
     finally:
         search.study.close()
 
 
-def _run(
-    search: Search,
-    data: Ready,
-    frame: pd.DataFrame,
-    asked: Asked,
-    way: tuple[Plan, Deadline, Watch | None],
-) -> FitResult:
-    """The search, the baseline beside it, and the end."""
-    with heeded(way[1].hurry):
-        result = _concluded(search, data, frame, asked, way)
+def _noted(result: FitResult, search: Search, data: Ready, asked: Asked) -> FitResult:
+    """The result, with notes on how the search began and what was asked; no rows where none are kept."""
     if not asked.request.drift_sample:
         result.model.profile.sample = None
     if search.earlier:
@@ -238,13 +232,14 @@ def _run(
     return result
 
 
-def _concluded(
+def _run(
     search: Search,
     data: Ready,
     frame: pd.DataFrame,
     asked: Asked,
     way: tuple[Plan, Deadline, Watch | None],
 ) -> FitResult:
+    """The search, the baseline beside it, and the end."""
     plan, end, watch = way
     last = _last_part(data, plan, end.remaining, refit=asked.request.refit)
     with threads(1) as aside:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from rung.tabular.deadline import Hurry
+from rung.tabular.saying import say
 
 SOON: Final = 5.0
 """Seconds that are left for the model from the first Ctrl-C on."""
@@ -31,8 +32,6 @@ def heeded(hurry: Hurry) -> Iterator[None]:
         if hurry.begun:
             raise KeyboardInterrupt
         hurry.begin(SOON)
-        from rung.tabular.pretrained.embedding import say
-
         say("interrupted, making a model of what was found; Ctrl-C again stops at once")
 
     wanted = [signal.SIGINT, signal.SIGTERM]

@@ -23,6 +23,7 @@ from rung.tabular.pretrained.network import IMAGE, TEXT
 from rung.tabular.pretrained.networks import load
 from rung.tabular.pretrained.source import HOME, locate
 from rung.tabular.result import FitResult
+from rung.tabular.saying import told_to
 from support.tiny_models import make_bert, make_script, make_vit, reviews
 
 pytest.importorskip("transformers", reason="the tiny models are transformers' own")
@@ -356,7 +357,7 @@ def test_progress_is_said_when_it_takes_long(bert: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(memory, "_kept", {})
     monkeypatch.setattr(embedding_module, "_PATIENCE", 0.0)
     said: list[str] = []
-    with embedding_module.told_to(said.append):
+    with told_to(said.append):
         Embedding("review", locate(str(bert), "review"), TEXT).vectors(list(reviews(100)["review"]), "")
     assert said
     assert said[0].startswith("review: 32 of 100 texts embedded with bert, ")

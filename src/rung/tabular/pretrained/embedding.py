@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -21,9 +19,9 @@ from rung.tabular.pretrained.network import IMAGE, TEXT, Network
 from rung.tabular.pretrained.networks import load
 from rung.tabular.pretrained.source import Source
 from rung.tabular.pretrained.tuning import Weights, digest_of
+from rung.tabular.saying import say
 
 Floats = NDArray[np.float64]
-Say = Callable[[str], None]
 
 COMPONENTS: Final = 64
 """Numbers that a column becomes, at most."""
@@ -37,28 +35,6 @@ _HOPELESS: Final = 2.5  # times the time that is left: what takes longer is give
 _LATE: Final = 1.2  # what takes longer than this, when
 _SURE: Final = 0.25  # of the time has shown it
 _DIGITS: Final = 4  # a row's embedding hangs on its batch by a millionth: not after rounding
-
-
-def _to_stderr(line: str) -> None:
-    print(f"rung: {line}", file=sys.stderr)
-
-
-_saying: list[Say] = [_to_stderr]
-
-
-@contextmanager
-def told_to(say: Say) -> Iterator[None]:
-    """Progress goes to `say`, a line at a time, instead of to stderr."""
-    _saying.append(say)
-    try:
-        yield
-    finally:
-        _saying.pop()
-
-
-def say(line: str) -> None:
-    """A line of progress, to whom it goes."""
-    _saying[-1](line)
 
 
 class TooSlow(Exception):  # noqa: N818  # no error: the caller goes on without
