@@ -115,23 +115,29 @@ def test_ctrl_c_while_the_model_is_made_hurries_it(monkeypatch):
 
 
 def test_the_second_waits_for_no_fit(monkeypatch):
-    gate, heard = threading.Event(), threading.Event()
+    """One thread sends it until it is heard: a signal just before the main thread sleeps wakes nobody."""
+    gate, heard, left, turn = threading.Event(), threading.Event(), threading.Event(), threading.Lock()
 
     def endless(*_):
-        os.kill(os.getpid(), signal.SIGINT)
-        assert heard.wait(60)
-        os.kill(os.getpid(), signal.SIGINT)
+        if turn.acquire(blocking=False):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert heard.wait(60)
+            while not left.wait(0.05):
+                os.kill(os.getpid(), signal.SIGINT)
         gate.wait(60)
 
     monkeypatch.setattr(members, "_made", endless)
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # what comes after the fit is over
     try:
         with told_to(lambda _: heard.set()), pytest.raises(KeyboardInterrupt):
             _fit(trials=2)
         assert interrupts.abandoned()
     finally:
+        left.set()
         gate.set()
-    while interrupts.abandoned():
-        time.sleep(0.01)
+        while interrupts.abandoned():
+            time.sleep(0.01)
+        signal.signal(signal.SIGINT, before)
 
 
 def test_work_in_threads_is_waited_for_otherwise():
