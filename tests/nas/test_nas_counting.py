@@ -210,6 +210,25 @@ def test_an_operation_of_ones_own() -> None:
         count(genotype, 4, 2, 10, image_size=8, table=shrinking)
 
 
+def test_a_wide_network_takes_no_memory() -> None:
+    """In closed form: at ten million channels a depthwise kernel twice, a pointwise one twice, and norms."""
+    width, side = 10**7, 32
+    cost = operation_cost(OPERATIONS["sep_conv_3x3"], width, 1, side)
+    assert cost.parameters == 2 * (9 * width + width**2 + 2 * width)
+    assert cost.multiply_adds == 2 * (9 * width + width**2) * side**2
+    with pytest.raises(SpaceError, match="the network is too large to be counted: take fewer channels"):
+        operation_cost(OPERATIONS["sep_conv_3x3"], 10**12, 1, side)
+
+
+def test_a_wide_operation_that_looks_at_what_it_computes_is_run_in_memory() -> None:
+    class Looking(nn.Conv2d):
+        def forward(self, input: torch.Tensor) -> torch.Tensor:
+            return super().forward(input) + float(input.max())
+
+    looking = Operation(lambda c, s, affine: Looking(c, c, 1, s, groups=c, bias=False))
+    assert operation_cost(looking, 1024, 1, 32) == (1024, 1024 * 32**2)
+
+
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "small": ({"image_size": 3}, "pictures of 3 pixels are too small: .* halves them 2 times, .* at least 4"),
     "imagenet": ({"image_size": 31, "stem": "imagenet"}, "halves them 5 times, so they need at least 32"),

@@ -30,6 +30,7 @@ RECURRENT_CONVENTION: Final = (
     "parameters: all weights, the embedding once since the decoder shares it; multiply-adds: of matrix "
     "products, for one word, the decoder's too; not of activations, gates and sums"
 )
+_HEAVY: Final = 1 << 29  # multiply-adds of a pointwise convolution from which no memory is taken
 
 
 class Count(NamedTuple):
@@ -193,30 +194,39 @@ def _taps(module: nn.Module) -> int:
 def _measured(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[Cost, tuple[int, ...]]:
     """Cost of a module for an input of this shape, and the shape of its output.
 
-    Made without drawing weights, and run on zeros in memory: on the meta device a first convolution, or
-    `to_empty`, would load torch's compiler or its algebra, which takes seconds.
+    Made without drawing weights. A light one is run on zeros in memory: on the meta device a first convolution,
+    or `to_empty`, loads torch's compiler or its algebra, which takes seconds. A heavy one is run there: it takes
+    neither time nor memory.
     """
+    if math.prod(shape) * shape[1] > _HEAVY:
+        try:
+            return _run(build, shape, "meta")
+        except Exception as error:  # anybody's operation: one that looks at what it computes is run in memory
+            if "overflow" in str(error):
+                raise _too_large() from error
     try:
-        return _run(build, shape)
+        return _run(build, shape, "cpu")
     except (RuntimeError, MemoryError) as error:
         if not out_of_memory(error):
             raise
-        raise SpaceError(
-            "the network is too large to be counted in this machine's memory: take fewer channels, or "
-            "smaller pictures"
-        ) from error
+        raise _too_large() from error
 
 
-def _run(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[Cost, tuple[int, ...]]:
+def _too_large() -> SpaceError:
+    return SpaceError("the network is too large to be counted: take fewer channels, or smaller pictures")
+
+
+def _run(build: Callable[[], nn.Module], shape: tuple[int, ...], device: str) -> tuple[Cost, tuple[int, ...]]:
     with torch.device("meta"):
         module = build()
-    for part in module.modules():
-        for name, weight in part.named_parameters(recurse=False):
-            setattr(part, name, nn.Parameter(torch.zeros(weight.shape), requires_grad=False))
-        for name, state in part.named_buffers(recurse=False):
-            setattr(part, name, torch.zeros(state.shape, dtype=state.dtype))
+    if device == "cpu":
+        for part in module.modules():
+            for name, weight in part.named_parameters(recurse=False):
+                setattr(part, name, nn.Parameter(torch.zeros(weight.shape), requires_grad=False))
+            for name, state in part.named_buffers(recurse=False):
+                setattr(part, name, torch.zeros(state.shape, dtype=state.dtype))
     with torch.random.fork_rng(devices=[]):  # an operation may draw noise
-        spent, after = _pass(module, torch.zeros(shape))
+        spent, after = _pass(module, torch.zeros(shape, device=device))
     return Cost(parameters(module), sum(spent.values())), tuple(after)
 
 
