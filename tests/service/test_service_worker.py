@@ -123,6 +123,7 @@ def test_a_machine_that_can_run_nothing_gives_jobs_back_and_tries_again(
 
     monkeypatch.setattr(worker_run_module, "make_executor", make_executor)
     monkeypatch.setattr(worker_refusals, "UNFIT", 0.2)
+    monkeypatch.setattr(worker_module, "_WAIT", 2.0)
     begin(client, name, "plain", resource=None, trials=3)
     with working(service, tmp_path, slots=1) as worker:
         until(lambda: client.study(name).state == "done")
@@ -137,6 +138,7 @@ def test_a_machine_whose_disk_is_full_gives_jobs_back_before_they_fail(
     client, service, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(worker_refusals, "UNFIT", 0.2)
+    monkeypatch.setattr(worker_module, "_WAIT", 2.0)
     begin(client, "full", "plain", resource=None, trials=2)
     folder = tmp_path / folder_name("full") / "slot-0"
     folder.mkdir(parents=True)
