@@ -53,7 +53,7 @@ def tell_apart(a: NDArray[np.float64], b: NDArray[np.float64], names: Sequence[s
     if not names or min(len(a), len(b)) < FEWEST:
         return None
     x, y = np.vstack([a, b]), np.repeat([0, 1], [len(a), len(b)])
-    folds = _folds(x)
+    folds = _folds(x, y)
     prediction, gain = np.empty(len(y)), np.zeros(x.shape[1])
     for fold in range(_FOLDS):
         train = folds != fold
@@ -64,19 +64,26 @@ def tell_apart(a: NDArray[np.float64], b: NDArray[np.float64], names: Sequence[s
     return Apart(auc, _shares(gain, names), (len(a), len(b)))
 
 
-def _folds(x: NDArray[np.float64]) -> NDArray[np.intp]:
+def _folds(x: NDArray[np.float64], y: NDArray[np.intp]) -> NDArray[np.intp]:
     """(n,) the fold of each row; rows that are alike are held out together.
 
     Else a model that has seen one row of a table would say that its copy in the other is of the same table,
-    and be wrong: of a table and itself the AUC would be far below 0.5. Where few rows are different, each is
-    on all sides, and how often it is in either table is what there is to learn.
+    and be wrong: of a table and itself the AUC would be far below 0.5. Rows that are there `OFTEN` times are
+    on all sides, those of either table in equal parts, for how often they are in it is what there is to learn.
+
+    Args:
+        y: (n,) 0 or 1, of which table the row is.
     """
+    import pandas as pd
+
     cells = np.ascontiguousarray(np.where(np.isnan(x), -np.inf, x))
     rows = cells.view(np.dtype((np.void, cells.itemsize * cells.shape[1]))).ravel()
-    different, alike = np.unique(rows, return_inverse=True)
-    groups = alike if len(different) > len(rows) / OFTEN else np.arange(len(rows))
-    shuffled = np.random.default_rng(0).permutation(int(groups.max()) + 1)
-    return np.asarray(shuffled[groups] % _FOLDS, dtype=np.intp)
+    alike = np.unique(rows, return_inverse=True)[1]
+    sizes = np.bincount(alike)
+    place = pd.DataFrame({"alike": alike, "y": y}).groupby(["alike", "y"]).cumcount().to_numpy()
+    begin = np.random.default_rng(0).permutation(len(sizes))
+    often = sizes[alike] >= OFTEN
+    return np.asarray((begin[alike] + np.where(often, place, 0)) % _FOLDS, dtype=np.intp)
 
 
 def _boost(x: NDArray[np.float64], y: NDArray[Any]) -> Any:
