@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rung.errors import DataError
 from rung.tabular import read
 from rung.tabular.columns import infer_columns, prepare
+from rung.tabular.formats import is_table
 from rung.tabular.read import read_table
 
 
@@ -227,9 +228,20 @@ def test_decimal_commas_beside_a_word(tmp_path: Path) -> None:
 
 def test_a_table_from_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(TEXT.encode())))
-    read._standard_input.cache_clear()
+    read._stream.cache_clear()
     assert len(read_table("-")) == len(read_table("-")) == 3
-    read._standard_input.cache_clear()
+    read._stream.cache_clear()
+
+
+def test_a_pipe_of_the_shell_is_read_once_and_given_twice() -> None:
+    end, other = os.pipe()
+    with os.fdopen(other, "wb") as pipe:
+        pipe.write(TEXT.encode())
+    path = f"/dev/fd/{end}"
+    assert is_table(path)
+    assert len(read_table(path)) == len(read_table(path)) == 3
+    read._stream.cache_clear()
+    os.close(end)
 
 
 def test_names_are_stripped_in_parquet_as_in_text(tmp_path: Path) -> None:

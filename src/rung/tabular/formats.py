@@ -64,8 +64,9 @@ def form_of(place: Path) -> Form:
 
 
 def is_table(path: str) -> bool:
-    """Whether the ending of `path`, which need not be there, is a table's; standard input is one."""
-    return _known(_parsed(Path(path)))
+    """Whether the ending of `path`, which need not be there, is a table's; standard input is one, and a pipe."""
+    place = Path(path)
+    return _known(_parsed(place)) or place.is_fifo()
 
 
 def _parsed(place: Path) -> Form:

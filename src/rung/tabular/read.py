@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
+_STREAMS: Final = ("/dev/fd/", "/dev/stdin")  # can be read but once
 PACKED: Final = 4  # a table with gzip is about so many times smaller
 _MAGIC: Final = {
     b"PK\x03\x04": "an Excel workbook or another zip file: give it the ending .xlsx or .zip",
@@ -82,7 +83,8 @@ def read_table(
     form = form_of(place)
     found = _large(place, form, words, used)
     if found is None:  # also where something is wrong with a large one: then all of it is looked through
-        data = _standard_input() if str(path) == STDIN else _bytes(place)
+        once = str(path) == STDIN or str(path).startswith(_STREAMS)
+        data = _stream(str(path)) if once else _bytes(place)
         data = unpacked(data, form.packing, place) if form.packing else data
         text = form.ending in DELIMITERS
         if text:
@@ -94,11 +96,12 @@ def read_table(
 
 
 @cache
-def _standard_input() -> bytes:
-    """All of it: a command that reads its table twice gets it twice."""
-    data = sys.stdin.buffer.read()
+def _stream(path: str) -> bytes:
+    """All of standard input, or of a shell's `<(...)`: a command that reads its table twice gets it twice."""
+    data = sys.stdin.buffer.read() if path == STDIN else Path(path).read_bytes()
     if not data.strip():
-        raise DataError("standard input is empty; a table needs a line of column names and at least one row")
+        name = "standard input" if path == STDIN else path
+        raise DataError(f"{name} is empty; a table needs a line of column names and at least one row")
     return data
 
 
