@@ -49,6 +49,14 @@ def test_targets_that_cannot_be(targets, message):
         fit_targets(_frame(), targets, budget=1)
 
 
+def test_columns_may_be_left_out_among_the_settings_too():
+    settings = {"include": ["linear"], "trials": 1, "drop": ["a"]}
+    found = fit_targets(_frame(), ["price", "cosy"], drop=["b"], settings=settings)
+    used = [[c.name for c in one.columns if c.used] for one in found.results.values()]
+    assert used == [["c", "loud"], ["c", "loud"]]
+    assert settings["drop"] == ["a"]
+
+
 def test_a_positive_class_is_of_the_targets_with_two():
     assert positives(_frame(), ["price", "cosy"], None, "no") == {"price": None, "cosy": "no"}
     assert positives(_frame(), ["price", "cosy"], None, None) == {"price": None, "cosy": None}

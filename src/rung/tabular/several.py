@@ -72,6 +72,7 @@ def fit_targets(
     """Search a model for each of several target columns, within `budget` seconds together.
 
     Args:
+        drop: columns that no model sees, also as one of `settings`.
         settings: further arguments of `fit_table`, for all targets alike.
 
     Raises:
@@ -80,7 +81,8 @@ def fit_targets(
     from rung.tabular.fit import fit_table
     from rung.tabular.task import check_target
 
-    frame, settings = as_pandas(frame), settings or {}
+    frame, settings = as_pandas(frame), dict(settings or {})
+    drop = [*drop, *settings.pop("drop", ())]
     check_targets(targets, [str(name) for name in frame.columns])
     positive = positives(frame, targets, settings.get("task"), settings.get("positive"))
     results = {}
