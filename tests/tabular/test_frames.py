@@ -74,6 +74,26 @@ def test_decimal_numbers_are_plain_ones() -> None:
     assert found["word"].tolist() == frame["word"].tolist()
 
 
+def test_numbers_of_several_types_and_long_ones_are_numbers() -> None:
+    mixed, long = [Decimal("12.5"), 3.0, 2, None], [10**20, 1, None, -(10**30)]
+    found = as_pandas(pd.DataFrame({"mixed": mixed, "long": long}, dtype=object))
+    assert found.dtypes.tolist() == [float, float]
+    np.testing.assert_equal(found["mixed"].to_numpy(), [12.5, 3.0, 2.0, np.nan])
+    np.testing.assert_equal(found["long"].to_numpy(), [1e20, 1.0, np.nan, -1e30])
+    truths = pd.DataFrame({"x": [True, 1.5, Decimal(2)]}, dtype=object)
+    assert as_pandas(truths)["x"].tolist() == [True, 1.5, Decimal(2)]
+
+
+def test_sparse_columns_are_dense_ones_as_a_target_too() -> None:
+    numbers = pd.Series(np.tile([0, 0, 1, 0], 15))
+    frame = pd.DataFrame({"x": numbers.astype(float), "y": numbers}).astype(pd.SparseDtype("int64", 0))
+    found = as_pandas(frame)
+    assert found.dtypes.tolist() == [np.int64, np.int64]
+    assert found["y"].tolist() == numbers.tolist()
+    model = fit_table(frame.assign(z=np.arange(60.0)), "y", trials=1, include=["linear"]).model
+    assert set(model.predict(frame.assign(z=0.0))) <= {0, 1}
+
+
 def test_what_is_no_table_is_one_sentence() -> None:
     frame = _frame()
     assert as_pandas(frame) is frame

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
@@ -28,8 +30,8 @@ if TYPE_CHECKING:
 
 def as_pandas(table: Any) -> pd.DataFrame:
     """The table as pandas' frame: itself if it is one. Lengths of time are hours, as times in words are,
-    numbers that are objects (decimal ones of Parquet and databases, say) are plain ones, Arrow's dates and
-    times of day are read as NumPy's and Python's, and columns are named by texts.
+    numbers that are objects (decimal ones of Parquet and databases, say) are plain ones, sparse columns are
+    dense, Arrow's dates and times of day are read as NumPy's and Python's, and columns are named by texts.
 
     Raises:
         DataError: it is none, and cannot be turned into one.
@@ -62,11 +64,14 @@ def with_columns(frame: pd.DataFrame, cells: Mapping[Any, Any]) -> pd.DataFrame:
 
 
 def _plain(frame: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
     if not all(isinstance(name, str) for name in frame.columns):
         frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     found = None
     for i, kind in enumerate(frame.dtypes):
-        cells = _plain_cells(frame.iloc[:, i]) if getattr(kind, "kind", "") in _LOOKED_AT else None
+        looked_at = isinstance(kind, pd.SparseDtype) or getattr(kind, "kind", "") in _LOOKED_AT
+        cells = _plain_cells(frame.iloc[:, i]) if looked_at else None
         if cells is not None:
             found = frame.copy(deep=False) if found is None else found
             found.isetitem(i, cells.array)
@@ -78,6 +83,8 @@ def _plain_cells(given: pd.Series) -> pd.Series | None:
     import pandas as pd
 
     cells = _numpys(given) if isinstance(given.dtype, pd.ArrowDtype) else given
+    if isinstance(given.dtype, pd.SparseDtype):
+        cells = given.sparse.to_dense()
     if cells.dtype.kind == "m":
         hours: pd.Series = cells.dt.total_seconds() / 3600
         return hours
@@ -87,7 +94,7 @@ def _plain_cells(given: pd.Series) -> pd.Series | None:
 
 def as_numbers(cells: pd.Series) -> pd.Series | None:
     """Objects that are all numbers, Python's or decimal ones, as numbers: whole ones stay whole, Int64 where
-    some are missing; None if one is none, or too long a whole one.
+    some are missing, and too long ones become floats; None if one is none.
 
     Args:
         cells: of objects.
@@ -95,14 +102,19 @@ def as_numbers(cells: pd.Series) -> pd.Series | None:
     import pandas as pd
 
     kind = pd.api.types.infer_dtype(cells, skipna=True)
-    if kind not in ("integer", "floating", "mixed-integer-float", "decimal"):
+    mixed = kind.startswith("mixed") and all(map(_is_number, cells.dropna()))
+    if not mixed and kind not in ("integer", "floating", "decimal"):
         return None
     if kind == "integer":
         try:
             return cells.astype("Int64" if cells.hasnans else "int64")
         except OverflowError:
-            return None
+            pass
     return pd.Series(cells.to_numpy(dtype=np.float64, na_value=np.nan), index=cells.index, name=cells.name)
+
+
+def _is_number(cell: object) -> bool:
+    return isinstance(cell, Real | Decimal) and not isinstance(cell, bool)
 
 
 def _numpys(cells: pd.Series) -> pd.Series:
