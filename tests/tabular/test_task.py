@@ -115,6 +115,8 @@ def test_a_target_that_cannot_be_predicted(frame: dict[str, list[object]], words
 def test_a_positive_class_makes_classes_or_is_refused():
     two = pd.Series([0.5, 1.5] * 10, name="y")
     assert guess_task(two, positive="0.5").classes == (1.5, 0.5)
+    whole = pd.Series([1.0, 2.0] * 10, name="y")  # of a file they would be 1 and 2
+    assert guess_task(whole, positive="1").classes == guess_task(whole, positive=1).classes == (2.0, 1.0)
     with pytest.raises(DataError, match=r"regression, as asked, predicts numbers.*or ask for --task binary"):
         guess_task(two, "regression", "1.5")
     many = pd.Series(np.linspace(0, 1, 40), name="y")

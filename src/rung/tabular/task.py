@@ -228,7 +228,8 @@ def _positive_last(classes: tuple[Label, ...], positive: Any, name: str) -> tupl
         raise DataError(
             f"column {name!r} has {len(classes)} classes; a positive one can be named of two only"
         )
-    found = [label for label in classes if label == positive or str(label) == str(positive)]
+    word = str(positive)
+    found = [label for label in classes if label == positive or word in (str(label), word_of(label))]
     if not found:
         raise DataError(
             f"{positive!r} is none of the classes {listed(map(repr, classes), 'and')} of {name!r}"
