@@ -4,13 +4,15 @@ import pickle
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn import metrics as oracle
 from sklearn.metrics import get_scorer, get_scorer_names, make_scorer
 
 from rung.errors import DataError
+from rung.tabular.fit import fit_table
 from rung.tabular.metrics import ALIASES, FURTHER, METRICS, get_metric, named_metric
-from rung.tabular.scoring import metric_of, of_no_task, pinball, scikit_learn_metric
+from rung.tabular.scoring import metric_of, of_no_task, pinball, scikit_learn_metric, try_out
 from rung.tabular.task import Task
 
 BINARY = Task("binary", ("a", "b"), "")
@@ -255,3 +257,40 @@ def test_a_function_of_probabilities_sees_true_labels():
     likely.needs = "probabilities"
     y, p = _probabilities(2)
     assert get_metric(likely, ONE_TWO).score(y, p) == pytest.approx(p[np.arange(60), y].mean())
+
+
+def nothing(true, predicted):
+    return None
+
+
+def of_two(true, predicted, extra):
+    return 1.0
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        (nothing, "the metric nothing fails on a perfect prediction of this target .TypeError: float"),
+        (of_two, "the metric of_two fails .* of_two.. missing 1 required positional argument: 'extra'"),
+        (
+            make_scorer(oracle.fbeta_score, beta=2),
+            "the metric fbeta_score fails .*ValueError: Target is multiclass.*; correct the function, or name",
+        ),
+    ],
+)
+def test_a_function_that_fails_is_told_before_the_search(given, why):
+    metric = get_metric(given, MULTI)
+    with pytest.raises(DataError, match=why):
+        try_out(metric, np.array([0, 1, 2, 0]), 3)
+
+
+def test_a_fit_tries_its_metric_before_it_searches():
+    frame = pd.DataFrame({"x": np.arange(60.0), "y": np.tile(["a", "b", "c"], 20)})
+    with pytest.raises(DataError, match="the metric nothing fails on a perfect prediction of this target"):
+        fit_table(frame, "y", metric=nothing, trials=1)
+
+
+@pytest.mark.parametrize("name", ["log_loss", "accuracy", "top_k_accuracy", "mcc"])
+def test_metrics_by_name_and_those_that_work_are_not_in_the_way(name):
+    try_out(get_metric(name, MULTI), np.array([0, 1, 2, 0]), 3)
+    try_out(get_metric(missed, MULTI), np.array([0, 1, 2, 0]), 3)

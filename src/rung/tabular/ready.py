@@ -21,6 +21,7 @@ from rung.tabular.metrics import Metric, get_metric, named_metric
 from rung.tabular.plan import LARGE, Scheme, make_scheme
 from rung.tabular.pretrained.embedder import Embedder, Labels, identity, make_embedder, plain_numbers
 from rung.tabular.request import Request
+from rung.tabular.scoring import try_out
 from rung.tabular.splits import ALWAYS, Split
 from rung.tabular.task import Task, guess_task
 
@@ -78,6 +79,7 @@ def make_ready(
     judge = get_metric(request.metric, task)
     y, classes = task.encode(frame[target]), len(task.classes)
     judge.check(y, target)
+    try_out(judge, y, classes)
     rows = rows_of(frame, request)
     weight = request.row_weights(frame)
     _check_weights(y, task, weight, request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
@@ -227,6 +228,29 @@ def metric_of(given: Any, kind: str, classes: tuple[Label, ...] = ()) -> Metric:
     name = str(getattr(getattr(given, "func", given), "__name__", type(given).__name__))  # of a partial
     own = _Own(given, needs, label_array(classes) if classes else None)
     return Metric(name, _more_is_better(given, name), needs, (kind,), own, None)
+
+
+def try_out(metric: Metric, y: Array, classes: int) -> None:
+    """Call a function that is not rung's once, with a perfect prediction, before a search rests on it.
+
+    Args:
+        y: (n,) codes of so many classes, or values.
+
+    Raises:
+        DataError: it raises, or gives no number.
+    """
+    if not isinstance(metric.function, _Own | _Scorer):
+        return
+    perfect = np.eye(classes)[y.astype(np.intp)] if metric.needs == "probabilities" else y
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            metric.score(y, perfect)
+    except Exception as error:  # it is anybody's code
+        why = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise DataError(
+            f"the metric {metric.name} fails on a perfect prediction of this target "
+            f"({type(error).__name__}: {why}); correct the function, or name another metric"
+        ) from error
 
 
 def _more_is_better(function: Any, name: str) -> bool:
