@@ -274,7 +274,7 @@ def of_two(true, predicted, extra):
         (of_two, "the metric of_two fails .* of_two.. missing 1 required positional argument: 'extra'"),
         (
             make_scorer(oracle.fbeta_score, beta=2),
-            "the metric fbeta_score fails .*ValueError: Target is multiclass.*; correct the function, or name",
+            "the metric fbeta_score fails .*ValueError: Target is multiclass.*; correct the function, or",
         ),
     ],
 )

@@ -194,9 +194,9 @@ def _taps(module: nn.Module) -> int:
 def _measured(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> tuple[Cost, tuple[int, ...]]:
     """Cost of a module for an input of this shape, and the shape of its output.
 
-    Made without drawing weights. A light one is run on zeros in memory: on the meta device a first convolution,
-    or `to_empty`, loads torch's compiler or its algebra, which takes seconds. A heavy one is run there: it takes
-    neither time nor memory.
+    Made without drawing weights. A light one is run on zeros in memory: on the meta device a first
+    convolution, or `to_empty`, loads torch's compiler or its algebra, which takes seconds. A heavy one is run
+    there: it takes neither time nor memory.
     """
     if math.prod(shape) * shape[1] > _HEAVY:
         try:

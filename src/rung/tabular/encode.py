@@ -173,8 +173,11 @@ def _date_parts(moments: pd.Series[Any]) -> NDArray[np.float64]:
 
 
 def _hashed(series: pd.Series[Any], counted: bool) -> Any:
+    from scipy import sparse
     from sklearn.feature_extraction.text import HashingVectorizer
 
     norm = None if counted else "l2"  # the logarithm of a count below 1 would turn its sign
     words = HashingVectorizer(n_features=WORDS, alternate_sign=False, norm=norm, dtype=np.float64)
+    if series.empty:  # which scikit-learn's does not take
+        return sparse.csr_matrix((0, WORDS))
     return words.transform(["" if x is None else x for x in series.to_numpy(dtype=object)])

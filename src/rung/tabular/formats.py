@@ -64,7 +64,7 @@ def form_of(place: Path) -> Form:
 
 
 def is_table(path: str) -> bool:
-    """Whether the ending of `path`, which need not be there, is a table's; standard input is one, and a pipe."""
+    """Whether the ending of `path`, which need not be there, is a table's; standard input and pipes are."""
     place = Path(path)
     return _known(_parsed(place)) or place.is_fifo()
 

@@ -69,7 +69,7 @@ def _folds(x: NDArray[np.float64], y: NDArray[np.intp]) -> NDArray[np.intp]:
 
     Else a model that has seen one row of a table would say that its copy in the other is of the same table,
     and be wrong: of a table and itself the AUC would be far below 0.5. Rows that are there `OFTEN` times are
-    on all sides, those of either table in equal parts, for how often they are in it is what there is to learn.
+    on all sides, those of either table in equal parts: how often they are in it is what there is to learn.
 
     Args:
         y: (n,) 0 or 1, of which table the row is.
