@@ -80,8 +80,8 @@ def test_numbers_of_several_types_and_long_ones_are_numbers() -> None:
     assert found.dtypes.tolist() == [float, float]
     np.testing.assert_equal(found["mixed"].to_numpy(), [12.5, 3.0, 2.0, np.nan])
     np.testing.assert_equal(found["long"].to_numpy(), [1e20, 1.0, np.nan, -1e30])
-    truths = pd.DataFrame({"x": [True, 1.5, Decimal(2)]}, dtype=object)
-    assert as_pandas(truths)["x"].tolist() == [True, 1.5, Decimal(2)]
+    for others in ([True, 1.5, Decimal(2)], [10**400, 1, 2]):
+        assert as_pandas(pd.DataFrame({"x": others}, dtype=object))["x"].tolist() == others
 
 
 def test_sparse_columns_are_dense_ones_as_a_target_too() -> None:

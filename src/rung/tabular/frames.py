@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from decimal import Decimal
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -84,7 +85,7 @@ def _plain_cells(given: pd.Series) -> pd.Series | None:
 
     cells = _numpys(given) if isinstance(given.dtype, pd.ArrowDtype) else given
     if isinstance(given.dtype, pd.SparseDtype):
-        cells = given.sparse.to_dense()
+        cells = pd.Series(given.array.to_dense(), index=given.index, name=given.name)
     if cells.dtype.kind == "m":
         hours: pd.Series = cells.dt.total_seconds() / 3600
         return hours
@@ -94,7 +95,7 @@ def _plain_cells(given: pd.Series) -> pd.Series | None:
 
 def as_numbers(cells: pd.Series) -> pd.Series | None:
     """Objects that are all numbers, Python's or decimal ones, as numbers: whole ones stay whole, Int64 where
-    some are missing, and too long ones become floats; None if one is none.
+    some are missing, and too long ones become floats; None if one is none, or beyond a float.
 
     Args:
         cells: of objects.
@@ -106,11 +107,13 @@ def as_numbers(cells: pd.Series) -> pd.Series | None:
     if not mixed and kind not in ("integer", "floating", "decimal"):
         return None
     if kind == "integer":
-        try:
+        with suppress(OverflowError):
             return cells.astype("Int64" if cells.hasnans else "int64")
-        except OverflowError:
-            pass
-    return pd.Series(cells.to_numpy(dtype=np.float64, na_value=np.nan), index=cells.index, name=cells.name)
+    try:
+        numbers = cells.to_numpy(dtype=np.float64, na_value=np.nan)
+    except OverflowError:
+        return None
+    return pd.Series(numbers, index=cells.index, name=cells.name)
 
 
 def _is_number(cell: object) -> bool:

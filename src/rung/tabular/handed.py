@@ -188,6 +188,8 @@ def _labels(y: NDArray[Any]) -> NDArray[Any]:
 
     found, kind = as_numbers(pd.Series(y, dtype=object)), pd.api.types.infer_dtype(y)
     if found is not None:
+        if np.isinf(found.to_numpy(dtype=np.float64, na_value=np.nan)).any():
+            raise ValueError("y contains infinity, which is no label: leave such rows out")
         return np.asarray(found)
     if kind in ("boolean", "string"):
         return y.astype(bool) if kind == "boolean" else y
