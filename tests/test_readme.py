@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SHELL = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 PROGRAMS = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-SMALLER = {"--budget": 6, "--trials": 5}  # seconds; trials
+SMALLER = {"--budget": 4, "--trials": 5}  # seconds; trials
 ENOUGH = {**SMALLER, "--trials": 12}  # as many as `rung importance` needs
 COMMANDS = [[line for line in block.splitlines() if line.startswith("rung ")] for block in SHELL]
 

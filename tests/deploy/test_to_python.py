@@ -194,7 +194,7 @@ def test_a_quantiles_script_fits_the_quantile(tmp_path: Path, learner: str) -> N
     frame = pd.DataFrame({"x": rng.uniform(size=300), "w": 1.0})
     frame["y"] = frame.x + rng.exponential(size=300)
     frame.to_csv(tmp_path / "t.csv", index=False)
-    how: dict[str, Any] = {"trials": 1, "include": (learner,), "weights": "w"}
+    how: dict[str, Any] = {"trials": 1, "include": (learner,), "weights": "w", "refit": True}
     model = fit_table(frame, "y", task="quantile:0.9", **how).model
     text, _ = script(model)
     assert "make_scorer(mean_pinball_loss, alpha=0.9, greater_is_better=False)" in text

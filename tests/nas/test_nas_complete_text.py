@@ -200,6 +200,7 @@ def test_an_interrupted_search_goes_on_as_if_it_had_not_been(
     assert comparable(found(**kept)) == comparable(whole)
 
 
+@pytest.mark.long  # of pictures it is tested always
 def test_several_networks_at_a_time_are_the_same_search_every_time(tmp_path: Any) -> None:
     seen: list[Progress] = []
     result = found(networks=3, workers=2, watch=seen.append)
