@@ -109,6 +109,15 @@ def test_another_study_of_the_name_of_one_that_was_refused_is_run(client, servic
     assert not [event for event in log_of(client, "again") if isinstance(event, ev.JobFailed)]
 
 
+def test_a_study_ends_with_its_total_resource_and_says_so(client, service, tmp_path):
+    begin(client, "metered", "plain", resource="epoch:1:1", trials=None, total_resource=2)
+    with working(service, tmp_path, slots=1):
+        until(lambda: client.study("metered").state == "done")
+    last = log_of(client, "metered")[-1]
+    assert isinstance(last, ev.SessionEnded)
+    assert last.reason == "total_resource"
+
+
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), StudyError("no node is there")])
 def test_a_machine_that_can_run_nothing_gives_jobs_back_and_tries_again(
     client, service, tmp_path, monkeypatch, error

@@ -320,8 +320,9 @@ def test_a_study_may_be_run_to_another_end():
 
 
 def test_the_end_of_the_total_resource_is_the_reason():
-    result = rung.tune(lambda config, budget: 1.0, SPACE, resource=("epoch", 1, 9), total_resource=5)
-    assert result.reason == "total_resource"
+    with rung.Study(SPACE, resource=("epoch", 1, 9), total_resource=5) as study:
+        assert study.run(lambda config, budget: 1.0).reason == "total_resource"
+        assert list(study.events())[-1].reason == "total_resource"  # which its report says
 
 
 def test_a_virtual_year_takes_as_many_polls_as_there_are_jobs():

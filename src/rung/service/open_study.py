@@ -10,6 +10,7 @@ from rung.executors.checkpoint_files import Saved
 from rung.service.leases import Lease, Leases
 from rung.service.lives import Life
 from rung.study.checkpoints import Keeper
+from rung.study.decide import why_over
 from rung.study.ready import ready
 from rung.study.writer import Writer
 from rung.trials import events as ev
@@ -105,7 +106,7 @@ class OpenStudy:
             self._writer.commit_folded(self._keeper.give_up(now))
             self._writer.flush()
             self._keeper.delete()
-            self._writer.end(self._writer.ended or "done", now)
+            self._writer.end(why_over(self._writer.history, self._writer.scheduler), now)
             self._shut()
 
     def close(self) -> None:

@@ -75,6 +75,11 @@ def out_of_resource(history: History, scheduler: Scheduler) -> bool:
     return not _affordable(history, scheduler.next(history))
 
 
+def why_over(history: History, scheduler: Scheduler) -> str:
+    """Why a study whose last job has ended is over: a limit, a request, or "done"."""
+    return ended(history) or ("total_resource" if out_of_resource(history, scheduler) else "done")
+
+
 def _affordable(history: History, decision: Decision) -> bool:
     """Whether `total_resource` has room for the job, and for the repeats of what may be the best after it."""
     if not isinstance(decision, Start | Resume):

@@ -30,7 +30,7 @@ from rung.space.draws import trial_seed
 from rung.study.beyond import Beyond
 from rung.study.checkpoint_places import resolved, wanted
 from rung.study.checkpoints import Keeper
-from rung.study.decide import ended
+from rung.study.decide import ended, why_over
 from rung.study.devices import check_slots, least, slots_event
 from rung.study.endings import ending
 from rung.study.failing import FAILING, Alike
@@ -341,7 +341,7 @@ class Loop:
         now = self.executor.now()
         self.writer.commit_folded(self._keeper.give_up(now))
         self._keeper.close()
-        self.writer.end(ended(self.history) or "done", now)
+        self.writer.end(why_over(self.history, self.writer.scheduler), now)
 
 
 @contextmanager
