@@ -9,6 +9,7 @@ from scipy.stats import wilcoxon
 
 import rung
 from rung.study.audit import audit
+from rung.study.ranking import ranking
 from rung.study.study import Study
 from rung.trials.events import Failure, JobFailed
 from rung.trials.history import CONFIRM, MOST_CONFIRMED
@@ -63,6 +64,18 @@ def test_the_next_best_is_repeated_as_long_as_it_may_be_better():
             lowest = min(lowest, np.mean(means[number]))
         assert list(means) == expected
         assert result.best.value == pytest.approx(lowest)
+
+
+def test_what_is_declared_stands_first_among_the_best():
+    others = 0
+    for seed in range(8):
+        result = search(confirm=2, seed=seed)
+        ranked = ranking(result.history, result.trials)
+        others += result.history.incumbent.trial != result.best.number
+        assert ranked[0].number == result.best.number
+        values = [trial.value for trial in ranked[1:]]
+        assert values == sorted(values)
+    assert others > 0
 
 
 def test_the_declared_value_is_honest_where_the_luckiest_is_not():

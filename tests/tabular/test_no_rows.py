@@ -11,7 +11,7 @@ N = 200
 
 def _table() -> pd.DataFrame:
     rng = np.random.default_rng(0)
-    words = np.array("lorem ipsum dolor sit amet consetetur elitr sed diam nonumy".split())
+    words = np.array(["lorem", "ipsum", "dolor", "sit", "amet", "elitr", "sed", "diam", "nonumy"])
     return pd.DataFrame(
         {
             "text": [" ".join(rng.choice(words, 6)) for _ in range(N)],

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from rung.study import Result, Study
     from rung.study.records import TrialRecord
-    from rung.trials.events import Identity
     from rung.trials.history import History
 
 
@@ -62,16 +61,17 @@ def found(
     repeats += f", {count} that were told" if (count := kinds.count(TOLD)) else ""
     output.say(f"{begun} trial{'' if begun == 1 else 's'}{repeats}, {ends}")
     if best is not None:
-        _best(history.identity, best)
+        _best(history, best)
         if len(history.identity.goals) > 1:
             _front(history, records)
     return failures(records, history.identity.metric)
 
 
-def _best(identity: Identity, best: TrialRecord) -> None:
-    console, amount = output.out(), identity.resource
-    at = f" at {amount.name} {best.resource}" if amount else ""
-    value = f"best {identity.metric} {output.number(best.value)}"
+def _best(history: History, best: TrialRecord) -> None:
+    console, amount = output.out(), history.identity.resource
+    value = f"best {history.identity.metric} {output.number(best.value)}"
+    stands = history.incumbent  # where it was as good: it may have gone on, and diverged
+    at = f" at {amount.name} {stands.resource}" if amount and stands else ""
     console.print(f"{value} by trial {best.number}{at}", soft_wrap=True)
     if best.confirmed:
         repeats = ", ".join(output.number(one) for one in best.confirmed)

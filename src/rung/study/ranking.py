@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, Final
 
+from rung.study.confirm import declared
 from rung.study.records import TrialRecord
 from rung.trials.history import CONFIRM, History
 from rung.trials.standing import standing
@@ -18,9 +19,10 @@ def ranking(history: History, records: Iterable[TrialRecord]) -> list[TrialRecor
 
     Each has its place by what it may be the best by. Behind these come those that run and have no result
     yet, those that failed, and those that break a constraint. Of several objectives those on the front come
-    first. Repeats of the best, and trials whose configuration is not in the space any more, are left out.
+    first, and of a study that confirms its best the one whose repeats have the best mean. Repeats, and trials
+    whose configuration is not in the space any more, are left out.
     """
-    first = _front(history) if len(history.identity.goals) > 1 else set()
+    first = _front(history) if len(history.identity.goals) > 1 else _confirmed(history)
     apart, outside = history.apart, history.outside
     valued = [
         record
@@ -58,3 +60,8 @@ def _front(history: History) -> set[int]:
     from rung.study.front import front  # with the array library, which a study of one objective does without
 
     return set(front(history))
+
+
+def _confirmed(history: History) -> set[int]:
+    found = declared(history)
+    return set() if found is None else {found.trial}
