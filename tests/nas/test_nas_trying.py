@@ -64,6 +64,46 @@ def test_ctrl_c_in_an_epoch_ends_with_what_is_known_and_tries_nothing(pictures: 
         assert cut.genotype.to_dict() == cut.records[-1]["genotype"]  # by the alphas
 
 
+@pytest.mark.parametrize("strategy", ["random", "darts_pt"])
+def test_ctrl_c_while_trying_ends_with_what_was_decided_and_goes_on_to_the_same(
+    pictures: Any, strategy: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = {"random": {"samples": 4}, "darts_pt": {"tune": 1}}[strategy]
+    kept = {"storage": str(tmp_path / "s.db"), "study": "s", "retrain": True}
+    plain, asked_for = Patience.__call__, []
+
+    def interrupting(self: Patience) -> bool:
+        asked_for.append(self)
+        if len(asked_for) == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        return plain(self)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Patience, "__call__", interrupting)
+        cut = tiny(pictures, strategy, settings, **kept)
+    assert cut.interrupted
+    assert cut.accuracy.retrained is None
+    assert "interrupted while the cell was derived" in cut.notes
+    assert any(note.startswith("there was time") for note in cut.notes)
+    whole, gone_on = tiny(pictures, strategy, settings), tiny(pictures, strategy, settings, **kept)
+    assert gone_on.genotype == whole.genotype
+    assert gone_on.accuracy.derived == whole.accuracy.derived
+    assert gone_on.accuracy.retrained is not None
+    assert not gone_on.interrupted
+
+
+def test_a_second_ctrl_c_while_trying_ends_at_once(pictures: Any) -> None:
+    def interrupting() -> bool:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+        return True
+
+    prepared = planned(pictures, "random", samples=3)
+    with pytest.raises(KeyboardInterrupt):
+        outcome(prepared, start(prepared.plan), asked(pictures), "", more=interrupting)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
 def test_what_is_kept_within_a_limit_stays_so_where_nothing_is_tried(pictures: Any) -> None:
     prepared = planned(pictures, "random", most=20_000, resource="parameters", samples=3)
     found = outcome(prepared, start(prepared.plan), asked(pictures), "", more=lambda: False)

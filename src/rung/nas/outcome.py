@@ -8,6 +8,7 @@ from typing import Any, Final
 import torch
 
 from rung.nas.genotype import Genotype
+from rung.nas.hearing import hearing
 from rung.nas.loop import Plan, State, derive, judge
 from rung.nas.moment import Moment
 from rung.nas.planning import Prepared, Request
@@ -26,7 +27,7 @@ def outcome(
     short: Callable[[], Short] = lambda: SHORT,
     more: Callable[[], bool] = lambda: True,
 ) -> SearchResult:
-    """The result of a search's state.
+    """The result of a search's state. Ctrl-C ends the trying, and leaves the training out.
 
     Args:
         request: what was asked; its `retrain` says whether the derived network is trained for a short time.
@@ -38,11 +39,14 @@ def outcome(
 
     plan, notes = prepared.plan, list(prepared.notes)
     torch.manual_seed(Moment(plan.seed, state.epoch, plan.recipe.epochs).number("outcome"))  # resumed or not
-    genotype = derive(plan, state, more, notes.append)
-    searched = judge(plan, state) if state.alphas else _judged_alone(plan, state, genotype)
-    derived, gap = measured(plan, state, genotype)
+    with hearing(more) as heard:
+        genotype = derive(plan, state, heard, notes.append)
+        searched = judge(plan, state) if state.alphas else _judged_alone(plan, state, genotype)
+        derived, gap = measured(plan, state, genotype)
+    if heard.interrupted:
+        notes.append("interrupted while the cell was derived")
     retrained: Scores | None = None
-    if request.retrain:
+    if request.retrain and not heard.interrupted:
         retrained, said = plan.task.retrain(genotype, plan.recipe, plan.seed, short())
         notes += said
     parameters, multiply_adds = plan.task.size(genotype, plan.recipe)
@@ -65,6 +69,7 @@ def outcome(
         notes=tuple(notes),
         records=tuple(record.to_dict() for record in state.records),
         study=study,
+        interrupted=heard.interrupted,
     )
 
 
