@@ -176,6 +176,35 @@ def test_what_the_script_leaves_out_is_said(fit: Any) -> None:
     assert "leaves out columns that rung generated and the logarithm of the target" in script(model)[0]
 
 
+@pytest.mark.parametrize("scale", ["quantile", "smooth"])
+def test_columns_of_two_values_are_scaled_as_the_model_does(fit: Any, tmp_path: Path, scale: str) -> None:
+    """By ranks they lay at the ends of the normal distribution, where naive Bayes went astray."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=300), "city": rng.choice([f"c{i}" for i in range(20)], 300)})
+    frame["y"] = np.where(frame.x + rng.normal(size=300) > 0, "yes", "no")
+    model, _ = fit("binary", "bayes", frame=frame, scale=scale)
+    made, X = _fitted_script(model, frame, tmp_path)
+    assert made.predict_proba(X) == pytest.approx(model.predict_proba(frame), abs=0.02)
+
+
+def test_a_table_of_nothing_but_two_values_has_a_script(fit: Any, tmp_path: Path) -> None:
+    """A scale by ranks was asked how many it has, where no column has any."""
+    frame = pd.DataFrame({"a": np.arange(80) % 2, "b": np.arange(80) // 40 % 2})
+    frame["y"] = np.where(np.arange(80) % 10 < 6, "yes", "no")
+    model, _ = fit("binary", "bayes", frame=frame, scale="quantile")
+    made, X = _fitted_script(model, frame, tmp_path)
+    assert made.predict_proba(X) == pytest.approx(model.predict_proba(frame), abs=0.02)
+
+
+def _fitted_script(model: Any, frame: pd.DataFrame, folder: Path) -> tuple[Any, pd.DataFrame]:
+    """The script's pipeline, fitted on the table as the script reads it, and that table."""
+    frame.to_csv(folder / "t.csv", index=False)
+    names: dict[str, Any] = {"__name__": "script"}
+    exec(compile(script(model)[0], "model.py", "exec"), names)
+    X, y = names["read"](str(folder / "t.csv"))
+    return names["make_model"]().fit(X, y), X
+
+
 def test_lines_are_not_long_and_odd_names_stay_whole(fit: Any) -> None:
     model, _ = fit("regression", "lightgbm")
     text, _ = script(model)

@@ -353,13 +353,25 @@ def _text_blocks(preparation: Preparation, encoder: Encoder) -> list[Step]:
 
 
 def _scaler(preparation: Preparation) -> Step:
+    """The scale of all columns, or of those of many values where the others become 0 and 1."""
     scaler = preparation.parts["scale"]
-    scaler = getattr(scaler, "inner", scaler)
+    one = _one_scale(getattr(scaler, "inner", scaler))
+    if not hasattr(scaler, "inner"):
+        return one
+    imports = (
+        "from sklearn.compose import ColumnTransformer",
+        "from sklearn.preprocessing import MinMaxScaler",
+    )
+    code = f'ColumnTransformer([("varied", {one.code}, varied)], remainder=MinMaxScaler())'
+    return Step(code, (*one.imports, *imports), (*one.helpers, "varied"))
+
+
+def _one_scale(scaler: Any) -> Step:
     kind = type(scaler).__name__
     if kind == "SmoothScaler":
         source = "from sklearn.preprocessing import FunctionTransformer, RobustScaler"
         return Step("make_pipeline(RobustScaler(), FunctionTransformer(squash))", (source,), ("squash",))
     settings = ""
     if kind == "QuantileTransformer":
-        settings = f'n_quantiles={scaler.n_quantiles_}, output_distribution="normal"'
+        settings = f'n_quantiles={scaler.n_quantiles}, output_distribution="normal"'
     return Step(f"{kind}({settings})", (f"from sklearn.preprocessing import {kind}",))

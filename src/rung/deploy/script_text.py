@@ -41,6 +41,14 @@ def squash(matrix):
     return matrix / np.sqrt(1 + (matrix / 3) ** 2)
 '''
 
+_VARIED: Final = '''
+
+@joblib.wrap_non_picklable_objects  # so that the saved pipeline brings it along
+def varied(matrix):
+    """Columns of more than two values: the others, such as one-hot ones, have no ranks worth spreading."""
+    return [j for j in range(matrix.shape[1]) if len(np.unique(matrix[:, j])) > 2]
+'''
+
 _WHOLE_CODES: Final = '''
 
 @joblib.wrap_non_picklable_objects  # so that the saved pipeline brings it along
@@ -191,6 +199,8 @@ def helpers(steps: Sequence[Step], formats: Mapping[str, str]) -> str:
         text += _DATE_PARTS.format(formats=_table(formats))
     if "squash" in wanted:
         text += _SQUASH
+    if "varied" in wanted:
+        text += _VARIED
     if "whole_codes" in wanted:
         text += _WHOLE_CODES
     return text
@@ -232,7 +242,7 @@ def fill(content: Content) -> str:
     """The whole script."""
     steps, classes, scoring = content.steps, content.classes, content.scoring
     wanted = {helper for step in steps for helper in step.helpers}
-    needs_numpy = bool(wanted & {"date_parts", "squash"})
+    needs_numpy = bool(wanted & {"date_parts", "squash", "varied"})
     patterns = ["import re"] if content.forms else []
     head = [
         "import argparse",
