@@ -205,6 +205,13 @@ def _fitted_script(model: Any, frame: pd.DataFrame, folder: Path) -> tuple[Any, 
     return names["make_model"]().fit(X, y), X
 
 
+def test_xgboost_with_generated_columns_is_told_the_scripts_own(fit: Any, tmp_path: Path) -> None:
+    """Types of columns that the script does not generate were told, too, and XGBoost refused the table."""
+    model, frame = fit("binary", "xgboost", expand="pairs")
+    made, X = _fitted_script(model, frame, tmp_path)
+    assert made.predict_proba(X).shape == (len(frame), 2)
+
+
 def test_lines_are_not_long_and_odd_names_stay_whole(fit: Any) -> None:
     model, _ = fit("regression", "lightgbm")
     text, _ = script(model)

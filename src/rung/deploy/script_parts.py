@@ -190,7 +190,8 @@ def _xgboost(member: Member, pipeline: Fitted, kind: str, codes: list[int], loss
     }
     if "c" in model.types:
         start = min(pipeline.preparation.categorical, default=0)
-        types = ["q"] * (min(codes) - start) + model.types  # one more for each constant column
+        # the script has every number before the categories, constant ones too, and none that rung generated
+        types = ["q"] * min(codes) + model.types[start:]
         settings |= {"feature_types": types, "enable_categorical": True, "max_cat_to_onehot": 12}
     name = f"XGB{kind}"
     return Step(f"{name}({_arguments(settings)})", (f"from xgboost import {name}",))
