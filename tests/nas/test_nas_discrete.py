@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import zlib
 
 import numpy as np
@@ -16,7 +18,7 @@ from rung.nas.discrete.history import Scored, best, explore
 from rung.nas.discrete.pnas import Pnas, extended
 from rung.nas.discrete.predictor import features, predict
 from rung.nas.discrete.random_retraining import RandomRetraining
-from rung.nas.discrete.reinforce import LSTM, Reinforce
+from rung.nas.discrete.reinforce import LSTM, Reinforce, _ascend
 from rung.nas.discrete.table import DISCRETE, make
 from rung.nas.genotype import Genotype
 from rung.nas.space import SPACES, Cell, Space
@@ -117,6 +119,39 @@ def test_the_policy_solves_a_bandit() -> None:
     assert np.mean([scored.score for scored in history[-20:]]) < 0.3  # 1.5 at random
     policy = Reinforce().policy(space, history)["normal"][1]
     assert (policy.argmax(1) == 2).all()
+
+
+def test_steps_of_independent_choices_have_in_expectation_the_gradient_of_the_reward() -> None:
+    """Summed over all orders in which inputs are drawn; a node that takes all it has gets no step."""
+    space = Space("toy", (Cell("normal", 2, ("a", "b")),))
+    (cell,) = space.cells
+    numbers = torch.Generator().manual_seed(0)
+    edges = torch.randn(5, generator=numbers, dtype=torch.float64, requires_grad=True)
+    operations = torch.randn(5, 2, generator=numbers, dtype=torch.float64, requires_grad=True)
+    start = edges.detach().numpy().copy(), operations.detach().numpy().copy()
+    aim, total, usual = torch.zeros(()), np.zeros((5, 3)), np.zeros((5, 3))
+    ways = [itertools.permutations(cell.entering(target), 2) for target in cell.targets]
+    for drawn, columns in itertools.product(itertools.product(*ways), itertools.product(range(2), repeat=4)):
+        kept = dict(zip(itertools.chain(*drawn), columns, strict=True))
+        log = torch.zeros(())
+        for edge, column in kept.items():
+            log = log + torch.log_softmax(operations[edge], 0)[column]
+        for target, (first, second) in zip(cell.targets, drawn, strict=True):
+            entering = list(cell.entering(target))
+            rest = [edge for edge in entering if edge != first]
+            log = log + torch.log_softmax(edges[entering], 0)[entering.index(first)]
+            log = log + torch.log_softmax(edges[rest], 0)[rest.index(second)]
+        share, reward = log.exp(), math.sin(sum(3 + 7 * edge + 5 * column for edge, column in kept.items()))
+        aim = aim + share * reward
+        logits = {"normal": (start[0].copy(), start[1].copy())}
+        _ascend(space, logits, {"normal": tuple(sorted(kept.items()))}, 1.0)
+        step = np.column_stack([logits["normal"][0] - start[0], logits["normal"][1] - start[1]])
+        total += float(share.detach()) * reward * step
+        usual += float(share.detach()) * step
+    exact = torch.autograd.grad(aim, [edges, operations])
+    np.testing.assert_allclose(total, np.column_stack([each.numpy() for each in exact]), atol=1e-12)
+    np.testing.assert_allclose(usual, 0.0, atol=1e-12)  # a reward that all have teaches nothing
+    assert np.abs(total[2:, 0]).min() > 1e-3
 
 
 def test_the_lstm_learns_from_what_was_tried() -> None:

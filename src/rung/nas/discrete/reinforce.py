@@ -96,8 +96,8 @@ class Reinforce:
 def _ascend(space: Space, logits: dict[str, tuple[Table, Table]], chosen: Chosen, step: float) -> None:
     """Add `step` times the gradient of the log-probability of a choice, in place.
 
-    Inputs are drawn without replacement, one after the other; their order is not in a genotype, and the
-    gradient is of drawing them by source.
+    Inputs are drawn without replacement, one after the other; their order is not in a genotype, so that a
+    node's probability is that of all orders in which its inputs can have been drawn.
     """
     for cell in space.cells:
         edges, operations = logits[cell.name]
@@ -105,22 +105,47 @@ def _ascend(space: Space, logits: dict[str, tuple[Table, Table]], chosen: Chosen
             gradient = -_softmax(operations[edge])
             gradient[column] += 1.0
             operations[edge] += step * np.where(np.isfinite(operations[edge]), gradient, 0.0)
-        for _, choices, taken in _draws(cell, chosen):
-            gradient = -_softmax(edges[choices])
-            gradient[choices.index(taken)] += 1.0
-            edges[choices] += step * gradient
+        for left, taken in _draws(cell, chosen):
+            edges[left] += step * _gradient(edges[left], [left.index(edge) for edge in taken])
 
 
-def _draws(cell: Cell, chosen: Chosen) -> Iterator[tuple[int, list[int], int]]:
-    """(target, edges there are to choose from, edge taken) of each input of each node."""
-    if cell.keep is None:
-        return
+def _draws(cell: Cell, chosen: Chosen) -> Iterator[tuple[list[int], list[int]]]:
+    """(edges there are to choose from, edges taken) of each node that leaves some out."""
     kept = {edge for edge, _ in chosen[cell.name]}
     for target in cell.targets:
         left = [edge for edge in cell.entering(target) if allowed(cell)[edge].any()]
-        for edge in [e for e in left if e in kept]:
-            yield target, list(left), edge
-            left.remove(edge)
+        taken = [edge for edge in left if edge in kept]
+        if len(taken) < len(left):
+            yield left, taken
+
+
+def _gradient(logits: Table, taken: list[int]) -> Table:
+    """That of the log-probability of drawing these positions, in whatever order, in the logits (n,).
+
+    Of every set of them that can have been drawn first: how probable it is with what leads to it, and the
+    sum over those ways of probability times gradient. There are as many sets as the powers of two, and not
+    as many as orders.
+    """
+    ways = {0: (1.0, np.zeros(len(logits)))}  # by the set, as bits of positions in `taken`
+    for drawn in range((1 << len(taken)) - 1):
+        probable, gradient = ways[drawn]
+        gone = [at for bit, at in enumerate(taken) if drawn >> bit & 1]
+        rest = logits.copy()
+        rest[gone] = -np.inf
+        shares = _softmax(rest)
+        for bit, at in enumerate(taken):
+            if drawn >> bit & 1:
+                continue
+            further = -probable * shares
+            further[at] += probable
+            before, summed = ways.get(drawn | 1 << bit, (0.0, 0.0))
+            ways[drawn | 1 << bit] = (
+                before + probable * shares[at],
+                summed + shares[at] * (gradient + further),
+            )
+    probable, gradient = ways[(1 << len(taken)) - 1]
+    found: Table = gradient / max(probable, 1e-300)  # as good as impossible: no step
+    return found
 
 
 def _sample(
