@@ -191,7 +191,10 @@ def one_epoch(job: Job, state: State, watch: Watch | None = None) -> Row:
             spent = state.seconds + time.perf_counter() - began
             watch(Tick(state.epoch, schedule.epochs, step, job.steps, loss / step, spent))
     average_statistics(state.net)
+    _check_weights(state)  # the last step's loss was of the weights before it
     tested = score(job, state.net) if job.tests(state.epoch) else None
+    if tested is not None and not math.isfinite(tested.loss):
+        raise Diverged(f"the test loss is {tested.loss} after epoch {state.epoch + 1}: try a lower --rate")
     seconds = time.perf_counter() - began
     row = Row(
         state.epoch + 1,
@@ -210,6 +213,16 @@ def one_epoch(job: Job, state: State, watch: Watch | None = None) -> Row:
             Tick(state.epoch - 1, schedule.epochs, job.steps, job.steps, row.train_loss, state.seconds, row)
         )
     return row
+
+
+def _check_weights(state: State) -> None:
+    """Refuse weights and statistics that are no numbers.
+
+    Raises:
+        Diverged: some are not finite.
+    """
+    if not all(bool(value.isfinite().all()) for value in state.net.state_dict().values()):
+        raise Diverged(f"weights are not finite after epoch {state.epoch + 1}: try a lower --rate")
 
 
 def train_step(job: Job, state: State, x: Tensor, y: Tensor) -> tuple[float, float]:

@@ -139,6 +139,13 @@ class Training:
         else:
             with self.average.in_place(self.model):
                 valid_loss = evaluated(self.model, valid, self.recipe.bptt)
+        if not math.isfinite(
+            valid_loss
+        ):  # as after a last step that no further one has shown to be too large
+            raise Diverged(
+                f"the loss of the validation part is {valid_loss} after epoch {len(self.epochs) + 1}: "
+                "lower the rate"
+            )
         done = Epoch(len(self.epochs) + 1, train_loss, valid_loss, self.average is not None)
         if not self.epochs or valid_loss < min(epoch.valid_loss for epoch in self.epochs):
             self.best = self._weights()
