@@ -402,3 +402,16 @@ def test_a_command_that_does_not_fit_the_space_starts_nothing(tmp_path, text):
         with pytest.raises(StudyError, match=re.escape("the command has {lr")):
             study.run(rung.Command(text))
         assert not study.result.trials
+
+
+@pytest.mark.parametrize("mode", ["min", "max"])
+@pytest.mark.parametrize("resource", [None, ("epoch", 1, 4)])
+def test_a_finite_value_is_a_result_however_large_it_is(mode, resource):
+    """Only values that break a constraint stand behind all others."""
+    sign = 1 if mode == "min" else -1
+    values = [sign * 1e308, sign * 1e305, sign * math.inf]
+    settings = {"mode": mode, "resource": resource, "scheduler": "plain"}
+    assert rung.tune(lambda trial: values[trial.number], SPACE, trials=1, **settings).best.number == 0
+    result = rung.tune(lambda trial: values[trial.number], SPACE, trials=3, **settings)
+    assert (result.best.number, result.best.value) == (1, sign * 1e305)
+    assert [str(trial.state) for trial in result.trials] == ["complete", "complete", "failed"]

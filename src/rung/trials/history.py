@@ -20,7 +20,8 @@ Inside, everything is minimised. What can go wrong has one outcome each:
   incumbent, even by what it reported before. A lost worker's job runs again, up to
   `Limits.retries` times for one job, and then counts as a crash. An interrupted one runs again, uncounted.
 - A trial that its scheduler stops passes no more gates. If its job reaches its end all the same, that counts.
-- A result that breaks a constraint counts behind all that break none, and is never the incumbent.
+- A result that breaks a constraint counts behind all that break none, and is never the incumbent. For its
+  sake finite values of `BEHIND` and more are compared as one just below it.
 - Trials that no scheduler asked for (results that the user knew, repeats that confirm the incumbent) stand
   apart: no scheduler is told of them, and no limit on the number of trials counts them.
 """
@@ -266,7 +267,7 @@ class History:
     def _value(self, trial: int, metrics: Mapping[str, Any] | None) -> float:
         """The value by which a trial's metrics are compared; what it was made from is kept."""
         if self._yardstick is None:
-            return self._metric.minimised(metrics)
+            return self._metric.compared(metrics)
         value, self._measures[trial] = self._yardstick.measure(metrics)
         return value
 

@@ -24,6 +24,7 @@ MOST_CONFIRMED = 5  # configurations, at most, that are evaluated again before o
 EXHAUSTED = "exhausted"  # the sampler has no configuration left
 WORST = math.inf
 BEHIND = 1e306  # values from here on are those of results that break a constraint: behind all others
+_LAST = BEHIND * (1 - 1e-9)  # of values that break none: larger ones are compared as this
 
 
 class Measure(NamedTuple):
@@ -229,6 +230,11 @@ class Metric:
         value = self.sign * value
         return value if -math.inf < value < math.inf else WORST
 
+    def compared(self, metrics: Mapping[str, Any] | None) -> float:
+        """The same as results are compared by it: a finite number, however large, breaks no constraint."""
+        value = self.minimised(metrics)
+        return value if value < BEHIND or value == WORST else _LAST
+
 
 def needed(identity: Identity) -> frozenset[str]:
     """The metrics that a result is made from: the objectives and what the constraints are about."""
@@ -263,7 +269,7 @@ class Yardstick:
         violation = sum(self._excess(metric, bound, metrics) for metric, bound in self._constraints)
         if violation > 0.0:
             return behind(violation), Measure(vector, violation)
-        return min(vector[0], BEHIND * (1 - 1e-9)), Measure(vector, 0.0)
+        return min(vector[0], _LAST), Measure(vector, 0.0)
 
     @staticmethod
     def _excess(metric: Metric, bound: float, metrics: Mapping[str, Any] | None) -> float:
