@@ -73,6 +73,27 @@ def test_a_confirmed_best_is_the_same_everywhere(rung, folder) -> None:
     assert repr(result) == f"<Result of 'twice': {len(result.trials)} trials, {words}"
 
 
+def test_a_best_that_broke_a_constraint_later_is_shown_where_it_kept_it(rung, folder) -> None:
+    def train(trial):
+        for epoch in range(1, 5):
+            trial.report(epoch, loss=trial.config["x"] + 1 / epoch, memory=epoch)
+
+    study = package.Study(
+        {"x": package.Float(0, 1)},
+        resource=("epoch", 1, 4),
+        scheduler="plain",
+        constraints=["memory <= 3"],
+        trials=3,
+        storage="rung.db",
+        study="grows",
+    )
+    with study:
+        best = study.run(train).best
+    shown = json.loads(rung("show", "grows", "--json").stdout)["incumbent"]
+    assert (shown["number"], shown["value"]) == (best.number, best.value)
+    assert (shown["resource"], shown["metrics"]) == (3, {"loss": best.value, "memory": 3.0})
+
+
 class Log:
     """A service's client that has the log of one study."""
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rung.service.wire import StudyInfo
     from rung.study.records import TrialRecord
     from rung.trials.events import Identity
-    from rung.trials.history import History
+    from rung.trials.history import History, Incumbent
 
 
 def show(
@@ -75,11 +75,20 @@ def summary(study: StoredStudy, records: list[TrialRecord], ranked: list[TrialRe
         "seconds": one.seconds,
         "created": one.created,
         "updated": one.updated,
-        "incumbent": None if best is None else {**_brief(study, records[best.trial]), "value": best.value},
+        "incumbent": None if best is None else _incumbent(study, records[best.trial], best),
         "best": [_brief(study, record) for record in ranked],
         "checkpoints": {**kept(history)._asdict(), **wanted(history)._asdict()},
         "notes": notes(study),
     }
+
+
+def _incumbent(study: StoredStudy, record: TrialRecord, best: Incumbent) -> dict[str, Any]:
+    """The best, where it was as good: it may have gone on, and broken a constraint."""
+    shown = {**_brief(study, record), "value": best.value}
+    if study.history.identity.resource is not None:
+        told = (one.metrics for one in record.observations if one.resource == best.resource)
+        shown |= {"resource": best.resource, "metrics": next(told, record.metrics)}
+    return shown
 
 
 def _brief(study: StoredStudy, record: TrialRecord) -> dict[str, Any]:
