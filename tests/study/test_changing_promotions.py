@@ -7,6 +7,7 @@ import pytest
 import rung
 from rung.schedulers.base import DONE, Resume
 from rung.schedulers.mo_asha import FrontRung
+from rung.schedulers.race import Racing
 from rung.space import to_json
 from rung.space.domains import Space
 from rung.study.audit import audit
@@ -119,3 +120,18 @@ def test_a_front_is_of_trials_that_the_space_has():
     assert rung_.candidate == 3
     rung_.pass_over(set())
     assert rung_.candidate == 0
+
+
+def test_newcomers_of_a_race_are_compared_with_no_elite_that_the_space_has_no_more():
+    """It has the best values, and each of them would drop out at the first test."""
+    study = Study(
+        WIDE, resource=("e", 1, 12), sampler="random", scheduler=Racing(candidates=6), trials=24, seed=1
+    )
+    while len(study.history) < 7:  # the first race is over
+        run(study, 1, workers=1)
+    first = len(study.history)
+    study.change_space(NARROW)
+    run(study, workers=1)
+    assert study.best.number >= first
+    assert study.history.reached[study.best.number] == 12
+    assert audit(study.events()).differences == ()

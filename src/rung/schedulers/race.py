@@ -23,6 +23,8 @@ What happens when:
 - values are equal: they share their ranks; of equal winners the older trial is the elite;
 - a result breaks a constraint: it is behind all of its block that break none, as it stands (no mean);
 - all candidates failed: the race is over, and the elite stays;
+- the space was changed: a race that has begun goes on with all its candidates, but one that the space has no
+  more is not the elite of those that open next: newcomers would drop out against what cannot be the best;
 - no more may be started and the last race is not full: it is run with the candidates that it has, and what
   is started if the study is extended goes to the next race.
 
@@ -127,7 +129,7 @@ class Race:
 class Races:
     """The state: open races by number, the elite, and which races have somebody to resume."""
 
-    __slots__ = ("_blocks", "_elite", "_first", "_open", "_opened", "_ready", "_rule")
+    __slots__ = ("_blocks", "_elite", "_first", "_open", "_opened", "_outside", "_ready", "_rule")
 
     def __init__(self, smallest: int, largest: int, rule: Racing) -> None:
         self._first = smallest
@@ -137,6 +139,7 @@ class Races:
         self._open: dict[int, Race] = {}
         self._opened = 0
         self._ready: list[int] = []  # a heap of the numbers of races
+        self._outside: Set[int] = frozenset()  # trials that the space has no more
 
     def fold(self, item: JobStarted | Result | TrialStopped) -> None:
         """Take in a job that started or a result."""
@@ -179,8 +182,9 @@ class Races:
 
     def _over(self, race: Race) -> None:
         del self._open[race.number]
-        if race.survivors:
-            best = min(race.survivors.values(), key=lambda each: (each.mean, each.trial))
+        inside = [each for each in race.survivors.values() if each.trial not in self._outside]
+        if inside:
+            best = min(inside, key=lambda each: (each.mean, each.trial))
             before = self._elite
             if before is None or (best.mean, best.trial) < (before.mean, before.trial):
                 self._elite = best
@@ -201,7 +205,10 @@ class Races:
         return WAIT if history.running or history.retry else DONE
 
     def pass_over(self, outside: Set[int]) -> None:
-        """A race that has begun goes on with all its candidates."""
+        """A race that has begun goes on with all its candidates; none of these is an elite from now on."""
+        self._outside = outside
+        if self._elite is not None and self._elite.trial in outside:
+            self._elite = None
 
     def may_resume(self, history: History, trial: int) -> bool:
         """Whether a paused trial is still in its race."""
