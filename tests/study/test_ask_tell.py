@@ -8,7 +8,7 @@ import pytest
 import rung
 from rung.errors import StudyError
 from rung.storage import open_storage
-from rung.trials.events import Requested
+from rung.trials.events import Limits, Requested
 
 SPACE = {"x": rung.Float(0.0, 1.0)}
 
@@ -237,3 +237,20 @@ def test_opened_again_with_an_end_it_has_that_one_alone(tmp_path):
     with rung.Study(SPACE, budget="1m", storage=url, study="s") as study:
         limits = study.history.limits
     assert (limits.trials, limits.seconds, limits.trial_memory) == (None, 60.0, 2**33)
+
+
+@pytest.mark.parametrize("within", ["ask", "run"])
+def test_a_study_that_is_being_run_hands_out_no_job_to_its_objective(within):
+    """The loop would wait for its end for ever; a run within a run would begin another without end."""
+    study = rung.Study({"x": rung.Float(0.0, 1.0)}, sampler="random", trials=2)
+
+    def objective(trial):
+        again = {"ask": study.ask, "run": lambda: study.run(objective)}[within]
+        with pytest.raises(StudyError, match="is being run"):
+            again()
+        return trial.config["x"]
+
+    result = study.run(objective)
+    assert [str(trial.state) for trial in result.trials] == ["complete", "complete"]
+    study.set_limits(Limits(trials=3))
+    assert study.ask().number == 2

@@ -110,8 +110,12 @@ def next_job(study: Study) -> Asked | None:
 
 
 def _decided(study: Study) -> Asked | None:
-    let_go(study)
     writer = study.writer
+    if writer.loops:  # whose loop would wait for the end of a job that it did not start
+        raise StudyError(
+            f"study {study.name!r} is being run, which takes its jobs: ask() once that has ended"
+        )
+    let_go(study)
     if not writer.in_session:
         writer.begin("ask and tell", 1, None, time.time())
     study.looked = look(writer, study.looked, time.time())

@@ -57,9 +57,11 @@ def run(
     """Run a study until its policies are done or a limit ends it; `watch` is called with what is logged.
 
     Raises:
-        StudyError: no limit ends it, or a command names what is no parameter.
+        StudyError: no limit ends it, it is being run already, or a command names what is no parameter.
         KeyboardInterrupt: at the second Ctrl-C; the log is whole, and the study can be resumed.
     """
+    if writer.loops:
+        raise StudyError(f"study {writer.name!r} is being run: run() again once that has ended")
     if not writer.history.limits.ends:
         raise StudyError(
             "this search would never end: give it a budget, such as trials=100, budget='10m', "
