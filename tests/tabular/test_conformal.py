@@ -335,3 +335,17 @@ def test_a_label_with_a_bar_is_refused() -> None:
     object.__setattr__(model.task, "classes", ("no", "a|b"))
     with pytest.raises(DataError, match=r"so has class 'a\|b'"):
         predict_covered(model, frame, 0.9)
+
+
+def test_rows_without_weight_are_no_evidence() -> None:
+    model, frame = with_evidence("regression", rows=100)
+    assert model.evidence is not None
+    model.evidence.weight = np.where(np.arange(100) < 5, 20.0, 0.0)
+    found = predict_interval(model, frame, 0.9)
+    assert np.isinf(found.high).all(), "five rows say no more where 95 without weight lie beside them"
+    assert "5 rows of evidence are too few" in found.note
+    model, frame = with_evidence("binary", rows=100)
+    assert model.evidence is not None
+    model.evidence.weight = np.where(model.evidence.y == 1, 0.0, 1.0)
+    each = predict_set(model, frame, 0.9, by_class=True)
+    assert each.member[:, 1].all(), "a class of which no row counts is in every set"

@@ -15,7 +15,7 @@ chosen on the evidence, and after a holdout its members were fitted again on all
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -244,12 +244,28 @@ def _check(coverage: Any) -> None:
 
 
 def _evidence(model: Model) -> Evidence:
-    if model.evidence is None or not len(model.evidence.y):
+    """Rows without weight say nothing: they are no rows of evidence, and no new row weighs as little."""
+    evidence = model.evidence
+    if evidence is not None and evidence.weight is not None and not (evidence.weight > 0).all():
+        evidence = _of_rows(evidence, np.flatnonzero(evidence.weight > 0))
+    if evidence is None or not len(evidence.y):
         raise DataError(
             "this model keeps no predictions for rows that it had not seen, from which intervals and sets "
             "come: fit it anew with this version of rung, on more rows or with more time"
         )
-    return model.evidence
+    return evidence
+
+
+def _of_rows(evidence: Evidence, rows: NDArray[np.intp]) -> Evidence:
+    weight, fold = evidence.weight, evidence.fold
+    return replace(
+        evidence,
+        rows=evidence.rows[rows],
+        y=evidence.y[rows],
+        prediction=evidence.prediction[rows],
+        weight=None if weight is None else weight[rows],
+        fold=None if fold is None else fold[rows],
+    )
 
 
 def _shortage(rows: int, coverage: float, what: str) -> str:
