@@ -349,3 +349,12 @@ def test_rows_without_weight_are_no_evidence() -> None:
     model.evidence.weight = np.where(model.evidence.y == 1, 0.0, 1.0)
     each = predict_set(model, frame, 0.9, by_class=True)
     assert each.member[:, 1].all(), "a class of which no row counts is in every set"
+
+
+@pytest.mark.parametrize("method", ["lac", "aps"])
+def test_evidence_in_32_bits_leaves_no_class_out_of_equal_rows(method: str) -> None:
+    model, frame = with_evidence("binary")
+    model.members = [Member(1.0, "constant", [Constant(np.array([0.7, 0.3]))])]
+    proba = model.raw(frame.iloc[:100]).astype(np.float32).astype(float)  # as trials keep theirs
+    model.evidence = Evidence(np.arange(100), (np.arange(100) >= 70).astype(int), proba)
+    assert predict_set(model, frame, 0.9, method).member.all(), "three rows in ten are of the rarer class"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 SET_METHODS: Final = ("lac", "aps")
 _BLOCK: Final = 4_000_000  # cells of a matrix of rows by evidence that are held at once
+_TIE: Final = 1e-6  # scores nearer than that are the same: evidence comes from probabilities in 32 bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +124,7 @@ def predict_set(
     scores = set_scores(proba, method)[np.arange(len(y)), y]
     new = model.raw(frame)
     bounds = _bounds(scores, y, coverage, evidence.weight, new.shape[1] if by_class else 0)
-    member = set_scores(new, method) <= bounds + 1e-12
+    member = set_scores(new, method) <= bounds + _TIE
     member[np.arange(len(new)), model.codes(new)] = True  # an empty set would help nobody
     return Sets(new, member, model.task.classes, _shortage(len(y), coverage, "sets hold all classes"))
 
