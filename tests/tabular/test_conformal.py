@@ -358,3 +358,15 @@ def test_evidence_in_32_bits_leaves_no_class_out_of_equal_rows(method: str) -> N
     proba = model.raw(frame.iloc[:100]).astype(np.float32).astype(float)  # as trials keep theirs
     model.evidence = Evidence(np.arange(100), (np.arange(100) >= 70).astype(int), proba)
     assert predict_set(model, frame, 0.9, method).member.all(), "three rows in ten are of the rarer class"
+
+
+def test_members_predict_once_where_plain_intervals_are_all_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, frame = _folded_model()
+    assert model.evidence is not None
+    asked = []
+    monkeypatch.setattr(Constant, "predict", lambda self, table: asked.append(self) or np.zeros(len(table)))
+    for fold, weight in ((None, None), (model.evidence.fold, np.ones(30))):
+        asked.clear()
+        model.evidence.fold, model.evidence.weight = fold, weight
+        predict_interval(model, frame, 0.8)
+        assert len(asked) == 4, "three folds' models and a constant"

@@ -89,12 +89,13 @@ def predict_interval(model: Model, frame: Frame, coverage: float = 0.9) -> Inter
     evidence = _evidence(model)
     prediction = model.raw(frame)
     residuals = np.abs(np.asarray(evidence.y, dtype=np.float64) - evidence.prediction)
-    folded = fold_predictions(model, frame) if len(prediction) else None
-    if folded is None or evidence.fold is None or evidence.weight is not None:
+    fold = evidence.fold if evidence.weight is None and len(prediction) else None
+    folded = None if fold is None else fold_predictions(model, frame)
+    if folded is None:
         reach = conformal_quantile(residuals, coverage, evidence.weight)
         low, high = prediction - reach, prediction + reach
     else:
-        low, high = cv_plus(folded, residuals, np.asarray(evidence.fold, dtype=np.intp), coverage)
+        low, high = cv_plus(folded, residuals, np.asarray(fold, dtype=np.intp), coverage)
     return Intervals(prediction, low, high, _shortage(len(residuals), coverage, "intervals are infinite"))
 
 
