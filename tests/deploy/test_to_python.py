@@ -212,6 +212,27 @@ def test_xgboost_with_generated_columns_is_told_the_scripts_own(fit: Any, tmp_pa
     assert made.predict_proba(X).shape == (len(frame), 2)
 
 
+@pytest.mark.parametrize(("metric", "learner"), [("log_loss", "linear"), ("auc_ovr", "xgboost")])
+def test_a_class_that_a_fold_has_no_row_of_leaves_a_score(
+    fit: Any, tmp_path: Path, metric: str, learner: str
+) -> None:
+    """A class of three rows in five folds made the script's score "nan"."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"x": rng.normal(size=120)})
+    frame["y"] = np.where(frame.x > 0, "high", "low")
+    frame.loc[:2, "y"] = "rare"
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    model, _ = fit("multiclass", learner, frame=frame)
+    model.notes["metric"] = metric
+    export_python(model, tmp_path / "m.py")
+    done = subprocess.run(
+        [sys.executable, "m.py", "t.csv"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    score = float(done.stdout.split(":")[1].split()[0])
+    assert -1 < score < 0 if metric == "log_loss" else 0.5 < score <= 1
+
+
 def test_lines_are_not_long_and_odd_names_stay_whole(fit: Any) -> None:
     model, _ = fit("regression", "lightgbm")
     text, _ = script(model)

@@ -41,6 +41,24 @@ def squash(matrix):
     return matrix / np.sqrt(1 + (matrix / 3) ** 2)
 '''
 
+_BY_CLASS: Final = {
+    "neg_log_loss": '''
+
+def neg_log_loss(model, X, y):
+    """Of all classes, whether a fold has rows of each or not."""
+    shares = pd.DataFrame(model.predict_proba(X), columns=model.classes_)
+    true = [row.get(label, 0.0) for label, row in zip(y, shares.to_dict("records"))]
+    return np.log(np.maximum(true, 1e-15)).mean()
+''',
+    "roc_auc_ovr": '''
+
+def roc_auc_ovr(model, X, y):
+    """The mean over the classes that a fold has rows of."""
+    pairs = [(y == label, share) for label, share in zip(model.classes_, model.predict_proba(X).T)]
+    return np.mean([roc_auc_score(true, share) for true, share in pairs if true.nunique() == 2])
+''',
+}
+
 _VARIED: Final = '''
 
 @joblib.wrap_non_picklable_objects  # so that the saved pipeline brings it along
@@ -232,9 +250,11 @@ class Content(NamedTuple):
 
     @property
     def scorer(self) -> str:
-        """The scoring's code; scikit-learn has no name for a quantile's."""
+        """The scoring's code; scikit-learn has no name for a quantile's, and its own scores of probabilities
+        want rows of every class in each fold.
+        """
         if self.quantile is None:
-            return quoted(self.scoring)
+            return self.scoring if self.scoring in _BY_CLASS else quoted(self.scoring)
         return f"make_scorer(mean_pinball_loss, alpha={self.quantile:g}, greater_is_better=False)"
 
 
@@ -242,7 +262,7 @@ def fill(content: Content) -> str:
     """The whole script."""
     steps, classes, scoring = content.steps, content.classes, content.scoring
     wanted = {helper for step in steps for helper in step.helpers}
-    needs_numpy = bool(wanted & {"date_parts", "squash", "varied"})
+    needs_numpy = bool(wanted & {"date_parts", "squash", "varied"}) or scoring in _BY_CLASS
     patterns = ["import re"] if content.forms else []
     head = [
         "import argparse",
@@ -279,6 +299,7 @@ def fill(content: Content) -> str:
                 held=f', frame[{quoted(column)}].fillna("")' if way else "",
             ),
             _model(steps, regression=not classes),
+            _BY_CLASS.get(scoring, ""),
             _MAIN.format(
                 scoring=scoring,
                 scorer=content.scorer,

@@ -153,6 +153,8 @@ def _imports(steps: Sequence[Step], model: Model) -> list[str]:
     }
     if kind := {"group": "GroupKFold", "folds": "LeaveOneGroupOut"}.get(_split(model)[0]):
         lines.add(f"from sklearn.model_selection import {kind}")
+    if _scoring(model) == "roc_auc_ovr":
+        lines.add("from sklearn.metrics import roc_auc_score")
     if model.task.quantile is not None:
         lines.add("from sklearn.metrics import make_scorer, mean_pinball_loss")
     if not model.task.is_classification:
