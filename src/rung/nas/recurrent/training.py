@@ -139,9 +139,7 @@ class Training:
         else:
             with self.average.in_place(self.model):
                 valid_loss = evaluated(self.model, valid, self.recipe.bptt)
-        if not math.isfinite(
-            valid_loss
-        ):  # as after a last step that no further one has shown to be too large
+        if not math.isfinite(valid_loss):  # as after a last step that was too large
             raise Diverged(
                 f"the loss of the validation part is {valid_loss} after epoch {len(self.epochs) + 1}: "
                 "lower the rate"
