@@ -13,7 +13,7 @@ from rung.nas.counting import count
 from rung.nas.data.pictures import Pictures
 from rung.nas.genotype import CellGenotype, Genotype
 from rung.nas.loop import Diverged
-from rung.nas.network import CellNetwork, DerivedCell, drop_path
+from rung.nas.network import CellNetwork, DerivedCell, paths_kept
 from rung.nas.recipe import PRESETS
 from rung.nas.retraining import retrain
 from rung.nas.retraining_epochs import Job, Tick, begin, one_epoch, score, smoothed, train_step
@@ -122,12 +122,10 @@ def test_settings_out_of_range_are_refused(field: str, value: object, words: str
 
 def test_drop_path_zeroes_whole_samples_and_keeps_the_mean() -> None:
     torch.manual_seed(0)
-    x = torch.ones(20_000, 2, 3, 3)
-    y = drop_path(x, 0.3)
-    per_sample = y.flatten(1)
-    assert bool((per_sample == per_sample[:, :1]).all())  # a sample is dropped as a whole
-    assert sorted({round(float(value), 5) for value in per_sample[:, 0]}) == [0.0, round(1 / 0.7, 5)]
-    assert float(y.mean()) == pytest.approx(1.0, abs=0.02)
+    kept = paths_kept(torch.ones(20_000, 2, 3, 3), 0.3)
+    assert kept.shape == (20_000, 1, 1, 1)
+    assert sorted({round(float(value), 5) for value in kept.flatten()}) == [0.0, round(1 / 0.7, 5)]
+    assert float(kept.mean()) == pytest.approx(1.0, abs=0.02)
 
 
 def test_identity_paths_are_not_dropped() -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from rung.errors import SpaceError
 from rung.nas.genotype import CellGenotype, Genotype
+from rung.nas.maps import Map
 from rung.nas.operations import OPERATIONS, Operation
 from rung.nas.skeleton import (
     AuxiliaryHead,
@@ -39,7 +40,7 @@ class DerivedCell(nn.Module):
         super().__init__()
         affine = not searched
         self.before = before(place, affine) if cell.inputs == 2 else nn.ModuleList()
-        self.sources = [[source for _, source in edges] for edges in cell.nodes]
+        self.edges = cell.nodes
         self.concat = cell.concat
         self.drop_path = 0.0
         self.nodes = nn.ModuleList()
@@ -50,26 +51,26 @@ class DerivedCell(nn.Module):
                 modules.append(built(table[name], place.channels, stride, affine, searched))
             self.nodes.append(modules)
 
-    def forward(self, *inputs: Tensor) -> Tensor:
-        states = (
-            [module(x) for module, x in zip(self.before, inputs, strict=True)]
-            if self.before
-            else list(inputs)
-        )
-        for sources, node in zip(self.sources, self.nodes, strict=True):
+    def forward(self, *inputs: Tensor | Map) -> Tensor:
+        """The cell's output, of what the cells before it gave, the elder first."""
+        maps = [x if isinstance(x, Map) else Map(x) for x in inputs]
+        if self.before:
+            maps = [Map(x.through(module, "")) for module, x in zip(self.before, maps, strict=True)]
+        for edges, node in zip(self.edges, self.nodes, strict=True):
             total: Tensor | None = None
-            for source, module in zip(sources, cast(nn.ModuleList, node), strict=True):
-                y = module(states[source])
-                if self.training and self.drop_path > 0 and not isinstance(module, nn.Identity):
-                    y = drop_path(y, self.drop_path)
-                total = y if total is None else total + y
+            for (name, source), module in zip(edges, cast(nn.ModuleList, node), strict=True):
+                total = self._added(total, maps[source].through(module, name), module)
             assert total is not None  # a genotype's node has an edge
-            states.append(total)
-        return (
-            states[self.concat[0]]
-            if len(self.concat) == 1
-            else torch.cat([states[i] for i in self.concat], 1)
-        )
+            maps.append(Map(total))
+        outs = [maps[i].x for i in self.concat]
+        return outs[0] if len(outs) == 1 else torch.cat(outs, 1)
+
+    def _added(self, total: Tensor | None, y: Tensor, module: nn.Module) -> Tensor:
+        """What a node is so far, and a path more, which is dropped now and then while training."""
+        if not self.training or self.drop_path == 0 or isinstance(module, nn.Identity):
+            return y if total is None else total + y
+        kept = paths_kept(y, self.drop_path)
+        return y * kept if total is None else torch.addcmul(total, y, kept)
 
 
 def built(operation: Operation, channels: int, stride: int, affine: bool, searched: bool) -> nn.Module:
@@ -80,10 +81,12 @@ def built(operation: Operation, channels: int, stride: int, affine: bool, search
     return module
 
 
-def drop_path(x: Tensor, probability: float) -> Tensor:
-    """Zero whole samples of a path with this probability, and scale the rest (Larsson et al. 2017)."""
+def paths_kept(x: Tensor, probability: float) -> Tensor:
+    """Factors (n, 1, 1, 1) that zero whole samples with this probability, and scale the rest so that the mean
+    stays (Larsson et al. 2017).
+    """
     keep = 1.0 - probability
-    return x / keep * torch.empty(len(x), 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(keep)
+    return torch.empty(len(x), 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(keep).div_(keep)
 
 
 class CellNetwork(nn.Module):
@@ -134,13 +137,15 @@ class CellNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         """Scores (n, classes); with an auxiliary head, while training, also its scores."""
-        elder, younger = begin(self.stem, x)
+        first, last = begin(self.stem, x)
+        elder = Map(first)
+        younger = elder if last is first else Map(last)
         second = None
         for index, cell in enumerate(self.cells):
-            elder, younger = younger, cell(elder, younger)
+            elder, younger = younger, Map(cell(elder, younger))
             if index == self.tap and self.auxiliary is not None and self.training:
-                second = self.auxiliary(younger)
-        scores = self.classifier(pooled(younger))
+                second = self.auxiliary(younger.x)
+        scores = self.classifier(pooled(younger.x))
         return scores if second is None else (scores, second)
 
 

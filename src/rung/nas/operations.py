@@ -75,7 +75,10 @@ class FactorizedReduce(nn.Module):
         self.norm = nn.BatchNorm2d(c_out, affine=affine)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.relu(x)
+        return self.of_rectified(torch.relu(x))
+
+    def of_rectified(self, x: Tensor) -> Tensor:
+        """Of a map behind its ReLU."""
         if x.shape[2] % 2 or x.shape[3] % 2:  # an odd side: the shifted half would be one pixel short
             x = nn.functional.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))
         y: Tensor = self.norm(torch.cat([self.first(x[:, :, ::2, ::2]), self.second(x[:, :, 1::2, 1::2])], 1))
