@@ -55,4 +55,4 @@ def lines(name: str, trials: int, last: int = 150) -> float:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_decision_after_many_results_costs_what_it_costs_after_few(name):
-    assert lines(name, 4800) < 1.6 * lines(name, 1200)
+    assert lines(name, 2400) < 1.6 * lines(name, 600)
