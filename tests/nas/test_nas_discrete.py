@@ -9,10 +9,11 @@ import zlib
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from rung.errors import UserError
 from rung.nas.choice import choice_of, random_choice
-from rung.nas.controller import sampled
+from rung.nas.controller import Drawn, Place, Weights, following, sampled
 from rung.nas.discrete.evolution import Evolution
 from rung.nas.discrete.history import Scored, best, explore
 from rung.nas.discrete.pnas import Pnas, extended
@@ -152,6 +153,68 @@ def test_steps_of_independent_choices_have_in_expectation_the_gradient_of_the_re
     np.testing.assert_allclose(total, np.column_stack([each.numpy() for each in exact]), atol=1e-12)
     np.testing.assert_allclose(usual, 0.0, atol=1e-12)  # a reward that all have teaches nothing
     assert np.abs(total[2:, 0]).min() > 1e-3
+
+
+def every_draw(weights: Weights, space: Space) -> list[Drawn]:
+    """All that an LSTM can draw, each in every way in which it can come about: slow and obvious."""
+    found, waiting = [], [()]  # decisions that are told; after them the first option
+    while waiting:
+        told = waiting.pop()
+        path: list[int] = []
+
+        def pick(place: Place, _: Tensor, told: tuple[int, ...] = told, path: list[int] = path) -> int:
+            at = told[len(path)] if len(path) < len(told) else 0
+            if len(path) >= len(told):
+                waiting.extend((*path, other) for other in range(1, len(place.options)))
+            path.append(at)
+            return at
+
+        found.append(LSTM.draw(weights, space, pick))
+    return found
+
+
+@pytest.mark.parametrize(
+    ("nodes", "operations", "keep"), [(2, ("a", "b"), 1), (2, ("a", "b"), 2), (3, ("a",), 3)]
+)
+def test_steps_of_the_lstm_have_in_expectation_the_gradient_of_the_reward(
+    nodes: int, operations: tuple[str, ...], keep: int
+) -> None:
+    """A step is taken from the architecture alone; a reward that all have teaches nothing."""
+    space = Space("toy", (Cell("normal", nodes, operations, keep=keep),))
+    begun = LSTM.begin(space, 1, torch.float64)
+    weights = {name: (60.0 * value).detach().requires_grad_() for name, value in begun.items()}
+    leaves = list(weights.values())
+    aim = torch.zeros((), dtype=torch.float64)
+    total, usual = ([torch.zeros_like(leaf) for leaf in leaves] for _ in range(2))
+    shares = []
+    for drawn in every_draw(weights, space):
+        share, kept = drawn.log_probability.exp(), drawn.chosen["normal"]
+        reward = math.sin(sum(3 + 7 * edge + 5 * column for edge, column in kept))
+        aim = aim + share * reward
+        shares.append(float(share.detach()))
+        log = LSTM.draw(weights, space, following(drawn.chosen)).log_probability
+        for at, step in enumerate(torch.autograd.grad(log, leaves, materialize_grads=True)):
+            total[at] += shares[-1] * reward * step
+            usual[at] += shares[-1] * step
+    assert sum(shares) == pytest.approx(1.0)
+    assert max(shares) > 1.5 * min(shares)  # far from uniform
+    aims = torch.autograd.grad(aim, leaves, materialize_grads=True)
+    for exact, mine, nothing in zip(aims, total, usual, strict=True):
+        torch.testing.assert_close(mine, exact, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(nothing, torch.zeros_like(nothing), rtol=0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize("keep", [1, 2, 3])
+def test_an_lstm_that_knows_nothing_draws_all_sets_of_inputs_alike(keep: int) -> None:
+    space = Space("toy", (Cell("normal", 3, ("a",), keep=keep),))
+    weights = {name: torch.zeros_like(value) for name, value in LSTM.begin(space, 0, torch.float64).items()}
+    sets: dict[tuple[tuple[int, int], ...], float] = {}
+    for drawn in every_draw(weights, space):
+        kept = drawn.chosen["normal"]
+        sets[kept] = sets.get(kept, 0.0) + float(drawn.log_probability.exp())
+    wanted = math.prod(math.comb(inputs, min(keep, inputs)) for inputs in (2, 3, 4))
+    assert len(sets) == wanted
+    np.testing.assert_allclose(list(sets.values()), 1.0 / wanted, rtol=1e-12)
 
 
 def test_the_lstm_learns_from_what_was_tried() -> None:

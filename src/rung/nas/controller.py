@@ -3,12 +3,16 @@
 Of NASNet (Zoph et al. 2018, section 3 and appendix A.1) and ENAS (Pham et al. 2018, section 2.4): cell after
 cell and node after node it draws an input, the operation on it, the next input; what it drew is what it reads
 next, so that each decision depends on all before it, those of the cell before among them. Here the inputs of
-a node are different ones, as genotypes have them, and where all that are left must be taken there is nothing
-to decide: they come by source. A controller is its weights, a dictionary; what it does are functions of them.
+a node are different ones, as genotypes have them, and come by source: of those after the last, each that
+leaves enough for the rest. So an architecture is drawn in one way alone, and the product of its decisions'
+probabilities is its own, whatever is known of how it came about. In how many ways the rest can be taken is
+counted for an input, without which those of later sources would be rare before anything is learnt. A
+controller is its weights, a dictionary; what it does are functions of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -63,7 +67,8 @@ class Controller:
     Attributes:
         hidden: units of the LSTM, and width of what it reads.
         temperature, bound: logits are `bound` tanh(l / `temperature`), so that no decision is ever certain:
-            of two options none is more than e^(2 `bound`) times as probable.
+            of two options none is more than e^(2 `bound`) times as probable, or, of inputs, that times the
+            ways to go on with it by those with the other.
     """
 
     hidden: int = 64
@@ -131,18 +136,23 @@ class _Walk:
             count = len(left) if cell.keep is None else min(cell.keep, len(left))
             for taken in range(count):
                 edge = self._edge(cell, target, left, count - taken)
-                left.remove(edge)
+                left = left[left.index(edge) + 1 :]
                 columns = tuple(np.flatnonzero(mask[edge]).tolist())
                 kept.append((edge, self._operation(Place(cell, target, edge, columns))))
         return tuple(sorted(kept))
 
     def _edge(self, cell: Cell, target: int, left: Sequence[int], wanted: int) -> int:
-        """The next input; the first that is left where all of them are wanted."""
+        """The next input; the first that is left where all of them are wanted.
+
+        Of all sets of inputs each is as probable as any other where the logits are equal.
+        """
         if len(left) == wanted:
             edge = left[0]
         else:
-            sources = [cell.edges[edge][0] for edge in left]
-            edge = self._decided(Place(cell, target, None, tuple(left)), "inputs", sources)
+            options = tuple(left[: len(left) - wanted + 1])
+            sources = [cell.edges[edge][0] for edge in options]
+            ways = [math.comb(len(left) - 1 - at, wanted - 1) for at in range(len(options))]
+            edge = self._decided(Place(cell, target, None, options), "inputs", sources, ways)
         self.read = 1 + cell.edges[edge][0]
         return edge
 
@@ -155,8 +165,14 @@ class _Walk:
         self.read = self.first_operation + self.numbers[place.cell.operations[column]]
         return column
 
-    def _decided(self, place: Place, head: str, rows: Sequence[int]) -> int:
-        """One step of the LSTM, and what is picked by its softmax over some rows of a head."""
+    def _decided(
+        self, place: Place, head: str, rows: Sequence[int], ways: Sequence[int] | None = None
+    ) -> int:
+        """One step of the LSTM, and what is picked by its softmax over some rows of a head.
+
+        Args:
+            ways: how often each counts; once unless told.
+        """
         weights, controller = self.weights, self.controller
         x = weights["read"][self.read : self.read + 1]  # (1, hidden)
         gates = weights["gates"]
@@ -165,6 +181,8 @@ class _Walk:
         )
         logits = weights[head][list(rows)] @ self.state[0][0]  # (options,)
         bounded = controller.bound * torch.tanh(logits / controller.temperature)
+        if ways is not None:
+            bounded = bounded + bounded.new_tensor(ways).log()
         probable = torch.log_softmax(bounded, 0)
         at = self.pick(place, probable.detach())
         self.taken.append(probable[at])
@@ -182,7 +200,7 @@ def greedy(_: Place, probable: Tensor) -> int:
 
 
 def following(chosen: Chosen) -> Pick:
-    """Picks what leads to an architecture, its inputs by source: to ask how probable it is."""
+    """Picks what leads to an architecture: to ask how probable it is."""
     kept = {name: dict(edges) for name, edges in chosen.items()}
 
     def pick(place: Place, _: Tensor) -> int:
