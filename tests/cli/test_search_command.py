@@ -310,3 +310,28 @@ def test_settings_in_that_command_are_read_as_what_they_were(value: Any) -> None
     assert words[:-1] == ["rung", "search", "--data", "x.npz", "--set"]
     name, read = setting(words[-1])
     assert (name, read, type(read)) == ("any", value, type(value))
+
+
+def test_what_changes_behind_a_colon_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rung.cli.search_progress import SearchProgress
+
+    clock = [0.0]
+    monkeypatch.setattr("rung.cli.search_progress.time.monotonic", lambda: clock[0])
+    progress = SearchProgress("darts_pt on digits")
+    for seconds, text in [
+        (0.1, "deriving and training the derived network"),
+        (0.2, "deriving: decision 1 of 36, without skip_connect from 0 to 2 of normal"),
+        (5.1, "deriving: decision 1 of 36, without sep_conv_3x3 from 0 to 2 of normal"),
+        (5.3, "deriving: decision 1 of 36, tuning, epoch 1 of 1"),
+        (5.4, "interrupted: judging what is derived"),
+    ]:
+        clock[0] = seconds
+        progress.phase(text)
+    assert capsys.readouterr().err.splitlines() == [
+        "deriving and training the derived network",
+        "deriving: decision 1 of 36, without skip_connect from 0 to 2 of normal",
+        "deriving: decision 1 of 36, tuning, epoch 1 of 1",
+        "interrupted: judging what is derived",
+    ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from typing import Any
@@ -21,6 +22,7 @@ from rung.nas.result import SearchResult
 from rung.nas.searching import search
 from rung.nas.space import SPACES
 from rung.nas.strategies.base import Finishing
+from rung.nas.strategies.enas import Enas
 from rung.nas.strategies.table import STRATEGIES, make
 from support.pictures import halves
 
@@ -64,11 +66,11 @@ def test_ctrl_c_in_an_epoch_ends_with_what_is_known_and_tries_nothing(pictures: 
         assert cut.genotype.to_dict() == cut.records[-1]["genotype"]  # by the alphas
 
 
-@pytest.mark.parametrize("strategy", ["random", "darts_pt"])
+@pytest.mark.parametrize("strategy", ["random", "enas", "darts_pt"])
 def test_ctrl_c_while_trying_ends_with_what_was_decided_and_goes_on_to_the_same(
     pictures: Any, strategy: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = {"random": {"samples": 4}, "darts_pt": {"tune": 1}}[strategy]
+    settings = {"random": {"samples": 4}, "enas": {"samples": 9}, "darts_pt": {"tune": 1}}[strategy]
     kept = {"storage": str(tmp_path / "s.db"), "study": "s", "retrain": True}
     plain, asked_for = Patience.__call__, []
 
@@ -90,6 +92,54 @@ def test_ctrl_c_while_trying_ends_with_what_was_decided_and_goes_on_to_the_same(
     assert gone_on.accuracy.derived == whole.accuracy.derived
     assert gone_on.accuracy.retrained is not None
     assert not gone_on.interrupted
+
+
+@pytest.mark.parametrize(
+    ("strategy", "at", "said"),
+    [
+        ("random", 3, "time to judge 2 of the 100000"),
+        ("enas", 6, "time to judge 1 of the 60"),
+        ("darts_pt", 3, "time for 0 of 14 "),  # which operation is it?
+        ("darts_pt", 20, "time for 1 of 14 "),  # it is left out, and the others are tuned
+    ],
+)
+def test_ctrl_c_within_a_trial_ends_it_before_another_pass(
+    pictures: Any, strategy: str, at: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn, passes, phases = [], [], {}
+    plain = Enas._admitted
+    monkeypatch.setattr(Enas, "_admitted", lambda self, *given: drawn.append(0) or plain(self, *given))
+    prepared = planned(pictures, strategy, **MANY[strategy])
+    state = start(prepared.plan)
+
+    def noting(*_: object) -> None:
+        passes.append(state.net.training)
+        if len(passes) == at:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    state.net.register_forward_pre_hook(noting)
+    found = outcome(
+        prepared, state, asked(pictures), "", phase=lambda text: phases.setdefault(text, len(passes))
+    )
+    assert phases["interrupted: judging what is derived"] <= at + 1
+    assert len(drawn) == (2 if strategy == "enas" else 0)
+    assert state.net.training
+    assert found.interrupted
+    assert any(said in note for note in found.notes), found.notes
+    assert any(text.startswith("deriving: ") for text in phases)
+
+
+def test_darts_pt_says_what_it_tries(pictures: Any) -> None:
+    prepared, said = planned(pictures, "darts_pt", tune=2), []
+    answers = iter([True, False])
+    outcome(
+        prepared, start(prepared.plan), asked(pictures), "", more=lambda: next(answers), phase=said.append
+    )
+    *tried, first, second = said
+    pattern = r"deriving: decision 1 of 14, without \w+ from \d to \d of (normal|reduce)"
+    assert all(re.fullmatch(pattern, text) for text in tried)
+    assert len(set(tried)) == len(tried) > 1
+    assert [first, second] == [f"deriving: decision 1 of 14, tuning, epoch {n} of 2" for n in (1, 2)]
 
 
 def test_a_second_ctrl_c_while_trying_ends_at_once(pictures: Any) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rung.analysis.wording import cell_text
 from rung.cli.moving import Moving
+from rung.cli.search_retrain_progress import PATIENCE
 from rung.study.durations import spoken
 
 if TYPE_CHECKING:
@@ -34,12 +35,18 @@ class SearchProgress(Moving):
         self._epochs = 0
         self._began = time.monotonic()
         self._seen = self._began  # when the latest record came
+        self._printed = self._began  # when the latest phase was
 
     def phase(self, text: str) -> None:
-        """Take over what is being done, in a few words."""
+        """Take over what is being done, in a few words.
+
+        Of those that differ behind their colon alone a plain line is printed now and then.
+        """
+        same = text.partition(": ")[0] == self._phase.partition(": ")[0]
         self._phase = text
-        self._searching = time.monotonic()
-        if self._plain:
+        self._searching = now = time.monotonic()
+        if self._plain and not (same and now - self._printed < PATIENCE):
+            self._printed = now
             self._console.print(text, markup=False)
 
     def __call__(self, record: Record, plan: Plan) -> None:
@@ -65,7 +72,7 @@ class SearchProgress(Moving):
     def _left(self) -> str:
         record = self._record
         if record is None or self._phase != "searching":
-            return self._phase
+            return self._phase.partition(": ")[0]
         if record.epoch >= self._epochs:
             return self._beyond
         each = (self._seen - self._searching) / max(record.epoch - self._before, 1)
@@ -90,7 +97,11 @@ class SearchProgress(Moving):
         )
         if record is None:
             return Group(grid, Text(f"first epoch, {spoken(time.monotonic() - self._began)} so far"))
-        return Group(grid, Text(self._numbers(record)), *cell_lines(Genotype.from_dict(record.genotype)))
+        what = self._phase.partition(": ")[2]
+        doing = [Text(what, style="cyan")] if what else []
+        return Group(
+            grid, *doing, Text(self._numbers(record)), *cell_lines(Genotype.from_dict(record.genotype))
+        )
 
 
 def cell_lines(genotype: Genotype) -> list[RenderableType]:

@@ -7,7 +7,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from torch import nn
+
 from rung.nas.devices import world
+
+
+class Heard(Exception):  # noqa: N818  # what happened
+    """Ctrl-C, while something was tried: it is not to be finished."""
 
 
 class Hearing:
@@ -34,6 +40,21 @@ class Hearing:
         if self.interrupted:
             raise KeyboardInterrupt
         self.interrupted = True
+
+    @contextmanager
+    def cutting(self, net: nn.Module) -> Iterator[None]:
+        """Within, a pass of a network after the interruption raises `Heard`; its mode is kept."""
+
+        def check(*_: object) -> None:
+            if self.interrupted:
+                raise Heard
+
+        training, handle = net.training, net.register_forward_pre_hook(check)
+        try:
+            yield
+        finally:
+            handle.remove()
+            net.train(training)
 
 
 @contextmanager

@@ -259,12 +259,14 @@ def derive(
     state: State,
     more: Callable[[], bool] = lambda: True,
     tell: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Genotype:
     """The architecture that a search ends with; a strategy that finishes it may train the weights on.
 
     Args:
         more: whether such a strategy has time to try another.
         tell: what a reader should know of how it was derived, in a sentence.
+        say: what is being tried, in a few words.
     """
     strategy = plan.strategy
     if not isinstance(strategy, Finishing):
@@ -284,6 +286,7 @@ def derive(
             task=plan.task,
             more=more,
             tell=tell,
+            say=say,
         )
     )
     state.ledger.seconds += time.perf_counter() - began

@@ -26,6 +26,7 @@ def outcome(
     study: str,
     short: Callable[[], Short] = lambda: SHORT,
     more: Callable[[], bool] = lambda: True,
+    phase: Callable[[str], None] = lambda _: None,
 ) -> SearchResult:
     """The result of a search's state. Ctrl-C ends the trying, and leaves the training out.
 
@@ -34,13 +35,17 @@ def outcome(
         study: the name of the search's study.
         short: how that training runs; called when it begins.
         more: whether there is time to try another architecture, for a strategy that derives by trying.
+        phase: told, in a few words, what begins.
     """
     from rung.nas.gap import measured
 
     plan, notes = prepared.plan, list(prepared.notes)
     torch.manual_seed(Moment(plan.seed, state.epoch, plan.recipe.epochs).number("outcome"))  # resumed or not
     with hearing(more) as heard:
-        genotype = derive(plan, state, heard, notes.append)
+        with heard.cutting(state.net):
+            genotype = derive(plan, state, heard, notes.append, lambda text: phase(f"deriving: {text}"))
+        if heard.interrupted:
+            phase("interrupted: judging what is derived")
         searched = judge(plan, state) if state.alphas else _judged_alone(plan, state, genotype)
         derived, gap = measured(plan, state, genotype)
     if heard.interrupted:

@@ -228,7 +228,7 @@ class Search:
         noted = prepared._replace(notes=(*prepared.notes, *self._notes))
         name = "" if self._found is None else self._found.study
         more = Patience(lambda: 0.0 if interrupted else self._left(), training=request.retrain)
-        found = outcome(noted, state, request, name, self._short, lambda: from_first(more))
+        found = outcome(noted, state, request, name, self._short, lambda: from_first(more), self._phase)
         result = replace(found, interrupted=interrupted or found.interrupted)
         if study is not None:
             study.record(RESULT, {**result.to_dict(), "records": []})

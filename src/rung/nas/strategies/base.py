@@ -180,7 +180,8 @@ class Ending(NamedTuple):
         space, net, alphas: as the last epoch left them.
         moment: the epoch after the last.
         history: one an epoch.
-        score: the supernet with these mixtures, on the alphas' samples.
+        score: the supernet with these mixtures, on the alphas' samples. This, tuning and any other pass of
+            `net` raises `rung.nas.hearing.Heard` after Ctrl-C: what was decided before is derived.
         prune: remove operations for good.
         tune: go on training the weights alone, mixed as a function of the moment says, for so many epochs.
         admits: whether a choice, by cell (edge, column), may be derived: False for one over a limit.
@@ -188,6 +189,7 @@ class Ending(NamedTuple):
         more: whether there is time to try another: asked before each, and where there is none the strategy
             derives by what it knows.
         tell: what a reader should know of how it was derived, in a sentence.
+        say: what is being tried, in a few words, for whom it is shown to while it lasts.
     """
 
     space: Space
@@ -202,6 +204,7 @@ class Ending(NamedTuple):
     task: Task | None = None
     more: Callable[[], bool] = lambda: True
     tell: Callable[[str], None] = lambda _: None
+    say: Callable[[str], None] = lambda _: None
 
 
 @runtime_checkable

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,6 +12,7 @@ import torch
 
 from rung.nas.choice import allowed
 from rung.nas.genotype import Genotype
+from rung.nas.hearing import Heard
 from rung.nas.plain import Mask
 from rung.nas.space import Cell, Space
 from rung.nas.strategies.base import SCORED, Ending, Removal, merit, softmax
@@ -51,23 +53,25 @@ class DartsPt(FirstOrder):
     def finish(self, ending: Ending) -> Genotype:
         """Decide operations edge by edge, then inputs node by node, each in an order at random.
 
-        What there is no time for is decided by the alphas.
+        What there is no time for, and what Ctrl-C finds undecided, is decided by the alphas.
         """
         generator = ending.moment.generator("order")
         edges = [(cell, edge) for cell in ending.space.cells for edge in range(len(cell.edges))]
         nodes = [(cell, target) for cell in ending.space.cells for target in cell.targets]
         edges = [edges[at] for at in torch.randperm(len(edges), generator=generator).tolist()]
         nodes = [nodes[at] for at in torch.randperm(len(nodes), generator=generator).tolist()]
-        decisions = [partial(self._decide, ending, *at) for at in edges]
-        decisions += [partial(self._inputs, ending, *at) for at in nodes]
-        for number, decide in enumerate(decisions):
-            if not ending.more():
-                ending.tell(
-                    f"there was time for {number} of {len(decisions)} decisions by what a removal costs: the "
-                    "others are by alphas"
-                )
-                break
-            decide()
+        decisions = [partial(self._decide, cell=cell, edge=edge) for cell, edge in edges]
+        decisions += [partial(self._inputs, cell=cell, target=target) for cell, target in nodes]
+        count, decided = len(decisions), 0
+        with suppress(Heard):
+            while decided < count and ending.more():
+                decisions[decided](_numbered(ending, f"decision {decided + 1} of {count}"))
+                decided += 1
+        if decided < count:
+            ending.tell(
+                f"there was time for {decided} of {count} decisions by what a removal costs: the others are "
+                "by alphas"
+            )
         return self.derive(ending.space, ending.alphas, ending.net.alive)
 
     def _decide(self, ending: Ending, cell: Cell, edge: int) -> None:
@@ -108,12 +112,18 @@ class DartsPt(FirstOrder):
         )
 
     def _prune(self, ending: Ending, removals: list[Removal]) -> None:
+        """Leave out for good; after Ctrl-C, which ends the tuning, this stays decided."""
         if removals:
             ending.prune(removals)
-            ending.tune(lambda moment: self._masked(ending, ending.net.alive), self.tune)
+            with suppress(Heard):
+                for epoch in range(self.tune):
+                    ending.say(f"tuning, epoch {epoch + 1} of {self.tune}")
+                    ending.tune(lambda moment: self._masked(ending, ending.net.alive), 1)
 
     def _without(self, ending: Ending, cell: Cell, edge: int, columns: int | slice) -> tuple[float, float]:
         """How good the supernet is without some operations of an edge."""
+        left_out = cell.operations[columns] if isinstance(columns, int) else "any operation"
+        ending.say(f"without {left_out} from {cell.edges[edge][0]} to {cell.edges[edge][1]} of {cell.name}")
         alive = ending.net.alive
         mask = alive[cell.name].copy()
         mask[edge, columns] = False
@@ -128,3 +138,8 @@ class DartsPt(FirstOrder):
                 {c.name: softmax(ending.alphas[c.name], alive[c.name]) for c in ending.space.cells},
                 alive,
             )
+
+
+def _numbered(ending: Ending, which: str) -> Ending:
+    """The same, which says for what decision something is tried."""
+    return ending._replace(say=lambda text: ending.say(f"{which}, {text}"))

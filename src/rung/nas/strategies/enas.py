@@ -17,6 +17,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,13 +29,14 @@ from rung.nas.controller import Controller, Drawn, Pick, greedy, sampled
 from rung.nas.costs import expected
 from rung.nas.devices import average
 from rung.nas.genotype import Genotype
+from rung.nas.hearing import Heard
 from rung.nas.moment import Moment
 from rung.nas.plain import Mask
 from rung.nas.space import Space
 from rung.nas.strategies.base import SCORED, Alphas, Ending, Passes, Turn
 from rung.nas.strategies.bilevel import leave
 from rung.nas.strategies.darts import FirstOrder
-from rung.nas.strategies.random_search import admitted, judged_words
+from rung.nas.strategies.random_search import admitted, judged_words, judging_words
 from rung.nas.supernet import frozen_statistics
 from rung.nas.task import Mixed, Net, Task, Weighted
 
@@ -148,21 +150,25 @@ class Enas(FirstOrder):
     def finish(self, ending: Ending) -> Genotype:
         """The best of those that the controller draws, by the shared weights; the earlier one in ties.
 
-        Of fewer where there is no time for all; where there is none, the first.
+        One that is drawn again is not judged again. Of fewer where there is no time for all, or Ctrl-C is
+        heard; where there is none, the first.
         """
         generator = ending.moment.generator("candidates")
-        candidates: dict[str, Chosen] = {}
-        for _ in range(self.samples):
-            chosen = self._admitted(ending, generator)
-            candidates.setdefault(repr(sorted(chosen.items())), chosen)
-        order = list(candidates.values())
-        rewards: list[float] = []
-        for chosen in order:
-            if not ending.more():
-                ending.tell(judged_words(len(rewards), len(order)))
-                break
-            rewards.append(self._judged(ending, chosen))
-        return ending.space.genotype(order[rewards.index(max(rewards)) if rewards else 0])
+        known: set[str] = set()
+        chosen, judged = self._admitted(ending, generator), 0
+        best: tuple[float, Chosen] = -math.inf, chosen
+        with suppress(Heard):
+            while judged < self.samples and ending.more():
+                ending.say(judging_words(judged, self.samples))
+                key = repr(sorted(chosen.items()))
+                if key not in known:
+                    best = max(best, (self._judged(ending, chosen), chosen), key=lambda pair: pair[0])
+                    known.add(key)
+                judged += 1
+                chosen = self._admitted(ending, generator) if judged < self.samples else chosen
+        if judged < self.samples:
+            ending.tell(judged_words(judged, self.samples))
+        return ending.space.genotype(best[1])
 
     def _judged(self, ending: Ending, chosen: Chosen) -> float:
         """The mean reward on the alphas' first batches, the same for all: in training mode."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,6 +12,7 @@ import torch
 from rung.errors import SpaceError
 from rung.nas.choice import Chosen, one_hot, random_choice
 from rung.nas.genotype import Genotype
+from rung.nas.hearing import Heard
 from rung.nas.moment import Moment
 from rung.nas.plain import Mask
 from rung.nas.space import Space
@@ -63,20 +65,22 @@ class RandomSearch(FirstOrder):
     def finish(self, ending: Ending) -> Genotype:
         """The best of `samples` architectures with the shared weights: the earlier one in ties.
 
-        Of fewer where there is no time for all; where there is none, one at random.
+        Of fewer where there is no time for all, or Ctrl-C is heard; where there is none, one at random.
         """
         generator = ending.moment.generator("candidates")
         best: tuple[tuple[float, float], Chosen] | None = None
-        for number in range(self.samples):
-            chosen = admitted(ending, generator)
-            if not ending.more():
-                ending.tell(judged_words(number, self.samples))
-                return ending.space.genotype(chosen if best is None else best[1])
-            found = merit(ending.score(one_hot(ending.space, chosen)))
-            if best is None or found > best[0]:
-                best = found, chosen
-        assert best is not None  # there is at least one sample
-        return ending.space.genotype(best[1])
+        chosen, judged = admitted(ending, generator), 0
+        with suppress(Heard):
+            while judged < self.samples and ending.more():
+                ending.say(judging_words(judged, self.samples))
+                found = merit(ending.score(one_hot(ending.space, chosen)))
+                if best is None or found > best[0]:
+                    best = found, chosen
+                judged += 1
+                chosen = admitted(ending, generator) if judged < self.samples else chosen
+        if judged < self.samples:
+            ending.tell(judged_words(judged, self.samples))
+        return ending.space.genotype(chosen if best is None else best[1])
 
     def _first(self, space: Space, alive: Mapping[str, Mask]) -> Chosen:
         return random_choice(space, torch.Generator().manual_seed(self.seed), alive)
@@ -85,6 +89,11 @@ class RandomSearch(FirstOrder):
 def judged_words(judged: int, wanted: int) -> str:
     """What to tell where there was no time for all candidates."""
     return f"there was time to judge {judged} of the {wanted} architectures that are candidates"
+
+
+def judging_words(judged: int, wanted: int) -> str:
+    """What to say while the next of the candidates is judged."""
+    return f"judging {judged + 1} of {wanted} architectures"
 
 
 def admitted(ending: Ending, generator: torch.Generator) -> Chosen:
