@@ -19,6 +19,7 @@ from rung.tabular.columns import infer_columns, prepare
 from rung.tabular.fit import fit_table
 from rung.tabular.frames import as_pandas
 from rung.tabular.predict import predict_covered, predict_table
+from rung.tabular.several import fit_targets
 
 
 def _frame(n: int = 120) -> pd.DataFrame:
@@ -168,3 +169,34 @@ def test_a_model_of_arrows_dates_and_times_predicts() -> None:
     result = fit_table(frame, "y", trials=1, budget=1, workers=1, include=["linear"], split="time:date32")
     assert [column.kind for column in result.columns] == ["date", "number"]
     assert result.model.predict(frame).shape == (59,)
+
+
+def test_columns_whose_names_are_no_texts_are_named_as_they_are() -> None:
+    """As of `pd.DataFrame(array)`."""
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.normal(size=(60, 4)))
+    frame[3] = frame[0] > 0
+    told = {"trials": 1, "workers": 1, "include": "linear"}
+    frame[4] = 1
+    result = fit_table(frame, 3, drop=1, weights=4, kinds={2: "category"}, **told)
+    assert [(column.name, column.kind) for column in result.columns if column.used] == [
+        ("0", "number"),
+        ("2", "category"),
+    ]
+    assert result.model.predict(frame).tolist() == frame[3].tolist()
+    several = fit_targets(frame, [3, 1], drop=[4], settings={**told, "drop": 2}, budget=2)
+    assert list(several.results) == ["3", "1"]
+    assert [column.name for column in several.results["1"].columns if column.used] == ["0"]
+    assert audit_table(frame, 3, asked={2: "category"}).target == "3"
+    two = frame.set_axis(pd.MultiIndex.from_product([["a", "b"], [1, 2, 3]])[:5], axis=1)
+    assert fit_table(two, ("b", 1), **told).model.target == "('b', 1)"
+    with pytest.raises(DataError, match=r"no column '7' to predict; there is 0, 1, 2, 3 and 4"):
+        fit_table(frame, 7)
+    with pytest.raises(DataError, match="no column '9'"):
+        fit_table(frame, 3, drop=[9])
+
+
+def test_complex_numbers_are_refused() -> None:
+    frame = pd.DataFrame({"x": np.arange(20.0), "z": np.arange(20) + 1j, "y": [0, 1] * 10})
+    with pytest.raises(DataError, match="column 'z' holds complex numbers: make two columns of it"):
+        fit_table(frame, "y")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -23,7 +23,7 @@ from rung.tabular.interrupts import SOON, heeded, threads
 from rung.tabular.latency import slower_than
 from rung.tabular.learners.table import Wanted
 from rung.tabular.members import load_beforehand
-from rung.tabular.names import listed
+from rung.tabular.names import as_names, listed
 from rung.tabular.plan import Plan
 from rung.tabular.pretrained.cells import as_texts
 from rung.tabular.ready import Ready, embedder_for, facts, make_ready, refuse_another_table, scheme_for
@@ -47,7 +47,7 @@ _SLACK = 1.0  # seconds beyond a tiny budget that a search may take, so that the
 
 def fit_table(  # noqa: PLR0913  # a door
     frame: Frame,
-    target: str,
+    target: Hashable,
     *,
     budget: float = 60.0,
     task: str | None = None,
@@ -61,17 +61,17 @@ def fit_table(  # noqa: PLR0913  # a door
     started: float | None = None,
     holdout: float | None = None,
     reserve: float = 0.0,
-    kinds: Mapping[str, str] | None = None,
-    drop: Sequence[str] = (),
-    weights: str | None = None,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
+    kinds: Mapping[Any, str] | None = None,
+    drop: Hashable | Sequence[Hashable] = (),
+    weights: Hashable = None,
+    include: str | Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     positive: Any = None,
     split: str | None = None,
     predict_time: float | None = None,
     warm_start: bool = True,
     refit: bool = False,
-    embed: Mapping[str, str] | None = None,
+    embed: Mapping[Any, str] | None = None,
     drift_sample: bool = True,
     trials: int | None = None,
 ) -> FitResult:
@@ -82,6 +82,8 @@ def fit_table(  # noqa: PLR0913  # a door
     Args:
         frame: of pandas or polars, or a pyarrow.Table; rows with an empty target are left out, and a note of
             the result says so.
+        target: the column to predict. Names of columns that are no texts, such as the numbers of
+            `pd.DataFrame(array)`, are named as they are, here and below.
         task: "binary", "multiclass", "regression", or "quantile:0.9" for that quantile of a number; guessed
             unless given.
         metric: a name of `METRICS` or of scikit-learn's scorers, or a function (see `get_metric`); the task's
@@ -121,23 +123,23 @@ def fit_table(  # noqa: PLR0913  # a door
     asked = Request(
         task,
         metric,
-        kinds or {},
-        tuple(drop),
-        weights,
-        tuple(include),
-        tuple(exclude),
+        {str(name): kind for name, kind in (kinds or {}).items()},
+        as_names(drop),
+        None if weights is None else str(weights),
+        as_names(include),
+        as_names(exclude),
         positive,
         split,
         predict_time,
         warm_start,
         refit,
-        embed or {},
+        {str(name): folder for name, folder in (embed or {}).items()},
         drift_sample,
         trials,
     )
     return _fitted(
         as_pandas(frame),
-        Asked(target, asked, budget, began),
+        Asked(str(target), asked, budget, began),
         _Terms(seed, workers, storage, study, watch, holdout, reserve, engine),
     )
 

@@ -35,7 +35,7 @@ def as_pandas(table: Any) -> pd.DataFrame:
     dense, Arrow's dates and times of day are read as NumPy's and Python's, and columns are named by texts.
 
     Raises:
-        DataError: it is none, and cannot be turned into one.
+        DataError: it is none, and cannot be turned into one, or has a column of complex numbers.
     """
     import pandas as pd
 
@@ -71,6 +71,11 @@ def _plain(frame: pd.DataFrame) -> pd.DataFrame:
         frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     found = None
     for i, kind in enumerate(frame.dtypes):
+        if getattr(kind, "kind", "") == "c":
+            raise DataError(
+                f"column {frame.columns[i]!r} holds complex numbers: make two columns of it, of the real and "
+                "the imaginary parts"
+            )
         looked_at = isinstance(kind, pd.SparseDtype) or getattr(kind, "kind", "") in _LOOKED_AT
         cells = _plain_cells(frame.iloc[:, i]) if looked_at else None
         if cells is not None:

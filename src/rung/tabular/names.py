@@ -10,6 +10,16 @@ from typing import Final
 _PART: Final = re.compile(r'(?:\s*"(?:[^"]|"")*")?[^,]*')  # what stands in double quotes may have commas
 
 
+def as_names(given: object) -> tuple[str, ...]:
+    """Names as texts, as a table's columns have them here (`frames.as_pandas`); one alone is one.
+
+    Args:
+        given: a name, or some.
+    """
+    several = given if isinstance(given, Iterable) and not isinstance(given, str) else [given]
+    return tuple(str(name) for name in several)
+
+
 def closest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
     """At most `count` of the known names that are spelled most like `name`, best first; letters' case is
     ignored.

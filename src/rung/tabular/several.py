@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import tempfile
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,7 +21,7 @@ from rung.tabular.archive import damaged, opened
 from rung.tabular.frames import as_pandas
 from rung.tabular.model import Model
 from rung.tabular.model_file import FORMAT, MANIFEST, SEVERAL, load_model, read_any_manifest, read_manifest
-from rung.tabular.names import did_you_mean
+from rung.tabular.names import as_names, did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,10 +63,10 @@ class SeveralResults:
 
 def fit_targets(
     frame: Frame,
-    targets: Sequence[str],
+    targets: Sequence[Hashable],
     *,
     budget: float = 60.0,
-    drop: Sequence[str] = (),
+    drop: Hashable | Sequence[Hashable] = (),
     settings: Mapping[str, Any] | None = None,
 ) -> SeveralResults:
     """Search a model for each of several target columns, within `budget` seconds together.
@@ -82,7 +82,7 @@ def fit_targets(
     from rung.tabular.task import check_target
 
     frame, settings = as_pandas(frame), dict(settings or {})
-    drop = [*drop, *settings.pop("drop", ())]
+    targets, drop = as_names(targets), [*as_names(drop), *as_names(settings.pop("drop", ()))]
     check_targets(targets, [str(name) for name in frame.columns])
     positive = positives(frame, targets, settings.get("task"), settings.get("positive"))
     results = {}

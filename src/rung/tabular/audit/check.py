@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any, Final
@@ -84,7 +84,7 @@ class Audit:
 
 def findings(
     frame: Frame,
-    target: str | None = None,
+    target: Hashable = None,
     task: str | None = None,
     columns: Sequence[Column] | None = None,
 ) -> list[Finding]:
@@ -102,11 +102,11 @@ def findings(
 
 def audit_table(
     frame: Frame,
-    target: str | None = None,
+    target: Hashable = None,
     task: str | None = None,
     known: Sequence[Column] | None = None,
     tell: Tell | None = None,
-    asked: Mapping[str, str] | None = None,
+    asked: Mapping[Any, str] | None = None,
 ) -> Audit:
     """The whole check.
 
@@ -122,12 +122,14 @@ def audit_table(
     tell = tell or (lambda text: None)
     frame = _with_text_names(as_pandas(frame))
     names = list(frame.columns)
+    target = None if target is None else str(target)
+    asked = {str(name): kind for name, kind in (asked or {}).items()}
     if target is not None and target not in names:
         raise no_target(frame, target)
     settled, found = settle(frame, target, task) if target is not None else (None, [])
     y = encoded(frame[target], settled) if target is not None and settled is not None else None
     kinds, outlines = [], []
-    for cells in every_column(frame, target, known, asked or {}):
+    for cells in every_column(frame, target, known, asked):
         tell(f"column {cells.name}")
         kinds.append(cells.column)
         found += _of_column(cells)
