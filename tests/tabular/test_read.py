@@ -2,6 +2,7 @@ import bz2
 import gzip
 import importlib.util
 import io
+import json
 import lzma
 import os
 import zipfile
@@ -54,6 +55,11 @@ BAD = [
     ("a.csv.gz", gzip.compress(b"a,b\n" + b"1,2\n" * 1000, mtime=0)[:-12], "is cut off"),
     ("a.parquet", b"PAR1 and no more", "not a whole Parquet file"),
     ("a.json", b"{}", "holds no table: rung reads an array of objects"),
+    ("a.json", b'{"error": "not found"}', "holds no table"),
+    ("a.json", b'{"a": [1, 2], "b": [1]}', "holds no table"),
+    ("a.json", b'{"columns": ["a", "b"], "data": [[1]]}', "holds no table"),
+    ("a.csv", b"<!DOCTYPE html><html>\n<body>a, b</body>\n", "is a web page, and no table"),
+    ("a.csv", b"# of 2026\n# for a, b\na,b\n1,2\n", "if the lines before it that begin with # are remarks"),
     ("a.md", b"a,b\n1,2\n", "the ending .md names no format"),
     ("a", b"a,b\n1,2\n", "the ending (none) names no format"),
 ]
@@ -335,3 +341,14 @@ def test_parquet_files_that_are_no_one_table(tmp_path: Path, other: pd.DataFrame
     (tmp_path / "c.csv").write_text("x\n1\n")
     with pytest.raises(DataError, match="is a folder; name the table in it"):
         read_table(tmp_path)
+
+
+@pytest.mark.parametrize("orient", ["records", "columns", "index", "split", "list"])
+def test_what_pandas_writes_as_json_is_read(tmp_path: Path, orient: str) -> None:
+    frame = pd.DataFrame({"a": [1, 2, 3], "b": ["x", None, "z"], "c": [0.5, 1.5, 2.5]})
+    place = tmp_path / "t.json"
+    if orient == "list":
+        place.write_text(json.dumps(frame.to_dict(orient="list")))
+    else:
+        (frame.T if orient == "index" else frame).to_json(place, orient=orient)
+    pd.testing.assert_frame_equal(read_table(place), frame, check_dtype=False)

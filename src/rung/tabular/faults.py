@@ -28,11 +28,11 @@ def explain_text(data: bytes, delimiter: str, place: Path, reason: str) -> DataE
     if fault is None:
         return DataError(f"{place} cannot be parsed ({reason.splitlines()[0]}); save the table again")
     at, cells, expected = fault
-    return DataError(
-        f"{place}, line {at}: {_count(cells)} where the line of names has {expected}; "
-        f"{'quote cells that hold the separator' if cells > expected else 'fill the row up'} "
-        "or remove the line"
-    )
+    remedy = "quote cells that hold the separator" if cells > expected else "fill the row up"
+    remedy = f"{remedy} or remove the line"
+    if cells > expected and data.lstrip().startswith(b"#"):
+        remedy = "if the lines before it that begin with # are remarks, remove them"
+    return DataError(f"{place}, line {at}: {_count(cells)} where the line of names has {expected}; {remedy}")
 
 
 def line_of_row(data: bytes, delimiter: str, row: int) -> int:

@@ -12,7 +12,7 @@ import zlib
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rung.errors import DataError
 from rung.tabular.names import listed
@@ -180,22 +180,49 @@ def arrow_frame(table: pa.Table) -> pd.DataFrame:
 
 
 def _json(data: bytes, *, lines: bool, place: Path) -> pd.DataFrame:
-    """An array of objects, or one object a line; cells that are objects or arrays are their text."""
+    """An array of objects, one object a line, or what pandas' `to_json` writes; cells that are objects or
+    arrays are their text.
+    """
     import json
 
     import pandas as pd
 
     try:
         text = data.decode("utf-8-sig")
-        rows = [json.loads(line) for line in text.splitlines() if line.strip()] if lines else json.loads(text)
+        each = [line for line in text.splitlines() if line.strip()] if lines else [text]
+        read = [json.loads(one) for one in each]
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise DataError(f"{place} is no JSON that can be read ({error}); write it again") from error
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    rows = _rows(read if lines else read[0])
+    if rows is None:
         raise DataError(
-            f"{place} holds no table: rung reads an array of objects, one a row, or (.jsonl) an object a line"
+            f"{place} holds no table: rung reads an array of objects, one a row, an object of columns, or "
+            "(.jsonl) an object a line"
         )
     plain = [{k: json.dumps(v) if isinstance(v, dict | list) else v for k, v in row.items()} for row in rows]
     return pd.DataFrame.from_records(plain)
+
+
+def _rows(found: Any) -> list[dict[str, Any]] | None:
+    """The rows of a table in JSON: as they are, or of columns (lists, or objects of cells by the row's
+    label), or of names and cells apart; None where it is none.
+    """
+    if isinstance(found, list):
+        return found if all(isinstance(row, dict) for row in found) else None
+    if not isinstance(found, dict) or not found:
+        return None
+    names, cells = found.get("columns"), found.get("data")
+    if isinstance(names, list) and isinstance(cells, list):
+        known = dict.fromkeys(map(str, names))
+        if all(isinstance(row, list) and len(row) == len(names) == len(known) for row in cells):
+            return [dict(zip(known, row, strict=True)) for row in cells]
+    columns = list(found.values())
+    if all(isinstance(column, list) and len(column) == len(columns[0]) for column in columns):
+        return [dict(zip(found, row, strict=True)) for row in zip(*columns, strict=True)]
+    if all(isinstance(column, dict) for column in columns):
+        labels = dict.fromkeys(label for column in columns for label in column)
+        return [{name: column.get(label) for name, column in found.items()} for label in labels]
+    return None
 
 
 def _excel(data: bytes, ending: str, place: Path) -> pd.DataFrame:

@@ -53,6 +53,7 @@ _MAGIC: Final = {
     b"%PDF": "a PDF document: export the table as CSV",
     b"SQLite format 3": "an SQLite database: export the table as CSV",
 }
+_PAGE: Final = (b"<!doctype html", b"<html")
 
 
 def read_table(
@@ -198,6 +199,10 @@ def _refuse_binary(data: bytes, place: Path) -> None:
     for magic, what in _MAGIC.items():
         if data.startswith(magic):
             raise DataError(f"{place} is no text but {what}")
+    if data[:200].lstrip(b"\xef\xbb\xbf \r\n\t").lower().startswith(_PAGE):
+        raise DataError(
+            f"{place} is a web page, and no table; open it in a browser: it may say why there is none"
+        )
     if b"\0" in data[: 1 << 20]:
         raise DataError(
             f"{place} is a binary file (a zero byte at position {data.index(0)}), not text; "
