@@ -98,6 +98,16 @@ def test_show_of_a_result(rung, folder: Path) -> None:
     assert re.search(r"cost +seconds 61.5, passes 96, images 3,072", text)
 
 
+def test_show_of_a_result_whose_figures_are_none(rung, folder: Path) -> None:
+    broken = {**RESULT, "parameters": "many", "cost": {"seconds": [1], "passes": 96}, "accuracy": "good"}
+    file = write(folder, broken)
+    shown = rung("search", "show", file)
+    assert shown.exit_code == 0, shown.stderr
+    assert "many" not in shown.stdout
+    assert re.search(r"cost +passes 96\n", shown.stdout)
+    assert json.loads(rung("search", "show", file, "--json").stdout)["parameters"] is None
+
+
 def test_show_of_a_recurrent_result(rung, folder: Path) -> None:
     file = write(folder, {"genotype": RECURRENT, "perplexity": {"searched": 210.5, "derived": None}})
     assert json.loads(rung("search", "show", file, "--json").stdout)["perplexity"]["searched"] == 210.5

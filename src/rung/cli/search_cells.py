@@ -246,11 +246,14 @@ COSTS = ("seconds", "passes", "images")
 
 
 def figures(path: Path) -> dict[str, Any]:
-    """What a search's result says of itself; None where that is unknown, as all is of a bare genotype."""
+    """What a search's result says of itself; None where that is unknown, as all is of a bare genotype.
+
+    What is no number, in a file that was edited by hand, is unknown, too.
+    """
     form = _result(path)
     perplexity = _part(form, "perplexity", ())  # of recurrent cells
     return {
-        "parameters": form.get("parameters"),
+        "parameters": _number(form.get("parameters")),
         "cost": _part(form, "cost", COSTS),
         "accuracy": _part(form, "accuracy", ACCURACIES),
         "relaxation_gap": _part(form, "relaxation_gap", GAPS),
@@ -282,7 +285,12 @@ def _part(form: dict[str, Any], key: str, names: tuple[str, ...]) -> dict[str, A
     """An object of the result, with these names first."""
     part = form.get(key)
     part = part if isinstance(part, dict) else {}
-    return {**dict.fromkeys(names), **part}
+    return {**dict.fromkeys(names), **{name: _number(value) for name, value in part.items()}}
+
+
+def _number(value: Any) -> int | float | None:
+    """What is one; None of anything else."""
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _table(genotype: Genotype, name: str) -> Any:
