@@ -244,6 +244,13 @@ def test_nothing_comes_from_elsewhere() -> None:
     assert "fetch(" not in text
 
 
+def test_pale_plots_are_pale_line_by_line() -> None:
+    """Stretched lines within a translucent group are smeared over their neighbours by Chromium."""
+    text = render_page(result_of(), "rung search")
+    assert re.search(r"\.off [^{}]*polyline[^{}]*\{ opacity", text)
+    assert not re.search(r"\.(off|frame|plots)( svg)? \{[^}]*opacity", text)
+
+
 @pytest.mark.parametrize("epochs", [0, 1, 6])
 def test_the_page_is_well_formed(epochs: int) -> None:
     result = result_of(epochs=epochs, removed={1: [["reduce", 1, "none"]]})
