@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import zlib
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 
+from rung.nas.choice import random_choice
+from rung.nas.complete_result import Tried, best_of, notes_of
 from rung.nas.discrete.history import explore
 from rung.nas.discrete.pnas import Pnas
 from rung.nas.discrete.table import fitted, make
 from rung.nas.genotype import Genotype
+from rung.nas.report.networks import network_charts
+from rung.nas.result import Accuracies, Gap, SearchResult
 from rung.nas.space import SPACES
 
 torch.set_num_threads(1)
@@ -47,3 +53,37 @@ def test_a_stage_adds_several_nodes() -> None:
     assert [len(scored.genotype["recurrent"].nodes) for scored in history] == [2, 2, 5, 5, 8, 8]
     twos = {scored.genotype["recurrent"].nodes for scored in history[:2]}
     assert {scored.genotype["recurrent"].nodes[:2] for scored in history[2:]} <= twos
+
+
+def test_a_better_network_of_smaller_cells_is_not_kept_and_a_note_and_the_chart_say_so() -> None:
+    space, generator = SPACES["tiny"], torch.Generator().manual_seed(0)
+    networks = []
+    for number, (nodes, error) in enumerate([(1, 0.5), (1, 0.25), (2, 0.75), (2, 0.625)], 1):
+        part = space.shortened(nodes)
+        genotype = part.genotype(random_choice(part, generator))
+        networks.append(Tried(number, genotype, error, error, 1.0, 10, 10, 1, 1, 0.0, "complete"))
+    plan: Any = SimpleNamespace(space=space, strategy="pnas", settings={}, networks=4, workers=1)
+    best = best_of(plan, networks)
+    assert best is networks[3]
+    said = "network 2 is better, but its cells have 1 of 2 nodes: kept is the best of those with all"
+    assert notes_of(plan, networks, None) == [said]
+    assert notes_of(plan, [networks[3], *networks[2:], networks[2]], None) == []
+    result = SearchResult(
+        best.genotype,
+        "pnas",
+        "tiny",
+        "tiny",
+        "cnn",
+        0,
+        "x",
+        10,
+        10,
+        {},
+        Accuracies(0.375, None, None),
+        Gap(),
+        tried=tuple(one.to_dict() for one in networks),
+    )
+    (chart,) = network_charts(result)
+    so_far, each = chart.curves
+    assert [value for _, value in each.points] == [0.5, 0.75, 0.25, 0.375]
+    assert [value for _, value in so_far.points if value is not None] == [0.25, 0.375]

@@ -129,7 +129,7 @@ def notes_of(plan: CompletePlan, networks: Sequence[Tried], reason: str | None) 
             "exhausted": "no further architecture was found within the limit",
         }.get(reason or "", reason or "the search ended")
         notes.append(f"{len(done)} of {plan.networks} networks trained: {why}")
-    notes += _not_grown(plan, done)
+    notes += [*_not_grown(plan, done), *_better_but_smaller(plan, done)]
     again = sum(one.state == TrialState.COMPLETE and not one.passes for one in done)
     if again:
         notes.append(
@@ -151,6 +151,22 @@ def _not_grown(plan: CompletePlan, done: Sequence[Tried]) -> list[str]:
         return []
     needed = strategy.needed(most, plan.workers)
     return [f"cells grew to {max(sizes)} of {most} nodes: give --networks {needed} or more for whole ones"]
+
+
+def _better_but_smaller(plan: CompletePlan, done: Sequence[Tried]) -> list[str]:
+    """That a network of cells that had not grown to all nodes is better than the one that is kept."""
+    best = best_of(plan, done)
+    if best is None or best.score is None:
+        return []
+    least = min((one for one in done if one.score is not None), key=lambda one: one.score or 0.0)
+    if least.score == best.score:
+        return []
+    nodes = max(len(cell.nodes) for _, cell in least.genotype.cells)
+    most = max(cell.nodes for cell in plan.space.cells)
+    return [
+        f"network {least.number} is better, but its cells have {nodes} of {most} nodes: kept is the best of "
+        "those with all"
+    ]
 
 
 def complete_result(  # noqa: PLR0913  # a result, all that it is made of

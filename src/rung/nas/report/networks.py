@@ -69,11 +69,18 @@ def _figure(one: Mapping[str, Any]) -> float | None:
 
 
 def _best_so_far(result: SearchResult) -> list[tuple[int, float | None]]:
-    """Of the one with the least score until then."""
+    """Of the one with the least score until then, of those whose cells have grown to as many nodes."""
+    grown = _nodes(result.genotype)
     best: Mapping[str, Any] | None = None
     points: list[tuple[int, float | None]] = []
     for one in result.tried:
-        if one["score"] is not None and (best is None or one["score"] < best["score"]):
+        of_its_size = _nodes(Genotype.from_dict(one["genotype"])) == grown
+        if one["score"] is not None and of_its_size and (best is None or one["score"] < best["score"]):
             best = one
         points.append((one["number"], None if best is None else _figure(best)))
     return points
+
+
+def _nodes(genotype: Genotype) -> dict[str, int]:
+    """By cell."""
+    return {name: len(cell.nodes) for name, cell in genotype.cells}
