@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import signal
@@ -127,6 +128,22 @@ def test_ctrl_c_within_a_trial_ends_it_before_another_pass(
     assert found.interrupted
     assert any(said in note for note in found.notes), found.notes
     assert any(text.startswith("deriving: ") for text in phases)
+
+
+def test_a_tuning_that_diverges_ends_the_trying_and_the_rest_is_by_alphas(
+    pictures: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared, losses = planned(pictures, "darts_pt"), iter([2.0, math.nan])
+    monkeypatch.setattr(loop, "weight_step", lambda *_: next(losses))
+    state = start(prepared.plan)
+    found = outcome(prepared, state, asked(pictures), "")
+    assert found.genotype == prepared.plan.strategy.derive(SPACES["tiny"], state.alphas, state.net.alive)
+    single = [(state.net.alive[cell.name].sum(1) == 1).sum() for cell in SPACES["tiny"].cells]
+    assert sum(single) == 1  # the edge that was decided
+    assert found.notes[-1] == (
+        "the training loss is nan while the supernet is tuned: what was decided before stays, and the rest "
+        "is by alphas"
+    )
 
 
 def test_darts_pt_says_what_it_tries(pictures: Any) -> None:

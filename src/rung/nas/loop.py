@@ -263,6 +263,8 @@ def derive(
 ) -> Genotype:
     """The architecture that a search ends with; a strategy that finishes it may train the weights on.
 
+    Where their loss is not finite then, what it has decided stays, and the rest is by the alphas.
+
     Args:
         more: whether such a strategy has time to try another.
         tell: what a reader should know of how it was derived, in a sentence.
@@ -273,22 +275,25 @@ def derive(
         return strategy.derive(plan.space, state.alphas, state.net.alive)
     began = time.perf_counter()
     history = [Past(record.notes, Genotype.from_dict(record.genotype)) for record in state.records]
-    found = strategy.finish(
-        Ending(
-            plan.space,
-            state.net,
-            state.alphas,
-            Moment(plan.seed, state.epoch, plan.recipe.epochs, 0, plan.task.steps),
-            history,
-            score=lambda mixed: plan.task.evaluate(state.net, mixed),
-            prune=lambda removals: remove(state, removals),
-            tune=lambda mixed, epochs: tune(plan, state, mixed, epochs),
-            task=plan.task,
-            more=more,
-            tell=tell,
-            say=say,
-        )
+    ending = Ending(
+        plan.space,
+        state.net,
+        state.alphas,
+        Moment(plan.seed, state.epoch, plan.recipe.epochs, 0, plan.task.steps),
+        history,
+        score=lambda mixed: plan.task.evaluate(state.net, mixed),
+        prune=lambda removals: remove(state, removals),
+        tune=lambda mixed, epochs: tune(plan, state, mixed, epochs),
+        task=plan.task,
+        more=more,
+        tell=tell,
+        say=say,
     )
+    try:
+        found = strategy.finish(ending)
+    except Diverged as why:
+        tell(f"{why}: what was decided before stays, and the rest is by alphas")
+        found = strategy.derive(plan.space, state.alphas, state.net.alive)
     state.ledger.seconds += time.perf_counter() - began
     return found
 
