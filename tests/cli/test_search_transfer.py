@@ -299,6 +299,16 @@ def test_transfer_refuses_in_a_sentence(rung: Rung, options: tuple[Any, ...], wo
     assert not Path("transfer").exists()
 
 
+def test_a_recurrent_cell_is_refused_before_the_data_is_read(rung: Rung) -> None:
+    cell = {"recurrent": [["tanh", 0], ["relu", 1]], "concat": [1, 2]}
+    Path("rnn.json").write_text(json.dumps(cell), encoding="utf-8")
+    done = rung("search", "transfer", "rnn.json", "--data", "no.txt")
+    assert done.exit_code == 2
+    assert done.stderr == (
+        "error: rnn.json is a recurrent cell: train it on another text with rung search retrain\n"
+    )
+
+
 def test_a_damaged_network_is_told(rung: Rung) -> None:
     assert rung(*TRANSFER, "--baseline", 0).exit_code == 0
     kept = Path("transfer/cell.pt")
