@@ -293,6 +293,12 @@ def test_retraining_tests_the_best_weights() -> None:
     assert (parameters, macs) == (counted.parameters, counted.multiply_adds)
 
 
+def test_retraining_for_one_epoch_is_told_of_one() -> None:
+    genotype = Genotype.from_dict({"recurrent": [["tanh", 0]], "concat": [1]})
+    recipe = replace(RECIPE, retrain_epochs=1)
+    assert _task().retrain(genotype, recipe, 0)[1][0].startswith("retrained for 1 epoch: perplexity")
+
+
 def test_retraining_without_time_says_so() -> None:
     genotype = Genotype.from_dict({"recurrent": [["tanh", 0]], "concat": [1]})
     scores, notes = _task().retrain(genotype, RECIPE, 0, Short(0.0))

@@ -120,6 +120,6 @@ def open_points(plan: Plan, state: State) -> list[str]:
         return []
     rest = f", and {len(lines) - _SHOWN} more" if len(lines) > _SHOWN else ""
     return [
-        f"undecided after {plan.recipe.epochs} epochs, and annealed to the end in further ones: "
-        f"{'; '.join(lines[:_SHOWN])}{rest}"
+        f"undecided after {plan.recipe.epochs} epoch{'s' * (plan.recipe.epochs != 1)}, and annealed to the "
+        f"end in further ones: {'; '.join(lines[:_SHOWN])}{rest}"
     ]

@@ -371,7 +371,7 @@ class Search:
         left, budget = self._left(), self.request.budget
         if left is None or budget is None or time_for_another(plan, state, left, budget):
             return True
-        self._notes.append(f"ended after {state.epoch} epochs, because the budget was used")
+        self._notes.append(f"ended after epoch {state.epoch}, because the budget was used")
         return False
 
     def _short(self) -> Short:

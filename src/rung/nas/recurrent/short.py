@@ -73,8 +73,9 @@ def _said(found: RetrainedText, again: str | None) -> list[str]:
     best = min(found.epochs, key=lambda epoch: epoch.valid_loss)
     since = next((epoch.number for epoch in found.epochs if epoch.averaged), None)
     averaged = "" if since is None else f", averaging weights from epoch {since}"
+    epochs = f"{len(found.epochs)} epoch{'s' * (len(found.epochs) != 1)}"
     said = (
-        f"retrained for {len(found.epochs)} epochs{averaged}: perplexity {best.valid_perplexity:.1f} on "
+        f"retrained for {epochs}{averaged}: perplexity {best.valid_perplexity:.1f} on "
         f"the validation part after epoch {best.number}; the retrained cell's own is of the test part"
     )
     return [said] if again is None else [said, f"retraining was {again}"]
