@@ -1,7 +1,10 @@
 """`rung.executors.logs`: a log has its trial's name once there is something to read."""
 
+import os
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ from rung.executors.local import LocalExecutor
 from rung.executors.log_size import MOST, keep_ends
 from rung.executors.logs import adopt
 from rung.executors.setup import Setup
+from rung.trials.events import JobFailed, JobFinished
 
 
 def objective(config: Any) -> float:
@@ -131,3 +135,62 @@ def test_a_size_that_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sa
     monkeypatch.setenv("RUNG_LOG_SIZE", said)
     with pytest.raises(StudyError, match=f"RUNG_LOG_SIZE must be a number of bytes, .* not '{said}'"):
         Setup(objective, "loss", 1, tmp_path)
+
+
+def _redirected() -> None:
+    target = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    os.close(target)
+
+
+def _replaced() -> None:
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    sys.stdout.close()
+
+
+def _both_closed() -> None:
+    os.close(1)
+    os.close(2)
+    os.open(os.devnull, os.O_WRONLY)  # takes the number of standard output
+
+
+SPOILT: dict[str, Callable[[], object]] = {
+    "streams": lambda: (sys.stdout.close(), sys.stderr.close()),
+    "python's own": lambda: sys.__stdout__.close(),  # type: ignore[union-attr]
+    "output": lambda: os.close(1),
+    "errors": lambda: os.close(2),
+    "both": _both_closed,
+    "redirected": _redirected,
+    "replaced": _replaced,
+    "removed": lambda: (setattr(sys, "stdout", None), setattr(sys, "stderr", None)),
+}
+
+
+def spoiling(config: Any) -> float:
+    if config.get("spoil"):
+        SPOILT[config["spoil"]]()
+    if config.get("raises"):
+        raise ValueError("on purpose")
+    print(config.get("says"), flush=True)
+    subprocess.run([sys.executable, "-c", "import sys; print('child', file=sys.stderr)"], check=True)
+    return 1.0
+
+
+@pytest.mark.parametrize("how", SPOILT)
+@pytest.mark.parametrize("raises", [False, True])
+def test_a_job_has_its_output_whatever_the_job_before_did_with_its_own(
+    tmp_path: Path, how: str, raises: bool
+) -> None:
+    made = LocalExecutor(Setup(spoiling, "loss", 1, tmp_path))
+    made.submit([Job(0, 1, {"spoil": how, "raises": raises})])
+    (first,) = made.poll(None)
+    assert first.trial == 0
+    if raises:
+        assert isinstance(first, JobFailed)
+        assert "on purpose" in first.message
+    made.submit([Job(1, 1, {"says": "hello"})])
+    (second,) = made.poll(None)
+    assert isinstance(second, JobFinished)
+    made.close()
+    assert logs(tmp_path)["trial-000001.log"] == ["--- trial 1, attempt 0", "hello", "child"]

@@ -8,8 +8,11 @@ that runs, or when its supervisor finds it dead. Jobs that are short and silent 
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
+from contextlib import suppress
+from typing import TextIO
 
 from rung.executors.files import log_header, log_path
 from rung.executors.log_size import MOST, keep_ends
@@ -51,13 +54,16 @@ class JobLog:
             self._path, self._empty, self._began = path, len(header), time.monotonic()
 
     def end(self) -> None:
-        """The job has ended: keep what it printed, if it did."""
+        """The job has ended: keep what it printed, if it did, and let the next one print, whatever this one
+        closed or redirected.
+        """
         with self._lock:
+            self._restore()
             if self._spooling and self._path is not None:
-                if os.fstat(1).st_size > self._empty:
+                if os.path.getsize(self._spool) > self._empty:
                     self._publish(self._path)
                 else:
-                    os.ftruncate(1, 0)
+                    os.truncate(self._spool, 0)
             self._path = None
             keep_ends(self._at, self._most)
 
@@ -73,6 +79,14 @@ class JobLog:
             keep_ends(self._at, self._most)
             self._size = min(size, self._most)
         return size - before > self._most // _FAST
+
+    def _restore(self) -> None:
+        if not all(_leads_to(number, self._at) for number in (1, 2)):
+            _point(self._at)
+        renew_streams()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # a full disk
+                stream.flush()
 
     def _publish(self, path: str) -> None:
         os.rename(self._spool, path)
@@ -96,14 +110,39 @@ def open_spool(path: str) -> int:
     return os.open(path, _FLAGS | os.O_TRUNC, 0o644)
 
 
+def renew_streams() -> None:
+    """Let Python print to file descriptors 1 and 2 by streams of this module, which leave these open when
+    they are closed: another file would have such a number next.
+    """
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        stream = _streams.get(name)
+        if stream is None or stream.closed:
+            stream = open(  # noqa: SIM115  # for as long as the process lives
+                number, "w", encoding="utf-8", errors="backslashreplace", buffering=1, closefd=False
+            )
+            _streams[name] = stream
+        setattr(sys, name, stream)
+
+
+_streams: dict[str, TextIO] = {}
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+
+
+def _leads_to(number: int, path: str) -> bool:
+    """Whether a file descriptor is open, and of this file."""
+    try:
+        return os.path.samestat(os.fstat(number), os.stat(path))
+    except OSError:
+        return False
 
 
 def _point(path: str) -> None:
     """Let standard output and error go to this file, those of child processes too."""
     file = os.open(path, _FLAGS, 0o644)
-    try:
-        os.dup2(file, 1)
-        os.dup2(file, 2)
-    finally:
+    for number in (1, 2):
+        if number != file:
+            os.dup2(file, number)
+    if file > 2:
         os.close(file)
+    else:  # it was free, because a job had closed it
+        os.set_inheritable(file, True)

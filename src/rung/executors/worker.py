@@ -21,7 +21,7 @@ from typing import Any, NoReturn, cast
 from rung.executors.base import Job
 from rung.executors.calling import End, Objective, Style, call, message_of
 from rung.executors.handle import Trial
-from rung.executors.logs import JobLog
+from rung.executors.logs import JobLog, renew_streams
 from rung.executors.pipes import Beat, Begin, Cancel, Frames, Go, Ready, Run, Waiting, frame, to_worker
 from rung.trials.events import Event, Failure, JobFailed
 
@@ -110,8 +110,7 @@ def main(pipe: int, code: int, parent: int) -> None:
     faulthandler.enable()  # a crash in C leaves Python's stack in the trial's log
     for number in (pipe, code):
         os.set_inheritable(number, False)
-    for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    renew_streams()
     end = socket.socket(fileno=pipe)
     line = Line(end)
     begin = line.receive()
@@ -150,15 +149,17 @@ def _run(job: Job, objective: Objective | str, line: Line, begin: Begin, log: Jo
         return JobFailed(job.trial, Failure.LOST, message, job.attempt, time.time())
     trial = Trial(job, line, begin.folder, begin.save_every, begin.checkpoints)
     try:
-        return call(objective, trial, job, time.time, lambda text: sys.stderr.write(text))
+        return call(objective, trial, job, time.time, _complain)
     except KeyboardInterrupt:  # a SIGINT sent to this very process: no terminal sends one
         return JobFailed(job.trial, Failure.LOST, "interrupted by SIGINT", job.attempt, time.time())
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError, AttributeError):  # a full disk; closed by the objective
-                stream.flush()
         with suppress(OSError):  # a full disk: the log is lost, the result is not
             log.end()
+
+
+def _complain(text: str) -> None:
+    with suppress(OSError, ValueError, AttributeError):  # a full disk; closed by the objective
+        sys.stderr.write(text)
 
 
 def _beat(line: Line, log: JobLog, pipe: int, parent: int) -> None:
