@@ -10,6 +10,8 @@ import pytest
 
 from rung.tabular.explain.dependence import partial_dependence
 from rung.tabular.explain.trees import tree_contributions
+from rung.tabular.fit import fit_table
+from rung.tabular.report.findings import find
 from support.tables import KINDS, fitted
 
 
@@ -32,6 +34,25 @@ def test_it_is_the_mean_of_the_predictions(kind: str) -> None:
             assert means == pytest.approx(np.atleast_1d(expected.mean(axis=0)))
     assert (a.low <= a.high).all()
     assert len(a.series) == {"binary": 1, "regression": 1, "multiclass": 3}[kind]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_count_by_their_weights(kind: str) -> None:
+    """As if each were there so often."""
+    model, frame = fitted(kind)
+    weight = np.arange(len(frame)) % 3.0
+    often = frame.loc[frame.index.repeat(weight.astype(int))]
+    given = partial_dependence(model, frame, ["a", "b"], _soon(), weight=weight)
+    for one, other in zip(given, partial_dependence(model, often, ["a", "b"], _soon()), strict=True):
+        assert one.rows == 80
+        for point, means in zip(one.grid, one.mean, strict=True):
+            raw = model.raw(often.assign(**{one.column: point}))
+            expected = raw[:, 1:] if kind == "binary" else raw
+            assert means == pytest.approx(np.atleast_1d(expected.mean(axis=0)))
+        if not one.numeric:  # else the grids are of other quantiles
+            places = [one.grid.index(level) for level in other.grid]
+            assert one.low[places] == pytest.approx(other.low, abs=0.02)
+            assert one.high[places] == pytest.approx(other.high, abs=0.02)
 
 
 def test_it_rises_with_what_makes_the_target_rise() -> None:
@@ -134,3 +155,13 @@ def test_two_texts_are_mixed_by_one_projection() -> None:
     model = Model(guess_task(frame["y"]), encoder, [Member(1.0, "lightgbm", [pipeline], config)], "y")
     assert isinstance(frame, pd.DataFrame)
     assert tree_contributions(model, frame) is None
+
+
+def test_a_report_leaves_rows_of_no_weight_out() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame({"a": rng.normal(size=90), "w": np.arange(90) % 2.0})
+    frame["y"] = frame["a"] + rng.normal(size=90)
+    frame.loc[4, ["y", "w"]] = np.nan  # no row of the fit
+    result = fit_table(frame, "y", weights="w", trials=1, workers=1, include="linear")
+    (found,) = find(result, frame, _soon()).dependence
+    assert found.rows == 45

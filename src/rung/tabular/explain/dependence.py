@@ -64,6 +64,7 @@ def partial_dependence(
     deadline: float,
     seed: int = 0,
     pace: Pace | None = None,
+    weight: NDArray[np.float64] | None = None,
 ) -> list[Dependence]:
     """Of the first of these columns as far as the time goes; numbers and categories only, others are skipped.
 
@@ -71,8 +72,12 @@ def partial_dependence(
         frame: rows to average over, 500 of them at most.
         deadline: monotonic; on fewer rows where time is short, nothing where it is shorter still.
         pace: of the model's predictions, measured unless given.
+        weight: (n,) of the rows, from 0; they count the same unless given.
     """
     from rung.tabular.evaluate import quietly
+
+    if weight is not None:
+        frame, weight = frame[weight > 0], weight[weight > 0]
 
     by_name = {column.name: column for column in model.columns if column.used}
     with quietly():
@@ -85,11 +90,12 @@ def partial_dependence(
         pace = pace or measure(model, everything.iloc[order[:100]])
         grids, rows = _affordable(grids, pace, deadline - time.monotonic(), len(frame))
         cells = everything.iloc[order[:rows]].reset_index(drop=True)
+        some = None if weight is None else weight[order[:rows]]
         found = []
         for name, grid in grids.items():
             if time.monotonic() >= deadline:
                 break
-            found.append(_dependence(model, cells, name, grid))
+            found.append(_dependence(model, cells, name, grid, some))
     return found
 
 
@@ -125,7 +131,13 @@ def _grid(values: pd.Series[Any], column: Column) -> list[float] | list[str]:
     return [float(x) for x in np.linspace(low, high, POINTS)]
 
 
-def _dependence(model: Model, cells: pd.DataFrame, name: str, grid: list[float] | list[str]) -> Dependence:
+def _dependence(
+    model: Model,
+    cells: pd.DataFrame,
+    name: str,
+    grid: list[float] | list[str],
+    weight: NDArray[np.float64] | None,
+) -> Dependence:
     import pandas as pd
 
     rows, points = len(cells), len(grid)
@@ -133,13 +145,26 @@ def _dependence(model: Model, cells: pd.DataFrame, name: str, grid: list[float] 
     kind = object if isinstance(grid[0], str) else np.float64
     repeated[name] = pd.Series(np.repeat(np.asarray(grid, dtype=kind), rows), dtype=kind)
     series, curves = _curves(model, model.raw(repeated).reshape(points, rows, -1))
-    mean = curves.mean(axis=1)  # (g, m)
+    mean = np.average(curves, axis=1, weights=weight)  # (g, m)
     level = curves.mean(axis=0, keepdims=True)  # each row's own
     centred = curves - level + mean.mean(axis=0)
-    low, high = np.quantile(centred, [0.1, 0.9], axis=1)
+    low, high = _quantiles(centred, [0.1, 0.9], weight)
     if model.task.is_classification:
         low, high = np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0)
     return Dependence(name, tuple(grid), series, mean, low, high, rows)
+
+
+def _quantiles(
+    curves: NDArray[np.float64], levels: list[float], weight: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """Of (g, n, m) curves over their rows: (levels, g, m)."""
+    if weight is None:
+        return np.quantile(curves, levels, axis=1)
+    order = np.argsort(curves, axis=1, kind="stable")
+    share = np.cumsum(weight[order], axis=1) / weight.sum()
+    places = [np.argmax(share >= level - 1e-12, axis=1, keepdims=True) for level in levels]
+    ordered = np.take_along_axis(curves, order, axis=1)
+    return np.stack([np.take_along_axis(ordered, place, axis=1)[:, 0] for place in places])
 
 
 def _curves(model: Model, raw: NDArray[np.float64]) -> tuple[tuple[str, ...], NDArray[np.float64]]:

@@ -201,7 +201,19 @@ def _slices(result: FitResult, frame: pd.DataFrame, deadline: float) -> Slices |
 def _dependence(
     result: FitResult, frame: pd.DataFrame, names: list[str], deadline: float, pace: Pace
 ) -> tuple[Dependence, ...]:
-    return tuple(partial_dependence(result.model, frame, names, deadline, pace=pace))
+    weight = _row_weights(result, frame)
+    return tuple(partial_dependence(result.model, frame, names, deadline, pace=pace, weight=weight))
+
+
+def _row_weights(result: FitResult, frame: pd.DataFrame) -> NDArray[np.float64] | None:
+    """Of all rows, those that were left out for want of a target too: 0 where there is none."""
+    import pandas as pd
+
+    column = result.model.notes.get("weights")
+    if column is None:
+        return None
+    numbers = pd.to_numeric(frame[column], errors="coerce").fillna(0.0)
+    return np.asarray(numbers.to_numpy(dtype=np.float64))
 
 
 def _of_trees(result: FitResult, frame: pd.DataFrame, deadline: float) -> Contributions | None:
