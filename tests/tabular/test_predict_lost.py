@@ -49,6 +49,17 @@ def test_dates_that_stand_for_none_are_missing_and_said_so():
     assert np.isnan(served.numbers[0, 1:]).all()
 
 
+def test_an_empty_word_of_a_request_is_the_level_where_the_model_knows_it_as_one():
+    rows = [{"age": 31, "day": "2026-01-01", "town": town} for town in ("", None, "Graz")]
+    for town in (["Graz", ""], ["Graz", None]):
+        table = _table().assign(town=town * 30)
+        encoder, _ = encode(table, infer_columns(table, "y"))
+        served = encoder.transform(frame_of(rows, encoder))
+        told = encoder.transform(pd.DataFrame(rows))
+        assert served.codes.tolist() == told.codes.tolist()
+        assert (served.codes[0, 0] == served.codes[1, 0]) == (None in town)
+
+
 def test_a_category_of_levels_never_seen_is_told():
     encoder = fit_table(_table(), "y", budget=0.3, include=["linear"]).model.encoder
     assert strange_levels(encoder, _table()) == []

@@ -147,7 +147,7 @@ def _is_text(word: str) -> bool:
 
 def _word(value: Any, known: frozenset[str]) -> str | None:
     """As the level stands in the training table: 3.0 is "3" where "3.0" is none, and so is true "true"."""
-    if value is None or value == "":
+    if value is None or (value == "" and value not in known):  # a frame's level can be an empty word
         return None
     word = str(value)
     if word in known:
