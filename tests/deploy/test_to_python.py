@@ -171,6 +171,23 @@ def test_the_heaviest_member_that_has_a_form(fit: Any) -> None:
         script(model)
 
 
+@pytest.mark.parametrize(
+    ("temperature", "said"),
+    [
+        (2.0, "leaves out the temperature of 3.0, without which it is too sure of its classes"),
+        (0.4, "leaves out the temperature of 0.6, without which it is less sure than it may be"),
+        (2 / 3, None),
+    ],
+)
+def test_how_sure_the_model_was_made_is_said(fit: Any, temperature: float, said: str | None) -> None:
+    model, _ = fit("binary", "bayes")
+    for member in model.members:
+        member.temperature = temperature
+    model.temperature = 1.5
+    text = " ".join(script(model)[0].split())
+    assert said in text if said else "temperature" not in text
+
+
 def test_what_the_script_leaves_out_is_said(fit: Any) -> None:
     model, _ = fit("regression", "lightgbm", expand="pairs", target="log")
     assert "leaves out columns that rung generated and the logarithm of the target" in script(model)[0]

@@ -116,6 +116,7 @@ def _about(model: Model, member: Member) -> list[str]:
         missing.append("the weights that make classes count the same")
     if member.config.get("balance") in ("over", "under"):
         missing.append("the resampling of the rows for rare classes")
+    missing += _temperature(model, member)
     if weights := model.notes.get("weights"):
         missing.append(f"the rows' weights (column {weights!r})")
     if missing:
@@ -126,6 +127,15 @@ def _about(model: Model, member: Member) -> list[str]:
             "too good."
         )
     return lines
+
+
+def _temperature(model: Model, member: Member) -> list[str]:
+    """What the member's probabilities are calibrated by, where one digit shows it."""
+    temperature = member.temperature * model.temperature
+    if not model.task.is_classification or f"{temperature:.1f}" == "1.0":
+        return []
+    sure = "too sure" if temperature > 1 else "less sure than it may be"
+    return [f"the temperature of {temperature:.1f}, without which it is {sure} of its classes"]
 
 
 def _split(model: Model) -> tuple[str, str]:
