@@ -1,7 +1,9 @@
 """Every trial's record, from the log alone."""
 
 import msgspec
+import pytest
 
+import rung
 from rung.space import compile_space, to_json
 from rung.space.domains import Float
 from rung.study.records import trials
@@ -96,3 +98,24 @@ def test_a_trial_whose_values_are_no_numbers_has_none():
     )
     assert record.value is None
     assert (str(record.state), record.timing.message) == ("failed", "ValueError: no luck")
+
+
+def test_the_best_is_told_of_where_its_value_was_reported():
+    """It went on and broke a constraint: the value of epoch 3 stood beside epoch 4 and its metrics."""
+
+    def train(trial):
+        for epoch in range(1, 5):
+            trial.report(epoch, loss=trial.config["x"] + 1 / epoch, memory=epoch)
+
+    with rung.Study(
+        {"x": rung.Float(0, 1)},
+        resource=("epoch", 1, 4),
+        scheduler="plain",
+        constraints=["memory <= 3"],
+        trials=2,
+    ) as study:
+        result = study.run(train)
+    best = result.best
+    assert (best.resource, best.metrics) == (3, {"loss": best.value, "memory": 3.0})
+    assert best.value == pytest.approx(best.config["x"] + 1 / 3)
+    assert [one.resource for one in result.trials[best.number].observations] == [1, 2, 3, 4]

@@ -159,13 +159,19 @@ def best_record(writer: Writer, records: Records) -> TrialRecord | None:
 
 
 def best_of(history: History, records: Records) -> TrialRecord | None:
-    """The record of the best trial, as `Result.best` describes it; its checkpoint is the latest one."""
+    """The record of the best trial, as `Result.best` describes it; its checkpoint is the latest one.
+
+    Its observations end where its value was told: it may have gone on, and broken a constraint.
+    """
     incumbent, confirmed = history.incumbent, declared(history)
     if incumbent is None:
         return None
     record = copy(records[incumbent.trial if confirmed is None else confirmed.trial])
     record.value = incumbent.value if confirmed is None else confirmed.value
     record.confirmed = () if confirmed is None else confirmed.repeats
+    if confirmed is None and history.identity.resource is not None:
+        until = [one for one in record.observations if (one.resource or 0) <= incumbent.resource]
+        record.observations = until or record.observations
     return record
 
 
