@@ -59,8 +59,8 @@ The fused form (`rung.nas.fused`) gives the same losses, gradients and running s
 
 Pruned operations are removed: their rows of the shared weights, and of the optimiser's momentum.
 
-A retrained network (`rung.nas.maps`) makes once what several edges or cells read, ReLUs and poolings, and drops
-a path while it adds it.
+A retrained network (`rung.nas.maps`) makes once what several edges or cells read, ReLUs and poolings, and
+drops a path while it adds it.
 """
 
 
